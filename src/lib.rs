@@ -1,1 +1,4 @@
+//! A Matrix identity server.
 
+pub mod clock;
+pub mod domain;

@@ -1,0 +1,237 @@
+//! Server names, user ids and key ids (Matrix specification, appendices
+//! "Server Name", "User Identifiers" and "Signing JSON").
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// A Matrix server name: an IPv4 address, an IPv6 address in brackets or a DNS
+/// name, and optionally a port. At most 255 bytes; compared byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerName(String);
+
+impl ServerName {
+    /// Reads a server name.
+    ///
+    /// # Errors
+    /// A sentence when the text does not follow the grammar.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid =
+            Invalid("must be a server name such as example.org or example.org:8448");
+        if text.is_empty() || text.len() > 255 {
+            return Err(WRONG);
+        }
+        let (host, port) = split_port(text).ok_or(WRONG)?;
+        if port.is_none_or(is_port) && is_host(host) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(WRONG)
+        }
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if text.starts_with('[') {
+        let (host, rest) = text.split_once(']')?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host, Some(port))),
+            None if rest.is_empty() => Some((host, None)),
+            None => None,
+        };
+    }
+    match text.split_once(':') {
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((text, None)),
+    }
+}
+
+fn is_port(port: &str) -> bool {
+    let plain = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
+    plain && port.parse::<u16>().is_ok()
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(literal) = host.strip_prefix('[') {
+        return Ipv6Addr::from_str(literal).is_ok();
+    }
+    let looks_like_ipv4 = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
+    if looks_like_ipv4 {
+        return Ipv4Addr::from_str(host).is_ok();
+    }
+    host.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A Matrix user id, `@localpart:server_name`, at most 255 bytes.
+///
+/// Historical localparts (any printable text without `:`) are accepted, as the
+/// specification asks of servers that meet old accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mxid(String);
+
+impl Mxid {
+    /// Reads a user id.
+    ///
+    /// # Errors
+    /// A sentence when the text is not a user id.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid("must be a Matrix user id such as @alice:example.org");
+        if text.len() > 255 {
+            return Err(WRONG);
+        }
+        let (localpart, server) = text
+            .strip_prefix('@')
+            .and_then(|rest| rest.split_once(':'))
+            .ok_or(WRONG)?;
+        let odd = |c: char| c.is_control() || c.is_whitespace();
+        if localpart.is_empty() || localpart.chars().any(odd) || ServerName::parse(server).is_err()
+        {
+            return Err(WRONG);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The user id as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The id of a signing key: `ed25519:` and a version of letters, digits and
+/// underscores.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Reads a key id.
+    ///
+    /// # Errors
+    /// A sentence when the algorithm is not `ed25519` or the version is empty
+    /// or has other characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let good = |version: &str| {
+            !version.is_empty()
+                && version.len() <= 64
+                && version
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        match text.strip_prefix("ed25519:") {
+            Some(version) if good(version) => Ok(Self(text.to_owned())),
+            _ => Err(Invalid("must be a key id such as ed25519:0")),
+        }
+    }
+
+    /// The key id as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_type {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+    )*};
+}
+
+text_type!(ServerName, Mxid, KeyId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idn_09_server_names() {
+        for good in [
+            "matrix.org", "matrix.org:8888", "1.2.3.4", "1.2.3.4:1234", "[1234:5678::abcd]",
+            "[1234:5678::abcd]:5678", "localhost", "EXAMPLE.COM", "a.b.c.d:1234", "[::]:4242",
+        ] {
+            assert!(ServerName::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "[:::]", "a:b:c::", "example.com:65536", "example.com:0", "example.com:-1",
+            "example.com:a", "example.com: ", "example.com:04242", "example.com: 4242",
+            "example.com/x", "example.com#x", "user@example.com", "a_b.com", "-a.com", "a..b",
+            "1.2.3", "[::1", "::1", "a.com.", "bücher.example",
+        ] {
+            assert!(ServerName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ServerName::parse(&"a".repeat(64)).is_err());
+        assert!(ServerName::parse(&"a.".repeat(200)).is_err());
+    }
+
+    #[test]
+    fn idn_07_user_ids() {
+        for good in ["@alice:example.org", "@Ålice/=_.-+:hs:8448", "@a@b:hs", "@x:[::1]"] {
+            assert!(Mxid::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "alice:hs", "@:hs", "@al ice:hs", "@alice", "@alice:", "@a\n:hs", "@a\0:hs",
+            "@x:y:origin:z", "@a:b c",
+        ] {
+            assert!(Mxid::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Mxid::parse(&format!("@{}:hs", "a".repeat(252))).is_err());
+    }
+
+    #[test]
+    fn idn_10_key_ids() {
+        assert!(KeyId::parse("ed25519:0").is_ok());
+        assert!(KeyId::parse("ed25519:a_Xy9").is_ok());
+        for bad in ["", "ed25519:", "rsa:0", "ed25519:a b", "ed25519:0\n"] {
+            assert!(KeyId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

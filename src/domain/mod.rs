@@ -1,0 +1,25 @@
+//! Pure rules: no actix, diesel, awc or tokio, no clock and no randomness.
+//!
+//! Everything here is a type with one door (`parse`, `TryFrom`) or a function
+//! of its arguments, so each rule is tested beside its code.
+
+pub mod association;
+pub mod base64;
+pub mod canonical_json;
+pub mod email;
+pub mod ids;
+pub mod lookup;
+pub mod msisdn;
+pub mod next_link;
+pub mod secret;
+pub mod session;
+pub mod signing;
+pub mod threepid;
+
+/// Why a value was refused: a sentence for the person who sent it.
+///
+/// The sentence never contains the value, since the value may be a secret or
+/// somebody's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub &'static str);
