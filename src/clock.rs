@@ -25,13 +25,18 @@ impl Clock {
 
     /// Milliseconds since the epoch.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one reader of the wall clock"
+    )]
     pub fn now(&self) -> i64 {
         match &self.0 {
             Some(hand) => hand.load(Ordering::SeqCst),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+                .map_or(0, |since| {
+                    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+                }),
         }
     }
 }

@@ -1,0 +1,76 @@
+//! Associations: the statement that a 3PID belongs to a user, and its signed
+//! form.
+
+use serde_json::{Map, Value, json};
+
+use super::ids::Mxid;
+use super::threepid::ThreePid;
+
+/// How long an association holds: 100 years of 365 days, in milliseconds.
+pub const LIFETIME_MS: i64 = 3_153_600_000_000;
+
+/// That `threepid` belongs to `mxid`. Times are milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Association {
+    /// What is bound.
+    pub threepid: ThreePid,
+    /// To whom it is bound.
+    pub mxid: Mxid,
+    /// When it was stated.
+    pub ts: i64,
+    /// The first moment at which it holds.
+    pub not_before: i64,
+    /// The first moment at which it no longer holds.
+    pub not_after: i64,
+}
+
+impl Association {
+    /// An association that is made now (BND-05).
+    #[must_use]
+    pub fn new(threepid: ThreePid, mxid: Mxid, now: i64) -> Self {
+        Self {
+            threepid,
+            mxid,
+            ts: now,
+            not_before: now,
+            not_after: now.saturating_add(LIFETIME_MS),
+        }
+    }
+
+    /// The object that is signed; it has no other keys (BND-02).
+    #[must_use]
+    pub fn to_object(&self) -> Map<String, Value> {
+        let object = json!({
+            "medium": self.threepid.medium().as_str(),
+            "address": self.threepid.address(),
+            "mxid": self.mxid,
+            "ts": self.ts,
+            "not_before": self.not_before,
+            "not_after": self.not_after,
+        });
+        match object {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bnd_02_bnd_05_keys_and_times() {
+        let threepid = ThreePid::parse("email", "Alice@Example.com").unwrap();
+        let mxid = Mxid::parse("@alice:example.org").unwrap();
+        let object = Association::new(threepid, mxid, 1_428_825_849_161).to_object();
+        assert_eq!(
+            Value::Object(object),
+            json!({
+                "medium": "email", "address": "alice@example.com", "mxid": "@alice:example.org",
+                "ts": 1_428_825_849_161_i64, "not_before": 1_428_825_849_161_i64,
+                "not_after": 4_582_425_849_161_i64,
+            })
+        );
+    }
+}

@@ -195,16 +195,41 @@ mod tests {
     #[test]
     fn idn_09_server_names() {
         for good in [
-            "matrix.org", "matrix.org:8888", "1.2.3.4", "1.2.3.4:1234", "[1234:5678::abcd]",
-            "[1234:5678::abcd]:5678", "localhost", "EXAMPLE.COM", "a.b.c.d:1234", "[::]:4242",
+            "matrix.org",
+            "matrix.org:8888",
+            "1.2.3.4",
+            "1.2.3.4:1234",
+            "[1234:5678::abcd]",
+            "[1234:5678::abcd]:5678",
+            "localhost",
+            "EXAMPLE.COM",
+            "a.b.c.d:1234",
+            "[::]:4242",
         ] {
             assert!(ServerName::parse(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "[:::]", "a:b:c::", "example.com:65536", "example.com:0", "example.com:-1",
-            "example.com:a", "example.com: ", "example.com:04242", "example.com: 4242",
-            "example.com/x", "example.com#x", "user@example.com", "a_b.com", "-a.com", "a..b",
-            "1.2.3", "[::1", "::1", "a.com.", "bücher.example",
+            "",
+            "[:::]",
+            "a:b:c::",
+            "example.com:65536",
+            "example.com:0",
+            "example.com:-1",
+            "example.com:a",
+            "example.com: ",
+            "example.com:04242",
+            "example.com: 4242",
+            "example.com/x",
+            "example.com#x",
+            "user@example.com",
+            "a_b.com",
+            "-a.com",
+            "a..b",
+            "1.2.3",
+            "[::1",
+            "::1",
+            "a.com.",
+            "bücher.example",
         ] {
             assert!(ServerName::parse(bad).is_err(), "{bad}");
         }
@@ -214,12 +239,25 @@ mod tests {
 
     #[test]
     fn idn_07_user_ids() {
-        for good in ["@alice:example.org", "@Ålice/=_.-+:hs:8448", "@a@b:hs", "@x:[::1]"] {
+        for good in [
+            "@alice:example.org",
+            "@Ålice/=_.-+:hs:8448",
+            "@a@b:hs",
+            "@x:[::1]",
+        ] {
             assert!(Mxid::parse(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "alice:hs", "@:hs", "@al ice:hs", "@alice", "@alice:", "@a\n:hs", "@a\0:hs",
-            "@x:y:origin:z", "@a:b c",
+            "",
+            "alice:hs",
+            "@:hs",
+            "@al ice:hs",
+            "@alice",
+            "@alice:",
+            "@a\n:hs",
+            "@a\0:hs",
+            "@x:y:origin:z",
+            "@a:b c",
         ] {
             assert!(Mxid::parse(bad).is_err(), "{bad}");
         }

@@ -1,0 +1,279 @@
+//! Signing keys, and signing and verifying JSON (Matrix specification,
+//! appendices, "Signing JSON").
+
+use std::fmt;
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde_json::{Map, Value};
+
+use super::ids::{KeyId, ServerName};
+use super::{Invalid, base64, canonical_json};
+
+/// One Ed25519 key pair and its id.
+pub struct KeyPair {
+    id: KeyId,
+    key: SigningKey,
+}
+
+impl KeyPair {
+    /// A pair from its seed.
+    #[must_use]
+    pub fn from_seed(id: KeyId, seed: &[u8; 32]) -> Self {
+        Self {
+            id,
+            key: SigningKey::from_bytes(seed),
+        }
+    }
+
+    /// Reads a line of a key file: `ed25519 <version> <unpadded base64 seed>`.
+    ///
+    /// # Errors
+    /// A sentence that says which part is wrong, without the part itself.
+    pub fn parse_line(line: &str) -> Result<Self, Invalid> {
+        let mut words = line.split_ascii_whitespace();
+        let (Some("ed25519"), Some(version), Some(seed), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(Invalid(
+                "a key line must read: ed25519 <version> <base64 seed>",
+            ));
+        };
+        let id = KeyId::parse(&format!("ed25519:{version}"))?;
+        let seed = base64::decode_key(seed)
+            .ok_or(Invalid("the seed of a key must be the base64 of 32 bytes"))?;
+        Ok(Self::from_seed(id, &seed))
+    }
+
+    /// The id under which signatures by this key are filed.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> [u8; 32] {
+        self.key.verifying_key().to_bytes()
+    }
+
+    /// Signs an object and files the signature in it, beside those of others.
+    ///
+    /// # Errors
+    /// Objects without a canonical form cannot be signed.
+    pub fn sign(&self, name: &ServerName, object: &mut Map<String, Value>) -> Result<(), Invalid> {
+        let signature = self.key.sign(signed_bytes(object)?.as_bytes());
+        let coded = Value::String(base64::encode(&signature.to_bytes()));
+        let by_server = entry(object, "signatures")?;
+        let by_key = entry(by_server, name.as_str())?;
+        by_key.insert(self.id.to_string(), coded);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys of this server: the active one, and retired ones whose signatures
+/// still count (CRY-10).
+#[derive(Debug)]
+pub struct KeyRing {
+    active: KeyPair,
+    retired: Vec<KeyPair>,
+}
+
+impl KeyRing {
+    /// Reads a key file: a key a line, the first one active, the others
+    /// retired. Empty lines and lines that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// No key, a malformed line, or one id for two keys.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut keys = Vec::new();
+        for line in text.lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                let key = KeyPair::parse_line(line)?;
+                if keys.iter().any(|known: &KeyPair| known.id == key.id) {
+                    return Err(Invalid("the key file names one key id twice"));
+                }
+                keys.push(key);
+            }
+        }
+        let mut keys = keys.into_iter();
+        let active = keys.next().ok_or(Invalid("the key file holds no key"))?;
+        Ok(Self {
+            active,
+            retired: keys.collect(),
+        })
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn active(&self) -> &KeyPair {
+        &self.active
+    }
+
+    /// Every public key that counts as valid, by id, the active one first.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<(KeyId, [u8; 32])> {
+        std::iter::once(&self.active)
+            .chain(&self.retired)
+            .map(|key| (key.id.clone(), key.public()))
+            .collect()
+    }
+}
+
+/// Whether `object` bears a good signature of `name` by that key.
+#[must_use]
+pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, public: &[u8; 32]) -> bool {
+    let found = || {
+        let coded = object
+            .get("signatures")?
+            .get(name)?
+            .get(id.as_str())?
+            .as_str()?;
+        let signature = Signature::from_slice(&base64::decode(coded)?).ok()?;
+        let key = VerifyingKey::from_bytes(public).ok()?;
+        let bytes = signed_bytes(object).ok()?;
+        key.verify_strict(bytes.as_bytes(), &signature).ok()
+    };
+    found().is_some()
+}
+
+fn signed_bytes(object: &Map<String, Value>) -> Result<String, Invalid> {
+    let mut bare = object.clone();
+    bare.remove("signatures");
+    bare.remove("unsigned");
+    canonical_json::encode_object(&bare)
+}
+
+fn entry<'a>(
+    object: &'a mut Map<String, Value>,
+    key: &str,
+) -> Result<&'a mut Map<String, Value>, Invalid> {
+    object
+        .entry(key)
+        .or_insert_with(|| Value::Object(Map::new()))
+        .as_object_mut()
+        .ok_or(Invalid("signatures must be an object of objects"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SEED: &str = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
+
+    fn pair() -> KeyPair {
+        KeyPair::parse_line(&format!("ed25519 1 {SEED}")).unwrap()
+    }
+
+    fn signature(object: Value) -> String {
+        let name = ServerName::parse("domain").unwrap();
+        let Value::Object(mut object) = object else {
+            panic!("an object")
+        };
+        pair().sign(&name, &mut object).unwrap();
+        assert!(verify(&object, "domain", pair().id(), &pair().public()));
+        object["signatures"]["domain"]["ed25519:1"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn cry_04_signature_vectors() {
+        assert_eq!(
+            base64::encode(&pair().public()),
+            "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
+        );
+        for (object, expected) in [
+            (
+                json!({}),
+                "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ",
+            ),
+            (
+                json!({"one":1,"two":"Two"}),
+                "KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL53+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw",
+            ),
+            (
+                json!({"mxid":"@alice:example.org","token":"abc123"}),
+                "bcYkW6mDNbs7yv/GNpvyxql/P1EWGcNiIy9tJllJQkc8cTsboPenZpQ9FOF1STsNTwsslwo4B1NjYcmSx9IGDw",
+            ),
+            (
+                json!({"address":"louise@bobs.burgers","medium":"email","mxid":"@ears:matrix.org","not_after":4_582_425_849_161_i64,"not_before":1_428_825_849_161_i64,"ts":1_428_825_849_161_i64}),
+                "h2QHOGcKSH3OHlhuLi0NnWhbHQpEzIUJt6aGNgXu0gPqmwpamdYpzCT3RwfsoLmR2NzO/fZWrV18G7ypGR08AQ",
+            ),
+        ] {
+            assert_eq!(signature(object), expected);
+        }
+    }
+
+    #[test]
+    fn cry_04_other_signatures_and_unsigned_stay() {
+        let name = ServerName::parse("here").unwrap();
+        let mut object =
+            json!({"a": 1, "unsigned": {"x": 1.5}, "signatures": {"there": {"ed25519:0": "x"}}})
+                .as_object()
+                .unwrap()
+                .clone();
+        pair().sign(&name, &mut object).unwrap();
+        assert_eq!(object["signatures"]["there"]["ed25519:0"], "x");
+        assert_eq!(object["unsigned"]["x"], 1.5);
+    }
+
+    #[test]
+    fn cry_05_what_does_not_verify() {
+        let name = ServerName::parse("domain").unwrap();
+        let mut object = json!({"a": 1}).as_object().unwrap().clone();
+        pair().sign(&name, &mut object).unwrap();
+        let other = KeyPair::from_seed(pair().id().clone(), &[7; 32]);
+        assert!(!verify(&object, "domain", pair().id(), &other.public()));
+        assert!(!verify(&object, "elsewhere", pair().id(), &pair().public()));
+        object.insert("a".to_owned(), json!(2));
+        assert!(!verify(&object, "domain", pair().id(), &pair().public()));
+        object.insert(
+            "signatures".to_owned(),
+            json!({"domain": {"ed25519:1": "!"}}),
+        );
+        assert!(!verify(&object, "domain", pair().id(), &pair().public()));
+    }
+
+    #[test]
+    fn cry_10_a_key_file_holds_the_active_key_and_retired_ones() {
+        let ring =
+            KeyRing::parse(&format!("# keys\n\ned25519 new {SEED}\ned25519 0 {SEED}\n")).unwrap();
+        let ids: Vec<_> = ring
+            .public_keys()
+            .into_iter()
+            .map(|(id, _)| id.to_string())
+            .collect();
+        assert_eq!(ids, ["ed25519:new", "ed25519:0"]);
+        assert_eq!(ring.active().id().as_str(), "ed25519:new");
+    }
+
+    #[test]
+    fn cry_11_neither_errors_nor_debug_show_a_seed() {
+        for bad in [
+            String::new(),
+            format!("rsa 0 {SEED}"),
+            format!("ed25519 0 {SEED} more"),
+            format!("ed25519 a:b {SEED}"),
+            "ed25519 0 c2hvcnQ".to_owned(),
+            format!("ed25519 0 {SEED}\ned25519 0 {SEED}"),
+        ] {
+            let error = KeyRing::parse(&bad).unwrap_err().to_string();
+            assert!(
+                !error.contains(SEED) && !error.contains("c2hvcnQ"),
+                "{error}"
+            );
+        }
+        assert!(!format!("{:?}", pair()).contains(SEED));
+    }
+}
