@@ -1,5 +1,7 @@
 //! A Matrix identity server.
 
+pub mod actor;
 pub mod clock;
 pub mod db;
 pub mod domain;
+pub mod metrics;
