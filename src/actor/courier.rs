@@ -87,7 +87,7 @@ impl Courier {
     }
 
     async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
-        let mail = self.writer.write(message).map_err(|error| {
+        let mail = self.writer.write(&message.id, &message.payload, message.created_at).map_err(|error| {
             log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
             SendFailure::Refused { code: None, enhanced: None }
         })?;

@@ -6,3 +6,4 @@ pub mod retry;
 pub mod templates;
 pub mod verification;
 pub mod waiting;
+pub mod writer;
