@@ -14,6 +14,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value};
 
 use crate::actor::pool::Fault;
+use crate::delivery::templates::TemplateError;
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
@@ -219,6 +220,13 @@ impl From<Fault> for Error {
 impl From<RandomError> for Error {
     fn from(error: RandomError) -> Self {
         log::error!("a request failed: {error}");
+        Self::internal()
+    }
+}
+
+impl From<TemplateError> for Error {
+    fn from(error: TemplateError) -> Self {
+        log::error!("a page cannot be made: {error}");
         Self::internal()
     }
 }

@@ -1,8 +1,11 @@
 //! Bind and unbind.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::actor::associations::{Bind, Unbind};
+use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
 use crate::domain::association::Association;
@@ -28,4 +31,17 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
 /// Only when the machinery fails.
 pub async fn unbind(app: &App, threepid: ThreePid, mxid: Mxid) -> Result<(), Error> {
     Ok(app.associations.ask(Unbind { threepid, mxid }).await?)
+}
+
+/// Binds what a session has validated.
+///
+/// # Errors
+/// See BND-06; nothing is bound then.
+pub async fn bind_session(
+    app: Arc<App>,
+    session: ValidatedSession,
+    mxid: Mxid,
+) -> Result<Map<String, Value>, Error> {
+    let proof = app.sessions.ask(session).await?.map_err(Error::session)?;
+    bind(&app, proof, mxid).await
 }
