@@ -1,4 +1,5 @@
 //! A Matrix identity server.
 
 pub mod clock;
+pub mod delivery;
 pub mod domain;
