@@ -1,0 +1,344 @@
+//! `sydent config generate`: a first configuration from a few flags.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use super::key;
+use super::new_file::{Readers, create, replace};
+use super::relay::Relay;
+use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, host_of, mailbox};
+use crate::domain::ids::ServerName;
+
+/// What the configuration depends on.
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// The name that signs associations, such as `example.org`. It can never be
+    /// changed.
+    #[arg(long, value_name = "NAME")]
+    server_name: ServerName,
+    /// Where clients reach the server, such as `https://id.example.org`.
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// The relay that takes mails. Port 465 means TLS from the first byte,
+    /// another one STARTTLS, a relay on this machine no TLS. Without a relay
+    /// nobody can validate a mail address.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    smtp: Option<Relay>,
+    /// The sender of mails. When left out, noreply at the server's name.
+    #[arg(long, value_name = "MAILBOX")]
+    from: Option<String>,
+    /// `sqlite:FILE`, `sqlite:///absolute/FILE` or
+    /// `postgres://USER:PASSWORD@HOST/NAME`.
+    #[arg(long, value_name = "URL", default_value = "sqlite:sydent.db")]
+    database: String,
+    /// The configuration file to write.
+    #[arg(long, short, value_name = "FILE", default_value = "sydent.toml")]
+    out: PathBuf,
+    /// The signing key file to write. When left out, signing.key beside the
+    /// configuration file.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Replace an existing configuration file. An existing key file is kept
+    /// and used.
+    #[arg(long)]
+    force: bool,
+}
+
+impl Generate {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let key_file = self
+            .key_file
+            .clone()
+            .unwrap_or_else(|| self.out.with_file_name("signing.key"));
+        let text = self.text(&key_file)?;
+        self.check(&text)?;
+        if self.out.exists() && !self.force {
+            return Err(Failure::new(format!(
+                "{} exists already; nothing was written. --force replaces it.",
+                self.out.display()
+            )));
+        }
+        if key_file.exists() {
+            if !self.force {
+                return Err(Failure::new(format!(
+                    "{} exists already; nothing was written. --force uses it as it is.",
+                    key_file.display()
+                )));
+            }
+        } else {
+            create(&key_file, &key::generate(None)?, Readers::Owner)?;
+        }
+        let write = if self.force { replace } else { create };
+        write(&self.out, &text, self.readers())?;
+        Settings::load(Some(&self.out), std::iter::empty())?.into_config()?;
+        eprintln!(
+            "Wrote {} and the signing key {}. Keep a copy of the key.\nNext: sydent config check \
+             --config {}",
+            self.out.display(),
+            key_file.display(),
+            self.out.display()
+        );
+        Ok(())
+    }
+
+    /// A database's password makes the file the owner's alone.
+    fn readers(&self) -> Readers {
+        match DatabaseUrl::parse(&self.database) {
+            Ok(DatabaseUrl::Sqlite(_)) => Readers::Umask,
+            _ => Readers::Owner,
+        }
+    }
+
+    /// Finds what is wrong with the flags before anything is written. The key
+    /// is not there yet, so it alone may be missing.
+    fn check(&self, text: &str) -> Result<(), Failure> {
+        let settings = Settings::parse(Some((&self.out, text)), std::iter::empty())?;
+        let Err(Problems(mut problems)) = settings.into_config() else {
+            return Ok(());
+        };
+        problems.retain(|problem| problem.key != "server.signing_key_file");
+        let sentences: Vec<String> = problems
+            .iter()
+            .map(|problem| format!("{}: {}.", problem.key, problem.sentence))
+            .collect();
+        if sentences.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "Nothing was written.\n{}",
+            sentences.join("\n")
+        )))
+    }
+
+    /// The key file as the configuration names it: by its name alone when it
+    /// stands beside it, so that the folder can be moved.
+    fn key_path(&self, key_file: &Path) -> Result<PathBuf, Failure> {
+        match key_file.file_name() {
+            Some(name) if key_file.parent() == self.out.parent() => Ok(PathBuf::from(name)),
+            _ => std::path::absolute(key_file).map_err(|error| {
+                Failure::new(format!("The key file has no usable name: {error}."))
+            }),
+        }
+    }
+
+    fn text(&self, key_file: &Path) -> Result<String, Failure> {
+        // A slip in the URL is named before it could land in a file.
+        let base_url = BaseUrl::parse(&self.base_url)
+            .map_err(|invalid| Failure::new(format!("--base-url {invalid}.")))?;
+        Ok(TEMPLATE
+            .replace("{name}", &quoted(self.server_name.as_str()))
+            .replace("{base_url}", &quoted(base_url.as_str()))
+            .replace(
+                "{key_file}",
+                &quoted(&self.key_path(key_file)?.to_string_lossy()),
+            )
+            .replace("{database}", &quoted(&self.database))
+            .replace("{email}", &self.email()?))
+    }
+
+    fn email(&self) -> Result<String, Failure> {
+        let host = host_of(&self.server_name);
+        let from = match &self.from {
+            Some(from) => from.clone(),
+            None => format!("Identity server <noreply@{host}>"),
+        };
+        if mailbox(&from).is_none() {
+            return Err(Failure::new(
+                "--from must be a mail address such as \"Identity server <noreply@example.org>\".",
+            ));
+        }
+        let from = quoted(&from);
+        Ok(match &self.smtp {
+            None => NO_EMAIL.replace("{from}", &from),
+            Some(relay) => SMTP
+                .replace("{from}", &from)
+                .replace("{host}", &quoted(relay.host()))
+                .replace("{port}", &relay.port().to_string())
+                .replace("{encryption}", relay.encryption()),
+        })
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+const TEMPLATE: &str = r#"# A Matrix identity server. After a change run `sydent config check`, which names
+# everything that is wrong. What is not set here has its default; a relative
+# path starts at this file's folder.
+
+[server]
+# Signs associations. Clients and rooms remember it: never change it.
+name = {name}
+# Where clients reach this server: a proxy that speaks TLS and passes requests
+# on to the address in [http].
+public_base_url = {base_url}
+# Keep it secret, and keep a copy: without it old signatures cannot be checked.
+signing_key_file = {key_file}
+
+[database]
+# sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME
+url = {database}
+
+[http]
+listen = ["[::]:8090"]
+# The proxy's network, such as ["127.0.0.1/32"], so that its X-Forwarded-For is
+# believed. Without it every client seems to come from the proxy.
+trusted_proxies = []
+
+[internal]
+# Lets the homeserver and `sydent bind` on this machine bind addresses to users.
+# It asks for no password, so it is for loopback addresses: ["[::1]:8091"].
+listen = []
+
+[operations]
+# /health, /ready and /metrics, such as ["127.0.0.1:8092"].
+listen = []
+
+{email}
+[log]
+# "text" for people, "json" for a log collector.
+format = "text"
+"#;
+
+const SMTP: &str = r#"[email]
+from = {from}
+transport = "smtp"
+
+[email.smtp]
+host = {host}
+port = {port}
+# "starttls" (required, no silent fall-back), "tls" from the first byte, "none".
+encryption = "{encryption}"
+# For a relay that asks for a login; the file holds the password alone.
+# username = "sydent"
+# password_file = "smtp.password"
+"#;
+
+const NO_EMAIL: &str = r#"[email]
+# No mail leaves this server, so nobody can validate a mail address: requests
+# for a code are answered with M_EMAIL_SEND_ERROR. To change that, set transport
+# to "smtp", give a sender, and name the relay.
+transport = "none"
+# from = {from}
+
+# [email.smtp]
+# host = "mail.example.org"
+# encryption = "starttls"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::{Config, MailTransport};
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        generate: Generate,
+    }
+
+    const URL: &str = "https://id.example.org";
+
+    fn generate(folder: &Path, base_url: &str, more: &[&str]) -> Result<(), Failure> {
+        let out = folder.join("sydent.toml").display().to_string();
+        let least = [
+            "generate",
+            "--server-name",
+            "example.org",
+            "--base-url",
+            base_url,
+            "--out",
+            &out,
+        ];
+        Flags::parse_from(least.iter().chain(more)).generate.run()
+    }
+
+    fn config(folder: &Path) -> Config {
+        let settings = Settings::load(Some(&folder.join("sydent.toml")), std::iter::empty());
+        settings.unwrap().into_config().unwrap()
+    }
+
+    #[test]
+    fn what_is_generated_passes_the_check() {
+        let url = "postgres://id:pass\"word@db.example/sydent";
+        let elsewhere = tempfile::tempdir().unwrap();
+        let key = elsewhere.path().join("a key").display().to_string();
+        for (more, is_smtp) in [
+            (vec![], false),
+            (
+                vec![
+                    "--smtp",
+                    "mail.example.org:25",
+                    "--from",
+                    "\"A, B\" <a@b.example>",
+                ],
+                true,
+            ),
+            (vec!["--smtp", "localhost"], true),
+            (vec!["--database", url, "--key-file", &key], false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            generate(folder.path(), URL, &more).unwrap();
+            let config = config(folder.path());
+            assert_eq!(config.server.name.as_str(), "example.org");
+            assert_eq!(
+                matches!(config.email.transport, MailTransport::Smtp(_)),
+                is_smtp
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_flag_writes_nothing() {
+        for (base_url, more, named) in [
+            (
+                "http://id.example.org",
+                &[][..],
+                "server.public_base_url: must begin",
+            ),
+            ("id.example.org", &[], "--base-url must be a URL"),
+            (
+                URL,
+                &["--database", "sydent.db"],
+                "database.url: must begin with sqlite:",
+            ),
+            (
+                URL,
+                &["--database", "sqlite:missing/sydent.db"],
+                "database.url: names a file in a folder",
+            ),
+            (URL, &["--from", "nobody"], "--from must be a mail address"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let failure = generate(folder.path(), base_url, more)
+                .unwrap_err()
+                .to_string();
+            assert!(failure.contains(named), "{failure}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_a_key_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        generate(folder.path(), URL, &[]).unwrap();
+        let (text, key) = (read("sydent.toml"), read("signing.key"));
+        let smtp = ["--smtp", "mail.example.org"];
+        assert!(generate(folder.path(), URL, &smtp).is_err());
+        assert_eq!(read("sydent.toml"), text);
+        generate(folder.path(), URL, &[&smtp[..], &["--force"]].concat()).unwrap();
+        assert_ne!(read("sydent.toml"), text);
+        assert_eq!(read("signing.key"), key);
+        fs::remove_file(folder.path().join("sydent.toml")).unwrap();
+        assert!(generate(folder.path(), URL, &[]).is_err());
+        assert_eq!(read("signing.key"), key);
+    }
+}

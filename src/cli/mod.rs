@@ -1,0 +1,110 @@
+//! The command line: one file a command group.
+
+mod config;
+mod generate;
+mod key;
+mod new_file;
+mod relay;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Problems, Settings, environment};
+
+/// A Matrix identity server: proves who owns an address, binds it to a Matrix
+/// ID, and answers look-ups.
+#[derive(Debug, Parser)]
+#[command(name = "sydent", version, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file. Every setting can also be given as an
+    /// environment variable such as `SYDENT__SERVER__NAME`.
+    #[arg(long, short, global = true, env = "SYDENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a configuration, or check one.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Make signing keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+}
+
+impl Cli {
+    /// Does what was asked for; what goes wrong is printed to standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let done = match &self.command {
+            Command::Config(command) => command.run(&self),
+            Command::Key(command) => command.run(),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("{failure}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// The settings that the file and the environment give.
+    ///
+    /// # Errors
+    /// When neither says anything, and when what they say cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let mut variables = environment()
+            .filter(|(name, _)| is_setting(name))
+            .peekable();
+        if self.config.is_none() && variables.peek().is_none() {
+            return Err(Failure::new(NO_CONFIG));
+        }
+        Ok(Settings::load(self.config.as_deref(), variables)?)
+    }
+}
+
+fn is_setting(variable: &str) -> bool {
+    variable.starts_with("SYDENT__")
+}
+
+const NO_CONFIG: &str = "No configuration is given. Name one with --config FILE or \
+    SYDENT_CONFIG, or set SYDENT__… variables.\n`sydent config generate` writes one; \
+    `sydent demo` runs a server that needs none.";
+
+/// Why a command did not do what was asked for, in sentences.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(sentences: impl Into<String>) -> Self {
+        Self(sentences.into())
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let heading = match problems.0.len() {
+            1 => "The configuration has a problem:".to_owned(),
+            many => format!("The configuration has {many} problems:"),
+        };
+        Self(format!("{heading}\n{problems}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,106 @@
+//! Writing files that must not be lost or seen by others.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::Failure;
+
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// The owner alone: mode 0600.
+    Owner,
+    /// Whoever the umask lets.
+    Umask,
+}
+
+/// Writes a file that was not there before.
+///
+/// # Errors
+/// When there is one already, which stays as it is, or it cannot be written.
+pub(super) fn create(path: &Path, content: &str, readers: Readers) -> Result<(), Failure> {
+    write_new(path, content, readers).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::new(format!(
+            "{} exists already and was left as it is.",
+            path.display()
+        )),
+        _ => not_written(path, &error),
+    })
+}
+
+/// Writes a file, or puts a new one in place of the one that is there.
+///
+/// # Errors
+/// When it cannot be written; the old one then stays.
+pub(super) fn replace(path: &Path, content: &str, readers: Readers) -> Result<(), Failure> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    let write = || {
+        match fs::remove_file(draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_new(draft, content, readers)?;
+        fs::rename(draft, path)
+    };
+    write().map_err(|error| not_written(path, &error))
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be written: {error}.", path.display()))
+}
+
+fn write_new(path: &Path, content: &str, readers: Readers) -> io::Result<()> {
+    let mut file = open_new(path, readers)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+fn open_new(path: &Path, readers: Readers) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_existing_file_is_replaced_only_on_purpose() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        create(&path, "one", Readers::Umask).unwrap();
+        let refusal = create(&path, "two", Readers::Umask)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refusal.ends_with("exists already and was left as it is."),
+            "{refusal}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        replace(&path, "two", Readers::Owner).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_for_the_owner_alone_has_mode_0600() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (created, replaced) = (folder.path().join("a"), folder.path().join("b"));
+        create(&created, "secret", Readers::Owner).unwrap();
+        replace(&replaced, "secret", Readers::Owner).unwrap();
+        for path in [created, replaced] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The address under which the world reaches this server.
+
+use std::fmt;
+
+use url::Url;
+
+use crate::domain::Invalid;
+
+/// An http or https URL without user, query, fragment and trailing slash, to
+/// which a path that begins with a slash can be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// Reads a base URL; trailing slashes are dropped.
+    ///
+    /// # Errors
+    /// A sentence when the text is no URL, or has a part that a base cannot
+    /// have.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const NO_URL: Invalid = Invalid("must be a URL such as \"https://id.example.org\"");
+        let url = Url::parse(text).map_err(|_no_detail_helps_more| NO_URL)?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(NO_URL);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Invalid("must not contain a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(Invalid("must end before ? and #: paths are appended to it"));
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// The URL, with no slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the connection to it is encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn base_urls() {
+        for (text, url) in [
+            ("https://id.example.org", "https://id.example.org"),
+            ("https://id.example.org/", "https://id.example.org"),
+            ("HTTPS://ID.example.org:443//", "https://id.example.org"),
+            ("http://[::1]:8090", "http://[::1]:8090"),
+            (
+                "https://example.org/identity/",
+                "https://example.org/identity",
+            ),
+        ] {
+            let parsed = BaseUrl::parse(text).unwrap();
+            assert_eq!(parsed.as_str(), url);
+            assert_eq!(parsed.is_https(), url.starts_with("https"));
+        }
+        for bad in [
+            "",
+            "id.example.org",
+            "ftp://id.example.org",
+            "https://",
+            "https:///",
+            "https://a b",
+            "https://u@id.example.org",
+            "https://u:p@id.example.org",
+            "https://id.example.org?a",
+            "https://id.example.org/#a",
+            "javascript:alert(1)",
+        ] {
+            assert!(BaseUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_read_again(text in "https?://[a-z/.?#@:0-9]{0,20}") {
+            if let Ok(url) = BaseUrl::parse(&text) {
+                prop_assert!(!url.as_str().ends_with('/'));
+                let again = BaseUrl::parse(url.as_str());
+                prop_assert_eq!(again, Ok(url));
+            }
+        }
+    }
+}

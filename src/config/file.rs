@@ -1,0 +1,125 @@
+//! A TOML file as a table, with the line of every key.
+
+use std::path::Path;
+
+use toml::Table;
+use toml::de::{DeTable, DeValue};
+
+use super::manual::join;
+use super::origins::Origins;
+use super::problem::{Problem, Source};
+
+/// Reads TOML and notes the line of every key and list element.
+///
+/// # Errors
+/// Each place where the text is not TOML, without the text itself.
+pub(super) fn parse(text: &str, file: &Path, origins: &mut Origins) -> Result<Table, Vec<Problem>> {
+    let (spanned, mut errors) = DeTable::parse_recoverable(text);
+    let lines = Lines::of(text);
+    if errors.is_empty() {
+        note_table("", spanned.get_ref(), &lines, origins);
+        match text.parse() {
+            Ok(table) => return Ok(table),
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut problems: Vec<Problem> = errors
+        .iter()
+        .map(|error| not_toml(error, file, &lines))
+        .collect();
+    // One slip often brings several messages about its line; the first is the
+    // one that helps.
+    problems.dedup_by_key(|problem| problem.line);
+    Err(problems)
+}
+
+fn not_toml(error: &toml::de::Error, file: &Path, lines: &Lines) -> Problem {
+    Problem {
+        source: Source::File(file.to_owned()),
+        line: error.span().map(|span| lines.at(span.start)),
+        key: String::new(),
+        sentence: format!("is not TOML: {}", error.message()),
+    }
+}
+
+fn note_table(section: &str, table: &DeTable<'_>, lines: &Lines, origins: &mut Origins) {
+    for (name, value) in table {
+        let key = join(section, name.get_ref());
+        origins.at_line(&key, lines.at(name.span().start));
+        note_value(&key, value.get_ref(), lines, origins);
+    }
+}
+
+fn note_value(key: &str, value: &DeValue<'_>, lines: &Lines, origins: &mut Origins) {
+    match value {
+        DeValue::Table(table) => note_table(key, table, lines, origins),
+        DeValue::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                let key = format!("{key}[{index}]");
+                origins.at_line(&key, lines.at(element.span().start));
+                note_value(&key, element.get_ref(), lines, origins);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The offsets at which lines end.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(offset, _)| offset).collect())
+    }
+
+    /// The line that an offset is in, counted from 1.
+    fn at(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> (Result<Table, Vec<Problem>>, Origins) {
+        let mut origins = Origins::of_file(Some(Path::new("a.toml")));
+        (
+            super::parse(text, Path::new("a.toml"), &mut origins),
+            origins,
+        )
+    }
+
+    #[test]
+    fn every_key_has_its_line() {
+        let (_, origins) =
+            parse("[a.b]\nc = 1\n\n[d]\ne = [\n 1,\n 2,\n]\nf = { g = 3 }\nh.i = 4\n");
+        for (key, line) in [
+            ("a.b.c", 2),
+            ("a", 1),
+            ("d", 4),
+            ("d.e[1]", 7),
+            ("d.f.g", 9),
+            ("d.h.i", 10),
+        ] {
+            assert_eq!(origins.problem(key, "").line, Some(line), "{key}");
+        }
+    }
+
+    #[test]
+    fn each_place_that_is_not_toml_is_named() {
+        for (text, wrong) in [
+            ("a = \n", vec![1]),
+            ("a = 1\na = 2\n", vec![2]),
+            ("[a\nb = 1\n", vec![1]),
+            ("a = 'x\nb = 1\nc = 1 2\n", vec![1, 3]),
+            ("a = 99999999999999999999999\n", vec![1]),
+            ("password = hunter2\n", vec![1]),
+        ] {
+            let problems = parse(text).0.unwrap_err();
+            let lines: Vec<_> = problems.iter().filter_map(|problem| problem.line).collect();
+            assert_eq!(lines, wrong, "{text}{problems:?}");
+            assert!(!format!("{problems:?}").contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Files that settings name: why one cannot be read, and who else can.
+
+use std::io;
+use std::path::Path;
+
+/// Why a file cannot be read, as part of a sentence that names it.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("{} cannot be read: {reason}", path.display())
+}
+
+/// Whether users other than the owner and its group may read or change a file.
+#[cfg(unix)]
+pub(super) fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|about| about.mode() & 0o007 != 0)
+}
+
+/// Elsewhere than on Unix the file's mode says nothing.
+#[cfg(not(unix))]
+pub(super) fn others_may_read(_path: &Path) -> bool {
+    false
+}

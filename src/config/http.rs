@@ -1,0 +1,220 @@
+//! `[http]`, `[v1]`, `[internal]` and `[operations]`: what listens where.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::period;
+
+/// `[http]`: the public listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpSettings {
+    /// Its addresses; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// Threads that handle requests; 0 means one per CPU.
+    pub workers: usize,
+    /// Networks of proxies whose `X-Forwarded-For` is believed (OPS-04).
+    pub trusted_proxies: Vec<IpNet>,
+    /// The largest body that is accepted, in bytes (GEN-21).
+    pub max_body_bytes: usize,
+    /// How long a client may take to send a request, and how long it is worked
+    /// on.
+    #[serde(with = "period")]
+    pub request_timeout: Duration,
+    /// How long a stop waits for running requests.
+    #[serde(with = "period")]
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8090))],
+            workers: 0,
+            trusted_proxies: Vec::new(),
+            max_body_bytes: 512 * 1024,
+            request_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[v1]`: the deprecated API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct V1Settings {
+    /// Whether `/_matrix/identity/api/v1` is served.
+    pub enabled: bool,
+}
+
+impl Default for V1Settings {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// `[internal]`: bind and unbind for the homeserver and the administrator.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InternalSettings {
+    /// Its addresses; none means off.
+    pub listen: Vec<SocketAddr>,
+    /// Lets it stand on an address that other machines reach.
+    pub allow_non_loopback: bool,
+}
+
+/// `[operations]`: health, readiness and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OperationsSettings {
+    /// Its addresses; none means off.
+    pub listen: Vec<SocketAddr>,
+}
+
+impl HttpSettings {
+    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+        const MINUTES: Duration = Duration::from_mins(10);
+        if self.listen.is_empty() {
+            checker.refuse(
+                "http.listen",
+                "must have at least one address, such as \"[::]:8090\"",
+            );
+        }
+        for network in &self.trusted_proxies {
+            if network.prefix_len() == 0 {
+                checker.warn("http.trusted_proxies", TRUSTS_ALL);
+            }
+        }
+        checker.range("http.workers", self.workers, 0..=1024);
+        checker.range(
+            "http.max_body_bytes",
+            self.max_body_bytes,
+            1024..=16 * 1024 * 1024,
+        );
+        checker.period(
+            "http.request_timeout",
+            self.request_timeout,
+            SECOND,
+            MINUTES,
+        );
+        checker.period(
+            "http.shutdown_timeout",
+            self.shutdown_timeout,
+            Duration::ZERO,
+            MINUTES,
+        );
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const TRUSTS_ALL: &str = "trusts every network: any client can choose the address that it is \
+    known by";
+
+impl InternalSettings {
+    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+        let reachable = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        if self.allow_non_loopback {
+            return;
+        }
+        if let Some(address) = self.listen.iter().find(reachable) {
+            checker.refuse(
+                "internal.listen",
+                format!(
+                    "must be loopback addresses such as \"[::1]:8091\", and {address} is not: it \
+                     binds any address to any user without a password. If every machine that \
+                     reaches it is trusted, set internal.allow_non_loopback = true"
+                ),
+            );
+        }
+    }
+}
+
+/// Refuses an address that two listeners would share: the system refuses the
+/// second, or one listener takes what was meant for the other.
+pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 3], checker: &mut Checker<'_>) {
+    let mut taken: BTreeMap<u16, Vec<(&str, IpAddr)>> = BTreeMap::new();
+    for (key, addresses) in lists {
+        for address in addresses.iter().filter(|address| address.port() != 0) {
+            let same_port = taken.entry(address.port()).or_default();
+            let clash = same_port
+                .iter()
+                .find(|(_, other)| overlaps(*other, address.ip()));
+            if let Some((owner, _)) = clash {
+                let sentence = format!("must not have {address}, which {owner} takes already");
+                checker.refuse(key, sentence);
+            }
+            same_port.push((key, address.ip()));
+        }
+    }
+}
+
+fn overlaps(one: IpAddr, other: IpAddr) -> bool {
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    one == other || (same_family && (one.is_unspecified() || other.is_unspecified()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::origins::Origins;
+
+    fn problems(check: impl FnOnce(&mut Checker<'_>)) -> Vec<String> {
+        let origins = Origins::default();
+        let mut checker = Checker::new(&origins);
+        check(&mut checker);
+        checker.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn int_01_only_loopback_without_an_explicit_setting() {
+        for (address, loopback) in [
+            ("[::1]:8091", true),
+            ("127.0.0.1:8091", true),
+            ("127.9.9.9:0", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:8091", false),
+            ("[::]:8091", false),
+            ("192.0.2.1:8091", false),
+            ("[::ffff:192.0.2.1]:1", false),
+        ] {
+            let listen = vec!["[::1]:1".parse().unwrap(), address.parse().unwrap()];
+            let mut internal = InternalSettings {
+                listen,
+                allow_non_loopback: false,
+            };
+            assert_eq!(
+                problems(|c| internal.check(c)).is_empty(),
+                loopback,
+                "{address}"
+            );
+            internal.allow_non_loopback = true;
+            assert!(problems(|c| internal.check(c)).is_empty());
+        }
+    }
+
+    #[test]
+    fn two_listeners_never_share_an_address() {
+        for (public, internal, shared) in [
+            ("[::]:8090", "[::1]:8091", false),
+            ("[::]:8090", "[::1]:8090", true),
+            ("0.0.0.0:8090", "127.0.0.1:8090", true),
+            ("127.0.0.1:8090", "127.0.0.1:8090", true),
+            ("127.0.0.1:8090", "[::1]:8090", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            let (public, internal) = ([public.parse().unwrap()], [internal.parse().unwrap()]);
+            let lists = [
+                ("http.listen", &public[..]),
+                ("internal.listen", &internal),
+                ("o", &[]),
+            ];
+            let found = problems(|c| check_overlap(lists, c));
+            assert_eq!(!found.is_empty(), shared, "{public:?} {internal:?}");
+        }
+    }
+}

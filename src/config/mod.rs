@@ -1,0 +1,123 @@
+//! Configuration: read once, checked once, passed down.
+//!
+//! [`Settings`] is what a TOML file and the environment said: every setting,
+//! with its default where nothing was said. [`Config`] is what the server runs
+//! on: the same sections in their final types, after [`Settings::into_config`]
+//! found nothing wrong. All that is wrong is named at once, with the line or
+//! the variable that it stands in.
+//!
+//! The manual is `config/default.toml`; a test keeps it and these types equal.
+//! A new setting is a field in its section's file, a default, a check, and its
+//! lines in the manual.
+
+mod base_url;
+mod check;
+mod database;
+mod decode;
+mod delivery;
+mod email;
+mod env;
+mod file;
+mod file_access;
+mod http;
+mod load;
+mod log;
+mod manual;
+mod origins;
+mod period;
+mod problem;
+mod secret;
+mod sentence;
+mod server;
+mod smtp;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod validation;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::log::{LogFormat, LogLevel, LogSettings};
+pub use base_url::BaseUrl;
+pub use database::{Database, DatabaseSettings, DatabaseUrl};
+pub use delivery::DeliverySettings;
+pub(crate) use email::mailbox;
+pub use email::{
+    Email, EmailSettings, MailFolderSettings, MailTransport, SendmailSettings, TransportKind,
+};
+pub use env::environment;
+pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
+pub use manual::MANUAL;
+pub use origins::Origins;
+pub use problem::{Problem, Problems, Source};
+pub use secret::{Secret, SecretUrl};
+pub use server::{Server, ServerSettings};
+pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
+pub(crate) use smtp::{host_of, is_loopback};
+pub use templates::TemplateSettings;
+pub use validation::{LookupSettings, ValidationSettings};
+
+/// What a configuration file and the environment said. `Default` is the
+/// documented defaults; serialising it masks secrets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// `[server]`: who this server is.
+    pub server: ServerSettings,
+    /// `[database]`: where the data lives.
+    pub database: DatabaseSettings,
+    /// `[http]`: the public listener.
+    pub http: HttpSettings,
+    /// `[v1]`: the deprecated API.
+    pub v1: V1Settings,
+    /// `[internal]`: the internal listener.
+    pub internal: InternalSettings,
+    /// `[operations]`: health and metrics.
+    pub operations: OperationsSettings,
+    /// `[validation]`: limits of validation sessions.
+    pub validation: ValidationSettings,
+    /// `[lookup]`: limits of look-ups.
+    pub lookup: LookupSettings,
+    /// `[templates]`: brands.
+    pub templates: TemplateSettings,
+    /// `[email]`: sender and transport.
+    pub email: EmailSettings,
+    /// `[delivery]`: the durable queue.
+    pub delivery: DeliverySettings,
+    /// `[log]`: level and form.
+    pub log: LogSettings,
+    /// Where each setting was written; not a setting itself.
+    #[serde(skip)]
+    pub origins: Origins,
+}
+
+/// What the server runs on: everything checked, in final types, paths resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who this server is.
+    pub server: Server,
+    /// Where the data lives.
+    pub database: Database,
+    /// The public listener.
+    pub http: HttpSettings,
+    /// The deprecated API.
+    pub v1: V1Settings,
+    /// The internal listener.
+    pub internal: InternalSettings,
+    /// Health and metrics.
+    pub operations: OperationsSettings,
+    /// Limits of validation sessions.
+    pub validation: ValidationSettings,
+    /// Limits of look-ups.
+    pub lookup: LookupSettings,
+    /// Brands.
+    pub templates: TemplateSettings,
+    /// Sender and transport.
+    pub email: Email,
+    /// The durable queue.
+    pub delivery: DeliverySettings,
+    /// Level and form of the log.
+    pub log: LogSettings,
+    /// What is allowed but should be known: to be written to the log at start.
+    pub warnings: Vec<Problem>,
+}

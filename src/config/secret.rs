@@ -1,0 +1,136 @@
+//! Passwords, and URLs that may hold one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What stands in place of a secret wherever it could be seen.
+const MASK: &str = "[secret]";
+
+/// A text that must not be seen: `Debug` and `Serialize` show a mask, and the
+/// memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The text itself. Hand it to the one who needs it; never print it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+/// The URL of a database as it was written. `Debug` and `Serialize` show it
+/// with its password masked, because the rest is what an administrator wants
+/// to compare.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct SecretUrl(Secret);
+
+impl SecretUrl {
+    /// The URL as it was written.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The URL for people's eyes. Text that cannot be taken apart is masked
+    /// as a whole.
+    fn masked(&self) -> String {
+        if self.expose().starts_with("sqlite:") {
+            return self.expose().to_owned();
+        }
+        let Ok(mut url) = Url::parse(self.expose()) else {
+            return MASK.to_owned();
+        };
+        if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+            return MASK.to_owned();
+        }
+        if url.query().is_some_and(|query| query.contains("password")) {
+            url.set_query(Some(MASK));
+        }
+        url.to_string().replace("%5Bsecret%5D", MASK)
+    }
+}
+
+impl From<String> for SecretUrl {
+    fn from(text: String) -> Self {
+        Self(Secret::from(text))
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl Serialize for SecretUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_only_to_expose() {
+        let secret = Secret::from("hunter2".to_owned());
+        assert_eq!(
+            format!("{secret:?} {:?}", Some(&secret)),
+            "[secret] Some([secret])"
+        );
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[secret]\"");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_url_shows_all_but_its_password() {
+        for (written, shown) in [
+            ("sqlite:sydent.db", "sqlite:sydent.db"),
+            (
+                "postgres://id:hunter2@db/sydent",
+                "postgres://id:[secret]@db/sydent",
+            ),
+            ("postgres://id@db/sydent", "postgres://id@db/sydent"),
+            (
+                "postgres:///sydent?host=/run/postgresql",
+                "postgres:///sydent?host=/run/postgresql",
+            ),
+            (
+                "postgres://db/x?password=hunter2",
+                "postgres://db/x?[secret]",
+            ),
+            ("postgres://id:hunter2@a:1,b:2/x", "[secret]"),
+            ("host=db password=hunter2", "[secret]"),
+            ("hunter2", "[secret]"),
+        ] {
+            let url = SecretUrl::from(written.to_owned());
+            assert_eq!(format!("{url:?}"), shown);
+            assert_eq!(serde_json::to_string(&url).unwrap(), format!("\"{shown}\""));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The manual against the types.
+
+use toml::Table;
+
+use super::read;
+use crate::config::manual::{MANUAL, uncommented};
+use crate::config::*;
+
+fn keys(table: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in table {
+        match value.as_table() {
+            Some(section) => {
+                found.extend(keys(section).iter().map(|key| format!("{name}.{key}")));
+            }
+            None => found.push(name.clone()),
+        }
+    }
+    found
+}
+
+#[test]
+fn the_manual_says_the_defaults() {
+    let said = Table::try_from(read(MANUAL)).unwrap();
+    assert_eq!(said, Table::try_from(Settings::default()).unwrap());
+}
+
+#[test]
+fn the_manual_has_every_setting_and_nothing_else() {
+    let documented = Table::try_from(read(&uncommented())).unwrap();
+    assert_eq!(keys(&documented), keys(&Table::try_from(filled()).unwrap()));
+}
+
+/// Settings with nothing left out: a new field does not compile here until it
+/// is filled, and then the manual must have it.
+fn filled() -> Settings {
+    let some_text = || Some("a".to_owned());
+    Settings {
+        server: ServerSettings {
+            name: "a".parse().ok(),
+            public_base_url: some_text(),
+            allow_plain_http: true,
+            signing_key_file: Some("a".into()),
+        },
+        database: DatabaseSettings {
+            url: Some(SecretUrl::from("a".to_owned())),
+            url_file: Some("a".into()),
+            ..DatabaseSettings::default()
+        },
+        templates: TemplateSettings {
+            brands_dir: Some("a".into()),
+            default_brand: some_text(),
+        },
+        email: EmailSettings {
+            from: some_text(),
+            smtp: SmtpSettings {
+                port: Some(1),
+                username: some_text(),
+                password: Some(Secret::from("a".to_owned())),
+                password_file: Some("a".into()),
+                ca_file: Some("a".into()),
+                hello_name: some_text(),
+                ..SmtpSettings::default()
+            },
+            ..EmailSettings::default()
+        },
+        ..Settings::default()
+    }
+}

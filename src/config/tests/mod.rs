@@ -1,0 +1,221 @@
+//! Whole configurations, from text to [`Config`](super::Config).
+
+mod manual;
+mod refusals;
+
+use std::fs;
+use std::iter;
+use std::path::Path;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn read(text: &str) -> Settings {
+    Settings::parse(Some((Path::new("a.toml"), text)), iter::empty()).unwrap()
+}
+
+/// A folder with a key file, and the least that a configuration has to say.
+struct Folder(TempDir);
+
+const LEAST: &str = "server.name = 'example.org'\n\
+    server.public_base_url = 'https://id.example.org'\n\
+    server.signing_key_file = 'signing.key'\n\
+    database.url = 'sqlite:sydent.db'\n";
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = "ed25519 a_Xy12 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n";
+        fs::write(folder.path().join("signing.key"), key).unwrap();
+        Self(folder)
+    }
+
+    fn load(&self, text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let file = self.0.path().join("sydent.toml");
+        fs::write(&file, text).unwrap();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let loaded = Settings::load(Some(&file), variables.into_iter());
+        let inside = format!("{}/", self.0.path().display());
+        loaded
+            .and_then(Settings::into_config)
+            .map_err(|Problems(problems)| {
+                problems
+                    .iter()
+                    .map(|problem| problem.to_string().replace(&inside, ""))
+                    .collect()
+            })
+    }
+}
+
+#[test]
+fn the_least_configuration_is_enough() {
+    let folder = Folder::new();
+    let config = folder.load(LEAST, &[]).unwrap();
+    assert_eq!(
+        config.server.public_base_url.as_str(),
+        "https://id.example.org"
+    );
+    assert_eq!(
+        config.server.signing_key_file,
+        folder.0.path().join("signing.key")
+    );
+    assert_eq!(
+        config.database.url,
+        DatabaseUrl::Sqlite(folder.0.path().join("sydent.db"))
+    );
+    assert!(matches!(config.email.transport, MailTransport::None));
+    assert_eq!(config.http, HttpSettings::default());
+}
+
+#[test]
+fn everything_wrong_is_named_at_once() {
+    let folder = Folder::new();
+    let text = "[server]\n\
+        nmae = 'example.org'\n\
+        public_base_url = 'http://id.example.org'\n\
+        signing_key_file = 'none.key'\n\
+        [http]\n\
+        listen = ['[::]:8090',\n\
+        'nonsense',\n\
+        '1.2.3.4:5',\n\
+        'more']\n\
+        workers = -1\n\
+        [emial.smtp]\n\
+        host = 'a'\n\
+        [email.smtp]\n\
+        port = 70000\n\
+        timeout = 30\n\
+        [log]\n\
+        level = 'loud'\n";
+    let variables = [
+        ("SYDENT__DATABASE__URL", "hunter2"),
+        ("SYDENT__EMAIL__SMTP__PRT", "25"),
+        ("SYDENT__V1__ENABLED", "maybe"),
+    ];
+    let found = folder.load(text, &variables).unwrap_err();
+    let wanted = [
+        "sydent.toml:1: server.name: is missing",
+        "sydent.toml:2: server.nmae: is not a setting; did you mean server.name?",
+        "sydent.toml:3: server.public_base_url: must begin with https://",
+        "sydent.toml:4: server.signing_key_file: none.key cannot be read: there is no such file",
+        "sydent.toml:7: http.listen[1]: must be an IP address and a port",
+        "sydent.toml:9: http.listen[3]: must be an IP address and a port",
+        "sydent.toml:10: http.workers: must be a whole number, not negative",
+        "sydent.toml:11: emial: is not a setting; did you mean email?",
+        "sydent.toml:14: email.smtp.port: must be a whole number from 0 to 65535",
+        "sydent.toml:15: email.smtp.timeout: must be a time with a unit",
+        "sydent.toml:17: log.level: must be one of \"error\", \"warn\"",
+        "SYDENT__DATABASE__URL: must begin with sqlite: or postgres://",
+        "SYDENT__EMAIL__SMTP__PRT: is not a setting; did you mean email.smtp.port?",
+        "SYDENT__V1__ENABLED: must be true or false",
+    ];
+    let shown = found.join("\n");
+    assert_eq!(found.len(), wanted.len(), "{shown}");
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!(found.starts_with(wanted), "{wanted} is not in\n{shown}");
+    }
+    assert!(!shown.contains("hunter2"));
+}
+
+#[test]
+fn a_relay_with_all_its_settings() {
+    let folder = Folder::new();
+    fs::write(folder.0.path().join("password"), "correct horse \n").unwrap();
+    let ca = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    fs::write(folder.0.path().join("ca.pem"), ca.cert.pem()).unwrap();
+    let text = format!(
+        "{LEAST}[email]\nfrom = 'Ids <a@b.example>'\ntransport = 'smtp'\n[email.smtp]\n\
+         host = 'mail.example'\nencryption = 'tls'\nusername = 'u'\npassword_file = 'password'\n\
+         ca_file = 'ca.pem'\n"
+    );
+    let variables = [
+        ("SYDENT__EMAIL__SMTP__HOST", "other.example"),
+        ("SYDENT__EMAIL__SMTP__USERNAME", "12"),
+        ("SYDENT__HTTP__LISTEN", "['127.0.0.1:0']"),
+        ("SYDENT__V1__ENABLED", "false"),
+    ];
+    let config = folder.load(&text, &variables).unwrap();
+    let MailTransport::Smtp(smtp) = &config.email.transport else {
+        panic!("the transport is smtp");
+    };
+    let login = smtp.credentials.as_ref().unwrap();
+    assert_eq!((smtp.host.as_str(), smtp.port), ("other.example", 465));
+    assert_eq!(
+        (login.username.as_str(), login.password.expose()),
+        ("12", "correct horse ")
+    );
+    assert_eq!(smtp.extra_authorities, [ca.cert.der().clone()]);
+    assert_eq!(smtp.hello_name.to_string(), "example.org");
+    assert_eq!(config.http.listen, ["127.0.0.1:0".parse().unwrap()]);
+    assert!(!config.v1.enabled);
+    assert!(!format!("{config:?}").contains("correct horse"));
+}
+
+#[test]
+fn warnings_do_not_stop_a_start() {
+    let folder = Folder::new();
+    let text =
+        format!("{LEAST}server.allow_plain_http = true\nhttp.trusted_proxies = ['0.0.0.0/0']\n");
+    let text = text.replace("https://", "http://");
+    let config = folder.load(&text, &[]).unwrap();
+    let warned: Vec<&str> = config
+        .warnings
+        .iter()
+        .map(|warning| warning.key.as_str())
+        .collect();
+    for key in [
+        "server.public_base_url",
+        "http.trusted_proxies",
+        "email.transport",
+    ] {
+        assert!(warned.contains(&key), "{warned:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_can_read_is_worth_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        let key = folder.0.path().join("signing.key");
+        fs::set_permissions(key, fs::Permissions::from_mode(mode)).unwrap();
+        let config = folder.load(LEAST, &[]).unwrap();
+        let about_key = config
+            .warnings
+            .iter()
+            .any(|warning| warning.key == "server.signing_key_file");
+        assert_eq!(about_key, warned, "{mode:o}");
+    }
+}
+
+#[test]
+fn effective_settings_are_shown_without_secrets() {
+    let text = "database.url = 'postgres://id:hunter2@db/x'\nemail.smtp.password = 'hunter2'\n";
+    let settings = read(text);
+    let shown = format!("{}{settings:?}", toml::to_string(&settings).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("postgres://id:[secret]@db/x"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_and_any_variables_give_an_answer(
+        text in "([a-z\\[\\]._='\"\n 0-9{},#-]|http|listen|email|smtp|true){0,60}",
+        name in "(A|EMAIL|SMTP|HTTP|LISTEN|PORT|V1|ENABLED|__|_|\\.|\\[0\\]|é){0,5}",
+        value in "([\\[\\]{}='\", \n0-9]|true|enabled|a|\\PC){0,12}",
+    ) {
+        let variables = [(format!("SYDENT__{name}"), value)];
+        let loaded = Settings::parse(Some((Path::new("a.toml"), &text)), variables.into_iter());
+        if let Err(problems) = loaded {
+            prop_assert!(!problems.0.is_empty());
+        }
+    }
+}

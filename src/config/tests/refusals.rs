@@ -1,0 +1,108 @@
+//! OPS-08: what a start refuses, one setting at a time.
+
+use std::fs;
+
+use super::{Folder, LEAST};
+
+/// The setting that is named, and the lines that are wrong, apart by `; `.
+const REFUSED: &str = "
+server.name | server.name = 'a b'
+server.public_base_url | server.public_base_url = 'http://id.example.org'
+server.public_base_url | server.public_base_url = 'https://id.example.org/?a'
+server.signing_key_file | server.signing_key_file = 'bad.key'
+server.signing_key_file | server.signing_key_file = 'empty'
+server.signing_key_file | server.signing_key_file = '.'
+database.url | database.url = 'sydent.db'
+database.url | database.url = 'sqlite:missing/sydent.db'
+database.url | database.url = 'sqlite:.'
+database.url_file | database.url_file = 'db'
+database.readers | database.readers = 0
+http.listen | http.listen = []
+http.max_body_bytes | http.max_body_bytes = 10
+http.request_timeout | http.request_timeout = '1h'
+delivery.answer_within | http.request_timeout = '2s'
+internal.listen | internal.listen = ['0.0.0.0:8091']
+operations.listen | operations.listen = ['[::1]:8090']
+operations.listen | operations.listen = ['127.0.0.1:1', '127.0.0.1:1']
+validation.max_wrong_tokens | validation.max_wrong_tokens = 0
+validation.next_link_schemes[0] | validation.next_link_schemes = ['data']
+lookup.max_addresses | lookup.max_addresses = 0
+templates.brands_dir | templates.brands_dir = 'missing'
+templates.default_brand | templates.default_brand = 'a'
+templates.default_brand | templates.default_brand = '..'; templates.brands_dir = '.'
+templates.default_brand | templates.default_brand = 'a'; templates.brands_dir = '.'
+email.from | email.from = 'nobody'
+email.from | email.transport = 'file'
+email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db'
+email.sendmail.command | email.from = 'a@b.example'; email.transport = 'sendmail'; email.sendmail.command = 'x'
+email.concurrency | email.concurrency = 0
+delivery.lease | delivery.lease = '1m'
+delivery.retry_max | delivery.retry_first = '1h'
+delivery.poll_every | delivery.poll_every = '0s'
+";
+
+/// The same with mail through a relay on another machine.
+const REFUSED_WITH_SMTP: &str = "
+email.smtp.password | email.smtp.username = 'a'
+email.smtp.username | email.smtp.password = 'a'
+email.smtp.password_file | email.smtp.username = 'a'; email.smtp.password_file = 'missing'
+email.smtp.password_file | email.smtp.username = 'a'; email.smtp.password_file = 'empty'
+email.smtp.password_file | email.smtp.username = 'a'; email.smtp.password = 'a'; email.smtp.password_file = 'password'
+email.smtp.encryption | email.smtp.username = 'a'; email.smtp.password = 'a'; email.smtp.encryption = 'none'
+email.smtp.ca_file | email.smtp.ca_file = 'missing'
+email.smtp.ca_file | email.smtp.ca_file = 'password'
+email.smtp.hello_name | email.smtp.hello_name = 'a b'
+email.smtp.hello_name | email.smtp.hello_name = 'a.example:25'
+email.smtp.port | email.smtp.port = 0
+delivery.lease | email.smtp.timeout = '40s'
+";
+
+const SMTP: &str = "email.from = 'a@b.example'
+email.transport = 'smtp'
+email.smtp.host = 'mail.example'
+";
+
+#[test]
+fn ops_08_what_a_start_refuses() {
+    let folder = Folder::new();
+    let files = [
+        ("empty", "\n"),
+        ("password", "p\n"),
+        ("bad.key", "ed25519 0 x"),
+        ("db", "a.db"),
+    ];
+    for (name, content) in files {
+        fs::write(folder.0.path().join(name), content).unwrap();
+    }
+    for (rows, before) in [(REFUSED, ""), (REFUSED_WITH_SMTP, SMTP)] {
+        for row in rows.trim().lines() {
+            let (key, wrong) = row.split_once(" | ").unwrap();
+            let wrong = wrong.replace("; ", "\n");
+            let overridden =
+                |line: &&str| !wrong.contains(line.split_inclusive('=').next().unwrap());
+            let least: Vec<&str> = LEAST.lines().filter(overridden).collect();
+            let text = format!("{}\n{before}{wrong}\n", least.join("\n"));
+            let found = folder.load(&text, &[]).expect_err(row);
+            assert_eq!(found.len(), 1, "{row}: {found:?}");
+            assert!(
+                found
+                    .iter()
+                    .all(|problem| problem.contains(&format!(" {key}: "))),
+                "{row}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ops_08_what_is_required() {
+    let found = Folder::new().load("", &[]).unwrap_err().join("\n");
+    for key in [
+        "server.name",
+        "server.public_base_url",
+        "server.signing_key_file",
+        "database.url",
+    ] {
+        assert!(found.contains(&format!("{key}: is missing; ")), "{found}");
+    }
+}

@@ -1,0 +1,202 @@
+//! `[validation]` and `[lookup]`: the limits of sessions and of look-ups.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::period;
+use crate::domain::next_link::NextLinkRules;
+
+/// `[validation]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ValidationSettings {
+    /// How long a session lives from its creation or validation (SES-07).
+    #[serde(with = "period")]
+    pub session_lifetime: Duration,
+    /// How long after that its row stays (SES-08, SES-28).
+    #[serde(with = "period")]
+    pub keep_expired: Duration,
+    /// Wrong codes that a session takes (SES-19), 1 to 100.
+    pub max_wrong_tokens: u32,
+    /// Schemes that `next_link` may have (SES-24), in lower case.
+    pub next_link_schemes: Vec<String>,
+    /// Hosts that `next_link` may lead to, in lower case; none means any.
+    pub next_link_hosts: Vec<String>,
+}
+
+impl Default for ValidationSettings {
+    fn default() -> Self {
+        Self {
+            session_lifetime: DAY,
+            keep_expired: 5 * DAY,
+            max_wrong_tokens: 10,
+            next_link_schemes: vec!["https".to_owned(), "http".to_owned()],
+            next_link_hosts: Vec::new(),
+        }
+    }
+}
+
+/// `[lookup]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LookupSettings {
+    /// Addresses that one look-up may ask for (LKP-12, V1L-06).
+    pub max_addresses: usize,
+}
+
+impl Default for LookupSettings {
+    fn default() -> Self {
+        Self {
+            max_addresses: 10_000,
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Schemes that a browser runs as a program or opens on the user's machine.
+const DANGEROUS: [&str; 7] = [
+    "javascript",
+    "data",
+    "file",
+    "vbscript",
+    "blob",
+    "about",
+    "filesystem",
+];
+
+impl ValidationSettings {
+    /// Checks, and brings schemes and hosts into the form that they are
+    /// compared in.
+    pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
+        let year = 366 * DAY;
+        checker.period(
+            "validation.session_lifetime",
+            self.session_lifetime,
+            MINUTE,
+            year,
+        );
+        checker.period(
+            "validation.keep_expired",
+            self.keep_expired,
+            Duration::ZERO,
+            year,
+        );
+        checker.range(
+            "validation.max_wrong_tokens",
+            self.max_wrong_tokens,
+            1..=100,
+        );
+        for (index, scheme) in self.next_link_schemes.iter_mut().enumerate() {
+            scheme.make_ascii_lowercase();
+            if let Some(sentence) = wrong_scheme(scheme) {
+                checker.refuse(&format!("validation.next_link_schemes[{index}]"), sentence);
+            }
+        }
+        for (index, host) in self.next_link_hosts.iter_mut().enumerate() {
+            match url::Host::parse(host) {
+                Ok(parsed) => *host = parsed.to_string(),
+                Err(_) => checker.refuse(
+                    &format!("validation.next_link_hosts[{index}]"),
+                    "must be a host name alone, such as \"app.example.org\"",
+                ),
+            }
+        }
+        self
+    }
+
+    /// What the settings say about `next_link`, for the domain's rule.
+    #[must_use]
+    pub fn next_link_rules(&self) -> NextLinkRules {
+        NextLinkRules {
+            schemes: self.next_link_schemes.clone(),
+            hosts: self.next_link_hosts.clone(),
+        }
+    }
+}
+
+fn wrong_scheme(scheme: &str) -> Option<&'static str> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let grammar = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !grammar || !scheme.bytes().all(letter) {
+        return Some("must be a scheme alone, such as \"https\" or \"org.example.app\"");
+    }
+    DANGEROUS
+        .contains(&scheme)
+        .then_some("must not be a scheme that browsers run or open as a local file; remove it")
+}
+
+impl LookupSettings {
+    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+        checker.range("lookup.max_addresses", self.max_addresses, 1..=100_000);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::origins::Origins;
+
+    fn check(settings: ValidationSettings) -> (ValidationSettings, usize) {
+        let origins = Origins::default();
+        let mut checker = Checker::new(&origins);
+        let settings = settings.check(&mut checker);
+        (settings, checker.problems.len())
+    }
+
+    #[test]
+    fn ses_24_schemes_and_hosts() {
+        for (scheme, problems) in [
+            ("https", 0),
+            ("org.example.app", 0),
+            ("IM.Vector", 0),
+            ("javascript", 1),
+            ("JavaScript", 1),
+            ("data", 1),
+            ("https://", 1),
+            ("", 1),
+            ("1a", 1),
+            ("a b", 1),
+        ] {
+            let next_link_schemes = vec![scheme.to_owned()];
+            let (checked, found) = check(ValidationSettings {
+                next_link_schemes,
+                ..ValidationSettings::default()
+            });
+            assert_eq!(found, problems, "{scheme}");
+            assert_eq!(checked.next_link_schemes, [scheme.to_ascii_lowercase()]);
+        }
+        for (host, becomes) in [
+            ("App.Example.org", Some("app.example.org")),
+            ("bücher.example", Some("xn--bcher-kva.example")),
+            ("[::1]", Some("[::1]")),
+            ("https://a.b", None),
+            ("a.b:80", None),
+            ("", None),
+        ] {
+            let next_link_hosts = vec![host.to_owned()];
+            let (checked, found) = check(ValidationSettings {
+                next_link_hosts,
+                ..ValidationSettings::default()
+            });
+            assert_eq!(found == 0, becomes.is_some(), "{host}");
+            if let Some(becomes) = becomes {
+                assert_eq!(checked.next_link_hosts, [becomes]);
+            }
+        }
+    }
+
+    #[test]
+    fn ses_19_the_cap_on_guesses_stays() {
+        for (max_wrong_tokens, problems) in [(0, 1), (1, 0), (100, 0), (101, 1)] {
+            let settings = ValidationSettings {
+                max_wrong_tokens,
+                ..ValidationSettings::default()
+            };
+            assert_eq!(check(settings).1, problems, "{max_wrong_tokens}");
+        }
+    }
+}
