@@ -30,9 +30,20 @@ pub struct Error {
 }
 
 impl Error {
-    fn new(status: StatusCode, errcode: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    fn new(
+        status: StatusCode,
+        errcode: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         let (message, extra) = (message.into(), Map::new());
-        Self { status, errcode, message, extra, retry_after_s: None, allow: None }
+        Self {
+            status,
+            errcode,
+            message,
+            extra,
+            retry_after_s: None,
+            allow: None,
+        }
     }
 
     /// 400 `M_MISSING_PARAMS`, naming what is missing (GEN-08).
@@ -45,7 +56,11 @@ impl Error {
     /// 400 `M_INVALID_PARAM`: the field `name` is not what it must be.
     #[must_use]
     pub fn invalid_param(name: &str, why: impl fmt::Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PARAM", format!("{name}: {why}"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_INVALID_PARAM",
+            format!("{name}: {why}"),
+        )
     }
 
     /// 400 `M_BAD_JSON`.
@@ -57,7 +72,11 @@ impl Error {
     /// 400 `M_INVALID_EMAIL` (EML-03).
     #[must_use]
     pub fn invalid_email() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_INVALID_EMAIL", "This is not a valid e-mail address")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_INVALID_EMAIL",
+            "This is not a valid e-mail address",
+        )
     }
 
     /// 400 `M_EMAIL_SEND_ERROR` (EML-08).
@@ -69,7 +88,12 @@ impl Error {
     /// 400 `M_TOKEN_INCORRECT` (EML-15); iOS reads `success`.
     #[must_use]
     pub fn token_incorrect() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_TOKEN_INCORRECT", "This is not the code that was sent").unsuccessful()
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_TOKEN_INCORRECT",
+            "This is not the code that was sent",
+        )
+        .unsuccessful()
     }
 
     /// The answer of submitToken to a session that takes no token (EML-16,
@@ -111,26 +135,38 @@ impl Error {
     /// 404 `M_NOT_FOUND`: no such key (PUB-02).
     #[must_use]
     pub fn key_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", "This server has no key with that id")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_NOT_FOUND",
+            "This server has no key with that id",
+        )
     }
 
     /// 404 `M_UNRECOGNIZED`: no such path (GEN-10).
     #[must_use]
     pub fn unknown_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "There is nothing at this path")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_UNRECOGNIZED",
+            "There is nothing at this path",
+        )
     }
 
     /// 405 `M_UNRECOGNIZED`: the path has other methods (GEN-11).
     #[must_use]
     pub fn wrong_method(allow: String) -> Self {
         let message = "This path does not take this method";
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", message) }
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", message)
+        }
     }
 
     /// 403 `M_FORBIDDEN`: v1 is switched off (GEN-31).
     #[must_use]
     pub fn v1_switched_off() -> Self {
-        let message = "The deprecated version 1 of this API is switched off on this server; use version 2";
+        let message =
+            "The deprecated version 1 of this API is switched off on this server; use version 2";
         Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
     }
 
@@ -158,17 +194,28 @@ impl Error {
     /// 404 for a captured mail that is not there.
     #[must_use]
     pub fn mail_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", "There is no captured mail with that name")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_NOT_FOUND",
+            "There is no captured mail with that name",
+        )
     }
 
     /// 500 `M_UNKNOWN`, which tells nothing (GEN-25).
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal Server Error")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "M_UNKNOWN",
+            "Internal Server Error",
+        )
     }
 
     fn unavailable(message: &'static str) -> Self {
-        Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message) }
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+        }
     }
 
     fn unsuccessful(mut self) -> Self {
@@ -265,11 +312,23 @@ mod tests {
             (Error::invalid_email(), 400, "M_INVALID_EMAIL"),
             (Error::email_send_error("no"), 400, "M_EMAIL_SEND_ERROR"),
             (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
-            (Error::submit_denied(Denied::NoSession), 400, "M_INVALID_PARAM"),
-            (Error::submit_denied(Denied::Expired), 400, "M_SESSION_EXPIRED"),
+            (
+                Error::submit_denied(Denied::NoSession),
+                400,
+                "M_INVALID_PARAM",
+            ),
+            (
+                Error::submit_denied(Denied::Expired),
+                400,
+                "M_SESSION_EXPIRED",
+            ),
             (Error::session(Denied::NoSession), 404, "M_NO_VALID_SESSION"),
             (Error::session(Denied::Expired), 400, "M_SESSION_EXPIRED"),
-            (Error::session(Denied::NotValidated), 400, "M_SESSION_NOT_VALIDATED"),
+            (
+                Error::session(Denied::NotValidated),
+                400,
+                "M_SESSION_NOT_VALIDATED",
+            ),
             (Error::key_not_found(), 404, "M_NOT_FOUND"),
             (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
             (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
@@ -279,7 +338,11 @@ mod tests {
             (Error::internal(), 500, "M_UNKNOWN"),
             (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
             (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
-            (Fault::from(DbError::Open("secret".to_owned())).into(), 503, "M_UNKNOWN"),
+            (
+                Fault::from(DbError::Open("secret".to_owned())).into(),
+                503,
+                "M_UNKNOWN",
+            ),
         ] {
             assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
             assert!(!error.message().contains("secret"));

@@ -42,13 +42,21 @@ impl Ask for Bind {
         let origin = of.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
-        of.store.write(association.threepid.address(), |connection| {
-            // Read in the same transaction, so that a binding is never hashed
-            // with a pepper that another instance has just replaced.
-            let pepper = peppers::current(connection)?.ok_or(Fault::Broken("the database has no pepper"))?;
-            let hash = lookup::sha256_hash(&association.threepid, &pepper);
-            Ok(associations::replace(connection, &association, &origin, &hash, &signed)?)
-        })
+        of.store
+            .write(association.threepid.address(), |connection| {
+                // Read in the same transaction, so that a binding is never hashed
+                // with a pepper that another instance has just replaced.
+                let pepper = peppers::current(connection)?
+                    .ok_or(Fault::Broken("the database has no pepper"))?;
+                let hash = lookup::sha256_hash(&association.threepid, &pepper);
+                Ok(associations::replace(
+                    connection,
+                    &association,
+                    &origin,
+                    &hash,
+                    &signed,
+                )?)
+            })
     }
 }
 

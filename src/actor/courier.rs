@@ -7,7 +7,7 @@ use super::outbox::{Outbox, Settle, Settlement};
 use super::pool::Pool;
 use crate::clock::Clock;
 use crate::db::outbox::Queued;
-use crate::delivery::mail::{MailTransport, SendFailure};
+use crate::delivery::mail::{MailTransport, MessageName, SendFailure};
 use crate::delivery::retry::{Pauses, pause_ms};
 use crate::delivery::waiting::{Outcome, Waiting};
 use crate::delivery::writer::MailWriter;
@@ -21,7 +21,7 @@ pub struct Courier {
     /// Writes the message.
     pub writer: MailWriter,
     /// Hands it over.
-    pub transport: Arc<MailTransport>,
+    pub transport: MailTransport,
     /// Keeps the books.
     pub outbox: Pool<Outbox>,
     /// Who waits for it.
@@ -49,6 +49,11 @@ impl Courier {
         &self.instance
     }
 
+    /// Lets connections go that were idle for too long.
+    pub async fn tidy(&self) {
+        self.transport.tidy().await;
+    }
+
     /// Says goodbye to the relay.
     pub async fn close(&self) {
         self.transport.close().await;
@@ -65,36 +70,61 @@ impl Courier {
         match self.hand_over(&message).await {
             Ok(()) => {
                 log::info!(id = id.as_str(), tries = message.tries; "mail handed over");
-                self.settle(message, Settlement::Delivered, "delivered").await;
+                self.settle(message, Settlement::Delivered, "delivered")
+                    .await;
                 self.waiting.tell(&id, Outcome::Delivered);
                 None
             }
-            Err(SendFailure::Refused { code, enhanced }) => {
-                let enhanced = enhanced.unwrap_or_default();
-                log::warn!(id = id.as_str(), code = code.unwrap_or_default(), enhanced = enhanced.as_str(); "mail refused for good, dropped");
+            Err(SendFailure::Refused { what, .. }) => {
+                log::warn!(id = id.as_str(), tries = message.tries; "mail dropped, it was refused for good: {what}");
                 self.settle(message, Settlement::Dropped, "refused").await;
                 self.waiting.tell(&id, Outcome::Refused);
                 None
             }
             Err(SendFailure::Passing { what }) => {
                 let now = self.now();
-                let pause = pause_ms(self.pauses, message.tries, now, message.answer_until, random::fraction());
+                let pause = pause_ms(
+                    self.pauses,
+                    message.tries,
+                    now,
+                    message.answer_until,
+                    random::fraction(),
+                );
                 log::warn!(id = id.as_str(), tries = message.tries, pause_ms = pause; "mail not handed over, trying again: {what}");
-                self.settle(message, Settlement::Postponed(now.saturating_add(pause)), "postponed").await;
-                Some(Duration::from_millis(u64::try_from(pause).unwrap_or_default()))
+                self.settle(
+                    message,
+                    Settlement::Postponed(now.saturating_add(pause)),
+                    "postponed",
+                )
+                .await;
+                Some(Duration::from_millis(
+                    u64::try_from(pause).unwrap_or_default(),
+                ))
             }
         }
     }
 
     async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
-        let mail = self.writer.write(&message.id, &message.payload, message.created_at).map_err(|error| {
-            log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
-            SendFailure::Refused { code: None, enhanced: None }
-        })?;
-        let sent = self.transport.send(&mail.envelope, &message.id, &mail.bytes);
-        tokio::time::timeout(self.patience, sent).await.unwrap_or_else(|_too_long| {
-            Err(SendFailure::Passing { what: "it took longer than its lease allows".to_owned() })
-        })
+        let mail = self
+            .writer
+            .write(&message.id, &message.payload, message.created_at)
+            .map_err(|error| {
+                log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
+                SendFailure::Refused {
+                    what: "it cannot be written".to_owned(),
+                    code: None,
+                    enhanced: None,
+                }
+            })?;
+        let name = MessageName::new(message.created_at, &message.id);
+        let sent = self.transport.send(&mail.envelope, &name, &mail.bytes);
+        tokio::time::timeout(self.patience, sent)
+            .await
+            .unwrap_or_else(|_too_long| {
+                Err(SendFailure::Passing {
+                    what: "it took longer than its lease allows".to_owned(),
+                })
+            })
     }
 
     /// Settles, however long the database is away: a mail that was handed over
@@ -104,7 +134,16 @@ impl Courier {
         self.metrics.delivered("mail", outcome);
         let give_up = message.lease_until;
         loop {
-            let Err(fault) = self.outbox.ask(Settle { message: message.clone(), settlement }).await else { return };
+            let Err(fault) = self
+                .outbox
+                .ask(Settle {
+                    message: message.clone(),
+                    settlement,
+                })
+                .await
+            else {
+                return;
+            };
             if self.now() > give_up {
                 log::error!(id = message.id.as_str(); "a delivery could not be settled, it may happen again: {fault}");
                 return;

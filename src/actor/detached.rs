@@ -25,7 +25,11 @@ impl Detached {
     /// At most `places` pieces of work at a time, on that arbiter.
     #[must_use]
     pub fn new(arbiter: ArbiterHandle, places: u32) -> Self {
-        Self { arbiter, door: Arc::new(Semaphore::new(places as usize)), places }
+        Self {
+            arbiter,
+            door: Arc::new(Semaphore::new(places as usize)),
+            places,
+        }
     }
 
     /// Runs `work` to its end, whether or not the caller waits for it.
@@ -38,7 +42,9 @@ impl Detached {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let place = Arc::clone(&self.door).try_acquire_owned().map_err(|_full| Fault::Busy("detached work"))?;
+        let place = Arc::clone(&self.door)
+            .try_acquire_owned()
+            .map_err(|_full| Fault::Busy("detached work"))?;
         let (tell, hear) = oneshot::channel();
         let spawned = self.arbiter.spawn(async move {
             let _ = tell.send(work.await);
@@ -47,7 +53,8 @@ impl Detached {
         if !spawned {
             return Err(Fault::Stopped("detached work"));
         }
-        hear.await.map_err(|_panicked| Fault::Panicked("detached work"))
+        hear.await
+            .map_err(|_panicked| Fault::Panicked("detached work"))
     }
 
     /// Lets nothing more in and waits until what runs is done; answers whether

@@ -35,7 +35,11 @@ impl Ask for SignedAssociation {
     type Reply = Option<String>;
 
     fn run(self, of: &mut Lookups) -> Result<Option<String>, Fault> {
-        Ok(associations::signed(of.store.read(), &self.threepid, self.now)?)
+        Ok(associations::signed(
+            of.store.read(),
+            &self.threepid,
+            self.now,
+        )?)
     }
 }
 
@@ -67,7 +71,9 @@ impl Ask for LookupThreepids {
             }
             let addresses: Vec<&str> = of_medium.keys().copied().collect();
             // The newest comes last and stays.
-            for (address, mxid) in associations::mxids(of.store.read(), medium, &addresses, self.now)? {
+            for (address, mxid) in
+                associations::mxids(of.store.read(), medium, &addresses, self.now)?
+            {
                 if let Some(threepid) = of_medium.get(address.as_str()) {
                     found.insert((*threepid).clone(), mxid);
                 }
@@ -89,7 +95,10 @@ impl Ask for FindEphemeralKey {
     type Reply = bool;
 
     fn run(self, of: &mut Lookups) -> Result<bool, Fault> {
-        Ok(ephemeral_keys::exists(of.store.read(), &base64::encode(&self.public_key))?)
+        Ok(ephemeral_keys::exists(
+            of.store.read(),
+            &base64::encode(&self.public_key),
+        )?)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message, ResponseFuture,
-    WrapFuture as _,
+    Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
+    ResponseFuture, WrapFuture as _,
 };
 use tokio::sync::Semaphore;
 
@@ -25,15 +25,25 @@ pub struct Pace {
     pub poll_every: Duration,
 }
 
+/// How often idle connections are looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
 struct Mailer {
     courier: Arc<Courier>,
     outbox: Pool<Outbox>,
     pace: Pace,
     slots: Arc<Semaphore>,
-    looking: bool,
-    look_again: bool,
+    looking: Looking,
     stopping: bool,
     outage: bool,
+}
+
+/// Whether the outbox is being asked, and whether to ask again after that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looking {
+    No,
+    Once,
+    Again,
 }
 
 /// The door to the dispatcher.
@@ -45,16 +55,18 @@ impl MailerDoor {
     #[must_use]
     pub fn start(courier: Courier, outbox: Pool<Outbox>, pace: Pace) -> Self {
         let arbiter = Arbiter::new();
-        Self(Mailer::start_in_arbiter(&arbiter.handle(), move |_context| Mailer {
-            slots: Arc::new(Semaphore::new(pace.concurrency)),
-            courier: Arc::new(courier),
-            outbox,
-            pace,
-            looking: false,
-            look_again: false,
-            stopping: false,
-            outage: false,
-        }))
+        Self(Mailer::start_in_arbiter(
+            &arbiter.handle(),
+            move |_context| Mailer {
+                slots: Arc::new(Semaphore::new(pace.concurrency)),
+                courier: Arc::new(courier),
+                outbox,
+                pace,
+                looking: Looking::No,
+                stopping: false,
+                outage: false,
+            },
+        ))
     }
 
     /// Says that something may be due. A hint: the timer finds it otherwise.
@@ -89,6 +101,10 @@ impl Actor for Mailer {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.run_interval(self.pace.poll_every, Self::look);
+        context.run_interval(TIDY_EVERY, |mailer, context| {
+            let courier = Arc::clone(&mailer.courier);
+            context.spawn(async move { courier.tidy().await }.into_actor(mailer));
+        });
         self.look(context);
     }
 }
@@ -110,8 +126,13 @@ impl Handler<Stop> for Mailer {
         let slots = Arc::clone(&self.slots);
         let all = u32::try_from(self.pace.concurrency).unwrap_or(u32::MAX);
         Box::pin(async move {
-            if tokio::time::timeout(patience, slots.acquire_many(all)).await.is_err() {
-                log::warn!("deliveries were still under way at the stop; they are tried again after the next start");
+            if tokio::time::timeout(patience, slots.acquire_many(all))
+                .await
+                .is_err()
+            {
+                log::warn!(
+                    "deliveries were still under way at the stop; they are tried again after the next start"
+                );
             }
             courier.close().await;
         })
@@ -121,20 +142,20 @@ impl Handler<Stop> for Mailer {
 impl Mailer {
     /// Fills the free slots with what is due.
     fn look(&mut self, context: &mut Context<Self>) {
-        if self.looking {
-            self.look_again = true;
+        if self.looking != Looking::No {
+            self.looking = Looking::Again;
             return;
         }
         let free = self.slots.available_permits();
         if free == 0 || self.stopping {
             return;
         }
-        self.looking = true;
+        self.looking = Looking::Once;
         let ask = self.take_due(free);
         let looked = ask.into_actor(self).map(|taken, mailer, context| {
-            mailer.looking = false;
+            let looked = std::mem::replace(&mut mailer.looking, Looking::No);
             mailer.begin(taken, context);
-            if std::mem::take(&mut mailer.look_again) {
+            if looked == Looking::Again {
                 mailer.look(context);
             }
         });
@@ -168,7 +189,9 @@ impl Mailer {
         }
         for message in due {
             // There is a slot for each: no more were asked for than were free.
-            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
+            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+                return;
+            };
             let courier = Arc::clone(&self.courier);
             let wake_up = context.address();
             Arbiter::current().spawn(async move {

@@ -37,7 +37,13 @@ impl Ask for TakeDue {
 
     fn run(self, of: &mut Outbox) -> Result<Self::Reply, Fault> {
         of.store.write("outbox", |connection| {
-            Ok(outbox::take_due(connection, &self.owner, self.now, self.lease_until, self.limit)?)
+            Ok(outbox::take_due(
+                connection,
+                &self.owner,
+                self.now,
+                self.lease_until,
+                self.limit,
+            )?)
         })
     }
 }
@@ -67,7 +73,10 @@ impl Ask for Settle {
     type Reply = ();
 
     fn run(self, of: &mut Outbox) -> Result<(), Fault> {
-        let Self { message, settlement } = self;
+        let Self {
+            message,
+            settlement,
+        } = self;
         of.store.write(&message.id, |connection| {
             match settlement {
                 Settlement::Delivered => outbox::remove(connection, &message.id)?,

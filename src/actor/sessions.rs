@@ -90,7 +90,10 @@ impl Ask for BeginSession {
             let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
             let session = match (decision, existing) {
                 (Begin::AlreadySent, Some(session)) => {
-                    return Ok(Begun { sid: session.sid, queued: false });
+                    return Ok(Begun {
+                        sid: session.sid,
+                        queued: false,
+                    });
                 }
                 (Begin::Resend, Some(session)) => {
                     let link = self.next_link.as_ref();
@@ -105,7 +108,10 @@ impl Ask for BeginSession {
                         token: self.fresh_token,
                         send_attempt: Some(self.send_attempt),
                         next_link: self.next_link,
-                        state: session::State::Pending { created_at: self.now, wrong_tokens: 0 },
+                        state: session::State::Pending {
+                            created_at: self.now,
+                            wrong_tokens: 0,
+                        },
                     };
                     sessions::insert(connection, &fresh, self.now)?;
                     fresh.send_attempt = None;
@@ -114,7 +120,10 @@ impl Ask for BeginSession {
             };
             let message = self.message.of(&session, self.send_attempt, self.now)?;
             outbox::insert(connection, &message)?;
-            Ok(Begun { sid: session.sid, queued: true })
+            Ok(Begun {
+                sid: session.sid,
+                queued: true,
+            })
         })
     }
 }
@@ -188,21 +197,29 @@ impl Ask for SubmitToken {
                 return Ok(Shown::Denied(Denied::NoSession));
             };
             let before = session.state;
-            Ok(match session.submit(self.medium, &self.client_secret, &self.token, self.now, limits) {
-                Submitted::Denied(denied) => Shown::Denied(denied),
-                Submitted::WrongToken(after) => {
-                    if after.state != before {
-                        sessions::set_state(connection, &after.sid, after.state)?;
+            Ok(
+                match session.submit(
+                    self.medium,
+                    &self.client_secret,
+                    &self.token,
+                    self.now,
+                    limits,
+                ) {
+                    Submitted::Denied(denied) => Shown::Denied(denied),
+                    Submitted::WrongToken(after) => {
+                        if after.state != before {
+                            sessions::set_state(connection, &after.sid, after.state)?;
+                        }
+                        Shown::WrongToken
                     }
-                    Shown::WrongToken
-                }
-                Submitted::Validated(after) => {
-                    if after.state != before {
-                        sessions::set_state(connection, &after.sid, after.state)?;
+                    Submitted::Validated(after) => {
+                        if after.state != before {
+                            sessions::set_state(connection, &after.sid, after.state)?;
+                        }
+                        Shown::Validated(after.next_link)
                     }
-                    Shown::Validated(after.next_link)
-                }
-            })
+                },
+            )
         })
     }
 }
@@ -242,10 +259,8 @@ impl Ask for PurgeSessions {
     type Reply = usize;
 
     fn run(self, of: &mut Sessions) -> Result<usize, Fault> {
-        of.store.write("purge", |connection| Ok(sessions::purge(connection, self.before)?))
+        of.store.write("purge", |connection| {
+            Ok(sessions::purge(connection, self.before)?)
+        })
     }
 }
-
-#[cfg(test)]
-#[path = "sessions_tests.rs"]
-mod tests;

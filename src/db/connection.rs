@@ -1,30 +1,13 @@
 //! One connection to either database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 
 use super::DbError;
-
-/// Where the database is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A connection string of PostgreSQL; it may hold a password.
-    Postgres(String),
-    /// A file of SQLite.
-    Sqlite(PathBuf),
-}
-
-impl std::fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Postgres(_) => f.write_str("Postgres(…)"),
-            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
-        }
-    }
-}
+use crate::config::DatabaseUrl;
 
 /// A connection to PostgreSQL or SQLite; queries are written once for both.
 // PostgreSQL stands first: SQLite would take any text for a file name.
@@ -55,12 +38,14 @@ pub(super) enum Mode {
     Write,
 }
 
-impl DatabaseUrl {
-    pub(super) fn connect(&self, mode: Mode, busy_timeout: Duration) -> Result<Conn, DbError> {
-        match self {
-            Self::Postgres(url) => connect_postgres(url, mode),
-            Self::Sqlite(path) => connect_sqlite(path, mode, busy_timeout),
-        }
+pub(super) fn connect(
+    url: &DatabaseUrl,
+    mode: Mode,
+    busy_timeout: Duration,
+) -> Result<Conn, DbError> {
+    match url {
+        DatabaseUrl::Postgres(url) => connect_postgres(url.expose(), mode),
+        DatabaseUrl::Sqlite(path) => connect_sqlite(path, mode, busy_timeout),
     }
 }
 

@@ -13,8 +13,8 @@ mod schema;
 pub mod sessions;
 mod store;
 
+pub use connection::Conn;
 use connection::on_each;
-pub use connection::{Conn, DatabaseUrl};
 pub use store::{Database, Store};
 
 /// Why the database could not answer.
@@ -38,8 +38,7 @@ impl DbError {
     pub fn may_be_the_connection(&self) -> bool {
         use diesel::result::{DatabaseErrorKind as Kind, Error};
         match self {
-            Self::Open(_) => true,
-            Self::Corrupt(_) => false,
+            Self::Corrupt(_) | Self::Query(Error::NotFound) => false,
             Self::Query(Error::DatabaseError(kind, _)) => !matches!(
                 kind,
                 Kind::UniqueViolation
@@ -47,8 +46,7 @@ impl DbError {
                     | Kind::NotNullViolation
                     | Kind::CheckViolation
             ),
-            Self::Query(Error::NotFound) => false,
-            Self::Query(_) => true,
+            Self::Open(_) | Self::Query(_) => true,
         }
     }
 }

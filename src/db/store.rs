@@ -9,8 +9,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::connection::Mode;
-use super::{Conn, DatabaseUrl, DbError, on_each};
+use super::connection::{Mode, connect};
+use super::{Conn, DbError, on_each};
+use crate::config::DatabaseUrl;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -60,7 +61,7 @@ impl Database {
     }
 
     fn open(&self, mode: Mode) -> Result<Store, DbError> {
-        let connection = self.url.connect(mode, self.busy_timeout)?;
+        let connection = connect(&self.url, mode, self.busy_timeout)?;
         Ok(Store {
             connection,
             turn: Arc::clone(&self.turn),

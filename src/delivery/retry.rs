@@ -20,9 +20,16 @@ pub fn pause_ms(pauses: Pauses, tries: i32, now: i64, answer_until: i64, jitter:
         return pauses.first_ms;
     }
     let doublings = tries.saturating_sub(1).clamp(0, 30);
-    let pause = pauses.first_ms.saturating_mul(1 << doublings).min(pauses.max_ms);
-    let off = (f64::from(i32::try_from(pause / 4).unwrap_or(i32::MAX)) * jitter.clamp(0.0, 1.0)).round();
-    #[expect(clippy::cast_possible_truncation, reason = "at most a quarter of an i32 by construction")]
+    let pause = pauses
+        .first_ms
+        .saturating_mul(1 << doublings)
+        .min(pauses.max_ms);
+    let off =
+        (f64::from(i32::try_from(pause / 4).unwrap_or(i32::MAX)) * jitter.clamp(0.0, 1.0)).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most a quarter of an i32 by construction"
+    )]
     let off = off as i64;
     (pause - off).max(pauses.first_ms)
 }
@@ -33,12 +40,22 @@ mod tests {
 
     use super::*;
 
-    const PAUSES: Pauses = Pauses { first_ms: 500, max_ms: 900_000 };
+    const PAUSES: Pauses = Pauses {
+        first_ms: 500,
+        max_ms: 900_000,
+    };
 
     #[test]
     fn short_while_a_client_waits_then_doubling_up_to_the_longest() {
         assert_eq!(pause_ms(PAUSES, 9, 99, 100, 0.0), 500);
-        for (tries, expected) in [(1, 500), (2, 1000), (3, 2000), (11, 512_000), (12, 900_000), (1000, 900_000)] {
+        for (tries, expected) in [
+            (1, 500),
+            (2, 1000),
+            (3, 2000),
+            (11, 512_000),
+            (12, 900_000),
+            (1000, 900_000),
+        ] {
             assert_eq!(pause_ms(PAUSES, tries, 100, 100, 0.0), expected);
         }
         assert_eq!(pause_ms(PAUSES, 12, 100, 100, 1.0), 675_000);

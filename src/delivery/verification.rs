@@ -20,7 +20,11 @@ pub struct VerificationPayload {
     pub ip: String,
 }
 
-const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 impl VerificationPayload {
     /// The link that validates the session when it is opened (EML-11). It is a

@@ -56,10 +56,16 @@ impl MailWriter {
     /// # Errors
     /// When the payload, its address or the template are at fault; trying
     /// again does not help.
-    pub fn write(&self, id: &str, payload: &str, queued_at: i64) -> Result<WrittenMail, WriteError> {
+    pub fn write(
+        &self,
+        id: &str,
+        payload: &str,
+        queued_at: i64,
+    ) -> Result<WrittenMail, WriteError> {
         let payload: VerificationPayload =
             serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
-        let to: Address = address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
+        let to: Address =
+            address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
         let values = VerificationMail {
             ipaddress: (!payload.ip.is_empty()).then(|| payload.ip.clone()),
             link: payload.link(&self.public_base_url),
@@ -72,7 +78,13 @@ impl MailWriter {
         };
         let brand = self.templates.brand(Some(&payload.brand));
         let bytes = self.templates.verification_mail(&brand, &values)?;
-        Ok(WrittenMail { envelope: Envelope { from: self.from.email.clone(), to }, bytes })
+        Ok(WrittenMail {
+            envelope: Envelope {
+                from: self.from.email.clone(),
+                to,
+            },
+            bytes,
+        })
     }
 }
 
@@ -90,6 +102,9 @@ mod tests {
     #[test]
     fn dates_as_mail_writes_them() {
         assert_eq!(rfc_2822(0), "Thu, 01 Jan 1970 00:00:00 +0000");
-        assert_eq!(rfc_2822(1_790_000_000_999), "Mon, 21 Sep 2026 14:13:20 +0000");
+        assert_eq!(
+            rfc_2822(1_790_000_000_999),
+            "Mon, 21 Sep 2026 14:13:20 +0000"
+        );
     }
 }

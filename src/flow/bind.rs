@@ -20,8 +20,18 @@ use crate::error::Error;
 /// Only when the machinery fails; nothing is bound then.
 pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, Error> {
     let association = Association::new(proof.into_threepid(), mxid, app.clock.now());
-    let signed = app.signer.ask(Sign { object: association.to_object() }).await?;
-    app.associations.ask(Bind { association, signed: signed.clone() }).await?;
+    let signed = app
+        .signer
+        .ask(Sign {
+            object: association.to_object(),
+        })
+        .await?;
+    app.associations
+        .ask(Bind {
+            association,
+            signed: signed.clone(),
+        })
+        .await?;
     Ok(signed)
 }
 

@@ -44,14 +44,15 @@ pub struct RequestToken {
 /// attempt may be made again.
 pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, Error> {
     let Some(mailer) = &app.mailer else {
-        return Err(Error::email_send_error("This server has no way to send e-mail"));
+        return Err(Error::email_send_error(
+            "This server has no way to send e-mail",
+        ));
     };
     let now = app.clock.now();
-    let answer_within = app.config.delivery.answer_within.as_duration();
-    let lifetime_ms = app.config.validation.session_lifetime.as_ms();
-    let answer_until = now.saturating_add(app.config.delivery.answer_within.as_ms());
+    let answer_within = app.config.delivery.answer_within;
+    let answer_until = later(now, answer_within);
     let id = random::alphanumeric(32)?;
-    let begin = BeginSession {
+    let ask = BeginSession {
         threepid: ThreePid::Email(request.email),
         client_secret: request.client_secret,
         send_attempt: request.send_attempt,
@@ -63,14 +64,14 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
             brand: request.brand,
             ip: request.ip,
             answer_until,
-            expires_at: now.saturating_add(lifetime_ms),
+            expires_at: later(now, app.config.validation.session_lifetime),
             home: app.instance.clone(),
             home_until: answer_until.saturating_add(HOME_GRACE_MS),
         },
         now,
     };
     let outcome = app.waiting.listen(&id);
-    let begun = match app.sessions.ask(begin).await {
+    let begun = match app.sessions.ask(ask).await {
         Ok(begun) if begun.queued => begun,
         other => {
             app.waiting.forget(&id);
@@ -92,27 +93,36 @@ async fn hear(
     if let Ok(Ok(heard)) = tokio::time::timeout(answer_within, &mut outcome).await {
         return told(heard);
     }
-    let stop = StopWaiting { id: id.to_owned(), now: app.clock.now() };
+    let stop = StopWaiting {
+        id: id.to_owned(),
+        now: app.clock.now(),
+    };
     match app.outbox.ask(stop).await? {
         AfterWaiting::OnItsWay => Ok(()),
-        AfterWaiting::GivenUp => {
-            Err(Error::email_send_error("The e-mail could not be sent; try again in a few minutes"))
-        }
+        AfterWaiting::GivenUp => Err(Error::email_send_error(
+            "The e-mail could not be sent; try again in a few minutes",
+        )),
         // The books are settled before anybody is told; the word is on its way.
-        AfterWaiting::Settled => match tokio::time::timeout(Duration::from_secs(1), outcome).await {
-            Ok(Ok(heard)) => told(heard),
-            _ => Ok(()),
-        },
+        AfterWaiting::Settled => {
+            match tokio::time::timeout(Duration::from_secs(1), outcome).await {
+                Ok(Ok(heard)) => told(heard),
+                _ => Ok(()),
+            }
+        }
     }
 }
 
 fn told(outcome: Outcome) -> Result<(), Error> {
     match outcome {
         Outcome::Delivered => Ok(()),
-        Outcome::Refused => {
-            Err(Error::email_send_error("The mail server does not accept e-mail to this address"))
-        }
+        Outcome::Refused => Err(Error::email_send_error(
+            "The mail server does not accept e-mail to this address",
+        )),
     }
+}
+
+fn later(now: i64, time: Duration) -> i64 {
+    now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn fresh<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Error> {

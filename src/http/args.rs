@@ -25,8 +25,16 @@ impl Fields {
     /// # Errors
     /// 400 `M_MISSING_PARAMS`, naming every one that is missing.
     pub fn require(&self, names: &[&str]) -> Result<(), Error> {
-        let missing: Vec<&str> = names.iter().copied().filter(|name| self.value(name).is_none()).collect();
-        if missing.is_empty() { Ok(()) } else { Err(Error::missing_params(&missing)) }
+        let missing: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| self.value(name).is_none())
+            .collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::missing_params(&missing))
+        }
     }
 
     /// A value that is there and not `null`.
@@ -40,7 +48,8 @@ impl Fields {
     /// # Errors
     /// 400 when it is missing or of another type.
     pub fn text(&self, name: &str) -> Result<&str, Error> {
-        self.optional_text(name)?.ok_or_else(|| Error::missing_params(&[name]))
+        self.optional_text(name)?
+            .ok_or_else(|| Error::missing_params(&[name]))
     }
 
     /// A string, if it is there.
@@ -59,7 +68,11 @@ impl Fields {
     ///
     /// # Errors
     /// 400 when it is missing, of another type, or does not follow it.
-    pub fn parse<T>(&self, name: &str, grammar: impl Fn(&str) -> Result<T, Invalid>) -> Result<T, Error> {
+    pub fn parse<T>(
+        &self,
+        name: &str,
+        grammar: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Result<T, Error> {
         grammar(self.text(name)?).map_err(|why| Error::invalid_param(name, why))
     }
 }

@@ -39,7 +39,9 @@ fn client(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(&client) {
             break;
         }
-        let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
+        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
         client = ip.to_canonical();
     }
     client
@@ -51,15 +53,29 @@ mod tests {
 
     #[test]
     fn ops_04_only_trusted_proxies_are_believed() {
-        let trusted = ["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+        let trusted = [
+            "127.0.0.1/32".parse().unwrap(),
+            "10.0.0.0/8".parse().unwrap(),
+        ];
         for (peer, forwarded, expected) in [
             ("192.0.2.1", vec!["198.51.100.7"], "192.0.2.1"),
             ("127.0.0.1", vec![], "127.0.0.1"),
             ("127.0.0.1", vec!["198.51.100.7"], "198.51.100.7"),
-            ("127.0.0.1", vec!["203.0.113.9", " 198.51.100.7 ", "10.1.1.1"], "198.51.100.7"),
-            ("127.0.0.1", vec!["203.0.113.9", "rubbish", "10.1.1.1"], "10.1.1.1"),
+            (
+                "127.0.0.1",
+                vec!["203.0.113.9", " 198.51.100.7 ", "10.1.1.1"],
+                "198.51.100.7",
+            ),
+            (
+                "127.0.0.1",
+                vec!["203.0.113.9", "rubbish", "10.1.1.1"],
+                "10.1.1.1",
+            ),
         ] {
-            assert_eq!(client(peer.parse().unwrap(), &forwarded, &trusted), expected.parse::<IpAddr>().unwrap());
+            assert_eq!(
+                client(peer.parse().unwrap(), &forwarded, &trusted),
+                expected.parse::<IpAddr>().unwrap()
+            );
         }
     }
 }

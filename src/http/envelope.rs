@@ -20,8 +20,14 @@ use crate::error::Error;
 // By the Fetch standard a star does not cover Authorization (GEN-12).
 const CORS: [(&str, &str); 4] = [
     ("access-control-allow-origin", "*"),
-    ("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS"),
-    ("access-control-allow-headers", "Origin, X-Requested-With, Content-Type, Accept, Authorization"),
+    (
+        "access-control-allow-methods",
+        "GET, POST, PUT, DELETE, OPTIONS",
+    ),
+    (
+        "access-control-allow-headers",
+        "Origin, X-Requested-With, Content-Type, Accept, Authorization",
+    ),
     ("access-control-max-age", "86400"),
 ];
 
@@ -36,20 +42,32 @@ pub async fn envelope<B: MessageBody + 'static>(
     let begun = Instant::now();
     let app = request.app_data::<web::Data<App>>().cloned();
     let method = request.method().clone();
-    let ip = app.as_ref().map(|app| ClientIp::of(request.request(), &app.config.http.trusted_proxies));
+    let ip = app
+        .as_ref()
+        .map(|app| ClientIp::of(request.request(), &app.config.http.trusted_proxies));
     let mut response = if method == Method::OPTIONS {
         request.into_response(HttpResponse::Ok().json(json!({})))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
     for (name, value) in CORS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        response.headers_mut().insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
     let took = begun.elapsed();
     let status = response.status().as_u16();
     // The pattern, since a path or a query may hold a secret.
-    let route = response.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let method = if is_known(&method) { method.as_str() } else { "OTHER" };
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unknown".to_owned());
+    let method = if is_known(&method) {
+        method.as_str()
+    } else {
+        "OTHER"
+    };
     if let Some(app) = app {
         app.metrics.answered(&route, method, status, took);
     }
@@ -71,12 +89,23 @@ pub async fn survive<B: MessageBody + 'static>(
         Ok(response) => Ok(response?.map_into_boxed_body()),
         Err(_panic) => {
             log::error!("a handler panicked");
-            Ok(ServiceResponse::new(kept, Error::internal().error_response()))
+            Ok(ServiceResponse::new(
+                kept,
+                Error::internal().error_response(),
+            ))
         }
     }
 }
 
 fn is_known(method: &Method) -> bool {
-    [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD, Method::PATCH]
-        .contains(method)
+    [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::HEAD,
+        Method::PATCH,
+    ]
+    .contains(method)
 }

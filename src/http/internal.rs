@@ -38,6 +38,8 @@ pub async fn unbind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse,
 fn binding(args: &Fields) -> Result<(ThreePid, Mxid), Error> {
     args.require(&["medium", "address", "mxid"])?;
     let medium = args.parse("medium", Medium::parse)?;
-    let threepid = args.parse("address", |address| ThreePid::parse(medium.as_str(), address))?;
+    let threepid = args.parse("address", |address| {
+        ThreePid::parse(medium.as_str(), address)
+    })?;
     Ok((threepid, args.parse("mxid", Mxid::parse)?))
 }

@@ -5,7 +5,6 @@
 
 pub mod args;
 mod body;
-mod captured_mail;
 pub mod client;
 mod client_ip;
 mod envelope;

@@ -24,7 +24,11 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
     let database = tokio::time::timeout(PATIENCE, app.lookups.ask(Ping)).await;
     let database = matches!(database, Ok(Ok(true)));
     let depth = depth(&app).await;
-    let queue = depth.is_some() && app.mailer.as_ref().is_none_or(crate::actor::mailer::MailerDoor::is_running);
+    let queue = depth.is_some()
+        && app
+            .mailer
+            .as_ref()
+            .is_none_or(crate::actor::mailer::MailerDoor::is_running);
     let answer = json!({
         "database": word(database),
         "delivery_queue": word(queue),
@@ -43,11 +47,21 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
 /// Never in practice.
 pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, Error> {
     if let Some(depth) = depth(&app).await {
-        let age = depth.oldest.map_or(0, |oldest| app.clock.now().saturating_sub(oldest));
-        app.metrics.queue(depth.messages, Duration::from_millis(u64::try_from(age).unwrap_or_default()));
+        let age = depth
+            .oldest
+            .map_or(0, |oldest| app.clock.now().saturating_sub(oldest));
+        app.metrics.queue(
+            depth.messages,
+            Duration::from_millis(u64::try_from(age).unwrap_or_default()),
+        );
     }
-    let text = app.metrics.render().map_err(|_impossible| Error::internal())?;
-    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+    let text = app
+        .metrics
+        .render()
+        .map_err(|_impossible| Error::internal())?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
 }
 
 async fn depth(app: &App) -> Option<Depth> {

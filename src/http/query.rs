@@ -41,7 +41,10 @@ mod tests {
     #[test]
     fn fields_are_decoded() {
         let fields = read("a=1&b=x%20y+z&c&&d=%2B").unwrap();
-        assert_eq!(Value::Object(fields), serde_json::json!({"a": "1", "b": "x y z", "c": "", "d": "+"}));
+        assert_eq!(
+            Value::Object(fields),
+            serde_json::json!({"a": "1", "b": "x y z", "c": "", "d": "+"})
+        );
     }
 
     #[test]

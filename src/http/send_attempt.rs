@@ -10,7 +10,9 @@ use crate::error::Error;
 /// # Errors
 /// 400 when it is missing or not a 64-bit integer.
 pub fn read(fields: &Fields) -> Result<i64, Error> {
-    let value = fields.value("send_attempt").ok_or_else(|| Error::missing_params(&["send_attempt"]))?;
+    let value = fields
+        .value("send_attempt")
+        .ok_or_else(|| Error::missing_params(&["send_attempt"]))?;
     let found = match value {
         Value::Number(number) => number.as_i64(),
         Value::String(text) if is_decimal(text) => text.parse().ok(),

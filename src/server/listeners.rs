@@ -10,16 +10,27 @@ use log::info;
 
 use super::{Addresses, ServerError};
 use crate::app::App;
-use crate::http::{envelope, routes};
+use crate::http::envelope;
+use crate::http::routes::{self, unknown};
 
 type Routes = fn(&App, &mut web::ServiceConfig);
 
 pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerError> {
     let config = &app.config;
     let all: [(&str, &[SocketAddr], usize, Routes); 3] = [
-        ("client", &config.http.listen, config.http.workers, routes::client),
+        (
+            "client",
+            &config.http.listen,
+            config.http.workers,
+            routes::client,
+        ),
         ("internal", &config.internal.listen, 1, routes::internal),
-        ("operations", &config.operations.listen, 1, routes::operations),
+        (
+            "operations",
+            &config.operations.listen,
+            1,
+            routes::operations,
+        ),
     ];
     let mut servers = Vec::new();
     let mut bound = Vec::new();
@@ -33,7 +44,14 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
     }
     let mut bound = bound.into_iter();
     let mut next = || bound.next().unwrap_or_default();
-    Ok((servers, Addresses { client: next(), internal: next(), operations: next() }))
+    Ok((
+        servers,
+        Addresses {
+            client: next(),
+            internal: next(),
+            operations: next(),
+        },
+    ))
 }
 
 fn listen(
@@ -50,7 +68,7 @@ fn listen(
         WebApp::new()
             .app_data(shared.clone())
             .configure(|config| routes(&shared, config))
-            .default_service(web::to(crate::http::routes::unknown))
+            .default_service(web::to(unknown))
             .wrap(from_fn(envelope))
     };
     let http = &app.config.http;
@@ -62,7 +80,9 @@ fn listen(
         server = server.workers(workers);
     }
     for address in addresses {
-        server = server.bind(address).map_err(|error| ServerError::Listen(*address, error))?;
+        server = server
+            .bind(address)
+            .map_err(|error| ServerError::Listen(*address, error))?;
     }
     let bound = server.addrs();
     Ok((Some(server.run()), bound))

@@ -80,7 +80,11 @@ impl Server {
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
         let app = Arc::new(owners::start(config, clock)?);
         let (listeners, addresses) = listeners::bind(&app)?;
-        Ok(Self { app, addresses, listeners })
+        Ok(Self {
+            app,
+            addresses,
+            listeners,
+        })
     }
 
     /// Where it listens; a port 0 of the configuration has become a real one.
@@ -101,9 +105,13 @@ impl Server {
     /// # Errors
     /// When a listener fails or an owner dies: no limping.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let handles: Vec<ServerHandle> = self.listeners.iter().map(actix_web::dev::Server::handle).collect();
-        let serving = try_join_all(self.listeners);
+        let handles: Vec<ServerHandle> = self
+            .listeners
+            .iter()
+            .map(actix_web::dev::Server::handle)
+            .collect();
         let app = Arc::clone(&self.app);
+        let serving = try_join_all(self.listeners);
         let ended = {
             let watch = std::pin::pin!(owners::watch(&app));
             let stop = std::pin::pin!(stop);
@@ -119,32 +127,35 @@ impl Server {
                 Either::Right((served, _)) => served.map(drop).map_err(ServerError::from),
             };
             info!("stopping: no new requests are taken");
-            let stopping = futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
+            let stopping =
+                futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
             match select(std::pin::pin!(stopping), serving).await {
                 Either::Left(_) | Either::Right(_) => {}
             }
             outcome
         };
-        self.drain().await;
+        drain(self.app).await;
         ended
     }
+}
 
-    async fn drain(self) {
-        let patience = self.app.config.http.shutdown_timeout.max(Duration::from_secs(1));
-        let app = self.app;
-        let mut all = app.detached.drain(patience).await;
-        if let Some(mailer) = &app.mailer {
-            mailer.stop(patience).await;
-        }
-        all &= app.sessions.drain(patience).await;
-        all &= app.associations.drain(patience).await;
-        all &= app.lookups.drain(patience).await;
-        all &= app.signer.drain(patience).await;
-        all &= app.outbox.drain(patience).await;
-        if all {
-            info!("stopped: everything that was begun is done");
-        } else {
-            warn!("stopped, though something was still under way after {} s", patience.as_secs());
-        }
+async fn drain(app: Arc<App>) {
+    let patience = app.config.http.shutdown_timeout.max(Duration::from_secs(1));
+    let mut all = app.detached.drain(patience).await;
+    if let Some(mailer) = &app.mailer {
+        mailer.stop(patience).await;
+    }
+    all &= app.sessions.drain(patience).await;
+    all &= app.associations.drain(patience).await;
+    all &= app.lookups.drain(patience).await;
+    all &= app.signer.drain(patience).await;
+    all &= app.outbox.drain(patience).await;
+    if all {
+        info!("stopped: everything that was begun is done");
+    } else {
+        warn!(
+            "stopped, though something was still under way after {} s",
+            patience.as_secs()
+        );
     }
 }

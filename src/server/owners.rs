@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Arbiter};
+use lettre::message::Mailbox;
 
 use super::ServerError;
 use crate::actor::associations::Associations;
@@ -52,37 +53,46 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let writers = config.database.writers;
     let outbox = {
         let database = database.clone();
-        Pool::start(writers, places, Arc::clone(&metrics), move || Ok(Outbox { store: database.writer()? }))
+        Pool::start(writers, places, Arc::clone(&metrics), move || {
+            Ok(Outbox {
+                store: database.writer()?,
+            })
+        })
     };
     let sessions = start_sessions(&config, &database, &metrics);
     let waiting: Arc<Waiting> = Arc::default();
     let instance = random::alphanumeric(16)?;
-    let mailer = transport.map(|transport| {
-        let courier = Courier {
-            instance: instance.clone(),
-            writer: writer(&config, &templates),
-            transport,
-            outbox: outbox.clone(),
-            waiting: Arc::clone(&waiting),
-            pauses: Pauses {
-                first_ms: ms(config.delivery.retry_first),
-                max_ms: ms(config.delivery.retry_max),
-            },
-            patience: config.email.transport.attempt_limit(),
-            clock: clock.clone(),
-            metrics: Arc::clone(&metrics),
-        };
-        let pace = Pace {
-            concurrency: config.email.concurrency,
-            lease_ms: ms(config.delivery.lease),
-            poll_every: config.delivery.poll_every,
-        };
-        MailerDoor::start(courier, outbox.clone(), pace)
-    });
+    let mailer = transport
+        .zip(config.email.from.as_ref())
+        .map(|(transport, from)| {
+            let courier = Courier {
+                instance: instance.clone(),
+                writer: writer(&config, from, &templates),
+                transport,
+                outbox: outbox.clone(),
+                waiting: Arc::clone(&waiting),
+                pauses: Pauses {
+                    first_ms: ms(config.delivery.retry_first),
+                    max_ms: ms(config.delivery.retry_max),
+                },
+                patience: config.email.transport.attempt_limit(),
+                clock: clock.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            let pace = Pace {
+                concurrency: config.email.concurrency,
+                lease_ms: ms(config.delivery.lease),
+                poll_every: config.delivery.poll_every,
+            };
+            MailerDoor::start(courier, outbox.clone(), pace)
+        });
     Janitor {
         sessions: sessions.clone(),
         clock: clock.clone(),
-        keep_ms: ms(config.validation.session_lifetime.saturating_add(config.validation.keep_expired)),
+        keep_ms: ms(config
+            .validation
+            .session_lifetime
+            .saturating_add(config.validation.keep_expired)),
         every: PURGE_EVERY,
     }
     .start();
@@ -91,15 +101,28 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let associations = {
         let (database, origin) = (database.clone(), origin.clone());
         Pool::start(writers, places, Arc::clone(&metrics), move || {
-            Ok(Associations { store: database.writer()?, origin: origin.clone() })
+            Ok(Associations {
+                store: database.writer()?,
+                origin: origin.clone(),
+            })
         })
     };
-    let lookups = Pool::start(config.database.readers, places, Arc::clone(&metrics), move || {
-        Ok(Lookups { store: database.reader()? })
-    });
+    let lookups = Pool::start(
+        config.database.readers,
+        places,
+        Arc::clone(&metrics),
+        move || {
+            Ok(Lookups {
+                store: database.reader()?,
+            })
+        },
+    );
     let public_keys = keys.public_keys();
     let signer = Pool::start(1, places, Arc::clone(&metrics), move || {
-        Ok(Signer { keys: Arc::clone(&keys), name: origin.clone() })
+        Ok(Signer {
+            keys: Arc::clone(&keys),
+            name: origin.clone(),
+        })
     });
     Ok(App {
         detached: Detached::new(Arbiter::current(), places),
@@ -126,14 +149,23 @@ fn start_sessions(config: &Config, database: &Database, metrics: &Arc<Metrics>) 
         max_wrong_tokens: i32::try_from(config.validation.max_wrong_tokens).unwrap_or(i32::MAX),
     };
     let places = u32::try_from(config.database.queue).unwrap_or(u32::MAX);
-    Pool::start(config.database.writers, places, Arc::clone(metrics), move || {
-        Ok(Sessions { store: database.writer()?, limits })
-    })
+    Pool::start(
+        config.database.writers,
+        places,
+        Arc::clone(metrics),
+        move || {
+            Ok(Sessions {
+                store: database.writer()?,
+                limits,
+            })
+        },
+    )
 }
 
 fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
     let file = &config.server.signing_key_file;
-    let text = std::fs::read_to_string(file).map_err(|error| ServerError::File(file.display().to_string(), error))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ServerError::File(file.display().to_string(), error))?;
     Ok(KeyRing::parse(&text)?)
 }
 
@@ -148,10 +180,10 @@ fn prepare(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
     Ok(database)
 }
 
-fn writer(config: &Config, templates: &Arc<Templates>) -> MailWriter {
+fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWriter {
     MailWriter {
         templates: Arc::clone(templates),
-        from: config.email.from.clone(),
+        from: from.clone(),
         public_base_url: config.server.public_base_url.to_string(),
         message_id_host: host_of(&config.server.name).to_owned(),
         valid_for: config.validation.session_lifetime,
@@ -163,7 +195,10 @@ pub(super) async fn watch(app: &App) -> ServerError {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let parts = [
-            ("the dispatcher of mail", app.mailer.as_ref().is_none_or(MailerDoor::is_running)),
+            (
+                "the dispatcher of mail",
+                app.mailer.as_ref().is_none_or(MailerDoor::is_running),
+            ),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of associations", app.associations.is_running()),
             ("the owner of look-ups", app.lookups.is_running()),

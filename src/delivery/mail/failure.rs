@@ -47,17 +47,6 @@ pub enum TransportError {
     /// The relay's host is neither a name nor an address.
     #[error("the mail relay's host {0:?} is neither a host name nor an IP address")]
     BadHost(String),
-    /// The name for EHLO cannot be sent as one word.
-    #[error("the hello name {0:?} is neither a host name nor an IP address")]
-    BadHelloName(String),
-    /// The file with the extra authority cannot be used.
-    #[error("the CA file {} cannot be used: {why}", .path.display())]
-    BadCaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
     /// Nothing to verify a certificate with.
     #[error(
         "this system has no certificate authorities, so no certificate of the mail relay \

@@ -7,6 +7,7 @@
 mod address;
 mod failure;
 mod file;
+mod open;
 mod sendmail;
 mod smtp;
 

@@ -22,14 +22,22 @@ use crate::http::{page, send_attempt};
 ///
 /// # Errors
 /// See EML-03 … EML-08.
-pub async fn request_token(app: web::Data<App>, http: HttpRequest, args: V1Args) -> Result<HttpResponse, Error> {
+pub async fn request_token(
+    app: web::Data<App>,
+    http: HttpRequest,
+    args: V1Args,
+) -> Result<HttpResponse, Error> {
     args.require(&["client_secret", "email", "send_attempt"])?;
     let request = RequestToken {
         client_secret: args.parse("client_secret", ClientSecret::parse)?,
-        email: CanonicalEmail::parse(args.text("email")?).map_err(|_invalid| Error::invalid_email())?,
+        email: CanonicalEmail::parse(args.text("email")?)
+            .map_err(|_invalid| Error::invalid_email())?,
         send_attempt: send_attempt::read(&args)?,
         next_link: next_link(&app, &args)?,
-        brand: app.templates.brand(args.optional_text("brand")?).to_string(),
+        brand: app
+            .templates
+            .brand(args.optional_text("brand")?)
+            .to_string(),
         ip: ClientIp::of(&http, &app.config.http.trusted_proxies).to_string(),
     };
     let begun = validate::request_token(app.clone().into_inner(), request);
@@ -51,10 +59,16 @@ pub async fn submit_token(app: web::Data<App>, args: V1Args) -> Result<HttpRespo
 ///
 /// # Errors
 /// Only when the page itself cannot be made.
-pub async fn submit_page(app: web::Data<App>, http: HttpRequest, args: Result<QueryArgs, Error>) -> Result<HttpResponse, Error> {
+pub async fn submit_page(
+    app: web::Data<App>,
+    args: Result<QueryArgs, Error>,
+) -> Result<HttpResponse, Error> {
     let shown = match &args {
         Ok(args) => show(&app, args).await,
-        Err(_) => Err(Error::invalid_param("link", "is damaged; copy the whole link out of the e-mail")),
+        Err(_) => Err(Error::invalid_param(
+            "link",
+            "is damaged; copy the whole link out of the e-mail",
+        )),
     };
     let (status, message) = match shown {
         Ok(Some(location)) => return Ok(page::redirect(&location)),
@@ -62,13 +76,23 @@ pub async fn submit_page(app: web::Data<App>, http: HttpRequest, args: Result<Qu
         Err(error) if error.status().is_server_error() => return Err(error),
         Err(error) => (error.status(), error.message().to_owned()),
     };
-    let brand = args.ok().and_then(|args| args.value("brand").and_then(Value::as_str).map(str::to_owned));
-    let values = VerifyResponse { message, success: status == StatusCode::OK };
-    let page = app.templates.verify_response_page(&app.templates.brand(brand.as_deref()), &values);
+    let brand = args.ok().and_then(|args| {
+        args.value("brand")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    });
+    let values = VerifyResponse {
+        message,
+        success: status == StatusCode::OK,
+    };
+    let page = app
+        .templates
+        .verify_response_page(&app.templates.brand(brand.as_deref()), &values);
     Ok(page::html(status, page?))
 }
 
-const CONFIRMED: &str = "Your e-mail address is confirmed. You can close this page and go back to your app.";
+const CONFIRMED: &str =
+    "Your e-mail address is confirmed. You can close this page and go back to your app.";
 
 /// Shows the token to its session; answers where a browser goes next.
 async fn show(app: &App, args: &Fields) -> Result<Option<String>, Error> {
@@ -89,7 +113,9 @@ async fn show(app: &App, args: &Fields) -> Result<Option<String>, Error> {
 }
 
 fn next_link(app: &App, args: &Fields) -> Result<Option<NextLink>, Error> {
-    let given = args.optional_text("next_link")?.filter(|link| !link.is_empty());
+    let given = args
+        .optional_text("next_link")?
+        .filter(|link| !link.is_empty());
     let rules = app.config.validation.next_link_rules();
     given
         .map(|link| NextLink::parse(link, &rules))

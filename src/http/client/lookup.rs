@@ -19,11 +19,20 @@ pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse
     // What is no 3PID is bound to nobody (IDN-06).
     let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
     let found = match threepid {
-        Some(threepid) => app.lookups.ask(SignedAssociation { threepid, now: app.clock.now() }).await?,
+        Some(threepid) => {
+            app.lookups
+                .ask(SignedAssociation {
+                    threepid,
+                    now: app.clock.now(),
+                })
+                .await?
+        }
         None => None,
     };
     let body = found.unwrap_or_else(|| "{}".to_owned());
-    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(body))
 }
 
 /// The user of each of many addresses, in the spelling that was submitted.
@@ -33,8 +42,17 @@ pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse
 pub async fn bulk_lookup(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
     args.require(&["threepids"])?;
     let pairs = pairs(args.value("threepids"), app.config.lookup.max_addresses)?;
-    let asked: Vec<_> = pairs.iter().filter_map(|(_, _, threepid)| threepid.clone()).collect();
-    let found = app.lookups.ask(LookupThreepids { threepids: asked, now: app.clock.now() }).await?;
+    let asked: Vec<_> = pairs
+        .iter()
+        .filter_map(|(_, _, threepid)| threepid.clone())
+        .collect();
+    let found = app
+        .lookups
+        .ask(LookupThreepids {
+            threepids: asked,
+            now: app.clock.now(),
+        })
+        .await?;
     let answer: Vec<_> = pairs
         .iter()
         .filter_map(|(medium, address, threepid)| {
@@ -55,9 +73,11 @@ fn pairs(value: Option<&Value>, limit: usize) -> Result<Vec<Pair<'_>>, Error> {
     }
     list.iter()
         .map(|entry| match entry.as_array().map(Vec::as_slice) {
-            Some([Value::String(medium), Value::String(address)]) => {
-                Ok((medium.as_str(), address.as_str(), ThreePid::parse(medium, address).ok()))
-            }
+            Some([Value::String(medium), Value::String(address)]) => Ok((
+                medium.as_str(),
+                address.as_str(),
+                ThreePid::parse(medium, address).ok(),
+            )),
             _ => Err(wrong()),
         })
         .collect()

@@ -35,7 +35,10 @@ pub async fn is_valid(app: web::Data<App>, args: QueryArgs) -> Result<HttpRespon
 ///
 /// # Errors
 /// 400 when no key is named.
-pub async fn is_ephemeral_valid(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
+pub async fn is_ephemeral_valid(
+    app: web::Data<App>,
+    args: QueryArgs,
+) -> Result<HttpResponse, Error> {
     let valid = match base64::decode_key(args.text("public_key")?) {
         Some(public_key) => app.lookups.ask(FindEphemeralKey { public_key }).await?,
         None => false,

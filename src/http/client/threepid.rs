@@ -18,7 +18,11 @@ use crate::http::args::{Fields, QueryArgs, V1Args};
 /// See VAL-04, VAL-05.
 pub async fn get_validated(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
     args.require(&["sid", "client_secret"])?;
-    let proof = app.sessions.ask(session(&app, &args)?).await?.map_err(Error::session)?;
+    let proof = app
+        .sessions
+        .ask(session(&app, &args)?)
+        .await?
+        .map_err(Error::session)?;
     Ok(HttpResponse::Ok().json(json!({
         "medium": proof.threepid().medium().as_str(),
         "address": proof.threepid().address(),

@@ -6,6 +6,8 @@ mod relay;
 
 use std::time::Duration;
 
+use lettre::transport::smtp::extension::ClientId;
+
 use super::*;
 use crate::delivery::mail::address_for_wire;
 
@@ -17,8 +19,8 @@ fn options(port: u16) -> SmtpOptions {
         port,
         encryption: Encryption::None,
         credentials: None,
-        extra_ca: None,
-        hello_name: "id.example.com".to_owned(),
+        extra_authorities: Vec::new(),
+        hello_name: ClientId::Domain("id.example.com".to_owned()),
         timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_mins(1),
         max_connections: 4,

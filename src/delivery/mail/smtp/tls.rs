@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -18,15 +17,13 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::delivery::mail::TransportError;
 
 /// Makes the connector that every connection shares. It trusts the system's
-/// certificate authorities and those in `extra_ca`, a PEM file.
-pub(super) fn connector(extra_ca: Option<&Path>) -> Result<TlsConnector, TransportError> {
+/// certificate authorities and the `extra` ones.
+pub(super) fn connector(extra: &[CertificateDer<'static>]) -> Result<TlsConnector, TransportError> {
     let mut roots = RootCertStore::empty();
     // Single unreadable certificates of the system are not ours to judge.
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
-    if let Some(path) = extra_ca {
-        add_file(&mut roots, path)?;
-    }
+    roots.add_parsable_certificates(extra.iter().cloned());
     if roots.is_empty() {
         return Err(TransportError::NoAuthorities);
     }
@@ -36,27 +33,6 @@ pub(super) fn connector(extra_ca: Option<&Path>) -> Result<TlsConnector, Transpo
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TransportError> {
-    let unusable = |why: String| TransportError::BadCaFile {
-        path: path.to_owned(),
-        why,
-    };
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(unusable(
-            "it contains no certificate in PEM form".to_owned(),
-        ));
-    }
-    for certificate in certificates {
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
-    }
-    Ok(())
 }
 
 /// An encrypted connection as lettre wants it.
@@ -120,44 +96,5 @@ impl AsyncWrite for Encrypted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal_of(content: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, content).unwrap();
-        match connector(Some(&path)) {
-            Err(error @ TransportError::BadCaFile { .. }) => error.to_string(),
-            Err(error) => panic!("another error: {error}"),
-            Ok(_) => panic!("accepted"),
-        }
-    }
-
-    #[test]
-    fn a_ca_file_without_a_usable_certificate_is_told_by_its_path() {
-        for content in [
-            "",
-            "no PEM at all",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
-        ] {
-            assert!(refusal_of(content).contains("ca.pem"), "{content:?}");
-        }
-    }
-
-    #[test]
-    fn a_missing_ca_file_is_told() {
-        let missing = connector(Some(Path::new("/nonexistent/ca.pem")))
-            .err()
-            .unwrap();
-        assert!(
-            missing.to_string().contains("/nonexistent/ca.pem"),
-            "{missing}"
-        );
     }
 }

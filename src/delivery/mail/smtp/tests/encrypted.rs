@@ -1,14 +1,12 @@
 //! STARTTLS and TLS: what is verified, and that nothing leaves unencrypted.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lettre::transport::smtp::authentication::Credentials;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls_pki_types::PrivateKeyDer;
-use tempfile::TempDir;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::relay::{Act, Relay};
@@ -19,7 +17,7 @@ const BOTH: [Encryption; 2] = [Encryption::StartTls, Encryption::Tls];
 /// A certificate authority that nobody else knows.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    folder: TempDir,
+    certificate: CertificateDer<'static>,
 }
 
 impl Authority {
@@ -27,15 +25,12 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let folder = tempfile::tempdir().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        std::fs::write(folder.path().join("ca.pem"), pem).unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
         let issuer = Issuer::new(params, key);
-        Self { issuer, folder }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+        Self {
+            issuer,
+            certificate,
+        }
     }
 
     /// Serves with a certificate for `name`, a host name or an IP address.
@@ -67,7 +62,7 @@ async fn relay_for(
     let mut options = options(relay.port);
     options.host = "localhost".to_owned();
     options.encryption = encryption;
-    options.extra_ca = Some(authority.file());
+    options.extra_authorities = vec![authority.certificate.clone()];
     options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
     (relay, options)
 }
@@ -123,7 +118,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
     let (authority, another) = (Authority::new(), Authority::new());
     for encryption in BOTH {
         let (relay, mut options) = relay_for(&authority, "localhost", encryption).await;
-        options.extra_ca = Some(another.file());
+        options.extra_authorities = vec![another.certificate.clone()];
         let text = passing(&SmtpTransport::new(&options).unwrap()).await;
         assert!(text.contains("invalid peer certificate"), "{text}");
         assert_nothing_sent(&relay);
@@ -136,7 +131,7 @@ async fn without_starttls_nothing_is_sent() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     let mut options = options(relay.port);
     options.encryption = Encryption::StartTls;
-    options.extra_ca = Some(authority.file());
+    options.extra_authorities = vec![authority.certificate.clone()];
     options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
     let text = passing(&SmtpTransport::new(&options).unwrap()).await;
     assert!(text.contains("does not offer STARTTLS"), "{text}");
@@ -159,7 +154,7 @@ async fn a_relay_without_tls_is_a_failure_where_tls_is_set() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     let mut options = options(relay.port);
     options.encryption = Encryption::Tls;
-    options.extra_ca = Some(authority.file());
+    options.extra_authorities = vec![authority.certificate.clone()];
     let text = passing(&SmtpTransport::new(&options).unwrap()).await;
     assert!(text.contains("TLS handshake"), "{text}");
     relay.heard(|heard| assert!(heard.messages.is_empty()));
