@@ -339,13 +339,13 @@ mod tests {
             (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
             (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
             (
-                Fault::from(DbError::Open("secret".to_owned())).into(),
+                Fault::from(DbError::Open("leaked".to_owned())).into(),
                 503,
                 "M_UNKNOWN",
             ),
         ] {
             assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
-            assert!(!error.message().contains("secret"));
+            assert!(!error.message().contains("leaked"));
         }
     }
 }

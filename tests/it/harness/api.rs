@@ -1,0 +1,177 @@
+//! A client with a method per endpoint.
+
+use std::time::Duration;
+
+use awc::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+pub const V1: &str = "/_matrix/identity/api/v1";
+pub const V2: &str = "/_matrix/identity/v2";
+
+/// Speaks to one listener.
+#[derive(Clone)]
+pub struct Api {
+    pub base: String,
+    client: awc::Client,
+}
+
+impl Api {
+    #[expect(clippy::disallowed_methods, reason = "tests speak to loopback only")]
+    pub fn new(base: impl Into<String>) -> Self {
+        let client = awc::Client::builder()
+            .disable_redirects()
+            .timeout(Duration::from_secs(60))
+            .finish();
+        Self {
+            base: base.into(),
+            client,
+        }
+    }
+
+    /// Sends anything anywhere.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        self.try_send(method, path, headers, body)
+            .await
+            .expect("the server answers")
+    }
+
+    /// Sends anything anywhere; an error when there is no answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, String> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let mut response = request
+            .send_body(body)
+            .await
+            .map_err(|error| error.to_string())?;
+        let status: StatusCode = response.status();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect();
+        let body = response
+            .body()
+            .limit(64 << 20)
+            .await
+            .map_err(|error| error.to_string())?
+            .to_vec();
+        Ok(Answer {
+            status: status.as_u16(),
+            headers,
+            body,
+        })
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new()).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_string().into_bytes(),
+        )
+        .await
+    }
+
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = encode(fields).into_bytes();
+        self.send(
+            Method::POST,
+            path,
+            &[("content-type", "application/x-www-form-urlencoded")],
+            form,
+        )
+        .await
+    }
+
+    pub async fn request_token(
+        &self,
+        email: &str,
+        client_secret: &str,
+        send_attempt: impl Into<Value>,
+    ) -> Answer {
+        let body = json!({"client_secret": client_secret, "email": email, "send_attempt": send_attempt.into()});
+        self.post(&format!("{V1}/validate/email/requestToken"), body)
+            .await
+    }
+
+    pub async fn submit_token(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
+        let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
+        self.post(&format!("{V1}/validate/email/submitToken"), body)
+            .await
+    }
+
+    /// Opens the mailed link, but at the address where the server really is.
+    pub async fn open_link(&self, link: &str) -> Answer {
+        self.get(
+            link.strip_prefix(super::BASE_URL)
+                .expect("a link to this server"),
+        )
+        .await
+    }
+
+    pub async fn get_validated(&self, sid: &str, client_secret: &str) -> Answer {
+        let query = encode(&[("sid", sid), ("client_secret", client_secret)]);
+        self.get(&format!("{V1}/3pid/getValidated3pid?{query}"))
+            .await
+    }
+
+    pub async fn bind(&self, sid: &str, client_secret: &str, mxid: &str) -> Answer {
+        let body = json!({"sid": sid, "client_secret": client_secret, "mxid": mxid});
+        self.post(&format!("{V1}/3pid/bind"), body).await
+    }
+
+    pub async fn lookup(&self, medium: &str, address: &str) -> Answer {
+        let query = encode(&[("medium", medium), ("address", address)]);
+        self.get(&format!("{V1}/lookup?{query}")).await
+    }
+
+    pub async fn bulk_lookup(&self, threepids: Value) -> Answer {
+        self.post(
+            &format!("{V1}/bulk_lookup"),
+            json!({"threepids": threepids}),
+        )
+        .await
+    }
+
+    pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {
+        let body = json!({"medium": medium, "address": address, "mxid": mxid});
+        self.post("/_matrix/identity/internal/bind", body).await
+    }
+
+    pub async fn internal_unbind(&self, medium: &str, address: &str, mxid: &str) -> Answer {
+        let body = json!({"medium": medium, "address": address, "mxid": mxid});
+        self.post("/_matrix/identity/internal/unbind", body).await
+    }
+}
+
+/// A form or query string.
+pub fn encode(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}

@@ -1,0 +1,90 @@
+//! A database of its own for each test.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
+use tempfile::TempDir;
+
+/// SQLite in a temporary folder, or a fresh database of the PostgreSQL server
+/// that `TEST_DATABASE_URL` names.
+pub struct TestDatabase {
+    pub url: String,
+    _folder: TempDir,
+}
+
+impl TestDatabase {
+    pub fn fresh() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = match postgres() {
+            Some(server) => fresh_postgres(&server),
+            None => format!("sqlite:{}", folder.path().join("sydent.db").display()),
+        };
+        Self {
+            url,
+            _folder: folder,
+        }
+    }
+
+    /// Runs statements that no part of the server would.
+    pub fn execute(&self, sql: &str) {
+        match self.url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let mut connection = diesel::SqliteConnection::establish(path).unwrap();
+                connection
+                    .batch_execute("PRAGMA busy_timeout = 10000")
+                    .unwrap();
+                connection.batch_execute(sql).unwrap();
+            }
+            None => PgConnection::establish(&self.url)
+                .unwrap()
+                .batch_execute(sql)
+                .unwrap(),
+        }
+    }
+
+    /// One number out of the database.
+    pub fn count(&self, table: &str) -> i64 {
+        use diesel::prelude::*;
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
+        let row: Row = match self.url.strip_prefix("sqlite:") {
+            Some(path) => query.get_result(&mut diesel::SqliteConnection::establish(path).unwrap()),
+            None => query.get_result(&mut PgConnection::establish(&self.url).unwrap()),
+        }
+        .unwrap();
+        row.n
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        !self.url.starts_with("sqlite:")
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by the environment where PostgreSQL is"
+)]
+fn postgres() -> Option<String> {
+    std::env::var("TEST_DATABASE_URL").ok()
+}
+
+fn fresh_postgres(server: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "sydent_{}_{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::SeqCst)
+    );
+    let mut connection = PgConnection::establish(server).unwrap();
+    connection
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .unwrap();
+    let mut url = url::Url::parse(server).unwrap();
+    url.set_path(&name);
+    url.to_string()
+}

@@ -1,0 +1,59 @@
+//! A mail as a person finds it in the mailbox.
+
+use mail_parser::MessageParser;
+use serde_json::Value;
+
+/// A mail that the SMTP server took.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// What the SMTP server noted: see `smtpd.py`.
+    pub noted: Value,
+    /// The message as it came.
+    pub raw: Vec<u8>,
+}
+
+impl Mail {
+    pub fn text(&self) -> String {
+        let message = MessageParser::default().parse(&self.raw).unwrap();
+        message.body_text(0).unwrap().into_owned()
+    }
+
+    pub fn html(&self) -> String {
+        let message = MessageParser::default().parse(&self.raw).unwrap();
+        message.body_html(0).unwrap().into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> String {
+        let message = MessageParser::default().parse(&self.raw).unwrap();
+        message
+            .header_raw(name)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+
+    /// The link that validates.
+    pub fn link(&self) -> String {
+        let text = self.text();
+        let link = text
+            .split_whitespace()
+            .find(|word| word.contains("/validate/email/submitToken?"));
+        link.expect("a link in the mail").to_owned()
+    }
+
+    /// The code for people whose client asks for it.
+    pub fn token(&self) -> String {
+        let text = self.text();
+        let token = text
+            .split_whitespace()
+            .find(|word| word.len() == 32 && word.bytes().all(|b| b.is_ascii_alphanumeric()));
+        token.expect("a code in the mail").to_owned()
+    }
+
+    /// A parameter of the link.
+    pub fn parameter(&self, name: &str) -> String {
+        let link = url::Url::parse(&self.link()).unwrap();
+        let found = link.query_pairs().find(|(known, _)| known == name);
+        found.expect("a parameter of the link").1.into_owned()
+    }
+}

@@ -1,0 +1,46 @@
+//! One harness for all tests.
+
+mod answer;
+mod api;
+mod certificates;
+mod database;
+mod mail;
+mod process;
+mod server;
+mod smtp;
+
+pub use answer::Answer;
+pub use api::Api;
+pub use certificates::TestCa;
+pub use database::TestDatabase;
+pub use mail::Mail;
+pub use process::TestProcess;
+pub use server::TestServer;
+pub use smtp::SmtpServer;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The name under which test servers sign.
+pub const SERVER_NAME: &str = "id.example.test";
+/// Where test servers say that they are reached.
+pub const BASE_URL: &str = "https://id.example.test";
+/// The signing key of test servers, the specification's test seed.
+pub const KEY_FILE: &str = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n";
+
+/// An address that no other test uses, since tests share a mail server.
+pub fn fresh_address(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::SeqCst);
+    format!("{name}-{count}-{}@example.com", std::process::id())
+}
+
+/// Looks again and again, up to 20 s, until `look` finds something.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain for {what}");
+}

@@ -1,0 +1,171 @@
+//! The real binary in a process of its own, for what ends processes.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sydent::config::Settings;
+use tempfile::TempDir;
+
+use super::server::settings;
+use super::{Api, TestDatabase};
+
+/// `sydent serve` with a configuration file of its own.
+pub struct TestProcess {
+    pub client: SocketAddr,
+    pub internal: SocketAddr,
+    pub operations: SocketAddr,
+    pub log: Arc<Mutex<String>>,
+    child: Child,
+    folder: TempDir,
+}
+
+impl TestProcess {
+    /// Starts the binary on that database; `change` changes the settings.
+    pub fn start(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(&folder, database);
+        settings.log.level = sydent::config::LogLevel::Trace;
+        change(&mut settings);
+        let file = folder.path().join("sydent.toml");
+        std::fs::write(&file, toml_of(&settings, database)).unwrap();
+        Self::launch(folder)
+    }
+
+    /// Starts the binary again with the configuration that it had.
+    pub fn restart(mut self) -> Self {
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Self::launch(folder)
+    }
+
+    fn launch(folder: TempDir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sydent"))
+            .arg("serve")
+            .arg("--config")
+            .arg(folder.path().join("sydent.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let written = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = writeln!(written.lock().unwrap(), "{line}");
+            }
+        });
+        let address = |name: &str| listening(&log, name);
+        let (client, internal, operations) = (
+            address("client"),
+            address("internal"),
+            address("operations"),
+        );
+        Self {
+            client,
+            internal,
+            operations,
+            log,
+            child,
+            folder,
+        }
+    }
+
+    pub fn api(&self) -> Api {
+        Api::new(format!("http://{}", self.client))
+    }
+
+    pub fn internal(&self) -> Api {
+        Api::new(format!("http://{}", self.internal))
+    }
+
+    pub fn operations(&self) -> Api {
+        Api::new(format!("http://{}", self.operations))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits up to 30 s for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "the process does not end"
+            );
+            pause();
+        }
+    }
+
+    /// What it wrote so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for TestProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
+    let begun = Instant::now();
+    let mark = format!("the {name} listener is at http://");
+    loop {
+        let text = log.lock().unwrap().clone();
+        let found = text
+            .split(&mark)
+            .nth(1)
+            .and_then(|rest| rest.split(['\n', '"']).next()?.trim().parse().ok());
+        if let Some(address) = found {
+            return address;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the process does not start: {text}"
+        );
+        pause();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that waits for a process has nothing else to do"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+/// The settings as a file. Secrets are masked when settings are shown, and the
+/// database's address is one.
+fn toml_of(settings: &Settings, database: &TestDatabase) -> String {
+    let mut table = toml::Table::try_from(settings).unwrap();
+    table["database"]["url"] = database.url.clone().into();
+    toml::to_string(&table).unwrap()
+}
