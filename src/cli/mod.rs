@@ -6,12 +6,13 @@ mod key;
 mod new_file;
 mod relay;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Problems, Settings, environment};
+use crate::config::{Problems, Settings, environment, is_setting};
 
 /// A Matrix identity server: proves who owns an address, binds it to a Matrix
 /// ID, and answers look-ups.
@@ -68,8 +69,15 @@ impl Cli {
     }
 }
 
-fn is_setting(variable: &str) -> bool {
-    variable.starts_with("SYDENT__")
+/// Writes to standard output. A reader that has seen enough (`| head`) is no
+/// failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
+            "Standard output cannot be written: {error}."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 const NO_CONFIG: &str = "No configuration is given. Name one with --config FILE or \
