@@ -45,6 +45,16 @@ pub fn alphanumeric(length: usize) -> Result<String, RandomError> {
     Ok(text)
 }
 
+/// A number from 0 up to, and without, 1, for jitter. Where the operating system
+/// gives no randomness it is 0: a pause without jitter is still a pause.
+#[must_use]
+pub fn fraction() -> f64 {
+    let mut bytes = [0_u8; 4];
+    fill(&mut bytes).map_or(0.0, |()| {
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    })
+}
+
 /// So many random bytes in unpadded URL-safe base64: `A-Z a-z 0-9 - _`.
 ///
 /// # Errors

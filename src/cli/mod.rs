@@ -5,6 +5,7 @@ mod generate;
 mod key;
 mod new_file;
 mod relay;
+mod serve;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Problems, Settings, environment, is_setting};
+use crate::server::ServerError;
 
 /// A Matrix identity server: proves who owns an address, binds it to a Matrix
 /// ID, and answers look-ups.
@@ -29,6 +31,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server in the foreground until SIGTERM or Ctrl-C.
+    Serve,
     /// Write a configuration, or check one.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -42,6 +46,7 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
+            Command::Serve => serve::run(&self),
             Command::Config(command) => command.run(&self),
             Command::Key(command) => command.run(),
         };
@@ -92,6 +97,18 @@ pub(crate) struct Failure(String);
 impl Failure {
     pub(crate) fn new(sentences: impl Into<String>) -> Self {
         Self(sentences.into())
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self(format!("{error}."))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self(format!("{error}."))
     }
 }
 

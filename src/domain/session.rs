@@ -108,6 +108,12 @@ impl Proof {
         &self.threepid
     }
 
+    /// What is owned, for a binding.
+    #[must_use]
+    pub fn into_threepid(self) -> ThreePid {
+        self.threepid
+    }
+
     /// When the owner validated it, ms; `None` for a trusted word.
     #[must_use]
     pub fn validated_at(&self) -> Option<i64> {

@@ -1,0 +1,84 @@
+//! The owner of the associations.
+
+use serde_json::{Map, Value};
+
+use super::pool::{Ask, Fault, State};
+use crate::db::{Store, associations, peppers};
+use crate::domain::association::Association;
+use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::lookup;
+use crate::domain::threepid::ThreePid;
+
+/// What the owner's thread holds.
+pub struct Associations {
+    /// Its connection.
+    pub store: Store,
+    /// The name under which this server signs.
+    pub origin: ServerName,
+}
+
+impl State for Associations {
+    const NAME: &'static str = "associations";
+
+    fn is_alive(&mut self) -> bool {
+        self.store.is_alive()
+    }
+}
+
+/// Stores an association, in the place of any that its 3PID had (BND-09).
+#[derive(Debug)]
+pub struct Bind {
+    /// What holds from now on.
+    pub association: Association,
+    /// The same, signed.
+    pub signed: Map<String, Value>,
+}
+
+impl Ask for Bind {
+    type Of = Associations;
+    type Reply = ();
+
+    fn run(self, of: &mut Associations) -> Result<(), Fault> {
+        let origin = of.origin.clone();
+        let signed = Value::Object(self.signed).to_string();
+        let association = self.association;
+        of.store
+            .write(association.threepid.address(), |connection| {
+                // Read in the same transaction, so that a binding is never hashed
+                // with a pepper that another instance has just replaced.
+                let pepper = peppers::current(connection)?
+                    .ok_or(Fault::Broken("the database has no pepper"))?;
+                let hash = lookup::sha256_hash(&association.threepid, &pepper);
+                Ok(associations::replace(
+                    connection,
+                    &association,
+                    &origin,
+                    &hash,
+                    &signed,
+                )?)
+            })
+    }
+}
+
+/// Removes the association of a 3PID with that user; does nothing where there
+/// is none, or one with another user (UNB-09).
+#[derive(Debug)]
+pub struct Unbind {
+    /// What is bound.
+    pub threepid: ThreePid,
+    /// To whom.
+    pub mxid: Mxid,
+}
+
+impl Ask for Unbind {
+    type Of = Associations;
+    type Reply = ();
+
+    fn run(self, of: &mut Associations) -> Result<(), Fault> {
+        let origin = of.origin.clone();
+        of.store.write(self.threepid.address(), |connection| {
+            associations::remove(connection, &self.threepid, &self.mxid, &origin)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! Clears away what is no longer needed.
+
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext as _, Context, WrapFuture as _};
+
+use super::pool::Pool;
+use super::sessions::{PurgeSessions, Sessions};
+use crate::clock::Clock;
+
+/// Removes sessions that ended long ago, at the start and then at intervals.
+pub struct Janitor {
+    /// Whom to ask.
+    pub sessions: Pool<Sessions>,
+    /// The time.
+    pub clock: Clock,
+    /// How old a session must be, ms.
+    pub keep_ms: i64,
+    /// How often to look.
+    pub every: Duration,
+}
+
+impl Actor for Janitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.purge(context);
+        context.run_interval(self.every, |janitor, context| janitor.purge(context));
+    }
+}
+
+impl Janitor {
+    fn purge(&self, context: &mut Context<Self>) {
+        let sessions = self.sessions.clone();
+        let before = self.clock.now().saturating_sub(self.keep_ms);
+        let work = async move {
+            match sessions.ask(PurgeSessions { before }).await {
+                Ok(0) => {}
+                Ok(removed) => log::info!(removed; "old validation sessions removed"),
+                Err(fault) => log::warn!("old validation sessions could not be removed: {fault}"),
+            }
+        };
+        context.spawn(work.into_actor(self));
+    }
+}

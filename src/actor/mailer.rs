@@ -1,0 +1,208 @@
+//! The dispatcher of mail: takes what is due from the outbox and hands it over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
+    ResponseFuture, WrapFuture as _,
+};
+use tokio::sync::Semaphore;
+
+use super::courier::Courier;
+use super::outbox::{Outbox, TakeDue};
+use super::pool::{Fault, Pool};
+use crate::db::outbox::Queued;
+
+/// How the dispatcher goes about it.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// Messages in delivery at once.
+    pub concurrency: usize,
+    /// How long a message that was taken stays with this instance, ms.
+    pub lease_ms: i64,
+    /// How often it looks even if nothing wakes it.
+    pub poll_every: Duration,
+}
+
+/// How often idle connections are looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+struct Mailer {
+    courier: Arc<Courier>,
+    outbox: Pool<Outbox>,
+    pace: Pace,
+    slots: Arc<Semaphore>,
+    looking: Looking,
+    stopping: bool,
+    outage: bool,
+}
+
+/// Whether the outbox is being asked, and whether to ask again after that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looking {
+    No,
+    Once,
+    Again,
+}
+
+/// The door to the dispatcher.
+#[derive(Clone)]
+pub struct MailerDoor(Addr<Mailer>);
+
+impl MailerDoor {
+    /// Starts the dispatcher on an arbiter of its own.
+    #[must_use]
+    pub fn start(courier: Courier, outbox: Pool<Outbox>, pace: Pace) -> Self {
+        let arbiter = Arbiter::new();
+        Self(Mailer::start_in_arbiter(
+            &arbiter.handle(),
+            move |_context| Mailer {
+                slots: Arc::new(Semaphore::new(pace.concurrency)),
+                courier: Arc::new(courier),
+                outbox,
+                pace,
+                looking: Looking::No,
+                stopping: false,
+                outage: false,
+            },
+        ))
+    }
+
+    /// Says that something may be due. A hint: the timer finds it otherwise.
+    pub fn wake(&self) {
+        let _ = self.0.try_send(Wake);
+    }
+
+    /// Whether the dispatcher lives.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.0.connected()
+    }
+
+    /// Takes nothing more, waits up to `patience` for the deliveries that are
+    /// under way, and says goodbye to the relay.
+    pub async fn stop(&self, patience: Duration) {
+        // Only fails when the dispatcher is gone already.
+        let _ = self.0.send(Stop(patience)).await;
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Wake;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop(Duration);
+
+impl Actor for Mailer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(self.pace.poll_every, Self::look);
+        context.run_interval(TIDY_EVERY, |mailer, context| {
+            let courier = Arc::clone(&mailer.courier);
+            context.spawn(async move { courier.tidy().await }.into_actor(mailer));
+        });
+        self.look(context);
+    }
+}
+
+impl Handler<Wake> for Mailer {
+    type Result = ();
+
+    fn handle(&mut self, _wake: Wake, context: &mut Context<Self>) {
+        self.look(context);
+    }
+}
+
+impl Handler<Stop> for Mailer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Stop(patience): Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
+        self.stopping = true;
+        let courier = Arc::clone(&self.courier);
+        let slots = Arc::clone(&self.slots);
+        let all = u32::try_from(self.pace.concurrency).unwrap_or(u32::MAX);
+        Box::pin(async move {
+            if tokio::time::timeout(patience, slots.acquire_many(all))
+                .await
+                .is_err()
+            {
+                log::warn!(
+                    "deliveries were still under way at the stop; they are tried again after the next start"
+                );
+            }
+            courier.close().await;
+        })
+    }
+}
+
+impl Mailer {
+    /// Fills the free slots with what is due.
+    fn look(&mut self, context: &mut Context<Self>) {
+        if self.looking != Looking::No {
+            self.looking = Looking::Again;
+            return;
+        }
+        let free = self.slots.available_permits();
+        if free == 0 || self.stopping {
+            return;
+        }
+        self.looking = Looking::Once;
+        let ask = self.take_due(free);
+        let looked = ask.into_actor(self).map(|taken, mailer, context| {
+            let looked = std::mem::replace(&mut mailer.looking, Looking::No);
+            mailer.begin(taken, context);
+            if looked == Looking::Again {
+                mailer.look(context);
+            }
+        });
+        context.spawn(looked);
+    }
+
+    fn take_due(&self, free: usize) -> impl Future<Output = Result<Vec<Queued>, Fault>> + use<> {
+        let outbox = self.outbox.clone();
+        let now = self.courier.now();
+        let ask = TakeDue {
+            owner: self.courier.instance().to_owned(),
+            now,
+            lease_until: now.saturating_add(self.pace.lease_ms),
+            limit: i64::try_from(free).unwrap_or(i64::MAX),
+        };
+        async move { outbox.ask(ask).await }
+    }
+
+    fn begin(&mut self, taken: Result<Vec<Queued>, Fault>, context: &mut Context<Self>) {
+        let due = match taken {
+            Ok(due) => due,
+            Err(fault) => {
+                if !std::mem::replace(&mut self.outage, true) {
+                    log::error!("the delivery queue cannot be read, trying again: {fault}");
+                }
+                return;
+            }
+        };
+        if std::mem::take(&mut self.outage) {
+            log::info!("the delivery queue can be read again");
+        }
+        for message in due {
+            // There is a slot for each: no more were asked for than were free.
+            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+                return;
+            };
+            let courier = Arc::clone(&self.courier);
+            let wake_up = context.address();
+            Arbiter::current().spawn(async move {
+                let pause = courier.deliver(message).await;
+                drop(slot);
+                let _ = wake_up.try_send(Wake);
+                if let Some(pause) = pause {
+                    tokio::time::sleep(pause).await;
+                    let _ = wake_up.try_send(Wake);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The owner of the durable delivery queue.
+
+use super::pool::{Ask, Fault, State};
+use crate::db::Store;
+use crate::db::outbox::{self, Depth, Queued};
+
+/// What the owner's thread holds.
+pub struct Outbox {
+    /// Its connection.
+    pub store: Store,
+}
+
+impl State for Outbox {
+    const NAME: &'static str = "outbox";
+
+    fn is_alive(&mut self) -> bool {
+        self.store.is_alive()
+    }
+}
+
+/// Takes what is due, for one dispatcher alone.
+#[derive(Debug)]
+pub struct TakeDue {
+    /// The instance that delivers.
+    pub owner: String,
+    /// Now, ms.
+    pub now: i64,
+    /// Until when nobody else may take it, ms.
+    pub lease_until: i64,
+    /// How many at most.
+    pub limit: i64,
+}
+
+impl Ask for TakeDue {
+    type Of = Outbox;
+    type Reply = Vec<Queued>;
+
+    fn run(self, of: &mut Outbox) -> Result<Self::Reply, Fault> {
+        of.store.write("outbox", |connection| {
+            Ok(outbox::take_due(
+                connection,
+                &self.owner,
+                self.now,
+                self.lease_until,
+                self.limit,
+            )?)
+        })
+    }
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It was handed over.
+    Delivered,
+    /// It will not be sent: refused for good, or no longer worth sending.
+    Dropped,
+    /// It is to be tried again at that moment, ms.
+    Postponed(i64),
+}
+
+/// Ends a delivery.
+#[derive(Debug)]
+pub struct Settle {
+    /// What was delivered.
+    pub message: Queued,
+    /// What became of it.
+    pub settlement: Settlement,
+}
+
+impl Ask for Settle {
+    type Of = Outbox;
+    type Reply = ();
+
+    fn run(self, of: &mut Outbox) -> Result<(), Fault> {
+        let Self {
+            message,
+            settlement,
+        } = self;
+        of.store.write(&message.id, |connection| {
+            match settlement {
+                Settlement::Delivered => outbox::remove(connection, &message.id)?,
+                Settlement::Dropped => outbox::drop_unsent(connection, &message)?,
+                Settlement::Postponed(due_at) => {
+                    outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The client stops waiting: decides what it is told.
+#[derive(Debug)]
+pub struct StopWaiting {
+    /// What it waited for.
+    pub id: String,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// What a client is told that waited to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterWaiting {
+    /// The message is on its way and stays in the queue.
+    OnItsWay,
+    /// Every try failed so far; the message was dropped.
+    GivenUp,
+    /// It was settled a moment ago.
+    Settled,
+}
+
+impl Ask for StopWaiting {
+    type Of = Outbox;
+    type Reply = AfterWaiting;
+
+    fn run(self, of: &mut Outbox) -> Result<AfterWaiting, Fault> {
+        of.store.write("outbox", |connection| {
+            let Some(message) = outbox::find(connection, &self.id)? else {
+                return Ok(AfterWaiting::Settled);
+            };
+            if message.tries == 0 || message.lease_until >= self.now {
+                return Ok(AfterWaiting::OnItsWay);
+            }
+            outbox::drop_unsent(connection, &message)?;
+            Ok(AfterWaiting::GivenUp)
+        })
+    }
+}
+
+/// How much waits.
+#[derive(Debug)]
+pub struct QueueDepth;
+
+impl Ask for QueueDepth {
+    type Of = Outbox;
+    type Reply = Depth;
+
+    fn run(self, of: &mut Outbox) -> Result<Depth, Fault> {
+        Ok(outbox::depth(of.store.read())?)
+    }
+}

@@ -1,0 +1,204 @@
+//! The door: busy, panic, reopen, gone askers, drain.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use super::*;
+
+struct Counter {
+    opened: usize,
+}
+
+impl State for Counter {
+    const NAME: &'static str = "counter";
+}
+
+struct Which;
+impl Ask for Which {
+    type Of = Counter;
+    type Reply = usize;
+    fn run(self, of: &mut Counter) -> Result<usize, Fault> {
+        Ok(of.opened)
+    }
+}
+
+struct Panic;
+impl Ask for Panic {
+    type Of = Counter;
+    type Reply = ();
+    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+        panic!("on purpose")
+    }
+}
+
+struct LostConnection;
+impl Ask for LostConnection {
+    type Of = Counter;
+    type Reply = ();
+    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+        Err(DbError::Open("gone".to_owned()).into())
+    }
+}
+
+/// Says that it has begun, then waits to be let go.
+struct Hold {
+    begun: mpsc::Sender<()>,
+    go: mpsc::Receiver<()>,
+}
+impl Ask for Hold {
+    type Of = Counter;
+    type Reply = ();
+    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+        self.begun.send(()).unwrap();
+        self.go.recv().unwrap();
+        Ok(())
+    }
+}
+
+fn hold() -> (Hold, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (begun, has_begun) = mpsc::channel();
+    let (let_go, go) = mpsc::channel();
+    (Hold { begun, go }, has_begun, let_go)
+}
+
+async fn until_begun(has_begun: &mpsc::Receiver<()>) {
+    while has_begun.try_recv().is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn pool(places: u32) -> Pool<Counter> {
+    let opened = AtomicUsize::new(0);
+    let open = move || {
+        Ok(Counter {
+            opened: opened.fetch_add(1, Ordering::SeqCst) + 1,
+        })
+    };
+    Pool::start(1, places, Arc::default(), open)
+}
+
+fn in_system(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(test);
+}
+
+#[test]
+fn a_panic_ends_the_message_and_not_the_thread() {
+    in_system(async {
+        let pool = pool(4);
+        assert_eq!(pool.ask(Which).await.unwrap(), 1);
+        assert!(matches!(
+            pool.ask(Panic).await,
+            Err(Fault::Panicked("counter"))
+        ));
+        assert_eq!(
+            pool.ask(Which).await.unwrap(),
+            2,
+            "the state is opened anew"
+        );
+        assert!(pool.is_running());
+    });
+}
+
+#[test]
+fn a_lost_connection_is_opened_anew() {
+    in_system(async {
+        let pool = pool(4);
+        assert_eq!(pool.ask(Which).await.unwrap(), 1);
+        assert!(pool.ask(LostConnection).await.is_err());
+        assert_eq!(pool.ask(Which).await.unwrap(), 2);
+        assert_eq!(pool.ask(Which).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_full_door_says_busy_and_recovers() {
+    in_system(async {
+        let pool = pool(2);
+        let (first, has_begun, let_go) = hold();
+        let busy = pool.clone();
+        let first =
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+        until_begun(&has_begun).await;
+        let waiting = pool.clone();
+        let second =
+            actix::Arbiter::current().spawn_fn_with_answer(async move { waiting.ask(Which).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(matches!(pool.ask(Which).await, Err(Fault::Busy("counter"))));
+        let_go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(second.await.unwrap().unwrap(), 1);
+        assert_eq!(pool.ask(Which).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_begun() {
+    static BEGUN: Mutex<bool> = Mutex::new(false);
+    struct Mark;
+    impl Ask for Mark {
+        type Of = Counter;
+        type Reply = ();
+        fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+            *BEGUN.lock().unwrap() = true;
+            Ok(())
+        }
+    }
+    in_system(async {
+        let pool = pool(4);
+        let (first, has_begun, let_go) = hold();
+        let busy = pool.clone();
+        let first =
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+        until_begun(&has_begun).await;
+        let gone = tokio::time::timeout(Duration::from_millis(1), pool.ask(Mark)).await;
+        assert!(gone.is_err());
+        let_go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        pool.ask(Which).await.unwrap();
+        assert!(!*BEGUN.lock().unwrap());
+    });
+}
+
+#[test]
+fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
+    in_system(async {
+        let pool = pool(4);
+        let (first, has_begun, let_go) = hold();
+        let busy = pool.clone();
+        let first =
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+        until_begun(&has_begun).await;
+        assert!(
+            !pool.clone().drain(Duration::from_millis(1)).await,
+            "it is still at work"
+        );
+        let_go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert!(matches!(
+            pool.ask(Which).await,
+            Err(Fault::Stopped("counter"))
+        ));
+    });
+}
+
+/// Runs a future on an arbiter and gives its outcome back.
+trait SpawnWithAnswer {
+    fn spawn_fn_with_answer<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T>;
+}
+
+impl SpawnWithAnswer for actix::ArbiterHandle {
+    fn spawn_fn_with_answer<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (send, receive) = oneshot::channel();
+        self.spawn(async move {
+            let _ = send.send(future.await);
+        });
+        receive
+    }
+}

@@ -1,0 +1,266 @@
+//! The owner of the validation sessions.
+
+use super::pool::{Ask, Fault, State};
+use crate::db::outbox::{self, Queued};
+use crate::db::{Store, sessions};
+use crate::delivery::verification::VerificationPayload;
+use crate::domain::next_link::NextLink;
+use crate::domain::secret::{ClientSecret, Sid, Token};
+use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, Submitted};
+use crate::domain::threepid::{Medium, ThreePid};
+
+/// What the owner's thread holds.
+pub struct Sessions {
+    /// Its connection.
+    pub store: Store,
+    /// When sessions end.
+    pub limits: SessionLimits,
+}
+
+impl State for Sessions {
+    const NAME: &'static str = "sessions";
+
+    fn is_alive(&mut self) -> bool {
+        self.store.is_alive()
+    }
+}
+
+/// A requestToken call: begins a session or goes on with one, and queues its
+/// message if this attempt has none yet.
+#[derive(Debug)]
+pub struct BeginSession {
+    /// What is to be validated.
+    pub threepid: ThreePid,
+    /// The secret of the client.
+    pub client_secret: ClientSecret,
+    /// Its count of asks for a message.
+    pub send_attempt: i64,
+    /// Where a browser goes afterwards.
+    pub next_link: Option<NextLink>,
+    /// The id of a session that is made.
+    pub fresh_sid: Sid,
+    /// The token of a session that is made.
+    pub fresh_token: Token,
+    /// The message, but for what the session decides.
+    pub message: Draft,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// A message whose session is not known yet. Times are ms since the epoch.
+#[derive(Debug)]
+pub struct Draft {
+    /// Random, unique.
+    pub id: String,
+    /// Which template set it is made from.
+    pub brand: String,
+    /// The address of whoever asked, for the owner of the mailbox to read;
+    /// empty when unknown.
+    pub ip: String,
+    /// Until then a client waits for the outcome.
+    pub answer_until: i64,
+    /// When it is no longer worth sending.
+    pub expires_at: i64,
+    /// The instance whose client waits, and
+    pub home: String,
+    /// until when only that instance may take it.
+    pub home_until: i64,
+}
+
+/// What a requestToken call came to.
+#[derive(Debug)]
+pub struct Begun {
+    /// The session.
+    pub sid: Sid,
+    /// Whether a message was queued for this call.
+    pub queued: bool,
+}
+
+impl Ask for BeginSession {
+    type Of = Sessions;
+    type Reply = Begun;
+
+    fn run(self, of: &mut Sessions) -> Result<Begun, Fault> {
+        let limits = of.limits;
+        // One address at a time, so that racing requests make one session and
+        // one message (SES-09, SES-10).
+        let turn = self.threepid.address().to_owned();
+        of.store.write(&turn, |connection| {
+            let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
+            let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
+            let session = match (decision, existing) {
+                (Begin::AlreadySent, Some(session)) => {
+                    return Ok(Begun {
+                        sid: session.sid,
+                        queued: false,
+                    });
+                }
+                (Begin::Resend, Some(session)) => {
+                    let link = self.next_link.as_ref();
+                    sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
+                    session
+                }
+                _ => {
+                    let mut fresh = Session {
+                        sid: self.fresh_sid,
+                        threepid: self.threepid,
+                        client_secret: self.client_secret,
+                        token: self.fresh_token,
+                        send_attempt: Some(self.send_attempt),
+                        next_link: self.next_link,
+                        state: session::State::Pending {
+                            created_at: self.now,
+                            wrong_tokens: 0,
+                        },
+                    };
+                    sessions::insert(connection, &fresh, self.now)?;
+                    fresh.send_attempt = None;
+                    fresh
+                }
+            };
+            let message = self.message.of(&session, self.send_attempt, self.now)?;
+            outbox::insert(connection, &message)?;
+            Ok(Begun {
+                sid: session.sid,
+                queued: true,
+            })
+        })
+    }
+}
+
+impl Draft {
+    fn of(self, session: &Session, send_attempt: i64, now: i64) -> Result<Queued, Fault> {
+        let payload = VerificationPayload {
+            address: session.threepid.address().to_owned(),
+            brand: self.brand,
+            sid: session.sid.expose().to_owned(),
+            client_secret: session.client_secret.expose().to_owned(),
+            token: session.token.expose().to_owned(),
+            ip: self.ip,
+        };
+        Ok(Queued {
+            id: self.id,
+            kind: "mail".to_owned(),
+            payload: serde_json::to_string(&payload)
+                .map_err(|_unwritable| Fault::Broken("a mail could not be written down"))?,
+            sid: session.sid.expose().to_owned(),
+            send_attempt,
+            previous_attempt: session.send_attempt,
+            tries: 0,
+            created_at: now,
+            due_at: now,
+            answer_until: self.answer_until,
+            expires_at: self.expires_at,
+            home: self.home,
+            home_until: self.home_until,
+            lease_owner: String::new(),
+            lease_until: 0,
+        })
+    }
+}
+
+/// A submitToken call.
+#[derive(Debug)]
+pub struct SubmitToken {
+    /// Which session.
+    pub sid: Sid,
+    /// Its secret.
+    pub client_secret: ClientSecret,
+    /// What its owner read in the message.
+    pub token: Token,
+    /// The medium of the route (SES-22).
+    pub medium: Medium,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// What a submitToken call came to.
+#[derive(Debug)]
+pub enum Shown {
+    /// The session is validated; where the browser goes next.
+    Validated(Option<NextLink>),
+    /// That was not the token.
+    WrongToken,
+    /// The session takes no token.
+    Denied(Denied),
+}
+
+impl Ask for SubmitToken {
+    type Of = Sessions;
+    type Reply = Shown;
+
+    fn run(self, of: &mut Sessions) -> Result<Shown, Fault> {
+        let limits = of.limits;
+        // One session at a time, so that no guess escapes the count (SES-19).
+        of.store.write(self.sid.expose(), |connection| {
+            let Some(session) = sessions::by_sid(connection, &self.sid)? else {
+                return Ok(Shown::Denied(Denied::NoSession));
+            };
+            let before = session.state;
+            Ok(
+                match session.submit(
+                    self.medium,
+                    &self.client_secret,
+                    &self.token,
+                    self.now,
+                    limits,
+                ) {
+                    Submitted::Denied(denied) => Shown::Denied(denied),
+                    Submitted::WrongToken(after) => {
+                        if after.state != before {
+                            sessions::set_state(connection, &after.sid, after.state)?;
+                        }
+                        Shown::WrongToken
+                    }
+                    Submitted::Validated(after) => {
+                        if after.state != before {
+                            sessions::set_state(connection, &after.sid, after.state)?;
+                        }
+                        Shown::Validated(after.next_link)
+                    }
+                },
+            )
+        })
+    }
+}
+
+/// What a session proves to whoever has its secret.
+#[derive(Debug)]
+pub struct ValidatedSession {
+    /// Which session.
+    pub sid: Sid,
+    /// Its secret.
+    pub client_secret: ClientSecret,
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl Ask for ValidatedSession {
+    type Of = Sessions;
+    type Reply = Result<Proof, Denied>;
+
+    fn run(self, of: &mut Sessions) -> Result<Self::Reply, Fault> {
+        let session = sessions::by_sid(of.store.read(), &self.sid)?;
+        Ok(session
+            .ok_or(Denied::NoSession)
+            .and_then(|session| session.proof(&self.client_secret, self.now, of.limits)))
+    }
+}
+
+/// Removes sessions that ended long ago (SES-28); answers how many.
+#[derive(Debug)]
+pub struct PurgeSessions {
+    /// Sessions that were last changed before that moment go, ms.
+    pub before: i64,
+}
+
+impl Ask for PurgeSessions {
+    type Of = Sessions;
+    type Reply = usize;
+
+    fn run(self, of: &mut Sessions) -> Result<usize, Fault> {
+        of.store.write("purge", |connection| {
+            Ok(sessions::purge(connection, self.before)?)
+        })
+    }
+}

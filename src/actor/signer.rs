@@ -1,0 +1,40 @@
+//! The owner of the private keys.
+
+use serde_json::{Map, Value};
+
+use super::pool::{Ask, Fault, State};
+use crate::domain::ids::ServerName;
+use crate::domain::signing::KeyRing;
+
+/// What the owner's thread holds.
+pub struct Signer {
+    /// The keys.
+    pub keys: std::sync::Arc<KeyRing>,
+    /// The name under which this server signs.
+    pub name: ServerName,
+}
+
+impl State for Signer {
+    const NAME: &'static str = "signer";
+}
+
+/// Signs an object with the active key; answers the object with the signature
+/// in it.
+#[derive(Debug)]
+pub struct Sign {
+    /// What to sign.
+    pub object: Map<String, Value>,
+}
+
+impl Ask for Sign {
+    type Of = Signer;
+    type Reply = Map<String, Value>;
+
+    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
+        of.keys
+            .active()
+            .sign(&of.name, &mut self.object)
+            .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+        Ok(self.object)
+    }
+}

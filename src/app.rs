@@ -1,0 +1,52 @@
+//! What every request can reach: the doors to the owners, and values that all
+//! read and nobody changes.
+
+use std::sync::Arc;
+
+use crate::actor::associations::Associations;
+use crate::actor::detached::Detached;
+use crate::actor::lookups::Lookups;
+use crate::actor::mailer::MailerDoor;
+use crate::actor::outbox::Outbox;
+use crate::actor::pool::Pool;
+use crate::actor::sessions::Sessions;
+use crate::actor::signer::Signer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::templates::Templates;
+use crate::delivery::waiting::Waiting;
+use crate::domain::ids::KeyId;
+use crate::metrics::Metrics;
+
+/// One instance of the server.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The name of this instance among those that share the database; random,
+    /// new at each start.
+    pub instance: String,
+    /// The validation sessions.
+    pub sessions: Pool<Sessions>,
+    /// The associations.
+    pub associations: Pool<Associations>,
+    /// Answers to look-ups.
+    pub lookups: Pool<Lookups>,
+    /// The private keys.
+    pub signer: Pool<Signer>,
+    /// The delivery queue.
+    pub outbox: Pool<Outbox>,
+    /// The dispatcher of mail; `None` where no mail can be sent.
+    pub mailer: Option<MailerDoor>,
+    /// Clients that wait for the outcome of a mail.
+    pub waiting: Arc<Waiting>,
+    /// Work that goes on when its client is gone.
+    pub detached: Detached,
+    /// Mail and page templates.
+    pub templates: Arc<Templates>,
+    /// The public keys that count as valid, the active one first.
+    pub public_keys: Vec<(KeyId, [u8; 32])>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}

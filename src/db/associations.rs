@@ -1,0 +1,125 @@
+//! Associations: at most one live row per medium, address and origin.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::schema::associations::{self, dsl};
+use super::{Conn, DbError, on_each};
+use crate::domain::association::Association;
+use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::threepid::{Medium, ThreePid};
+
+#[derive(Insertable)]
+#[diesel(table_name = associations)]
+struct Row<'a> {
+    medium: &'a str,
+    address: &'a str,
+    origin: &'a str,
+    mxid: &'a str,
+    ts: i64,
+    not_before: i64,
+    not_after: i64,
+    lookup_hash: &'a str,
+    signed: &'a str,
+}
+
+/// Stores an association in the place of the one that its 3PID had from that
+/// origin. `signed` is its signed form as JSON.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn replace(
+    connection: &mut Conn,
+    association: &Association,
+    origin: &ServerName,
+    lookup_hash: &str,
+    signed: &str,
+) -> Result<(), DbError> {
+    let row = Row {
+        medium: association.threepid.medium().as_str(),
+        address: association.threepid.address(),
+        origin: origin.as_str(),
+        mxid: association.mxid.as_str(),
+        ts: association.ts,
+        not_before: association.not_before,
+        not_after: association.not_after,
+        lookup_hash,
+        signed,
+    };
+    on_each!(connection, inner => diesel::insert_into(dsl::associations)
+        .values(&row)
+        .on_conflict((dsl::address, dsl::medium, dsl::origin))
+        .do_update()
+        .set((
+            dsl::mxid.eq(excluded(dsl::mxid)),
+            dsl::ts.eq(excluded(dsl::ts)),
+            dsl::not_before.eq(excluded(dsl::not_before)),
+            dsl::not_after.eq(excluded(dsl::not_after)),
+            dsl::lookup_hash.eq(excluded(dsl::lookup_hash)),
+            dsl::signed.eq(excluded(dsl::signed)),
+        ))
+        .execute(inner))?;
+    Ok(())
+}
+
+/// Removes the association of a 3PID with a user that `origin` stated; answers
+/// whether there was one.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn remove(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    mxid: &Mxid,
+    origin: &ServerName,
+) -> Result<bool, DbError> {
+    let bound = dsl::associations
+        .filter(dsl::address.eq(threepid.address()))
+        .filter(dsl::medium.eq(threepid.medium().as_str()))
+        .filter(dsl::origin.eq(origin.as_str()))
+        .filter(dsl::mxid.eq(mxid.as_str()));
+    Ok(diesel::delete(bound).execute(connection)? > 0)
+}
+
+/// The signed association of a 3PID that holds at `now`, as JSON; the newest
+/// one where several origins state one.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn signed(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    Ok(dsl::associations
+        .filter(dsl::address.eq(threepid.address()))
+        .filter(dsl::medium.eq(threepid.medium().as_str()))
+        .filter(dsl::not_before.le(now))
+        .filter(dsl::not_after.gt(now))
+        .order((dsl::ts.desc(), dsl::id.desc()))
+        .select(dsl::signed)
+        .first(connection)
+        .optional()?)
+}
+
+/// Address and user of every association of that medium that holds at `now`
+/// for one of the addresses, the oldest first. At most 30,000 addresses
+/// (SQLite allows 32,766 variables).
+///
+/// # Errors
+/// When the database does not answer.
+pub fn mxids(
+    connection: &mut Conn,
+    medium: Medium,
+    addresses: &[&str],
+    now: i64,
+) -> Result<Vec<(String, String)>, DbError> {
+    Ok(dsl::associations
+        .filter(dsl::address.eq_any(addresses))
+        .filter(dsl::medium.eq(medium.as_str()))
+        .filter(dsl::not_before.le(now))
+        .filter(dsl::not_after.gt(now))
+        .order((dsl::ts.asc(), dsl::id.asc()))
+        .select((dsl::address, dsl::mxid))
+        .load(connection)?)
+}

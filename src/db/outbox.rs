@@ -1,0 +1,177 @@
+//! The durable queue of what must leave the house.
+
+use diesel::dsl::{count_star, min};
+use diesel::prelude::*;
+
+use super::schema::outbox::{self, dsl};
+use super::{Conn, DbError, sessions};
+
+/// A queued message. Times are milliseconds since the epoch.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = outbox)]
+pub struct Queued {
+    /// Random, unique.
+    pub id: String,
+    /// What it is: `mail`.
+    pub kind: String,
+    /// What to send, as JSON.
+    pub payload: String,
+    /// The session whose attempt it is.
+    pub sid: String,
+    /// The attempt that made it.
+    pub send_attempt: i64,
+    /// The attempt that counts again when it is dropped.
+    pub previous_attempt: Option<i64>,
+    /// How often delivery was tried.
+    pub tries: i32,
+    /// When it was queued.
+    pub created_at: i64,
+    /// When it is to be tried next.
+    pub due_at: i64,
+    /// Until then a client waits for the outcome.
+    pub answer_until: i64,
+    /// When it is no longer worth sending.
+    pub expires_at: i64,
+    /// The instance whose client waits, and
+    pub home: String,
+    /// until when only that instance may take it.
+    pub home_until: i64,
+    /// The instance that is delivering it, and
+    pub lease_owner: String,
+    /// until when nobody else may.
+    pub lease_until: i64,
+}
+
+impl std::fmt::Debug for Queued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queued")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("tries", &self.tries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that are not handed over yet.
+    pub messages: i64,
+    /// When the oldest of them was queued, ms.
+    pub oldest: Option<i64>,
+}
+
+/// Queues a message.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn insert(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
+    diesel::insert_into(dsl::outbox)
+        .values(message.clone())
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Takes up to `limit` due messages for `owner` until `lease_until`: each is
+/// given to one owner only, however many ask at once.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn take_due(
+    connection: &mut Conn,
+    owner: &str,
+    now: i64,
+    lease_until: i64,
+    limit: i64,
+) -> Result<Vec<Queued>, DbError> {
+    let candidates: Vec<String> = dsl::outbox
+        .filter(dsl::due_at.le(now))
+        .filter(dsl::lease_until.lt(now))
+        .filter(dsl::home.eq(owner).or(dsl::home_until.lt(now)))
+        .order(dsl::due_at.asc())
+        .limit(limit)
+        .select(dsl::id)
+        .load(connection)?;
+    let mut taken = Vec::with_capacity(candidates.len());
+    for id in candidates {
+        let mine = diesel::update(dsl::outbox.find(&id).filter(dsl::lease_until.lt(now)))
+            .set((
+                dsl::lease_owner.eq(owner),
+                dsl::lease_until.eq(lease_until),
+                dsl::tries.eq(dsl::tries + 1),
+            ))
+            .execute(connection)?;
+        if mine == 1 {
+            taken.push(
+                dsl::outbox
+                    .find(&id)
+                    .select(Queued::as_select())
+                    .first(connection)?,
+            );
+        }
+    }
+    Ok(taken)
+}
+
+/// Puts a message that `owner` holds back into the queue, to be tried at
+/// `due_at`.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn postpone(connection: &mut Conn, owner: &str, id: &str, due_at: i64) -> Result<(), DbError> {
+    diesel::update(dsl::outbox.find(id).filter(dsl::lease_owner.eq(owner)))
+        .set((
+            dsl::due_at.eq(due_at),
+            dsl::lease_until.eq(0),
+            dsl::lease_owner.eq(""),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Takes a message that was handed over out of the queue.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
+    diesel::delete(dsl::outbox.find(id)).execute(connection)?;
+    Ok(())
+}
+
+/// Drops a message that will not be sent; the attempt that made it does not
+/// count (SES-11).
+///
+/// # Errors
+/// When the database does not answer.
+pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
+    remove(connection, &message.id)?;
+    sessions::take_attempt_back(
+        connection,
+        &message.sid,
+        message.send_attempt,
+        message.previous_attempt,
+    )
+}
+
+/// The message, unless it was settled.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn find(connection: &mut Conn, id: &str) -> Result<Option<Queued>, DbError> {
+    Ok(dsl::outbox
+        .find(id)
+        .select(Queued::as_select())
+        .first(connection)
+        .optional()?)
+}
+
+/// How much waits.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn depth(connection: &mut Conn) -> Result<Depth, DbError> {
+    let (messages, oldest) = dsl::outbox
+        .select((count_star(), min(dsl::created_at)))
+        .first(connection)?;
+    Ok(Depth { messages, oldest })
+}

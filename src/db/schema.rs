@@ -1,0 +1,67 @@
+//! The tables, as both databases have them.
+
+diesel::table! {
+    validation_sessions (sid) {
+        sid -> Text,
+        medium -> Text,
+        address -> Text,
+        client_secret -> Text,
+        token -> Text,
+        next_link -> Nullable<Text>,
+        send_attempt -> Nullable<BigInt>,
+        created_at -> BigInt,
+        validated_at -> Nullable<BigInt>,
+        wrong_tokens -> Integer,
+        superseded -> Integer,
+    }
+}
+
+diesel::table! {
+    associations (id) {
+        id -> BigInt,
+        medium -> Text,
+        address -> Text,
+        origin -> Text,
+        mxid -> Text,
+        ts -> BigInt,
+        not_before -> BigInt,
+        not_after -> BigInt,
+        lookup_hash -> Text,
+        signed -> Text,
+    }
+}
+
+diesel::table! {
+    lookup_peppers (id) {
+        id -> BigInt,
+        pepper -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    ephemeral_keys (public_key) {
+        public_key -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> Text,
+        kind -> Text,
+        payload -> Text,
+        sid -> Text,
+        send_attempt -> BigInt,
+        previous_attempt -> Nullable<BigInt>,
+        tries -> Integer,
+        created_at -> BigInt,
+        due_at -> BigInt,
+        answer_until -> BigInt,
+        expires_at -> BigInt,
+        home -> Text,
+        home_until -> BigInt,
+        lease_owner -> Text,
+        lease_until -> BigInt,
+    }
+}

@@ -1,0 +1,148 @@
+//! A database as its owners use it: opened, brought up to date, and written
+//! to in turns.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use diesel::RunQueryDsl as _;
+use diesel::connection::SimpleConnection as _;
+use diesel::sql_types::Text;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+
+use super::connection::{Mode, connect};
+use super::{Conn, DbError, on_each};
+use crate::config::DatabaseUrl;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// How to reach the database; every owner opens its own [`Store`] from it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    url: DatabaseUrl,
+    busy_timeout: Duration,
+    // SQLite has one writer. Waiting here in turn is fair and cheap, where
+    // its own busy handler polls.
+    turn: Arc<Mutex<()>>,
+}
+
+/// One owner's connection.
+pub struct Store {
+    connection: Conn,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Database {
+    /// Names a database; nothing is opened yet. `busy_timeout` is how long
+    /// SQLite waits for other processes.
+    #[must_use]
+    pub fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
+        Self {
+            url,
+            busy_timeout,
+            turn: Arc::default(),
+        }
+    }
+
+    /// Opens a connection for changes.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn writer(&self) -> Result<Store, DbError> {
+        self.open(Mode::Write)
+    }
+
+    /// Opens a connection that cannot change anything.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn reader(&self) -> Result<Store, DbError> {
+        self.open(Mode::Read)
+    }
+
+    fn open(&self, mode: Mode) -> Result<Store, DbError> {
+        let connection = connect(&self.url, mode, self.busy_timeout)?;
+        Ok(Store {
+            connection,
+            turn: Arc::clone(&self.turn),
+        })
+    }
+
+    /// Brings the schema up to date and lets `seed` fill what every database
+    /// must have, while other instances wait (OPS-11).
+    ///
+    /// # Errors
+    /// When the database cannot be reached or a migration fails.
+    pub fn prepare<F>(&self, seed: F) -> Result<(), DbError>
+    where
+        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+    {
+        let mut store = self.writer()?;
+        if let Conn::Postgres(postgres) = &mut store.connection {
+            // Held by the connection, hence let go whatever happens.
+            postgres.batch_execute("SELECT pg_advisory_lock(5290470051)")?;
+        }
+        let outcome = match &mut store.connection {
+            Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
+            Conn::Sqlite(sqlite) => sqlite.run_pending_migrations(SQLITE).map(drop),
+        };
+        outcome.map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
+        store.write("prepare", seed)
+    }
+}
+
+impl Store {
+    /// Runs `work` in one transaction. Writers with the same `key` take turns
+    /// on every database and across instances, so that `work` may read, decide
+    /// and write; SQLite makes all writers take turns.
+    ///
+    /// # Errors
+    /// What `work` returned; nothing of it has happened then.
+    pub fn write<T, E, F>(&mut self, key: &str, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: FnOnce(&mut Conn) -> Result<T, E>,
+    {
+        let query = |error| E::from(DbError::Query(error));
+        let sqlite = matches!(self.connection, Conn::Sqlite(_));
+        // The mutex guards a turn and no data: a panic in it leaves nothing behind.
+        let _turn = sqlite.then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+        let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        self.connection.batch_execute(begin).map_err(query)?;
+        let outcome = take_turn(&mut self.connection, key)
+            .map_err(query)
+            .and_then(|()| work(&mut self.connection));
+        match outcome {
+            Ok(done) => {
+                self.connection.batch_execute("COMMIT").map_err(query)?;
+                Ok(done)
+            }
+            Err(error) => {
+                // When even this fails the connection is gone, and the
+                // transaction with it.
+                let _ = self.connection.batch_execute("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// The connection, for queries that change nothing.
+    pub fn read(&mut self) -> &mut Conn {
+        &mut self.connection
+    }
+
+    /// Whether the connection still answers.
+    #[must_use]
+    pub fn is_alive(&mut self) -> bool {
+        on_each!(&mut self.connection, inner => inner.batch_execute("SELECT 1")).is_ok()
+    }
+}
+
+fn take_turn(connection: &mut Conn, key: &str) -> diesel::QueryResult<()> {
+    if let Conn::Postgres(postgres) = connection {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind::<Text, _>(key)
+            .execute(postgres)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Messages as files in a folder, instead of sending them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{MessageName, SendFailure, TransportError};
+
+/// Writes each message to `<name>.eml` in one folder.
+///
+/// A file appears complete or not at all, and is on the disk when `send`
+/// returns. Only the owner may read it: messages carry codes and addresses.
+#[derive(Debug)]
+pub struct FileTransport {
+    folder: PathBuf,
+}
+
+impl FileTransport {
+    /// Makes the folder, readable for the owner only, if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BadFolder`] if it cannot be made or is not a folder.
+    pub fn new(folder: PathBuf) -> Result<Self, TransportError> {
+        match DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+        {
+            Ok(()) => Ok(Self { folder }),
+            Err(source) => Err(TransportError::BadFolder {
+                path: folder,
+                source,
+            }),
+        }
+    }
+
+    /// The folder with the messages.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Stores one message, in place of an earlier one of the same name.
+    pub(super) async fn send(&self, name: &MessageName, message: &[u8]) -> Result<(), SendFailure> {
+        let (folder, name, message) = (self.folder.clone(), name.clone(), message.to_vec());
+        let written =
+            tokio::task::spawn_blocking(move || store(&folder, name.as_str(), &message)).await;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(SendFailure::passing(format!(
+                "the message could not be written to the mail folder: {error}"
+            ))),
+            Err(_lost) => Err(SendFailure::passing(
+                "the writing of the message was cut off",
+            )),
+        }
+    }
+}
+
+fn store(folder: &Path, name: &str, message: &[u8]) -> io::Result<()> {
+    // The dot and the ending keep a half-written file out of listings.
+    let unfinished = folder.join(format!(".{name}.tmp"));
+    let written = write_to_disk(&unfinished, message)
+        .and_then(|()| fs::rename(&unfinished, folder.join(format!("{name}.eml"))))
+        .and_then(|()| File::open(folder)?.sync_all());
+    if written.is_err() {
+        // The first failure is the one to tell.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn write_to_disk(path: &Path, message: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(message)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn a_message_is_stored_whole_and_for_the_owner_only() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("not/there/yet");
+        let transport = FileTransport::new(folder.clone()).unwrap();
+        assert_eq!(mode(&folder), 0o700);
+
+        let message = b"Subject: x\r\n\r\n.\r\nbody\r\n";
+        let name = MessageName::new(1_700_000_000_000, "abc");
+        transport.send(&name, message).await.unwrap();
+
+        let names: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names, ["1700000000000-abc.eml"]);
+        let path = folder.join("1700000000000-abc.eml");
+        assert_eq!(fs::read(&path).unwrap(), message);
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[tokio::test]
+    async fn the_same_name_replaces_and_another_one_adds() {
+        let scratch = tempfile::tempdir().unwrap();
+        let transport = FileTransport::new(scratch.path().into()).unwrap();
+        let first = MessageName::new(1, "first");
+        transport.send(&first, b"long first attempt").await.unwrap();
+        transport.send(&first, b"again").await.unwrap();
+        transport
+            .send(&MessageName::new(1, "second"), b"other")
+            .await
+            .unwrap();
+
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+        let stored = fs::read(scratch.path().join("0000000000001-first.eml")).unwrap();
+        assert_eq!(stored, b"again");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_went_away_is_a_passing_failure() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("mail");
+        let transport = FileTransport::new(folder.clone()).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        let failure = transport
+            .send(&MessageName::new(1, "a"), b"x")
+            .await
+            .unwrap_err();
+        assert!(!failure.is_for_good(), "{failure}");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told_at_start() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("mail");
+        fs::write(&path, b"").unwrap();
+        let error = FileTransport::new(path).unwrap_err();
+        assert!(matches!(error, TransportError::BadFolder { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_leaves_nothing_behind() {
+        let scratch = tempfile::tempdir().unwrap();
+        let transport = FileTransport::new(scratch.path().into()).unwrap();
+        // A folder of the final name makes the rename fail.
+        fs::create_dir(scratch.path().join("0000000000001-a.eml")).unwrap();
+        transport
+            .send(&MessageName::new(1, "a"), b"x")
+            .await
+            .unwrap_err();
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! STARTTLS and TLS: what is verified, and that nothing leaves unencrypted.
+
+use std::sync::Arc;
+
+use lettre::transport::smtp::authentication::Credentials;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use super::relay::{Act, Relay};
+use super::{Encryption, SmtpOptions, SmtpTransport, options, passing, send};
+
+const BOTH: [Encryption; 2] = [Encryption::StartTls, Encryption::Tls];
+
+/// A certificate authority that nobody else knows.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        Self {
+            issuer,
+            certificate,
+        }
+    }
+
+    /// Serves with a certificate for `name`, a host name or an IP address.
+    fn acceptor(&self, name: &str) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// A relay with a certificate for `name`, and options that fit it.
+async fn relay_for(
+    authority: &Authority,
+    name: &str,
+    encryption: Encryption,
+) -> (Relay, SmtpOptions) {
+    let from_the_start = encryption == Encryption::Tls;
+    let extensions = ["STARTTLS", "AUTH PLAIN"];
+    let acceptor = authority.acceptor(name);
+    let relay = Relay::encrypted(&extensions, acceptor, from_the_start).await;
+    let mut options = options(relay.port);
+    options.host = "localhost".to_owned();
+    options.encryption = encryption;
+    options.extra_authorities = vec![authority.certificate.clone()];
+    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    (relay, options)
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_for_the_host_is_accepted() {
+    let authority = Authority::new();
+    for encryption in BOTH {
+        for host in ["localhost", "127.0.0.1"] {
+            let (relay, mut options) = relay_for(&authority, host, encryption).await;
+            options.host = host.to_owned();
+            let transport = SmtpTransport::new(&options).unwrap();
+            send(&transport).await.unwrap();
+            send(&transport).await.unwrap();
+            let hello: &[&str] = match encryption {
+                Encryption::StartTls => &["EHLO", "STARTTLS", "EHLO", "AUTH"],
+                _ => &["EHLO", "AUTH"],
+            };
+            let message = ["MAIL", "RCPT", "DATA"];
+            assert_eq!(relay.verbs(1), [hello, &message, &message].concat());
+            assert_eq!(relay.heard(|heard| heard.messages.len()), 2);
+            transport.close().await;
+            assert_eq!(relay.verbs(1).last().unwrap(), "QUIT");
+        }
+    }
+}
+
+/// Neither a login nor a message may have been heard.
+fn assert_nothing_sent(relay: &Relay) {
+    let connections = relay.heard(|heard| heard.connections);
+    for connection in 1..=connections {
+        for verb in relay.verbs(connection) {
+            assert!(matches!(&*verb, "EHLO" | "STARTTLS"), "{verb}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    for encryption in BOTH {
+        for name in ["mail.example.com", "127.0.0.1"] {
+            let (relay, options) = relay_for(&authority, name, encryption).await;
+            let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+            assert!(text.contains("not valid for name"), "{text}");
+            assert_nothing_sent(&relay);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused() {
+    let (authority, another) = (Authority::new(), Authority::new());
+    for encryption in BOTH {
+        let (relay, mut options) = relay_for(&authority, "localhost", encryption).await;
+        options.extra_authorities = vec![another.certificate.clone()];
+        let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+        assert!(text.contains("invalid peer certificate"), "{text}");
+        assert_nothing_sent(&relay);
+    }
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_sent() {
+    let authority = Authority::new();
+    let relay = Relay::plain(&["AUTH PLAIN"]).await;
+    let mut options = options(relay.port);
+    options.encryption = Encryption::StartTls;
+    options.extra_authorities = vec![authority.certificate.clone()];
+    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+    assert!(text.contains("does not offer STARTTLS"), "{text}");
+    assert_nothing_sent(&relay);
+}
+
+#[tokio::test]
+async fn a_refused_starttls_is_a_failure() {
+    let authority = Authority::new();
+    let (relay, options) = relay_for(&authority, "localhost", Encryption::StartTls).await;
+    relay.at("STARTTLS", &[Act::Say("454 4.7.0 not now")]);
+    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+    assert_eq!(text, "the relay replied to STARTTLS with 454 4.7.0");
+    assert_nothing_sent(&relay);
+}
+
+#[tokio::test]
+async fn a_relay_without_tls_is_a_failure_where_tls_is_set() {
+    let authority = Authority::new();
+    let relay = Relay::plain(&["AUTH PLAIN"]).await;
+    let mut options = options(relay.port);
+    options.encryption = Encryption::Tls;
+    options.extra_authorities = vec![authority.certificate.clone()];
+    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+    assert!(text.contains("TLS handshake"), "{text}");
+    relay.heard(|heard| assert!(heard.messages.is_empty()));
+}

@@ -1,0 +1,301 @@
+//! Connections, their reuse, and replies.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use lettre::transport::smtp::authentication::Credentials;
+
+use super::relay::{Act, Relay};
+use super::{MESSAGE, SmtpTransport, envelope_to, options, passing, send, text_of};
+use crate::delivery::mail::SendFailure;
+
+const TRANSACTION: [&str; 3] = ["MAIL", "RCPT", "DATA"];
+
+async fn relay_and_transport() -> (Relay, SmtpTransport) {
+    let relay = Relay::plain(&["8BITMIME"]).await;
+    let transport = SmtpTransport::new(&options(relay.port)).unwrap();
+    (relay, transport)
+}
+
+#[tokio::test]
+async fn messages_arrive_as_they_are_over_one_connection() {
+    let (relay, transport) = relay_and_transport().await;
+    for _ in 0..3 {
+        send(&transport).await.unwrap();
+    }
+    let verbs = [&["EHLO"], &TRANSACTION[..], &TRANSACTION, &TRANSACTION].concat();
+    assert_eq!(relay.verbs(1), verbs);
+    relay.heard(|heard| {
+        assert_eq!(heard.connections, 1);
+        assert_eq!(heard.messages, [MESSAGE; 3]);
+        let mail = &heard.lines[1].1;
+        assert_eq!(mail, "MAIL FROM:<house@example.com>");
+        assert_eq!(heard.lines[2].1, "RCPT TO:<alice@example.com>");
+    });
+}
+
+#[tokio::test]
+async fn every_address_of_the_host_is_tried() {
+    let relay = Relay::plain(&[]).await;
+    let mut options = options(relay.port);
+    // Commonly ::1 and 127.0.0.1; the relay listens on the latter only.
+    options.host = "localhost".to_owned();
+    send(&SmtpTransport::new(&options).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_that_is_down_is_a_passing_failure() {
+    let (relay, transport) = relay_and_transport().await;
+    drop(relay);
+    tokio::task::yield_now().await;
+    let text = passing(&transport).await;
+    assert!(text.contains("broke at the connection"), "{text}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_too_long_is_left() {
+    let relay = Relay::plain(&[]).await;
+    let mut options = options(relay.port);
+    options.idle_timeout = Duration::ZERO;
+    let transport = SmtpTransport::new(&options).unwrap();
+    send(&transport).await.unwrap();
+    send(&transport).await.unwrap();
+    assert_eq!(relay.heard(|heard| heard.connections), 2);
+    transport.tidy().await;
+    assert_eq!(relay.verbs(2).last().unwrap(), "QUIT");
+}
+
+#[tokio::test]
+async fn tidying_leaves_fresh_connections_and_closing_leaves_none() {
+    let (relay, transport) = relay_and_transport().await;
+    send(&transport).await.unwrap();
+    transport.tidy().await;
+    assert_eq!(relay.verbs(1).last().unwrap(), "DATA");
+    transport.close().await;
+    assert_eq!(relay.verbs(1).last().unwrap(), "QUIT");
+    send(&transport).await.unwrap();
+    assert_eq!(relay.heard(|heard| heard.connections), 2);
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
+    for act in [
+        Act::HangUp,
+        Act::Say("421 4.4.2 idle for too long"),
+        Act::Say("452 4.5.3 enough for one session"),
+        Act::Say("550 5.7.0 enough for one session"),
+    ] {
+        let (relay, transport) = relay_and_transport().await;
+        send(&transport).await.unwrap();
+        relay.at("MAIL", &[act]);
+        send(&transport).await.unwrap();
+        relay.heard(|heard| {
+            assert_eq!(heard.connections, 2);
+            assert_eq!(heard.messages.len(), 2);
+        });
+    }
+}
+
+#[tokio::test]
+async fn the_replacement_is_tried_once_only() {
+    let (relay, transport) = relay_and_transport().await;
+    send(&transport).await.unwrap();
+    relay.at("MAIL", &[Act::HangUp, Act::HangUp]);
+    assert!(passing(&transport).await.contains("at MAIL"));
+    assert_eq!(relay.heard(|heard| heard.connections), 2);
+}
+
+#[tokio::test]
+async fn a_failure_after_mail_was_accepted_is_not_repeated() {
+    for verb in ["RCPT", "DATA", "."] {
+        let (relay, transport) = relay_and_transport().await;
+        send(&transport).await.unwrap();
+        relay.at(verb, &[Act::HangUp]);
+        passing(&transport).await;
+        relay.heard(|heard| {
+            assert_eq!(heard.connections, 1, "{verb}");
+            assert_eq!(heard.messages.len(), 1, "{verb}");
+        });
+        send(&transport).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
+    for (verb, step) in [
+        ("MAIL", "MAIL"),
+        ("RCPT", "RCPT"),
+        ("DATA", "DATA"),
+        (".", "the message"),
+    ] {
+        let (relay, transport) = relay_and_transport().await;
+        relay.at(
+            verb,
+            &[Act::Say(
+                "550-5.1.1 <alice@example.com>\r\n550 5.1.1 unknown",
+            )],
+        );
+        let failure = send(&transport).await.unwrap_err();
+        let what = format!("the relay replied to {step} with 550 5.1.1");
+        assert_eq!(text_of(&failure), what);
+        let (code, enhanced) = (Some(550), Some("5.1.1".to_owned()));
+        assert_eq!(
+            failure,
+            SendFailure::Refused {
+                what,
+                code,
+                enhanced
+            }
+        );
+
+        send(&transport).await.unwrap();
+        assert_eq!(relay.heard(|heard| heard.connections), 1, "{verb}");
+        assert!(relay.verbs(1).contains(&"RSET".to_owned()), "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_busy_is_a_passing_failure() {
+    for verb in ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."] {
+        let (relay, transport) = relay_and_transport().await;
+        relay.at(verb, &[Act::Say("451 4.3.0 alice@example.com is busy")]);
+        let text = passing(&transport).await;
+        assert!(text.ends_with("with 451 4.3.0"), "{verb}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_out_of_place_is_not_taken_for_success() {
+    for (verb, reply) in [
+        ("MAIL", "354 go"),
+        ("RCPT", "354 go"),
+        ("DATA", "250 ok"),
+        (".", "354"),
+    ] {
+        let (relay, transport) = relay_and_transport().await;
+        relay.at(verb, &[Act::Say(reply)]);
+        passing(&transport).await;
+        send(&transport).await.unwrap();
+        relay.heard(|heard| {
+            assert_eq!(heard.connections, 2, "{verb}");
+            assert_eq!(heard.messages, [MESSAGE], "{verb}");
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
+    for (verb, reply) in [
+        ("CONNECT", "SSH-2.0 alice@example.com"),
+        ("EHLO", "250-relay\r\n250-  \r\n250 x"),
+        ("MAIL", "alice@example.com"),
+    ] {
+        let (relay, transport) = relay_and_transport().await;
+        relay.at(verb, &[Act::Say(reply)]);
+        let text = passing(&transport).await;
+        assert!(text.ends_with("not SMTP"), "{verb}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn each_command_is_bounded_in_time() {
+    for verb in ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."] {
+        let relay = Relay::plain(&[]).await;
+        let mut options = options(relay.port);
+        options.timeout = Duration::from_millis(200);
+        relay.at(verb, &[Act::Hang]);
+        let began = Instant::now();
+        let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+        assert!(text.ends_with("within 200ms"), "{text}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn connections_are_capped_and_kept() {
+    let relay = Relay::plain(&[]).await;
+    let mut options = options(relay.port);
+    options.max_connections = 2;
+    let transport = SmtpTransport::new(&options).unwrap();
+    for outcome in join_all((0..20).map(|_| send(&transport))).await {
+        outcome.unwrap();
+    }
+    relay.heard(|heard| {
+        assert_eq!(heard.messages.len(), 20);
+        assert_eq!((heard.connections, heard.most_open), (2, 2));
+    });
+}
+
+#[tokio::test]
+async fn non_ascii_needs_the_extension_for_it() {
+    let utf8 = envelope_to("βετα@example.com");
+    let eight_bit = "Subject: x\r\n\r\ngrün\r\n".as_bytes();
+
+    let (relay, transport) = relay_and_transport().await;
+    send(&transport).await.unwrap();
+    let failure = transport.send(&utf8, MESSAGE).await.unwrap_err();
+    assert!(failure.is_for_good());
+    assert!(text_of(&failure).contains("SMTPUTF8"));
+    transport
+        .send(&envelope_to("alice@example.com"), eight_bit)
+        .await
+        .unwrap();
+    relay.heard(|heard| {
+        assert_eq!(heard.connections, 1);
+        assert_eq!(heard.messages.len(), 2);
+        assert_eq!(
+            heard.lines[4].1,
+            "MAIL FROM:<house@example.com> BODY=8BITMIME"
+        );
+    });
+
+    let relay = Relay::plain(&["SMTPUTF8"]).await;
+    let transport = SmtpTransport::new(&options(relay.port)).unwrap();
+    transport.send(&utf8, MESSAGE).await.unwrap();
+    relay.heard(|heard| {
+        assert_eq!(heard.lines[1].1, "MAIL FROM:<house@example.com> SMTPUTF8");
+        assert_eq!(heard.lines[2].1, "RCPT TO:<βετα@example.com>");
+    });
+    let failure = transport.send(&utf8, eight_bit).await.unwrap_err();
+    assert!(failure.is_for_good());
+    assert!(text_of(&failure).contains("8BITMIME"));
+}
+
+#[tokio::test]
+async fn the_login_is_spoken_as_the_relay_offers_it() {
+    for (offer, commands) in [
+        ("AUTH PLAIN LOGIN", &["AUTH PLAIN AHVzZXIAcGFzcw=="][..]),
+        ("AUTH LOGIN", &["AUTH LOGIN", "dXNlcg==", "cGFzcw=="]),
+    ] {
+        let relay = Relay::plain(&[offer]).await;
+        if commands.len() > 1 {
+            relay.at("AUTH", &[Act::Say("334 VXNlcm5hbWU6")]);
+            relay.at("dXNlcg==", &[Act::Say("334 UGFzc3dvcmQ6")]);
+            relay.at("cGFzcw==", &[Act::Say("235 2.7.0 welcome")]);
+        }
+        let mut options = options(relay.port);
+        options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+        send(&SmtpTransport::new(&options).unwrap()).await.unwrap();
+        relay.heard(|heard| {
+            let login: Vec<_> = heard.lines.iter().skip(1).map(|(_, line)| line).collect();
+            assert_eq!(&login[..commands.len()], commands);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_loses_no_message() {
+    let relay = Relay::plain(&["AUTH PLAIN"]).await;
+    relay.at("AUTH", &[Act::Say("535 5.7.8 user and pass do not match")]);
+    let mut options = options(relay.port);
+    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    let transport = SmtpTransport::new(&options).unwrap();
+    let text = passing(&transport).await;
+    assert_eq!(text, "the relay replied to AUTH with 535 5.7.8");
+
+    let relay = Relay::plain(&["AUTH CRAM-MD5"]).await;
+    options.port = relay.port;
+    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+    assert!(text.contains("neither of the logins"), "{text}");
+    assert_eq!(relay.verbs(1), ["EHLO"]);
+}

@@ -1,0 +1,9 @@
+//! What leaves the house: how a message is written, handed over, and tried
+//! again.
+
+pub mod mail;
+pub mod retry;
+pub mod templates;
+pub mod verification;
+pub mod waiting;
+pub mod writer;

@@ -1,0 +1,145 @@
+//! What a mail template needs to write lines that every mail server carries.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// How many bytes of text go into one encoded word: 64 characters with its frame, so that a
+/// header's name fits before it in a line of 76 (RFC 2047, section 2).
+const BYTES_A_WORD: usize = 39;
+
+/// Writes every line end as CRLF, the last one included (RFC 5321, section 2.3.8).
+pub(super) fn with_crlf(text: &str) -> String {
+    let mut mail = String::with_capacity(text.len() + text.len() / 32 + 2);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                chars.next_if_eq(&'\n');
+                mail.push_str("\r\n");
+            }
+            '\n' => mail.push_str("\r\n"),
+            other => mail.push(other),
+        }
+    }
+    if !mail.ends_with("\r\n") {
+        mail.push_str("\r\n");
+    }
+    mail
+}
+
+/// Encodes a body so that it has only ASCII and no line over 76 characters (RFC 2045, section 6.7).
+pub(super) fn quoted_printable(text: &str) -> String {
+    let ends_its_line = text.ends_with(['\r', '\n']);
+    let text = with_crlf(text);
+    let text = if ends_its_line {
+        &text
+    } else {
+        text.strip_suffix("\r\n").unwrap_or(&text)
+    };
+    quoted_printable::encode_to_str(text)
+}
+
+/// Encodes a header's text if it is not ASCII (RFC 2047). Of `Name <address>` only the name may be
+/// encoded; an address stays as it is.
+pub(super) fn encoded_words(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    match text.rsplit_once('<') {
+        Some((name, address)) if name.is_ascii() => format!("{name}<{address}"),
+        Some((name, address)) => format!("{}\n <{address}", words(&unquoted(name.trim()))),
+        None if text.contains('@') => text.to_owned(),
+        None => words(text),
+    }
+}
+
+fn words(text: &str) -> String {
+    let mut parts = vec![String::new()];
+    for c in text.chars() {
+        match parts.last_mut() {
+            Some(part) if part.len() + c.len_utf8() <= BYTES_A_WORD => part.push(c),
+            _ => parts.push(c.to_string()),
+        }
+    }
+    let words = parts
+        .iter()
+        .map(|part| format!("=?utf-8?B?{}?=", STANDARD.encode(part)));
+    words.collect::<Vec<_>>().join("\n ")
+}
+
+/// A quoted string's content: an encoded word must not stand between quotes.
+fn unquoted(name: &str) -> String {
+    let Some(inner) = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    else {
+        return name.to_owned();
+    };
+    let mut text = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        text.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{encoded_words, quoted_printable, with_crlf};
+
+    #[test]
+    fn every_line_end_becomes_crlf() {
+        assert_eq!(
+            with_crlf("a\nb\r\nc\rd\n\r\n\re"),
+            "a\r\nb\r\nc\r\nd\r\n\r\n\r\ne\r\n"
+        );
+        assert_eq!(with_crlf("<<<token>>>"), "<<<token>>>\r\n");
+        assert_eq!(with_crlf("done\n"), "done\r\n");
+    }
+
+    #[test]
+    fn quoted_printable_lines_are_short_and_ascii_and_come_back() {
+        let text = format!(
+            "{} ü = \n.\nFrom me \n{}\t",
+            "x".repeat(200),
+            "é".repeat(60)
+        );
+        let encoded = quoted_printable(&text);
+        assert!(encoded.is_ascii());
+        assert!(
+            encoded
+                .split("\r\n")
+                .all(|line| line.len() <= 76 && !line.ends_with([' ', '\t']))
+        );
+        let decoded =
+            ::quoted_printable::decode(&encoded, ::quoted_printable::ParseMode::Strict).unwrap();
+        assert_eq!(
+            String::from_utf8(decoded).unwrap(),
+            text.replace('\n', "\r\n")
+        );
+        assert_eq!(quoted_printable("a\n"), "a\r\n");
+        assert_eq!(quoted_printable(""), "");
+    }
+
+    #[test]
+    fn only_what_is_not_ascii_is_encoded_in_headers() {
+        let ascii = "Identity <id@example.org>";
+        assert_eq!(encoded_words(ascii), ascii);
+        assert_eq!(
+            encoded_words("\"A, B\" <é@example.org>"),
+            "\"A, B\" <é@example.org>"
+        );
+        assert_eq!(encoded_words("é@example.org"), "é@example.org");
+        assert_eq!(
+            encoded_words("\"Grüße, \\\"wir\\\"\" <id@example.org>"),
+            "=?utf-8?B?R3LDvMOfZSwgIndpciI=?=\n <id@example.org>"
+        );
+        let long = encoded_words(&"ü€𝄞".repeat(40));
+        assert!(long.lines().all(|line| line.len() <= 65), "{long}");
+        let header = format!("Subject: {}\r\n\r\n", long.replace('\n', "\r\n"));
+        let mail = mail_parser::MessageParser::default()
+            .parse(header.as_bytes())
+            .unwrap();
+        assert_eq!(mail.subject(), Some("ü€𝄞".repeat(40).as_str()));
+    }
+}

@@ -1,0 +1,191 @@
+//! The texts that people see: mails and pages, written by Jinja2 templates in brand folders.
+//!
+//! A brand is a folder of templates. What a brand lacks comes, file by file, from the default
+//! brand, and what that lacks from the one inside the binary (`config/brands/default`). A mail
+//! template writes the whole message, headers included, with the variables' names as the Python
+//! Sydent has them, so that its template folders go on working.
+//!
+//! Everything is read and tried at start. Nothing here reaches outside, reads a clock or makes
+//! random values.
+
+mod brand;
+mod error;
+mod folder;
+mod jinja;
+mod mime;
+mod python_format;
+mod urlencode;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use minijinja::{Environment, Value};
+
+pub use brand::BrandName;
+pub use error::TemplateError;
+pub use values::{VerificationMail, VerifyResponse};
+
+use folder::Sources;
+
+/// The mail that carries the link and the code of an e-mail validation.
+const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
+/// The page behind the mailed link.
+const VERIFY_RESPONSE: &str = "verify_response_template.html";
+/// The brand inside the binary.
+const BUILT_IN: &str = "default";
+/// The longest line that SMTP carries, without its line end (RFC 5321, section 4.5.3.1.6).
+const LONGEST_LINE: usize = 998;
+
+/// All brands' templates, read and tried.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    sources: Arc<Sources>,
+    brands: BTreeMap<String, Brand>,
+    default_brand: BrandName,
+}
+
+/// The names of the templates that a brand uses, its own or inherited.
+#[derive(Debug, Clone)]
+struct Brand {
+    verification_mail: String,
+    verify_response: String,
+}
+
+impl Templates {
+    /// Reads every brand folder in `brands_dir` and renders each template once with sample values.
+    ///
+    /// Without a folder there is the default brand inside the binary only. `default_brand` is the
+    /// brand for requests that name none, or one that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A folder or template cannot be read, `default_brand` does not exist, or a template does not
+    /// compile or render, or writes a mail line that is too long for SMTP. The text is a sentence
+    /// that names the file, and the line where there is one.
+    pub fn load(
+        brands_dir: Option<&Path>,
+        default_brand: Option<&str>,
+    ) -> Result<Self, TemplateError> {
+        let sources = Arc::new(Sources::read(brands_dir)?);
+        let default_brand = default_brand.unwrap_or(BUILT_IN);
+        if default_brand != BUILT_IN && !sources.brands().any(|brand| brand == default_brand) {
+            return Err(TemplateError::UnknownDefaultBrand {
+                name: default_brand.to_owned(),
+                known: sources.brands().map(str::to_owned).collect(),
+            });
+        }
+        let find = |brand: &str, file: &str| sources.resolve(&[brand, default_brand], file);
+        let brands = sources
+            .brands()
+            .chain([default_brand])
+            .map(|brand| {
+                let templates = Brand {
+                    verification_mail: find(brand, VERIFICATION_MAIL),
+                    verify_response: find(brand, VERIFY_RESPONSE),
+                };
+                (brand.to_owned(), templates)
+            })
+            .collect();
+        let templates = Self {
+            environment: jinja::environment(Arc::clone(&sources)),
+            default_brand: BrandName::new(default_brand),
+            sources,
+            brands,
+        };
+        templates
+            .brands
+            .values()
+            .try_for_each(|brand| templates.try_out(brand))?;
+        Ok(templates)
+    }
+
+    /// The brand for a request's `brand` parameter: that one if it exists, else the default brand.
+    ///
+    /// What was asked for is only compared, never used as a path.
+    #[must_use]
+    pub fn brand(&self, asked: Option<&str>) -> BrandName {
+        match asked.and_then(|asked| self.brands.get_key_value(asked)) {
+            Some((known, _)) => BrandName::new(known),
+            None => self.default_brand.clone(),
+        }
+    }
+
+    /// The names of all brands, sorted.
+    #[must_use]
+    pub fn brands(&self) -> Vec<&str> {
+        self.brands.keys().map(String::as_str).collect()
+    }
+
+    /// The whole mail, headers and body, with CRLF line ends and not yet dot-stuffed.
+    ///
+    /// A brand that no longer exists means the default brand: a queued mail may outlive it.
+    ///
+    /// # Errors
+    ///
+    /// The template fails on these values. The text does not contain them.
+    pub fn verification_mail(
+        &self,
+        brand: &BrandName,
+        values: &VerificationMail,
+    ) -> Result<Vec<u8>, TemplateError> {
+        let name = self
+            .templates_of(brand)
+            .map(|brand| &brand.verification_mail);
+        self.render(name, values.context())
+            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map_err(TemplateError::without_reason)
+    }
+
+    /// The page that answers somebody who opened the mailed link.
+    ///
+    /// # Errors
+    ///
+    /// The template fails on these values. The text does not contain them.
+    pub fn verify_response_page(
+        &self,
+        brand: &BrandName,
+        values: &VerifyResponse,
+    ) -> Result<String, TemplateError> {
+        let name = self.templates_of(brand).map(|brand| &brand.verify_response);
+        self.render(name, values.context())
+            .map_err(TemplateError::without_reason)
+    }
+
+    fn templates_of(&self, brand: &BrandName) -> Option<&Brand> {
+        self.brands
+            .get(brand.as_str())
+            .or_else(|| self.brands.get(self.default_brand.as_str()))
+    }
+
+    fn render(&self, name: Option<&String>, context: Value) -> Result<String, TemplateError> {
+        let name = name.map_or(BUILT_IN, String::as_str);
+        self.environment
+            .get_template(name)
+            .and_then(|template| template.render(context))
+            .map_err(|error| TemplateError::broken(&error, name, &self.sources))
+    }
+
+    /// Renders what a brand uses with every value present, and with the optional ones absent.
+    fn try_out(&self, brand: &Brand) -> Result<(), TemplateError> {
+        for values in VerificationMail::samples() {
+            let mail = self.render(Some(&brand.verification_mail), values.context())?;
+            if let Some(line) = mail.lines().position(|line| line.len() > LONGEST_LINE) {
+                return Err(TemplateError::LineTooLong {
+                    file: self.sources.file(&brand.verification_mail),
+                    line: line + 1,
+                    longest: LONGEST_LINE,
+                });
+            }
+        }
+        for values in VerifyResponse::samples() {
+            self.render(Some(&brand.verify_response), values.context())?;
+        }
+        Ok(())
+    }
+}

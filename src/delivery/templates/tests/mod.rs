@@ -1,0 +1,29 @@
+//! What the templates write, read back as a recipient or a browser would.
+
+mod brands;
+mod jinja_table;
+mod mail;
+mod page;
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// The whole mail of the default brand.
+fn mail_of(templates: &Templates, values: &VerificationMail) -> String {
+    let brand = templates.brand(None);
+    String::from_utf8(templates.verification_mail(&brand, values).unwrap()).unwrap()
+}
+
+fn sample() -> VerificationMail {
+    let [sample, _] = VerificationMail::samples();
+    sample
+}
+
+/// Writes a template into a folder of brands.
+fn put(dir: &Path, brand: &str, file: &str, text: impl AsRef<[u8]>) {
+    let folder = dir.join(brand);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(file), text).unwrap();
+}

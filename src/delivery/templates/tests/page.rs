@@ -1,0 +1,58 @@
+//! The page behind the mailed link.
+
+use super::*;
+
+fn page(templates: &Templates, message: &str, success: bool) -> String {
+    let values = VerifyResponse {
+        message: message.to_owned(),
+        success,
+    };
+    templates
+        .verify_response_page(&templates.brand(None), &values)
+        .unwrap()
+}
+
+#[test]
+fn the_default_page_says_how_it_went_and_loads_nothing() {
+    let templates = Templates::load(None, None).unwrap();
+    for (success, heading) in [
+        (true, "Address confirmed"),
+        (false, "Address not confirmed"),
+    ] {
+        let page = page(&templates, "Go back to your app.", success);
+        assert!(
+            page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"),
+            "{page}"
+        );
+        assert_eq!(page.matches("<h1>").count(), 1);
+        assert!(page.contains(&format!("<h1>{heading}</h1>")), "{page}");
+        assert!(page.contains("<p>Go back to your app.</p>"), "{page}");
+        assert!(page.contains("name=\"viewport\""), "{page}");
+        for absent in ["<script", "src=", "href=", "url(", "http:", "https:"] {
+            assert!(!page.contains(absent), "{absent} in {page}");
+        }
+    }
+}
+
+#[test]
+fn the_message_is_text_and_not_markup() {
+    let templates = Templates::load(None, None).unwrap();
+    let page = page(&templates, "<img src=x>\r\n&\"'/", false);
+    assert!(
+        page.contains("<p>&lt;img src=x&gt;&amp;&#34;&#39;/</p>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_page_of_the_python_sydent_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "<style>a{#x{width:100%%}}</style><p>%(message)s</p>\n";
+    put(dir.path(), "old", VERIFY_RESPONSE, text);
+    let templates = Templates::load(Some(dir.path()), Some("old")).unwrap();
+    let page = page(&templates, "It's done.", true);
+    assert_eq!(
+        page,
+        "<style>a{#x{width:100%}}</style><p>It&#39;s done.</p>"
+    );
+}

@@ -1,0 +1,199 @@
+//! What templates may show, under the names that the Python Sydent gives them.
+
+use std::fmt;
+use std::time::Duration;
+
+use minijinja::{Value, context};
+use sha2::{Digest, Sha256};
+
+/// The values of the mail that carries the link and the code.
+///
+/// Control characters are taken out of every value before a template sees it, so that none can
+/// begin a header or a MIME part.
+#[derive(Clone)]
+pub struct VerificationMail {
+    /// Where the request came from: `ipaddress`, empty in the template if unknown.
+    pub ipaddress: Option<String>,
+    /// The whole URL that validates when it is opened: `link`. Its host is the template's `server`.
+    pub link: String,
+    /// The code for clients that ask for one: `token`.
+    pub token: String,
+    /// The sender, `Name <address>` or an address: `from`.
+    pub from: String,
+    /// The recipient's address: `to`.
+    pub to: String,
+    /// The date in the form of RFC 2822: `date`.
+    pub date: String,
+    /// The message's id with its angle brackets: `messageid`. At least 128 bits of it are random:
+    /// `multipart_boundary` is made from it.
+    pub messageid: String,
+    /// How long link and code work: `valid_for`, as "24 hours".
+    pub valid_for: Duration,
+}
+
+/// Shows nothing: an address and a secret are inside.
+impl fmt::Debug for VerificationMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerificationMail").finish_non_exhaustive()
+    }
+}
+
+impl VerificationMail {
+    pub(super) fn context(&self) -> Value {
+        context! {
+            ipaddress => clean(self.ipaddress.as_deref().unwrap_or_default()),
+            link => clean(&self.link),
+            token => clean(&self.token),
+            from => clean(&self.from),
+            to => clean(&self.to),
+            date => clean(&self.date),
+            messageid => clean(&self.messageid),
+            multipart_boundary => boundary(&self.messageid),
+            server => server(&self.link),
+            valid_for => in_words(self.valid_for),
+        }
+    }
+
+    /// Values to try a template with: all of them, as long as they get, and without the optional.
+    pub(super) fn samples() -> [Self; 2] {
+        let full = Self {
+            ipaddress: Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned()),
+            link: format!(
+                "https://id.example.org/_matrix/identity/v2/validate/email/submitToken\
+                 ?token=0123456789abcdef0123456789abcdef&client_secret={}&sid=sample",
+                "s".repeat(255)
+            ),
+            token: "0123456789abcdef0123456789abcdef".to_owned(),
+            from: "Identity <identity@example.org>".to_owned(),
+            to: "somebody@example.com".to_owned(),
+            date: "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
+            messageid: "<sample@example.org>".to_owned(),
+            valid_for: Duration::from_hours(24),
+        };
+        [
+            full.clone(),
+            Self {
+                ipaddress: None,
+                ..full
+            },
+        ]
+    }
+}
+
+/// The values of the page behind the mailed link.
+#[derive(Debug, Clone)]
+pub struct VerifyResponse {
+    /// A sentence for the person who opened the link: `message`.
+    pub message: String,
+    /// Whether the address is validated now: `success`.
+    pub success: bool,
+}
+
+impl VerifyResponse {
+    pub(super) fn context(&self) -> Value {
+        context! { message => clean(&self.message), success => self.success }
+    }
+
+    pub(super) fn samples() -> [Self; 2] {
+        [true, false].map(|success| Self {
+            message: "This is a sample.".to_owned(),
+            success,
+        })
+    }
+}
+
+/// Takes out what could end a line or turn the reading direction.
+fn clean(value: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    value.chars().filter(|c| !harmful(*c)).collect()
+}
+
+/// Nobody but the recipient knows the id, so nobody can write text that ends a MIME part; a mail
+/// that is sent again stays the same mail. Letters and digits only, as templates may not quote it.
+fn boundary(messageid: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update("multipart boundary ")
+        .chain_update(messageid)
+        .finalize();
+    let mut boundary = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        let nibbles = [byte >> 4, byte & 15].map(u32::from);
+        boundary.extend(
+            nibbles
+                .into_iter()
+                .filter_map(|nibble| char::from_digit(nibble, 16)),
+        );
+    }
+    boundary
+}
+
+/// The host, and the port if it is not the scheme's own, that the mail's link leads to.
+fn server(link: &str) -> String {
+    let Ok(url) = url::Url::parse(link) else {
+        return String::new();
+    };
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn in_words(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    let (count, unit) = if minutes.is_multiple_of(60) {
+        (minutes / 60, "hour")
+    } else {
+        (minutes, "minute")
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_taken_out() {
+        assert_eq!(
+            clean("a\r\nBcc: x\0\t\u{7f}\u{85}\u{2028}\u{202e}é/"),
+            "aBcc: xé/"
+        );
+    }
+
+    #[test]
+    fn boundaries_follow_the_id_and_are_plain() {
+        let first = boundary("<one@example.org>");
+        assert_eq!(first, boundary("<one@example.org>"));
+        assert_ne!(first, boundary("<two@example.org>"));
+        assert_eq!(first.len(), 32);
+        assert!(first.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn the_server_is_the_host_of_the_link() {
+        assert_eq!(server("https://id.example.org/x?y"), "id.example.org");
+        assert_eq!(server("https://id.example.org:443/x"), "id.example.org");
+        assert_eq!(server("http://[::1]:8090/x"), "[::1]:8090");
+        assert_eq!(server("no url"), "");
+    }
+
+    #[test]
+    fn times_are_told_in_words() {
+        for (seconds, words) in [
+            (86_400, "24 hours"),
+            (3600, "1 hour"),
+            (5400, "90 minutes"),
+            (60, "1 minute"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_address_nor_token() {
+        let [sample, _] = VerificationMail::samples();
+        assert_eq!(format!("{sample:?}"), "VerificationMail { .. }");
+    }
+}

@@ -1,0 +1,351 @@
+//! What goes wrong towards a client, and the only status codes and errcodes.
+//!
+//! A refusal is made by a named constructor; its text is for the person who
+//! reads it and never holds a secret, an address or what another part said.
+//! What the machinery reports becomes one of three answers here, and one log
+//! line where it is turned into HTTP.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Map, Value};
+
+use crate::actor::pool::Fault;
+use crate::delivery::templates::TemplateError;
+use crate::domain::session::Denied;
+use crate::random::RandomError;
+
+/// An answer that is not what was asked for.
+#[derive(Debug)]
+pub struct Error {
+    status: StatusCode,
+    errcode: &'static str,
+    message: Cow<'static, str>,
+    extra: Map<String, Value>,
+    retry_after_s: Option<u64>,
+    allow: Option<String>,
+}
+
+impl Error {
+    fn new(
+        status: StatusCode,
+        errcode: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (message, extra) = (message.into(), Map::new());
+        Self {
+            status,
+            errcode,
+            message,
+            extra,
+            retry_after_s: None,
+            allow: None,
+        }
+    }
+
+    /// 400 `M_MISSING_PARAMS`, naming what is missing (GEN-08).
+    #[must_use]
+    pub fn missing_params(names: &[&str]) -> Self {
+        let message = format!("Missing parameters: {}", names.join(", "));
+        Self::new(StatusCode::BAD_REQUEST, "M_MISSING_PARAMS", message)
+    }
+
+    /// 400 `M_INVALID_PARAM`: the field `name` is not what it must be.
+    #[must_use]
+    pub fn invalid_param(name: &str, why: impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_INVALID_PARAM",
+            format!("{name}: {why}"),
+        )
+    }
+
+    /// 400 `M_BAD_JSON`.
+    #[must_use]
+    pub fn bad_json(why: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "M_BAD_JSON", why)
+    }
+
+    /// 400 `M_INVALID_EMAIL` (EML-03).
+    #[must_use]
+    pub fn invalid_email() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_INVALID_EMAIL",
+            "This is not a valid e-mail address",
+        )
+    }
+
+    /// 400 `M_EMAIL_SEND_ERROR` (EML-08).
+    #[must_use]
+    pub fn email_send_error(why: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "M_EMAIL_SEND_ERROR", why)
+    }
+
+    /// 400 `M_TOKEN_INCORRECT` (EML-15); iOS reads `success`.
+    #[must_use]
+    pub fn token_incorrect() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "M_TOKEN_INCORRECT",
+            "This is not the code that was sent",
+        )
+        .unsuccessful()
+    }
+
+    /// The answer of submitToken to a session that takes no token (EML-16,
+    /// EML-17).
+    #[must_use]
+    pub fn submit_denied(denied: Denied) -> Self {
+        match denied {
+            Denied::Expired => Self::session(denied).unsuccessful(),
+            Denied::NoSession | Denied::NotValidated => {
+                let message = "There is no validation session with this sid and client_secret";
+                Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PARAM", message).unsuccessful()
+            }
+        }
+    }
+
+    /// The answer of getValidated3pid and bind to a session that proves
+    /// nothing (VAL-04, BND-06).
+    #[must_use]
+    pub fn session(denied: Denied) -> Self {
+        match denied {
+            Denied::NoSession => Self::new(
+                StatusCode::NOT_FOUND,
+                "M_NO_VALID_SESSION",
+                "There is no validation session with this sid and client_secret",
+            ),
+            Denied::Expired => Self::new(
+                StatusCode::BAD_REQUEST,
+                "M_SESSION_EXPIRED",
+                "This validation session has ended; ask for a new code",
+            ),
+            Denied::NotValidated => Self::new(
+                StatusCode::BAD_REQUEST,
+                "M_SESSION_NOT_VALIDATED",
+                "This address has not been validated yet; open the link or enter the code that was sent",
+            ),
+        }
+    }
+
+    /// 404 `M_NOT_FOUND`: no such key (PUB-02).
+    #[must_use]
+    pub fn key_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_NOT_FOUND",
+            "This server has no key with that id",
+        )
+    }
+
+    /// 404 `M_UNRECOGNIZED`: no such path (GEN-10).
+    #[must_use]
+    pub fn unknown_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_UNRECOGNIZED",
+            "There is nothing at this path",
+        )
+    }
+
+    /// 405 `M_UNRECOGNIZED`: the path has other methods (GEN-11).
+    #[must_use]
+    pub fn wrong_method(allow: String) -> Self {
+        let message = "This path does not take this method";
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", message)
+        }
+    }
+
+    /// 403 `M_FORBIDDEN`: v1 is switched off (GEN-31).
+    #[must_use]
+    pub fn v1_switched_off() -> Self {
+        let message =
+            "The deprecated version 1 of this API is switched off on this server; use version 2";
+        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
+    }
+
+    /// 413 `M_TOO_LARGE`: the body (GEN-21).
+    #[must_use]
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("The request body must not exceed {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", message)
+    }
+
+    /// 400 `M_TOO_LARGE`: too many addresses in one look-up (LKP-12, V1L-06).
+    #[must_use]
+    pub fn too_many_addresses(limit: usize) -> Self {
+        let message = format!("One look-up must not name more than {limit} addresses");
+        Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
+    }
+
+    /// 408: the request did not arrive in time.
+    #[must_use]
+    pub fn too_slow() -> Self {
+        let message = "The request took too long to arrive";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", message)
+    }
+
+    /// 404 for a captured mail that is not there.
+    #[must_use]
+    pub fn mail_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "M_NOT_FOUND",
+            "There is no captured mail with that name",
+        )
+    }
+
+    /// 500 `M_UNKNOWN`, which tells nothing (GEN-25).
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "M_UNKNOWN",
+            "Internal Server Error",
+        )
+    }
+
+    fn unavailable(message: &'static str) -> Self {
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+        }
+    }
+
+    fn unsuccessful(mut self) -> Self {
+        self.extra.insert("success".to_owned(), Value::Bool(false));
+        self
+    }
+
+    /// The sentence for the person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.errcode, self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Busy(owner) => {
+                log::warn!("a request was turned away: {owner} has too much to do");
+                Self::unavailable("The server has too much to do at the moment; try again soon")
+            }
+            Fault::Stopped(_) => Self::unavailable("The server is stopping; try again soon"),
+            Fault::Database(error) if error.may_be_the_connection() => {
+                log::error!("a request failed: {error}");
+                Self::unavailable("The server cannot reach its database; try again soon")
+            }
+            Fault::Database(_) | Fault::Panicked(_) | Fault::Broken(_) => {
+                log::error!("a request failed: {fault}");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<RandomError> for Error {
+    fn from(error: RandomError) -> Self {
+        log::error!("a request failed: {error}");
+        Self::internal()
+    }
+}
+
+impl From<TemplateError> for Error {
+    fn from(error: TemplateError) -> Self {
+        log::error!("a page cannot be made: {error}");
+        Self::internal()
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut body = self.extra.clone();
+        body.insert("errcode".to_owned(), Value::from(self.errcode));
+        body.insert("error".to_owned(), Value::from(self.message.as_ref()));
+        let mut response = HttpResponse::build(self.status);
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(methods) = &self.allow {
+            response.insert_header((header::ALLOW, methods.as_str()));
+        }
+        response.json(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::DbError;
+
+    #[test]
+    fn the_table_of_status_codes() {
+        for (error, status, errcode) in [
+            (Error::missing_params(&["sid"]), 400, "M_MISSING_PARAMS"),
+            (Error::invalid_param("sid", "no"), 400, "M_INVALID_PARAM"),
+            (Error::bad_json("no"), 400, "M_BAD_JSON"),
+            (Error::invalid_email(), 400, "M_INVALID_EMAIL"),
+            (Error::email_send_error("no"), 400, "M_EMAIL_SEND_ERROR"),
+            (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
+            (
+                Error::submit_denied(Denied::NoSession),
+                400,
+                "M_INVALID_PARAM",
+            ),
+            (
+                Error::submit_denied(Denied::Expired),
+                400,
+                "M_SESSION_EXPIRED",
+            ),
+            (Error::session(Denied::NoSession), 404, "M_NO_VALID_SESSION"),
+            (Error::session(Denied::Expired), 400, "M_SESSION_EXPIRED"),
+            (
+                Error::session(Denied::NotValidated),
+                400,
+                "M_SESSION_NOT_VALIDATED",
+            ),
+            (Error::key_not_found(), 404, "M_NOT_FOUND"),
+            (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
+            (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
+            (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
+            (Error::body_too_large(1), 413, "M_TOO_LARGE"),
+            (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
+            (Error::internal(), 500, "M_UNKNOWN"),
+            (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
+            (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
+            (
+                Fault::from(DbError::Open("secret".to_owned())).into(),
+                503,
+                "M_UNKNOWN",
+            ),
+        ] {
+            assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
+            assert!(!error.message().contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Bind and unbind.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::actor::associations::{Bind, Unbind};
+use crate::actor::sessions::ValidatedSession;
+use crate::actor::signer::Sign;
+use crate::app::App;
+use crate::domain::association::Association;
+use crate::domain::ids::Mxid;
+use crate::domain::session::Proof;
+use crate::domain::threepid::ThreePid;
+use crate::error::Error;
+
+/// Binds what was proven to a user; answers the signed association (BND-02).
+///
+/// # Errors
+/// Only when the machinery fails; nothing is bound then.
+pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, Error> {
+    let association = Association::new(proof.into_threepid(), mxid, app.clock.now());
+    let signed = app
+        .signer
+        .ask(Sign {
+            object: association.to_object(),
+        })
+        .await?;
+    app.associations
+        .ask(Bind {
+            association,
+            signed: signed.clone(),
+        })
+        .await?;
+    Ok(signed)
+}
+
+/// Removes the binding of a 3PID to a user, if there is one.
+///
+/// # Errors
+/// Only when the machinery fails.
+pub async fn unbind(app: &App, threepid: ThreePid, mxid: Mxid) -> Result<(), Error> {
+    Ok(app.associations.ask(Unbind { threepid, mxid }).await?)
+}
+
+/// Binds what a session has validated.
+///
+/// # Errors
+/// See BND-06; nothing is bound then.
+pub async fn bind_session(
+    app: Arc<App>,
+    session: ValidatedSession,
+    mxid: Mxid,
+) -> Result<Map<String, Value>, Error> {
+    let proof = app.sessions.ask(session).await?.map_err(Error::session)?;
+    bind(&app, proof, mxid).await
+}

@@ -1,0 +1,5 @@
+//! Operations that concern several owners. They know no HTTP and begin only
+//! what they can finish.
+
+pub mod bind;
+pub mod validate;

@@ -1,0 +1,130 @@
+//! requestToken: begin a validation session and get its message on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::outbox::{AfterWaiting, StopWaiting};
+use crate::actor::sessions::{BeginSession, Draft};
+use crate::app::App;
+use crate::delivery::waiting::Outcome;
+use crate::domain::email::CanonicalEmail;
+use crate::domain::next_link::NextLink;
+use crate::domain::secret::{ClientSecret, Sid, Token};
+use crate::domain::threepid::ThreePid;
+use crate::error::Error;
+use crate::random;
+
+/// How long the instance whose client waits has a message to itself beyond the
+/// wait, so that the client hears the outcome and not another instance.
+const HOME_GRACE_MS: i64 = 2000;
+
+/// What a client asks for.
+#[derive(Debug)]
+pub struct RequestToken {
+    /// What is to be validated.
+    pub email: CanonicalEmail,
+    /// The secret of the client.
+    pub client_secret: ClientSecret,
+    /// Its count of asks for a message.
+    pub send_attempt: i64,
+    /// Where a browser goes afterwards.
+    pub next_link: Option<NextLink>,
+    /// Which template set.
+    pub brand: String,
+    /// The address of whoever asks; empty when unknown.
+    pub ip: String,
+}
+
+/// Begins a session, or goes on with one, and waits up to `answer_within` to
+/// hear whether the relay took its message.
+///
+/// # Errors
+/// `M_EMAIL_SEND_ERROR` when the message was refused for good, or when every
+/// try failed until the wait was over: the message is dropped then, and the
+/// attempt may be made again.
+pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, Error> {
+    let Some(mailer) = &app.mailer else {
+        return Err(Error::email_send_error(
+            "This server has no way to send e-mail",
+        ));
+    };
+    let now = app.clock.now();
+    let answer_within = app.config.delivery.answer_within;
+    let answer_until = later(now, answer_within);
+    let id = random::alphanumeric(32)?;
+    let ask = BeginSession {
+        threepid: ThreePid::Email(request.email),
+        client_secret: request.client_secret,
+        send_attempt: request.send_attempt,
+        next_link: request.next_link,
+        fresh_sid: fresh(&random::alphanumeric(32)?, Sid::parse)?,
+        fresh_token: fresh(&random::alphanumeric(32)?, Token::parse)?,
+        message: Draft {
+            id: id.clone(),
+            brand: request.brand,
+            ip: request.ip,
+            answer_until,
+            expires_at: later(now, app.config.validation.session_lifetime),
+            home: app.instance.clone(),
+            home_until: answer_until.saturating_add(HOME_GRACE_MS),
+        },
+        now,
+    };
+    let outcome = app.waiting.listen(&id);
+    let begun = match app.sessions.ask(ask).await {
+        Ok(begun) if begun.queued => begun,
+        other => {
+            app.waiting.forget(&id);
+            return Ok(other?.sid);
+        }
+    };
+    mailer.wake();
+    let heard = hear(&app, &id, outcome, answer_within).await;
+    app.waiting.forget(&id);
+    heard.map(|()| begun.sid)
+}
+
+async fn hear(
+    app: &App,
+    id: &str,
+    mut outcome: tokio::sync::oneshot::Receiver<Outcome>,
+    answer_within: Duration,
+) -> Result<(), Error> {
+    if let Ok(Ok(heard)) = tokio::time::timeout(answer_within, &mut outcome).await {
+        return told(heard);
+    }
+    let stop = StopWaiting {
+        id: id.to_owned(),
+        now: app.clock.now(),
+    };
+    match app.outbox.ask(stop).await? {
+        AfterWaiting::OnItsWay => Ok(()),
+        AfterWaiting::GivenUp => Err(Error::email_send_error(
+            "The e-mail could not be sent; try again in a few minutes",
+        )),
+        // The books are settled before anybody is told; the word is on its way.
+        AfterWaiting::Settled => {
+            match tokio::time::timeout(Duration::from_secs(1), outcome).await {
+                Ok(Ok(heard)) => told(heard),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn told(outcome: Outcome) -> Result<(), Error> {
+    match outcome {
+        Outcome::Delivered => Ok(()),
+        Outcome::Refused => Err(Error::email_send_error(
+            "The mail server does not accept e-mail to this address",
+        )),
+    }
+}
+
+fn later(now: i64, time: Duration) -> i64 {
+    now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn fresh<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Error> {
+    parse(text).map_err(|_impossible| Error::internal())
+}

@@ -1,0 +1,153 @@
+//! The arguments of a request, however they come: JSON, form or query string.
+//!
+//! v1 and v2 share their handlers; what differs between them is here.
+
+use std::ops::Deref;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest};
+use serde_json::{Map, Value};
+
+use super::{body, query};
+use crate::app::App;
+use crate::domain::Invalid;
+use crate::error::Error;
+
+/// Named arguments that are read one by one.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Demands that all of `names` are there; `null` counts as absent.
+    ///
+    /// # Errors
+    /// 400 `M_MISSING_PARAMS`, naming every one that is missing.
+    pub fn require(&self, names: &[&str]) -> Result<(), Error> {
+        let missing: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| self.value(name).is_none())
+            .collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::missing_params(&missing))
+        }
+    }
+
+    /// A value that is there and not `null`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A string.
+    ///
+    /// # Errors
+    /// 400 when it is missing or of another type.
+    pub fn text(&self, name: &str) -> Result<&str, Error> {
+        self.optional_text(name)?
+            .ok_or_else(|| Error::missing_params(&[name]))
+    }
+
+    /// A string, if it is there.
+    ///
+    /// # Errors
+    /// 400 when it is of another type.
+    pub fn optional_text(&self, name: &str) -> Result<Option<&str>, Error> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Error::invalid_param(name, "must be a string")),
+        }
+    }
+
+    /// A string that follows a grammar.
+    ///
+    /// # Errors
+    /// 400 when it is missing, of another type, or does not follow it.
+    pub fn parse<T>(
+        &self,
+        name: &str,
+        grammar: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Result<T, Error> {
+        grammar(self.text(name)?).map_err(|why| Error::invalid_param(name, why))
+    }
+}
+
+macro_rules! extractor {
+    ($(#[$doc:meta])* $name:ident, $read:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(Fields);
+
+        impl Deref for $name {
+            type Target = Fields;
+
+            fn deref(&self) -> &Fields {
+                &self.0
+            }
+        }
+
+        impl FromRequest for $name {
+            type Error = Error;
+            type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+                let (request, payload) = (request.clone(), payload.take());
+                Box::pin(async move {
+                    let app = request.app_data::<web::Data<App>>().cloned().ok_or_else(Error::internal)?;
+                    let body = body::read(app, payload).await?;
+                    let read: fn(&HttpRequest, &Bytes) -> Result<Map<String, Value>, Error> = $read;
+                    read(&request, &body).map(|fields| Self(Fields(fields)))
+                })
+            }
+        }
+    };
+}
+
+extractor!(
+    /// The query string.
+    QueryArgs,
+    |request, _body| query::read(request.query_string())
+);
+
+extractor!(
+    /// A JSON object as the body, whatever its Content-Type says (GEN-04).
+    JsonArgs,
+    |_request, body| json_object(body)
+);
+
+extractor!(
+    /// v1: the query string and, over it, a JSON object or a form, as the
+    /// Content-Type says (GEN-29).
+    V1Args,
+    |request, body| {
+        let mut fields = query::read(request.query_string())?;
+        let content_type = body::content_type(request);
+        if content_type.starts_with("application/json") {
+            if !is_null(body) {
+                fields.extend(json_object(body)?);
+            }
+        } else if content_type == "application/x-www-form-urlencoded" {
+            let text = std::str::from_utf8(body)
+                .map_err(|_not_utf8| Error::invalid_param("body", "is not UTF-8"))?;
+            fields.extend(query::read(text)?);
+        }
+        Ok(fields)
+    }
+);
+
+fn is_null(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || body.trim_ascii() == b"null"
+}
+
+fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::bad_json("The request body must be a JSON object")),
+        Err(_not_json) => Err(Error::bad_json("The request body is not valid JSON")),
+    }
+}

@@ -1,0 +1,124 @@
+//! `…/validate/email/requestToken` and `…/validate/email/submitToken`
+//! (section 9 of the conformance list).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::actor::sessions::{Shown, SubmitToken};
+use crate::app::App;
+use crate::delivery::templates::VerifyResponse;
+use crate::domain::email::CanonicalEmail;
+use crate::domain::next_link::NextLink;
+use crate::domain::secret::{ClientSecret, Sid, Token};
+use crate::domain::threepid::Medium;
+use crate::error::Error;
+use crate::flow::validate::{self, RequestToken};
+use crate::http::args::{Fields, QueryArgs, V1Args};
+use crate::http::client_ip::ClientIp;
+use crate::http::{page, send_attempt};
+
+/// `POST requestToken`: sends a code and a link to an address.
+///
+/// # Errors
+/// See EML-03 … EML-08.
+pub async fn request_token(
+    app: web::Data<App>,
+    http: HttpRequest,
+    args: V1Args,
+) -> Result<HttpResponse, Error> {
+    args.require(&["client_secret", "email", "send_attempt"])?;
+    let request = RequestToken {
+        client_secret: args.parse("client_secret", ClientSecret::parse)?,
+        email: CanonicalEmail::parse(args.text("email")?)
+            .map_err(|_invalid| Error::invalid_email())?,
+        send_attempt: send_attempt::read(&args)?,
+        next_link: next_link(&app, &args)?,
+        brand: app
+            .templates
+            .brand(args.optional_text("brand")?)
+            .to_string(),
+        ip: ClientIp::of(&http, &app.config.http.trusted_proxies).to_string(),
+    };
+    let begun = validate::request_token(app.clone().into_inner(), request);
+    let sid = app.detached.run(begun).await??;
+    Ok(HttpResponse::Ok().json(json!({ "sid": sid.expose() })))
+}
+
+/// `POST submitToken`: a client passes on the code that its user typed.
+///
+/// # Errors
+/// See EML-15 … EML-17.
+pub async fn submit_token(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
+    show(&app, &args).await?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true })))
+}
+
+/// `GET submitToken`: somebody opened the mailed link. Answers a page, or goes
+/// on to where the client wanted (EML-19 … EML-22).
+///
+/// # Errors
+/// Only when the page itself cannot be made.
+pub async fn submit_page(
+    app: web::Data<App>,
+    args: Result<QueryArgs, Error>,
+) -> Result<HttpResponse, Error> {
+    let shown = match &args {
+        Ok(args) => show(&app, args).await,
+        Err(_) => Err(Error::invalid_param(
+            "link",
+            "is damaged; copy the whole link out of the e-mail",
+        )),
+    };
+    let (status, message) = match shown {
+        Ok(Some(location)) => return Ok(page::redirect(&location)),
+        Ok(None) => (StatusCode::OK, CONFIRMED.to_owned()),
+        Err(error) if error.status().is_server_error() => return Err(error),
+        Err(error) => (error.status(), error.message().to_owned()),
+    };
+    let brand = args.ok().and_then(|args| {
+        args.value("brand")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    });
+    let values = VerifyResponse {
+        message,
+        success: status == StatusCode::OK,
+    };
+    let page = app
+        .templates
+        .verify_response_page(&app.templates.brand(brand.as_deref()), &values);
+    Ok(page::html(status, page?))
+}
+
+const CONFIRMED: &str =
+    "Your e-mail address is confirmed. You can close this page and go back to your app.";
+
+/// Shows the token to its session; answers where a browser goes next.
+async fn show(app: &App, args: &Fields) -> Result<Option<String>, Error> {
+    args.require(&["sid", "client_secret", "token"])?;
+    let sid = args.parse("sid", Sid::parse)?;
+    let submit = SubmitToken {
+        sid: sid.clone(),
+        client_secret: args.parse("client_secret", ClientSecret::parse)?,
+        token: args.parse("token", Token::parse)?,
+        medium: Medium::Email,
+        now: app.clock.now(),
+    };
+    match app.sessions.ask(submit).await? {
+        Shown::Validated(link) => Ok(link.map(|link| link.with_sid(&sid))),
+        Shown::WrongToken => Err(Error::token_incorrect()),
+        Shown::Denied(denied) => Err(Error::submit_denied(denied)),
+    }
+}
+
+fn next_link(app: &App, args: &Fields) -> Result<Option<NextLink>, Error> {
+    let given = args
+        .optional_text("next_link")?
+        .filter(|link| !link.is_empty());
+    let rules = app.config.validation.next_link_rules();
+    given
+        .map(|link| NextLink::parse(link, &rules))
+        .transpose()
+        .map_err(|why| Error::invalid_param("next_link", why))
+}

@@ -1,0 +1,84 @@
+//! `GET …/lookup` and `POST …/bulk_lookup` of v1 (section 13 of the
+//! conformance list).
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::actor::lookups::{LookupThreepids, SignedAssociation};
+use crate::app::App;
+use crate::domain::threepid::ThreePid;
+use crate::error::Error;
+use crate::http::args::{QueryArgs, V1Args};
+
+/// The signed association of one address, or `{}`.
+///
+/// # Errors
+/// 400 when medium or address are missing.
+pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
+    args.require(&["medium", "address"])?;
+    // What is no 3PID is bound to nobody (IDN-06).
+    let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
+    let found = match threepid {
+        Some(threepid) => {
+            app.lookups
+                .ask(SignedAssociation {
+                    threepid,
+                    now: app.clock.now(),
+                })
+                .await?
+        }
+        None => None,
+    };
+    let body = found.unwrap_or_else(|| "{}".to_owned());
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(body))
+}
+
+/// The user of each of many addresses, in the spelling that was submitted.
+///
+/// # Errors
+/// 400 when `threepids` is missing, is no list of pairs, or is too long.
+pub async fn bulk_lookup(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
+    args.require(&["threepids"])?;
+    let pairs = pairs(args.value("threepids"), app.config.lookup.max_addresses)?;
+    let asked: Vec<_> = pairs
+        .iter()
+        .filter_map(|(_, _, threepid)| threepid.clone())
+        .collect();
+    let found = app
+        .lookups
+        .ask(LookupThreepids {
+            threepids: asked,
+            now: app.clock.now(),
+        })
+        .await?;
+    let answer: Vec<_> = pairs
+        .iter()
+        .filter_map(|(medium, address, threepid)| {
+            let mxid = found.get(threepid.as_ref()?)?;
+            Some([*medium, *address, mxid.as_str()])
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({ "threepids": answer })))
+}
+
+type Pair<'a> = (&'a str, &'a str, Option<ThreePid>);
+
+fn pairs(value: Option<&Value>, limit: usize) -> Result<Vec<Pair<'_>>, Error> {
+    let wrong = || Error::invalid_param("threepids", "must be a list of [medium, address] pairs");
+    let list = value.and_then(Value::as_array).ok_or_else(wrong)?;
+    if list.len() > limit {
+        return Err(Error::too_many_addresses(limit));
+    }
+    list.iter()
+        .map(|entry| match entry.as_array().map(Vec::as_slice) {
+            Some([Value::String(medium), Value::String(address)]) => Ok((
+                medium.as_str(),
+                address.as_str(),
+                ThreePid::parse(medium, address).ok(),
+            )),
+            _ => Err(wrong()),
+        })
+        .collect()
+}

@@ -1,0 +1,8 @@
+//! The public listener, a file per part of the API.
+
+pub mod email;
+pub mod lookup;
+pub mod ping;
+pub mod pubkey;
+pub mod threepid;
+pub mod versions;

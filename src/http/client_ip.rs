@@ -1,0 +1,81 @@
+//! Who is asking, behind proxies (OPS-04, EML-13).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use ipnet::IpNet;
+
+/// The address of the client; `None` when the connection has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientIp(pub Option<IpAddr>);
+
+impl ClientIp {
+    /// The peer of the connection or, where that is a trusted proxy, the
+    /// right-most hop of `X-Forwarded-For` that is none.
+    #[must_use]
+    pub fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        let forwarded: Vec<&str> = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        Self(peer.map(|peer| client(peer, &forwarded, trusted)))
+    }
+}
+
+impl fmt::Display for ClientIp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |ip| ip.fmt(f))
+    }
+}
+
+fn client(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
+    let mut client = peer;
+    for hop in forwarded.iter().rev() {
+        if !is_trusted(&client) {
+            break;
+        }
+        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        client = ip.to_canonical();
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ops_04_only_trusted_proxies_are_believed() {
+        let trusted = [
+            "127.0.0.1/32".parse().unwrap(),
+            "10.0.0.0/8".parse().unwrap(),
+        ];
+        for (peer, forwarded, expected) in [
+            ("192.0.2.1", vec!["198.51.100.7"], "192.0.2.1"),
+            ("127.0.0.1", vec![], "127.0.0.1"),
+            ("127.0.0.1", vec!["198.51.100.7"], "198.51.100.7"),
+            (
+                "127.0.0.1",
+                vec!["203.0.113.9", " 198.51.100.7 ", "10.1.1.1"],
+                "198.51.100.7",
+            ),
+            (
+                "127.0.0.1",
+                vec!["203.0.113.9", "rubbish", "10.1.1.1"],
+                "10.1.1.1",
+            ),
+        ] {
+            assert_eq!(
+                client(peer.parse().unwrap(), &forwarded, &trusted),
+                expected.parse::<IpAddr>().unwrap()
+            );
+        }
+    }
+}

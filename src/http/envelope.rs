@@ -1,0 +1,111 @@
+//! What every answer has, whatever happened: CORS headers, a Matrix-shaped
+//! body even after a panic, one line in the log and one in the metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError as _, web};
+use futures_util::FutureExt as _;
+use serde_json::json;
+
+use super::client_ip::ClientIp;
+use crate::app::App;
+use crate::error::Error;
+
+// By the Fetch standard a star does not cover Authorization (GEN-12).
+const CORS: [(&str, &str); 4] = [
+    ("access-control-allow-origin", "*"),
+    (
+        "access-control-allow-methods",
+        "GET, POST, PUT, DELETE, OPTIONS",
+    ),
+    (
+        "access-control-allow-headers",
+        "Origin, X-Requested-With, Content-Type, Accept, Authorization",
+    ),
+    ("access-control-max-age", "86400"),
+];
+
+/// Wraps a whole listener.
+///
+/// # Errors
+/// Never: errors are answers by then.
+pub async fn envelope<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let begun = Instant::now();
+    let app = request.app_data::<web::Data<App>>().cloned();
+    let method = request.method().clone();
+    let ip = app
+        .as_ref()
+        .map(|app| ClientIp::of(request.request(), &app.config.http.trusted_proxies));
+    let mut response = if method == Method::OPTIONS {
+        request.into_response(HttpResponse::Ok().json(json!({})))
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    for (name, value) in CORS {
+        response.headers_mut().insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    let took = begun.elapsed();
+    let status = response.status().as_u16();
+    // The pattern, since a path or a query may hold a secret.
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unknown".to_owned());
+    let method = if is_known(&method) {
+        method.as_str()
+    } else {
+        "OTHER"
+    };
+    if let Some(app) = app {
+        app.metrics.answered(&route, method, status, took);
+    }
+    let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
+    log::info!(target: "sydent::access", method, route = route.as_str(), status, us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), ip = ip.as_str(); "request");
+    Ok(response)
+}
+
+/// Wraps a route: a handler that panics answers 500 and nothing else happens.
+///
+/// # Errors
+/// What the handler's service answers.
+pub async fn survive<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let kept = request.request().clone();
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(response) => Ok(response?.map_into_boxed_body()),
+        Err(_panic) => {
+            log::error!("a handler panicked");
+            Ok(ServiceResponse::new(
+                kept,
+                Error::internal().error_response(),
+            ))
+        }
+    }
+}
+
+fn is_known(method: &Method) -> bool {
+    [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::HEAD,
+        Method::PATCH,
+    ]
+    .contains(method)
+}

@@ -1,0 +1,74 @@
+//! `/health`, `/ready` and `/metrics`, for monitoring.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::actor::lookups::Ping;
+use crate::actor::outbox::QueueDepth;
+use crate::app::App;
+use crate::db::outbox::Depth;
+use crate::error::Error;
+
+/// A dependency that takes longer is not ready.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The process answers.
+pub async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok" }))
+}
+
+/// The database and the delivery queue answer: 200, else 503.
+pub async fn ready(app: web::Data<App>) -> HttpResponse {
+    let database = tokio::time::timeout(PATIENCE, app.lookups.ask(Ping)).await;
+    let database = matches!(database, Ok(Ok(true)));
+    let depth = depth(&app).await;
+    let queue = depth.is_some()
+        && app
+            .mailer
+            .as_ref()
+            .is_none_or(crate::actor::mailer::MailerDoor::is_running);
+    let answer = json!({
+        "database": word(database),
+        "delivery_queue": word(queue),
+        "queued_messages": depth.map(|depth| depth.messages),
+    });
+    if database && queue {
+        HttpResponse::Ok().json(answer)
+    } else {
+        HttpResponse::ServiceUnavailable().json(answer)
+    }
+}
+
+/// All metrics.
+///
+/// # Errors
+/// Never in practice.
+pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, Error> {
+    if let Some(depth) = depth(&app).await {
+        let age = depth
+            .oldest
+            .map_or(0, |oldest| app.clock.now().saturating_sub(oldest));
+        app.metrics.queue(
+            depth.messages,
+            Duration::from_millis(u64::try_from(age).unwrap_or_default()),
+        );
+    }
+    let text = app
+        .metrics
+        .render()
+        .map_err(|_impossible| Error::internal())?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
+}
+
+async fn depth(app: &App) -> Option<Depth> {
+    let asked = tokio::time::timeout(PATIENCE, app.outbox.ask(QueueDepth)).await;
+    asked.ok().and_then(Result::ok)
+}
+
+fn word(good: bool) -> &'static str {
+    if good { "ok" } else { "unavailable" }
+}

@@ -1,0 +1,152 @@
+//! The whole API on one page, a function per listener.
+//!
+//! `GET` routes answer `HEAD` too; the envelope answers `OPTIONS` everywhere;
+//! another method is 405 and another path 404 (GEN-10, GEN-11).
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::guard::{Guard, GuardContext};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, Route, web};
+
+use super::client::{email, lookup, ping, pubkey, threepid, versions};
+use super::envelope::survive;
+use super::{internal, operations};
+use crate::app::App;
+use crate::error::Error;
+
+const V1: &str = "/_matrix/identity/api/v1";
+const V2: &str = "/_matrix/identity/v2";
+const INTERNAL: &str = "/_matrix/identity/internal";
+
+/// What clients and homeservers call.
+pub fn client(app: &App, routes: &mut web::ServiceConfig) {
+    routes
+        .service(path("/_matrix/identity/versions", [get(versions::list)]))
+        .service(path(V2, [get(ping::pong)]))
+        .service(path(&format!("{V2}/"), [get(ping::pong)]))
+        .service(path(
+            &format!("{V2}/validate/email/submitToken"),
+            [get(email::submit_page)],
+        ));
+    // Room events hold the v1 addresses of keys for ever (PUB-11).
+    for version in [V2, V1] {
+        routes
+            .service(path(
+                &format!("{version}/pubkey/isvalid"),
+                [get(pubkey::is_valid)],
+            ))
+            .service(path(
+                &format!("{version}/pubkey/ephemeral/isvalid"),
+                [get(pubkey::is_ephemeral_valid)],
+            ))
+            .service(path(
+                &format!("{version}/pubkey/{{key_id}}"),
+                [get(pubkey::by_id)],
+            ));
+    }
+    if app.config.v1.enabled {
+        routes
+            .service(path(V1, [get(ping::pong)]))
+            .service(path(&format!("{V1}/"), [get(ping::pong)]))
+            .service(path(
+                &format!("{V1}/validate/email/requestToken"),
+                [post(email::request_token)],
+            ))
+            .service(path(
+                &format!("{V1}/validate/email/submitToken"),
+                [post(email::submit_token), get(email::submit_page)],
+            ))
+            .service(path(
+                &format!("{V1}/3pid/getValidated3pid"),
+                [get(threepid::get_validated)],
+            ))
+            .service(path(&format!("{V1}/3pid/bind"), [post(threepid::bind)]))
+            .service(path(&format!("{V1}/lookup"), [get(lookup::lookup)]))
+            .service(path(
+                &format!("{V1}/bulk_lookup"),
+                [post(lookup::bulk_lookup)],
+            ));
+    } else {
+        routes.service(web::scope(V1).default_service(web::to(async || {
+            Err::<HttpResponse, _>(Error::v1_switched_off())
+        })));
+    }
+}
+
+/// What tools on this machine call.
+pub fn internal(_app: &App, routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(&format!("{INTERNAL}/bind"), [post(internal::bind)]))
+        .service(path(
+            &format!("{INTERNAL}/unbind"),
+            [post(internal::unbind)],
+        ))
+        .service(path(&format!("{INTERNAL}/lookup"), [get(lookup::lookup)]));
+}
+
+/// What monitoring calls.
+pub fn operations(_app: &App, routes: &mut web::ServiceConfig) {
+    routes
+        .service(path("/health", [get(operations::health)]))
+        .service(path("/ready", [get(operations::ready)]))
+        .service(path("/metrics", [get(operations::metrics)]));
+}
+
+/// The answer to every path that no route has.
+///
+/// # Errors
+/// Always.
+pub async fn unknown() -> Result<HttpResponse, Error> {
+    Err(Error::unknown_path())
+}
+
+fn get<F, Args>(handler: F) -> (Method, Route)
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    (Method::GET, web::to(handler))
+}
+
+fn post<F, Args>(handler: F) -> (Method, Route)
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    (Method::POST, web::to(handler))
+}
+
+struct Takes(Method);
+
+impl Guard for Takes {
+    fn check(&self, context: &GuardContext<'_>) -> bool {
+        let method = &context.head().method;
+        *method == self.0 || (self.0 == Method::GET && *method == Method::HEAD)
+    }
+}
+
+fn path<const N: usize>(
+    pattern: &str,
+    routes: [(Method, Route); N],
+) -> impl HttpServiceFactory + 'static {
+    let mut allow = vec!["OPTIONS"];
+    let mut resource = web::resource(pattern);
+    for (method, route) in routes {
+        allow.push(if method == Method::GET {
+            "GET, HEAD"
+        } else {
+            "POST"
+        });
+        resource = resource.route(route.guard(Takes(method)));
+    }
+    let allow = allow.join(", ");
+    resource
+        .default_service(web::to(move || {
+            let allow = allow.clone();
+            async move { Err::<HttpResponse, _>(Error::wrong_method(allow)) }
+        }))
+        .wrap(from_fn(survive))
+}

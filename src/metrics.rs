@@ -1,0 +1,206 @@
+//! Every metric, in one struct. Labels never hold addresses, ids or secrets.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+    method: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivery {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Owner {
+    owner: &'static str,
+}
+
+/// What the operations listener tells at `/metrics`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    answers: Family<Answer, Counter>,
+    latency: Family<Route, Histogram>,
+    deliveries: Family<Delivery, Counter>,
+    queue_messages: Gauge,
+    queue_age: Gauge,
+    waiting: Family<Owner, Histogram>,
+    working: Family<Owner, Histogram>,
+    refused: Family<Owner, Counter>,
+    panics: Family<Owner, Counter>,
+}
+
+fn seconds() -> Histogram {
+    // 50 µs to 26 s, each bucket twice the one before.
+    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("sydent"),
+            answers: Family::default(),
+            latency: Family::new_with_constructor(seconds),
+            deliveries: Family::default(),
+            queue_messages: Gauge::default(),
+            queue_age: Gauge::default(),
+            waiting: Family::new_with_constructor(seconds),
+            working: Family::new_with_constructor(seconds),
+            refused: Family::default(),
+            panics: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let all = &mut self.registry;
+        all.register("http_requests", "Requests answered", self.answers.clone());
+        all.register_with_unit(
+            "http_request_duration",
+            "Time from request to answer",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        all.register(
+            "deliveries",
+            "Delivery attempts of messages, by outcome",
+            self.deliveries.clone(),
+        );
+        all.register(
+            "queue_messages",
+            "Messages that are not handed over yet",
+            self.queue_messages.clone(),
+        );
+        all.register_with_unit(
+            "queue_age",
+            "Age of the oldest such message",
+            Unit::Seconds,
+            self.queue_age.clone(),
+        );
+        all.register_with_unit(
+            "owner_waiting",
+            "Time that a message waited for its owner",
+            Unit::Seconds,
+            self.waiting.clone(),
+        );
+        all.register_with_unit(
+            "owner_working",
+            "Time that an owner worked on a message",
+            Unit::Seconds,
+            self.working.clone(),
+        );
+        all.register(
+            "owner_refused",
+            "Messages turned away at a full door",
+            self.refused.clone(),
+        );
+        all.register(
+            "owner_panics",
+            "Messages that panicked",
+            self.panics.clone(),
+        );
+    }
+
+    /// A request was answered. `route` is the pattern, never the path.
+    pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let (route, method) = (route.to_owned(), method.to_owned());
+        let labels = Answer {
+            route: route.clone(),
+            method: method.clone(),
+            status,
+        };
+        self.answers.get_or_create(&labels).inc();
+        self.latency
+            .get_or_create(&Route { route, method })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A delivery attempt ended.
+    pub fn delivered(&self, kind: &'static str, outcome: &'static str) {
+        self.deliveries
+            .get_or_create(&Delivery { kind, outcome })
+            .inc();
+    }
+
+    /// An owner took a message after `waited` and was done after `worked`.
+    pub fn owner_worked(&self, owner: &'static str, waited: Duration, worked: Duration) {
+        self.waiting
+            .get_or_create(&Owner { owner })
+            .observe(waited.as_secs_f64());
+        self.working
+            .get_or_create(&Owner { owner })
+            .observe(worked.as_secs_f64());
+    }
+
+    /// An owner's door was full.
+    pub fn owner_refused(&self, owner: &'static str) {
+        self.refused.get_or_create(&Owner { owner }).inc();
+    }
+
+    /// A message panicked at its owner.
+    pub fn owner_panicked(&self, owner: &'static str) {
+        self.panics.get_or_create(&Owner { owner }).inc();
+    }
+
+    /// The state of the delivery queue; `age` is that of its oldest message.
+    pub fn queue(&self, messages: i64, age: Duration) {
+        self.queue_messages.set(messages);
+        self.queue_age
+            .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a `String` does not fail.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_told() {
+        let metrics = Metrics::default();
+        metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
+        metrics.delivered("mail", "delivered");
+        metrics.queue(7, Duration::from_secs(9));
+        let text = metrics.render().unwrap();
+        for line in [
+            "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
+            "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
+            "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
+            "sydent_queue_messages 7",
+            "sydent_queue_age_seconds 9",
+        ] {
+            assert!(text.contains(line), "{line} not in {text}");
+        }
+    }
+}

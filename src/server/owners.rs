@@ -1,0 +1,212 @@
+//! From a configuration to running owners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor as _, Arbiter};
+use lettre::message::Mailbox;
+
+use super::ServerError;
+use crate::actor::associations::Associations;
+use crate::actor::courier::Courier;
+use crate::actor::detached::Detached;
+use crate::actor::janitor::Janitor;
+use crate::actor::lookups::Lookups;
+use crate::actor::mailer::{MailerDoor, Pace};
+use crate::actor::outbox::Outbox;
+use crate::actor::pool::Pool;
+use crate::actor::sessions::Sessions;
+use crate::actor::signer::Signer;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, host_of};
+use crate::db::{Database, peppers};
+use crate::delivery::mail::MailTransport;
+use crate::delivery::retry::Pauses;
+use crate::delivery::templates::Templates;
+use crate::delivery::waiting::Waiting;
+use crate::delivery::writer::MailWriter;
+use crate::domain::session::SessionLimits;
+use crate::domain::signing::KeyRing;
+use crate::metrics::Metrics;
+use crate::random;
+
+const PURGE_EVERY: Duration = Duration::from_mins(10);
+const PEPPER_LENGTH: usize = 32;
+
+/// Milliseconds, as times in the database are.
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
+    let metrics: Arc<Metrics> = Arc::default();
+    let templates = Arc::new(Templates::load(
+        config.templates.brands_dir.as_deref(),
+        config.templates.default_brand.as_deref(),
+    )?);
+    let transport = MailTransport::open(&config.email)?;
+    let keys = Arc::new(read_keys(&config)?);
+    let database = prepare(&config, &clock)?;
+
+    let places = u32::try_from(config.database.queue).unwrap_or(u32::MAX);
+    let writers = config.database.writers;
+    let outbox = {
+        let database = database.clone();
+        Pool::start(writers, places, Arc::clone(&metrics), move || {
+            Ok(Outbox {
+                store: database.writer()?,
+            })
+        })
+    };
+    let sessions = start_sessions(&config, &database, &metrics);
+    let waiting: Arc<Waiting> = Arc::default();
+    let instance = random::alphanumeric(16)?;
+    let mailer = transport
+        .zip(config.email.from.as_ref())
+        .map(|(transport, from)| {
+            let courier = Courier {
+                instance: instance.clone(),
+                writer: writer(&config, from, &templates),
+                transport,
+                outbox: outbox.clone(),
+                waiting: Arc::clone(&waiting),
+                pauses: Pauses {
+                    first_ms: ms(config.delivery.retry_first),
+                    max_ms: ms(config.delivery.retry_max),
+                },
+                patience: config.email.transport.attempt_limit(),
+                clock: clock.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            let pace = Pace {
+                concurrency: config.email.concurrency,
+                lease_ms: ms(config.delivery.lease),
+                poll_every: config.delivery.poll_every,
+            };
+            MailerDoor::start(courier, outbox.clone(), pace)
+        });
+    Janitor {
+        sessions: sessions.clone(),
+        clock: clock.clone(),
+        keep_ms: ms(config
+            .validation
+            .session_lifetime
+            .saturating_add(config.validation.keep_expired)),
+        every: PURGE_EVERY,
+    }
+    .start();
+
+    let origin = config.server.name.clone();
+    let associations = {
+        let (database, origin) = (database.clone(), origin.clone());
+        Pool::start(writers, places, Arc::clone(&metrics), move || {
+            Ok(Associations {
+                store: database.writer()?,
+                origin: origin.clone(),
+            })
+        })
+    };
+    let lookups = Pool::start(
+        config.database.readers,
+        places,
+        Arc::clone(&metrics),
+        move || {
+            Ok(Lookups {
+                store: database.reader()?,
+            })
+        },
+    );
+    let public_keys = keys.public_keys();
+    let signer = Pool::start(1, places, Arc::clone(&metrics), move || {
+        Ok(Signer {
+            keys: Arc::clone(&keys),
+            name: origin.clone(),
+        })
+    });
+    Ok(App {
+        detached: Detached::new(Arbiter::current(), places),
+        config,
+        clock,
+        instance,
+        sessions,
+        associations,
+        lookups,
+        signer,
+        outbox,
+        mailer,
+        waiting,
+        templates,
+        public_keys,
+        metrics,
+    })
+}
+
+fn start_sessions(config: &Config, database: &Database, metrics: &Arc<Metrics>) -> Pool<Sessions> {
+    let database = database.clone();
+    let limits = SessionLimits {
+        lifetime_ms: ms(config.validation.session_lifetime),
+        max_wrong_tokens: i32::try_from(config.validation.max_wrong_tokens).unwrap_or(i32::MAX),
+    };
+    let places = u32::try_from(config.database.queue).unwrap_or(u32::MAX);
+    Pool::start(
+        config.database.writers,
+        places,
+        Arc::clone(metrics),
+        move || {
+            Ok(Sessions {
+                store: database.writer()?,
+                limits,
+            })
+        },
+    )
+}
+
+fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
+    let file = &config.server.signing_key_file;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ServerError::File(file.display().to_string(), error))?;
+    Ok(KeyRing::parse(&text)?)
+}
+
+fn prepare(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
+    let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
+    let pepper = random::alphanumeric(PEPPER_LENGTH)?;
+    let now = clock.now();
+    database.prepare(|connection| match peppers::current(connection)? {
+        Some(_) => Ok(()),
+        None => peppers::add(connection, &pepper, now),
+    })?;
+    Ok(database)
+}
+
+fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWriter {
+    MailWriter {
+        templates: Arc::clone(templates),
+        from: from.clone(),
+        public_base_url: config.server.public_base_url.to_string(),
+        message_id_host: host_of(&config.server.name).to_owned(),
+        valid_for: config.validation.session_lifetime,
+    }
+}
+
+/// Ends when a part has died that must not.
+pub(super) async fn watch(app: &App) -> ServerError {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let parts = [
+            (
+                "the dispatcher of mail",
+                app.mailer.as_ref().is_none_or(MailerDoor::is_running),
+            ),
+            ("the owner of sessions", app.sessions.is_running()),
+            ("the owner of associations", app.associations.is_running()),
+            ("the owner of look-ups", app.lookups.is_running()),
+            ("the signer", app.signer.is_running()),
+            ("the owner of the delivery queue", app.outbox.is_running()),
+        ];
+        if let Some((name, _)) = parts.into_iter().find(|(_, runs)| !runs) {
+            return ServerError::Died(name);
+        }
+    }
+}
