@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::generate::Generate;
-use super::{Cli, Failure};
+use super::{Cli, Failure, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -32,6 +32,5 @@ fn check(cli: &Cli) -> Result<(), Failure> {
     }
     let shown =
         shown.map_err(|error| Failure::new(format!("The settings cannot be shown: {error}.")))?;
-    print!("{shown}");
-    Ok(())
+    print(&shown)
 }

@@ -1,5 +1,6 @@
 //! `sydent config generate`: a first configuration from a few flags.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -52,6 +53,16 @@ impl Generate {
             .key_file
             .clone()
             .unwrap_or_else(|| self.out.with_file_name("signing.key"));
+        let folder = self
+            .out
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Failure::new(format!(
+                "There is no folder {}.",
+                folder.display()
+            )));
+        }
         let text = self.text(&key_file)?;
         self.check(&text)?;
         if self.out.exists() && !self.force {
@@ -142,6 +153,11 @@ impl Generate {
         let host = host_of(&self.server_name);
         let from = match &self.from {
             Some(from) => from.clone(),
+            None if is_ip(host) && self.smtp.is_some() => {
+                return Err(Failure::new(
+                    "--from is needed, since the server's name is an IP address.",
+                ));
+            }
             None => format!("Identity server <noreply@{host}>"),
         };
         if mailbox(&from).is_none() {
@@ -159,6 +175,10 @@ impl Generate {
                 .replace("{encryption}", relay.encryption()),
         })
     }
+}
+
+fn is_ip(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 fn quoted(text: &str) -> String {
@@ -322,6 +342,8 @@ mod tests {
                 .to_string();
             assert!(failure.contains(named), "{failure}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+            let missing = folder.path().join("missing");
+            assert!(generate(&missing, URL, &[]).is_err());
         }
     }
 

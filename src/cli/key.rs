@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::Failure;
 use super::new_file::{Readers, create};
+use super::{Failure, print};
 use crate::domain::base64;
 use crate::domain::ids::KeyId;
 use crate::random;
@@ -34,7 +34,7 @@ impl KeyCommand {
         let Self::Generate { out, key_version } = self;
         let line = generate(key_version.as_deref())?;
         match out {
-            None => print!("{}", line.as_str()),
+            None => print(&line)?,
             Some(path) => {
                 create(path, &line, Readers::Owner)?;
                 eprintln!(

@@ -7,12 +7,13 @@ mod new_file;
 mod relay;
 mod serve;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Problems, Settings, environment};
+use crate::config::{Problems, Settings, environment, is_setting};
 use crate::server::ServerError;
 
 /// A Matrix identity server: proves who owns an address, binds it to a Matrix
@@ -73,8 +74,15 @@ impl Cli {
     }
 }
 
-fn is_setting(variable: &str) -> bool {
-    variable.starts_with("SYDENT__")
+/// Writes to standard output. A reader that has seen enough (`| head`) is no
+/// failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
+            "Standard output cannot be written: {error}."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 const NO_CONFIG: &str = "No configuration is given. Name one with --config FILE or \
@@ -98,8 +106,8 @@ impl From<ServerError> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
         Self(format!("{error}."))
     }
 }

@@ -6,6 +6,7 @@ use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
 use super::Settings;
+use super::env::variable_for;
 use super::manual::{join, suggestion};
 use super::origins::Origins;
 use super::problem::Problem;
@@ -115,6 +116,10 @@ impl Decoder<'_> {
         for key in unknown {
             for written in self.origins.written(key) {
                 let meant = suggestion(&written).or_else(|| suggestion(key));
+                let meant = meant.map(|meant| match self.origins.variable(&written) {
+                    Some(_) => variable_for(&meant),
+                    None => meant,
+                });
                 let sentence = match meant {
                     Some(meant) => format!("is not a setting; did you mean {meant}?"),
                     None => "is not a setting; config/default.toml lists all of them".to_owned(),

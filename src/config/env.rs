@@ -6,7 +6,17 @@ use super::origins::Origins;
 use super::problem::{Problem, Source};
 
 /// What the name of a variable begins with that is a setting.
-pub(super) const PREFIX: &str = "SYDENT__";
+const PREFIX: &str = "SYDENT__";
+
+/// The variable that sets a key.
+pub(super) fn variable_for(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
+/// Whether a variable of this name is meant to be a setting.
+pub(crate) fn is_setting(variable: &str) -> bool {
+    variable.starts_with(PREFIX)
+}
 
 /// The process's environment, for [`Settings::load`](super::Settings::load).
 /// What is not UTF-8 is changed to replacement characters, which no setting
@@ -27,9 +37,7 @@ pub(super) fn overlay(
     origins: &mut Origins,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Vec<Problem> {
-    let mut ours: Vec<_> = variables
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .collect();
+    let mut ours: Vec<_> = variables.filter(|(name, _)| is_setting(name)).collect();
     ours.sort();
     let mut problems = Vec::new();
     for (variable, value) in ours {

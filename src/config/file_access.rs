@@ -5,14 +5,19 @@ use std::path::Path;
 
 /// Why a file cannot be read, as part of a sentence that names it.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("{} {}", path.display(), cannot_be_read(error))
+}
+
+/// The same for a sentence that named the file already.
+pub(super) fn cannot_be_read(error: &io::Error) -> String {
     let reason = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
+        io::ErrorKind::NotFound => "there is no such file",
+        io::ErrorKind::PermissionDenied => "this user may not read it",
+        io::ErrorKind::IsADirectory => "it is a folder",
+        io::ErrorKind::InvalidData => "it is not UTF-8 text",
+        _ => return format!("cannot be read: {error}"),
     };
-    format!("{} cannot be read: {reason}", path.display())
+    format!("cannot be read: {reason}")
 }
 
 /// Whether users other than the owner and its group may read or change a file.

@@ -32,7 +32,7 @@ impl Settings {
                 key: String::new(),
                 sentence: format!(
                     "{}; `sydent config generate` writes a configuration",
-                    file_access::unreadable(path, &error)
+                    file_access::cannot_be_read(&error)
                 ),
             }])),
         }

@@ -46,6 +46,7 @@ pub use email::{
     Email, EmailSettings, MailFolderSettings, MailTransport, SendmailSettings, TransportKind,
 };
 pub use env::environment;
+pub(crate) use env::is_setting;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use manual::MANUAL;
 pub use origins::Origins;

@@ -33,7 +33,7 @@ pub struct Server {
     /// Where clients reach this server from outside.
     pub public_base_url: BaseUrl,
     /// The signing keys: a file that could be read as a
-    /// [`KeyRing`](crate::domain::signing::KeyRing).
+    /// [`KeyRing`].
     pub signing_key_file: PathBuf,
 }
 

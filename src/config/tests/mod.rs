@@ -111,7 +111,7 @@ fn everything_wrong_is_named_at_once() {
         "sydent.toml:15: email.smtp.timeout: must be a time with a unit",
         "sydent.toml:17: log.level: must be one of \"error\", \"warn\"",
         "SYDENT__DATABASE__URL: must begin with sqlite: or postgres://",
-        "SYDENT__EMAIL__SMTP__PRT: is not a setting; did you mean email.smtp.port?",
+        "SYDENT__EMAIL__SMTP__PRT: is not a setting; did you mean SYDENT__EMAIL__SMTP__PORT?",
         "SYDENT__V1__ENABLED: must be true or false",
     ];
     let shown = found.join("\n");
