@@ -8,4 +8,48 @@
 mod harness;
 
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod bind;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod dispatchers;
+#[cfg(test)]
+mod email;
+#[cfg(test)]
 mod flow;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod general;
+#[cfg(test)]
+mod get_validated;
+#[cfg(test)]
+mod hangup;
+#[cfg(test)]
+mod internal;
+#[cfg(test)]
+mod log_hygiene;
+#[cfg(test)]
+mod lookup_v1;
+#[cfg(test)]
+mod mail_content;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod overload;
+#[cfg(test)]
+mod ping_versions;
+#[cfg(test)]
+mod pubkey;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod shutdown;

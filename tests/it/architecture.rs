@@ -1,0 +1,1 @@
+//! The invariants that lib.rs states, read from the source.

@@ -1,0 +1,1 @@
+//! Bind (section 12).

@@ -1,0 +1,1 @@
+//! kill -9 right after each success answer.

@@ -1,0 +1,1 @@
+//! Two dispatchers on one database.

@@ -1,0 +1,1 @@
+//! E-mail validation (section 9).

@@ -1,0 +1,1 @@
+//! What holds for every answer: JSON, errors, CORS, methods (section 1).

@@ -1,0 +1,1 @@
+//! getValidated3pid (section 11).

@@ -1,0 +1,1 @@
+//! The client resets the connection in the middle of a bind.

@@ -1,0 +1,1 @@
+//! The internal listener (section 17).

@@ -1,0 +1,1 @@
+//! No secret and no address in the log, at any level.

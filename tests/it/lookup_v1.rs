@@ -1,0 +1,1 @@
+//! The look-ups of v1 (section 13).

@@ -1,0 +1,1 @@
+//! A full door answers 503 and recovers.

@@ -1,0 +1,1 @@
+//! Ping and versions (section 3).

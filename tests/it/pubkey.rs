@@ -1,0 +1,1 @@
+//! Public keys (section 6).

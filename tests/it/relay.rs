@@ -1,0 +1,1 @@
+//! Days on which the mail relay is dead, slow, refusing or not to be trusted.

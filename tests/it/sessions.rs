@@ -1,0 +1,1 @@
+//! Rules of validation sessions (section 8).

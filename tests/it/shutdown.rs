@@ -1,0 +1,1 @@
+//! SIGTERM drains, a second signal exits.
