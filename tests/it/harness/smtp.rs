@@ -12,11 +12,12 @@ use tempfile::TempDir;
 
 use super::{Mail, TestCa, eventually};
 
-/// How a test's SMTP server protects its connections.
+/// How a test's SMTP server protects its connections: not at all, by STARTTLS,
+/// or from the first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
     None,
-    StartTls,
+    Upgraded,
     Implicit,
 }
 
@@ -33,7 +34,7 @@ impl SmtpServer {
     /// The server that most tests share; it asks for STARTTLS.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<SmtpServer> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(Tls::StartTls, "localhost", &["--require-starttls"]))
+        SHARED.get_or_init(|| Self::start(Tls::Upgraded, "localhost", &["--require-starttls"]))
     }
 
     /// A server of one's own, with a certificate for `name` and further
@@ -50,7 +51,7 @@ impl SmtpServer {
             .args(["--port", "0"]);
         let mode = match tls {
             Tls::None => "none",
-            Tls::StartTls => "starttls",
+            Tls::Upgraded => "starttls",
             Tls::Implicit => "implicit",
         };
         command.args(["--tls", mode]);
@@ -90,7 +91,7 @@ impl SmtpServer {
         settings.email.smtp.ca_file = Some(self.ca.file());
         settings.email.smtp.encryption = match self.tls {
             Tls::None => Encryption::None,
-            Tls::StartTls => Encryption::Starttls,
+            Tls::Upgraded => Encryption::Starttls,
             Tls::Implicit => Encryption::Tls,
         };
     }
