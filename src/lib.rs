@@ -1,4 +1,53 @@
-//! A Matrix identity server.
+//! A Matrix identity server: it proves that somebody owns an e-mail address,
+//! binds it to a Matrix ID, signs that, and answers who asks for it.
+//!
+//! # The map
+//!
+//! Four kinds of rooms; asks go only downwards.
+//!
+//! ```text
+//! http  (listeners, routes, handlers)        cli  (commands)
+//!     \            |                          /
+//!      flow  (a sequence over several owners; plain async functions)
+//!        \         |
+//!         actor  (owners: one state each, one message = one whole operation)
+//!           \      |
+//!            db · delivery  (how to reach the outside)
+//!              \   |
+//!               domain  (pure rules)
+//! ```
+//!
+//! - An endpoint: [`http::routes`] is the whole API on one page; the files under
+//!   `http/client/` are named after the URL.
+//! - A table: the file of its name in [`db`]; `migrations/` makes it.
+//! - An operation: the message of its name in [`actor`], such as
+//!   [`actor::sessions::BeginSession`].
+//! - A rule (folding, hashing, what a session may do): [`domain`].
+//! - A setting: its section's file in [`config`], and `config/default.toml`.
+//! - How the parts are put together, and stopped: [`server`].
+//!
+//! # What always holds
+//!
+//! 1. `domain` imports no actix, diesel, awc or tokio, and reads no clock and
+//!    no randomness.
+//! 2. Only `actor/pool.rs` names `SyncArbiter`; only `actor/`, `server/` and the
+//!    command that starts a System import `actix`.
+//! 3. Only `db/` builds queries; one message is one transaction.
+//! 4. Only `http/`, `error.rs` and `server/` import `actix_web`; flows do not
+//!    know HTTP.
+//! 5. Only `delivery/` reaches outside the machine.
+//! 6. Asks go downwards.
+//! 7. Every queue is bounded at the door; full is an answer (503), not a wait
+//!    without end.
+//! 8. An accepted change is finished or stored.
+//! 9. Status codes and errcodes occur in `error.rs` only; a 5xx body tells
+//!    nothing, its one log line tells all but secrets.
+//! 10. No address, token or secret in logs, errors, metrics or `Debug`.
+//! 11. Time and fresh tokens are arguments.
+//! 12. The configuration is parsed once, into final types, and passed down;
+//!     there are no globals, and the daemon never writes it.
+//! 13. A listener serves only its own routes.
+//! 14. SQLite and PostgreSQL pass the same tests.
 
 pub mod actor;
 pub mod app;
