@@ -22,7 +22,7 @@ impl Api {
     pub fn new(base: impl Into<String>) -> Self {
         let client = awc::Client::builder()
             .disable_redirects()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .finish();
         Self {
             base: base.into(),

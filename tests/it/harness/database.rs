@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
+use diesel::prelude::*;
 use tempfile::TempDir;
 
 /// SQLite in a temporary folder, or a fresh database of the PostgreSQL server
@@ -26,11 +26,19 @@ impl TestDatabase {
         }
     }
 
+    /// A database that another test database made.
+    pub fn existing(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            _folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// Runs statements that no part of the server would.
     pub fn execute(&self, sql: &str) {
         match self.url.strip_prefix("sqlite:") {
             Some(path) => {
-                let mut connection = diesel::SqliteConnection::establish(path).unwrap();
+                let mut connection = SqliteConnection::establish(path).unwrap();
                 connection
                     .batch_execute("PRAGMA busy_timeout = 10000")
                     .unwrap();
@@ -45,7 +53,6 @@ impl TestDatabase {
 
     /// One number out of the database.
     pub fn count(&self, table: &str) -> i64 {
-        use diesel::prelude::*;
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -53,7 +60,7 @@ impl TestDatabase {
         }
         let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
         let row: Row = match self.url.strip_prefix("sqlite:") {
-            Some(path) => query.get_result(&mut diesel::SqliteConnection::establish(path).unwrap()),
+            Some(path) => query.get_result(&mut SqliteConnection::establish(path).unwrap()),
             None => query.get_result(&mut PgConnection::establish(&self.url).unwrap()),
         }
         .unwrap();

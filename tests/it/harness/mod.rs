@@ -16,7 +16,7 @@ pub use database::TestDatabase;
 pub use mail::Mail;
 pub use process::TestProcess;
 pub use server::TestServer;
-pub use smtp::SmtpServer;
+pub use smtp::{SmtpServer, Tls};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

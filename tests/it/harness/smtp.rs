@@ -49,12 +49,12 @@ impl SmtpServer {
             .arg("--dir")
             .arg(folder.path())
             .args(["--port", "0"]);
-        let mode = match tls {
+        let protection = match tls {
             Tls::None => "none",
             Tls::Upgraded => "starttls",
             Tls::Implicit => "implicit",
         };
-        command.args(["--tls", mode]);
+        command.args(["--tls", protection]);
         if tls != Tls::None {
             command.arg("--cert").arg(certificate).arg("--key").arg(key);
         }
@@ -86,7 +86,7 @@ impl SmtpServer {
     pub fn configure(&self, settings: &mut Settings) {
         settings.email.transport = TransportKind::Smtp;
         settings.email.from = Some("Identity server <noreply@id.example.test>".to_owned());
-        settings.email.smtp.host = "localhost".to_owned();
+        "localhost".clone_into(&mut settings.email.smtp.host);
         settings.email.smtp.port = Some(self.port);
         settings.email.smtp.ca_file = Some(self.ca.file());
         settings.email.smtp.encryption = match self.tls {
