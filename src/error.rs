@@ -184,6 +184,20 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
     }
 
+    /// 429 `M_LIMIT_EXCEEDED`, with the time after which it is worth trying
+    /// again (OPS-01).
+    #[must_use]
+    pub fn limit_exceeded(retry_after_ms: i64) -> Self {
+        let message = "Too many messages were asked for; try again later";
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", message);
+        error
+            .extra
+            .insert("retry_after_ms".to_owned(), retry_after_ms.into());
+        let seconds = u64::try_from(retry_after_ms).unwrap_or(0).div_ceil(1000);
+        error.retry_after_s = Some(seconds.max(1));
+        error
+    }
+
     /// 408: the request did not arrive in time.
     #[must_use]
     pub fn too_slow() -> Self {
@@ -335,6 +349,7 @@ mod tests {
             (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
             (Error::body_too_large(1), 413, "M_TOO_LARGE"),
             (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
+            (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
             (Error::internal(), 500, "M_UNKNOWN"),
             (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
             (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),

@@ -32,9 +32,10 @@ impl Actor for Janitor {
 impl Janitor {
     fn purge(&self, context: &mut Context<Self>) {
         let sessions = self.sessions.clone();
-        let before = self.clock.now().saturating_sub(self.keep_ms);
+        let now = self.clock.now();
+        let before = now.saturating_sub(self.keep_ms);
         let work = async move {
-            match sessions.ask(PurgeSessions { before }).await {
+            match sessions.ask(PurgeSessions { before, now }).await {
                 Ok(0) => {}
                 Ok(removed) => log::info!(removed; "old validation sessions removed"),
                 Err(fault) => log::warn!("old validation sessions could not be removed: {fault}"),

@@ -2,9 +2,11 @@
 
 use super::pool::{Ask, Fault, State};
 use crate::db::outbox::{self, Queued};
-use crate::db::{Store, sessions};
+use crate::db::send_limits::{self, Taken};
+use crate::db::{Conn, DbError, Store, sessions};
 use crate::delivery::verification::VerificationPayload;
 use crate::domain::next_link::NextLink;
+use crate::domain::rate::Rate;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, Submitted};
 use crate::domain::threepid::{Medium, ThreePid};
@@ -41,6 +43,8 @@ pub struct BeginSession {
     pub fresh_sid: Sid,
     /// The token of a session that is made.
     pub fresh_token: Token,
+    /// Who is counted when the message is queued, and how often it may be.
+    pub limits: Vec<(String, Rate)>,
     /// The message, but for what the session decides.
     pub message: Draft,
     /// Now, ms.
@@ -69,11 +73,13 @@ pub struct Draft {
 
 /// What a requestToken call came to.
 #[derive(Debug)]
-pub struct Begun {
-    /// The session.
-    pub sid: Sid,
-    /// Whether a message was queued for this call.
-    pub queued: bool,
+pub enum Begun {
+    /// A message was queued for this call.
+    Queued(Sid),
+    /// This attempt was sent before; nothing was queued.
+    AlreadySent(Sid),
+    /// Too many messages were sent; one more is free in so many milliseconds.
+    Limited(i64),
 }
 
 impl Ask for BeginSession {
@@ -89,47 +95,70 @@ impl Ask for BeginSession {
             let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
             let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
             let session = match (decision, existing) {
-                (Begin::AlreadySent, Some(session)) => {
-                    return Ok(Begun {
-                        sid: session.sid,
-                        queued: false,
-                    });
-                }
-                (Begin::Resend, Some(session)) => {
-                    let link = self.next_link.as_ref();
-                    sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
-                    session
-                }
-                _ => {
-                    let mut fresh = Session {
-                        sid: self.fresh_sid,
-                        threepid: self.threepid,
-                        client_secret: self.client_secret,
-                        token: self.fresh_token,
-                        send_attempt: Some(self.send_attempt),
-                        next_link: self.next_link,
-                        state: session::State::Pending {
-                            created_at: self.now,
-                            wrong_tokens: 0,
-                        },
-                    };
-                    sessions::insert(connection, &fresh, self.now)?;
-                    fresh.send_attempt = None;
-                    fresh
-                }
+                (Begin::AlreadySent, Some(session)) => return Ok(Begun::AlreadySent(session.sid)),
+                (Begin::Resend, session) => session,
+                (Begin::Fresh | Begin::AlreadySent, _) => None,
             };
-            let message = self.message.of(&session, self.send_attempt, self.now)?;
+            let taken = match take_all(connection, &self.limits, self.now)? {
+                Ok(taken) => taken,
+                Err(wait_ms) => return Ok(Begun::Limited(wait_ms)),
+            };
+            let session = if let Some(session) = session {
+                let link = self.next_link.as_ref();
+                sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
+                session
+            } else {
+                let fresh = Session {
+                    sid: self.fresh_sid,
+                    threepid: self.threepid,
+                    client_secret: self.client_secret,
+                    token: self.fresh_token,
+                    send_attempt: None,
+                    next_link: self.next_link,
+                    state: session::State::Pending {
+                        created_at: self.now,
+                        wrong_tokens: 0,
+                    },
+                };
+                sessions::insert(connection, &fresh, self.send_attempt, self.now)?;
+                fresh
+            };
+            let message = self
+                .message
+                .of(&session, self.send_attempt, &taken, self.now)?;
             outbox::insert(connection, &message)?;
-            Ok(Begun {
-                sid: session.sid,
-                queued: true,
-            })
+            Ok(Begun::Queued(session.sid))
         })
     }
 }
 
+/// Counts the message everywhere or, where one limit is reached, nowhere.
+fn take_all(
+    connection: &mut Conn,
+    limits: &[(String, Rate)],
+    now: i64,
+) -> Result<Result<Vec<Taken>, i64>, DbError> {
+    let mut all = Vec::with_capacity(limits.len());
+    for (counted, rate) in limits {
+        match send_limits::take(connection, counted, *rate, now)? {
+            Ok(taken) => all.push(taken),
+            Err(wait_ms) => {
+                send_limits::give_back(connection, &all)?;
+                return Ok(Err(wait_ms));
+            }
+        }
+    }
+    Ok(Ok(all))
+}
+
 impl Draft {
-    fn of(self, session: &Session, send_attempt: i64, now: i64) -> Result<Queued, Fault> {
+    fn of(
+        self,
+        session: &Session,
+        send_attempt: i64,
+        taken: &[Taken],
+        now: i64,
+    ) -> Result<Queued, Fault> {
         let payload = VerificationPayload {
             address: session.threepid.address().to_owned(),
             brand: self.brand,
@@ -138,11 +167,12 @@ impl Draft {
             token: session.token.expose().to_owned(),
             ip: self.ip,
         };
+        let unwritable = |_unwritable| Fault::Broken("a mail could not be written down");
         Ok(Queued {
             id: self.id,
             kind: "mail".to_owned(),
-            payload: serde_json::to_string(&payload)
-                .map_err(|_unwritable| Fault::Broken("a mail could not be written down"))?,
+            payload: serde_json::to_string(&payload).map_err(unwritable)?,
+            limits: serde_json::to_string(taken).map_err(unwritable)?,
             sid: session.sid.expose().to_owned(),
             send_attempt,
             previous_attempt: session.send_attempt,
@@ -247,11 +277,14 @@ impl Ask for ValidatedSession {
     }
 }
 
-/// Removes sessions that ended long ago (SES-28); answers how many.
+/// Removes sessions that ended long ago (SES-28) and send limits that nobody is
+/// near; answers how many sessions.
 #[derive(Debug)]
 pub struct PurgeSessions {
     /// Sessions that were last changed before that moment go, ms.
     pub before: i64,
+    /// Now, ms.
+    pub now: i64,
 }
 
 impl Ask for PurgeSessions {
@@ -260,6 +293,7 @@ impl Ask for PurgeSessions {
 
     fn run(self, of: &mut Sessions) -> Result<usize, Fault> {
         of.store.write("purge", |connection| {
+            send_limits::purge(connection, self.now)?;
             Ok(sessions::purge(connection, self.before)?)
         })
     }

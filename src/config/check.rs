@@ -128,6 +128,7 @@ impl Settings {
         check_overlap(listeners, checker_ref);
         let validation = self.validation.check(checker_ref);
         self.lookup.check(checker_ref);
+        self.limits.check(checker_ref);
         let templates = self.templates.check(checker_ref);
         let transport = email.as_ref().map(|email| &email.transport);
         self.delivery
@@ -145,6 +146,7 @@ impl Settings {
                 operations: self.operations,
                 validation,
                 lookup: self.lookup,
+                limits: self.limits,
                 templates,
                 email,
                 delivery: self.delivery,

@@ -20,6 +20,7 @@ mod env;
 mod file;
 mod file_access;
 mod http;
+mod limits;
 mod load;
 mod log;
 mod manual;
@@ -48,6 +49,7 @@ pub use email::{
 pub use env::environment;
 pub(crate) use env::is_setting;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
+pub use limits::{LimitSettings, RateSettings};
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -79,6 +81,8 @@ pub struct Settings {
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of look-ups.
     pub lookup: LookupSettings,
+    /// `[limits]`: how often messages are sent.
+    pub limits: LimitSettings,
     /// `[templates]`: brands.
     pub templates: TemplateSettings,
     /// `[email]`: sender and transport.
@@ -111,6 +115,8 @@ pub struct Config {
     pub validation: ValidationSettings,
     /// Limits of look-ups.
     pub lookup: LookupSettings,
+    /// How often messages are sent.
+    pub limits: LimitSettings,
     /// Brands.
     pub templates: TemplateSettings,
     /// Sender and transport.

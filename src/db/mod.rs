@@ -10,6 +10,7 @@ pub mod ephemeral_keys;
 pub mod outbox;
 pub mod peppers;
 mod schema;
+pub mod send_limits;
 pub mod sessions;
 mod store;
 

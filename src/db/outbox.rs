@@ -4,7 +4,8 @@ use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
-use super::{Conn, DbError, sessions};
+use super::send_limits::Taken;
+use super::{Conn, DbError, send_limits, sessions};
 
 /// A queued message. Times are milliseconds since the epoch.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -22,6 +23,8 @@ pub struct Queued {
     pub send_attempt: i64,
     /// The attempt that counts again when it is dropped.
     pub previous_attempt: Option<i64>,
+    /// What it took from the send limits, as JSON of [`Taken`].
+    pub limits: String,
     /// How often delivery was tried.
     pub tries: i32,
     /// When it was queued.
@@ -139,12 +142,15 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 }
 
 /// Drops a message that will not be sent; the attempt that made it does not
-/// count (SES-11).
+/// count (SES-11), and what it took from the send limits is given back.
 ///
 /// # Errors
 /// When the database does not answer.
 pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
     remove(connection, &message.id)?;
+    let taken: Vec<Taken> = serde_json::from_str(&message.limits)
+        .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
+    send_limits::give_back(connection, &taken)?;
     sessions::take_attempt_back(
         connection,
         &message.sid,

@@ -54,6 +54,7 @@ diesel::table! {
         sid -> Text,
         send_attempt -> BigInt,
         previous_attempt -> Nullable<BigInt>,
+        limits -> Text,
         tries -> Integer,
         created_at -> BigInt,
         due_at -> BigInt,
@@ -63,5 +64,12 @@ diesel::table! {
         home_until -> BigInt,
         lease_owner -> Text,
         lease_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    send_limits (counted) {
+        counted -> Text,
+        paid_until -> BigInt,
     }
 }

@@ -83,11 +83,16 @@ pub fn current(
 }
 
 /// Stores a new session, which takes the place of the one that its address and
-/// secret had.
+/// secret had; `attempt` is the one whose message is on its way.
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn insert(connection: &mut Conn, session: &Session, now: i64) -> Result<(), DbError> {
+pub fn insert(
+    connection: &mut Conn,
+    session: &Session,
+    attempt: i64,
+    now: i64,
+) -> Result<(), DbError> {
     diesel::update(
         dsl::validation_sessions
             .filter(dsl::address.eq(session.threepid.address()))
@@ -111,7 +116,7 @@ pub fn insert(connection: &mut Conn, session: &Session, now: i64) -> Result<(), 
             .next_link
             .as_ref()
             .map(|link| link.as_str().to_owned()),
-        send_attempt: session.send_attempt,
+        send_attempt: Some(attempt),
         created_at: now,
         validated_at,
         wrong_tokens,

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
+pub mod rate;
 pub mod secret;
 pub mod session;
 pub mod signing;

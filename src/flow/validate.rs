@@ -1,14 +1,16 @@
 //! requestToken: begin a validation session and get its message on the way.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::outbox::{AfterWaiting, StopWaiting};
-use crate::actor::sessions::{BeginSession, Draft};
+use crate::actor::sessions::{BeginSession, Begun, Draft};
 use crate::app::App;
 use crate::delivery::waiting::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::next_link::NextLink;
+use crate::domain::rate::{Rate, counted};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
@@ -31,8 +33,8 @@ pub struct RequestToken {
     pub next_link: Option<NextLink>,
     /// Which template set.
     pub brand: String,
-    /// The address of whoever asks; empty when unknown.
-    pub ip: String,
+    /// The address of whoever asks.
+    pub client: Option<IpAddr>,
 }
 
 /// Begins a session, or goes on with one, and waits up to `answer_within` to
@@ -52,7 +54,9 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     let answer_within = app.config.delivery.answer_within;
     let answer_until = later(now, answer_within);
     let id = random::alphanumeric(32)?;
+    let limits = limits(&app, &request);
     let ask = BeginSession {
+        limits,
         threepid: ThreePid::Email(request.email),
         client_secret: request.client_secret,
         send_attempt: request.send_attempt,
@@ -62,7 +66,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         message: Draft {
             id: id.clone(),
             brand: request.brand,
-            ip: request.ip,
+            ip: request.client.map_or_else(String::new, |ip| ip.to_string()),
             answer_until,
             expires_at: later(now, app.config.validation.session_lifetime),
             home: app.instance.clone(),
@@ -71,17 +75,42 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         now,
     };
     let outcome = app.waiting.listen(&id);
-    let begun = match app.sessions.ask(ask).await {
-        Ok(begun) if begun.queued => begun,
+    let sid = match app.sessions.ask(ask).await {
+        Ok(Begun::Queued(sid)) => sid,
         other => {
             app.waiting.forget(&id);
-            return Ok(other?.sid);
+            return match other? {
+                Begun::Queued(sid) | Begun::AlreadySent(sid) => Ok(sid),
+                Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+            };
         }
     };
     mailer.wake();
     let heard = hear(&app, &id, outcome, answer_within).await;
     app.waiting.forget(&id);
-    heard.map(|()| begun.sid)
+    heard.map(|()| sid)
+}
+
+/// Who is counted for the message, and how often it may be (EML-25).
+fn limits(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
+    let limits = &app.config.limits;
+    let client = request.client.map(network);
+    let per_client = client
+        .zip(limits.email_per_client.rate())
+        .map(|(client, rate)| (counted("email-by", &client), rate));
+    let per_address = limits
+        .email_per_address
+        .rate()
+        .map(|rate| (counted("email-to", request.email.as_str()), rate));
+    per_client.into_iter().chain(per_address).collect()
+}
+
+/// One client has a whole network of IPv6.
+fn network(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => (u128::from(ip) >> 64).to_string(),
+    }
 }
 
 async fn hear(

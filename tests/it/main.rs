@@ -50,6 +50,8 @@ mod pubkey;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod send_limits;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod shutdown;

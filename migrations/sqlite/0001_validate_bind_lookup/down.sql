@@ -1,3 +1,4 @@
+DROP TABLE send_limits;
 DROP TABLE outbox;
 DROP TABLE ephemeral_keys;
 DROP TABLE lookup_peppers;

@@ -59,6 +59,8 @@ CREATE TABLE outbox (
     sid TEXT NOT NULL,
     send_attempt BIGINT NOT NULL,
     previous_attempt BIGINT,
+    -- What it took from send_limits and gives back when it is dropped, as JSON.
+    limits TEXT NOT NULL,
     tries INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,
@@ -72,3 +74,12 @@ CREATE TABLE outbox (
     lease_until BIGINT NOT NULL
 );
 CREATE INDEX outbox_due_at ON outbox (due_at);
+
+-- How often messages were sent on behalf of somebody or to somebody.
+CREATE TABLE send_limits (
+    -- A scope and the hash of who is counted.
+    counted TEXT NOT NULL PRIMARY KEY,
+    -- When everything that was sent is paid for, at one message per interval.
+    paid_until BIGINT NOT NULL
+);
+CREATE INDEX send_limits_paid_until ON send_limits (paid_until);

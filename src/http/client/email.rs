@@ -38,7 +38,7 @@ pub async fn request_token(
             .templates
             .brand(args.optional_text("brand")?)
             .to_string(),
-        ip: ClientIp::of(&http, &app.config.http.trusted_proxies).to_string(),
+        client: ClientIp::of(&http, &app.config.http.trusted_proxies).0,
     };
     let begun = validate::request_token(app.clone().into_inner(), request);
     let sid = app.detached.run(begun).await??;

@@ -141,6 +141,14 @@ impl TestServer {
         }
     }
 
+    /// Starts a stopped server again on the same database.
+    pub fn start_again(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop();
+        let url = self.database.url.clone();
+        let old = std::mem::replace(&mut self.database, TestDatabase::existing(&url));
+        Self::start_on(old, change)
+    }
+
     /// Stops as SIGTERM does, and waits for the end.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -178,6 +186,8 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     settings.http.workers = 2;
     settings.internal.listen = here();
     settings.operations.listen = here();
+    // All tests come from one address.
+    settings.limits.email_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
     settings
 }

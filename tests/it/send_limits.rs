@@ -1,0 +1,156 @@
+//! How many mails are sent on behalf of one client and to one address
+//! (EML-25, OPS-01, OPS-03, OPS-06).
+
+use std::time::Duration;
+
+use sydent::config::{RateSettings, Settings};
+
+use crate::harness::{Answer, SmtpServer, TestServer, Tls, fresh_address};
+
+const TWO: RateSettings = RateSettings {
+    burst: 2,
+    every: Duration::from_mins(1),
+};
+
+fn two_a_client(settings: &mut Settings) {
+    settings.limits.email_per_client = TWO;
+}
+
+#[track_caller]
+fn limited(answer: &Answer, retry_after_ms: i64) {
+    let body = answer.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(body["retry_after_ms"], retry_after_ms);
+    let seconds = (retry_after_ms + 999) / 1000;
+    assert_eq!(
+        answer.header("retry-after"),
+        Some(seconds.to_string().as_str())
+    );
+}
+
+#[actix_web::test]
+async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
+    let server = TestServer::start_with_clock(two_a_client);
+    let api = server.api();
+    for name in ["one", "two"] {
+        api.request_token(&fresh_address(name), "secret", 1)
+            .await
+            .ok();
+    }
+    let third = fresh_address("three");
+    limited(&api.request_token(&third, "secret", 1).await, 60_000);
+    server.advance(59_900);
+    limited(&api.request_token(&third, "secret", 1).await, 100);
+    server.advance(100);
+    api.request_token(&third, "secret", 1).await.ok();
+    limited(
+        &api.request_token(&fresh_address("four"), "secret", 1).await,
+        60_000,
+    );
+}
+
+#[actix_web::test]
+async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
+    let server = TestServer::start_with_clock(|settings| settings.limits.email_per_address = TWO);
+    let (api, address) = (server.api(), fresh_address("flooded"));
+    for secret in ["one", "two"] {
+        api.request_token(&address, secret, 1).await.ok();
+    }
+    limited(
+        &api.request_token(&address.to_uppercase(), "three", 1).await,
+        60_000,
+    );
+    api.request_token(&fresh_address("other"), "three", 1)
+        .await
+        .ok();
+    assert_eq!(
+        server.database.count("validation_sessions"),
+        3,
+        "nothing is stored for the refused one"
+    );
+}
+
+#[actix_web::test]
+async fn ses_10_what_sends_nothing_is_not_counted() {
+    let server = TestServer::start_with_clock(two_a_client);
+    let (api, address) = (server.api(), fresh_address("again"));
+    for _ in 0..5 {
+        api.request_token(&address, "secret", 1).await.ok();
+    }
+    api.request_token(&address, "secret", 2).await.ok();
+    limited(&api.request_token(&address, "secret", 3).await, 60_000);
+}
+
+#[actix_web::test]
+async fn ses_11_what_could_not_be_sent_is_given_back() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&serde_json::json!({"rcpt": "550 5.1.1 nobody here"}));
+    let server = TestServer::start_with_clock(|settings| {
+        two_a_client(settings);
+        relay.configure(settings);
+    });
+    for _ in 0..5 {
+        let answer = server
+            .api()
+            .request_token(&fresh_address("nobody"), "secret", 1)
+            .await;
+        answer.refused(400, "M_EMAIL_SEND_ERROR");
+    }
+}
+
+#[actix_web::test]
+async fn ops_06_limits_survive_a_restart() {
+    let mut server = TestServer::start(two_a_client);
+    for name in ["one", "two"] {
+        server
+            .api()
+            .request_token(&fresh_address(name), "secret", 1)
+            .await
+            .ok();
+    }
+    server.stop();
+    let server = server.start_again(two_a_client);
+    server
+        .api()
+        .request_token(&fresh_address("three"), "secret", 1)
+        .await
+        .refused(429, "M_LIMIT_EXCEEDED");
+}
+
+#[actix_web::test]
+async fn ops_04_clients_behind_a_trusted_proxy_are_counted_apart() {
+    let server = TestServer::start_with_clock(|settings| {
+        two_a_client(settings);
+        settings.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    });
+    for client in [
+        "192.0.2.1",
+        "192.0.2.2",
+        "2001:db8:0:1::1",
+        "2001:db8:0:2::1",
+    ] {
+        for _ in 0..2 {
+            request_by(&server, client).await.ok();
+        }
+    }
+    for client in ["192.0.2.1", "2001:db8:0:1::ffff"] {
+        limited(&request_by(&server, client).await, 60_000);
+    }
+}
+
+async fn request_by(server: &TestServer, client: &str) -> Answer {
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-forwarded-for", client),
+    ];
+    let body = serde_json::json!({"client_secret": "secret", "email": fresh_address("by"), "send_attempt": 1});
+    let path = "/_matrix/identity/api/v1/validate/email/requestToken";
+    server
+        .api()
+        .send(
+            awc::http::Method::POST,
+            path,
+            &headers,
+            body.to_string().into_bytes(),
+        )
+        .await
+}
