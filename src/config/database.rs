@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::period;
 use super::secret::{Secret, SecretUrl};
 use crate::domain::Invalid;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::smtp::{Smtp, SmtpSettings};
 use crate::domain::ids::ServerName;
 

@@ -12,6 +12,7 @@
 
 mod base_url;
 mod check;
+mod checker;
 mod database;
 mod decode;
 mod delivery;

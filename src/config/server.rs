@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
-use super::check::Checker;
+use super::checker::Checker;
 use super::file_access;
 use super::secret::Secret;
 use crate::domain::ids::ServerName;

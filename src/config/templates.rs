@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::checker::Checker;
 
 /// `[templates]`; once checked, the folder exists and so does the brand in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
