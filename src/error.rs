@@ -170,6 +170,15 @@ impl Error {
         Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
     }
 
+    /// 403 `M_FORBIDDEN`: a web page of another site asks a listener that is not
+    /// for it.
+    #[must_use]
+    pub fn other_site() -> Self {
+        let message = "Web pages of other sites cannot use this listener; reach it by an IP \
+            address or as localhost";
+        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
+    }
+
     /// 413 `M_TOO_LARGE`: the body (GEN-21).
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
@@ -347,6 +356,8 @@ mod tests {
             (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
             (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
             (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
+            (Error::other_site(), 403, "M_FORBIDDEN"),
+            (Error::mail_not_found(), 404, "M_NOT_FOUND"),
             (Error::body_too_large(1), 413, "M_TOO_LARGE"),
             (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
             (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),

@@ -1,5 +1,5 @@
-//! What every answer has, whatever happened: CORS headers, a Matrix-shaped
-//! body even after a panic, one line in the log and one in the metrics.
+//! What every answer has, whatever happened: a Matrix-shaped body even after a
+//! panic, one line in the log and one in the metrics.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -7,7 +7,6 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
@@ -16,20 +15,6 @@ use serde_json::json;
 use super::client_ip::ClientIp;
 use crate::app::App;
 use crate::error::Error;
-
-// By the Fetch standard a star does not cover Authorization (GEN-12).
-const CORS: [(&str, &str); 4] = [
-    ("access-control-allow-origin", "*"),
-    (
-        "access-control-allow-methods",
-        "GET, POST, PUT, DELETE, OPTIONS",
-    ),
-    (
-        "access-control-allow-headers",
-        "Origin, X-Requested-With, Content-Type, Accept, Authorization",
-    ),
-    ("access-control-max-age", "86400"),
-];
 
 /// Wraps a whole listener.
 ///
@@ -45,17 +30,11 @@ pub async fn envelope<B: MessageBody + 'static>(
     let ip = app
         .as_ref()
         .map(|app| ClientIp::of(request.request(), &app.config.http.trusted_proxies));
-    let mut response = if method == Method::OPTIONS {
+    let response = if method == Method::OPTIONS {
         request.into_response(HttpResponse::Ok().json(json!({})))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    for (name, value) in CORS {
-        response.headers_mut().insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
-    }
     let took = begun.elapsed();
     let status = response.status().as_u16();
     // The pattern, since a path or a query may hold a secret.

@@ -7,12 +7,16 @@ pub mod args;
 mod body;
 pub mod client;
 mod client_ip;
+mod cors;
 mod envelope;
 mod internal;
 mod operations;
+mod own_pages;
 mod page;
 mod query;
 pub mod routes;
 mod send_attempt;
 
+pub use cors::open_to_every_page;
 pub use envelope::envelope;
+pub use own_pages::only_own_pages;

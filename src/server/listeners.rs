@@ -4,39 +4,67 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as WebApp, HttpServer, web};
 use log::info;
 
 use super::{Addresses, ServerError};
 use crate::app::App;
-use crate::http::envelope;
 use crate::http::routes::{self, unknown};
+use crate::http::{envelope, only_own_pages, open_to_every_page};
 
 type Routes = fn(&App, &mut web::ServiceConfig);
 
+struct Listener<'a> {
+    name: &'a str,
+    addresses: &'a [SocketAddr],
+    workers: usize,
+    routes: Routes,
+    pages: Pages,
+}
+
+/// Which web pages may use a listener.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    /// Those of every site.
+    Every,
+    /// Those that the listener itself serves.
+    Own,
+    /// None has a reason to, and there is nothing that one could change.
+    Unforeseen,
+}
+
 pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerError> {
     let config = &app.config;
-    let all: [(&str, &[SocketAddr], usize, Routes); 3] = [
-        (
-            "client",
-            &config.http.listen,
-            config.http.workers,
-            routes::client,
-        ),
-        ("internal", &config.internal.listen, 1, routes::internal),
-        (
-            "operations",
-            &config.operations.listen,
-            1,
-            routes::operations,
-        ),
+    let all = [
+        Listener {
+            name: "client",
+            addresses: &config.http.listen,
+            workers: config.http.workers,
+            routes: routes::client,
+            pages: Pages::Every,
+        },
+        Listener {
+            name: "internal",
+            addresses: &config.internal.listen,
+            workers: 1,
+            routes: routes::internal,
+            pages: Pages::Own,
+        },
+        Listener {
+            name: "operations",
+            addresses: &config.operations.listen,
+            workers: 1,
+            routes: routes::operations,
+            pages: Pages::Unforeseen,
+        },
     ];
     let mut servers = Vec::new();
     let mut bound = Vec::new();
-    for (name, addresses, workers, routes) in all {
-        let (server, addresses) = listen(app, addresses, workers, routes)?;
+    for listener in &all {
+        let (server, addresses) = listen(app, listener)?;
         for address in &addresses {
+            let name = listener.name;
             info!("the {name} listener is at http://{address}");
         }
         servers.extend(server);
@@ -56,10 +84,15 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
 
 fn listen(
     app: &Arc<App>,
-    addresses: &[SocketAddr],
-    workers: usize,
-    routes: Routes,
+    listener: &Listener<'_>,
 ) -> Result<(Option<Server>, Vec<SocketAddr>), ServerError> {
+    let &Listener {
+        addresses,
+        workers,
+        routes,
+        pages,
+        ..
+    } = listener;
     if addresses.is_empty() {
         return Ok((None, Vec::new()));
     }
@@ -69,7 +102,12 @@ fn listen(
             .app_data(shared.clone())
             .configure(|config| routes(&shared, config))
             .default_service(web::to(unknown))
+            .wrap(Condition::new(pages == Pages::Own, from_fn(only_own_pages)))
             .wrap(from_fn(envelope))
+            .wrap(Condition::new(
+                pages == Pages::Every,
+                from_fn(open_to_every_page),
+            ))
     };
     let http = &app.config.http;
     let mut server = HttpServer::new(factory)

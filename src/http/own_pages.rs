@@ -1,0 +1,161 @@
+//! Keeps web pages of others away from the internal listener, which asks for no
+//! password.
+//!
+//! A page that somebody on this machine looks at can make the browser send
+//! requests here. Two things give it away. The browser names the page's site in
+//! `Origin`; and a site that renames its own host to this machine's address (DNS
+//! rebinding) is still in `Host` by its name. What is no browser sends no
+//! `Origin` and reaches the listener by address or as localhost.
+
+use std::net::Ipv6Addr;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::{ResponseError as _, web};
+
+use crate::app::App;
+use crate::error::Error;
+
+/// Wraps a whole listener, inside of its envelope.
+///
+/// # Errors
+/// What the listener's service answers.
+pub async fn only_own_pages<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    // Other machines may know a listener that they reach by any name.
+    let any_name = request
+        .app_data::<web::Data<App>>()
+        .is_some_and(|app| app.config.internal.allow_non_loopback);
+    let headers = request.headers();
+    let (hosts, origins) = (all(headers, header::HOST), all(headers, header::ORIGIN));
+    if is_own(&hosts, &origins, any_name) {
+        Ok(next.call(request).await?.map_into_boxed_body())
+    } else {
+        Ok(request.into_response(Error::other_site().error_response()))
+    }
+}
+
+/// The values of a header; one that is not text is no host and no origin.
+fn all(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+    headers
+        .get_all(name)
+        .map(|value| value.to_str().unwrap_or_default())
+        .collect()
+}
+
+fn is_own(hosts: &[&str], origins: &[&str], any_name: bool) -> bool {
+    hosts.iter().all(|host| any_name || is_local(host))
+        && origins.iter().all(|origin| {
+            hosts
+                .iter()
+                .any(|host| site(origin).is_some_and(|site| site.eq_ignore_ascii_case(host)))
+        })
+}
+
+/// The host and port of an origin; `None` for `null`, the origin of files and
+/// sandboxed frames.
+fn site(origin: &str) -> Option<&str> {
+    origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+}
+
+/// Whether a `Host` is one that no other site's name can lead to.
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bracketed = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    match bracketed {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hosts_that_no_name_of_another_site_leads_to() {
+        for host in [
+            "127.0.0.1:8091",
+            "127.0.0.1",
+            "[::1]:8091",
+            "[::1]",
+            "localhost:8091",
+            "LocalHost",
+            "192.0.2.7:8091",
+        ] {
+            assert!(is_own(&[host], &[], false), "{host}");
+        }
+        for host in [
+            "",
+            ":8091",
+            "id.example.org:8091",
+            "localhost.example.org",
+            "127.0.0.1.example.org",
+            "127.0.0.1:8091.example.org",
+            "127.1",
+            "2130706433",
+            "::1",
+            "[id.example.org]",
+            "[127.0.0.1]:8091",
+        ] {
+            assert!(!is_own(&[host], &[], false), "{host}");
+            assert!(is_own(&[host], &[], true), "{host}");
+        }
+        // HTTP/1.0 knows no Host, and browsers do not speak it.
+        assert!(is_own(&[], &[], false));
+        assert!(!is_own(&["localhost", "id.example.org"], &[], false));
+    }
+
+    #[test]
+    fn a_page_may_call_only_where_it_came_from() {
+        for (host, origin, own) in [
+            ("127.0.0.1:8091", "http://127.0.0.1:8091", true),
+            ("localhost:8091", "http://LOCALHOST:8091", true),
+            ("[::1]:8091", "http://[::1]:8091", true),
+            ("127.0.0.1:8091", "http://127.0.0.1:8090", false),
+            ("127.0.0.1:8091", "http://localhost:8091", false),
+            ("127.0.0.1:8091", "https://evil.example", false),
+            (
+                "127.0.0.1:8091",
+                "http://127.0.0.1:8091.evil.example",
+                false,
+            ),
+            ("127.0.0.1:8091", "null", false),
+            ("127.0.0.1:8091", "", false),
+            ("evil.example:8091", "http://evil.example:8091", false),
+        ] {
+            assert_eq!(is_own(&[host], &[origin], false), own, "{host} {origin}");
+        }
+        let host = "id.internal:8091";
+        assert!(is_own(&[host], &["https://id.internal:8091"], true));
+        assert!(!is_own(&[host], &["https://evil.example"], true));
+        assert!(!is_own(&[], &["http://127.0.0.1:8091"], true));
+        assert!(!is_own(
+            &[host],
+            &["https://id.internal:8091", "null"],
+            true
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_of_a_site_is_local(name in "[a-z0-9.-]{0,20}\\.[a-z]{2,6}(:[0-9]{1,5})?") {
+            prop_assert!(!is_local(&name));
+        }
+    }
+}
