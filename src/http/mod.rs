@@ -5,6 +5,7 @@
 
 pub mod args;
 mod body;
+mod captured_mail;
 pub mod client;
 mod client_ip;
 mod cors;

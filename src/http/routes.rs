@@ -9,10 +9,12 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Route, web};
 
+use super::captured_mail::CapturedMail;
 use super::client::{email, lookup, ping, pubkey, threepid, versions};
 use super::envelope::survive;
-use super::{internal, operations};
+use super::{captured_mail, internal, operations};
 use crate::app::App;
+use crate::config::MailTransport;
 use crate::error::Error;
 
 const V1: &str = "/_matrix/identity/api/v1";
@@ -74,8 +76,8 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
     }
 }
 
-/// What tools on this machine call.
-pub fn internal(_app: &App, routes: &mut web::ServiceConfig) {
+/// What tools on this machine call, and the pages of captured mail.
+pub fn internal(app: &App, routes: &mut web::ServiceConfig) {
     routes
         .service(path(&format!("{INTERNAL}/bind"), [post(internal::bind)]))
         .service(path(
@@ -83,6 +85,16 @@ pub fn internal(_app: &App, routes: &mut web::ServiceConfig) {
             [post(internal::unbind)],
         ))
         .service(path(&format!("{INTERNAL}/lookup"), [get(lookup::lookup)]));
+    if let MailTransport::File(file) = &app.config.email.transport {
+        routes
+            .app_data(web::Data::new(CapturedMail::of(&file.dir)))
+            .service(path("/", [get(captured_mail::start)]))
+            .service(path("/mail", [get(captured_mail::list)]))
+            .service(path("/mail/{name}.eml", [get(captured_mail::file)]))
+            .service(path("/mail/{name}", [get(captured_mail::message)]))
+            .service(path("/mail/{name}/html", [get(captured_mail::html)]))
+            .service(path("/mail/{name}/text", [get(captured_mail::text)]));
+    }
 }
 
 /// What monitoring calls.

@@ -36,7 +36,8 @@ pub(super) fn environment(sources: Arc<Sources>) -> Environment<'static> {
     environment
 }
 
-fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+/// Writes a value as `MarkupSafe` escapes it: quotes as numbers, slashes as they are.
+pub(crate) fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     if value.is_safe() || matches!(state.auto_escape(), AutoEscape::None) {
         write!(out, "{value}")?;
     } else {

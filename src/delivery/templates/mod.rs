@@ -28,6 +28,7 @@ use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
 pub use error::TemplateError;
+pub(crate) use jinja::format as escaping_formatter;
 pub use values::{VerificationMail, VerifyResponse};
 
 use folder::Sources;

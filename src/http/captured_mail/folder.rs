@@ -1,0 +1,142 @@
+//! The folder that messages are written to, as a list of names.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const ENDING: &str = ".eml";
+/// A name in a URL that no message has: whichever is the newest.
+const NEWEST: &str = "newest";
+
+/// The name of a message: ASCII letters, digits and hyphens, so never a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MailName(String);
+
+impl MailName {
+    fn parse(text: &str) -> Option<Self> {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_name = !text.is_empty() && text != NEWEST && text.bytes().all(letter);
+        is_name.then(|| Self(text.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name of its file.
+    pub(super) fn file(&self) -> String {
+        format!("{}{ENDING}", self.0)
+    }
+}
+
+/// A folder of messages.
+#[derive(Clone)]
+pub(super) struct Folder(PathBuf);
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl Folder {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
+    /// The names of all messages, the newest first: names begin with the time.
+    pub(super) fn names(&self) -> io::Result<Vec<MailName>> {
+        let Some(entries) = if_there(fs::read_dir(&self.0))? else {
+            return Ok(Vec::new());
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let file = entry?.file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(ENDING));
+            names.extend(name.and_then(MailName::parse));
+        }
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(names)
+    }
+
+    /// A message; `None` when it is not there.
+    pub(super) fn read(&self, name: &MailName) -> io::Result<Option<Vec<u8>>> {
+        if_there(fs::read(self.0.join(name.file())))
+    }
+
+    /// The message that a URL asks for; `None` when it is not there, or no
+    /// message can have that name.
+    pub(super) fn find(&self, asked: &str) -> io::Result<Option<(MailName, Vec<u8>)>> {
+        let name = if asked == NEWEST {
+            self.names()?.into_iter().next()
+        } else {
+            MailName::parse(asked)
+        };
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        Ok(self.read(&name)?.map(|mail| (name, mail)))
+    }
+}
+
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_comes_first_and_other_files_not_at_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::new(&scratch.path().join("mail"));
+        assert_eq!(folder.names().unwrap(), []);
+        assert_eq!(folder.find("newest").unwrap(), None);
+        fs::create_dir(&folder.0).unwrap();
+        for file in [
+            "0000000000002-a.eml",
+            "0000000000010-b.eml",
+            ".0000000000011-c.tmp",
+            "a b.eml",
+            ".eml",
+            "newest.eml",
+            "notes.txt",
+        ] {
+            fs::write(folder.0.join(file), file).unwrap();
+        }
+        let names = folder.names().unwrap();
+        let names: Vec<_> = names.iter().map(MailName::as_str).collect();
+        assert_eq!(names, ["0000000000010-b", "0000000000002-a"]);
+        let (newest, mail) = folder.find("newest").unwrap().unwrap();
+        assert_eq!(newest.file().as_bytes(), mail);
+        assert_eq!(newest.as_str(), "0000000000010-b");
+    }
+
+    #[test]
+    fn a_name_is_never_a_path() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("secret.eml"), "secret").unwrap();
+        fs::create_dir(scratch.path().join("mail")).unwrap();
+        let folder = Folder::new(&scratch.path().join("mail"));
+        let absolute = scratch.path().join("secret").display().to_string();
+        for asked in [
+            "../secret",
+            "..%2fsecret",
+            "./../secret",
+            "secret\0",
+            "",
+            ".",
+            "..",
+            "nothing",
+            absolute.as_str(),
+        ] {
+            assert_eq!(folder.find(asked).unwrap(), None, "{asked}");
+        }
+    }
+}
