@@ -1,11 +1,14 @@
 //! The command line: one file a command group.
 
+mod client;
 mod config;
+mod demo;
 mod generate;
 mod key;
 mod new_file;
 mod relay;
 mod serve;
+mod threepid;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -33,12 +36,22 @@ pub struct Cli {
 enum Command {
     /// Run the server in the foreground until SIGTERM or Ctrl-C.
     Serve,
+    /// Run a complete server on this machine, to try things out. It needs no
+    /// configuration and sends no mail.
+    Demo(demo::Demo),
     /// Write a configuration, or check one.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Make signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Bind an address to a user of a running server, without asking the
+    /// address's owner.
+    Bind(threepid::Binding),
+    /// Remove the binding of an address to a user.
+    Unbind(threepid::Binding),
+    /// Show whom an address is bound to. The exit code is 1 if it is nobody.
+    Lookup(threepid::ThreePid),
 }
 
 impl Cli {
@@ -47,8 +60,12 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
             Command::Serve => serve::run(&self),
+            Command::Demo(demo) => demo.run(),
             Command::Config(command) => command.run(&self),
             Command::Key(command) => command.run(),
+            Command::Bind(binding) => binding.bind(&self),
+            Command::Unbind(binding) => binding.unbind(&self),
+            Command::Lookup(threepid) => threepid.lookup(&self),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -64,13 +81,22 @@ impl Cli {
     /// # Errors
     /// When neither says anything, and when what they say cannot be read.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        self.settings_if_given()?
+            .ok_or_else(|| Failure::new(NO_CONFIG))
+    }
+
+    /// As [`settings`](Self::settings); `None` when neither says anything.
+    ///
+    /// # Errors
+    /// When what they say cannot be read.
+    pub(crate) fn settings_if_given(&self) -> Result<Option<Settings>, Failure> {
         let mut variables = environment()
             .filter(|(name, _)| is_setting(name))
             .peekable();
         if self.config.is_none() && variables.peek().is_none() {
-            return Err(Failure::new(NO_CONFIG));
+            return Ok(None);
         }
-        Ok(Settings::load(self.config.as_deref(), variables)?)
+        Ok(Some(Settings::load(self.config.as_deref(), variables)?))
     }
 }
 
