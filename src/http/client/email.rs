@@ -74,7 +74,7 @@ pub async fn submit_page(
         Ok(Some(location)) => return Ok(page::redirect(&location)),
         Ok(None) => (StatusCode::OK, CONFIRMED.to_owned()),
         Err(error) if error.status().is_server_error() => return Err(error),
-        Err(error) => (error.status(), error.message().to_owned()),
+        Err(error) => (error.status(), format!("{}.", error.message())),
     };
     let brand = args.ok().and_then(|args| {
         args.value("brand")
