@@ -18,6 +18,9 @@ use crate::delivery::templates::TemplateError;
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
+/// The errcode of a server that does not know the path or the method (GEN-10).
+pub const UNRECOGNIZED: &str = "M_UNRECOGNIZED";
+
 /// An answer that is not what was asked for.
 #[derive(Debug)]
 pub struct Error {
@@ -147,7 +150,7 @@ impl Error {
     pub fn unknown_path() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
-            "M_UNRECOGNIZED",
+            UNRECOGNIZED,
             "There is nothing at this path",
         )
     }
@@ -158,7 +161,7 @@ impl Error {
         let message = "This path does not take this method";
         Self {
             allow: Some(allow),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", message)
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, UNRECOGNIZED, message)
         }
     }
 

@@ -31,11 +31,12 @@
 //! 1. `domain` imports no actix, diesel, awc or tokio, and reads no clock and
 //!    no randomness.
 //! 2. Only `actor/pool.rs` names `SyncArbiter`; only `actor/`, `server/` and the
-//!    command that starts a System import `actix`.
+//!    commands that start a System import `actix`.
 //! 3. Only `db/` builds queries; one message is one transaction.
 //! 4. Only `http/`, `error.rs` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
-//! 5. Only `delivery/` reaches outside the machine.
+//! 5. Only `delivery/` reaches outside the machine. (A command that asks a running
+//!    server goes where the person who runs it says.)
 //! 6. Asks go downwards.
 //! 7. Every queue is bounded at the door; full is an answer (503), not a wait
 //!    without end.

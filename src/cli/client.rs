@@ -12,6 +12,7 @@ use url::form_urlencoded;
 
 use super::Failure;
 use crate::config::BaseUrl;
+use crate::error::UNRECOGNIZED;
 
 /// Longer than a server that has much to do takes to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -89,9 +90,9 @@ impl InternalClient {
         let text = |name: &str| body.as_ref()?.get(name)?.as_str();
         match (success, text("errcode"), text("error")) {
             (true, _, _) if body.is_some() => Ok(body.unwrap_or_default()),
-            (false, Some(errcode), Some(error)) if errcode != "M_UNRECOGNIZED" => Err(
-                Failure::new(format!("The server refused: {error} ({errcode}).")),
-            ),
+            (false, Some(errcode), Some(error)) if errcode != UNRECOGNIZED => Err(Failure::new(
+                format!("The server refused: {error} ({errcode})."),
+            )),
             _ => Err(Failure::new(format!(
                 "What answers at {} is not the internal listener of an identity server. Its \
                  address is the one in internal.listen of the server's configuration.",
@@ -156,10 +157,10 @@ mod tests {
         let client = InternalClient::new("http://127.0.0.1:1".parse().unwrap());
         let refusal = |errcode: &str| Some(json!({ "errcode": errcode, "error": "No room" }));
         for (success, body, told) in [
-            (false, refusal("M_UNKNOWN"), "refused: No room (M_UNKNOWN)."),
+            (false, refusal("M_SHUT"), "refused: No room (M_SHUT)."),
             (
                 false,
-                refusal("M_UNRECOGNIZED"),
+                refusal(UNRECOGNIZED),
                 "http://127.0.0.1:1 is not the internal",
             ),
             (false, None, "internal.listen"),

@@ -12,9 +12,9 @@ use super::{Cli, Failure, print};
 /// An address of a person.
 #[derive(Debug, Args)]
 pub(super) struct ThreePid {
-    /// The kind of address: email.
+    /// The kind of address: `email`.
     medium: String,
-    /// The address, such as alice@example.org.
+    /// The address, such as `alice@example.org`.
     address: String,
     #[command(flatten)]
     server: ServerFlag,
@@ -23,11 +23,11 @@ pub(super) struct ThreePid {
 /// An address of a person, and a user.
 #[derive(Debug, Args)]
 pub(super) struct Binding {
-    /// The kind of address: email.
+    /// The kind of address: `email`.
     medium: String,
-    /// The address, such as alice@example.org.
+    /// The address, such as `alice@example.org`.
     address: String,
-    /// The user's Matrix ID, such as @alice:example.org.
+    /// The user's Matrix ID, such as `@alice:example.org`.
     mxid: String,
     #[command(flatten)]
     server: ServerFlag,
@@ -35,7 +35,7 @@ pub(super) struct Binding {
 
 #[derive(Debug, Args)]
 struct ServerFlag {
-    /// Where the internal listener is, such as <http://127.0.0.1:8091>. When
+    /// Where the internal listener is, such as `http://127.0.0.1:8091`. When
     /// left out, the first address of internal.listen in the configuration.
     #[arg(long, value_name = "URL")]
     internal: Option<InternalUrl>,
@@ -49,8 +49,7 @@ impl Binding {
 
     pub(super) fn unbind(&self, cli: &Cli) -> Result<(), Failure> {
         self.server.client(cli)?.post("unbind", &self.fields())?;
-        let done = format!("{} is not bound to {} any more.\n", self.address, self.mxid);
-        print(&done)
+        print("The address is not bound to this user any more.\n")
     }
 
     fn fields(&self) -> Value {
@@ -66,10 +65,7 @@ impl ThreePid {
         ];
         let found = self.server.client(cli)?.get("lookup", &query)?;
         if found.get("mxid").is_none() {
-            return Err(Failure::new(format!(
-                "{} is bound to nobody.",
-                self.address
-            )));
+            return Err(Failure::new("Nobody is bound to this address."));
         }
         print(&format!("{found:#}\n"))
     }

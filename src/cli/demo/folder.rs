@@ -113,6 +113,13 @@ transport = "file"
 
 [email.file]
 dir = "mail"
+
+# So nobody can be flooded with mails, and trying things out is not held up.
+[limits.email_per_client]
+burst = 0
+
+[limits.email_per_address]
+burst = 0
 "#
     )
 }
