@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
+use super::config_file::ConfigFile;
 use super::generate::Generate;
-use super::{Cli, Failure, print};
+use super::{Failure, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -11,20 +12,20 @@ pub(super) enum ConfigCommand {
     Generate(Generate),
     /// Name everything that is wrong with the configuration; if nothing is,
     /// print the effective settings with secrets masked.
-    Check,
+    Check(ConfigFile),
 }
 
 impl ConfigCommand {
-    pub(super) fn run(&self, cli: &Cli) -> Result<(), Failure> {
+    pub(super) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Generate(generate) => generate.run(),
-            Self::Check => check(cli),
+            Self::Check(file) => check(file),
         }
     }
 }
 
-fn check(cli: &Cli) -> Result<(), Failure> {
-    let settings = cli.settings()?;
+fn check(file: &ConfigFile) -> Result<(), Failure> {
+    let settings = file.settings()?;
     let shown = toml::to_string(&settings);
     let config = settings.into_config()?;
     for warning in &config.warnings {

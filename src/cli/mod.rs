@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod config_file;
 mod demo;
 mod generate;
 mod key;
@@ -11,12 +12,11 @@ mod serve;
 mod threepid;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Problems, Settings, environment, is_setting};
+use crate::config::Problems;
 use crate::server::ServerError;
 
 /// A Matrix identity server: proves who owns an address, binds it to a Matrix
@@ -24,10 +24,6 @@ use crate::server::ServerError;
 #[derive(Debug, Parser)]
 #[command(name = "sydent", version, propagate_version = true)]
 pub struct Cli {
-    /// The configuration file. Every setting can also be given as an
-    /// environment variable such as `SYDENT__SERVER__NAME`.
-    #[arg(long, short, global = true, env = "SYDENT_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server in the foreground until SIGTERM or Ctrl-C.
-    Serve,
+    Serve(config_file::ConfigFile),
     /// Run a complete server on this machine, to try things out. It needs no
     /// configuration and sends no mail.
     Demo(demo::Demo),
@@ -50,7 +46,8 @@ enum Command {
     Bind(threepid::Binding),
     /// Remove the binding of an address to a user.
     Unbind(threepid::Binding),
-    /// Show whom an address is bound to. The exit code is 1 if it is nobody.
+    /// Show whom an address is bound to. The exit code is 1 if it is nobody,
+    /// and 2 if that cannot be found out.
     Lookup(threepid::ThreePid),
 }
 
@@ -59,44 +56,21 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let done = match &self.command {
-            Command::Serve => serve::run(&self),
+            Command::Serve(config) => serve::run(config),
             Command::Demo(demo) => demo.run(),
-            Command::Config(command) => command.run(&self),
+            Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
-            Command::Bind(binding) => binding.bind(&self),
-            Command::Unbind(binding) => binding.unbind(&self),
-            Command::Lookup(threepid) => threepid.lookup(&self),
+            Command::Bind(binding) => binding.bind(),
+            Command::Unbind(binding) => binding.unbind(),
+            Command::Lookup(threepid) => threepid.lookup(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 eprintln!("{failure}");
-                ExitCode::FAILURE
+                ExitCode::from(failure.exit_code)
             }
         }
-    }
-
-    /// The settings that the file and the environment give.
-    ///
-    /// # Errors
-    /// When neither says anything, and when what they say cannot be read.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        self.settings_if_given()?
-            .ok_or_else(|| Failure::new(NO_CONFIG))
-    }
-
-    /// As [`settings`](Self::settings); `None` when neither says anything.
-    ///
-    /// # Errors
-    /// When what they say cannot be read.
-    pub(crate) fn settings_if_given(&self) -> Result<Option<Settings>, Failure> {
-        let mut variables = environment()
-            .filter(|(name, _)| is_setting(name))
-            .peekable();
-        if self.config.is_none() && variables.peek().is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Settings::load(self.config.as_deref(), variables)?))
     }
 }
 
@@ -111,30 +85,40 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-const NO_CONFIG: &str = "No configuration is given. Name one with --config FILE or \
-    SYDENT_CONFIG, or set SYDENT__… variables.\n`sydent config generate` writes one; \
-    `sydent demo` runs a server that needs none.";
-
 /// Why a command did not do what was asked for, in sentences.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failure(String);
+#[error("{sentences}")]
+pub(crate) struct Failure {
+    sentences: String,
+    exit_code: u8,
+}
 
 impl Failure {
     pub(crate) fn new(sentences: impl Into<String>) -> Self {
-        Self(sentences.into())
+        Self {
+            sentences: sentences.into(),
+            exit_code: 1,
+        }
+    }
+
+    /// The same with the exit code 2, where 1 is an answer.
+    pub(crate) fn into_trouble(self) -> Self {
+        Self {
+            exit_code: 2,
+            ..self
+        }
     }
 }
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self(format!("{error}."))
+        Self::new(format!("{error}."))
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self(format!("{error}."))
+        Self::new(format!("{error}."))
     }
 }
 
@@ -144,7 +128,7 @@ impl From<Problems> for Failure {
             1 => "The configuration has a problem:".to_owned(),
             many => format!("The configuration has {many} problems:"),
         };
-        Self(format!("{heading}\n{problems}"))
+        Self::new(format!("{heading}\n{problems}"))
     }
 }
 

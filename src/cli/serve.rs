@@ -5,14 +5,15 @@ use std::process;
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Cli, Failure};
+use super::Failure;
+use super::config_file::ConfigFile;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::logging;
 use crate::server::Server;
 
-pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
-    let config = cli.settings()?.into_config()?;
+pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
+    let config = file.settings()?.into_config()?;
     logging::start(config.log);
     serve(config, |_server| Ok(()))
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{InternalClient, InternalUrl};
-use super::{Cli, Failure, print};
+use super::config_file::ConfigFile;
+use super::{Failure, print};
 
 /// An address of a person.
 #[derive(Debug, Args)]
@@ -39,16 +40,18 @@ struct ServerFlag {
     /// left out, the first address of internal.listen in the configuration.
     #[arg(long, value_name = "URL")]
     internal: Option<InternalUrl>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl Binding {
-    pub(super) fn bind(&self, cli: &Cli) -> Result<(), Failure> {
-        let association = self.server.client(cli)?.post("bind", &self.fields())?;
+    pub(super) fn bind(&self) -> Result<(), Failure> {
+        let association = self.server.client()?.post("bind", &self.fields())?;
         print(&format!("{association:#}\n"))
     }
 
-    pub(super) fn unbind(&self, cli: &Cli) -> Result<(), Failure> {
-        self.server.client(cli)?.post("unbind", &self.fields())?;
+    pub(super) fn unbind(&self) -> Result<(), Failure> {
+        self.server.client()?.post("unbind", &self.fields())?;
         print("The address is not bound to this user any more.\n")
     }
 
@@ -58,12 +61,16 @@ impl Binding {
 }
 
 impl ThreePid {
-    pub(super) fn lookup(&self, cli: &Cli) -> Result<(), Failure> {
+    pub(super) fn lookup(&self) -> Result<(), Failure> {
         let query = [
             ("medium", self.medium.as_str()),
             ("address", self.address.as_str()),
         ];
-        let found = self.server.client(cli)?.get("lookup", &query)?;
+        let asked = self
+            .server
+            .client()
+            .and_then(|client| client.get("lookup", &query));
+        let found = asked.map_err(Failure::into_trouble)?;
         if found.get("mxid").is_none() {
             return Err(Failure::new("Nobody is bound to this address."));
         }
@@ -72,10 +79,10 @@ impl ThreePid {
 }
 
 impl ServerFlag {
-    fn client(&self, cli: &Cli) -> Result<InternalClient, Failure> {
+    fn client(&self) -> Result<InternalClient, Failure> {
         let url = match &self.internal {
             Some(url) => url.clone(),
-            None => configured(cli)?,
+            None => configured(&self.file)?,
         };
         Ok(InternalClient::new(url))
     }
@@ -88,8 +95,8 @@ const SWITCHED_OFF: &str = "The configuration sets no usable internal.listen, so
     internal listener. Set it, such as listen = [\"127.0.0.1:8091\"] in [internal], and start the \
     server anew; or name another server's with --internal URL.";
 
-fn configured(cli: &Cli) -> Result<InternalUrl, Failure> {
-    let settings = cli
+fn configured(file: &ConfigFile) -> Result<InternalUrl, Failure> {
+    let settings = file
         .settings_if_given()?
         .ok_or_else(|| Failure::new(NO_ADDRESS))?;
     let usable = settings.internal.listen.iter().find(|at| at.port() != 0);
