@@ -2,6 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 /// What a page may load, and who may show it in a frame.
 struct Policy {
@@ -77,9 +78,12 @@ fn guarded(status: StatusCode, content_type: &str, policy: &Policy) -> HttpRespo
     response
 }
 
-/// Sends a browser on. The link was checked when it was given (SES-24).
+/// Sends a browser on. The link was checked when it was given (SES-24); what is
+/// not ASCII in it is escaped, since browsers disagree about such bytes in a
+/// header.
 #[must_use]
 pub fn redirect(location: &str) -> HttpResponse {
+    let location = utf8_percent_encode(location, CONTROLS).to_string();
     HttpResponse::Found()
         .insert_header((header::LOCATION, location))
         .insert_header(("cache-control", "no-store"))
