@@ -115,7 +115,12 @@ impl Api {
         send_attempt: impl Into<Value>,
     ) -> Answer {
         let body = json!({"client_secret": client_secret, "email": email, "send_attempt": send_attempt.into()});
-        self.post(&format!("{V1}/validate/email/requestToken"), body)
+        self.request_token_with(body).await
+    }
+
+    /// requestToken with whatever fields a test wants.
+    pub async fn request_token_with(&self, fields: Value) -> Answer {
+        self.post(&format!("{V1}/validate/email/requestToken"), fields)
             .await
     }
 

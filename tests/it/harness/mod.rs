@@ -10,7 +10,7 @@ mod server;
 mod smtp;
 
 pub use answer::Answer;
-pub use api::Api;
+pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
 pub use database::TestDatabase;
 pub use mail::Mail;

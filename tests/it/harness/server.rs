@@ -11,7 +11,7 @@ use sydent::server::{Addresses, Server};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Api, BASE_URL, KEY_FILE, Mail, SERVER_NAME, SmtpServer, TestDatabase};
+use super::{Api, BASE_URL, KEY_FILE, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually};
 
 /// A running server. It stops when it goes out of scope.
 pub struct TestServer {
@@ -125,6 +125,16 @@ impl TestServer {
             .ok();
         let mail = SmtpServer::shared().mail_to(address).await;
         (sid["sid"].as_str().unwrap().to_owned(), mail)
+    }
+
+    /// All mails to an address, the oldest first, once none is on its way any
+    /// more.
+    pub async fn mails_sent(&self, address: &str) -> Vec<Mail> {
+        eventually("an empty queue", async || {
+            (self.database.count("outbox") == 0).then_some(())
+        })
+        .await;
+        SmtpServer::shared().mails_to(address)
     }
 
     /// Goes all the way to a validated session.
