@@ -12,6 +12,8 @@ mod architecture;
 #[cfg(test)]
 mod bind;
 #[cfg(test)]
+mod brands;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod crash;
@@ -48,10 +50,18 @@ mod ping_versions;
 #[cfg(test)]
 mod pubkey;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod send_attempts;
+#[cfg(test)]
 mod send_limits;
+#[cfg(test)]
+mod session_ends;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod submit_page;

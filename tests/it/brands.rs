@@ -1,0 +1,148 @@
+//! An operator's own templates (EML-10, EML-12).
+
+use std::path::Path;
+
+use actix_web::http::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Mail, TestServer, V1, encode, fresh_address};
+
+const MAIL: &str = "verification_template.eml.j2";
+const PAGE: &str = "verify_response_template.html";
+
+/// A folder with brands: `house` has both templates, `acme` only a mail,
+/// `pages` only a page, `bare` a mail without headers, and `outside` is not
+/// among them.
+fn brands() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |brand: &str, file: &str, text: &str| {
+        let brand = folder.path().join(brand);
+        std::fs::create_dir_all(&brand).unwrap();
+        std::fs::write(brand.join(file), text).unwrap();
+    };
+    write("brands/house", MAIL, "Subject: house\n\n{{ link|safe }}\n");
+    write("brands/house", PAGE, "house: {{ message }}");
+    write("brands/acme", MAIL, "Subject: acme\n\n{{ link|safe }}\n");
+    write("brands/pages", PAGE, "pages: {{ message }} {{ success }}");
+    write(
+        "brands/bare",
+        MAIL,
+        "<<<{{ token }}>>>\n.\n..dots\r\n{{ link|safe }}",
+    );
+    write("outside", MAIL, "Subject: outside\n\n{{ link|safe }}\n");
+    write("outside", PAGE, "outside");
+    folder
+}
+
+fn start(folder: &Path, default_brand: Option<&str>) -> TestServer {
+    TestServer::start(|settings| {
+        settings.templates.brands_dir = Some(folder.join("brands"));
+        settings.templates.default_brand = default_brand.map(str::to_owned);
+    })
+}
+
+/// Asks for a mail of a brand, in the query as a homeserver or client does.
+async fn mail_of(server: &TestServer, brand: Option<&str>) -> Mail {
+    let address = fresh_address("brand");
+    let query = brand.map_or_else(String::new, |brand| encode(&[("brand", brand)]));
+    let fields = json!({"client_secret": "secret", "email": address, "send_attempt": 1});
+    let answer = server
+        .api()
+        .send(
+            Method::POST,
+            &format!("{V1}/validate/email/requestToken?{query}"),
+            &[("content-type", "application/json")],
+            fields.to_string().into_bytes(),
+        )
+        .await;
+    answer.ok();
+    server.mails_sent(&address).await.pop().unwrap()
+}
+
+#[actix_web::test]
+async fn eml_10_msg_04_a_template_writes_the_whole_message() {
+    let folder = brands();
+    let server = start(folder.path(), Some("bare"));
+    let mail = mail_of(&server, None).await;
+    let text = String::from_utf8(mail.raw.clone()).unwrap();
+    let lines: Vec<_> = text.split("\r\n").collect();
+    let [first, ".", "..dots", link, ""] = lines.as_slice() else {
+        panic!("{text}");
+    };
+    let token = first.strip_prefix("<<<").unwrap();
+    let token = token.strip_suffix(">>>").unwrap();
+    assert!(link.contains(&format!("token={token}")));
+    assert_eq!(mail.noted["bare_lf"], false);
+    assert_eq!(server.api().open_link(link).await.status, 200);
+}
+
+#[actix_web::test]
+async fn eml_12_sec_20_a_brand_is_a_name_and_never_a_path() {
+    let folder = brands();
+    let server = start(folder.path(), Some("house"));
+    let absolute = folder.path().join("outside");
+    for (brand, expected) in [
+        (None, "Subject: house"),
+        (Some("house"), "Subject: house"),
+        (Some("acme"), "Subject: acme"),
+        // Without a mail of its own: the default brand's.
+        (Some("pages"), "Subject: house"),
+        (Some(""), "Subject: house"),
+        (Some("unknown"), "Subject: house"),
+        (Some("ACME"), "Subject: house"),
+        (Some("../outside"), "Subject: house"),
+        (Some("..%2Foutside"), "Subject: house"),
+        (Some("acme/../../outside"), "Subject: house"),
+        (Some("./acme"), "Subject: house"),
+        (Some("acme/"), "Subject: house"),
+        (Some("acme\0"), "Subject: house"),
+        (Some("acme\r\nBcc: eve@example.com"), "Subject: house"),
+        (absolute.to_str(), "Subject: house"),
+    ] {
+        let mail = mail_of(&server, brand).await;
+        let text = String::from_utf8(mail.raw).unwrap();
+        assert!(text.starts_with(expected), "{brand:?}: {text}");
+        assert!(!text.contains("outside") && !text.contains("eve@"));
+    }
+}
+
+#[actix_web::test]
+async fn eml_12_brands_fall_back_file_by_file() {
+    let folder = brands();
+    for (default_brand, brand, mail, page) in [
+        (Some("house"), "pages", "Subject: house", "pages: Your"),
+        (Some("house"), "acme", "Subject: acme", "house: Your"),
+        (Some("acme"), "house", "Subject: house", "house: Your"),
+        // What even the default brand lacks is inside the binary.
+        (Some("acme"), "acme", "Subject: acme", "<!DOCTYPE html>"),
+        (Some("pages"), "unknown", "Date: ", "pages: Your"),
+        (None, "pages", "Date: ", "pages: Your"),
+        (None, "acme", "Subject: acme", "<!DOCTYPE html>"),
+    ] {
+        let server = start(folder.path(), default_brand);
+        let sent = mail_of(&server, Some(brand)).await;
+        let text = String::from_utf8(sent.raw.clone()).unwrap();
+        assert!(text.starts_with(mail), "{brand}: {text}");
+        let link = format!("{}&brand={brand}", sent.link());
+        let shown = server.api().open_link(&link).await;
+        assert!(shown.text().starts_with(page), "{brand}: {}", shown.text());
+        assert_eq!(
+            shown.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+    }
+}
+
+#[actix_web::test]
+async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
+    let folder = brands();
+    let server = start(folder.path(), Some("house"));
+    for brand in ["unknown", "../outside", "house/../../outside", "<script>"] {
+        let query = encode(&[("sid", "s"), ("client_secret", "c"), ("brand", brand)]);
+        let path = format!("{V1}/validate/email/submitToken?{query}");
+        let page = server.api().get(&path).await;
+        assert_eq!(page.status, 400);
+        assert_eq!(page.text(), "house: Missing parameters: token");
+    }
+}

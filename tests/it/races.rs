@@ -1,0 +1,104 @@
+//! What two people do at the same moment, on two instances that share a
+//! database (SEC-24).
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::{Answer, Api, TestServer, fresh_address};
+
+/// Two instances on one database, and a client for each of `n` requests, on
+/// either by turns.
+fn two_instances(n: usize) -> (TestServer, TestServer, Vec<Api>) {
+    let one = TestServer::start(|_| {});
+    let other = TestServer::start(|settings| {
+        settings.database.url = Some(one.database.url.clone().into());
+    });
+    let apis = [one.api(), other.api()];
+    let clients = apis.iter().cycle().take(n).cloned().collect();
+    (one, other, clients)
+}
+
+#[actix_web::test]
+async fn sec_24_bnd_09_racing_binds_leave_one_live_row() {
+    let (one, other, clients) = two_instances(16);
+    let done = one.validated(&fresh_address("race")).await;
+    let binds = clients.iter().enumerate().map(async |(n, api)| {
+        let mxid = format!("@user{n}:example.org");
+        api.bind(&done.sid, "secret", &mxid).await.ok()
+    });
+    let bound = join_all(binds).await;
+    assert_eq!(one.database.count("associations"), 1);
+    let found = one.api().lookup("email", &done.address).await.ok();
+    assert!(bound.contains(&found), "{found}");
+    assert_eq!(other.api().lookup("email", &done.address).await.ok(), found);
+    let pairs = json!([["email", done.address]]);
+    assert_eq!(
+        other.api().bulk_lookup(pairs).await.ok(),
+        json!({"threepids": [["email", done.address, found["mxid"]]]})
+    );
+}
+
+#[actix_web::test]
+async fn sec_24_ses_09_ses_10_racing_requests_make_one_session_and_one_mail() {
+    let (one, _other, clients) = two_instances(16);
+    let address = fresh_address("race");
+    let spellings = [address.clone(), address.to_uppercase()];
+    let requests = clients.iter().zip(spellings.iter().cycle());
+    let asks = requests.map(async |(api, spelling)| {
+        let answer = api.request_token(spelling, "secret", 1).await.ok();
+        answer["sid"].as_str().unwrap().to_owned()
+    });
+    let sids: HashSet<_> = join_all(asks).await.into_iter().collect();
+    assert_eq!(sids.len(), 1);
+    assert_eq!(one.database.count("validation_sessions"), 1);
+    let mails = one.mails_sent(&address).await;
+    assert_eq!(mails.len(), 1);
+    assert!(sids.contains(&mails[0].parameter("sid")));
+}
+
+#[actix_web::test]
+async fn sec_24_ses_19_racing_guesses_are_all_counted() {
+    let (one, _other, clients) = two_instances(30);
+    let (sid, mail) = one.requested(&fresh_address("race"), "secret").await;
+    let guesses = clients
+        .iter()
+        .map(async |api| api.submit_token(&sid, "secret", "wrong").await);
+    let answers = join_all(guesses).await;
+    let count = |errcode: &str| {
+        let coded = |answer: &&Answer| answer.json()["errcode"] == errcode;
+        answers.iter().filter(coded).count()
+    };
+    assert_eq!(
+        (count("M_TOKEN_INCORRECT"), count("M_SESSION_EXPIRED")),
+        (10, 20)
+    );
+    one.api()
+        .submit_token(&sid, "secret", &mail.token())
+        .await
+        .refused(400, "M_SESSION_EXPIRED");
+}
+
+#[actix_web::test]
+async fn sec_24_ses_19_a_right_token_among_wrong_ones_wins_or_comes_too_late() {
+    let (one, _other, clients) = two_instances(20);
+    for _ in 0..4 {
+        let (sid, mail) = one.requested(&fresh_address("race"), "secret").await;
+        let right = mail.token();
+        let shown = clients.iter().enumerate().map(async |(n, api)| {
+            let token = if n == 10 { &right } else { "wrong" };
+            api.submit_token(&sid, "secret", token).await
+        });
+        let answers = join_all(shown).await;
+        let validated = one.api().get_validated(&sid, "secret").await;
+        if answers[10].status == 200 {
+            validated.ok();
+        } else {
+            answers[10].refused(400, "M_SESSION_EXPIRED");
+            validated.refused(400, "M_SESSION_EXPIRED");
+        }
+        let others = answers.iter().enumerate().filter(|(n, _)| *n != 10);
+        assert!(others.into_iter().all(|(_, answer)| answer.status == 400));
+    }
+}

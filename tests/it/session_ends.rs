@@ -1,0 +1,157 @@
+//! When a validation session ends, and what is left of it (SES-07, SES-08,
+//! SES-14, SES-28, OPS-05).
+
+use sydent::actor::sessions::PurgeSessions;
+
+use crate::harness::{Api, TestServer, fresh_address};
+
+const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+
+/// Every route that asks for a session says that it is over.
+async fn expect_expired(api: &Api, sid: &str, token: &str) {
+    for answer in [
+        api.submit_token(sid, "secret", token).await,
+        api.get_validated(sid, "secret").await,
+        api.bind(sid, "secret", "@a:example.org").await,
+    ] {
+        answer.refused(400, "M_SESSION_EXPIRED");
+    }
+}
+
+#[actix_web::test]
+async fn ses_07_ses_08_ops_05_a_session_lives_24_hours_and_again_after_validation() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.api();
+    let (sid, mail) = server.requested(&fresh_address("day"), "secret").await;
+    server.advance(DAY);
+    api.submit_token(&sid, "secret", &mail.token()).await.ok();
+    server.advance(DAY);
+    api.submit_token(&sid, "secret", &mail.token()).await.ok();
+    api.get_validated(&sid, "secret").await.ok();
+    api.bind(&sid, "secret", "@a:example.org").await.ok();
+    server.advance(1);
+    expect_expired(&api, &sid, &mail.token()).await;
+    assert_eq!(api.open_link(&mail.link()).await.status, 400);
+}
+
+#[actix_web::test]
+async fn ses_07_ses_08_val_04_eml_17_expired_wins_over_not_validated() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.api();
+    let (sid, mail) = server.requested(&fresh_address("late"), "secret").await;
+    server.advance(DAY);
+    for answer in [
+        api.get_validated(&sid, "secret").await,
+        api.bind(&sid, "secret", "@a:example.org").await,
+    ] {
+        answer.refused(400, "M_SESSION_NOT_VALIDATED");
+    }
+    server.advance(1);
+    expect_expired(&api, &sid, &mail.token()).await;
+    let answer = api.submit_token(&sid, "secret", "wrong").await;
+    assert_eq!(answer.refused(400, "M_SESSION_EXPIRED")["success"], false);
+}
+
+#[actix_web::test]
+async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.api();
+    let (address, other) = (fresh_address("asked"), fresh_address("read"));
+    let (asked, asked_mail) = server.requested(&address, "secret").await;
+    let (read, read_mail) = server.requested(&other, "secret").await;
+    api.submit_token(&read, "secret", &read_mail.token())
+        .await
+        .ok();
+    for attempt in 2..=24 {
+        server.advance(HOUR);
+        let again = api.request_token(&address, "secret", attempt).await.ok();
+        assert_eq!(again["sid"], asked);
+        api.get_validated(&read, "secret").await.ok();
+        api.bind(&read, "secret", "@a:example.org").await.ok();
+        api.submit_token(&read, "secret", &read_mail.token())
+            .await
+            .ok();
+    }
+    server.advance(HOUR + 1);
+    expect_expired(&api, &asked, &asked_mail.token()).await;
+    expect_expired(&api, &read, &read_mail.token()).await;
+}
+
+#[actix_web::test]
+async fn ses_14_a_request_after_the_end_begins_anew() {
+    for validated in [false, true] {
+        let server = TestServer::start_with_clock(|_| {});
+        let api = server.api();
+        let address = fresh_address("anew");
+        let (sid, mail) = server.requested(&address, "secret").await;
+        if validated {
+            api.submit_token(&sid, "secret", &mail.token()).await.ok();
+        }
+        server.advance(DAY + 1);
+        let fresh = api.request_token(&address, "secret", 1).await.ok();
+        let fresh = fresh["sid"].as_str().unwrap();
+        let mails = server.mails_sent(&address).await;
+        assert_ne!(fresh, sid);
+        assert_eq!(mails.len(), 2);
+        assert_ne!(mails[1].token(), mail.token());
+        expect_expired(&api, &sid, &mail.token()).await;
+        api.get_validated(fresh, "secret")
+            .await
+            .refused(400, "M_SESSION_NOT_VALIDATED");
+        api.submit_token(fresh, "secret", &mails[1].token())
+            .await
+            .ok();
+    }
+}
+
+#[actix_web::test]
+async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.api();
+    let (pending, mail) = server.requested(&fresh_address("old"), "secret").await;
+    server.advance(HOUR);
+    let done = server.validated(&fresh_address("old")).await;
+
+    // What the janitor asks from time to time.
+    let purge = async || {
+        let validation = &server.app.config.validation;
+        let kept = validation.session_lifetime + validation.keep_expired;
+        let now = server.now();
+        let before = now - i64::try_from(kept.as_millis()).unwrap();
+        let purged = server.app.sessions.ask(PurgeSessions { before, now }).await;
+        purged.unwrap()
+    };
+    server.advance(6 * DAY - HOUR);
+    assert_eq!(purge().await, 0);
+    expect_expired(&api, &pending, &mail.token()).await;
+
+    server.advance(1);
+    assert_eq!(purge().await, 1);
+    api.get_validated(&pending, "secret")
+        .await
+        .refused(404, "M_NO_VALID_SESSION");
+    api.bind(&pending, "secret", "@a:example.org")
+        .await
+        .refused(404, "M_NO_VALID_SESSION");
+    api.submit_token(&pending, "secret", &mail.token())
+        .await
+        .refused(400, "M_INVALID_PARAM");
+
+    expect_expired(&api, &done.sid, "any").await;
+    server.advance(HOUR);
+    assert_eq!(purge().await, 1);
+    assert_eq!(server.database.count("validation_sessions"), 0);
+}
+
+#[actix_web::test]
+async fn ses_07_the_lifetime_is_a_setting() {
+    let minute = std::time::Duration::from_mins(1);
+    let server = TestServer::start_with_clock(|settings| {
+        settings.validation.session_lifetime = minute;
+    });
+    let (sid, mail) = server.requested(&fresh_address("brief"), "secret").await;
+    assert!(mail.text().contains("valid for 1 minute"));
+    server.advance(60_001);
+    expect_expired(&server.api(), &sid, &mail.token()).await;
+}
