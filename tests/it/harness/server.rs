@@ -127,13 +127,18 @@ impl TestServer {
         (sid["sid"].as_str().unwrap().to_owned(), mail)
     }
 
-    /// All mails to an address, the oldest first, once none is on its way any
-    /// more.
-    pub async fn mails_sent(&self, address: &str) -> Vec<Mail> {
+    /// Waits until no mail is on its way any more.
+    pub async fn queue_is_empty(&self) {
         eventually("an empty queue", async || {
             (self.database.count("outbox") == 0).then_some(())
         })
         .await;
+    }
+
+    /// All mails to an address, the oldest first, once none is on its way any
+    /// more.
+    pub async fn mails_sent(&self, address: &str) -> Vec<Mail> {
+        self.queue_is_empty().await;
         SmtpServer::shared().mails_to(address)
     }
 
