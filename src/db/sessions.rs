@@ -128,7 +128,8 @@ pub fn insert(
     Ok(())
 }
 
-/// Notes a further attempt, and where the browser goes after it.
+/// Notes a further attempt, and where the browser goes after it if that is
+/// said anew.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -139,11 +140,13 @@ pub fn note_attempt(
     next_link: Option<&NextLink>,
 ) -> Result<(), DbError> {
     diesel::update(dsl::validation_sessions.find(sid.expose()))
-        .set((
-            dsl::send_attempt.eq(attempt),
-            dsl::next_link.eq(next_link.map(NextLink::as_str)),
-        ))
+        .set(dsl::send_attempt.eq(attempt))
         .execute(connection)?;
+    if let Some(link) = next_link {
+        diesel::update(dsl::validation_sessions.find(sid.expose()))
+            .set(dsl::next_link.eq(link.as_str()))
+            .execute(connection)?;
+    }
     Ok(())
 }
 

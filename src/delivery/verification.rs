@@ -28,16 +28,21 @@ const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
 
 impl VerificationPayload {
     /// The link that validates the session when it is opened (EML-11). It is a
-    /// v2 link, which works whether or not v1 is switched on (GEN-32).
+    /// v2 link, which works whether or not v1 is switched on (GEN-32). `brand` is
+    /// that of the page behind it, where it is not the default one.
     #[must_use]
-    pub fn link(&self, public_base_url: &str) -> String {
+    pub fn link(&self, public_base_url: &str, brand: Option<&str>) -> String {
         let encode = |text| utf8_percent_encode(text, IN_A_QUERY);
-        format!(
+        let link = format!(
             "{public_base_url}/_matrix/identity/v2/validate/email/submitToken?token={}&client_secret={}&sid={}",
             encode(&self.token),
             encode(&self.client_secret),
             encode(&self.sid),
-        )
+        );
+        match brand {
+            Some(brand) => format!("{link}&brand={}", encode(brand)),
+            None => link,
+        }
     }
 }
 
@@ -56,9 +61,11 @@ mod tests {
             ip: String::new(),
         };
         assert_eq!(
-            payload.link("https://id.example.org"),
+            payload.link("https://id.example.org", None),
             "https://id.example.org/_matrix/identity/v2/validate/email/submitToken\
              ?token=t%26x&client_secret=a.b%3Dc_d-e&sid=s%3D1"
         );
+        let branded = payload.link("https://id.example.org", Some("my-brand"));
+        assert!(branded.ends_with("&sid=s%3D1&brand=my-brand"));
     }
 }

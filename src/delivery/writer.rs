@@ -66,9 +66,11 @@ impl MailWriter {
             serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
         let to: Address =
             address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
+        let brand = self.templates.brand(Some(&payload.brand));
+        let named = (brand != self.templates.brand(None)).then_some(brand.as_str());
         let values = VerificationMail {
             ipaddress: (!payload.ip.is_empty()).then(|| payload.ip.clone()),
-            link: payload.link(&self.public_base_url),
+            link: payload.link(&self.public_base_url, named),
             token: payload.token.clone(),
             from: self.from.to_string(),
             to: to.to_string(),
@@ -76,7 +78,6 @@ impl MailWriter {
             messageid: format!("<{id}@{}>", self.message_id_host),
             valid_for: self.valid_for,
         };
-        let brand = self.templates.brand(Some(&payload.brand));
         let bytes = self.templates.verification_mail(&brand, &values)?;
         Ok(WrittenMail {
             envelope: Envelope {

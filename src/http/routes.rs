@@ -1,6 +1,6 @@
 //! The whole API on one page, a function per listener.
 //!
-//! `GET` routes answer `HEAD` too; the envelope answers `OPTIONS` everywhere;
+//! `get` routes answer `HEAD` too; the envelope answers `OPTIONS` everywhere;
 //! another method is 405 and another path 404 (GEN-10, GEN-11).
 
 use actix_web::dev::HttpServiceFactory;
@@ -29,7 +29,7 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
         .service(path(&format!("{V2}/"), [get(ping::pong)]))
         .service(path(
             &format!("{V2}/validate/email/submitToken"),
-            [get(email::submit_page)],
+            [visit(email::submit_page)],
         ));
     // Room events hold the v1 addresses of keys for ever (PUB-11).
     for version in [V2, V1] {
@@ -57,7 +57,7 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
             ))
             .service(path(
                 &format!("{V1}/validate/email/submitToken"),
-                [post(email::submit_token), get(email::submit_page)],
+                [post(email::submit_token), visit(email::submit_page)],
             ))
             .service(path(
                 &format!("{V1}/3pid/getValidated3pid"),
@@ -113,46 +113,53 @@ pub async fn unknown() -> Result<HttpResponse, Error> {
     Err(Error::unknown_path())
 }
 
-fn get<F, Args>(handler: F) -> (Method, Route)
+/// A route for reading: `GET`, and `HEAD` with it.
+fn get<F, Args>(handler: F) -> (Takes, Route)
 where
     F: actix_web::Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    (Method::GET, web::to(handler))
+    (Takes(&[Method::GET, Method::HEAD]), web::to(handler))
 }
 
-fn post<F, Args>(handler: F) -> (Method, Route)
+/// A link that does something when a person opens it: a scanner that only asks
+/// for its head does not.
+fn visit<F, Args>(handler: F) -> (Takes, Route)
 where
     F: actix_web::Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    (Method::POST, web::to(handler))
+    (Takes(&[Method::GET]), web::to(handler))
 }
 
-struct Takes(Method);
+fn post<F, Args>(handler: F) -> (Takes, Route)
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    (Takes(&[Method::POST]), web::to(handler))
+}
+
+struct Takes(&'static [Method]);
 
 impl Guard for Takes {
     fn check(&self, context: &GuardContext<'_>) -> bool {
-        let method = &context.head().method;
-        *method == self.0 || (self.0 == Method::GET && *method == Method::HEAD)
+        self.0.contains(&context.head().method)
     }
 }
 
 fn path<const N: usize>(
     pattern: &str,
-    routes: [(Method, Route); N],
+    routes: [(Takes, Route); N],
 ) -> impl HttpServiceFactory + 'static {
     let mut allow = vec!["OPTIONS"];
     let mut resource = web::resource(pattern);
-    for (method, route) in routes {
-        allow.push(if method == Method::GET {
-            "GET, HEAD"
-        } else {
-            "POST"
-        });
-        resource = resource.route(route.guard(Takes(method)));
+    for (takes, route) in routes {
+        allow.extend(takes.0.iter().map(Method::as_str));
+        resource = resource.route(route.guard(takes));
     }
     let allow = allow.join(", ");
     resource
