@@ -4,19 +4,23 @@ mod answer;
 mod api;
 mod certificates;
 mod database;
+mod hold;
 mod mail;
 mod process;
 mod server;
 mod smtp;
+mod wire;
 
 pub use answer::Answer;
 pub use api::Api;
 pub use certificates::TestCa;
 pub use database::TestDatabase;
+pub use hold::Hold;
 pub use mail::Mail;
 pub use process::TestProcess;
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
+pub use wire::{Wire, post};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
