@@ -95,16 +95,6 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             };
             MailerDoor::start(courier, outbox.clone(), pace)
         });
-    Janitor {
-        sessions: sessions.clone(),
-        clock: clock.clone(),
-        keep_ms: ms(config
-            .validation
-            .session_lifetime
-            .saturating_add(config.validation.keep_expired)),
-        every: PURGE_EVERY,
-    }
-    .start();
 
     let origin = config.server.name.clone();
     let associations = {
@@ -196,6 +186,21 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         message_id_host: host_of(&config.server.name).to_owned(),
         valid_for: config.validation.session_lifetime,
     }
+}
+
+/// Starts what looks at the clock. Only when the server is sure to run: an
+/// actor that never had its turn must not outlive its System.
+pub(super) fn start_timers(app: &App) {
+    let validation = &app.config.validation;
+    Janitor {
+        sessions: app.sessions.clone(),
+        clock: app.clock.clone(),
+        keep_ms: ms(validation
+            .session_lifetime
+            .saturating_add(validation.keep_expired)),
+        every: PURGE_EVERY,
+    }
+    .start();
 }
 
 /// Ends when a part has died that must not.
