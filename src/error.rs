@@ -277,6 +277,10 @@ impl From<Fault> for Error {
                 log::warn!("a request was turned away: {owner} has too much to do");
                 Self::unavailable("The server has too much to do at the moment; try again soon")
             }
+            Fault::Late(_) => {
+                log::error!("a request failed: {fault}");
+                Self::unavailable("The server did not get to it in time; try again soon")
+            }
             Fault::Stopped(_) => Self::unavailable("The server is stopping; try again soon"),
             Fault::Database(error) if error.may_be_the_connection() => {
                 log::error!("a request failed: {error}");
@@ -366,6 +370,7 @@ mod tests {
             (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
             (Error::internal(), 500, "M_UNKNOWN"),
             (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
+            (Fault::Late("x").into(), 503, "M_UNKNOWN"),
             (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
             (
                 Fault::from(DbError::Open("leaked".to_owned())).into(),

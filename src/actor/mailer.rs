@@ -177,6 +177,7 @@ impl Mailer {
     fn begin(&mut self, taken: Result<Vec<Queued>, Fault>, context: &mut Context<Self>) {
         let due = match taken {
             Ok(due) => due,
+            Err(Fault::Stopped(_)) => return,
             Err(fault) => {
                 if !std::mem::replace(&mut self.outage, true) {
                     log::error!("the delivery queue cannot be read, trying again: {fault}");

@@ -1,8 +1,9 @@
 //! Owners that work in threads of their own, behind one kind of door.
 //!
 //! A pool is a `SyncArbiter` with what that lacks: its queue is bounded by
-//! permits, a panic ends a message and not a thread, a broken connection is
-//! thrown away and opened anew, and a stop waits for what was let in.
+//! permits, nobody waits for an answer without end, a panic ends a message and
+//! not a thread, a broken connection is thrown away and opened anew, and a stop
+//! waits for what was let in.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,6 +46,10 @@ pub enum Fault {
     /// The door is full; ask again soon.
     #[error("{0} has too much to do")]
     Busy(&'static str),
+    /// There was no answer in time. What had not begun will not be done; what
+    /// had begun is finished.
+    #[error("{0} took too long to answer")]
+    Late(&'static str),
     /// The server is stopping.
     #[error("{0} has stopped")]
     Stopped(&'static str),
@@ -65,11 +70,21 @@ type Open<S> = Arc<dyn Fn() -> Result<S, Fault> + Send + Sync>;
 /// that a database that went and came back costs nobody a failed request.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How many go through a door, and how long they wait behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Door {
+    /// Messages that wait or are worked on at a time.
+    pub places: u32,
+    /// How long an answer may take: a database that went silent would keep
+    /// everybody otherwise.
+    pub patience: Duration,
+}
+
 /// The door to an owner.
 pub struct Pool<S: State> {
     workers: Addr<Worker<S>>,
-    door: Arc<Semaphore>,
-    places: u32,
+    free: Arc<Semaphore>,
+    door: Door,
     metrics: Arc<Metrics>,
 }
 
@@ -77,21 +92,21 @@ impl<S: State> Clone for Pool<S> {
     fn clone(&self) -> Self {
         Self {
             workers: self.workers.clone(),
-            door: Arc::clone(&self.door),
-            places: self.places,
+            free: Arc::clone(&self.free),
+            door: self.door,
             metrics: Arc::clone(&self.metrics),
         }
     }
 }
 
 impl<S: State> Pool<S> {
-    /// Starts `threads` threads; at most `places` messages wait or are worked
-    /// on at a time. Each thread opens its state when it first needs it.
+    /// Starts `threads` threads behind a door. Each opens its state when it
+    /// first needs it.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one file that starts a SyncArbiter"
     )]
-    pub fn start<F>(threads: usize, places: u32, metrics: Arc<Metrics>, open: F) -> Self
+    pub fn start<F>(threads: usize, door: Door, metrics: Arc<Metrics>, open: F) -> Self
     where
         F: Fn() -> Result<S, Fault> + Send + Sync + 'static,
     {
@@ -103,11 +118,10 @@ impl<S: State> Pool<S> {
             used: Instant::now(),
             metrics: Arc::clone(&worker_metrics),
         });
-        let door = Arc::new(Semaphore::new(places as usize));
         Self {
             workers,
+            free: Arc::new(Semaphore::new(door.places as usize)),
             door,
-            places,
             metrics,
         }
     }
@@ -116,11 +130,11 @@ impl<S: State> Pool<S> {
     /// before its turn is not begun; one that was begun is finished.
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when the door is full, else why there is no
-    /// answer.
+    /// [`Fault::Busy`] at once when the door is full, [`Fault::Late`] when the
+    /// door's patience is over, else why there is no answer.
     pub async fn ask<A: Ask<Of = S>>(&self, ask: A) -> Result<A::Reply, Fault> {
         use tokio::sync::TryAcquireError;
-        let permit = Arc::clone(&self.door)
+        let permit = Arc::clone(&self.free)
             .try_acquire_owned()
             .map_err(|error| match error {
                 TryAcquireError::NoPermits => {
@@ -139,15 +153,18 @@ impl<S: State> Pool<S> {
         self.workers
             .try_send(job)
             .map_err(|_closed| Fault::Stopped(S::NAME))?;
-        answer.await.unwrap_or(Err(Fault::Stopped(S::NAME)))
+        match tokio::time::timeout(self.door.patience, answer).await {
+            Ok(answered) => answered.unwrap_or(Err(Fault::Stopped(S::NAME))),
+            Err(_elapsed) => Err(Fault::Late(S::NAME)),
+        }
     }
 
     /// Shuts the door and waits until everything that was let in is done;
     /// answers whether it was within `patience`.
     pub async fn drain(&self, patience: Duration) -> bool {
         // Held until the door is shut, so that nothing slips in between.
-        let all = tokio::time::timeout(patience, self.door.acquire_many(self.places)).await;
-        self.door.close();
+        let all = tokio::time::timeout(patience, self.free.acquire_many(self.door.places)).await;
+        self.free.close();
         all.is_ok()
     }
 

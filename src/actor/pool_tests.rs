@@ -1,4 +1,4 @@
-//! The door: busy, panic, reopen, gone askers, drain.
+//! The door: busy, late, panic, reopen, gone askers, drain.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +75,11 @@ fn pool(places: u32) -> Pool<Counter> {
             opened: opened.fetch_add(1, Ordering::SeqCst) + 1,
         })
     };
-    Pool::start(1, places, Arc::default(), open)
+    let door = Door {
+        places,
+        patience: Duration::from_secs(5),
+    };
+    Pool::start(1, door, Arc::default(), open)
 }
 
 fn in_system(test: impl Future<Output = ()>) {
@@ -129,6 +133,25 @@ fn a_full_door_says_busy_and_recovers() {
         first.await.unwrap().unwrap();
         assert_eq!(second.await.unwrap().unwrap(), 1);
         assert_eq!(pool.ask(Which).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn an_owner_that_hangs_keeps_nobody_for_ever() {
+    in_system(async {
+        let mut pool = pool(2);
+        let (first, has_begun, let_go) = hold();
+        let hangs = pool.clone();
+        let first =
+            actix::Arbiter::current().spawn_fn_with_answer(async move { hangs.ask(first).await });
+        until_begun(&has_begun).await;
+        pool.door.patience = Duration::from_millis(1);
+        assert!(matches!(pool.ask(Which).await, Err(Fault::Late("counter"))));
+        // It keeps its place, so that no more is piled up than the door lets in.
+        assert!(matches!(pool.ask(Which).await, Err(Fault::Busy("counter"))));
+        let_go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert!(pool.drain(Duration::from_secs(5)).await);
     });
 }
 

@@ -22,8 +22,8 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The largest body that is accepted, in bytes (GEN-21).
     pub max_body_bytes: usize,
-    /// How long a client may take to send a request, and how long it is worked
-    /// on.
+    /// How long a client may take to send a request, and how long each part of
+    /// the server may take to deal with it.
     #[serde(with = "period")]
     pub request_timeout: Duration,
     /// How long a stop waits for running requests.

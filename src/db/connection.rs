@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
+use zeroize::Zeroizing;
 
 use super::DbError;
 use crate::config::DatabaseUrl;
@@ -51,12 +52,51 @@ pub(super) fn connect(
 
 fn connect_postgres(url: &str, mode: Mode) -> Result<Conn, DbError> {
     // libpq's text names host and user, never the password.
-    let mut connection =
-        PgConnection::establish(url).map_err(|error| DbError::Open(error.to_string()))?;
+    let mut connection = PgConnection::establish(&with_limits(url))
+        .map_err(|error| DbError::Open(error.to_string()))?;
     if mode == Mode::Read {
         connection.batch_execute("SET default_transaction_read_only = on")?;
     }
     Ok(Conn::Postgres(connection))
+}
+
+/// How long a connection may take to be made (s), and after how long a server
+/// whose machine or network has vanished counts as gone (s and ms): libpq's own
+/// limits are hours.
+const LIMITS: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "25000"),
+];
+
+/// The URL with each limit that it does not set itself.
+fn with_limits(url: &str) -> Zeroizing<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // As libpq reads it: a login ends at an @ before the first slash, and may
+    // hold a question mark.
+    let place = match rest.split_once('@') {
+        Some((login, place)) if !login.contains('/') => place,
+        _ => rest,
+    };
+    let given = place.split_once('?').map(|(_, parameters)| parameters);
+    let mut url = Zeroizing::new(url.to_owned());
+    let mut separator = match given {
+        None => "?",
+        Some("") => "",
+        Some(_) => "&",
+    };
+    for (name, value) in LIMITS {
+        let mut names = given.into_iter().flat_map(|given| given.split('&'));
+        if !names.any(|parameter| parameter.split('=').next() == Some(name)) {
+            for part in [separator, name, "=", value] {
+                url.push_str(part);
+            }
+            separator = "&";
+        }
+    }
+    url
 }
 
 fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Conn, DbError> {
@@ -72,14 +112,46 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
     let name = path
         .to_str()
         .ok_or_else(|| DbError::Open("its path is not UTF-8".to_owned()))?;
-    let mut connection = SqliteConnection::establish(name)
-        .map_err(|error| DbError::Open(format!("{}: {error}", path.display())))?;
+    let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
+    let mut connection =
+        SqliteConnection::establish(name).map_err(|error| unusable(error.to_string()))?;
     // FULL: an answered change survives a power cut.
-    connection.batch_execute(&format!(
+    let settings = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; PRAGMA query_only = {};",
         busy_timeout.as_millis(),
         if mode == Mode::Read { "ON" } else { "OFF" },
-    ))?;
+    );
+    connection
+        .batch_execute(&settings)
+        .map_err(|error| unusable(error.to_string()))?;
     Ok(Conn::Sqlite(connection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_limits;
+
+    #[test]
+    fn limits_are_added_where_the_url_sets_none() {
+        let all = "connect_timeout=5&keepalives_idle=10&keepalives_interval=5\
+                   &keepalives_count=3&tcp_user_timeout=25000";
+        for url in [
+            "postgres://db/x",
+            "postgresql:///x",
+            "postgres://a:b?c@db/x",
+        ] {
+            assert_eq!(*with_limits(url), format!("{url}?{all}"));
+        }
+        assert_eq!(
+            *with_limits("postgres://db/x?"),
+            format!("postgres://db/x?{all}")
+        );
+        for url in ["postgres://a:b@db/x?sslmode=require", "postgres:///x?a=b@c"] {
+            assert_eq!(*with_limits(url), format!("{url}&{all}"));
+        }
+        let url = "postgres://db/x?connect_timeout=60&tcp_user_timeout=0";
+        let added = "&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+        assert_eq!(*with_limits(url), format!("{url}{added}"));
+    }
 }

@@ -87,7 +87,10 @@ impl Database {
             Conn::Sqlite(sqlite) => sqlite.run_pending_migrations(SQLITE).map(drop),
         };
         outcome.map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
-        store.write("prepare", seed)
+        store.write("prepare", seed).map_err(|error| match error {
+            DbError::Query(error) => DbError::Open(error.to_string()),
+            other => other,
+        })
     }
 }
 

@@ -99,8 +99,9 @@ impl Server {
         &self.app
     }
 
-    /// Serves until `stop` ends; then finishes the requests that have begun,
-    /// stops the timers, and drains the owners (OPS-10).
+    /// Starts the timers and serves until `stop` ends; then finishes the
+    /// requests that have begun, stops the timers, and drains the owners
+    /// (OPS-10).
     ///
     /// # Errors
     /// When a listener fails or an owner dies: no limping.
@@ -111,6 +112,7 @@ impl Server {
             .map(actix_web::dev::Server::handle)
             .collect();
         let app = Arc::clone(&self.app);
+        owners::start_timers(&app);
         let serving = try_join_all(self.listeners);
         let ended = {
             let watch = std::pin::pin!(owners::watch(&app));

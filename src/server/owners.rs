@@ -14,7 +14,7 @@ use crate::actor::janitor::Janitor;
 use crate::actor::lookups::Lookups;
 use crate::actor::mailer::{MailerDoor, Pace};
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::Pool;
+use crate::actor::pool::{Door, Pool};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::app::App;
@@ -39,6 +39,15 @@ fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// The door of each owner: as many as may wait, and as long as a request may be
+/// worked on.
+fn door(config: &Config) -> Door {
+    Door {
+        places: u32::try_from(config.database.queue).unwrap_or(u32::MAX),
+        patience: config.http.request_timeout,
+    }
+}
+
 pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
     let templates = Arc::new(Templates::load(
@@ -49,11 +58,11 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let keys = Arc::new(read_keys(&config)?);
     let database = prepare(&config, &clock)?;
 
-    let places = u32::try_from(config.database.queue).unwrap_or(u32::MAX);
+    let door = door(&config);
     let writers = config.database.writers;
     let outbox = {
         let database = database.clone();
-        Pool::start(writers, places, Arc::clone(&metrics), move || {
+        Pool::start(writers, door, Arc::clone(&metrics), move || {
             Ok(Outbox {
                 store: database.writer()?,
             })
@@ -86,21 +95,11 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             };
             MailerDoor::start(courier, outbox.clone(), pace)
         });
-    Janitor {
-        sessions: sessions.clone(),
-        clock: clock.clone(),
-        keep_ms: ms(config
-            .validation
-            .session_lifetime
-            .saturating_add(config.validation.keep_expired)),
-        every: PURGE_EVERY,
-    }
-    .start();
 
     let origin = config.server.name.clone();
     let associations = {
         let (database, origin) = (database.clone(), origin.clone());
-        Pool::start(writers, places, Arc::clone(&metrics), move || {
+        Pool::start(writers, door, Arc::clone(&metrics), move || {
             Ok(Associations {
                 store: database.writer()?,
                 origin: origin.clone(),
@@ -109,7 +108,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     };
     let lookups = Pool::start(
         config.database.readers,
-        places,
+        door,
         Arc::clone(&metrics),
         move || {
             Ok(Lookups {
@@ -118,14 +117,14 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         },
     );
     let public_keys = keys.public_keys();
-    let signer = Pool::start(1, places, Arc::clone(&metrics), move || {
+    let signer = Pool::start(1, door, Arc::clone(&metrics), move || {
         Ok(Signer {
             keys: Arc::clone(&keys),
             name: origin.clone(),
         })
     });
     Ok(App {
-        detached: Detached::new(Arbiter::current(), places),
+        detached: Detached::new(Arbiter::current(), door.places),
         config,
         clock,
         instance,
@@ -148,10 +147,9 @@ fn start_sessions(config: &Config, database: &Database, metrics: &Arc<Metrics>) 
         lifetime_ms: ms(config.validation.session_lifetime),
         max_wrong_tokens: i32::try_from(config.validation.max_wrong_tokens).unwrap_or(i32::MAX),
     };
-    let places = u32::try_from(config.database.queue).unwrap_or(u32::MAX);
     Pool::start(
         config.database.writers,
-        places,
+        door(config),
         Arc::clone(metrics),
         move || {
             Ok(Sessions {
@@ -188,6 +186,21 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         message_id_host: host_of(&config.server.name).to_owned(),
         valid_for: config.validation.session_lifetime,
     }
+}
+
+/// Starts what looks at the clock. Only when the server is sure to run: an
+/// actor that never had its turn must not outlive its System.
+pub(super) fn start_timers(app: &App) {
+    let validation = &app.config.validation;
+    Janitor {
+        sessions: app.sessions.clone(),
+        clock: app.clock.clone(),
+        keep_ms: ms(validation
+            .session_lifetime
+            .saturating_add(validation.keep_expired)),
+        every: PURGE_EVERY,
+    }
+    .start();
 }
 
 /// Ends when a part has died that must not.

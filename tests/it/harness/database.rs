@@ -74,7 +74,8 @@ fn postgres() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
 }
 
-fn sqlite(path: &str) -> SqliteConnection {
+/// A connection of the test's own to an SQLite file.
+pub fn sqlite(path: &str) -> SqliteConnection {
     let mut connection = SqliteConnection::establish(path).unwrap();
     connection
         .batch_execute("PRAGMA busy_timeout = 10000")

@@ -4,19 +4,26 @@ mod answer;
 mod api;
 mod certificates;
 mod database;
+mod fragile;
+mod hold;
 mod mail;
 mod process;
+mod proxy;
 mod server;
 mod smtp;
+mod wire;
 
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
 pub use database::TestDatabase;
+pub use fragile::FragileDatabase;
+pub use hold::Hold;
 pub use mail::Mail;
-pub use process::TestProcess;
+pub use process::{TestProcess, sydent};
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
+pub use wire::{Wire, post};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

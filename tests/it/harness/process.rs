@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,13 +27,15 @@ pub struct TestProcess {
 impl TestProcess {
     /// Starts the binary on that database; `change` changes the settings.
     pub fn start(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut settings = settings(&folder, database);
-        settings.log.level = sydent::config::LogLevel::Trace;
-        change(&mut settings);
+        Self::launch(configured(database, change))
+    }
+
+    /// Starts the binary, which must end by itself.
+    pub fn start_in_vain(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Output {
+        let folder = configured(database, change);
         let file = folder.path().join("sydent.toml");
-        std::fs::write(&file, toml_of(&settings, database)).unwrap();
-        Self::launch(folder)
+        let file = file.to_str().unwrap();
+        sydent(folder.path(), &["serve", "--config", file], &[])
     }
 
     /// Starts the binary again with the configuration that it had.
@@ -134,6 +137,17 @@ impl Drop for TestProcess {
     }
 }
 
+/// Runs the binary in that folder to its end, with no variables but those.
+pub fn sydent(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sydent"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
 fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
     let begun = Instant::now();
     let mark = format!("the {name} listener is at http://");
@@ -160,6 +174,17 @@ fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
 )]
 fn pause() {
     std::thread::sleep(Duration::from_millis(10));
+}
+
+/// A folder with a configuration file.
+fn configured(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder, database);
+    settings.log.level = sydent::config::LogLevel::Trace;
+    change(&mut settings);
+    let file = folder.path().join("sydent.toml");
+    std::fs::write(&file, toml_of(&settings, database)).unwrap();
+    folder
 }
 
 /// The settings as a file. Secrets are masked when settings are shown, and the

@@ -164,11 +164,16 @@ impl TestServer {
         Self::start_on(old, change)
     }
 
-    /// Stops as SIGTERM does, and waits for the end.
-    pub fn stop(&mut self) {
+    /// Says stop as SIGTERM does.
+    pub fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
+    }
+
+    /// Stops as SIGTERM does, and waits for the end.
+    pub fn stop(&mut self) {
+        self.begin_stop();
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(
