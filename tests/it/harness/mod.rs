@@ -6,15 +6,18 @@ mod certificates;
 mod database;
 mod mail;
 mod process;
+mod raw;
+mod routes;
 mod server;
 mod smtp;
 
 pub use answer::Answer;
-pub use api::Api;
+pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
 pub use database::TestDatabase;
 pub use mail::Mail;
 pub use process::TestProcess;
+pub use routes::{CAPTURED_MAIL, Listener, ROUTES, Route, posts, routes_of};
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
 
