@@ -43,7 +43,10 @@ impl Ask for SignedAssociation {
     }
 }
 
-/// To whom each of the 3PIDs is bound. At most 30,000 of them.
+/// SQLite allows 32,766 variables in a query, PostgreSQL 65,535.
+const ADDRESSES_PER_QUERY: usize = 30_000;
+
+/// To whom each of the 3PIDs is bound.
 #[derive(Debug)]
 pub struct LookupThreepids {
     /// Which 3PIDs.
@@ -66,16 +69,15 @@ impl Ask for LookupThreepids {
                 .filter(|threepid| threepid.medium() == medium)
                 .map(|threepid| (threepid.address(), threepid))
                 .collect();
-            if of_medium.is_empty() {
-                continue;
-            }
             let addresses: Vec<&str> = of_medium.keys().copied().collect();
-            // The newest comes last and stays.
-            for (address, mxid) in
-                associations::mxids(of.store.read(), medium, &addresses, self.now)?
-            {
-                if let Some(threepid) = of_medium.get(address.as_str()) {
-                    found.insert((*threepid).clone(), mxid);
+            for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
+                // The newest comes last and stays.
+                for (address, mxid) in
+                    associations::mxids(of.store.read(), medium, addresses, self.now)?
+                {
+                    if let Some(threepid) = of_medium.get(address.as_str()) {
+                        found.insert((*threepid).clone(), mxid);
+                    }
                 }
             }
         }

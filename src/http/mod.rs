@@ -19,5 +19,5 @@ pub mod routes;
 mod send_attempt;
 
 pub use cors::open_to_every_page;
-pub use envelope::envelope;
+pub use envelope::{envelope, survive};
 pub use own_pages::only_own_pages;

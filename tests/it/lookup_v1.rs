@@ -1,1 +1,206 @@
 //! The look-ups of v1 (section 13).
+
+mod bulk;
+
+use awc::http::Method;
+use serde_json::{Value, json};
+use sydent::domain::ids::KeyId;
+use sydent::domain::{association, base64, signing};
+
+use crate::harness::{SERVER_NAME, TestServer, V1, V2};
+
+/// The letters of an address, each spelling and its canonical form (18.1).
+const SPELLINGS: [(&str, &str); 10] = [
+    ("ALICE@EXAMPLE.COM", "alice@example.com"),
+    ("Strauß@Example.com", "strauss@example.com"),
+    ("ẞ@x.yy", "ss@x.yy"),
+    ("ſ@x.yy", "s@x.yy"),
+    ("ﬁsh@example.com", "fish@example.com"),
+    ("ΑΣ@example.com", "\u{3b1}\u{3c3}@example.com"),
+    ("\u{212a}im@Example.com", "kim@example.com"),
+    ("İ@example.com", "i\u{307}@example.com"),
+    ("a@BÜCHER.example", "a@bücher.example"),
+    ("a@xn--bcher-kva.example", "a@bücher.example"),
+];
+
+async fn bind(server: &TestServer, medium: &str, address: &str, mxid: &str) -> Value {
+    server
+        .internal()
+        .internal_bind(medium, address, mxid)
+        .await
+        .ok()
+}
+
+#[actix_web::test]
+async fn v1l_01_bnd_02_bnd_04_gen_26_the_signed_association_or_an_empty_object() {
+    let server = TestServer::start_with_clock(|_| {});
+    let now = server.now();
+    bind(&server, "email", "alice@example.com", "@alice:example.org").await;
+    let found = server.api().lookup("email", "alice@example.com").await.ok();
+    let mut bare = found.clone();
+    bare.as_object_mut().unwrap().remove("signatures");
+    assert_eq!(
+        bare,
+        json!({
+            "medium": "email", "address": "alice@example.com", "mxid": "@alice:example.org",
+            "ts": now, "not_before": now, "not_after": now + association::LIFETIME_MS,
+        })
+    );
+    let id = KeyId::parse("ed25519:0").unwrap();
+    let key = server
+        .api()
+        .get(&format!("{V2}/pubkey/ed25519:0"))
+        .await
+        .ok();
+    let key = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+    assert!(signing::verify(
+        found.as_object().unwrap(),
+        SERVER_NAME,
+        &id,
+        &key
+    ));
+
+    assert_eq!(
+        server.api().lookup("email", "bob@example.com").await.ok(),
+        json!({})
+    );
+}
+
+#[actix_web::test]
+async fn bnd_03_sec_13_nobody_elses_invites_are_in_an_association() {
+    let server = TestServer::start(|_| {});
+    let keys = [
+        "address",
+        "medium",
+        "mxid",
+        "not_after",
+        "not_before",
+        "signatures",
+        "ts",
+    ];
+    for (address, mxid) in [
+        ("a@example.com", "@a:example.org"),
+        ("b@example.com", "@b:example.org"),
+    ] {
+        let bound = bind(&server, "email", address, mxid).await;
+        let found = server.api().lookup("email", address).await.ok();
+        for association in [bound, found] {
+            assert!(
+                association.as_object().unwrap().keys().eq(keys),
+                "{association}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn v1l_02_idn_01_idn_02_idn_03_an_address_is_found_in_every_spelling() {
+    let server = TestServer::start(|_| {});
+    for (spelling, canonical) in SPELLINGS {
+        let bound = bind(&server, "email", spelling, "@alice:example.org").await;
+        assert_eq!(bound["address"], canonical);
+        for address in [spelling, canonical] {
+            assert_eq!(
+                server.api().lookup("email", address).await.ok(),
+                bound,
+                "{address}"
+            );
+        }
+    }
+    let lower_cased = server
+        .api()
+        .lookup("email", "strauß@example.com")
+        .await
+        .ok();
+    assert_eq!(lower_cased["address"], "strauss@example.com");
+}
+
+#[actix_web::test]
+async fn v1l_07_the_bulk_lookup_of_2018_is_gone() {
+    let server = TestServer::start(|_| {});
+    let answer = server
+        .api()
+        .send(Method::POST, &format!("{V1}/lookup"), &[], b"{}".to_vec())
+        .await;
+    answer.refused(405, "M_UNRECOGNIZED");
+}
+
+#[actix_web::test]
+async fn idn_05_idn_06_what_is_no_3pid_is_bound_to_nobody() {
+    let server = TestServer::start(|_| {});
+    bind(&server, "email", "alice@example.com", "@alice:example.org").await;
+    bind(&server, "msisdn", "447700900001", "@alice:example.org").await;
+    for (medium, address) in [
+        ("Email", "alice@example.com"),
+        ("EMAIL", "alice@example.com"),
+        ("email ", "alice@example.com"),
+        ("", "alice@example.com"),
+        ("twitter", "alice"),
+        ("msisdn", "alice@example.com"),
+        ("MSISDN", "447700900001"),
+        ("msisdn", "+447700900001"),
+        ("msisdn", "44 7700 900001"),
+        ("msisdn", "4477009000010000"),
+        ("email", "447700900001"),
+        ("email", ""),
+        ("email", "alice"),
+        ("email", "Alice <alice@example.com>"),
+        ("email", " alice@example.com"),
+        ("email", "alice@example.com\0"),
+    ] {
+        assert_eq!(
+            server.api().lookup(medium, address).await.ok(),
+            json!({}),
+            "{medium} {address}"
+        );
+        let bulk = server
+            .api()
+            .bulk_lookup(json!([[medium, address]]))
+            .await
+            .ok();
+        assert_eq!(bulk, json!({"threepids": []}), "{medium} {address}");
+    }
+    for query in ["", "?medium=email", "?address=alice@example.com"] {
+        let answer = server.api().get(&format!("{V1}/lookup{query}")).await;
+        answer.refused(400, "M_MISSING_PARAMS");
+    }
+}
+
+#[actix_web::test]
+async fn bnd_09_bnd_10_ops_05_the_newest_binding_counts_until_it_ends() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.api();
+    for mxid in [
+        "@alice:example.org",
+        "@bob:example.org",
+        "@aaron:example.org",
+    ] {
+        server.advance(1000);
+        bind(&server, "email", "a@example.com", mxid).await;
+        assert_eq!(
+            api.lookup("email", "a@example.com").await.ok()["mxid"],
+            mxid
+        );
+        let bulk = api
+            .bulk_lookup(json!([["email", "a@example.com"]]))
+            .await
+            .ok();
+        assert_eq!(
+            bulk,
+            json!({"threepids": [["email", "a@example.com", mxid]]})
+        );
+    }
+    assert_eq!(server.database.count("associations"), 1);
+    server.advance(association::LIFETIME_MS - 1);
+    assert_eq!(
+        api.lookup("email", "a@example.com").await.ok()["mxid"],
+        "@aaron:example.org"
+    );
+    server.advance(1);
+    assert_eq!(api.lookup("email", "a@example.com").await.ok(), json!({}));
+    let bulk = api
+        .bulk_lookup(json!([["email", "a@example.com"]]))
+        .await
+        .ok();
+    assert_eq!(bulk, json!({"threepids": []}));
+}

@@ -1,1 +1,224 @@
 //! Public keys (section 6).
+
+use serde_json::json;
+use sydent::domain::base64;
+use sydent::domain::ids::KeyId;
+use sydent::domain::signing::{self, KeyPair};
+
+use crate::harness::{Answer, KEY_FILE, SERVER_NAME, TestServer, V1, V2, encode};
+
+/// The public half of the key that test servers sign with.
+const PUBLIC_KEY: &str = "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI";
+
+fn line(version: &str, seed: u8) -> String {
+    format!("ed25519 {version} {}\n", base64::encode(&[seed; 32]))
+}
+
+fn public(line: &str) -> [u8; 32] {
+    KeyPair::parse_line(line.trim()).unwrap().public()
+}
+
+/// A server with that key file.
+fn with_keys(lines: &str) -> TestServer {
+    TestServer::start(|settings| {
+        let file = settings.server.signing_key_file.as_ref().unwrap();
+        std::fs::write(file, lines).unwrap();
+    })
+}
+
+fn insert_ephemeral(server: &TestServer, key: &[u8; 32]) {
+    let key = base64::encode(key);
+    let row = format!("INSERT INTO ephemeral_keys (public_key, created_at) VALUES ('{key}', 1)");
+    server.database.execute(&row);
+}
+
+/// Asks one of the two routes about a key, percent-encoded.
+async fn ask(server: &TestServer, route: &str, key: &str) -> Answer {
+    let query = encode(&[("public_key", key)]);
+    server.api().get(&format!("{route}?{query}")).await
+}
+
+fn both(end: &str) -> [String; 2] {
+    [V2, V1].map(|version| format!("{version}/pubkey/{end}"))
+}
+
+#[actix_web::test]
+async fn pub_01_pub_11_a_key_by_its_id() {
+    let server = TestServer::start(|_| {});
+    for id in ["ed25519:0", "ed25519%3A0", "ed25519%3a%30"] {
+        for path in both(id) {
+            let key = server.api().get(&path).await.ok();
+            assert_eq!(key, json!({"public_key": PUBLIC_KEY}), "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn pub_02_idn_10_an_unknown_id_is_404() {
+    let server = TestServer::start(|_| {});
+    let long = "x".repeat(10_000);
+    for id in [
+        "ed25519:1",
+        "ed25519:",
+        "ed25519",
+        "0",
+        ":0",
+        "ed25519:00",
+        "ed25519:0:0",
+        "ED25519:0",
+        "curve25519:0",
+        "ed25519:0%00",
+        "ed25519:0%20",
+        "%20ed25519:0",
+        "ed25519:%2F0",
+        "ed25519:%ff",
+        "ed25519%253A0",
+        "..",
+        &long,
+    ] {
+        for path in both(id) {
+            server.api().get(&path).await.refused(404, "M_NOT_FOUND");
+        }
+    }
+    for path in both("") {
+        server.api().get(&path).await.refused(404, "M_UNRECOGNIZED");
+    }
+}
+
+#[actix_web::test]
+async fn pub_01_pub_03_cry_10_retired_keys_are_served_and_valid_and_the_first_one_signs() {
+    let (active, retired) = (line("b_2", 2), line("a_1", 1));
+    let server = with_keys(&format!("{active}# retired in spring\n\n{retired}"));
+    for (id, line) in [("ed25519:b_2", &active), ("ed25519:a_1", &retired)] {
+        let key = base64::encode(&public(line));
+        for path in both(id) {
+            assert_eq!(
+                server.api().get(&path).await.ok(),
+                json!({"public_key": key})
+            );
+        }
+        for route in both("isvalid") {
+            assert_eq!(
+                ask(&server, &route, &key).await.ok(),
+                json!({"valid": true})
+            );
+        }
+    }
+    let bound = server
+        .internal()
+        .internal_bind("email", "a@example.com", "@a:example.org")
+        .await
+        .ok();
+    let bound = bound.as_object().unwrap();
+    assert!(signing::verify(
+        bound,
+        SERVER_NAME,
+        &KeyId::parse("ed25519:b_2").unwrap(),
+        &public(&active)
+    ));
+    assert_eq!(
+        bound["signatures"][SERVER_NAME].as_object().unwrap().len(),
+        1
+    );
+}
+
+#[actix_web::test]
+async fn pub_01_a_server_whose_key_has_another_version() {
+    let server = with_keys(&KEY_FILE.replace("ed25519 0", "ed25519 a_xyz"));
+    let key = server
+        .api()
+        .get(&format!("{V2}/pubkey/ed25519:a_xyz"))
+        .await
+        .ok();
+    assert_eq!(key, json!({"public_key": PUBLIC_KEY}));
+    server
+        .api()
+        .get(&format!("{V2}/pubkey/ed25519:0"))
+        .await
+        .refused(404, "M_NOT_FOUND");
+}
+
+#[actix_web::test]
+async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
+    let server = TestServer::start(|_| {});
+    let ephemeral = [9; 32];
+    insert_ephemeral(&server, &ephemeral);
+    for (key, long_term, short_term) in [
+        (PUBLIC_KEY.to_owned(), true, false),
+        (base64::encode(&ephemeral), false, true),
+        (base64::encode(&[8; 32]), false, false),
+    ] {
+        for (route, expected) in [("isvalid", long_term), ("ephemeral/isvalid", short_term)] {
+            for path in both(route) {
+                let valid = ask(&server, &path, &key).await.ok();
+                assert_eq!(valid, json!({"valid": expected}), "{path} {key}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
+    let server = TestServer::start(|_| {});
+    for path in both("isvalid").into_iter().chain(both("ephemeral/isvalid")) {
+        for nothing in ["", "?", "?key=x"] {
+            let answer = server.api().get(&format!("{path}{nothing}")).await;
+            answer.refused(400, "M_MISSING_PARAMS");
+        }
+        for key in [
+            "",
+            "AAAA",
+            "!",
+            "\0",
+            "é",
+            "+-",
+            PUBLIC_KEY.trim_start_matches('X'),
+            &"A".repeat(50_000),
+        ] {
+            assert_eq!(
+                ask(&server, &path, key).await.ok(),
+                json!({"valid": false}),
+                "{key}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn pub_06_pub_07_a_key_is_known_in_every_spelling() {
+    // A key whose base64 has both characters in which the alphabets differ.
+    let spelt_twice = |seed: &u8| {
+        let text = base64::encode(&public(&line("0", *seed)));
+        text.contains('+') && text.contains('/')
+    };
+    let seed = (0..=255).find(spelt_twice).unwrap();
+    let key = public(&line("0", seed));
+    let server = with_keys(&line("0", seed));
+    let ephemeral = [0xfb, 0xef, 0xff].repeat(11);
+    let ephemeral = ephemeral[..32].try_into().unwrap();
+    insert_ephemeral(&server, &ephemeral);
+
+    for (route, key) in [("isvalid", key), ("ephemeral/isvalid", ephemeral)] {
+        let (standard, url_safe) = (base64::encode(&key), base64::encode_url_safe(&key));
+        assert!(standard.contains('+') && standard.contains('/') && url_safe.contains('_'));
+        for path in both(route) {
+            for text in [
+                standard.clone(),
+                url_safe.clone(),
+                format!("{standard}="),
+                format!("{url_safe}="),
+            ] {
+                assert_eq!(
+                    ask(&server, &path, &text).await.ok(),
+                    json!({"valid": true}),
+                    "{text}"
+                );
+            }
+            // As it stands in the event, without any encoding.
+            for text in [&standard, &url_safe, &standard.replace('+', "%20")] {
+                let answer = server.api().get(&format!("{path}?public_key={text}")).await;
+                assert_eq!(answer.ok(), json!({"valid": true}), "{text}");
+            }
+        }
+    }
+}

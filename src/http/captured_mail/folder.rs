@@ -9,14 +9,15 @@ const ENDING: &str = ".eml";
 /// A name in a URL that no message has: whichever is the newest.
 const NEWEST: &str = "newest";
 
-/// The name of a message: ASCII letters, digits and hyphens, so never a path.
+/// The name of a message: ASCII letters, digits and hyphens, so never a path,
+/// and so few that the name of its file is one that every file system takes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MailName(String);
 
 impl MailName {
     fn parse(text: &str) -> Option<Self> {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let is_name = !text.is_empty() && text != NEWEST && text.bytes().all(letter);
+        let is_name = (1..=200).contains(&text.len()) && text != NEWEST && text.bytes().all(letter);
         is_name.then(|| Self(text.to_owned()))
     }
 

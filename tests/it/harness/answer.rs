@@ -55,4 +55,45 @@ impl Answer {
         );
         body
     }
+
+    /// Expects an error that tells nothing of what went wrong (GEN-25).
+    #[track_caller]
+    pub fn tells_nothing(&self) {
+        let expected =
+            serde_json::json!({"errcode": "M_UNKNOWN", "error": "Internal Server Error"});
+        assert_eq!((self.status, self.json()), (500, expected));
+    }
+
+    /// Expects all that a browser needs to show the answer to a page from
+    /// anywhere, and nothing that makes it send cookies (GEN-12, GEN-17).
+    #[track_caller]
+    pub fn is_open_to_browsers(&self) {
+        for (name, value) in [
+            ("access-control-allow-origin", "*"),
+            (
+                "access-control-allow-methods",
+                "GET, POST, PUT, DELETE, OPTIONS",
+            ),
+            (
+                "access-control-allow-headers",
+                "Origin, X-Requested-With, Content-Type, Accept, Authorization",
+            ),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{name} of {self:?}");
+        }
+        for name in ["access-control-allow-credentials", "set-cookie", "location"] {
+            assert_eq!(self.header(name), None, "{self:?}");
+        }
+    }
+
+    /// Expects that no page of another site may read the answer.
+    #[track_caller]
+    pub fn is_closed_to_browsers(&self) {
+        for name in [
+            "access-control-allow-origin",
+            "access-control-allow-methods",
+        ] {
+            assert_eq!(self.header(name), None, "{self:?}");
+        }
+    }
 }

@@ -11,7 +11,9 @@ use sydent::server::{Addresses, Server};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Api, BASE_URL, KEY_FILE, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually};
+use super::{
+    Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually,
+};
 
 /// A running server. It stops when it goes out of scope.
 pub struct TestServer {
@@ -101,6 +103,15 @@ impl TestServer {
     /// A client of the operations listener.
     pub fn operations(&self) -> Api {
         Api::new(format!("http://{}", self.addresses.operations[0]))
+    }
+
+    /// A client of that listener.
+    pub fn listener(&self, listener: Listener) -> Api {
+        match listener {
+            Listener::Client => self.api(),
+            Listener::Internal => self.internal(),
+            Listener::Operations => self.operations(),
+        }
     }
 
     /// Moves the clock.

@@ -1,0 +1,112 @@
+//! Every field that there is.
+
+use crate::harness::Listener;
+
+/// Where fields are, and what a good request has in them, as JSON.
+pub type Form = (
+    Listener,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const THREEPID: &[(&str, &str)] = &[
+    ("medium", r#""email""#),
+    ("address", r#""a@example.com""#),
+    ("mxid", r#""@a:example.org""#),
+];
+
+pub const POSTS: [Form; 6] = [
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/validate/email/requestToken",
+        &[
+            ("client_secret", r#""secret""#),
+            ("email", "EMAIL"),
+            ("send_attempt", "1"),
+            ("next_link", r#""https://app.example/""#),
+            ("brand", r#""default""#),
+        ],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/validate/email/submitToken",
+        &[
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+            ("token", r#""x""#),
+        ],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/3pid/bind",
+        &[
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+            ("mxid", r#""@a:example.org""#),
+        ],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/bulk_lookup",
+        &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Internal,
+        "/_matrix/identity/internal/bind",
+        THREEPID,
+    ),
+    (
+        Listener::Internal,
+        "/_matrix/identity/internal/unbind",
+        THREEPID,
+    ),
+];
+
+pub const GETS: [(Listener, &str, &[&str]); 9] = [
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/lookup",
+        &["medium", "address"],
+    ),
+    (
+        Listener::Internal,
+        "/_matrix/identity/internal/lookup",
+        &["medium", "address"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/3pid/getValidated3pid",
+        &["sid", "client_secret"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/pubkey/isvalid",
+        &["public_key"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/pubkey/isvalid",
+        &["public_key"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/pubkey/ephemeral/isvalid",
+        &["public_key"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/pubkey/ephemeral/isvalid",
+        &["public_key"],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/validate/email/submitToken",
+        SUBMIT,
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/validate/email/submitToken",
+        SUBMIT,
+    ),
+];
+const SUBMIT: &[&str] = &["sid", "client_secret", "token", "brand"];

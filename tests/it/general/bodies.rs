@@ -1,0 +1,158 @@
+//! Bodies that are too large, too deep, too slow, or no JSON object.
+
+use std::time::Duration;
+
+use awc::http::Method;
+
+use crate::harness::{Answer, Listener, Route, TestServer, V1, V2, posts};
+
+async fn post(server: &TestServer, route: &Route, body: impl Into<Vec<u8>>) -> Answer {
+    let json = [("content-type", "application/json")];
+    let api = server.listener(route.listener);
+    api.send(Method::POST, route.path, &json, body.into()).await
+}
+
+fn megabyte() -> String {
+    format!(r#"{{"client_secret": "{}"}}"#, "x".repeat(1 << 20))
+}
+
+#[actix_web::test]
+async fn gen_21_sec_01_a_megabyte_is_refused_on_every_route_and_the_client_reads_it() {
+    let server = TestServer::start(|_| {});
+    for route in posts() {
+        let answer = post(&server, route, megabyte()).await;
+        answer.refused(413, "M_TOO_LARGE");
+        if route.listener == Listener::Client {
+            answer.is_open_to_browsers();
+        }
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let api = server.listener(route.listener);
+        api.send(Method::POST, route.path, &form, megabyte().into())
+            .await
+            .refused(413, "M_TOO_LARGE");
+    }
+}
+
+#[actix_web::test]
+async fn gen_21_a_body_in_chunks_has_the_same_limit() {
+    let server = TestServer::start(|_| {});
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+    let request = format!(
+        "POST {V1}/bulk_lookup HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(9)
+    );
+    let answer = server.api().raw(request.as_bytes()).await.unwrap();
+    answer.refused(413, "M_TOO_LARGE");
+}
+
+#[actix_web::test]
+async fn gen_21_the_limit_is_a_setting_and_what_just_fits_is_read() {
+    let server = TestServer::start(|settings| settings.http.max_body_bytes = 2000);
+    let route = posts()
+        .find(|route| route.path.ends_with("/3pid/bind"))
+        .unwrap();
+    let fits = format!("{{}}{}", " ".repeat(1998));
+    post(&server, route, fits.clone())
+        .await
+        .refused(400, "M_MISSING_PARAMS");
+    post(&server, route, format!("{fits} "))
+        .await
+        .refused(413, "M_TOO_LARGE");
+}
+
+#[actix_web::test]
+async fn gen_10_gen_11_gen_13_a_megabyte_where_nobody_reads_it_is_answered_too() {
+    let server = TestServer::start(|_| {});
+    let api = server.api();
+    for (method, path, status) in [
+        (Method::POST, "/nowhere", 404),
+        (Method::POST, V2, 405),
+        (Method::PUT, V1, 405),
+        (Method::OPTIONS, V2, 200),
+        (Method::GET, V2, 200),
+    ] {
+        let answer = api.send(method, path, &[], megabyte().into()).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        answer.is_open_to_browsers();
+    }
+}
+
+#[actix_web::test]
+async fn gen_21_a_body_that_does_not_arrive_is_given_up() {
+    let server = TestServer::start(|settings| {
+        settings.http.request_timeout = Duration::from_secs(2);
+        settings.delivery.answer_within = Duration::from_secs(1);
+    });
+    let request = format!(
+        "POST {V1}/3pid/bind HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    let answer = server.api().raw(request.as_bytes()).await.unwrap();
+    answer.refused(408, "M_UNKNOWN");
+    answer.is_open_to_browsers();
+}
+
+#[actix_web::test]
+async fn gen_22_five_thousand_nested_arrays_or_objects_are_no_good_json() {
+    let server = TestServer::start(|_| {});
+    let arrays = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
+    for route in posts() {
+        for body in [
+            arrays.clone(),
+            objects.clone(),
+            format!(r#"{{"client_secret": {arrays}}}"#),
+            "[".repeat(5000),
+        ] {
+            post(&server, route, body).await.refused(400, "M_BAD_JSON");
+        }
+    }
+    server.api().get(V2).await.ok();
+}
+
+#[actix_web::test]
+async fn gen_05_gen_06_what_is_no_json_is_refused() {
+    let server = TestServer::start(|_| {});
+    for route in posts() {
+        for body in [
+            &b"{"[..],
+            b"hello",
+            b"{'sid': 'x'}",
+            br#"{"sid": NaN}"#,
+            br#"{"sid": Infinity}"#,
+            br#"{"sid": -Infinity}"#,
+            br#"{"sid": 01}"#,
+            br#"{"sid": 1,}"#,
+            br#"{"sid": 1} x"#,
+            br#"{"sid": "x" /* y */}"#,
+            b"{\"sid\": \"\n\"}",
+            b"\xef\xbb\xbf{}",
+            b"{\"sid\": \"\xff\"}",
+            b"{\"\xc3\x28\": 1}",
+            br#"{"sid": "\ud800"}"#,
+            b"\0",
+        ] {
+            post(&server, route, body).await.refused(400, "M_BAD_JSON");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn gen_03_gen_07_json_that_is_no_object_is_refused() {
+    let server = TestServer::start(|_| {});
+    for route in posts() {
+        for body in ["[]", r#"["sid"]"#, "1", "-1.5e3", r#""sid""#, "true"] {
+            post(&server, route, body).await.refused(400, "M_BAD_JSON");
+        }
+        for body in ["null", "", " \n"] {
+            let answer = post(&server, route, body).await;
+            let errcode = answer.json()["errcode"].clone();
+            assert_eq!(answer.status, 400);
+            assert!(
+                errcode == "M_BAD_JSON" || errcode == "M_MISSING_PARAMS",
+                "{errcode}"
+            );
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a client hears when the server itself fails: nothing of the cause.
+
+use std::panic::panic_any;
+
+use actix_web::dev::Service as _;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, test, web};
+use serde_json::json;
+use sydent::actor::lookups::Lookups;
+use sydent::actor::pool::{Ask, Fault};
+use sydent::actor::sessions::Sessions;
+use sydent::error::Error;
+use sydent::http::{envelope, open_to_every_page, survive};
+
+use crate::harness::{Answer, TestServer};
+
+const SECRET: &str = "what nobody may read";
+
+struct PanickingLookup;
+
+impl Ask for PanickingLookup {
+    type Of = Lookups;
+    type Reply = ();
+
+    fn run(self, _of: &mut Lookups) -> Result<(), Fault> {
+        panic_any(SECRET)
+    }
+}
+
+struct PanickingSubmission;
+
+impl Ask for PanickingSubmission {
+    type Of = Sessions;
+    type Reply = ();
+
+    fn run(self, of: &mut Sessions) -> Result<(), Fault> {
+        of.store.write("key", |_connection| panic_any(SECRET))
+    }
+}
+
+type TheApp = web::Data<sydent::app::App>;
+
+async fn lookup(app: TheApp) -> Result<HttpResponse, Error> {
+    app.lookups.ask(PanickingLookup).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn submission(app: TheApp) -> Result<HttpResponse, Error> {
+    app.sessions.ask(PanickingSubmission).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn detached(app: TheApp) -> Result<HttpResponse, Error> {
+    app.detached.run(async { panic_any(SECRET) }).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn handler() -> Result<HttpResponse, Error> {
+    panic_any(SECRET)
+}
+
+/// Handlers that panic, wrapped as those of the server are.
+async fn answer_of(server: &TestServer, path: &str) -> Answer {
+    let route = |path: &str| web::resource(path.to_owned()).wrap(from_fn(survive));
+    let service = test::init_service(
+        App::new()
+            .app_data(web::Data::from(server.app.clone()))
+            .service(route("/lookup").to(lookup))
+            .service(route("/submission").to(submission))
+            .service(route("/detached").to(detached))
+            .service(route("/handler").to(handler))
+            .wrap(from_fn(envelope))
+            .wrap(from_fn(open_to_every_page)),
+    )
+    .await;
+    let request = test::TestRequest::get().uri(path).to_request();
+    let response = service.call(request).await.unwrap();
+    let headers = response.headers().iter();
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    Answer {
+        status: response.status().as_u16(),
+        headers,
+        body: test::read_body(response).await.to_vec(),
+    }
+}
+
+#[actix_web::test]
+async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
+    let server = TestServer::start(|_| {});
+    // More often than any owner has threads.
+    for _ in 0..3 {
+        for path in ["/lookup", "/submission", "/detached", "/handler"] {
+            let answer = answer_of(&server, path).await;
+            answer.tells_nothing();
+            answer.is_open_to_browsers();
+        }
+    }
+    let (api, address) = (server.api(), "alice@example.com");
+    let bound = server
+        .internal()
+        .internal_bind("email", address, "@alice:example.org")
+        .await;
+    assert_eq!(api.lookup("email", address).await.ok(), bound.ok());
+    api.get_validated("x", "secret")
+        .await
+        .refused(404, "M_NO_VALID_SESSION");
+    let metrics = server.operations().get("/metrics").await.text();
+    for owner in ["lookups", "sessions"] {
+        let line = format!("sydent_owner_panics_total{{owner=\"{owner}\"}} 3");
+        assert!(metrics.contains(&line), "{line} not in {metrics}");
+    }
+}
+
+#[actix_web::test]
+async fn gen_25_gen_14_a_change_that_the_database_refuses_is_a_500_that_tells_nothing() {
+    let server = TestServer::start(|_| {});
+    let internal = server.internal();
+    internal
+        .internal_bind("email", "a@example.com", "@alice:example.org")
+        .await
+        .ok();
+    server
+        .database
+        .execute("CREATE UNIQUE INDEX leaked ON associations (mxid)");
+    let answer = internal
+        .internal_bind("email", "b@example.com", "@alice:example.org")
+        .await;
+    answer.tells_nothing();
+
+    let found = server.api().lookup("email", "a@example.com").await.ok();
+    assert_eq!(found["mxid"], "@alice:example.org");
+    assert_eq!(
+        server.api().lookup("email", "b@example.com").await.ok(),
+        json!({})
+    );
+}
+
+#[actix_web::test]
+async fn gen_25_gen_14_a_database_that_does_not_answer_is_a_503_that_tells_nothing() {
+    let server = TestServer::start(|_| {});
+    server
+        .database
+        .execute("ALTER TABLE associations RENAME TO elsewhere");
+    let answer = server.api().lookup("email", "a@example.com").await;
+    let refused = answer.refused(503, "M_UNKNOWN");
+    assert_eq!(
+        refused["error"],
+        "The server cannot reach its database; try again soon"
+    );
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    answer.is_open_to_browsers();
+
+    server
+        .database
+        .execute("ALTER TABLE elsewhere RENAME TO associations");
+    assert_eq!(
+        server.api().lookup("email", "a@example.com").await.ok(),
+        json!({})
+    );
+}

@@ -1,0 +1,92 @@
+//! Which path leads where, however it is written.
+
+use crate::harness::{CAPTURED_MAIL, ROUTES, TestServer, V1, V2};
+
+#[test]
+fn the_table_of_routes_names_every_route() {
+    let source = include_str!("../../../src/http/routes.rs");
+    let quoted = source.split('"').skip(1).step_by(2);
+    let known: Vec<&str> = ROUTES
+        .iter()
+        .map(|route| route.path)
+        .chain(CAPTURED_MAIL.iter().copied())
+        .collect();
+    let mut seen = 0;
+    for path in quoted.filter(|text| text.contains('/') && !text.starts_with("/_matrix")) {
+        let mut end = path.replace("{{key_id}}", "ed25519:0");
+        end = end.replace("{name}", "newest");
+        for version in ["{V1}", "{V2}", "{version}", "{INTERNAL}"] {
+            end = end.replace(version, "");
+        }
+        assert!(
+            known.iter().any(|route| route.ends_with(&end)),
+            "tests/it/harness/routes.rs lacks {path}"
+        );
+        seen += 1;
+    }
+    assert!(seen > 10, "the source reads otherwise than expected");
+}
+
+#[actix_web::test]
+async fn gen_19_a_slash_at_the_end_is_welcome_after_the_version_and_unknown_elsewhere() {
+    let server = TestServer::start(|_| {});
+    let api = server.api();
+    for version in [V1, V2] {
+        assert_eq!(
+            api.get(&format!("{version}/")).await.ok(),
+            api.get(version).await.ok()
+        );
+    }
+    for path in ["/_matrix/identity/versions/", &format!("{V1}/lookup/")] {
+        api.get(path).await.refused(404, "M_UNRECOGNIZED");
+    }
+}
+
+#[actix_web::test]
+async fn gen_20_sec_10_an_encoded_path_is_the_same_route_or_none() {
+    let server = TestServer::start(|_| {});
+    let api = server.api();
+    for (path, same_as) in [
+        ("/_matrix/identity/%76%32", V2),
+        (
+            "/_matrix/identity/%76%65rsions",
+            "/_matrix/identity/versions",
+        ),
+        ("/%5fmatrix/identity/api/%761", V1),
+        (
+            "/_matrix/identity/v2/pubkey/ed25519%3A0",
+            "/_matrix/identity/v2/pubkey/ed25519:0",
+        ),
+        (
+            "/_matrix/identity/api/v1/pubkey/%65d25519%3a0",
+            "/_matrix/identity/v2/pubkey/ed25519:0",
+        ),
+    ] {
+        assert_eq!(
+            api.get(path).await.ok(),
+            api.get(same_as).await.ok(),
+            "{path}"
+        );
+    }
+    for path in [
+        "/_matrix/identity%2Fv2",
+        "/_matrix%2fidentity/v2",
+        "//_matrix/identity/v2",
+        "/_matrix/identity//v2",
+        "/_matrix/identity/v1/../v2",
+        "/_matrix/identity/v2/.",
+        "/_matrix/identity/v2/%2e%2e/v2",
+        "/_matrix/identity/v2%00",
+        "/_matrix/identity/v2%ff",
+        "/_matrix/identity/v2;x=1",
+        "/_matrix/identity/%2576%2532",
+        "/_MATRIX/identity/V2",
+        "/_matrix/identity/api%2fv1/lookup?medium=email&address=a",
+        "/_matrix/identity/v2/pubkey%2Fisvalid?public_key=a",
+    ] {
+        api.get(path).await.refused(404, "M_UNRECOGNIZED");
+    }
+    api.get("/_matrix/identity/v2/pubkey/ephemeral%2Fisvalid?public_key=a")
+        .await
+        .refused(404, "M_NOT_FOUND");
+}

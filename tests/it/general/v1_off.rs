@@ -1,0 +1,52 @@
+//! A server whose deprecated v1 is switched off.
+
+use awc::http::Method;
+
+use crate::harness::{Listener, TestDatabase, TestServer, V1, fresh_address, routes_of};
+
+#[actix_web::test]
+async fn gen_31_every_route_of_v1_is_forbidden_in_json_with_cors() {
+    let server = TestServer::start(|settings| settings.v1.enabled = false);
+    let unknown = [
+        "/_matrix/identity/api/v1/account",
+        "/_matrix/identity/api/%76%31/lookup",
+        "/_matrix/identity/%61pi/v1/3pid/bind",
+    ];
+    let known = routes_of(Listener::Client).filter(|route| route.is_v1_only());
+    for path in known.map(|route| route.path).chain(unknown) {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let answer = server.api().send(method, path, &[], Vec::new()).await;
+            answer.refused(403, "M_FORBIDDEN");
+            answer.is_open_to_browsers();
+        }
+        let answer = server
+            .api()
+            .send(Method::OPTIONS, path, &[], Vec::new())
+            .await;
+        answer.ok();
+        answer.is_open_to_browsers();
+    }
+}
+
+#[actix_web::test]
+async fn gen_32_pub_11_mailed_links_and_the_addresses_of_keys_go_on_working() {
+    let with_v1 = TestServer::start(|_| {});
+    let address = fresh_address("alice");
+    let (sid, mail) = with_v1.requested(&address, "secret").await;
+
+    let same = TestDatabase::existing(&with_v1.database.url);
+    let without_v1 = TestServer::start_on(same, |settings| settings.v1.enabled = false);
+    let page = without_v1.api().open_link(&mail.link()).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let validated = with_v1.api().get_validated(&sid, "secret").await.ok();
+    assert_eq!(validated["address"], address);
+
+    for path in [
+        "ed25519:0",
+        "isvalid?public_key=x",
+        "ephemeral/isvalid?public_key=x",
+    ] {
+        let answer = without_v1.api().get(&format!("{V1}/pubkey/{path}")).await;
+        answer.ok();
+    }
+}

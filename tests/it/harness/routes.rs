@@ -1,0 +1,113 @@
+//! Every route that there is, for tests that go through all of them.
+
+/// Which listener serves a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    Client,
+    Internal,
+    Operations,
+}
+
+/// A path and the methods that it takes besides `HEAD` and `OPTIONS`.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    pub listener: Listener,
+    pub path: &'static str,
+    pub methods: &'static [&'static str],
+}
+
+impl Route {
+    pub fn takes(&self, method: &str) -> bool {
+        self.methods.contains(&method)
+    }
+
+    /// Whether `GET` answers a page for people.
+    pub fn is_page(&self) -> bool {
+        self.path.ends_with("/submitToken")
+    }
+
+    /// Whether it is there only while v1 is switched on.
+    pub fn is_v1_only(&self) -> bool {
+        self.path.starts_with(super::V1) && !self.path.contains("/pubkey/")
+    }
+}
+
+const GET: &[&str] = &["GET"];
+const POST: &[&str] = &["POST"];
+
+const fn client(path: &'static str, methods: &'static [&'static str]) -> Route {
+    Route {
+        listener: Listener::Client,
+        path,
+        methods,
+    }
+}
+
+const fn internal(path: &'static str, methods: &'static [&'static str]) -> Route {
+    Route {
+        listener: Listener::Internal,
+        path,
+        methods,
+    }
+}
+
+const fn operations(path: &'static str) -> Route {
+    Route {
+        listener: Listener::Operations,
+        path,
+        methods: GET,
+    }
+}
+
+/// All of `src/http/routes.rs`, with [`CAPTURED_MAIL`]; a test keeps them equal.
+pub const ROUTES: &[Route] = &[
+    client("/_matrix/identity/versions", GET),
+    client("/_matrix/identity/v2", GET),
+    client("/_matrix/identity/v2/", GET),
+    client("/_matrix/identity/v2/validate/email/submitToken", GET),
+    client("/_matrix/identity/v2/pubkey/isvalid", GET),
+    client("/_matrix/identity/v2/pubkey/ephemeral/isvalid", GET),
+    client("/_matrix/identity/v2/pubkey/ed25519:0", GET),
+    client("/_matrix/identity/api/v1/pubkey/isvalid", GET),
+    client("/_matrix/identity/api/v1/pubkey/ephemeral/isvalid", GET),
+    client("/_matrix/identity/api/v1/pubkey/ed25519:0", GET),
+    client("/_matrix/identity/api/v1", GET),
+    client("/_matrix/identity/api/v1/", GET),
+    client("/_matrix/identity/api/v1/validate/email/requestToken", POST),
+    client(
+        "/_matrix/identity/api/v1/validate/email/submitToken",
+        &["POST", "GET"],
+    ),
+    client("/_matrix/identity/api/v1/3pid/getValidated3pid", GET),
+    client("/_matrix/identity/api/v1/3pid/bind", POST),
+    client("/_matrix/identity/api/v1/lookup", GET),
+    client("/_matrix/identity/api/v1/bulk_lookup", POST),
+    internal("/_matrix/identity/internal/bind", POST),
+    internal("/_matrix/identity/internal/unbind", POST),
+    internal("/_matrix/identity/internal/lookup", GET),
+    operations("/health"),
+    operations("/ready"),
+    operations("/metrics"),
+];
+
+/// Pages of the internal listener while mail is written into a folder.
+pub const CAPTURED_MAIL: &[&str] = &[
+    "/",
+    "/mail",
+    "/mail/newest.eml",
+    "/mail/newest",
+    "/mail/newest/html",
+    "/mail/newest/text",
+];
+
+/// The routes of one listener.
+pub fn routes_of(listener: Listener) -> impl Iterator<Item = &'static Route> {
+    ROUTES
+        .iter()
+        .filter(move |route| route.listener == listener)
+}
+
+/// Every route that takes `POST`.
+pub fn posts() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.takes("POST"))
+}

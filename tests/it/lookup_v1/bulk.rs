@@ -1,0 +1,133 @@
+//! Many addresses at once.
+
+use serde_json::{Value, json};
+
+use super::bind;
+use crate::harness::{TestServer, V1};
+
+#[actix_web::test]
+async fn v1l_04_bulk_answers_the_submitted_spelling_and_leaves_out_the_unknown() {
+    let server = TestServer::start(|_| {});
+    bind(
+        &server,
+        "email",
+        "strauss@example.com",
+        "@alice:example.org",
+    )
+    .await;
+    bind(&server, "msisdn", "447700900001", "@bob:example.org").await;
+    let found = server
+        .api()
+        .bulk_lookup(json!([
+            ["email", "nobody@example.com"],
+            ["email", "Strauß@Example.com"],
+            ["msisdn", "447700900001"],
+            ["email", "STRAUSS@example.com"],
+            ["email", "447700900001"],
+            ["msisdn", "strauss@example.com"],
+            ["email", "strauss@example.com"],
+        ]))
+        .await
+        .ok();
+    let expected = json!({"threepids": [
+        ["email", "Strauß@Example.com", "@alice:example.org"],
+        ["msisdn", "447700900001", "@bob:example.org"],
+        ["email", "STRAUSS@example.com", "@alice:example.org"],
+        ["email", "strauss@example.com", "@alice:example.org"],
+    ]});
+    assert_eq!(found, expected);
+    let nobody = server.api().bulk_lookup(json!([])).await.ok();
+    assert_eq!(nobody, json!({"threepids": []}));
+}
+
+#[actix_web::test]
+async fn v1l_05_what_is_no_list_of_pairs_of_strings_is_refused() {
+    let server = TestServer::start(|_| {});
+    let good = json!(["email", "a@example.com"]);
+    for entry in [
+        json!("email"),
+        json!(1),
+        json!(null),
+        json!({}),
+        json!([]),
+        json!(["email"]),
+        json!(["email", "a@example.com", "x"]),
+        json!(["email", 1]),
+        json!([null, "a"]),
+        json!(["email", ["a@example.com"]]),
+        json!([{}, {}]),
+        json!([true, "a"]),
+    ] {
+        let answer = server.api().bulk_lookup(json!([good, entry])).await;
+        answer.refused(400, "M_INVALID_PARAM");
+    }
+    for threepids in [
+        json!("x"),
+        json!(1),
+        json!({"email": "a@example.com"}),
+        json!(false),
+    ] {
+        server
+            .api()
+            .bulk_lookup(threepids)
+            .await
+            .refused(400, "M_INVALID_PARAM");
+    }
+    server
+        .api()
+        .bulk_lookup(Value::Null)
+        .await
+        .refused(400, "M_MISSING_PARAMS");
+    let form = [("threepids", r#"[["email","a@example.com"]]"#)];
+    let answer = server
+        .api()
+        .post_form(&format!("{V1}/bulk_lookup"), &form)
+        .await;
+    answer.refused(400, "M_INVALID_PARAM");
+}
+
+fn many(count: usize) -> Value {
+    (0..count)
+        .map(|n| json!(["email", format!("user-number-{n}@example.com")]))
+        .collect()
+}
+
+#[actix_web::test]
+async fn v1l_06_gen_21_ten_thousand_addresses_are_looked_up_and_one_more_is_not() {
+    let server = TestServer::start(|_| {});
+    bind(
+        &server,
+        "email",
+        "user-number-9999@example.com",
+        "@last:example.org",
+    )
+    .await;
+    let found = server.api().bulk_lookup(many(10_000)).await.ok();
+    let expected =
+        json!({"threepids": [["email", "user-number-9999@example.com", "@last:example.org"]]});
+    assert_eq!(found, expected);
+    server
+        .api()
+        .bulk_lookup(many(10_001))
+        .await
+        .refused(400, "M_TOO_LARGE");
+}
+
+#[actix_web::test]
+async fn v1l_06_the_limit_can_be_raised_beyond_what_one_query_can_ask() {
+    let server = TestServer::start(|settings| {
+        settings.lookup.max_addresses = 100_000;
+        settings.http.max_body_bytes = 8 << 20;
+    });
+    for n in [0, 69_999] {
+        bind(
+            &server,
+            "email",
+            &format!("user-number-{n}@example.com"),
+            "@a:example.org",
+        )
+        .await;
+    }
+    let found = server.api().bulk_lookup(many(70_000)).await.ok();
+    assert_eq!(found["threepids"].as_array().unwrap().len(), 2);
+}
