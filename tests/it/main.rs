@@ -50,8 +50,14 @@ mod pubkey;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod relay_protection;
+#[cfg(test)]
+mod relay_stalls;
+#[cfg(test)]
 mod send_limits;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod transports;

@@ -37,13 +37,7 @@ impl TestDatabase {
     /// Runs statements that no part of the server would.
     pub fn execute(&self, sql: &str) {
         match self.url.strip_prefix("sqlite:") {
-            Some(path) => {
-                let mut connection = SqliteConnection::establish(path).unwrap();
-                connection
-                    .batch_execute("PRAGMA busy_timeout = 10000")
-                    .unwrap();
-                connection.batch_execute(sql).unwrap();
-            }
+            Some(path) => sqlite(path).batch_execute(sql).unwrap(),
             None => PgConnection::establish(&self.url)
                 .unwrap()
                 .batch_execute(sql)
@@ -60,7 +54,7 @@ impl TestDatabase {
         }
         let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
         let row: Row = match self.url.strip_prefix("sqlite:") {
-            Some(path) => query.get_result(&mut SqliteConnection::establish(path).unwrap()),
+            Some(path) => query.get_result(&mut sqlite(path)),
             None => query.get_result(&mut PgConnection::establish(&self.url).unwrap()),
         }
         .unwrap();
@@ -78,6 +72,14 @@ impl TestDatabase {
 )]
 fn postgres() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
+}
+
+fn sqlite(path: &str) -> SqliteConnection {
+    let mut connection = SqliteConnection::establish(path).unwrap();
+    connection
+        .batch_execute("PRAGMA busy_timeout = 10000")
+        .unwrap();
+    connection
 }
 
 fn fresh_postgres(server: &str) -> String {

@@ -5,15 +5,18 @@ mod api;
 mod certificates;
 mod database;
 mod mail;
+mod port;
 mod process;
+mod queue;
 mod server;
 mod smtp;
 
 pub use answer::Answer;
-pub use api::Api;
+pub use api::{Api, V1, V2};
 pub use certificates::TestCa;
 pub use database::TestDatabase;
 pub use mail::Mail;
+pub use port::ClosedPort;
 pub use process::TestProcess;
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
@@ -43,4 +46,9 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("waited in vain for {what}");
+}
+
+/// Looks again and again, up to 20 s, until `is_so`.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    eventually(what, async || is_so().then_some(())).await;
 }
