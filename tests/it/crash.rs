@@ -1,1 +1,125 @@
-//! kill -9 right after each success answer.
+//! kill -9 and start again: whatever was acknowledged is there.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use awc::http::Method;
+use futures_util::future::{join, join_all};
+use serde_json::json;
+use sydent::domain::ids::KeyId;
+use sydent::domain::{base64, signing};
+
+use crate::harness::{
+    Api, SERVER_NAME, SmtpServer, TestDatabase, TestProcess, Tls, fresh_address, until,
+};
+
+const MXID: &str = "@alice:example.org";
+const PUBLIC_KEY: &str = "/_matrix/identity/v2/pubkey/ed25519:0";
+
+#[actix_web::test]
+async fn a_crash_after_each_answer_loses_nothing() {
+    let database = TestDatabase::fresh();
+    let address = fresh_address("crash");
+
+    let process = TestProcess::start(&database, |_| {});
+    let requested = process
+        .api()
+        .request_token(&address, "secret", 1)
+        .await
+        .ok();
+    let process = process.restart();
+    let (sid, relay) = (requested["sid"].as_str().unwrap(), SmtpServer::shared());
+    let token = relay.mail_to(&address).await.token();
+    process.api().submit_token(sid, "secret", &token).await.ok();
+    let process = process.restart();
+    let validated = process.api().get_validated(sid, "secret").await.ok();
+    assert_eq!(validated["address"], address);
+    let bound = process.api().bind(sid, "secret", MXID).await.ok();
+    let process = process.restart();
+    assert_eq!(process.api().lookup("email", &address).await.ok(), bound);
+    let internal = process.internal();
+    internal.internal_unbind("email", &address, MXID).await.ok();
+    let process = process.restart();
+    let found = process.api().lookup("email", &address).await.ok();
+    assert_eq!(found, json!({}));
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn pepper_and_key_outlive_a_crash() {
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |_| {});
+    let key = process.api().get(PUBLIC_KEY).await.ok();
+    let address = fresh_address("key");
+    let internal = process.internal();
+    let signed = internal.internal_bind("email", &address, MXID).await.ok();
+    database.execute("CREATE TABLE before_the_crash AS SELECT * FROM lookup_peppers");
+
+    let process = process.restart();
+    assert_eq!(process.api().get(PUBLIC_KEY).await.ok(), key);
+    let key = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+    let id = KeyId::parse("ed25519:0").unwrap();
+    let signed = signed.as_object().unwrap();
+    assert!(signing::verify(signed, SERVER_NAME, &id, &key));
+    assert_eq!(database.count("lookup_peppers"), 1);
+    let same = "lookup_peppers JOIN before_the_crash USING (id, pepper, created_at)";
+    assert_eq!(database.count(same), 1);
+}
+
+#[actix_web::test]
+async fn a_mail_that_was_promised_before_a_crash_is_sent_after_it() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"delay_ms": 60_000}));
+    let (database, address) = (TestDatabase::fresh(), fresh_address("promised"));
+    let mut process = TestProcess::start(&database, |settings| {
+        relay.configure(settings);
+        settings.email.smtp.timeout = Duration::from_secs(2);
+        settings.delivery.lease = Duration::from_millis(6100);
+        settings.delivery.answer_within = Duration::from_millis(300);
+    });
+    let api = process.api();
+    api.request_token(&address, "secret", 1).await.ok();
+    process.kill();
+    assert_eq!(relay.mails_to(&address).len(), 0);
+
+    relay.behave(&json!({}));
+    let _process = process.restart();
+    until("an empty queue", || database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+/// Binds one address after the other until there is no answer any more.
+async fn bind_on_and_on(api: &Api, acknowledged: &RefCell<Vec<String>>) {
+    loop {
+        let address = fresh_address("burst");
+        let body = json!({"medium": "email", "address": address, "mxid": MXID});
+        let path = "/_matrix/identity/internal/bind";
+        let json = [("content-type", "application/json")];
+        let body = body.to_string().into_bytes();
+        match api.try_send(Method::POST, path, &json, body).await {
+            Ok(answer) => answer.ok(),
+            Err(_gone) => return,
+        };
+        acknowledged.borrow_mut().push(address);
+    }
+}
+
+#[actix_web::test]
+async fn a_crash_in_a_burst_of_binds_loses_none_that_was_acknowledged() {
+    let database = TestDatabase::fresh();
+    let mut process = TestProcess::start(&database, |_| {});
+    let (api, acknowledged) = (process.internal(), RefCell::default());
+    let binders = join_all((0..8).map(|_| bind_on_and_on(&api, &acknowledged)));
+    let crash = async {
+        until("100 binds", || acknowledged.borrow().len() >= 100).await;
+        process.kill();
+    };
+    join(binders, crash).await;
+
+    let process = process.restart();
+    let api = process.api();
+    for address in acknowledged.into_inner() {
+        let found = api.lookup("email", &address).await.ok();
+        assert_eq!(found["mxid"], MXID, "{address}");
+    }
+}

@@ -1,1 +1,245 @@
-//! No secret and no address in the log, at any level.
+//! The log of a bad day holds what an administrator needs, and nothing that
+//! must stay between a user and the server.
+
+use std::time::Duration;
+
+use awc::http::Method;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sydent::config::LogFormat;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::harness::{
+    Api, KEY_FILE, Mail, SmtpServer, TestDatabase, TestProcess, Tls, V1, fresh_address, until,
+};
+
+const USER: &str = "mailer";
+const PASSWORD: &str = "relay-password-8d1f";
+const SECRET: &str = "client-secret-2c7e";
+const WRONG_TOKEN: &str = "wrong-token-51ba";
+const NEXT_LINK: &str = "https://app.example.org/#/next-link-9e04";
+const MXID: &str = "@alice:example.org";
+
+/// A server, its clients, and all that may not be in its log.
+struct Day {
+    relay: SmtpServer,
+    database: TestDatabase,
+    process: TestProcess,
+    client: Api,
+    internal: Api,
+    operations: Api,
+    secrets: Vec<String>,
+}
+
+impl Day {
+    fn begin(format: LogFormat) -> Self {
+        let login = ["--user", USER, "--password", PASSWORD];
+        let relay = SmtpServer::start(Tls::Upgraded, "localhost", &login);
+        let password_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&password_file, PASSWORD).unwrap();
+        let database = TestDatabase::fresh();
+        let process = TestProcess::start(&database, |settings| {
+            relay.configure(settings);
+            settings.email.smtp.username = Some(USER.to_owned());
+            settings.email.smtp.password_file = Some(password_file.path().to_owned());
+            settings.delivery.answer_within = Duration::from_secs(2);
+            settings.log.format = format;
+        });
+        let seed = KEY_FILE.split_whitespace().next_back().unwrap();
+        let login = format!("\0{USER}\0{PASSWORD}");
+        let mut secrets = vec![
+            seed.to_owned(),
+            PASSWORD.to_owned(),
+            base64::engine::general_purpose::STANDARD.encode(login),
+            SECRET.to_owned(),
+            WRONG_TOKEN.to_owned(),
+            "next-link".to_owned(),
+            "submitToken?".to_owned(),
+        ];
+        if let Ok(url) = url::Url::parse(&database.url) {
+            secrets.extend(url.password().map(str::to_owned));
+        }
+        Self {
+            client: process.api(),
+            internal: process.internal(),
+            operations: process.operations(),
+            relay,
+            database,
+            process,
+            secrets,
+        }
+    }
+
+    /// An address whose local part must not be in the log, however the rest
+    /// of it may be written.
+    fn address(&mut self) -> String {
+        let address = fresh_address("hygiene");
+        let (local, _domain) = address.split_once('@').unwrap();
+        self.secrets.push(local.to_owned());
+        address
+    }
+
+    async fn goes_well(&mut self) {
+        let address = self.address();
+        let asked = json!({"email": address, "client_secret": SECRET, "send_attempt": 1, "next_link": NEXT_LINK});
+        let path = format!("{V1}/validate/email/requestToken");
+        let begun = self.client.post(&path, asked).await.ok();
+        let sid = begun["sid"].as_str().unwrap();
+        let mail: Mail = self.relay.mail_to(&address).await;
+        self.secrets.extend([sid.to_owned(), mail.token()]);
+
+        let client = &self.client;
+        let wrong = client.submit_token(sid, SECRET, WRONG_TOKEN).await;
+        wrong.refused(400, "M_TOKEN_INCORRECT");
+        client.submit_token(sid, SECRET, &mail.token()).await.ok();
+        assert_eq!(client.open_link(&mail.link()).await.status, 302);
+        client.get_validated(sid, SECRET).await.ok();
+        client.bind(sid, SECRET, MXID).await.ok();
+        client.lookup("email", &address).await.ok();
+        client.bulk_lookup(json!([["email", address]])).await.ok();
+        let internal = &self.internal;
+        internal.internal_bind("email", &address, MXID).await.ok();
+        internal.internal_unbind("email", &address, MXID).await.ok();
+    }
+
+    async fn is_asked_nonsense(&mut self) {
+        let address = self.address();
+        let client = &self.client;
+        let mut odd = Vec::new();
+        for path in [
+            format!("{V1}/validate/email/requestToken"),
+            format!("{V1}/validate/email/submitToken"),
+            format!("{V1}/bulk_lookup"),
+        ] {
+            for body in [
+                format!("{{\"email\": \"{address}"),
+                json!({"email": [address], "client_secret": [SECRET], "send_attempt": address, "sid": 1, "token": WRONG_TOKEN, "threepids": address}).to_string(),
+                json!({"email": format!("A <{address}>"), "client_secret": format!("{SECRET}!"), "send_attempt": 1}).to_string(),
+            ] {
+                let json = [("content-type", "application/json")];
+                odd.push(client.send(Method::POST, &path, &json, body.into()).await);
+            }
+        }
+        for path in [
+            format!("/{address}"),
+            format!("{V1}/{address}?token={WRONG_TOKEN}"),
+            format!("{V1}/pubkey/{address}"),
+            format!("{V1}/lookup?address={address}&address={address}"),
+            format!(
+                "{V1}/validate/email/submitToken?sid={SECRET}&client_secret={SECRET}&token={WRONG_TOKEN}"
+            ),
+        ] {
+            odd.push(client.get(&path).await);
+        }
+        let method = Method::from_bytes(b"HYGIENE").unwrap();
+        let path = format!("{V1}/3pid/bind?client_secret={SECRET}");
+        odd.push(client.send(method, &path, &[], address.into()).await);
+        for answer in odd {
+            assert!((400..500).contains(&answer.status), "{answer:?}");
+        }
+    }
+
+    async fn has_a_relay_that_says_no(&mut self) {
+        for reply in ["550 5.1.1", "451 4.3.0"] {
+            let address = self.address();
+            self.relay
+                .behave(&json!({"rcpt": format!("{reply} <{address}> is not wanted")}));
+            self.client.request_token(&address, SECRET, 1).await;
+        }
+    }
+
+    async fn has_a_broken_database(&mut self) {
+        let address = self.address();
+        let rename = |from, to| {
+            self.database
+                .execute(&format!("ALTER TABLE {from} RENAME TO {to}"));
+        };
+        rename("associations", "elsewhere");
+        for answer in [
+            self.client.lookup("email", &address).await,
+            self.internal.internal_bind("email", &address, MXID).await,
+        ] {
+            assert!(answer.status >= 500, "{answer:?}");
+        }
+        rename("elsewhere", "associations");
+    }
+
+    async fn has_no_relay(&mut self) -> String {
+        let address = self.address();
+        let stranger = SmtpServer::start(Tls::None, "localhost", &[]);
+        std::mem::replace(&mut self.relay, stranger).kill();
+        self.client.request_token(&address, SECRET, 1).await;
+        let metrics = self.operations.get("/metrics").await;
+        metrics.text()
+    }
+
+    /// The whole log, once it tells of every request.
+    async fn log(mut self) -> String {
+        let sent = [&self.client, &self.internal, &self.operations].map(|api| api.sent.get());
+        let sent: usize = sent.iter().sum();
+        let told = || self.process.log().matches("sydent::access").count();
+        until("a line for each request", || told() >= sent).await;
+        self.process.signal("TERM");
+        self.process.wait();
+        let log = self.process.log();
+        assert_eq!(log.matches("sydent::access").count(), sent);
+        log
+    }
+}
+
+/// Runs the day, and answers its log.
+async fn log_of_a_bad_day(format: LogFormat) -> String {
+    let mut day = Day::begin(format);
+    day.goes_well().await;
+    day.is_asked_nonsense().await;
+    day.has_a_relay_that_says_no().await;
+    day.has_a_broken_database().await;
+    let metrics = day.has_no_relay().await;
+    let secrets = std::mem::take(&mut day.secrets);
+    let log = day.log().await;
+    for secret in secrets {
+        for (name, text) in [("log", &log), ("metrics", &metrics)] {
+            assert!(!text.contains(&secret), "{secret} is in the {name}: {text}");
+        }
+    }
+    for told in [
+        "mail handed over",
+        "refused for good: the relay replied to RCPT with 550 5.1.1",
+        "trying again: the relay replied to RCPT with 451 4.3.0",
+        "trying again: the connection to the relay broke",
+        "a request failed: a query failed",
+    ] {
+        assert!(log.contains(told), "{told} is not in the log: {log}");
+    }
+    log
+}
+
+#[actix_web::test]
+async fn sec_23_msg_09_the_text_log_holds_no_secrets() {
+    let log = log_of_a_bad_day(LogFormat::Text).await;
+    for line in log.lines().filter(|line| line.contains("sydent::access")) {
+        assert!(!line.contains('?'), "{line}");
+    }
+}
+
+#[actix_web::test]
+async fn sec_23_msg_09_the_json_log_holds_no_secrets_and_every_line_is_json() {
+    let log = log_of_a_bad_day(LogFormat::Json).await;
+    for line in log.lines() {
+        let Ok(Value::Object(record)) = serde_json::from_str(line) else {
+            panic!("no JSON object: {line}");
+        };
+        let text = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{line}"));
+        OffsetDateTime::parse(text("time"), &Rfc3339).unwrap();
+        let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+        assert!(levels.contains(&text("level")), "{line}");
+        assert!(!text("message").is_empty(), "{line}");
+        if text("target") == "sydent::access" {
+            let route = text("route");
+            assert!(route == "unknown" || route.starts_with('/'), "{line}");
+            assert!(!route.contains('?'), "{line}");
+            assert!(record["status"].is_u64(), "{line}");
+        }
+    }
+}

@@ -54,6 +54,10 @@ mod races;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod relay_protection;
+#[cfg(test)]
+mod relay_stalls;
+#[cfg(test)]
 mod send_attempts;
 #[cfg(test)]
 mod send_limits;
@@ -65,3 +69,5 @@ mod sessions;
 mod shutdown;
 #[cfg(test)]
 mod submit_page;
+#[cfg(test)]
+mod transports;

@@ -1,1 +1,165 @@
-//! Days on which the mail relay is dead, slow, refusing or not to be trusted.
+//! A mail server that is away or says no: what the client is told is true, and
+//! what was promised is sent.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
+use sydent::config::{Encryption, Settings};
+
+use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, until};
+
+/// So long that a test never sees it end.
+const LONG: Duration = Duration::from_secs(29);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn relay() -> SmtpServer {
+    SmtpServer::start(Tls::None, "localhost", &[])
+}
+
+/// A relay that went away and will be back.
+fn relay_at(port: &ClosedPort) -> SmtpServer {
+    SmtpServer::start(
+        Tls::None,
+        "localhost",
+        &["--port", &port.number.to_string()],
+    )
+}
+
+fn use_port(settings: &mut Settings, port: &ClosedPort) {
+    settings.email.smtp.port = Some(port.number);
+    settings.email.smtp.encryption = Encryption::None;
+}
+
+/// Waits long for the outcome and tries often meanwhile.
+fn patient(settings: &mut Settings) {
+    settings.delivery.answer_within = LONG;
+    settings.delivery.retry_first = SHORT;
+}
+
+/// Waits a while for the outcome. The second try would be after that, so that
+/// none is under way when the wait is over.
+fn impatient(settings: &mut Settings) {
+    settings.delivery.answer_within = Duration::from_secs(3);
+    settings.delivery.retry_first = LONG;
+}
+
+/// Asks and is refused; then nothing is queued, and nothing was sent.
+async fn refused(server: &TestServer, relay: &SmtpServer, address: &str) {
+    let answer = server.api().request_token(address, "secret", 1).await;
+    answer.refused(400, "M_EMAIL_SEND_ERROR");
+    assert_eq!(server.database.count("outbox"), 0);
+    assert_eq!(relay.mails_to(address).len(), 0);
+}
+
+/// Makes the attempt that was refused once more: it counts as a new one.
+async fn asked_again(server: &TestServer, relay: &SmtpServer, address: &str) {
+    server.api().request_token(address, "secret", 1).await.ok();
+    assert_eq!(relay.mails_to(address).len(), 1);
+}
+
+#[actix_web::test]
+async fn ses_11_eml_08_without_a_relay_the_attempt_fails_and_does_not_count() {
+    let (port, address) = (ClosedPort::new(), fresh_address("away"));
+    let server = TestServer::start(|settings| {
+        impatient(settings);
+        use_port(settings, &port);
+    });
+    let answer = server.api().request_token(&address, "secret", 1).await;
+    answer.refused(400, "M_EMAIL_SEND_ERROR");
+    assert_eq!(server.database.count("outbox"), 0);
+
+    asked_again(&server, &relay_at(&port), &address).await;
+}
+
+#[actix_web::test]
+async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
+    let (port, address) = (ClosedPort::new(), fresh_address("back"));
+    let server = TestServer::start(|settings| {
+        patient(settings);
+        use_port(settings, &port);
+    });
+    let api = server.api();
+    let comes_back = async {
+        until("a vain try", || server.database.queued("tries > 0") == 1).await;
+        relay_at(&port)
+    };
+    let (answer, relay) = join(api.request_token(&address, "secret", 1), comes_back).await;
+    answer.ok();
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_count() {
+    let relay = relay();
+    let server = TestServer::start(|settings| {
+        patient(settings);
+        relay.configure(settings);
+    });
+    for behaviour in [
+        json!({"rcpt": "550 5.1.1 no such user"}),
+        json!({"rcpt": "553 5.1.3 bad address"}),
+        json!({"data": "554 5.7.1 spam"}),
+        json!({"data": "552 5.2.2 mailbox full"}),
+    ] {
+        let (address, begun) = (fresh_address("refused"), Instant::now());
+        relay.behave(&behaviour);
+        refused(&server, &relay, &address).await;
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        relay.behave(&json!({}));
+        asked_again(&server, &relay, &address).await;
+    }
+}
+
+#[actix_web::test]
+async fn ses_11_eml_08_what_is_refused_for_now_fails_when_it_lasts_and_does_not_count() {
+    let lasting = async |behaviour: Value| {
+        let (relay, address) = (relay(), fresh_address("deferred"));
+        relay.behave(&behaviour);
+        let server = TestServer::start(|settings| {
+            impatient(settings);
+            relay.configure(settings);
+        });
+        refused(&server, &relay, &address).await;
+        relay.behave(&json!({}));
+        asked_again(&server, &relay, &address).await;
+    };
+    let behaviours = [
+        json!({"rcpt": "451 4.3.0 not now"}),
+        json!({"rcpt": "421 4.3.2 closing"}),
+        json!({"data": "452 4.3.1 disk full"}),
+        json!({"drop": true}),
+    ];
+    join_all(behaviours.map(lasting)).await;
+}
+
+#[actix_web::test]
+async fn what_is_refused_for_now_is_tried_again_while_the_client_waits() {
+    let (relay, address) = (relay(), fresh_address("deferred"));
+    relay.behave(&json!({"rcpt": "451 4.3.0 not now"}));
+    let server = TestServer::start(|settings| {
+        patient(settings);
+        relay.configure(settings);
+    });
+    let api = server.api();
+    let recovers = async {
+        until("vain tries", || server.database.queued("tries > 1") == 1).await;
+        relay.behave(&json!({}));
+    };
+    let (answer, ()) = join(api.request_token(&address, "secret", 1), recovers).await;
+    answer.ok();
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn one_connection_carries_one_mail_after_the_other() {
+    let relay = relay();
+    let server = TestServer::start(|settings| relay.configure(settings));
+    let mut connections = Vec::new();
+    for _ in 0..5 {
+        let address = fresh_address("reuse");
+        server.api().request_token(&address, "secret", 1).await.ok();
+        connections.push(relay.mail_to(&address).await.noted["connection"].clone());
+    }
+    assert_eq!(connections, vec![connections[0].clone(); 5]);
+}

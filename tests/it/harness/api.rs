@@ -1,5 +1,6 @@
 //! A client with a method per endpoint.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use awc::http::{Method, StatusCode};
@@ -14,6 +15,8 @@ pub const V2: &str = "/_matrix/identity/v2";
 #[derive(Clone)]
 pub struct Api {
     pub base: String,
+    /// The requests that were sent so far.
+    pub sent: Cell<usize>,
     client: awc::Client,
 }
 
@@ -26,6 +29,7 @@ impl Api {
             .finish();
         Self {
             base: base.into(),
+            sent: Cell::new(0),
             client,
         }
     }
@@ -51,6 +55,7 @@ impl Api {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, String> {
+        self.sent.update(|sent| sent + 1);
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         for header in headers {
             request = request.insert_header(*header);

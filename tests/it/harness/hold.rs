@@ -1,17 +1,17 @@
 //! An owner that is kept from its work.
 
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use sydent::actor::pool::{Ask, Fault, Pool, State};
 
 /// Places at an owner's door that are taken until this goes out of scope. The
 /// owner's threads are busy meanwhile, one a place.
 pub struct Hold {
     gate: Arc<Gate>,
-    _asks: Vec<Pin<Box<dyn Future<Output = Result<(), Fault>>>>>,
+    _asks: Vec<LocalBoxFuture<'static, Result<(), Fault>>>,
 }
 
 #[derive(Default)]

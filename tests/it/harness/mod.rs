@@ -7,8 +7,10 @@ mod database;
 mod fragile;
 mod hold;
 mod mail;
+mod port;
 mod process;
 mod proxy;
+mod queue;
 mod raw;
 mod routes;
 mod server;
@@ -22,6 +24,7 @@ pub use database::TestDatabase;
 pub use fragile::FragileDatabase;
 pub use hold::Hold;
 pub use mail::Mail;
+pub use port::ClosedPort;
 pub use process::{TestProcess, sydent};
 pub use routes::{CAPTURED_MAIL, Listener, ROUTES, Route, posts, routes_of};
 pub use server::TestServer;
@@ -53,4 +56,9 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("waited in vain for {what}");
+}
+
+/// Looks again and again, up to 20 s, until `is_so`.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    eventually(what, async || is_so().then_some(())).await;
 }

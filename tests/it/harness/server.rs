@@ -42,8 +42,14 @@ impl TestServer {
 
     /// A server whose clock stands still until [`Self::advance`] moves it.
     pub fn start_with_clock(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_with_clock_on(TestDatabase::fresh(), change)
+    }
+
+    /// The same on a database that is there already; all such clocks begin at
+    /// the same moment.
+    pub fn start_with_clock_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         let (clock, hand) = Clock::settable(1_800_000_000_000);
-        Self::run(TestDatabase::fresh(), clock, Some(hand), change)
+        Self::run(database, clock, Some(hand), change)
     }
 
     /// A server on a database that is there already.

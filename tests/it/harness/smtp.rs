@@ -108,6 +108,30 @@ impl SmtpServer {
 
     /// All mails to an address, the oldest first.
     pub fn mails_to(&self, address: &str) -> Vec<Mail> {
+        self.notes()
+            .into_iter()
+            .filter(|noted| recipients(noted).any(|to| to == address))
+            .map(|noted| {
+                let coded = noted["data_base64"].as_str().unwrap();
+                let raw = base64::engine::general_purpose::STANDARD
+                    .decode(coded)
+                    .unwrap();
+                Mail { noted, raw }
+            })
+            .collect()
+    }
+
+    /// The recipients of all mails, the oldest first.
+    pub fn recipients(&self) -> Vec<String> {
+        let notes = self.notes();
+        notes
+            .iter()
+            .flat_map(recipients)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn notes(&self) -> Vec<Value> {
         let mut files: Vec<_> = std::fs::read_dir(self.folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -119,21 +143,7 @@ impl SmtpServer {
         files.sort();
         files
             .into_iter()
-            .map(|file| serde_json::from_slice::<Value>(&std::fs::read(file).unwrap()).unwrap())
-            .filter(|noted| {
-                noted["rcpt_tos"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|to| to == address)
-            })
-            .map(|noted| {
-                let coded = noted["data_base64"].as_str().unwrap();
-                let raw = base64::engine::general_purpose::STANDARD
-                    .decode(coded)
-                    .unwrap();
-                Mail { noted, raw }
-            })
+            .map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
             .collect()
     }
 
@@ -155,6 +165,14 @@ impl Drop for SmtpServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn recipients(noted: &Value) -> impl Iterator<Item = &str> {
+    noted["rcpt_tos"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 #[expect(

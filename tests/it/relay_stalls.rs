@@ -1,0 +1,105 @@
+//! A mail server that takes its time: nobody waits for it longer than
+//! `answer_within`, and what was promised meanwhile is sent.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select, select_all};
+use serde_json::json;
+use sydent::config::Settings;
+
+use crate::harness::{SmtpServer, TestServer, Tls, V2, fresh_address, until};
+
+fn relay(delay_ms: u32) -> SmtpServer {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"delay_ms": delay_ms}));
+    relay
+}
+
+/// Waits for the outcome for a moment, and tries often.
+fn quick(settings: &mut Settings) {
+    settings.delivery.answer_within = Duration::from_millis(500);
+    settings.delivery.retry_first = Duration::from_millis(50);
+    settings.delivery.retry_max = Duration::from_millis(200);
+    settings.delivery.poll_every = Duration::from_millis(50);
+    settings.http.shutdown_timeout = Duration::from_secs(1);
+}
+
+#[actix_web::test]
+async fn a_slow_relay_is_not_waited_for_and_gets_the_mail_once() {
+    let (relay, address) = (relay(5000), fresh_address("slow"));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = Duration::from_secs(1);
+    });
+    server.api().request_token(&address, "secret", 1).await.ok();
+    assert_eq!(relay.mails_to(&address).len(), 0);
+
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn what_was_promised_stays_in_the_queue_until_the_relay_takes_it() {
+    let (relay, address) = (relay(0), fresh_address("promised"));
+    relay.behave(&json!({"delay_ms": 3000, "data": "451 4.3.0 not now"}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        quick(settings);
+    });
+    server.api().request_token(&address, "secret", 1).await.ok();
+    until("a second try", || server.database.queued("tries > 1") == 1).await;
+
+    relay.behave(&json!({}));
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn a_mail_whose_session_has_ended_is_not_sent() {
+    let (relay, address) = (relay(0), fresh_address("late"));
+    relay.behave(&json!({"delay_ms": 2000, "data": "451 4.3.0 not now"}));
+    let server = TestServer::start_with_clock(|settings| {
+        relay.configure(settings);
+        quick(settings);
+    });
+    server.api().request_token(&address, "secret", 1).await.ok();
+
+    server.advance(24 * 60 * 60 * 1000 + 1);
+    relay.behave(&json!({}));
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 0);
+}
+
+#[actix_web::test]
+async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
+    let (relay, bound) = (relay(60_000), fresh_address("bound"));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        quick(settings);
+        settings.delivery.answer_within = Duration::from_secs(29);
+    });
+    let api = server.api();
+    let internal = server.internal();
+    internal
+        .internal_bind("email", &bound, "@bound:example.org")
+        .await
+        .ok();
+
+    let requests: Vec<_> = (0..50).map(|_| fresh_address("stalled")).collect();
+    let open = requests
+        .iter()
+        .map(|address| Box::pin(api.request_token(address, "secret", 1)));
+    let others = async {
+        until("50 mails", || server.database.count("outbox") == 50).await;
+        for _ in 0..100 {
+            let found = api.lookup("email", &bound).await.ok();
+            assert_eq!(found["mxid"], "@bound:example.org");
+            api.get(V2).await.ok();
+        }
+    };
+    match select(select_all(open), pin!(others)).await {
+        Either::Right(((), _all_still_open)) => {}
+        Either::Left(((answer, ..), _)) => panic!("the relay did not stall: {answer:?}"),
+    }
+}
