@@ -1,8 +1,9 @@
 //! The owner of the durable delivery queue.
 
 use super::pool::{Ask, Fault, State};
-use crate::db::Store;
 use crate::db::outbox::{self, Depth, Queued};
+use crate::db::{Store, sessions};
+use crate::domain::secret::Sid;
 
 /// What the owner's thread holds.
 pub struct Outbox {
@@ -90,11 +91,15 @@ impl Ask for Settle {
     }
 }
 
-/// The client stops waiting: decides what it is told.
+/// A client stops waiting: decides what it is told.
 #[derive(Debug)]
 pub struct StopWaiting {
     /// What it waited for.
     pub id: String,
+    /// The session that it asked for.
+    pub sid: Sid,
+    /// Its attempt.
+    pub send_attempt: i64,
     /// Now, ms.
     pub now: i64,
 }
@@ -106,8 +111,10 @@ pub enum AfterWaiting {
     OnItsWay,
     /// Every try failed so far; the message was dropped.
     GivenUp,
-    /// It was settled a moment ago.
-    Settled,
+    /// It was settled a moment ago: handed over,
+    Delivered,
+    /// or dropped.
+    Dropped,
 }
 
 impl Ask for StopWaiting {
@@ -117,9 +124,17 @@ impl Ask for StopWaiting {
     fn run(self, of: &mut Outbox) -> Result<AfterWaiting, Fault> {
         of.store.write("outbox", |connection| {
             let Some(message) = outbox::find(connection, &self.id)? else {
-                return Ok(AfterWaiting::Settled);
+                let counts = sessions::attempt_counts(connection, &self.sid, self.send_attempt)?;
+                return Ok(if counts {
+                    AfterWaiting::Delivered
+                } else {
+                    AfterWaiting::Dropped
+                });
             };
-            if message.tries == 0 || message.lease_until >= self.now {
+            let under_way = message.tries == 0 || message.lease_until >= self.now;
+            if under_way || message.is_promised() {
+                // Others may wait for the same message, and must not drop it.
+                outbox::promise(connection, &message.id)?;
                 return Ok(AfterWaiting::OnItsWay);
             }
             outbox::drop_unsent(connection, &message)?;

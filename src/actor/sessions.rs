@@ -76,6 +76,9 @@ pub struct Draft {
 pub enum Begun {
     /// A message was queued for this call.
     Queued(Sid),
+    /// The message of an earlier call with this attempt, by its id, is not
+    /// settled yet.
+    StillQueued(Sid, String),
     /// This attempt was sent before; nothing was queued.
     AlreadySent(Sid),
     /// Too many messages were sent; one more is free in so many milliseconds.
@@ -95,7 +98,13 @@ impl Ask for BeginSession {
             let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
             let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
             let session = match (decision, existing) {
-                (Begin::AlreadySent, Some(session)) => return Ok(Begun::AlreadySent(session.sid)),
+                (Begin::AlreadySent, Some(session)) => {
+                    let queued = outbox::of_attempt(connection, &session.sid, self.send_attempt)?;
+                    return Ok(match queued {
+                        Some(id) => Begun::StillQueued(session.sid, id),
+                        None => Begun::AlreadySent(session.sid),
+                    });
+                }
                 (Begin::Resend, session) => session,
                 (Begin::Fresh | Begin::AlreadySent, _) => None,
             };

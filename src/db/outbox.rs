@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::schema::outbox::{self, dsl};
 use super::send_limits::Taken;
 use super::{Conn, DbError, send_limits, sessions};
+use crate::domain::secret::Sid;
 
 /// A queued message. Times are milliseconds since the epoch.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -31,7 +32,8 @@ pub struct Queued {
     pub created_at: i64,
     /// When it is to be tried next.
     pub due_at: i64,
-    /// Until then a client waits for the outcome.
+    /// Until then a client waits for the outcome; 0 once a client was told that
+    /// it is on its way.
     pub answer_until: i64,
     /// When it is no longer worth sending.
     pub expires_at: i64,
@@ -151,12 +153,56 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<(), DbErro
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
+    // A later attempt that is dropped as well must not bring this one back.
+    let later = dsl::outbox
+        .filter(dsl::sid.eq(&message.sid))
+        .filter(dsl::previous_attempt.eq(message.send_attempt));
+    diesel::update(later)
+        .set(dsl::previous_attempt.eq(message.previous_attempt))
+        .execute(connection)?;
     sessions::take_attempt_back(
         connection,
         &message.sid,
         message.send_attempt,
         message.previous_attempt,
     )
+}
+
+impl Queued {
+    /// Whether a client was told that it is on its way.
+    #[must_use]
+    pub fn is_promised(&self) -> bool {
+        self.answer_until == 0
+    }
+}
+
+/// Notes that a client was told that the message is on its way.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn promise(connection: &mut Conn, id: &str) -> Result<(), DbError> {
+    diesel::update(dsl::outbox.find(id))
+        .set(dsl::answer_until.eq(0))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// The message that the attempt of a session waits for, if it is still queued.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn of_attempt(
+    connection: &mut Conn,
+    sid: &Sid,
+    attempt: i64,
+) -> Result<Option<String>, DbError> {
+    Ok(dsl::outbox
+        .filter(dsl::sid.eq(sid.expose()))
+        .filter(dsl::send_attempt.ge(attempt))
+        .order(dsl::send_attempt.desc())
+        .select(dsl::id)
+        .first(connection)
+        .optional()?)
 }
 
 /// The message, unless it was settled.

@@ -150,6 +150,20 @@ pub fn note_attempt(
     Ok(())
 }
 
+/// Whether an attempt of a session counts: its message was sent or is on its
+/// way.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn attempt_counts(connection: &mut Conn, sid: &Sid, attempt: i64) -> Result<bool, DbError> {
+    let highest: Option<Option<i64>> = dsl::validation_sessions
+        .find(sid.expose())
+        .select(dsl::send_attempt)
+        .first(connection)
+        .optional()?;
+    Ok(highest.flatten().is_some_and(|highest| attempt <= highest))
+}
+
 /// Takes an attempt back whose message was dropped, unless a later one came.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! Clients of this instance that wait to hear what became of their message.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// What a waiting client hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,35 +12,80 @@ pub enum Outcome {
     Delivered,
     /// The message was refused for good.
     Refused,
+    /// Every try failed, and the client that waited longest was told so.
+    GivenUp,
+}
+
+/// Hears the outcome of one message.
+#[derive(Debug)]
+pub struct Listener(watch::Receiver<Option<Outcome>>);
+
+impl Listener {
+    /// The outcome, once it is known; `None` when it never will be.
+    pub async fn heard(&mut self) -> Option<Outcome> {
+        let outcome = self.0.wait_for(Option::is_some).await;
+        outcome.ok().and_then(|outcome| *outcome)
+    }
 }
 
 /// Who waits for which message.
 #[derive(Debug, Default)]
-pub struct Waiting(Mutex<HashMap<String, oneshot::Sender<Outcome>>>);
+pub struct Waiting(Mutex<HashMap<String, watch::Sender<Option<Outcome>>>>);
 
 impl Waiting {
-    /// Waits for the outcome of the message `id`. To be called before the
-    /// message is queued, so that no outcome is missed.
-    pub fn listen(&self, id: &str) -> oneshot::Receiver<Outcome> {
-        let (tell, hear) = oneshot::channel();
-        self.lock().insert(id.to_owned(), tell);
-        hear
+    /// Waits for the outcome of the message `id`. Whoever queues the message
+    /// calls it before, so that no outcome is missed.
+    pub fn listen(&self, id: &str) -> Listener {
+        let mut all = self.lock();
+        let tell = all.entry(id.to_owned()).or_default();
+        Listener(tell.subscribe())
     }
 
-    /// Tells whoever waits for `id`; nobody may.
+    /// Tells all who wait for `id`; nobody may.
     pub fn tell(&self, id: &str, outcome: Outcome) {
         if let Some(tell) = self.lock().remove(id) {
-            // The client may have stopped waiting at this moment.
-            let _ = tell.send(outcome);
+            tell.send_replace(Some(outcome));
         }
     }
 
-    /// Nobody waits for `id` any longer.
-    pub fn forget(&self, id: &str) {
-        self.lock().remove(id);
+    /// A listener for `id` has ended.
+    pub fn forget(&self, id: &str, listener: Listener) {
+        drop(listener);
+        let mut all = self.lock();
+        if all.get(id).is_some_and(watch::Sender::is_closed) {
+            all.remove(id);
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Outcome>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Outcome>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_wait_hear_the_outcome() {
+        let waiting = Waiting::default();
+        let (mut first, mut second) = (waiting.listen("a"), waiting.listen("a"));
+        let mut other = waiting.listen("b");
+        waiting.tell("a", Outcome::Refused);
+        assert_eq!(first.heard().await, Some(Outcome::Refused));
+        assert_eq!(second.heard().await, Some(Outcome::Refused));
+        waiting.tell("b", Outcome::Delivered);
+        assert_eq!(other.heard().await, Some(Outcome::Delivered));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_gone() {
+        let waiting = Waiting::default();
+        let (first, second) = (waiting.listen("a"), waiting.listen("a"));
+        waiting.forget("a", first);
+        assert_eq!(waiting.lock().len(), 1);
+        waiting.forget("a", second);
+        assert!(waiting.lock().is_empty());
+        waiting.tell("a", Outcome::Delivered);
     }
 }

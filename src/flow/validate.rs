@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::actor::outbox::{AfterWaiting, StopWaiting};
 use crate::actor::sessions::{BeginSession, Begun, Draft};
 use crate::app::App;
-use crate::delivery::waiting::Outcome;
+use crate::delivery::waiting::{Listener, Outcome};
 use crate::domain::email::CanonicalEmail;
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::{Rate, counted};
@@ -51,8 +51,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         ));
     };
     let now = app.clock.now();
-    let answer_within = app.config.delivery.answer_within;
-    let answer_until = later(now, answer_within);
+    let answer_until = later(now, app.config.delivery.answer_within);
     let id = random::alphanumeric(32)?;
     let limits = limits(&app, &request);
     let ask = BeginSession {
@@ -74,21 +73,35 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         },
         now,
     };
-    let outcome = app.waiting.listen(&id);
-    let sid = match app.sessions.ask(ask).await {
-        Ok(Begun::Queued(sid)) => sid,
-        other => {
-            app.waiting.forget(&id);
-            return match other? {
-                Begun::Queued(sid) | Begun::AlreadySent(sid) => Ok(sid),
-                Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+    // Before the message is queued, so that no outcome is missed.
+    let listener = app.waiting.listen(&id);
+    match app.sessions.ask(ask).await {
+        Ok(Begun::Queued(sid)) => {
+            mailer.wake();
+            let wait = Wait {
+                id,
+                sid: sid.clone(),
+                send_attempt: request.send_attempt,
             };
+            wait.end(&app, listener).await.map(|()| sid)
         }
-    };
-    mailer.wake();
-    let heard = hear(&app, &id, outcome, answer_within).await;
-    app.waiting.forget(&id);
-    heard.map(|()| sid)
+        other => {
+            app.waiting.forget(&id, listener);
+            match other? {
+                Begun::Queued(sid) | Begun::AlreadySent(sid) => Ok(sid),
+                Begun::StillQueued(sid, id) => {
+                    let listener = app.waiting.listen(&id);
+                    let wait = Wait {
+                        id,
+                        sid: sid.clone(),
+                        send_attempt: request.send_attempt,
+                    };
+                    wait.end(&app, listener).await.map(|()| sid)
+                }
+                Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+            }
+        }
+    }
 }
 
 /// Who is counted for the message, and how often it may be (EML-25).
@@ -113,29 +126,39 @@ fn network(ip: IpAddr) -> String {
     }
 }
 
-async fn hear(
-    app: &App,
-    id: &str,
-    mut outcome: tokio::sync::oneshot::Receiver<Outcome>,
-    answer_within: Duration,
-) -> Result<(), Error> {
-    if let Ok(Ok(heard)) = tokio::time::timeout(answer_within, &mut outcome).await {
-        return told(heard);
+/// A client that waits for a message.
+struct Wait {
+    id: String,
+    sid: Sid,
+    send_attempt: i64,
+}
+
+impl Wait {
+    async fn end(self, app: &App, mut listener: Listener) -> Result<(), Error> {
+        let answer_within = app.config.delivery.answer_within;
+        let heard = tokio::time::timeout(answer_within, listener.heard()).await;
+        app.waiting.forget(&self.id, listener);
+        match heard {
+            Ok(Some(outcome)) => told(outcome),
+            _ => self.stop(app).await,
+        }
     }
-    let stop = StopWaiting {
-        id: id.to_owned(),
-        now: app.clock.now(),
-    };
-    match app.outbox.ask(stop).await? {
-        AfterWaiting::OnItsWay => Ok(()),
-        AfterWaiting::GivenUp => Err(Error::email_send_error(
-            "The e-mail could not be sent; try again in a few minutes",
-        )),
-        // The books are settled before anybody is told; the word is on its way.
-        AfterWaiting::Settled => {
-            match tokio::time::timeout(Duration::from_secs(1), outcome).await {
-                Ok(Ok(heard)) => told(heard),
-                _ => Ok(()),
+
+    async fn stop(self, app: &App) -> Result<(), Error> {
+        let stop = StopWaiting {
+            id: self.id.clone(),
+            sid: self.sid,
+            send_attempt: self.send_attempt,
+            now: app.clock.now(),
+        };
+        match app.outbox.ask(stop).await? {
+            AfterWaiting::OnItsWay | AfterWaiting::Delivered => Ok(()),
+            AfterWaiting::Dropped => told(Outcome::GivenUp),
+            AfterWaiting::GivenUp => {
+                let id = self.id.as_str();
+                log::warn!(id; "mail dropped: every try failed while its client waited");
+                app.waiting.tell(id, Outcome::GivenUp);
+                told(Outcome::GivenUp)
             }
         }
     }
@@ -144,6 +167,9 @@ async fn hear(
 fn told(outcome: Outcome) -> Result<(), Error> {
     match outcome {
         Outcome::Delivered => Ok(()),
+        Outcome::GivenUp => Err(Error::email_send_error(
+            "The e-mail could not be sent; try again in a few minutes",
+        )),
         Outcome::Refused => Err(Error::email_send_error(
             "The mail server does not accept e-mail to this address",
         )),

@@ -207,7 +207,7 @@ async fn log_of_a_bad_day(format: LogFormat) -> String {
         "mail handed over",
         "refused for good: the relay replied to RCPT with 550 5.1.1",
         "trying again: the relay replied to RCPT with 451 4.3.0",
-        "trying again: the connection to the relay broke",
+        "trying again: the relay cannot be reached",
         "a request failed: a query failed",
     ] {
         assert!(log.contains(told), "{told} is not in the log: {log}");

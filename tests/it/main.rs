@@ -66,6 +66,8 @@ mod session_ends;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod shared_waits;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod submit_page;

@@ -64,7 +64,8 @@ CREATE TABLE outbox (
     tries INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,
-    -- Until then a client waits for the outcome.
+    -- Until then a client waits for the outcome. 0 once a client was told that
+    -- it is on its way: it is not dropped then because others stop waiting.
     answer_until BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     -- The instance whose client waits has the message to itself for a while.
@@ -74,6 +75,7 @@ CREATE TABLE outbox (
     lease_until BIGINT NOT NULL
 );
 CREATE INDEX outbox_due_at ON outbox (due_at);
+CREATE INDEX outbox_sid ON outbox (sid);
 
 -- How often messages were sent on behalf of somebody or to somebody.
 CREATE TABLE send_limits (

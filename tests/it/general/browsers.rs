@@ -145,7 +145,7 @@ fn allowed(header: Option<&str>) -> Vec<&str> {
 fn expected(route: &Route) -> Vec<&'static str> {
     let mut methods = route.methods.to_vec();
     methods.push("OPTIONS");
-    if route.takes("GET") {
+    if route.takes("GET") && !route.is_page() {
         methods.push("HEAD");
     }
     methods.sort_unstable();
@@ -160,6 +160,11 @@ async fn gen_27_head_is_answered_as_get_is_but_without_a_body() {
         for route in routes_of(listener).filter(|route| route.takes("GET")) {
             let get = bare(&api, &Method::GET, route.path).await;
             let head = bare(&api, &Method::HEAD, route.path).await;
+            if route.is_page() {
+                // A scanner that asks for the head of a mailed link validates nothing.
+                assert_eq!(head.status, 405, "{route:?}");
+                continue;
+            }
             assert_eq!(head.status, get.status, "{route:?}");
             assert_eq!(head.header("content-type"), get.header("content-type"));
             assert!(head.body.is_empty(), "{head:?}");

@@ -77,9 +77,10 @@ pub(super) async fn within<T>(
 
 /// A connection that failed below SMTP.
 pub(super) fn broken(step: Step, error: &io::Error) -> SendFailure {
-    SendFailure::passing(format!(
-        "the connection to the relay broke at {step}: {error}"
-    ))
+    SendFailure::passing(match step {
+        Step::Connection => format!("the relay cannot be reached: {error}"),
+        step => format!("the connection to the relay broke at {step}: {error}"),
+    })
 }
 
 /// A reply with a code that SMTP does not know here.

@@ -1,0 +1,102 @@
+//! Several requests that wait for one mail: none hears what is not so.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use serde_json::json;
+use sydent::config::{Encryption, Settings};
+
+use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn dead_relay(settings: &mut Settings, port: &ClosedPort) {
+    settings.email.smtp.port = Some(port.number);
+    settings.email.smtp.encryption = Encryption::None;
+    settings.delivery.answer_within = 2 * SECOND;
+    // The second try would be long after the wait.
+    settings.delivery.retry_first = 20 * SECOND;
+}
+
+#[actix_web::test]
+async fn a_repeated_request_is_not_told_that_a_dropped_mail_was_sent() {
+    let port = ClosedPort::new();
+    let server = TestServer::start(|settings| dead_relay(settings, &port));
+    let (api, address) = (server.api(), fresh_address("twice"));
+    let first = api.request_token(&address, "secret", 1);
+    let second = async {
+        until("the first is queued", || {
+            server.database.count("outbox") == 1
+        })
+        .await;
+        api.request_token(&address, "secret", 1).await
+    };
+    let (first, second) = join(first, second).await;
+    first.refused(400, "M_EMAIL_SEND_ERROR");
+    second.refused(400, "M_EMAIL_SEND_ERROR");
+    assert_eq!(server.database.count("outbox"), 0);
+}
+
+#[actix_web::test]
+async fn a_mail_that_one_client_was_promised_is_not_dropped_by_another() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"delay_ms": 4000, "data": "451 4.3.0 not now"}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = SECOND;
+        settings.delivery.retry_first = 8 * SECOND;
+    });
+    let (api, address) = (server.api(), fresh_address("promised"));
+    // Still under way when the wait is over: promised.
+    api.request_token(&address, "secret", 1).await.ok();
+    until("the first try failed", || {
+        server.database.queued("lease_until = 0 AND tries = 1") == 1
+    })
+    .await;
+    relay.behave(&json!({}));
+    // The mail lies still now. Whoever waits for it again is told that it is on its way.
+    api.request_token(&address, "secret", 1).await.ok();
+    assert_eq!(server.database.count("outbox"), 1);
+    relay.mail_to(&address).await;
+}
+
+#[actix_web::test]
+async fn ses_11_dropped_attempts_do_not_count_in_whatever_order() {
+    let port = ClosedPort::new();
+    let server = TestServer::start(|settings| dead_relay(settings, &port));
+    let (api, address) = (server.api(), fresh_address("order"));
+    let second = async {
+        until("the first is queued", || {
+            server.database.count("outbox") == 1
+        })
+        .await;
+        api.request_token(&address, "secret", 2).await
+    };
+    let (first, second) = join(api.request_token(&address, "secret", 1), second).await;
+    first.refused(400, "M_EMAIL_SEND_ERROR");
+    second.refused(400, "M_EMAIL_SEND_ERROR");
+    assert_eq!(
+        server
+            .database
+            .count("validation_sessions WHERE send_attempt IS NULL"),
+        1
+    );
+}
+
+#[actix_web::test]
+async fn two_instances_tell_their_clients_the_same() {
+    let port = ClosedPort::new();
+    let here = TestServer::start(|settings| dead_relay(settings, &port));
+    let there = TestServer::start_on(
+        crate::harness::TestDatabase::existing(&here.database.url),
+        |settings| dead_relay(settings, &port),
+    );
+    let address = fresh_address("instances");
+    let elsewhere = async {
+        until("the first is queued", || here.database.count("outbox") == 1).await;
+        there.api().request_token(&address, "secret", 1).await
+    };
+    let (first, second) = join(here.api().request_token(&address, "secret", 1), elsewhere).await;
+    first.refused(400, "M_EMAIL_SEND_ERROR");
+    second.refused(400, "M_EMAIL_SEND_ERROR");
+}
