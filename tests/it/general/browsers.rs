@@ -4,7 +4,7 @@
 use awc::http::Method;
 use serde_json::json;
 
-use crate::harness::{Api, Listener, Route, TestServer, fresh_address, routes_of};
+use crate::harness::{Api, BASE_URL, Listener, Route, TestServer, fresh_address, routes_of};
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -145,7 +145,7 @@ fn allowed(header: Option<&str>) -> Vec<&str> {
 fn expected(route: &Route) -> Vec<&'static str> {
     let mut methods = route.methods.to_vec();
     methods.push("OPTIONS");
-    if route.takes("GET") && !route.is_page() {
+    if route.takes_head() {
         methods.push("HEAD");
     }
     methods.sort_unstable();
@@ -157,17 +157,28 @@ async fn gen_27_head_is_answered_as_get_is_but_without_a_body() {
     let server = TestServer::start(|_| {});
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
-        for route in routes_of(listener).filter(|route| route.takes("GET")) {
+        for route in routes_of(listener).filter(|route| route.takes_head()) {
             let get = bare(&api, &Method::GET, route.path).await;
             let head = bare(&api, &Method::HEAD, route.path).await;
-            if route.is_page() {
-                // A scanner that asks for the head of a mailed link validates nothing.
-                assert_eq!(head.status, 405, "{route:?}");
-                continue;
-            }
             assert_eq!(head.status, get.status, "{route:?}");
             assert_eq!(head.header("content-type"), get.header("content-type"));
             assert!(head.body.is_empty(), "{head:?}");
         }
     }
+}
+
+#[actix_web::test]
+async fn gen_27_a_scanner_that_looks_at_the_head_of_a_mailed_link_validates_nothing() {
+    let server = TestServer::start(|_| {});
+    let (sid, mail) = server.requested(&fresh_address("scanned"), "secret").await;
+    let link = mail.link();
+    let head = bare(
+        &server.api(),
+        &Method::HEAD,
+        link.strip_prefix(BASE_URL).unwrap(),
+    )
+    .await;
+    assert_eq!(head.status, 405);
+    let answer = server.api().get_validated(&sid, "secret").await;
+    answer.refused(400, "M_SESSION_NOT_VALIDATED");
 }

@@ -8,7 +8,8 @@ pub enum Listener {
     Operations,
 }
 
-/// A path and the methods that it takes besides `HEAD` and `OPTIONS`.
+/// A path and the methods that it takes besides `OPTIONS`, and `HEAD` with
+/// `GET`.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub listener: Listener,
@@ -24,6 +25,11 @@ impl Route {
     /// Whether `GET` answers a page for people.
     pub fn is_page(&self) -> bool {
         self.path.ends_with("/submitToken")
+    }
+
+    /// A page does not: what only looks at a link must not validate.
+    pub fn takes_head(&self) -> bool {
+        self.takes("GET") && !self.is_page()
     }
 
     /// Whether it is there only while v1 is switched on.
