@@ -2,7 +2,8 @@
 
 use super::pool::{Ask, Fault, State};
 use crate::db::Store;
-use crate::db::outbox::{self, Depth, Queued};
+pub use crate::db::outbox::Depth;
+use crate::db::outbox::{self, Queued};
 
 /// What the owner's thread holds.
 pub struct Outbox {
