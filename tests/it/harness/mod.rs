@@ -11,6 +11,7 @@ mod process;
 mod proxy;
 mod server;
 mod smtp;
+mod source;
 mod wire;
 
 pub use answer::Answer;
@@ -23,6 +24,7 @@ pub use mail::Mail;
 pub use process::{TestProcess, sydent};
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
+pub use source::{is_within, repository, sources};
 pub use wire::{Wire, post};
 
 use std::sync::atomic::{AtomicU32, Ordering};
