@@ -1,7 +1,8 @@
 //! The owner of the durable delivery queue.
 
 use super::pool::{Ask, Fault, State};
-use crate::db::outbox::{self, Depth, Queued};
+pub use crate::db::outbox::Depth;
+use crate::db::outbox::{self, Queued};
 use crate::db::{Store, sessions};
 use crate::domain::secret::Sid;
 

@@ -6,9 +6,8 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::actor::lookups::Ping;
-use crate::actor::outbox::QueueDepth;
+use crate::actor::outbox::{Depth, QueueDepth};
 use crate::app::App;
-use crate::db::outbox::Depth;
 use crate::error::Error;
 
 /// A dependency that takes longer is not ready.

@@ -1,1 +1,152 @@
-//! The commands of the binary.
+//! The real binary: what it prints, and with which code it ends.
+
+use tempfile::TempDir;
+
+use crate::harness::{TestDatabase, TestProcess, Told, mode};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn run(folder: &TempDir, arguments: &str) -> Told {
+    Told::by(folder.path(), arguments)
+}
+
+#[test]
+fn every_command_has_help_and_a_version() {
+    let folder = folder();
+    for command in [
+        "",
+        "serve",
+        "demo",
+        "config",
+        "config generate",
+        "config check",
+        "key",
+        "key generate",
+        "bind",
+        "unbind",
+        "lookup",
+    ] {
+        for flag in ["--help", "-h"] {
+            let help = run(&folder, &format!("{command} {flag}"));
+            assert_eq!((help.code, help.err.as_str()), (0, ""), "{command}");
+            assert!(
+                help.out.contains(&format!("Usage: sydent {command}")),
+                "{}",
+                help.out
+            );
+        }
+        let version = run(&folder, &format!("{command} --version"));
+        let number = version.out.trim_end().rsplit(' ').next();
+        assert_eq!(
+            (version.code, number),
+            (0, Some(env!("CARGO_PKG_VERSION"))),
+            "{command}"
+        );
+    }
+    for wrong in [
+        "",
+        "nonsense",
+        "serve --nonsense",
+        "bind email",
+        "demo --port 0",
+    ] {
+        let told = run(&folder, wrong);
+        assert_eq!((told.code, told.out.as_str()), (2, ""), "{wrong}");
+        assert!(told.err.contains("--help"), "{}", told.err);
+    }
+}
+
+#[test]
+fn without_a_configuration_the_way_to_one_is_named() {
+    let folder = folder();
+    for command in ["serve", "config check"] {
+        let told = run(&folder, command);
+        assert_eq!(told.code, 1);
+        for named in [
+            "--config",
+            "SYDENT_CONFIG",
+            "`sydent config generate`",
+            "`sydent demo`",
+        ] {
+            assert!(told.err.contains(named), "{command}: {}", told.err);
+        }
+        let told = run(&folder, &format!("{command} --config missing.toml"));
+        assert_eq!(told.code, 1);
+        let sentence = "missing.toml: cannot be read: there is no such file";
+        assert!(told.err.contains(sentence), "{}", told.err);
+    }
+    let told = run(&folder, "lookup email alice@example.org");
+    assert_eq!(told.code, 2, "1 would mean that nobody is bound");
+    assert!(told.err.contains("--internal"), "{}", told.err);
+}
+
+#[test]
+fn keys_are_made_and_never_overwritten() {
+    let folder = folder();
+    let printed = run(&folder, "key generate --key-version 7");
+    assert_eq!(printed.code, 0);
+    let key = sydent::domain::signing::KeyRing::parse(&printed.out).unwrap();
+    assert_eq!(key.active().id().as_str(), "ed25519:7");
+    assert_eq!(run(&folder, "key generate -o a.key").code, 0);
+    assert_eq!(mode(&folder.path().join("a.key")), 0o600);
+    let read = || std::fs::read_to_string(folder.path().join("a.key")).unwrap();
+    let key = read();
+    let told = run(&folder, "key generate -o a.key");
+    assert_eq!(told.code, 1);
+    assert!(told.err.contains("a.key exists already"), "{}", told.err);
+    assert_eq!(read(), key);
+    assert_eq!(run(&folder, "key generate --key-version a:b").code, 2);
+}
+
+#[test]
+fn bind_lookup_and_unbind_speak_to_a_running_server() {
+    let (database, folder) = (TestDatabase::fresh(), folder());
+    let server = TestProcess::start(&database, |_| {});
+    let at = format!("--internal http://{}", server.internal);
+    let ask = |command: &str| run(&folder, &format!("{command} {at}"));
+    let nobody = ask("lookup email alice@example.com");
+    assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
+    let bound = ask("bind email Alice@Example.com @alice:example.org");
+    assert_eq!(bound.code, 0, "{}", bound.err);
+    let found = ask("lookup email alice@example.com");
+    assert_eq!((found.code, &found.out), (0, &bound.out));
+    let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    assert_eq!(found["mxid"], "@alice:example.org");
+    assert_eq!(
+        ask("unbind email alice@example.com @bob:example.org").code,
+        0
+    );
+    assert_eq!(
+        ask("lookup email alice@example.com").code,
+        0,
+        "it was not Bob's"
+    );
+    assert_eq!(
+        ask("unbind email alice@example.com @alice:example.org").code,
+        0
+    );
+    assert_eq!(ask("lookup email alice@example.com").code, 1);
+
+    let refused = ask("bind email nonsense @alice:example.org");
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains("The server refused: "),
+        "{}",
+        refused.err
+    );
+    drop(server);
+    for (command, code) in [
+        ("lookup email a@b.example", 2),
+        ("bind email a@b.example @a:b", 1),
+    ] {
+        let told = ask(command);
+        assert_eq!(told.code, code, "{}", told.err);
+        assert!(
+            told.err.contains("Nothing answers at http://"),
+            "{}",
+            told.err
+        );
+    }
+}

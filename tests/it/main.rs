@@ -16,7 +16,11 @@ mod brands;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod config_command;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod dispatchers;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod certificates;
+mod command;
 mod database;
 mod fragile;
 mod hold;
@@ -15,20 +16,23 @@ mod raw;
 mod routes;
 mod server;
 mod smtp;
+mod source;
 mod wire;
 
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
+pub use command::{Told, mode};
 pub use database::TestDatabase;
 pub use fragile::FragileDatabase;
 pub use hold::Hold;
 pub use mail::Mail;
 pub use port::ClosedPort;
-pub use process::{TestProcess, sydent};
+pub use process::TestProcess;
 pub use routes::{CAPTURED_MAIL, Listener, ROUTES, Route, posts, routes_of};
 pub use server::TestServer;
 pub use smtp::{SmtpServer, Tls};
+pub use source::{is_within, repository, sources};
 pub use wire::{Wire, post};
 
 use std::sync::atomic::{AtomicU32, Ordering};

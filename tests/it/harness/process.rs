@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use sydent::config::Settings;
 use tempfile::TempDir;
 
 use super::server::settings;
-use super::{Api, TestDatabase};
+use super::{Api, TestDatabase, Told};
 
 /// `sydent serve` with a configuration file of its own.
 pub struct TestProcess {
@@ -31,11 +30,9 @@ impl TestProcess {
     }
 
     /// Starts the binary, which must end by itself.
-    pub fn start_in_vain(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Output {
+    pub fn start_in_vain(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Told {
         let folder = configured(database, change);
-        let file = folder.path().join("sydent.toml");
-        let file = file.to_str().unwrap();
-        sydent(folder.path(), &["serve", "--config", file], &[])
+        Told::by(folder.path(), "serve --config sydent.toml")
     }
 
     /// Starts the binary again with the configuration that it had.
@@ -124,6 +121,11 @@ impl TestProcess {
         }
     }
 
+    /// The text of its configuration file.
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("sydent.toml")).unwrap()
+    }
+
     /// What it wrote so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -135,17 +137,6 @@ impl Drop for TestProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs the binary in that folder to its end, with no variables but those.
-pub fn sydent(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sydent"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
 }
 
 fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {

@@ -1,0 +1,256 @@
+//! `sydent config`: writing a configuration, and naming all that is wrong with
+//! one.
+
+use tempfile::TempDir;
+
+use crate::harness::{Told, mode};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) {
+    std::fs::write(folder.path().join(name), text).unwrap();
+}
+
+fn read(folder: &TempDir, name: &str) -> String {
+    std::fs::read_to_string(folder.path().join(name)).unwrap()
+}
+
+fn run(folder: &TempDir, arguments: &str) -> Told {
+    Told::by(folder.path(), arguments)
+}
+
+const GENERATE: &str =
+    "config generate --server-name example.org --base-url https://id.example.org";
+/// The least that a configuration needs, in files that the test writes.
+const LEAST: &str = "server.name = 'example.org'
+server.public_base_url = 'https://id.example.org'
+server.signing_key_file = 'signing.key'
+database.url = 'sqlite:sydent.db'
+";
+
+/// A folder with a key and a configuration of these lines over the least.
+fn with_lines(lines: &str) -> TempDir {
+    let folder = folder();
+    assert_eq!(run(&folder, "key generate --out signing.key").code, 0);
+    let set = |line: &&str| {
+        let key = line.split(" = ").next().unwrap();
+        !lines.lines().any(|other| other.starts_with(key))
+    };
+    let least: Vec<&str> = LEAST.lines().filter(set).collect();
+    write(
+        &folder,
+        "sydent.toml",
+        &format!("{}\n{lines}\n", least.join("\n")),
+    );
+    folder
+}
+
+#[test]
+fn what_is_generated_passes_the_check_and_is_kept() {
+    let folder = folder();
+    let told = run(&folder, GENERATE);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(
+        told.err
+            .contains("sydent config check --config sydent.toml"),
+        "{}",
+        told.err
+    );
+    assert_eq!(mode(&folder.path().join("signing.key")), 0o600);
+    let (text, key) = (read(&folder, "sydent.toml"), read(&folder, "signing.key"));
+    assert!(key.starts_with("ed25519 a_"));
+
+    let checked = run(&folder, "config check --config sydent.toml");
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let warning = "email.transport: is \"none\": no mail can be sent";
+    assert!(checked.err.contains(warning), "{}", checked.err);
+    assert!(
+        checked.out.contains("name = \"example.org\""),
+        "{}",
+        checked.out
+    );
+    // What is shown is a configuration again, with every setting in it.
+    write(&folder, "shown.toml", &checked.out);
+    let again = run(&folder, "config check --config shown.toml");
+    assert_eq!((again.code, again.out), (0, checked.out));
+
+    for name in ["sydent.toml", "other.toml"] {
+        let told = run(&folder, &format!("{GENERATE} --out {name}"));
+        assert_eq!(told.code, 1);
+        assert!(
+            told.err.contains("exists already; nothing was written"),
+            "{}",
+            told.err
+        );
+    }
+    assert_eq!(
+        (read(&folder, "sydent.toml"), read(&folder, "signing.key")),
+        (text, key)
+    );
+    assert!(!folder.path().join("other.toml").exists());
+}
+
+#[test]
+fn generate_takes_relay_sender_and_database() {
+    let folder = folder();
+    let flags = "--smtp mail.example.org:465 --from id@example.org \
+                 --database postgres://id:hunter2@db.example/sydent";
+    let told = run(&folder, &format!("{GENERATE} {flags}"));
+    assert_eq!(told.code, 0, "{}", told.err);
+    // The password of the database is for nobody else.
+    assert_eq!(mode(&folder.path().join("sydent.toml")), 0o600);
+    let checked = run(&folder, "config check -c sydent.toml");
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    for line in [
+        "url = \"postgres://id:[secret]@db.example/sydent\"",
+        "from = \"id@example.org\"",
+        "transport = \"smtp\"",
+        "host = \"mail.example.org\"",
+        "port = 465",
+        "encryption = \"tls\"",
+    ] {
+        assert!(checked.out.contains(line), "{line}\n{}", checked.out);
+    }
+    assert!(!checked.out.contains("hunter2"));
+    for wrong in [
+        "--smtp a:b",
+        "--from nobody",
+        "--database sydent.db",
+        "--base-url id.example",
+    ] {
+        let told = run(&self::folder(), &format!("{GENERATE} {wrong}"));
+        assert_ne!(told.code, 0, "{wrong}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once_with_its_line() {
+    let folder = folder();
+    let text = "[server]
+name = 'a b'
+public_base_url = 'http://id.example.org'
+signing_key_file = 'missing.key'
+[database]
+url = 'postgres://id:hunter2@db/x'
+busy_timout = '5s'
+readers = 0
+[htpp]
+listen = 1
+[email.smtp]
+port = 'hunter2'
+";
+    write(&folder, "bad.toml", text);
+    let named = [
+        "bad.toml:2: server.name: ",
+        "bad.toml:3: server.public_base_url: must begin with https://",
+        "bad.toml:4: server.signing_key_file: missing.key cannot be read",
+        "bad.toml:7: database.busy_timout: is not a setting; did you mean database.busy_timeout?",
+        "bad.toml:8: database.readers: must be a whole number from 1 to 64",
+        "bad.toml:9: htpp: is not a setting; did you mean http?",
+        "bad.toml:12: email.smtp.port: must be a whole number",
+        "SYDENT__LOOKUP__MAX: is not a setting",
+    ];
+    for command in ["config check", "serve"] {
+        let variables = [("SYDENT__LOOKUP__MAX", "hunter2")];
+        let told = Told::with(
+            folder.path(),
+            &format!("{command} --config bad.toml"),
+            &variables,
+        );
+        assert_eq!((told.code, told.out.as_str()), (1, ""));
+        let mut lines = told.err.lines();
+        assert_eq!(lines.next(), Some("The configuration has 8 problems:"));
+        for named in named {
+            assert!(
+                lines.clone().any(|line| line.starts_with(named)),
+                "{named}: {}",
+                told.err
+            );
+        }
+        assert_eq!(lines.count(), named.len(), "{}", told.err);
+        assert!(!told.err.contains("hunter2"), "{}", told.err);
+    }
+}
+
+#[test]
+fn ops_08_what_a_start_refuses() {
+    for (lines, named) in [
+        ("server.name = ''", "server.name: "),
+        (
+            "server.public_base_url = 'http://a.example'",
+            "server.public_base_url: must begin",
+        ),
+        (
+            "server.signing_key_file = 'bad.key'",
+            "server.signing_key_file: ",
+        ),
+        (
+            "email.transport = 'smtp'\nemail.from = 'nobody'",
+            "email.from: ",
+        ),
+        ("email.transport = 'smtp'", "email.from: "),
+        (
+            "database.url = 'sqlite:missing/a.db'",
+            "database.url: names a file in a folder",
+        ),
+        (
+            "internal.listen = ['0.0.0.0:1']",
+            "internal.listen: must be loopback",
+        ),
+    ] {
+        let folder = with_lines(lines);
+        write(&folder, "bad.key", "ed25519 0 hunter2\n");
+        let told = run(&folder, "serve --config sydent.toml");
+        assert_eq!(told.code, 1, "{lines}");
+        let first = told.err.lines().next().unwrap();
+        assert!(
+            first.starts_with("The configuration has a problem"),
+            "{}",
+            told.err
+        );
+        assert!(told.err.contains(named), "{lines}: {}", told.err);
+        assert!(!told.err.contains("hunter2"), "{}", told.err);
+        assert!(
+            !folder.path().join("sydent.db").exists(),
+            "nothing is begun"
+        );
+    }
+    // For development the second may be had.
+    let folder = with_lines("server.public_base_url = 'http://a.example'");
+    let allowed = [("SYDENT__SERVER__ALLOW_PLAIN_HTTP", "true")];
+    let told = Told::with(folder.path(), "config check -c sydent.toml", &allowed);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.err.starts_with("warning: "), "{}", told.err);
+}
+
+#[test]
+fn variables_win_over_the_file_and_secrets_are_masked() {
+    let folder = with_lines("lookup.max_addresses = 5\nemail.smtp.password = 'hunter2'");
+    let variables = [
+        ("SYDENT_CONFIG", "sydent.toml"),
+        ("SYDENT__LOOKUP__MAX_ADDRESSES", "7"),
+        ("SYDENT__HTTP__LISTEN", "[\"127.0.0.1:0\", \"[::1]:0\"]"),
+        ("SYDENT__EMAIL__SMTP__USERNAME", "id"),
+        (
+            "SYDENT__DATABASE__URL",
+            "postgres://id:hunter2@db.example/x",
+        ),
+    ];
+    let told = Told::with(folder.path(), "config check", &variables);
+    assert_eq!(told.code, 0, "{}", told.err);
+    for line in [
+        "max_addresses = 7",
+        "listen = [\"127.0.0.1:0\", \"[::1]:0\"]",
+        "url = \"postgres://id:[secret]@db.example/x\"",
+        "password = \"[secret]\"",
+    ] {
+        assert!(told.out.contains(line), "{line}\n{}", told.out);
+    }
+    assert!(!told.out.contains("hunter2") && !told.err.contains("hunter2"));
+    // And no file is needed at all.
+    let told = Told::with(folder.path(), "config check", &variables[1..]);
+    assert_eq!(told.code, 1);
+    assert!(told.err.contains("server.name: is missing"), "{}", told.err);
+}

@@ -1,0 +1,45 @@
+//! One run of the real binary, from start to end.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What a run printed, and its exit code.
+pub struct Told {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Told {
+    /// By a run in that folder, without any variables.
+    pub fn by(folder: &Path, arguments: &str) -> Self {
+        Self::with(folder, arguments, &[])
+    }
+
+    /// By a run in that folder, with no variables but those.
+    pub fn with(folder: &Path, arguments: &str, variables: &[(&str, &str)]) -> Self {
+        let output = Command::new(env!("CARGO_BIN_EXE_sydent"))
+            .args(arguments.split_whitespace())
+            .current_dir(folder)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .output();
+        Self::from(output.unwrap())
+    }
+}
+
+impl From<Output> for Told {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert!(!err.contains("panicked"), "{err}");
+        let code = output.status.code().expect("it ends by itself");
+        Self { code, out, err }
+    }
+}
+
+/// Who may do what with a file: `0o600` is its owner alone.
+pub fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
