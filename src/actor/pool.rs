@@ -226,12 +226,16 @@ impl<S: State> Worker<S> {
             .state
             .take()
             .and_then(|mut state| (!rested || state.is_alive()).then_some(state));
-        let mut state = match known {
-            Some(state) => state,
-            None => (self.open)()?,
+        let work = || {
+            let mut state = match known {
+                Some(state) => state,
+                None => (self.open)()?,
+            };
+            let outcome = ask.run(&mut state);
+            Ok((state, outcome))
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| ask.run(&mut state)))
-            .map_err(|_panic| Fault::Panicked(S::NAME))?;
+        let (state, outcome) =
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Panicked(S::NAME)))?;
         let spoiled =
             matches!(&outcome, Err(Fault::Database(error)) if error.may_be_the_connection());
         if !spoiled {

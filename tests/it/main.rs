@@ -18,6 +18,8 @@ mod command_line;
 #[cfg(test)]
 mod config_command;
 #[cfg(test)]
+mod conformance_map;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod demo;
@@ -35,6 +37,8 @@ mod general;
 mod get_validated;
 #[cfg(test)]
 mod hangup;
+#[cfg(test)]
+mod instances;
 #[cfg(test)]
 mod internal;
 #[cfg(test)]

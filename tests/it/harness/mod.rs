@@ -30,7 +30,7 @@ pub use mail::Mail;
 pub use port::ClosedPort;
 pub use process::TestProcess;
 pub use routes::{CAPTURED_MAIL, Listener, ROUTES, Route, posts, routes_of};
-pub use server::TestServer;
+pub use server::{TestServer, settings as test_settings};
 pub use smtp::{SmtpServer, Tls};
 pub use source::{is_within, repository, sources};
 pub use wire::{Wire, post};
