@@ -180,9 +180,8 @@ fn invariant_9_status_codes_and_errcodes_are_in_one_file() {
         assert_eq!(errcode, None, "in {}", file.path);
         for path in file.paths() {
             let names: Vec<&str> = path.split("::").collect();
-            let status = match names[..] {
-                [.., "StatusCode" | "HttpResponse", status] => status,
-                _ => continue,
+            let [.., "StatusCode" | "HttpResponse", status] = names[..] else {
+                continue;
             };
             let is_status = status.starts_with(|c: char| c.is_ascii_uppercase());
             let known = match file.path.as_str() {

@@ -43,7 +43,8 @@ impl Demo {
         let mut text = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in lines.by_ref().map_while(Result::ok) {
-            text += &format!("{line}\n");
+            text += &line;
+            text += "\n";
             if line.starts_with("Ctrl-C stops the server.") {
                 return Some(Self { child, port, text });
             }
@@ -69,7 +70,7 @@ impl Demo {
             .text
             .lines()
             .filter_map(|line| line.strip_prefix("    "));
-        commands.map(|command| format!("{command}\n")).collect()
+        commands.collect::<Vec<_>>().join("\n")
     }
 
     /// Ctrl-C, and what was said about problems until then.
@@ -120,10 +121,8 @@ fn shell(folder: &Path, commands: &str) -> String {
 fn in_this_order(text: &str, parts: &[&str]) {
     let mut rest = text;
     for part in parts {
-        let at = rest
-            .find(part)
-            .unwrap_or_else(|| panic!("{part} is missing in\n{text}"));
-        rest = &rest[at + part.len()..];
+        let after = rest.split_once(part).map(|(_, after)| after);
+        rest = after.unwrap_or_else(|| panic!("{part} is missing in\n{text}"));
     }
 }
 

@@ -130,9 +130,10 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     idle().await;
     outage.cut();
     let failed = client.ask_all_during(&outage).await;
-    let during = match outage.can_be_read() {
-        true => (200, "ok".to_owned()),
-        false => (503, "unavailable".to_owned()),
+    let during = if outage.can_be_read() {
+        (200, "ok".to_owned())
+    } else {
+        (503, "unavailable".to_owned())
     };
     assert_eq!(ready(&server).await, during);
     server.operations().get("/health").await.ok();

@@ -147,7 +147,7 @@ fn a_start_that_fails_says_why_and_ends_with_code_1() {
         "{told}"
     );
     let told = refused(&database, |settings| {
-        settings.operations.listen = vec![taken]
+        settings.operations.listen = vec![taken];
     });
     assert!(
         told.contains(&format!("cannot listen on {taken}: ")),

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -11,8 +12,11 @@ use sydent::actor::pool::{Ask, Fault, Pool, State};
 /// owner's threads are busy meanwhile, one a place.
 pub struct Hold {
     gate: Arc<Gate>,
-    _asks: Vec<LocalBoxFuture<'static, Result<(), Fault>>>,
+    _asks: Vec<Place>,
 }
+
+/// An ask that waits at the gate.
+type Place = LocalBoxFuture<'static, Result<(), Fault>>;
 
 #[derive(Default)]
 struct Gate {
@@ -21,20 +25,26 @@ struct Gate {
 }
 
 impl Hold {
-    /// Takes so many places.
+    /// Takes so many places, which must be free.
     pub fn of<S: State>(pool: &Pool<S>, places: usize) -> Self {
         let gate = Arc::<Gate>::default();
-        let asks = (0..places).map(|_| {
-            let (pool, gate) = (pool.clone(), Arc::clone(&gate));
-            let of = PhantomData;
-            let mut ask = async move { pool.ask(Wait { gate, of }).await }.boxed_local();
-            let answered = ask.as_mut().now_or_never();
-            assert!(answered.is_none(), "the door was full before: {answered:?}");
-            ask
-        });
-        Self {
-            _asks: asks.collect(),
-            gate,
+        let asks = (0..places).map(|_| take_place(pool, &gate)).collect();
+        Self { gate, _asks: asks }
+    }
+}
+
+fn take_place<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Place {
+    let begun = Instant::now();
+    loop {
+        let (pool, gate, of) = (pool.clone(), Arc::clone(gate), PhantomData);
+        let mut ask = async move { pool.ask(Wait { gate, of }).await }.boxed_local();
+        match ask.as_mut().now_or_never() {
+            None => return ask,
+            // A message gives its place back a moment after its answer.
+            Some(Err(Fault::Busy(_))) if begun.elapsed() < Duration::from_secs(20) => {
+                std::thread::yield_now();
+            }
+            Some(answer) => panic!("there is no free place: {answer:?}"),
         }
     }
 }

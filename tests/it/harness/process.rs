@@ -87,10 +87,6 @@ impl TestProcess {
         Api::new(format!("http://{}", self.operations))
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// kill -9.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

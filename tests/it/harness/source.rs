@@ -1,5 +1,10 @@
 //! The server's own source, read well enough to see what it names.
 
+#![expect(
+    clippy::string_slice,
+    reason = "a reader that loses its place must fail"
+)]
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -85,9 +90,10 @@ impl Source {
         while at < words.len() {
             let goes_on = at > 1 && words[at - 1] == "::" && ends_a_name(words[at - 2]);
             let is_path = is_name(words[at]) && words.get(at + 1) == Some(&"::");
-            at = match is_path && !goes_on {
-                true => unfold(&words, at, "", &mut paths),
-                false => at + 1,
+            at = if is_path && !goes_on {
+                unfold(&words, at, "", &mut paths)
+            } else {
+                at + 1
             };
         }
         paths
