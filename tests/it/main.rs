@@ -14,11 +14,15 @@ mod bind;
 #[cfg(test)]
 mod brands;
 #[cfg(test)]
+mod captured_mail;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod config_command;
 #[cfg(test)]
 mod conformance_map;
+#[cfg(test)]
+mod cors;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
@@ -54,11 +58,15 @@ mod outage;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod own_pages;
+#[cfg(test)]
 mod ping_versions;
 #[cfg(test)]
 mod pubkey;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]

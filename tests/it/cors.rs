@@ -1,0 +1,106 @@
+//! What is on the internal and the operations listener is for no web page to
+//! read, so nothing there has a CORS header. (`general` has the public
+//! listener, where every answer has them all.)
+
+use awc::http::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Api, TestServer};
+
+const INTERNAL: [&str; 5] = [
+    "/_matrix/identity/internal/bind",
+    "/_matrix/identity/internal/unbind",
+    "/_matrix/identity/internal/lookup",
+    "/mail",
+    "/mail/newest",
+];
+const OPERATIONS: [&str; 3] = ["/health", "/ready", "/metrics"];
+const NOWHERE: [&str; 3] = [
+    "/nothing",
+    "/_matrix/identity/v2",
+    "/_matrix/identity/internal",
+];
+
+#[track_caller]
+fn is_closed(answer: &Answer) {
+    let open = answer.headers.iter().find(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("access-control-") || name == "timing-allow-origin"
+    });
+    assert_eq!(open, None, "{}", answer.text());
+}
+
+/// Every kind of answer that the paths of a listener have; their statuses.
+async fn statuses(api: &Api, paths: &[&str]) -> Vec<u16> {
+    let own = api.base.clone();
+    let mut statuses = Vec::new();
+    for path in paths.iter().chain(&NOWHERE) {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            for origin in [own.as_str(), "https://evil.example"] {
+                let headers = [("origin", origin)];
+                let answer = api
+                    .send(method.clone(), path, &headers, b"{".to_vec())
+                    .await;
+                is_closed(&answer);
+                statuses.push(answer.status);
+            }
+        }
+    }
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
+}
+
+fn with_pages(folder: &tempfile::TempDir) -> TestServer {
+    TestServer::start(|settings| {
+        settings.email.transport = sydent::config::TransportKind::File;
+        folder.path().clone_into(&mut settings.email.file.dir);
+        settings.http.max_body_bytes = 1024;
+    })
+}
+
+#[actix_web::test]
+async fn gen_12_int_01_int_05_no_page_may_read_the_other_listeners() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_pages(&folder);
+    assert_eq!(
+        statuses(&server.internal(), &INTERNAL).await,
+        [200, 400, 403, 404, 405]
+    );
+    assert_eq!(
+        statuses(&server.operations(), &OPERATIONS).await,
+        [200, 404, 405]
+    );
+
+    let internal = server.internal();
+    let bound = internal.internal_bind("email", "a@example.com", "@a:example.org");
+    is_closed(&bound.await);
+    let huge = internal
+        .send(Method::POST, INTERNAL[0], &[], vec![b' '; 5000])
+        .await;
+    huge.refused(413, "M_TOO_LARGE");
+    is_closed(&huge);
+}
+
+#[actix_web::test]
+async fn gen_13_a_preflight_of_the_other_listeners_allows_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_pages(&folder);
+    let preflight = [
+        ("origin", "https://evil.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+        ("access-control-request-private-network", "true"),
+    ];
+    let paths = INTERNAL.iter().map(|path| (server.internal(), path));
+    let paths = paths.chain(OPERATIONS.iter().map(|path| (server.operations(), path)));
+    let nowhere = [server.internal(), server.operations()];
+    let nowhere = nowhere.into_iter().map(|api| (api, &NOWHERE[0]));
+    for (api, path) in paths.chain(nowhere) {
+        let answer = api
+            .send(Method::OPTIONS, path, &preflight, Vec::new())
+            .await;
+        assert_eq!(answer.ok(), json!({}), "{path}");
+        is_closed(&answer);
+    }
+}

@@ -1,0 +1,163 @@
+//! The internal listener asks for no password, so it keeps out the web pages
+//! of others: those that say in `Origin` where they come from, and those that
+//! gave this machine's address a name of their own.
+
+use awc::http::Method;
+use serde_json::json;
+use sydent::config::{Settings, TransportKind};
+
+use crate::harness::{Answer, Api, TestServer, fresh_address};
+
+const INTERNAL: &str = "/_matrix/identity/internal";
+const ALICE: &str = "@alice:example.org";
+const MALLORY: &str = "@mallory:example.org";
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+async fn change(api: &Api, what: &str, address: &str, mxid: &str, headers: Headers<'_>) -> Answer {
+    // What a page of another site can send without asking first.
+    let mut all = vec![("content-type", "text/plain")];
+    all.extend(headers);
+    let body = json!({"medium": "email", "address": address, "mxid": mxid});
+    let path = format!("{INTERNAL}/{what}");
+    api.send(Method::POST, &path, &all, body.to_string().into_bytes())
+        .await
+}
+
+async fn look(api: &Api, path: &str, headers: Headers<'_>) -> Answer {
+    api.send(Method::GET, path, headers, Vec::new()).await
+}
+
+fn lookup_of(address: &str) -> String {
+    format!("{INTERNAL}/lookup?medium=email&address={address}")
+}
+
+/// Host and port of a listener.
+fn site(api: &Api) -> String {
+    api.base.strip_prefix("http://").unwrap().to_owned()
+}
+
+/// A server with pages on its internal listener, too.
+fn with_pages(folder: &tempfile::TempDir) -> impl FnOnce(&mut Settings) {
+    let dir = folder.path().to_owned();
+    move |settings| {
+        settings.email.transport = TransportKind::File;
+        settings.email.file.dir = dir;
+    }
+}
+
+#[actix_web::test]
+async fn pages_of_others_neither_change_nor_see_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::start(with_pages(&folder));
+    let (api, address) = (server.internal(), fresh_address("alice"));
+    let bound = api.internal_bind("email", &address, ALICE).await.ok();
+    let port = server.addresses.internal[0].port();
+    let client = server.api().base;
+    let rebound = format!("evil.example:{port}");
+    let rebound_page = format!("http://{rebound}");
+    let look_alike = format!("http://127.0.0.1:{port}.evil.example");
+    let by_another_name = format!("http://localhost:{port}");
+
+    for headers in [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        &[("origin", "")],
+        &[("origin", client.as_str())],
+        &[("origin", look_alike.as_str())],
+        &[("origin", by_another_name.as_str())],
+        &[("host", rebound.as_str())],
+        &[
+            ("host", rebound.as_str()),
+            ("origin", rebound_page.as_str()),
+        ],
+        &[("host", "id.example.test")],
+    ] {
+        for answer in [
+            change(&api, "bind", &address, MALLORY, headers).await,
+            change(&api, "unbind", &address, ALICE, headers).await,
+            look(&api, &lookup_of(&address), headers).await,
+            look(&api, "/mail", headers).await,
+            look(&api, "/mail/newest/text", headers).await,
+            look(&api, "/nothing", headers).await,
+        ] {
+            let body = answer.refused(403, "M_FORBIDDEN");
+            assert!(!body.to_string().contains(ALICE), "{body}");
+        }
+    }
+    let found = look(&api, &lookup_of(&address), &[]).await.ok();
+    assert_eq!(found, bound, "what was refused changed nothing");
+    assert_eq!(server.database.count("associations"), 1);
+}
+
+#[actix_web::test]
+async fn its_own_pages_and_programs_on_this_machine_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::start(with_pages(&folder));
+    let api = server.internal();
+    let (here, port) = (site(&api), server.addresses.internal[0].port());
+    let own = format!("http://{here}");
+    let (by_name, by_name_page) = (
+        format!("localhost:{port}"),
+        format!("http://localhost:{port}"),
+    );
+
+    for headers in [
+        &[][..],
+        &[("origin", own.as_str())],
+        &[("host", by_name.as_str())],
+        &[
+            ("host", by_name.as_str()),
+            ("origin", by_name_page.as_str()),
+        ],
+        &[("host", "[::1]:8091")],
+    ] {
+        let address = fresh_address("own");
+        change(&api, "bind", &address, ALICE, headers).await.ok();
+        let found = look(&api, &lookup_of(&address), headers).await.ok();
+        assert_eq!(found["mxid"], ALICE);
+        change(&api, "unbind", &address, ALICE, headers).await.ok();
+        let gone = look(&api, &lookup_of(&address), headers).await.ok();
+        assert_eq!(gone, json!({}));
+        assert_eq!(look(&api, "/mail", headers).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn a_listener_for_other_machines_has_any_name_but_only_its_own_pages() {
+    let server = TestServer::start(|settings| settings.internal.allow_non_loopback = true);
+    let (api, address) = (server.internal(), fresh_address("network"));
+    let name = ("host", "id.internal:8091");
+    for headers in [
+        &[name][..],
+        &[name, ("origin", "http://id.internal:8091")],
+        &[name, ("origin", "https://id.internal:8091")],
+    ] {
+        change(&api, "bind", &address, ALICE, headers).await.ok();
+    }
+    for origin in ["https://evil.example", "http://id.internal", "null"] {
+        let headers = [name, ("origin", origin)];
+        for what in ["bind", "unbind"] {
+            change(&api, what, &address, MALLORY, &headers)
+                .await
+                .refused(403, "M_FORBIDDEN");
+        }
+        look(&api, &lookup_of(&address), &headers)
+            .await
+            .refused(403, "M_FORBIDDEN");
+    }
+    let found = look(&api, &lookup_of(&address), &[]).await.ok();
+    assert_eq!(found["mxid"], ALICE);
+}
+
+#[actix_web::test]
+async fn the_public_listener_serves_every_page_under_every_name() {
+    let server = TestServer::start(|_| {});
+    let headers = [
+        ("host", "id.example.test"),
+        ("origin", "https://app.example"),
+    ];
+    look(&server.api(), "/_matrix/identity/v2", &headers)
+        .await
+        .ok();
+}
