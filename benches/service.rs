@@ -54,7 +54,10 @@ fn main() {
         return;
     }
     let database = TestDatabase::fresh();
-    let server = TestServer::start_on(database, |settings| settings.http.workers = 0);
+    let server = TestServer::start_on(database, |settings| {
+        settings.http.workers = 0;
+        settings.limits.lookup_per_client.burst = 0;
+    });
     fill(&server.database);
     let ours = server.addresses.client[0];
     lookups_beside_a_bare_handler(ours);
@@ -80,6 +83,7 @@ fn lookups_while_the_relay_stalls(url: &str) {
     let relay = harness::SmtpServer::start(harness::Tls::None, "localhost", &[]);
     relay.behave(&serde_json::json!({"delay_ms": 5000}));
     let server = TestServer::start_on(TestDatabase::existing(url), |settings| {
+        settings.limits.lookup_per_client.burst = 0;
         relay.configure(settings);
     });
     let ours = server.addresses.client[0];

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
+use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
 
 /// One instance of the server.
@@ -43,6 +44,9 @@ pub struct App {
     pub waiting: Arc<Waiting>,
     /// Work that goes on when its client is gone.
     pub detached: Detached,
+    /// How many addresses each client may look up; `None` when that is not
+    /// limited.
+    pub lookup_limiter: Option<LookupLimiter>,
     /// Mail and page templates.
     pub templates: Arc<Templates>,
     /// The public keys that count as valid, the active one first.

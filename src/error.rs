@@ -200,7 +200,7 @@ impl Error {
     /// again (OPS-01).
     #[must_use]
     pub fn limit_exceeded(retry_after_ms: i64) -> Self {
-        let message = "Too many messages were asked for; try again later";
+        let message = "That was too much in a short time; try again later";
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", message);
         error
             .extra

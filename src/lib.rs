@@ -61,6 +61,7 @@ pub mod domain;
 pub mod error;
 pub mod flow;
 pub mod http;
+pub mod limiter;
 pub mod logging;
 pub mod metrics;
 pub mod random;

@@ -107,7 +107,12 @@ impl Courier {
     async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
         let mail = self
             .writer
-            .write(&message.id, &message.payload, message.created_at)
+            .write(
+                &message.id,
+                &message.payload,
+                message.created_at,
+                message.expires_at,
+            )
             .map_err(|error| {
                 log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
                 SendFailure::Refused {

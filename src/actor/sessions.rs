@@ -63,8 +63,6 @@ pub struct Draft {
     pub ip: String,
     /// Until then a client waits for the outcome.
     pub answer_until: i64,
-    /// When it is no longer worth sending.
-    pub expires_at: i64,
     /// The instance whose client waits, and
     pub home: String,
     /// until when only that instance may take it.
@@ -132,9 +130,10 @@ impl Ask for BeginSession {
                 sessions::insert(connection, &fresh, self.send_attempt, self.now)?;
                 fresh
             };
-            let message = self
-                .message
-                .of(&session, self.send_attempt, &taken, self.now)?;
+            let expires_at = session.ends_at(limits);
+            let message =
+                self.message
+                    .of(&session, self.send_attempt, &taken, self.now, expires_at)?;
             outbox::insert(connection, &message)?;
             Ok(Begun::Queued(session.sid))
         })
@@ -167,6 +166,7 @@ impl Draft {
         send_attempt: i64,
         taken: &[Taken],
         now: i64,
+        expires_at: i64,
     ) -> Result<Queued, Fault> {
         let payload = VerificationPayload {
             address: session.threepid.address().to_owned(),
@@ -189,7 +189,7 @@ impl Draft {
             created_at: now,
             due_at: now,
             answer_until: self.answer_until,
-            expires_at: self.expires_at,
+            expires_at,
             home: self.home,
             home_until: self.home_until,
             lease_owner: String::new(),

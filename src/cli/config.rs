@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::config_file::ConfigFile;
 use super::generate::Generate;
 use super::{Failure, print};
+use crate::delivery::templates::Templates;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -28,6 +29,12 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     let settings = file.settings()?;
     let shown = toml::to_string(&settings);
     let config = settings.into_config()?;
+    let templates = &config.templates;
+    Templates::load(
+        templates.brands_dir.as_deref(),
+        templates.default_brand.as_deref(),
+    )
+    .map_err(|error| Failure::new(format!("The templates cannot be used: {error}.")))?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }

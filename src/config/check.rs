@@ -29,7 +29,7 @@ impl Settings {
         check_overlap(listeners, checker_ref);
         let validation = self.validation.check(checker_ref);
         self.lookup.check(checker_ref);
-        self.limits.check(checker_ref);
+        self.limits.check(&self.lookup, checker_ref);
         let templates = self.templates.check(checker_ref);
         let transport = email.as_ref().map(|email| &email.transport);
         self.delivery

@@ -50,11 +50,19 @@ impl Default for HttpSettings {
 pub struct V1Settings {
     /// Whether `/_matrix/identity/api/v1` is served.
     pub enabled: bool,
+    /// Whether its `3pid/bind` is (BND-08).
+    pub bind: bool,
+    /// Whether its `lookup` and `bulk_lookup` are (V1L-08).
+    pub lookup: bool,
 }
 
 impl Default for V1Settings {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            bind: true,
+            lookup: true,
+        }
     }
 }
 
@@ -66,6 +74,9 @@ pub struct InternalSettings {
     pub listen: Vec<SocketAddr>,
     /// Lets it stand on an address that other machines reach.
     pub allow_non_loopback: bool,
+    /// Host names by which it may be called, besides IP addresses and
+    /// `localhost`.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// `[operations]`: health, readiness and metrics.
@@ -186,6 +197,7 @@ mod tests {
             let mut internal = InternalSettings {
                 listen,
                 allow_non_loopback: false,
+                allowed_hosts: Vec::new(),
             };
             assert_eq!(
                 problems(|c| internal.check(c)).is_empty(),

@@ -7,17 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::period;
+use super::validation::LookupSettings;
 use crate::domain::rate::Rate;
 
-/// `[limits]`. What is counted here is counted in the database: it survives a
-/// restart and holds across instances.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// `[limits]`. Messages are counted in the database: that survives a restart and
+/// holds across instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitSettings {
     /// Mails that one client, known by its IP address, may have sent (EML-25).
     pub email_per_client: RateSettings,
     /// Mails that may be sent to one address, whoever asks.
     pub email_per_address: RateSettings,
+    /// Addresses that one client may look up without an account (V1L-06);
+    /// counted in memory, by each instance.
+    pub lookup_per_client: RateSettings,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            email_per_client: RateSettings::default(),
+            email_per_address: RateSettings::default(),
+            lookup_per_client: RateSettings {
+                burst: 20_000,
+                every: Duration::from_millis(1),
+            },
+        }
+    }
 }
 
 /// A burst, then one per interval.
@@ -59,10 +76,19 @@ impl RateSettings {
 }
 
 impl LimitSettings {
-    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+    pub(super) fn check(&self, lookup: &LookupSettings, checker: &mut Checker<'_>) {
+        let burst = usize::try_from(self.lookup_per_client.burst).unwrap_or(usize::MAX);
+        if (1..lookup.max_addresses).contains(&burst) {
+            checker.refuse("limits.lookup_per_client.burst", TOO_FEW);
+        }
+        self.lookup_per_client
+            .check("limits.lookup_per_client", checker);
         self.email_per_client
             .check("limits.email_per_client", checker);
         self.email_per_address
             .check("limits.email_per_address", checker);
     }
 }
+
+const TOO_FEW: &str = "must be at least lookup.max_addresses, or a look-up of so many addresses \
+    could never be answered; 0 switches the limit off";

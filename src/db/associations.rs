@@ -23,6 +23,11 @@ struct Row<'a> {
     signed: &'a str,
 }
 
+/// How far the clocks of instances that share a database may differ, ms: a
+/// binding that one of them answered must be found through the others at once
+/// (BND-10).
+const CLOCK_SKEW_MS: i64 = 60_000;
+
 /// Stores an association in the place of the one that its 3PID had from that
 /// origin. `signed` is its signed form as JSON.
 ///
@@ -94,7 +99,7 @@ pub fn signed(
     Ok(dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::not_before.le(now))
+        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
         .order((dsl::ts.desc(), dsl::id.desc()))
         .select(dsl::signed)
@@ -117,7 +122,7 @@ pub fn mxids(
     Ok(dsl::associations
         .filter(dsl::address.eq_any(addresses))
         .filter(dsl::medium.eq(medium.as_str()))
-        .filter(dsl::not_before.le(now))
+        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
         .order((dsl::ts.asc(), dsl::id.asc()))
         .select((dsl::address, dsl::mxid))

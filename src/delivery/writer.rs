@@ -22,8 +22,6 @@ pub struct MailWriter {
     pub public_base_url: String,
     /// The right-hand side of message ids.
     pub message_id_host: String,
-    /// How long a token is good.
-    pub valid_for: Duration,
 }
 
 /// A mail, ready to be handed over.
@@ -50,7 +48,8 @@ pub enum WriteError {
 
 impl MailWriter {
     /// Writes the mail of a queued payload. `id` names the message and is
-    /// random; `queued_at` is the date of the mail, ms. A mail that is tried
+    /// random; `queued_at` is the date of the mail and `expires_at` when its
+    /// token ends, ms. A mail that is tried
     /// again is the same mail.
     ///
     /// # Errors
@@ -61,6 +60,7 @@ impl MailWriter {
         id: &str,
         payload: &str,
         queued_at: i64,
+        expires_at: i64,
     ) -> Result<WrittenMail, WriteError> {
         let payload: VerificationPayload =
             serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
@@ -76,7 +76,9 @@ impl MailWriter {
             to: to.to_string(),
             date: rfc_2822(queued_at),
             messageid: format!("<{id}@{}>", self.message_id_host),
-            valid_for: self.valid_for,
+            valid_for: Duration::from_millis(
+                u64::try_from(expires_at.saturating_sub(queued_at)).unwrap_or_default(),
+            ),
         };
         let bytes = self.templates.verification_mail(&brand, &values)?;
         Ok(WrittenMail {

@@ -4,6 +4,8 @@
 //! that happened is paid for at one per interval (the virtual scheduling form of
 //! the generic cell rate algorithm).
 
+use std::net::IpAddr;
+
 use sha2::{Digest as _, Sha256};
 
 use super::base64;
@@ -32,6 +34,16 @@ impl Rate {
             .saturating_add(self.every_ms)
             .saturating_sub(self.horizon(now))
             .max(1)
+    }
+}
+
+/// What counts as one client: an IPv4 address, or a network of 64 bits of IPv6,
+/// which one client has as a whole.
+#[must_use]
+pub fn client_network(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => (u128::from(ip) >> 64).to_string(),
     }
 }
 

@@ -122,18 +122,26 @@ impl Proof {
 }
 
 impl Session {
+    /// When the session expires unless something happens in it, ms: the last
+    /// moment at which its token is good.
+    #[must_use]
+    pub fn ends_at(&self, limits: SessionLimits) -> i64 {
+        let (State::Pending {
+            created_at: since, ..
+        }
+        | State::Validated { at: since }) = self.state;
+        since.saturating_add(limits.lifetime_ms)
+    }
+
     /// Whether the session is over: too old (exactly its lifetime still
     /// counts), or too many wrong tokens.
     #[must_use]
     pub fn is_over(&self, now: i64, limits: SessionLimits) -> bool {
-        let (since, wrong) = match self.state {
-            State::Pending {
-                created_at,
-                wrong_tokens,
-            } => (created_at, wrong_tokens),
-            State::Validated { at } => (at, 0),
+        let too_many = match self.state {
+            State::Pending { wrong_tokens, .. } => wrong_tokens >= limits.max_wrong_tokens,
+            State::Validated { .. } => false,
         };
-        now.saturating_sub(since) > limits.lifetime_ms || wrong >= limits.max_wrong_tokens
+        now > self.ends_at(limits) || too_many
     }
 
     /// Shows a token to the session (SES-18 … SES-22).

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::delivery::waiting::{Listener, Outcome};
 use crate::domain::email::CanonicalEmail;
 use crate::domain::next_link::NextLink;
-use crate::domain::rate::{Rate, counted};
+use crate::domain::rate::{Rate, client_network, counted};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
@@ -67,7 +67,6 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
             brand: request.brand,
             ip: request.client.map_or_else(String::new, |ip| ip.to_string()),
             answer_until,
-            expires_at: later(now, app.config.validation.session_lifetime),
             home: app.instance.clone(),
             home_until: answer_until.saturating_add(HOME_GRACE_MS),
         },
@@ -107,7 +106,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
 /// Who is counted for the message, and how often it may be (EML-25).
 fn limits(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
     let limits = &app.config.limits;
-    let client = request.client.map(network);
+    let client = request.client.map(client_network);
     let per_client = client
         .zip(limits.email_per_client.rate())
         .map(|(client, rate)| (counted("email-by", &client), rate));
@@ -116,14 +115,6 @@ fn limits(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
         .rate()
         .map(|rate| (counted("email-to", request.email.as_str()), rate));
     per_client.into_iter().chain(per_address).collect()
-}
-
-/// One client has a whole network of IPv6.
-fn network(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => (u128::from(ip) >> 64).to_string(),
-    }
 }
 
 /// A client that waits for a message.

@@ -26,13 +26,13 @@ pub async fn only_own_pages<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    // Other machines may know a listener that they reach by any name.
-    let any_name = request
-        .app_data::<web::Data<App>>()
-        .is_some_and(|app| app.config.internal.allow_non_loopback);
+    let app = request.app_data::<web::Data<App>>().cloned();
+    let names = app
+        .as_ref()
+        .map(|app| app.config.internal.allowed_hosts.as_slice());
     let headers = request.headers();
     let (hosts, origins) = (all(headers, header::HOST), all(headers, header::ORIGIN));
-    if is_own(&hosts, &origins, any_name) {
+    if is_own(&hosts, &origins, names.unwrap_or_default()) {
         Ok(next.call(request).await?.map_into_boxed_body())
     } else {
         Ok(request.into_response(Error::other_site().error_response()))
@@ -47,8 +47,8 @@ fn all(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
         .collect()
 }
 
-fn is_own(hosts: &[&str], origins: &[&str], any_name: bool) -> bool {
-    hosts.iter().all(|host| any_name || is_local(host))
+fn is_own(hosts: &[&str], origins: &[&str], names: &[String]) -> bool {
+    hosts.iter().all(|host| is_local(host, names))
         && origins.iter().all(|origin| {
             hosts
                 .iter()
@@ -64,8 +64,9 @@ fn site(origin: &str) -> Option<&str> {
         .or_else(|| origin.strip_prefix("https://"))
 }
 
-/// Whether a `Host` is one that no other site's name can lead to.
-fn is_local(host: &str) -> bool {
+/// Whether a `Host` is one that no other site's name can lead to, or one of the
+/// names that the configuration allows.
+fn is_local(host: &str, names: &[String]) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -76,7 +77,9 @@ fn is_local(host: &str) -> bool {
     match bracketed {
         Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
         None => {
-            name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
+            names.iter().any(|known| name.eq_ignore_ascii_case(known))
+                || name.eq_ignore_ascii_case("localhost")
+                || name.parse::<std::net::Ipv4Addr>().is_ok()
         }
     }
 }
@@ -98,7 +101,7 @@ mod tests {
             "LocalHost",
             "192.0.2.7:8091",
         ] {
-            assert!(is_own(&[host], &[], false), "{host}");
+            assert!(is_own(&[host], &[], &[]), "{host}");
         }
         for host in [
             "",
@@ -113,12 +116,14 @@ mod tests {
             "[id.example.org]",
             "[127.0.0.1]:8091",
         ] {
-            assert!(!is_own(&[host], &[], false), "{host}");
-            assert!(is_own(&[host], &[], true), "{host}");
+            assert!(!is_own(&[host], &[], &[]), "{host}");
         }
+        let names = ["id.example.org".to_owned()];
+        assert!(is_own(&["ID.example.org:8091"], &[], &names));
+        assert!(!is_own(&["other.example.org"], &[], &names));
         // HTTP/1.0 knows no Host, and browsers do not speak it.
-        assert!(is_own(&[], &[], false));
-        assert!(!is_own(&["localhost", "id.example.org"], &[], false));
+        assert!(is_own(&[], &[], &[]));
+        assert!(!is_own(&["localhost", "id.example.org"], &[], &[]));
     }
 
     #[test]
@@ -139,23 +144,24 @@ mod tests {
             ("127.0.0.1:8091", "", false),
             ("evil.example:8091", "http://evil.example:8091", false),
         ] {
-            assert_eq!(is_own(&[host], &[origin], false), own, "{host} {origin}");
+            assert_eq!(is_own(&[host], &[origin], &[]), own, "{host} {origin}");
         }
         let host = "id.internal:8091";
-        assert!(is_own(&[host], &["https://id.internal:8091"], true));
-        assert!(!is_own(&[host], &["https://evil.example"], true));
-        assert!(!is_own(&[], &["http://127.0.0.1:8091"], true));
+        let names = ["id.internal".to_owned()];
+        assert!(is_own(&[host], &["https://id.internal:8091"], &names));
+        assert!(!is_own(&[host], &["https://evil.example"], &names));
+        assert!(!is_own(&[], &["http://127.0.0.1:8091"], &names));
         assert!(!is_own(
             &[host],
             &["https://id.internal:8091", "null"],
-            true
+            &names
         ));
     }
 
     proptest! {
         #[test]
         fn no_name_of_a_site_is_local(name in "[a-z0-9.-]{0,20}\\.[a-z]{2,6}(:[0-9]{1,5})?") {
-            prop_assert!(!is_local(&name));
+            prop_assert!(!is_local(&name, &[]));
         }
     }
 }

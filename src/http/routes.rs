@@ -62,18 +62,31 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
             .service(path(
                 &format!("{V1}/3pid/getValidated3pid"),
                 [get(threepid::get_validated)],
-            ))
-            .service(path(&format!("{V1}/3pid/bind"), [post(threepid::bind)]))
-            .service(path(&format!("{V1}/lookup"), [get(lookup::lookup)]))
-            .service(path(
-                &format!("{V1}/bulk_lookup"),
-                [post(lookup::bulk_lookup)],
             ));
+        if app.config.v1.bind {
+            routes.service(path(&format!("{V1}/3pid/bind"), [post(threepid::bind)]));
+        } else {
+            routes.service(web::resource(format!("{V1}/3pid/bind")).to(v1_switched_off));
+        }
+        if app.config.v1.lookup {
+            routes
+                .service(path(&format!("{V1}/lookup"), [get(lookup::lookup)]))
+                .service(path(
+                    &format!("{V1}/bulk_lookup"),
+                    [post(lookup::bulk_lookup)],
+                ));
+        } else {
+            for route in ["lookup", "bulk_lookup"] {
+                routes.service(web::resource(format!("{V1}/{route}")).to(v1_switched_off));
+            }
+        }
     } else {
-        routes.service(web::scope(V1).default_service(web::to(async || {
-            Err::<HttpResponse, _>(Error::v1_switched_off())
-        })));
+        routes.service(web::scope(V1).default_service(web::to(v1_switched_off)));
     }
+}
+
+async fn v1_switched_off() -> Result<HttpResponse, Error> {
+    Err(Error::v1_switched_off())
 }
 
 /// What tools on this machine call, and the pages of captured mail.

@@ -28,6 +28,7 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
+use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
 use crate::random;
 
@@ -125,7 +126,6 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     });
     Ok(App {
         detached: Detached::new(Arbiter::current(), door.places),
-        config,
         clock,
         instance,
         sessions,
@@ -135,6 +135,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         outbox,
         mailer,
         waiting,
+        lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        config,
         templates,
         public_keys,
         metrics,
@@ -184,7 +186,6 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         from: from.clone(),
         public_base_url: config.server.public_base_url.to_string(),
         message_id_host: host_of(&config.server.name).to_owned(),
-        valid_for: config.validation.session_lifetime,
     }
 }
 

@@ -124,8 +124,10 @@ async fn its_own_pages_and_programs_on_this_machine_are_served() {
 }
 
 #[actix_web::test]
-async fn a_listener_for_other_machines_has_any_name_but_only_its_own_pages() {
-    let server = TestServer::start(|settings| settings.internal.allow_non_loopback = true);
+async fn a_listener_for_other_machines_has_the_names_it_is_given_and_only_its_own_pages() {
+    let server = TestServer::start(|settings| {
+        settings.internal.allowed_hosts = vec!["id.internal".to_owned()];
+    });
     let (api, address) = (server.internal(), fresh_address("network"));
     let name = ("host", "id.internal:8091");
     for headers in [

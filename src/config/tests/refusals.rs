@@ -27,6 +27,7 @@ operations.listen | operations.listen = ['127.0.0.1:1', '127.0.0.1:1']
 validation.max_wrong_tokens | validation.max_wrong_tokens = 0
 validation.next_link_schemes[0] | validation.next_link_schemes = ['data']
 lookup.max_addresses | lookup.max_addresses = 0
+limits.lookup_per_client.burst | limits.lookup_per_client.burst = 9999
 limits.email_per_client.burst | limits.email_per_client.burst = 1000001
 limits.email_per_address.every | limits.email_per_address.every = '0s'
 templates.brands_dir | templates.brands_dir = 'missing'

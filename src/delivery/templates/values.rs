@@ -142,7 +142,8 @@ fn server(link: &str) -> String {
 
 fn in_words(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
-    let (count, unit) = if minutes.is_multiple_of(60) {
+    // An odd rest of minutes is no promise to make, hence the whole hours.
+    let (count, unit) = if minutes >= 120 || minutes == 60 {
         (minutes / 60, "hour")
     } else {
         (minutes, "minute")

@@ -1,7 +1,7 @@
 //! `GET …/lookup` and `POST …/bulk_lookup` of v1 (section 13 of the
 //! conformance list).
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::actor::lookups::{LookupThreepids, SignedAssociation};
@@ -9,13 +9,19 @@ use crate::app::App;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
 use crate::http::args::{QueryArgs, V1Args};
+use crate::http::client_ip::ClientIp;
 
 /// The signed association of one address, or `{}`.
 ///
 /// # Errors
 /// 400 when medium or address are missing.
-pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
+pub async fn lookup(
+    app: web::Data<App>,
+    http: HttpRequest,
+    args: QueryArgs,
+) -> Result<HttpResponse, Error> {
     args.require(&["medium", "address"])?;
+    count(&app, &http, 1)?;
     // What is no 3PID is bound to nobody (IDN-06).
     let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
     let found = match threepid {
@@ -39,9 +45,14 @@ pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse
 ///
 /// # Errors
 /// 400 when `threepids` is missing, is no list of pairs, or is too long.
-pub async fn bulk_lookup(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
+pub async fn bulk_lookup(
+    app: web::Data<App>,
+    http: HttpRequest,
+    args: V1Args,
+) -> Result<HttpResponse, Error> {
     args.require(&["threepids"])?;
     let pairs = pairs(args.value("threepids"), app.config.lookup.max_addresses)?;
+    count(&app, &http, pairs.len())?;
     let asked: Vec<_> = pairs
         .iter()
         .filter_map(|(_, _, threepid)| threepid.clone())
@@ -61,6 +72,18 @@ pub async fn bulk_lookup(app: web::Data<App>, args: V1Args) -> Result<HttpRespon
         })
         .collect();
     Ok(HttpResponse::Ok().json(json!({ "threepids": answer })))
+}
+
+/// Slows down whoever asks for address after address (V1L-06).
+fn count(app: &App, http: &HttpRequest, addresses: usize) -> Result<(), Error> {
+    let client = ClientIp::of(http, &app.config.http.trusted_proxies).0;
+    let (Some(limiter), Some(client)) = (&app.lookup_limiter, client) else {
+        return Ok(());
+    };
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    limiter.take(client, addresses).map_err(|wait| {
+        Error::limit_exceeded(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1))
+    })
 }
 
 type Pair<'a> = (&'a str, &'a str, Option<ThreePid>);
