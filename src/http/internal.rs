@@ -1,10 +1,11 @@
-//! `POST /_matrix/identity/internal/{bind,unbind}`: tools on this machine,
+//! `/_matrix/identity/internal/{bind,unbind,lookup}`: tools on this machine,
 //! whose word is taken (INT-01, INT-02).
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::args::{Fields, JsonArgs};
+use super::args::{Fields, JsonArgs, QueryArgs};
+use super::client::lookup::find;
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::session::Proof;
@@ -33,6 +34,15 @@ pub async fn unbind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse,
     let unbound = async move { bind::unbind(&inner, threepid, mxid).await };
     app.detached.run(unbound).await??;
     Ok(HttpResponse::Ok().json(json!({})))
+}
+
+/// To whom an address is bound: the signed association, or `{}`. It is there
+/// whether or not v1 is.
+///
+/// # Errors
+/// 400 when a field is missing.
+pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
+    find(&app, &args).await
 }
 
 fn binding(args: &Fields) -> Result<(ThreePid, Mxid), Error> {

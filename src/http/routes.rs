@@ -76,9 +76,9 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
                     [post(lookup::bulk_lookup)],
                 ));
         } else {
-            for route in ["lookup", "bulk_lookup"] {
-                routes.service(web::resource(format!("{V1}/{route}")).to(v1_switched_off));
-            }
+            routes
+                .service(web::resource(format!("{V1}/lookup")).to(v1_switched_off))
+                .service(web::resource(format!("{V1}/bulk_lookup")).to(v1_switched_off));
         }
     } else {
         routes.service(web::scope(V1).default_service(web::to(v1_switched_off)));
@@ -97,7 +97,7 @@ pub fn internal(app: &App, routes: &mut web::ServiceConfig) {
             &format!("{INTERNAL}/unbind"),
             [post(internal::unbind)],
         ))
-        .service(path(&format!("{INTERNAL}/lookup"), [get(lookup::lookup)]));
+        .service(path(&format!("{INTERNAL}/lookup"), [get(internal::lookup)]));
     if let MailTransport::File(file) = &app.config.email.transport {
         routes
             .app_data(web::Data::new(CapturedMail::of(&file.dir)))

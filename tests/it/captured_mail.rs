@@ -1,5 +1,5 @@
 //! Mail that is written into a folder, and the internal listener's pages that
-//! show it.
+//! show it. (`internal` has the listeners that they are not on.)
 
 mod hostile;
 
@@ -201,24 +201,6 @@ async fn every_page_says_what_browsers_may_do_with_it() {
         disposition.starts_with("attachment; filename=\"") && disposition.ends_with(".eml\""),
         "{disposition}"
     );
-}
-
-#[actix_web::test]
-async fn the_pages_are_on_the_internal_listener_alone_and_only_of_a_folder() {
-    let captured = Captured::start();
-    captured.requested(&fresh_address("where")).await;
-    let sending = TestServer::start(|_| {});
-    let silent = TestServer::start(|settings| settings.email.transport = TransportKind::None);
-    for api in [
-        captured.server.api(),
-        captured.server.operations(),
-        sending.internal(),
-        silent.internal(),
-    ] {
-        for path in ["/", "/mail"].into_iter().chain(OF_ONE) {
-            api.get(path).await.refused(404, "M_UNRECOGNIZED");
-        }
-    }
 }
 
 #[actix_web::test]

@@ -5,7 +5,7 @@
 use awc::http::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Api, TestServer};
+use crate::harness::{Api, TestServer};
 
 const INTERNAL: [&str; 5] = [
     "/_matrix/identity/internal/bind",
@@ -21,15 +21,6 @@ const NOWHERE: [&str; 3] = [
     "/_matrix/identity/internal",
 ];
 
-#[track_caller]
-fn is_closed(answer: &Answer) {
-    let open = answer.headers.iter().find(|(name, _)| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with("access-control-") || name == "timing-allow-origin"
-    });
-    assert_eq!(open, None, "{}", answer.text());
-}
-
 /// Every kind of answer that the paths of a listener have; their statuses.
 async fn statuses(api: &Api, paths: &[&str]) -> Vec<u16> {
     let own = api.base.clone();
@@ -41,7 +32,7 @@ async fn statuses(api: &Api, paths: &[&str]) -> Vec<u16> {
                 let answer = api
                     .send(method.clone(), path, &headers, b"{".to_vec())
                     .await;
-                is_closed(&answer);
+                answer.is_closed_to_browsers();
                 statuses.push(answer.status);
             }
         }
@@ -60,7 +51,7 @@ fn with_pages(folder: &tempfile::TempDir) -> TestServer {
 }
 
 #[actix_web::test]
-async fn gen_12_int_01_int_05_no_page_may_read_the_other_listeners() {
+async fn int_01_int_05_no_kind_of_answer_is_for_pages_to_read() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_pages(&folder);
     assert_eq!(
@@ -74,16 +65,16 @@ async fn gen_12_int_01_int_05_no_page_may_read_the_other_listeners() {
 
     let internal = server.internal();
     let bound = internal.internal_bind("email", "a@example.com", "@a:example.org");
-    is_closed(&bound.await);
+    bound.await.is_closed_to_browsers();
     let huge = internal
         .send(Method::POST, INTERNAL[0], &[], vec![b' '; 5000])
         .await;
     huge.refused(413, "M_TOO_LARGE");
-    is_closed(&huge);
+    huge.is_closed_to_browsers();
 }
 
 #[actix_web::test]
-async fn gen_13_a_preflight_of_the_other_listeners_allows_nothing() {
+async fn int_01_int_05_a_preflight_allows_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_pages(&folder);
     let preflight = [
@@ -101,6 +92,6 @@ async fn gen_13_a_preflight_of_the_other_listeners_allows_nothing() {
             .send(Method::OPTIONS, path, &preflight, Vec::new())
             .await;
         assert_eq!(answer.ok(), json!({}), "{path}");
-        is_closed(&answer);
+        answer.is_closed_to_browsers();
     }
 }

@@ -89,3 +89,5 @@ mod shutdown;
 mod submit_page;
 #[cfg(test)]
 mod transports;
+#[cfg(test)]
+mod v1_switches;

@@ -47,7 +47,7 @@ fn with_pages(folder: &tempfile::TempDir) -> impl FnOnce(&mut Settings) {
 }
 
 #[actix_web::test]
-async fn pages_of_others_neither_change_nor_see_anything() {
+async fn int_01_pages_of_others_neither_change_nor_see_anything() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(with_pages(&folder));
     let (api, address) = (server.internal(), fresh_address("alice"));
@@ -124,7 +124,7 @@ async fn its_own_pages_and_programs_on_this_machine_are_served() {
 }
 
 #[actix_web::test]
-async fn a_listener_for_other_machines_has_the_names_it_is_given_and_only_its_own_pages() {
+async fn int_01_a_listener_for_other_machines_has_the_names_it_is_given_and_only_its_own_pages() {
     let server = TestServer::start(|settings| {
         settings.internal.allowed_hosts = vec!["id.internal".to_owned()];
     });

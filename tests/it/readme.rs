@@ -2,7 +2,7 @@
 //! open is there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Parser as _;
@@ -10,6 +10,8 @@ use clap::error::ErrorKind;
 use sydent::cli::Cli;
 use sydent::config::Settings;
 use toml::{Table, Value};
+
+use crate::harness::repository;
 
 const WALKTHROUGH: &str = include_str!("../../src/cli/demo/walkthrough.txt");
 const SETTINGS: &str = include_str!("../../config/default.toml");
@@ -52,15 +54,11 @@ impl Page {
     }
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn pages() -> Vec<Page> {
-    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let docs = fs::read_dir(repository("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
     let docs = docs.filter(|file| file.extension().is_some_and(|ending| ending == "md"));
-    docs.chain([root().join("README.md")])
+    docs.chain([repository("README.md")])
         .map(Page::read)
         .collect()
 }
@@ -83,7 +81,7 @@ fn the_readme_has_the_walk_through_word_for_word() {
         .lines()
         .filter_map(|line| line.strip_prefix("    "))
         .collect();
-    let readme = Page::read(root().join("README.md")).block_lines("sh");
+    let readme = Page::read(repository("README.md")).block_lines("sh");
     let shown: Vec<_> = readme
         .iter()
         .filter(|line| commands.contains(&line.as_str()))
@@ -209,7 +207,7 @@ fn every_path_that_is_named_exists() {
         for span in page.spans() {
             let path = span.split(' ').next().unwrap_or_default();
             if ours.iter().any(|folder| path.starts_with(folder)) {
-                assert!(root().join(path).exists(), "{}: {path}", page.name());
+                assert!(repository(path).exists(), "{}: {path}", page.name());
                 named += 1;
             }
         }

@@ -8,7 +8,7 @@ use crate::actor::lookups::{LookupThreepids, SignedAssociation};
 use crate::app::App;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
-use crate::http::args::{QueryArgs, V1Args};
+use crate::http::args::{Fields, QueryArgs, V1Args};
 use crate::http::client_ip::ClientIp;
 
 /// The signed association of one address, or `{}`.
@@ -22,6 +22,15 @@ pub async fn lookup(
 ) -> Result<HttpResponse, Error> {
     args.require(&["medium", "address"])?;
     count(&app, &http, 1)?;
+    find(&app, &args).await
+}
+
+/// The answer of [`lookup`], for whoever may ask as often as they like.
+///
+/// # Errors
+/// 400 when medium or address are missing.
+pub async fn find(app: &App, args: &Fields) -> Result<HttpResponse, Error> {
+    args.require(&["medium", "address"])?;
     // What is no 3PID is bound to nobody (IDN-06).
     let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
     let found = match threepid {
