@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
+use super::{file_access, period, postgres_url};
 use super::secret::{Secret, SecretUrl};
 use crate::domain::Invalid;
 
@@ -74,6 +74,7 @@ impl DatabaseUrl {
     /// A sentence when it is neither.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            postgres_url::check(text)?;
             return Ok(Self::Postgres(Secret::from(text.to_owned())));
         }
         let Some(path) = text.strip_prefix("sqlite:") else {
@@ -84,6 +85,10 @@ impl DatabaseUrl {
         };
         if path.is_empty() || path.starts_with(':') {
             return Err(Invalid("must name a file after sqlite:"));
+        }
+        if path.starts_with("file:") {
+            // SQLite would read options in it.
+            return Err(Invalid("must be a path after sqlite:, not a file: URL"));
         }
         if path.contains(['?', '#', '\0']) {
             return Err(Invalid("must be a path without options after sqlite:"));
@@ -168,6 +173,16 @@ fn sqlite(key: &str, file: &Path, checker: &mut Checker<'_>) -> Option<DatabaseU
         );
         return None;
     }
+    if file_access::others_may_read(&file) {
+        checker.warn(
+            key,
+            format!(
+                "{} can be read by every user of this machine; run chmod 600 on it and on the \
+                 files beside it whose names go on with -wal and -shm",
+                file.display()
+            ),
+        );
+    }
     Some(DatabaseUrl::Sqlite(file))
 }
 
@@ -202,6 +217,9 @@ mod tests {
             "sqlite::memory:",
             "sqlite://a.db",
             "sqlite:a.db?mode=ro",
+            "sqlite:file:a.db",
+            "sqlite:file:///a.db",
+            "postgres://sydent:pa@ssWORD@db/x",
             "mysql://db/x",
             "file:a.db",
         ] {

@@ -27,6 +27,7 @@ mod log;
 mod manual;
 mod origins;
 mod period;
+mod postgres_url;
 mod problem;
 mod secret;
 mod sentence;

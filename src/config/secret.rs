@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
 use zeroize::Zeroizing;
+
+use super::postgres_url;
 
 /// What stands in place of a secret wherever it could be seen.
 const MASK: &str = "[secret]";
@@ -61,16 +62,7 @@ impl SecretUrl {
         if self.expose().starts_with("sqlite:") {
             return self.expose().to_owned();
         }
-        let Ok(mut url) = Url::parse(self.expose()) else {
-            return MASK.to_owned();
-        };
-        if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
-            return MASK.to_owned();
-        }
-        if url.query().is_some_and(|query| query.contains("password")) {
-            url.set_query(Some(MASK));
-        }
-        url.to_string().replace("%5Bsecret%5D", MASK)
+        postgres_url::masked(self.expose(), MASK).unwrap_or_else(|| MASK.to_owned())
     }
 }
 
@@ -124,7 +116,20 @@ mod tests {
                 "postgres://db/x?password=hunter2",
                 "postgres://db/x?[secret]",
             ),
-            ("postgres://id:hunter2@a:1,b:2/x", "[secret]"),
+            (
+                "postgres://db/x?p%61ssword=hunter2",
+                "postgres://db/x?[secret]",
+            ),
+            (
+                "postgres://id:hunter2@a:1,b:2/x",
+                "postgres://id:[secret]@a:1,b:2/x",
+            ),
+            // Without an escape the password seems to end early.
+            ("postgres://id:1234/hunter2@db/x", "postgres://[secret]@db/x"),
+            ("postgres://id:12?hunter2@db/x", "postgres://[secret]@db/x"),
+            ("postgres://id:12@hunter2@db/x", "[secret]"),
+            ("postgres://id:12@db/x?user=hunter@2", "[secret]"),
+            ("postgres://id:hunter2", "[secret]"),
             ("host=db password=hunter2", "[secret]"),
             ("hunter2", "[secret]"),
         ] {

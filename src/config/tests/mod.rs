@@ -194,6 +194,22 @@ fn a_key_file_that_others_can_read_is_worth_a_warning() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_database_that_others_can_read_is_worth_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let file = folder.0.path().join("sydent.db");
+    fs::write(&file, "").unwrap();
+    for (mode, warned) in [(0o600, false), (0o644, true)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let config = folder.load(LEAST, &[]).unwrap();
+        let mut warnings = config.warnings.iter();
+        let about_it = warnings.any(|warning| warning.key == "database.url");
+        assert_eq!(about_it, warned, "{mode:o}");
+    }
+}
+
 #[test]
 fn effective_settings_are_shown_without_secrets() {
     let text = "database.url = 'postgres://id:hunter2@db/x'\nemail.smtp.password = 'hunter2'\n";

@@ -1,0 +1,124 @@
+//! The URL of a `PostgreSQL` database: where its login ends, so that neither
+//! libpq nor a person can take a part of the password for something else.
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::domain::Invalid;
+
+const NOT_ENCODED: Invalid = Invalid(
+    "cannot be taken apart; percent-encode the characters / ? # @ : and % in user name and \
+     password, such as %40 for @",
+);
+
+/// Whether libpq reads the URL as it is meant. What it cannot read it quotes,
+/// and what stands behind an `@`, `/` or `?` of a password would be a part of
+/// that.
+///
+/// # Errors
+/// A sentence that holds nothing of the URL.
+pub(super) fn check(text: &str) -> Result<(), Invalid> {
+    let (_, rest) = text.split_once("://").ok_or(NOT_ENCODED)?;
+    if !escapes_are_whole(rest) {
+        return Err(NOT_ENCODED);
+    }
+    let (login, place) = match rest.split_once('@') {
+        Some((login, _)) if login.contains(['/', '?', '#']) => return Err(NOT_ENCODED),
+        Some((_, place)) if place.contains('@') => return Err(NOT_ENCODED),
+        Some((login, place)) => (Some(login), place),
+        None => (None, rest),
+    };
+    let end = place.find(['/', '?', '#']).unwrap_or(place.len());
+    let (hosts, path) = place.split_at_checked(end).ok_or(NOT_ENCODED)?;
+    // libpq takes several hosts, and none; the URL standard takes one.
+    for host in hosts.split(',') {
+        let name = if host.is_empty() || host.starts_with(':') {
+            "host"
+        } else {
+            ""
+        };
+        let login = login.map(|login| format!("{login}@")).unwrap_or_default();
+        let single = zeroize::Zeroizing::new(format!("postgres://{login}{name}{host}{path}"));
+        Url::parse(&single).map_err(|_quotes_nothing| NOT_ENCODED)?;
+    }
+    Ok(())
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let mut digits = after.bytes().take(2);
+        let whole = digits.next().zip(digits.next());
+        whole.is_some_and(|(a, b)| {
+            a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && (a, b) != (b'0', b'0')
+        })
+    })
+}
+
+/// The URL with `mask` in the place of what may be a password; `None` when that
+/// could be anywhere.
+pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (login, place) = match rest.rsplit_once('@') {
+        // One more @: the password may go on behind the last one.
+        Some((login, _)) if login.contains('@') => return None,
+        Some((login, place)) => (Some(login), place),
+        None => (None, rest),
+    };
+    let login = match login {
+        None => {
+            Url::parse(text).ok()?;
+            String::new()
+        }
+        Some(login) if login.contains(['/', '?', '#']) => format!("{mask}@"),
+        Some(login) => match login.split_once(':') {
+            Some((user, _password)) => format!("{user}:{mask}@"),
+            None => format!("{login}@"),
+        },
+    };
+    let place = match place.split_once('?') {
+        Some((place, query)) if may_hold_password(query) => format!("{place}?{mask}"),
+        _ => place.to_owned(),
+    };
+    Some(format!("{scheme}://{login}{place}"))
+}
+
+fn may_hold_password(query: &str) -> bool {
+    percent_decode_str(query)
+        .decode_utf8_lossy()
+        .contains("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_refused() {
+        for fine in [
+            "postgres://id:hunter2@db/x",
+            "postgres://id:hunt%40er%2F2@db:5432/x?sslmode=require",
+            "postgres://id@/x",
+            "postgresql:///x?host=/run/postgresql",
+            "postgres://%2Frun%2Fpostgresql/x",
+            "postgres://id:hunter2@a:1,b:2/x",
+            "postgres://[::1]:5432/x",
+            "postgres://:5432/x",
+        ] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        for bad in [
+            "postgres://sydent:pa@ssWORD@127.0.0.1:5432/x",
+            "postgres://sydent:1234/SECRET@h/db",
+            "postgres://sydent:12?34@h/db",
+            "postgres://sydent:12#34@h/db",
+            "postgres://sydent:pa@h/db@x",
+            "postgres://h/db?user=a@b",
+            "postgres://sydent:hunter2",
+            "postgres://sydent:hunter%@h/x",
+            "postgres://sydent:hunter%zz@h/x",
+            "postgres://sydent:hunter%00@h/x",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}
