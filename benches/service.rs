@@ -133,7 +133,7 @@ fn fill(database: &TestDatabase) {
         KeyRing::parse(KEY_FILE).expect("keys"),
     );
     store
-        .write("fill", |connection| {
+        .write(sydent::db::Turn::Job("fill"), |connection| {
             for number in 0..ASSOCIATIONS {
                 let threepid = ThreePid::parse("email", &format!("user{number}@example.com"))
                     .expect("an address");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::pool::{Ask, Fault, State};
-use crate::db::{Store, associations, peppers};
+use crate::db::{Store, Turn, associations, peppers};
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::lookup;
@@ -43,7 +43,7 @@ impl Ask for Bind {
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
         of.store
-            .write(association.threepid.address(), |connection| {
+            .write(Turn::ThreePid(&association.threepid), |connection| {
                 // Read in the same transaction, so that a binding is never hashed
                 // with a pepper that another instance has just replaced.
                 let pepper = peppers::current(connection)?
@@ -76,9 +76,10 @@ impl Ask for Unbind {
 
     fn run(self, of: &mut Associations) -> Result<(), Fault> {
         let origin = of.origin.clone();
-        of.store.write(self.threepid.address(), |connection| {
-            associations::remove(connection, &self.threepid, &self.mxid, &origin)?;
-            Ok(())
-        })
+        of.store
+            .write(Turn::ThreePid(&self.threepid), |connection| {
+                associations::remove(connection, &self.threepid, &self.mxid, &origin)?;
+                Ok(())
+            })
     }
 }

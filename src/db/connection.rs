@@ -1,5 +1,7 @@
 //! One connection to either database.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use diesel::{Connection as _, PgConnection, SqliteConnection};
 use zeroize::Zeroizing;
 
 use super::DbError;
+use super::without_login::without_login;
 use crate::config::DatabaseUrl;
 
 /// A connection to PostgreSQL or SQLite; queries are written once for both.
@@ -51,14 +54,19 @@ pub(super) fn connect(
 }
 
 fn connect_postgres(url: &str, mode: Mode) -> Result<Conn, DbError> {
-    // libpq's text names host and user, never the password.
     let mut connection = PgConnection::establish(&with_limits(url))
-        .map_err(|error| DbError::Open(error.to_string()))?;
+        .map_err(|error| DbError::Open(without_login(&error.to_string(), url)))?;
+    connection.batch_execute(PATIENCE)?;
     if mode == Mode::Read {
         connection.batch_execute("SET default_transaction_read_only = on")?;
     }
     Ok(Conn::Postgres(connection))
 }
+
+/// Nobody keeps the others waiting for longer than about the patience of those
+/// who ask, whatever became of the one who holds a lock.
+const PATIENCE: &str = "SET lock_timeout = '20s'; SET statement_timeout = '20s'; \
+    SET idle_in_transaction_session_timeout = '60s'";
 
 /// How long a connection may take to be made (s), and after how long a server
 /// whose machine or network has vanished counts as gone (s and ms): libpq's own
@@ -113,13 +121,16 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
         .to_str()
         .ok_or_else(|| DbError::Open("its path is not UTF-8".to_owned()))?;
     let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
+    make_private(path).map_err(|error| unusable(error.to_string()))?;
     let mut connection =
         SqliteConnection::establish(name).map_err(|error| unusable(error.to_string()))?;
     // FULL: an answered change survives a power cut.
     let settings = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; PRAGMA query_only = {};",
+         PRAGMA foreign_keys = ON; PRAGMA cache_size = -{}; PRAGMA query_only = {};",
         busy_timeout.as_millis(),
+        // KiB. Look-ups profit from it; there are as many writers as owners.
+        if mode == Mode::Read { 16384 } else { 2048 },
         if mode == Mode::Read { "ON" } else { "OFF" },
     );
     connection
@@ -128,9 +139,67 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
     Ok(Conn::Sqlite(connection))
 }
 
+/// Makes the file for its owner alone if it is not there: it will hold tokens
+/// and addresses. SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    match options.open(path) {
+        // Opening it again here and closing it would let go of SQLite's locks.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::with_limits;
+    use std::time::Duration;
+
+    use super::{Mode, connect, with_limits};
+    use crate::config::{DatabaseUrl, Secret};
+
+    #[test]
+    fn no_part_of_a_login_is_in_an_error() {
+        for url in [
+            // Read by libpq: the host is what follows the first @.
+            "postgres://sydent:pa@ssWORD@127.0.0.1:1/x",
+            "postgres://sydent:ssWORD%zz@127.0.0.1:1/x",
+            "postgres://sydent:ssWORD/more@127.0.0.1:1/x",
+            "postgres://sydent:ssWORD@127.0.0.1:1/x",
+        ] {
+            let url = DatabaseUrl::Postgres(Secret::from(url.to_owned()));
+            let Err(error) = connect(&url, Mode::Read, Duration::ZERO) else {
+                panic!("nothing listens there");
+            };
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("ssWORD"), "{shown}");
+            assert!(!error.to_string().contains('\n'), "{shown}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_sqlite_file_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let url = DatabaseUrl::Sqlite(file.clone());
+        let mut connection = connect(&url, Mode::Write, Duration::ZERO).unwrap();
+        let super::Conn::Sqlite(sqlite) = &mut connection else {
+            panic!("it is SQLite");
+        };
+        diesel::connection::SimpleConnection::batch_execute(sqlite, "CREATE TABLE t (a TEXT)")
+            .unwrap();
+        for file in [file.clone(), file.with_extension("db-wal")] {
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+    }
 
     #[test]
     fn limits_are_added_where_the_url_sets_none() {

@@ -13,10 +13,11 @@ mod schema;
 pub mod send_limits;
 pub mod sessions;
 mod store;
+mod without_login;
 
 pub use connection::Conn;
 use connection::on_each;
-pub use store::{Database, Store};
+pub use store::{Database, Store, Turn};
 
 /// Why the database could not answer.
 #[derive(Debug, thiserror::Error)]

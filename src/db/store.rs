@@ -12,6 +12,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use super::connection::{Mode, connect};
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
+use crate::domain::secret::Sid;
+use crate::domain::threepid::ThreePid;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -24,6 +26,32 @@ pub struct Database {
     // SQLite has one writer. Waiting here in turn is fair and cheap, where
     // its own busy handler polls.
     turn: Arc<Mutex<()>>,
+}
+
+/// What a writer wants to itself. What clients name can be no other kind's.
+#[derive(Debug, Clone, Copy)]
+pub enum Turn<'a> {
+    /// The session with that id.
+    Session(&'a Sid),
+    /// What belongs to a 3PID.
+    ThreePid(&'a ThreePid),
+    /// The queued message with that id.
+    Message(&'a str),
+    /// Work of the server's own.
+    Job(&'static str),
+}
+
+impl Turn<'_> {
+    fn key(self) -> String {
+        match self {
+            Self::Session(sid) => format!("sid:{}", sid.expose()),
+            Self::ThreePid(threepid) => {
+                format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
+            }
+            Self::Message(id) => format!("message:{id}"),
+            Self::Job(name) => format!("job:{name}"),
+        }
+    }
 }
 
 /// One owner's connection.
@@ -79,29 +107,36 @@ impl Database {
     {
         let mut store = self.writer()?;
         if let Conn::Postgres(postgres) = &mut store.connection {
-            // Held by the connection, hence let go whatever happens.
-            postgres.batch_execute("SELECT pg_advisory_lock(5290470051)")?;
+            // A migration may take its time, and so may the one before it. The lock
+            // is held by the connection, hence let go whatever happens.
+            postgres.batch_execute(
+                "SET lock_timeout = 0; SET statement_timeout = 0; \
+                 SET idle_in_transaction_session_timeout = 0; \
+                 SELECT pg_advisory_lock(5290470051)",
+            )?;
         }
         let outcome = match &mut store.connection {
             Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
             Conn::Sqlite(sqlite) => sqlite.run_pending_migrations(SQLITE).map(drop),
         };
         outcome.map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
-        store.write("prepare", seed).map_err(|error| match error {
-            DbError::Query(error) => DbError::Open(error.to_string()),
-            other => other,
-        })
+        store
+            .write(Turn::Job("prepare"), seed)
+            .map_err(|error| match error {
+                DbError::Query(error) => DbError::Open(error.to_string()),
+                other => other,
+            })
     }
 }
 
 impl Store {
-    /// Runs `work` in one transaction. Writers with the same `key` take turns
+    /// Runs `work` in one transaction. Writers with the same `turn` take turns
     /// on every database and across instances, so that `work` may read, decide
     /// and write; SQLite makes all writers take turns.
     ///
     /// # Errors
     /// What `work` returned; nothing of it has happened then.
-    pub fn write<T, E, F>(&mut self, key: &str, work: F) -> Result<T, E>
+    pub fn write<T, E, F>(&mut self, turn: Turn<'_>, work: F) -> Result<T, E>
     where
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
@@ -110,9 +145,14 @@ impl Store {
         let sqlite = matches!(self.connection, Conn::Sqlite(_));
         // The mutex guards a turn and no data: a panic in it leaves nothing behind.
         let _turn = sqlite.then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
-        let begin = if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let begin = if sqlite {
+            "BEGIN IMMEDIATE"
+        } else {
+            // Who had to wait for a turn must see what the one before wrote.
+            "BEGIN ISOLATION LEVEL READ COMMITTED"
+        };
         self.connection.batch_execute(begin).map_err(query)?;
-        let outcome = take_turn(&mut self.connection, key)
+        let outcome = take_turn(&mut self.connection, turn)
             .map_err(query)
             .and_then(|()| work(&mut self.connection));
         match outcome {
@@ -141,11 +181,38 @@ impl Store {
     }
 }
 
-fn take_turn(connection: &mut Conn, key: &str) -> diesel::QueryResult<()> {
+fn take_turn(connection: &mut Conn, turn: Turn<'_>) -> diesel::QueryResult<()> {
     if let Conn::Postgres(postgres) = connection {
         diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind::<Text, _>(key)
+            .bind::<Text, _>(turn.key())
             .execute(postgres)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_name_the_turn_of_another_kind() {
+        let sid = Sid::parse("purge").unwrap();
+        let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
+        let keys = [
+            Turn::Session(&sid),
+            Turn::ThreePid(&threepid),
+            Turn::Message("purge"),
+            Turn::Job("purge"),
+        ]
+        .map(Turn::key);
+        assert_eq!(
+            keys,
+            [
+                "sid:purge",
+                "3pid:email:purge@example.com",
+                "message:purge",
+                "job:purge"
+            ]
+        );
+    }
 }

@@ -131,8 +131,14 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
     let app = &server.app;
     // More often than there are threads: none of them may have died of it.
     for _ in 0..5 {
-        panics(&app.sessions, |of| drop(of.store.write("", breaks))).await;
-        panics(&app.associations, |of| drop(of.store.write("", breaks))).await;
+        panics(&app.sessions, |of| {
+            drop(of.store.write(sydent::db::Turn::Job("test"), breaks));
+        })
+        .await;
+        panics(&app.associations, |of| {
+            drop(of.store.write(sydent::db::Turn::Job("test"), breaks));
+        })
+        .await;
         panics(&app.lookups, |_| panic!("hunter2")).await;
         panics(&app.signer, |_| panic!("hunter2")).await;
     }

@@ -34,7 +34,9 @@ impl Ask for PanickingSubmission {
     type Reply = ();
 
     fn run(self, of: &mut Sessions) -> Result<(), Fault> {
-        of.store.write("key", |_connection| panic_any(SECRET))
+        of.store.write(sydent::db::Turn::Job("key"), |_connection| {
+            panic_any(SECRET)
+        })
     }
 }
 
