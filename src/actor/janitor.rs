@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, WrapFuture as _};
 
-use super::pool::Pool;
-use super::sessions::{PurgeSessions, Sessions};
+use super::pool::{Fault, Pool};
+use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
 
 /// Removes sessions that ended long ago, at the start and then at intervals.
@@ -35,7 +35,7 @@ impl Janitor {
         let now = self.clock.now();
         let before = now.saturating_sub(self.keep_ms);
         let work = async move {
-            match sessions.ask(PurgeSessions { before, now }).await {
+            match purged(&sessions, before, now).await {
                 Ok(0) => {}
                 Ok(removed) => log::info!(removed; "old validation sessions removed"),
                 Err(fault) => log::warn!("old validation sessions could not be removed: {fault}"),
@@ -43,4 +43,9 @@ impl Janitor {
         };
         context.spawn(work.into_actor(self));
     }
+}
+
+async fn purged(sessions: &Pool<Sessions>, before: i64, now: i64) -> Result<usize, Fault> {
+    while sessions.ask(PurgeLimits { now }).await? {}
+    sessions.ask(PurgeSessions { before }).await
 }

@@ -3,7 +3,7 @@
 use super::pool::{Ask, Fault, State};
 use crate::db::outbox::{self, Queued};
 use crate::db::send_limits::{self, Taken};
-use crate::db::{Conn, DbError, Store, sessions};
+use crate::db::{Conn, DbError, Store, Turn, sessions};
 use crate::delivery::verification::VerificationPayload;
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
@@ -91,8 +91,8 @@ impl Ask for BeginSession {
         let limits = of.limits;
         // One address at a time, so that racing requests make one session and
         // one message (SES-09, SES-10).
-        let turn = self.threepid.address().to_owned();
-        of.store.write(&turn, |connection| {
+        let threepid = self.threepid.clone();
+        of.store.write(Turn::ThreePid(&threepid), |connection| {
             let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
             let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
             let session = match (decision, existing) {
@@ -147,6 +147,9 @@ fn take_all(
     now: i64,
 ) -> Result<Result<Vec<Taken>, i64>, DbError> {
     let mut all = Vec::with_capacity(limits.len());
+    // Everybody locks in the order of the keys, so that nobody waits in a circle.
+    let mut limits: Vec<_> = limits.iter().collect();
+    limits.sort_by_key(|(counted, _)| counted);
     for (counted, rate) in limits {
         match send_limits::take(connection, counted, *rate, now)? {
             Ok(taken) => all.push(taken),
@@ -231,7 +234,7 @@ impl Ask for SubmitToken {
     fn run(self, of: &mut Sessions) -> Result<Shown, Fault> {
         let limits = of.limits;
         // One session at a time, so that no guess escapes the count (SES-19).
-        of.store.write(self.sid.expose(), |connection| {
+        of.store.write(Turn::Session(&self.sid), |connection| {
             let Some(session) = sessions::by_sid(connection, &self.sid)? else {
                 return Ok(Shown::Denied(Denied::NoSession));
             };
@@ -286,14 +289,11 @@ impl Ask for ValidatedSession {
     }
 }
 
-/// Removes sessions that ended long ago (SES-28) and send limits that nobody is
-/// near; answers how many sessions.
+/// Removes sessions that ended long ago (SES-28); answers how many.
 #[derive(Debug)]
 pub struct PurgeSessions {
     /// Sessions that were last changed before that moment go, ms.
     pub before: i64,
-    /// Now, ms.
-    pub now: i64,
 }
 
 impl Ask for PurgeSessions {
@@ -301,9 +301,31 @@ impl Ask for PurgeSessions {
     type Reply = usize;
 
     fn run(self, of: &mut Sessions) -> Result<usize, Fault> {
-        of.store.write("purge", |connection| {
-            send_limits::purge(connection, self.now)?;
+        of.store.write(Turn::Job("purge"), |connection| {
             Ok(sessions::purge(connection, self.before)?)
+        })
+    }
+}
+
+/// Send limits that are forgotten in one transaction, since who asks for a
+/// message may wait for the rows.
+const LIMITS_AT_ONCE: i64 = 500;
+
+/// Forgets some of the send limits that nobody is near; answers whether there
+/// may be more.
+#[derive(Debug)]
+pub struct PurgeLimits {
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl Ask for PurgeLimits {
+    type Of = Sessions;
+    type Reply = bool;
+
+    fn run(self, of: &mut Sessions) -> Result<bool, Fault> {
+        of.store.write(Turn::Job("purge"), |connection| {
+            Ok(send_limits::purge(connection, self.now, LIMITS_AT_ONCE)?)
         })
     }
 }

@@ -18,6 +18,9 @@ pub struct Taken {
     pub every_ms: i64,
 }
 
+/// More than purges can come between one message and its limit.
+const TRIES: u32 = 10;
+
 /// Counts one more message of `counted`, if that is within `rate`; else answers
 /// in how many milliseconds it will be.
 ///
@@ -33,6 +36,36 @@ pub fn take(
         counted: counted.to_owned(),
         every_ms: rate.every_ms,
     };
+    // A purge may remove the row between the insertion that finds it and the
+    // updates that do not, and somebody else insert it again: then it is the
+    // next try's.
+    for _try in 0..TRIES {
+        if count_one(connection, counted, rate, now)? {
+            return Ok(Ok(taken));
+        }
+        let row = dsl::send_limits.find(counted);
+        let paid_until: Option<i64> = row.select(dsl::paid_until).first(connection).optional()?;
+        let Some(paid_until) = paid_until else {
+            continue;
+        };
+        // Further ahead than ever counted: the clock was set back, or the rate
+        // was changed. Nobody pays for that.
+        let horizon = rate.horizon(now);
+        if paid_until.saturating_add(rate.every_ms) <= horizon {
+            continue;
+        }
+        if paid_until > horizon {
+            diesel::update(row)
+                .set(dsl::paid_until.eq(horizon))
+                .execute(connection)?;
+        }
+        return Ok(Err(rate.wait_ms(paid_until.min(horizon), now)));
+    }
+    Ok(Err(rate.every_ms))
+}
+
+/// Whether one more was within the rate, and is counted now.
+fn count_one(connection: &mut Conn, counted: &str, rate: Rate, now: i64) -> Result<bool, DbError> {
     let first = now.saturating_add(rate.every_ms);
     let fresh = on_each!(connection, inner => diesel::insert_into(dsl::send_limits)
         .values((dsl::counted.eq(counted), dsl::paid_until.eq(first)))
@@ -41,7 +74,7 @@ pub fn take(
     // Conditions and changes in one statement each, so that transactions of
     // other addresses cannot slip between.
     let row = || dsl::send_limits.find(counted);
-    let counted_now = fresh == 1
+    Ok(fresh == 1
         || diesel::update(row().filter(dsl::paid_until.le(now)))
             .set(dsl::paid_until.eq(first))
             .execute(connection)?
@@ -51,12 +84,7 @@ pub fn take(
         )
         .set(dsl::paid_until.eq(dsl::paid_until + rate.every_ms))
         .execute(connection)?
-            == 1;
-    if counted_now {
-        return Ok(Ok(taken));
-    }
-    let paid_until: Option<i64> = row().select(dsl::paid_until).first(connection).optional()?;
-    Ok(Err(rate.wait_ms(paid_until.unwrap_or(now), now)))
+            == 1)
 }
 
 /// Gives back what a message took that is not sent.
@@ -72,10 +100,25 @@ pub fn give_back(connection: &mut Conn, taken: &[Taken]) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Forgets who is far from any limit; answers how many.
+/// Forgets up to `limit` of those who are far from any limit, in the order in
+/// which everybody locks them; answers whether there may be more.
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn purge(connection: &mut Conn, now: i64) -> Result<usize, DbError> {
-    Ok(diesel::delete(dsl::send_limits.filter(dsl::paid_until.lt(now))).execute(connection)?)
+pub fn purge(connection: &mut Conn, now: i64, limit: i64) -> Result<bool, DbError> {
+    let mut far: Vec<String> = dsl::send_limits
+        .filter(dsl::paid_until.lt(now))
+        .limit(limit)
+        .select(dsl::counted)
+        .load(connection)?;
+    // Here, because the database sorts by its own collation.
+    far.sort();
+    let mut removed = 0;
+    for counted in &far {
+        let still_far = dsl::send_limits
+            .find(counted)
+            .filter(dsl::paid_until.lt(now));
+        removed += diesel::delete(still_far).execute(connection)?;
+    }
+    Ok(removed > 0)
 }

@@ -49,6 +49,20 @@ async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
 }
 
 #[actix_web::test]
+async fn a_clock_that_was_set_back_locks_nobody_out() {
+    let server = TestServer::start_with_clock(two_a_client);
+    let (api, third) = (server.api(), fresh_address("back"));
+    for name in ["one", "two"] {
+        let address = fresh_address(name);
+        api.request_token(&address, "secret", 1).await.ok();
+    }
+    server.advance(-24 * 60 * 60 * 1000);
+    limited(&api.request_token(&third, "secret", 1).await, 60_000);
+    server.advance(60_000);
+    api.request_token(&third, "secret", 1).await.ok();
+}
+
+#[actix_web::test]
 async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
     let server = TestServer::start_with_clock(|settings| settings.limits.email_per_address = TWO);
     let (api, address) = (server.api(), fresh_address("flooded"));
