@@ -1,6 +1,7 @@
 //! The dispatcher of mail: takes what is due from the outbox and hands it over.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{
@@ -33,6 +34,8 @@ struct Mailer {
     outbox: Pool<Outbox>,
     pace: Pace,
     slots: Arc<Semaphore>,
+    // The lease says it too, but by a clock that can jump.
+    in_flight: InFlight,
     looking: Looking,
     stopping: bool,
     outage: bool,
@@ -62,6 +65,7 @@ impl MailerDoor {
                 courier: Arc::new(courier),
                 outbox,
                 pace,
+                in_flight: InFlight::default(),
                 looking: Looking::No,
                 stopping: false,
                 outage: false,
@@ -170,6 +174,7 @@ impl Mailer {
             now,
             lease_until: now.saturating_add(self.pace.lease_ms),
             limit: i64::try_from(free).unwrap_or(i64::MAX),
+            in_flight: all(&self.in_flight).iter().cloned().collect(),
         };
         async move { outbox.ask(ask).await }
     }
@@ -195,8 +200,10 @@ impl Mailer {
             };
             let courier = Arc::clone(&self.courier);
             let wake_up = context.address();
+            let flight = Flight::begin(&self.in_flight, &message.id);
             Arbiter::current().spawn(async move {
                 let pause = courier.deliver(message).await;
+                drop(flight);
                 drop(slot);
                 let _ = wake_up.try_send(Wake);
                 if let Some(pause) = pause {
@@ -205,5 +212,34 @@ impl Mailer {
                 }
             });
         }
+    }
+}
+
+/// The messages that are being delivered.
+type InFlight = Arc<Mutex<HashSet<String>>>;
+
+fn all(in_flight: &InFlight) -> MutexGuard<'_, HashSet<String>> {
+    in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A message that is being delivered, until this goes out of scope.
+struct Flight {
+    among: InFlight,
+    id: String,
+}
+
+impl Flight {
+    fn begin(among: &InFlight, id: &str) -> Self {
+        all(among).insert(id.to_owned());
+        Self {
+            among: Arc::clone(among),
+            id: id.to_owned(),
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        all(&self.among).remove(&self.id);
     }
 }

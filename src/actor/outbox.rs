@@ -3,7 +3,7 @@
 use super::pool::{Ask, Fault, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, Queued};
-use crate::db::{Store, sessions};
+use crate::db::{Store, Turn, sessions};
 use crate::domain::secret::Sid;
 
 /// What the owner's thread holds.
@@ -31,6 +31,8 @@ pub struct TakeDue {
     pub lease_until: i64,
     /// How many at most.
     pub limit: i64,
+    /// What it is delivering already, and does not take whatever the clock says.
+    pub in_flight: Vec<String>,
 }
 
 impl Ask for TakeDue {
@@ -38,13 +40,14 @@ impl Ask for TakeDue {
     type Reply = Vec<Queued>;
 
     fn run(self, of: &mut Outbox) -> Result<Self::Reply, Fault> {
-        of.store.write("outbox", |connection| {
+        of.store.write(Turn::Job("outbox"), |connection| {
             Ok(outbox::take_due(
                 connection,
                 &self.owner,
                 self.now,
                 self.lease_until,
                 self.limit,
+                &self.in_flight,
             )?)
         })
     }
@@ -79,10 +82,12 @@ impl Ask for Settle {
             message,
             settlement,
         } = self;
-        of.store.write(&message.id, |connection| {
+        of.store.write(Turn::Message(&message.id), |connection| {
             match settlement {
                 Settlement::Delivered => outbox::remove(connection, &message.id)?,
-                Settlement::Dropped => outbox::drop_unsent(connection, &message)?,
+                Settlement::Dropped => {
+                    outbox::drop_unsent(connection, &message)?;
+                }
                 Settlement::Postponed(due_at) => {
                     outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
                 }
@@ -123,23 +128,24 @@ impl Ask for StopWaiting {
     type Reply = AfterWaiting;
 
     fn run(self, of: &mut Outbox) -> Result<AfterWaiting, Fault> {
-        of.store.write("outbox", |connection| {
-            let Some(message) = outbox::find(connection, &self.id)? else {
-                let counts = sessions::attempt_counts(connection, &self.sid, self.send_attempt)?;
-                return Ok(if counts {
-                    AfterWaiting::Delivered
-                } else {
-                    AfterWaiting::Dropped
-                });
-            };
-            let under_way = message.tries == 0 || message.lease_until >= self.now;
-            if under_way || message.is_promised() {
-                // Others may wait for the same message, and must not drop it.
-                outbox::promise(connection, &message.id)?;
-                return Ok(AfterWaiting::OnItsWay);
+        of.store.write(Turn::Job("outbox"), |connection| {
+            if let Some(message) = outbox::find(connection, &self.id)? {
+                let under_way = message.tries == 0 || message.lease_until >= self.now;
+                if under_way || message.is_promised() {
+                    // Others may wait for the same message, and must not drop it.
+                    outbox::promise(connection, &message.id)?;
+                    return Ok(AfterWaiting::OnItsWay);
+                }
+                if outbox::drop_unsent(connection, &message)? {
+                    return Ok(AfterWaiting::GivenUp);
+                }
             }
-            outbox::drop_unsent(connection, &message)?;
-            Ok(AfterWaiting::GivenUp)
+            let counts = sessions::attempt_counts(connection, &self.sid, self.send_attempt)?;
+            Ok(if counts {
+                AfterWaiting::Delivered
+            } else {
+                AfterWaiting::Dropped
+            })
         })
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::{file_access, period, postgres_url};
 use super::secret::{Secret, SecretUrl};
+use super::{file_access, period, postgres_url};
 use crate::domain::Invalid;
 
 /// `[database]` as written.

@@ -125,7 +125,10 @@ mod tests {
                 "postgres://id:[secret]@a:1,b:2/x",
             ),
             // Without an escape the password seems to end early.
-            ("postgres://id:1234/hunter2@db/x", "postgres://[secret]@db/x"),
+            (
+                "postgres://id:1234/hunter2@db/x",
+                "postgres://[secret]@db/x",
+            ),
             ("postgres://id:12?hunter2@db/x", "postgres://[secret]@db/x"),
             ("postgres://id:12@hunter2@db/x", "[secret]"),
             ("postgres://id:12@db/x?user=hunter@2", "[secret]"),

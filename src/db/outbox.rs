@@ -77,8 +77,8 @@ pub fn insert(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Takes up to `limit` due messages for `owner` until `lease_until`: each is
-/// given to one owner only, however many ask at once.
+/// Takes up to `limit` due messages for `owner` until `lease_until`, but none of
+/// `in_flight`: each is given to one owner only, however many ask at once.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -88,17 +88,21 @@ pub fn take_due(
     now: i64,
     lease_until: i64,
     limit: i64,
+    in_flight: &[String],
 ) -> Result<Vec<Queued>, DbError> {
+    let wanted = usize::try_from(limit).unwrap_or_default();
+    let overhead = i64::try_from(in_flight.len()).unwrap_or(i64::MAX);
     let candidates: Vec<String> = dsl::outbox
         .filter(dsl::due_at.le(now))
         .filter(dsl::lease_until.lt(now))
         .filter(dsl::home.eq(owner).or(dsl::home_until.lt(now)))
         .order(dsl::due_at.asc())
-        .limit(limit)
+        .limit(limit.saturating_add(overhead))
         .select(dsl::id)
         .load(connection)?;
     let mut taken = Vec::with_capacity(candidates.len());
-    for id in candidates {
+    let free = candidates.into_iter().filter(|id| !in_flight.contains(id));
+    for id in free.take(wanted) {
         let mine = diesel::update(dsl::outbox.find(&id).filter(dsl::lease_until.lt(now)))
             .set((
                 dsl::lease_owner.eq(owner),
@@ -144,12 +148,20 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 }
 
 /// Drops a message that will not be sent; the attempt that made it does not
-/// count (SES-11), and what it took from the send limits is given back.
+/// count (SES-11), and what it took from the send limits is given back. Answers
+/// whether it was there as it is given: what somebody else settled or took
+/// meanwhile is left alone, so that nothing is given back twice.
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
-    remove(connection, &message.id)?;
+pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbError> {
+    let unchanged = dsl::outbox
+        .find(&message.id)
+        .filter(dsl::lease_owner.eq(&message.lease_owner))
+        .filter(dsl::tries.eq(message.tries));
+    if diesel::delete(unchanged).execute(connection)? != 1 {
+        return Ok(false);
+    }
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
@@ -165,7 +177,8 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<(), DbErro
         &message.sid,
         message.send_attempt,
         message.previous_attempt,
-    )
+    )?;
+    Ok(true)
 }
 
 impl Queued {

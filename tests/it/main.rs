@@ -30,6 +30,8 @@ mod demo;
 #[cfg(test)]
 mod dispatchers;
 #[cfg(test)]
+mod drops;
+#[cfg(test)]
 mod email;
 #[cfg(test)]
 mod flow;

@@ -1,0 +1,120 @@
+//! What a dropped mail gives back, and send limits that many reach for at once.
+
+use std::thread;
+use std::time::Duration;
+
+use sydent::actor::outbox::{Outbox, Settle, Settlement, TakeDue};
+use sydent::actor::pool::{Ask, Fault};
+use sydent::config::DatabaseUrl;
+use sydent::db::outbox::Queued;
+use sydent::db::{Database, DbError, Turn, send_limits};
+use sydent::domain::rate::Rate;
+
+use crate::harness::{TestDatabase, fresh_address};
+
+const LEASE_MS: i64 = 1000;
+
+fn prepared(test: &TestDatabase) -> Database {
+    let url = DatabaseUrl::parse(&test.url).unwrap();
+    let database = Database::new(url, Duration::from_secs(10));
+    database.prepare(|_connection| Ok(())).unwrap();
+    database
+}
+
+fn outbox(database: &Database) -> Outbox {
+    let store = database.writer().unwrap();
+    Outbox { store }
+}
+
+/// Takes the one mail that is due.
+fn take(outbox: &mut Outbox, owner: &str, now: i64) -> Queued {
+    let ask = TakeDue {
+        owner: owner.to_owned(),
+        now,
+        lease_until: now + LEASE_MS,
+        limit: 1,
+        in_flight: Vec::new(),
+    };
+    ask.run(outbox).unwrap().remove(0)
+}
+
+fn settle(outbox: &mut Outbox, message: &Queued, settlement: Settlement) {
+    let message = message.clone();
+    Settle {
+        message,
+        settlement,
+    }
+    .run(outbox)
+    .unwrap();
+}
+
+/// One mail that took 100 ms of a limit.
+fn one_mail(test: &TestDatabase) {
+    test.queue_mails(&[fresh_address("dropped")]);
+    test.execute("UPDATE outbox SET limits = '[{\"counted\":\"a\",\"every_ms\":100}]'");
+    test.execute("INSERT INTO send_limits (counted, paid_until) VALUES ('a', 1000)");
+}
+
+#[test]
+fn a_drop_that_is_said_twice_gives_back_once() {
+    let test = TestDatabase::fresh();
+    let mut outbox = outbox(&prepared(&test));
+    one_mail(&test);
+    let message = take(&mut outbox, "one", 1);
+    for _ in 0..2 {
+        settle(&mut outbox, &message, Settlement::Dropped);
+        assert_eq!(test.count("send_limits WHERE paid_until = 900"), 1);
+    }
+}
+
+#[test]
+fn who_lost_a_mail_cannot_drop_it() {
+    let test = TestDatabase::fresh();
+    let mut outbox = outbox(&prepared(&test));
+    one_mail(&test);
+    let message = take(&mut outbox, "one", 1);
+    take(&mut outbox, "two", LEASE_MS + 2);
+    settle(&mut outbox, &message, Settlement::Dropped);
+    assert_eq!(test.queued("lease_owner = 'two'"), 1);
+    assert_eq!(test.count("send_limits WHERE paid_until = 1000"), 1);
+    // What was handed over must not be sent again, whoever has it now.
+    settle(&mut outbox, &message, Settlement::Delivered);
+    assert_eq!(test.queued("tries > 0"), 0);
+}
+
+#[test]
+fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
+    const ROUNDS: i64 = 300;
+    let rate = Rate {
+        burst: 1_000_000,
+        every_ms: 1,
+    };
+    let test = TestDatabase::fresh();
+    let database = prepared(&test);
+    thread::scope(|threads| {
+        for job in ["one", "two"] {
+            let mut store = database.writer().unwrap();
+            threads.spawn(move || {
+                for now in 0..ROUNDS {
+                    let taken: Result<(), Fault> = store.write(Turn::Job(job), |connection| {
+                        for counted in ["a", "b", "c"] {
+                            let taken = send_limits::take(connection, counted, rate, now)?;
+                            assert!(taken.is_ok(), "{counted} at {now}: {taken:?}");
+                        }
+                        Ok(())
+                    });
+                    taken.unwrap();
+                }
+            });
+        }
+        let mut store = database.writer().unwrap();
+        threads.spawn(move || {
+            for _ in 0..ROUNDS {
+                let purged: Result<bool, DbError> = store.write(Turn::Job("purge"), |connection| {
+                    send_limits::purge(connection, i64::MAX, 10)
+                });
+                purged.unwrap();
+            }
+        });
+    });
+}
