@@ -14,6 +14,13 @@ use crate::delivery::writer::MailWriter;
 use crate::metrics::Metrics;
 use crate::random;
 
+/// After so many tries a message that may have arrived is not sent again.
+const UNCERTAIN_TRIES: i32 = 3;
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
 /// What a delivery needs.
 pub struct Courier {
     /// The name of this instance among those that share the database.
@@ -75,33 +82,62 @@ impl Courier {
                 self.waiting.tell(&id, Outcome::Delivered);
                 None
             }
-            Err(SendFailure::Refused { what, .. }) => {
-                log::warn!(id = id.as_str(), tries = message.tries; "mail dropped, it was refused for good: {what}");
+            Err(failure) => self.failed(message, failure).await,
+        }
+    }
+
+    /// Drops what was refused for good, and puts off what may arrive later.
+    ///
+    /// A message that may have arrived is between the two: it is worth another
+    /// try, but only while it had few, or a relay whose replies get lost would
+    /// send its recipient the same mail for a day. Its client is told that it
+    /// is on its way, since "not sent" may not be so.
+    async fn failed(&self, message: Queued, failure: SendFailure) -> Option<Duration> {
+        let (id, tries) = (message.id.clone(), message.tries);
+        match failure {
+            SendFailure::Refused {
+                what,
+                code,
+                enhanced,
+                address,
+            } => {
+                log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "mail dropped, it was refused for good: {what}");
                 self.settle(message, Settlement::Dropped, "refused").await;
-                self.waiting.tell(&id, Outcome::Refused);
+                let outcome = if address {
+                    Outcome::Refused
+                } else {
+                    Outcome::Failed
+                };
+                self.waiting.tell(&id, outcome);
                 None
             }
-            Err(SendFailure::Passing { what }) => {
-                let now = self.now();
-                let pause = pause_ms(
-                    self.pauses,
-                    message.tries,
-                    now,
-                    message.answer_until,
-                    random::fraction(),
-                );
-                log::warn!(id = id.as_str(), tries = message.tries, pause_ms = pause; "mail not handed over, trying again: {what}");
-                self.settle(
-                    message,
-                    Settlement::Postponed(now.saturating_add(pause)),
-                    "postponed",
-                )
-                .await;
-                Some(Duration::from_millis(
-                    u64::try_from(pause).unwrap_or_default(),
-                ))
+            SendFailure::Uncertain { what } if tries >= UNCERTAIN_TRIES => {
+                log::warn!(id = id.as_str(), tries; "mail not tried again, it may or may not have arrived: {what}");
+                self.settle(message, Settlement::LeftAlone, "uncertain")
+                    .await;
+                self.waiting.tell(&id, Outcome::Delivered);
+                None
+            }
+            SendFailure::Uncertain { what } => {
+                let pause = self.pause_ms(tries, 0);
+                log::warn!(id = id.as_str(), tries, pause_ms = pause; "mail may or may not have arrived, trying again: {what}");
+                let again = Settlement::Repeated(self.now().saturating_add(pause));
+                self.settle(message, again, "postponed").await;
+                Some(millis(pause))
+            }
+            SendFailure::Passing { what } => {
+                let pause = self.pause_ms(tries, message.answer_until);
+                log::warn!(id = id.as_str(), tries, pause_ms = pause; "mail not handed over, trying again: {what}");
+                let again = Settlement::Postponed(self.now().saturating_add(pause));
+                self.settle(message, again, "postponed").await;
+                Some(millis(pause))
             }
         }
+    }
+
+    fn pause_ms(&self, tries: i32, answer_until: i64) -> i64 {
+        let jitter = random::fraction();
+        pause_ms(self.pauses, tries, self.now(), answer_until, jitter)
     }
 
     async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
@@ -119,6 +155,7 @@ impl Courier {
                     what: "it cannot be written".to_owned(),
                     code: None,
                     enhanced: None,
+                    address: false,
                 }
             })?;
         let name = MessageName::new(message.created_at, &message.id);
@@ -126,7 +163,7 @@ impl Courier {
         tokio::time::timeout(self.patience, sent)
             .await
             .unwrap_or_else(|_too_long| {
-                Err(SendFailure::Passing {
+                Err(SendFailure::Uncertain {
                     what: "it took longer than its lease allows".to_owned(),
                 })
             })

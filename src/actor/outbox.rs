@@ -62,6 +62,12 @@ pub enum Settlement {
     Dropped,
     /// It is to be tried again at that moment, ms.
     Postponed(i64),
+    /// The same after a try of which nobody knows whether the message arrived:
+    /// no client may be told any more that it was not sent.
+    Repeated(i64),
+    /// It may have arrived, and is not tried again: the attempt counts, as
+    /// does the message for the send limits.
+    LeftAlone,
 }
 
 /// Ends a delivery.
@@ -84,11 +90,17 @@ impl Ask for Settle {
         } = self;
         of.store.write(Turn::Message(&message.id), |connection| {
             match settlement {
-                Settlement::Delivered => outbox::remove(connection, &message.id)?,
+                Settlement::Delivered | Settlement::LeftAlone => {
+                    outbox::remove(connection, &message.id)?;
+                }
                 Settlement::Dropped => {
                     outbox::drop_unsent(connection, &message)?;
                 }
                 Settlement::Postponed(due_at) => {
+                    outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
+                }
+                Settlement::Repeated(due_at) => {
+                    outbox::promise(connection, &message.id)?;
                     outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
                 }
             }

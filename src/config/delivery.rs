@@ -33,7 +33,7 @@ impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             answer_within: Duration::from_secs(5),
-            lease: Duration::from_mins(2),
+            lease: Duration::from_mins(15),
             retry_first: Duration::from_millis(500),
             retry_max: Duration::from_mins(15),
             poll_every: Duration::from_secs(1),

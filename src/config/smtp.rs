@@ -114,13 +114,24 @@ pub struct Credentials {
     pub password: Secret,
 }
 
+/// How long a relay may take over a whole message (RFC 5321 4.5.3.2.6): it may
+/// look for spam or pass the message on before it replies, and a client that
+/// hangs up earlier and tries again makes it deliver twice.
+const MESSAGE_LIMIT: Duration = Duration::from_mins(10);
+
 impl Smtp {
-    /// How long one delivery may take as a whole: three times the longest
-    /// step, so that a relay which answers each step at the last moment
-    /// cannot outlast the lease on the message.
+    /// How long the reply to the end of a message may take.
+    #[must_use]
+    pub fn message_limit(&self) -> Duration {
+        self.timeout.max(MESSAGE_LIMIT)
+    }
+
+    /// How long one delivery may take as a whole: three times the limit of a
+    /// step, so that a relay which answers each step at the last moment cannot
+    /// outlast the lease on the message, and the limit of the message's end.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
-        self.timeout * 3
+        self.timeout * 3 + self.message_limit()
     }
 }
 

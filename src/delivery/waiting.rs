@@ -8,10 +8,12 @@ use tokio::sync::watch;
 /// What a waiting client hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The relay took the message.
+    /// The relay took the message, or may have.
     Delivered,
-    /// The message was refused for good.
+    /// The recipient's address was refused for good.
     Refused,
+    /// The message cannot be sent, for another reason that will not pass.
+    Failed,
     /// Every try failed, and the client that waited longest was told so.
     GivenUp,
 }

@@ -164,6 +164,7 @@ fn told(outcome: Outcome) -> Result<(), Error> {
         Outcome::Refused => Err(Error::email_send_error(
             "The mail server does not accept e-mail to this address",
         )),
+        Outcome::Failed => Err(Error::email_send_error("The e-mail could not be sent")),
     }
 }
 

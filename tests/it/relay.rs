@@ -45,11 +45,12 @@ fn impatient(settings: &mut Settings) {
 }
 
 /// Asks and is refused; then nothing is queued, and nothing was sent.
-async fn refused(server: &TestServer, relay: &SmtpServer, address: &str) {
+async fn refused(server: &TestServer, relay: &SmtpServer, address: &str) -> Value {
     let answer = server.api().request_token(address, "secret", 1).await;
-    answer.refused(400, "M_EMAIL_SEND_ERROR");
+    let error = answer.refused(400, "M_EMAIL_SEND_ERROR");
     assert_eq!(server.database.count("outbox"), 0);
     assert_eq!(relay.mails_to(address).len(), 0);
+    error
 }
 
 /// Makes the attempt that was refused once more: it counts as a new one.
@@ -96,15 +97,18 @@ async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_cou
         patient(settings);
         relay.configure(settings);
     });
-    for behaviour in [
-        json!({"rcpt": "550 5.1.1 no such user"}),
-        json!({"rcpt": "553 5.1.3 bad address"}),
-        json!({"data": "554 5.7.1 spam"}),
-        json!({"data": "552 5.2.2 mailbox full"}),
+    let address_sentence = "The mail server does not accept e-mail to this address";
+    let other_sentence = "The e-mail could not be sent";
+    for (behaviour, sentence) in [
+        (json!({"rcpt": "550 5.1.1 no such user"}), address_sentence),
+        (json!({"rcpt": "553 5.1.3 bad address"}), address_sentence),
+        (json!({"data": "554 5.7.1 spam"}), other_sentence),
+        (json!({"data": "552 5.2.2 mailbox full"}), other_sentence),
     ] {
         let (address, begun) = (fresh_address("refused"), Instant::now());
         relay.behave(&behaviour);
-        refused(&server, &relay, &address).await;
+        let error = refused(&server, &relay, &address).await;
+        assert_eq!(error["error"], sentence, "{behaviour}");
         assert!(begun.elapsed() < Duration::from_secs(20));
         relay.behave(&json!({}));
         asked_again(&server, &relay, &address).await;

@@ -127,3 +127,50 @@ async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
         Either::Left(((answer, ..), _)) => panic!("the relay did not stall: {answer:?}"),
     }
 }
+
+#[actix_web::test]
+async fn a_relay_whose_reply_is_lost_gets_the_mail_three_times_at_most() {
+    let (relay, address) = (relay(0), fresh_address("lost"));
+    relay.behave(&json!({"lose": true}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        quick(settings);
+        settings.delivery.answer_within = Duration::from_secs(20);
+    });
+    // It may have arrived: no client may hear that it was not sent.
+    server.api().request_token(&address, "secret", 1).await.ok();
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 3);
+    // The attempt counts.
+    server.api().request_token(&address, "secret", 1).await.ok();
+    assert_eq!(relay.mails_to(&address).len(), 3);
+}
+
+#[actix_web::test]
+async fn a_client_that_stops_waiting_for_an_uncertain_mail_hears_that_it_is_on_its_way() {
+    let (relay, address) = (relay(0), fresh_address("unsure"));
+    relay.behave(&json!({"lose": true}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = Duration::from_secs(2);
+        settings.delivery.retry_first = Duration::from_secs(20);
+    });
+    server.api().request_token(&address, "secret", 1).await.ok();
+    let promised = "lease_until = 0 AND tries = 1 AND answer_until = 0";
+    assert_eq!(server.database.queued(promised), 1);
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
+#[actix_web::test]
+async fn a_relay_slower_than_a_step_may_be_gets_the_mail_once() {
+    let (relay, address) = (relay(3000), fresh_address("scanned"));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        quick(settings);
+        settings.email.smtp.timeout = Duration::from_secs(1);
+    });
+    server.api().request_token(&address, "secret", 1).await.ok();
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+    assert_eq!(relay.mails_to(&address).len(), 1);
+    assert_eq!(relay.recipients().len(), 1);
+}

@@ -60,7 +60,7 @@ email.smtp.ca_file | email.smtp.ca_file = 'password'
 email.smtp.hello_name | email.smtp.hello_name = 'a b'
 email.smtp.hello_name | email.smtp.hello_name = 'a.example:25'
 email.smtp.port | email.smtp.port = 0
-delivery.lease | email.smtp.timeout = '40s'
+delivery.lease | email.smtp.timeout = '100s'
 ";
 
 const SMTP: &str = "email.from = 'a@b.example'

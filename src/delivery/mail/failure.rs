@@ -17,6 +17,16 @@ pub enum SendFailure {
         code: Option<u16>,
         /// The enhanced status code (RFC 3463), such as `5.1.1`.
         enhanced: Option<String>,
+        /// Whether it is the recipient's address that is not taken, which its
+        /// owner can do something about.
+        address: bool,
+    },
+    /// The whole message went out, and nobody said whether it was taken. Sent
+    /// again, it may arrive twice; not sent again, it may never arrive.
+    #[error("{what}")]
+    Uncertain {
+        /// What happened, as a sentence without a full stop.
+        what: String,
     },
     /// Anything else: the relay is busy, out of reach, set up wrongly or
     /// misunderstood. An administrator's mistake is among these, so that no
@@ -34,10 +44,13 @@ impl SendFailure {
         Self::Passing { what: what.into() }
     }
 
-    /// Whether the same message will never be taken.
-    #[must_use]
-    pub fn is_for_good(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+    /// The same failure of a message that went out as a whole: unless it was
+    /// a refusal for good, nobody knows whether it was taken.
+    pub(super) fn after_the_message(self) -> Self {
+        match self {
+            Self::Passing { what } => Self::Uncertain { what },
+            told => told,
+        }
     }
 }
 

@@ -90,7 +90,8 @@ impl MailTransport {
     /// # Errors
     ///
     /// [`SendFailure::Refused`] if the same message will never be taken,
-    /// [`SendFailure::Passing`] if a later attempt may succeed.
+    /// [`SendFailure::Uncertain`] if it may have been taken, and
+    /// [`SendFailure::Passing`] if it was not and a later attempt may succeed.
     pub async fn send(
         &self,
         envelope: &Envelope,

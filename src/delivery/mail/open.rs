@@ -48,6 +48,7 @@ fn options(smtp: &Smtp, max_connections: usize) -> SmtpOptions {
         extra_authorities: smtp.extra_authorities.clone(),
         hello_name: smtp.hello_name.clone(),
         timeout: smtp.timeout,
+        message_timeout: smtp.message_limit(),
         idle_timeout: smtp.idle_timeout,
         max_connections,
     }

@@ -32,16 +32,28 @@ impl SendmailTransport {
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), SendFailure> {
-        match timeout(self.timeout, self.run(envelope, message)).await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) => Err(SendFailure::passing(format!(
+        let mut fed = false;
+        let outcome = timeout(self.timeout, self.run(envelope, message, &mut fed)).await;
+        outcome.unwrap_or_else(|_elapsed| {
+            let failure = SendFailure::passing(format!(
                 "the sendmail command did not finish within {:?}",
                 self.timeout
-            ))),
-        }
+            ));
+            Err(if fed {
+                failure.after_the_message()
+            } else {
+                failure
+            })
+        })
     }
 
-    async fn run(&self, envelope: &Envelope, message: &[u8]) -> Result<(), SendFailure> {
+    /// Runs the program; `fed` becomes true once it was given everything.
+    async fn run(
+        &self,
+        envelope: &Envelope,
+        message: &[u8],
+        fed: &mut bool,
+    ) -> Result<(), SendFailure> {
         let mut child = Command::new(&self.command)
             // `-i`: a line with a lone dot does not end the message.
             .arg("-i")
@@ -58,14 +70,13 @@ impl SendmailTransport {
             .map_err(|error| {
                 SendFailure::passing(format!("the sendmail command could not be run: {error}"))
             })?;
-        let read_all = match child.stdin.take() {
-            Some(input) => feed(input, &with_line_feeds(message)).await,
-            None => false,
-        };
+        if let Some(input) = child.stdin.take() {
+            *fed = feed(input, &with_line_feeds(message)).await;
+        }
         let status = child.wait().await.map_err(|error| {
             SendFailure::passing(format!("the sendmail command was lost sight of: {error}"))
         })?;
-        judge(status, read_all)
+        judge(status, *fed)
     }
 }
 
@@ -90,13 +101,15 @@ fn with_line_feeds(message: &[u8]) -> Vec<u8> {
 ///
 /// Refused for good is only what the code blames on the message or on its
 /// recipient. A wrong command line, missing rights or a broken configuration
-/// are the administrator's to mend, and no message is lost meanwhile.
+/// are the administrator's to mend, and a service that is not available (69)
+/// may be back later: no message is lost meanwhile.
 fn judge(status: ExitStatus, read_all: bool) -> Result<(), SendFailure> {
-    let refused = |why: &str, code: i32| {
+    let refused = |why: &str, code: i32, address: bool| {
         Err(SendFailure::Refused {
             what: format!("the sendmail command refused {why} (exit code {code})"),
             code: None,
             enhanced: None,
+            address,
         })
     };
     match status.code() {
@@ -104,16 +117,20 @@ fn judge(status: ExitStatus, read_all: bool) -> Result<(), SendFailure> {
         Some(0) => Err(SendFailure::passing(
             "the sendmail command ended without reading the whole message",
         )),
-        Some(code @ 65) => refused("the message's data", code),
-        Some(code @ 67) => refused("the recipient", code),
-        Some(code @ 68) => refused("the recipient's host", code),
-        Some(code @ 69) => refused("the message", code),
+        Some(code @ 65) => refused("the message's data", code, false),
+        Some(code @ 67) => refused("the recipient", code, true),
+        Some(code @ 68) => refused("the recipient's host", code, true),
         Some(code) => Err(SendFailure::passing(format!(
             "the sendmail command failed with exit code {code}"
         ))),
-        None => Err(SendFailure::passing(
-            "the sendmail command was killed by a signal",
-        )),
+        None => {
+            let failure = SendFailure::passing("the sendmail command was killed by a signal");
+            Err(if read_all {
+                failure.after_the_message()
+            } else {
+                failure
+            })
+        }
     }
 }
 
@@ -182,7 +199,7 @@ mod tests {
             (66, false),
             (67, true),
             (68, true),
-            (69, true),
+            (69, false),
             (70, false),
             (71, false),
             (73, false),
@@ -196,7 +213,8 @@ mod tests {
             let failure = send(&format!("cat >/dev/null; exit {code}"), b"x")
                 .await
                 .unwrap_err();
-            assert_eq!(failure.is_for_good(), for_good, "{code}: {failure}");
+            let refused = matches!(failure, SendFailure::Refused { .. });
+            assert_eq!(refused, for_good, "{code}: {failure:?}");
             assert!(failure.to_string().contains(&code.to_string()), "{failure}");
         }
     }
@@ -204,13 +222,17 @@ mod tests {
     #[tokio::test]
     async fn a_code_counts_even_if_the_message_was_not_read() {
         let large = vec![b'x'; 1 << 20];
-        assert!(send("exit 67", &large).await.unwrap_err().is_for_good());
+        let refused = send("exit 67", &large).await.unwrap_err();
+        assert!(
+            matches!(refused, SendFailure::Refused { address: true, .. }),
+            "{refused:?}"
+        );
         let unread = send("exit 0", &large).await.unwrap_err();
-        assert!(!unread.is_for_good(), "{unread}");
+        assert!(matches!(unread, SendFailure::Passing { .. }), "{unread:?}");
     }
 
     #[tokio::test]
-    async fn a_signal_and_a_missing_program_are_passing() {
+    async fn a_signal_and_a_missing_program_are_not_for_good() {
         let killed = send("kill -9 $$", b"x").await.unwrap_err();
         assert!(killed.to_string().contains("signal"), "{killed}");
         let missing =
@@ -218,7 +240,10 @@ mod tests {
                 .send(&envelope(), b"x")
                 .await
                 .unwrap_err();
-        assert!(!missing.is_for_good(), "{missing}");
+        assert!(
+            matches!(missing, SendFailure::Passing { .. }),
+            "{missing:?}"
+        );
         assert!(!missing.to_string().contains('@'), "{missing}");
     }
 
@@ -228,9 +253,19 @@ mod tests {
         let command = program(folder.path(), "exec sleep 60");
         let limit = Duration::from_millis(200);
         let transport = SendmailTransport::new(command, limit);
+        // It has the whole of a short message, and may have passed it on.
         let failure = transport.send(&envelope(), b"x").await.unwrap_err();
-        assert!(!failure.is_for_good());
+        assert!(
+            matches!(failure, SendFailure::Uncertain { .. }),
+            "{failure:?}"
+        );
         assert!(failure.to_string().ends_with("within 200ms"), "{failure}");
+        let large = vec![b'x'; 1 << 20];
+        let failure = transport.send(&envelope(), &large).await.unwrap_err();
+        assert!(
+            matches!(failure, SendFailure::Passing { .. }),
+            "{failure:?}"
+        );
     }
 
     #[tokio::test]

@@ -117,12 +117,6 @@ impl Templates {
         }
     }
 
-    /// The names of all brands, sorted.
-    #[must_use]
-    pub fn brands(&self) -> Vec<&str> {
-        self.brands.keys().map(String::as_str).collect()
-    }
-
     /// The whole mail, headers and body, with CRLF line ends and not yet dot-stuffed.
     ///
     /// A brand that no longer exists means the default brand: a queued mail may outlive it.

@@ -26,6 +26,7 @@ command. Write it elsewhere and rename it into place, so that it is never read h
                     a client that hangs up meanwhile has not been served: nothing is stored
     rcpt            answer RCPT so ("550 5.1.1 no such user") instead of accepting it
     data            answer the end of DATA so instead of storing the message
+    lose            true: store the message and close the connection without an answer to it
     drop            true: close the connection when DATA comes, without an answer
 """
 
@@ -43,7 +44,7 @@ import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-BEHAVIOURS = {"delay_ms", "rcpt", "data", "drop"}
+BEHAVIOURS = {"delay_ms", "rcpt", "data", "lose", "drop"}
 BARE_LF = re.compile(rb"(?<!\r)\n")
 CONNECTIONS = itertools.count(1)
 MESSAGES = itertools.count(1)
@@ -101,6 +102,8 @@ class Mailbox:
         if refusal:
             return refusal
         self.store(server, session, envelope)
+        if wishes.get("lose"):
+            server.transport.close()
         return "250 2.0.0 message accepted"
 
 

@@ -29,7 +29,10 @@ const CLOSING: u16 = 421;
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
     state: State,
+    /// For each step but the end of a message.
     limit: Duration,
+    /// For the end of a message.
+    message_limit: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,7 @@ impl Connection {
             smtp,
             state: State::Ready,
             limit,
+            message_limit: relay.message_timeout,
         })
     }
 
@@ -105,6 +109,10 @@ impl Connection {
     }
 
     /// Names the recipient and hands the message over, after [`Self::begin`].
+    ///
+    /// The relay may take its time over the whole message, and may have taken
+    /// it even if its reply never comes: only a negative reply says that it
+    /// was not taken.
     pub(super) async fn finish(
         &mut self,
         envelope: &Envelope,
@@ -116,8 +124,17 @@ impl Connection {
         // lettre ends a message with a line end of its own.
         let message = message.strip_suffix(b"\r\n").unwrap_or(message);
         self.state = State::Lost;
-        let reply = answered(self.limit, Step::Message, self.smtp.message(message)).await;
-        self.settle(Step::Message, reply)?;
+        let sent = self.smtp.message(message);
+        let reply = answered(self.message_limit, Step::Message, sent).await;
+        let told = matches!(&reply, Err(unanswered) if unanswered.code.is_some());
+        let settled = self.settle(Step::Message, reply);
+        settled.map_err(|failure| {
+            if told {
+                failure
+            } else {
+                failure.after_the_message()
+            }
+        })?;
         self.state = State::Ready;
         Ok(())
     }
@@ -174,6 +191,7 @@ impl Connection {
             what: what.to_owned(),
             code: None,
             enhanced: Some(enhanced.to_owned()),
+            address: false,
         };
         let offers = |extension| self.smtp.server_info().supports_feature(extension);
         let ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();

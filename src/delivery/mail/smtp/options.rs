@@ -43,6 +43,8 @@ pub struct SmtpOptions {
     pub hello_name: ClientId,
     /// The longest time for one command, and for one attempt to connect.
     pub timeout: Duration,
+    /// How long the reply to the end of a message may take.
+    pub message_timeout: Duration,
     /// A connection that was idle for so long is not used any more.
     pub idle_timeout: Duration,
     /// The most connections at a time, and so the most messages; at least 1.
@@ -57,6 +59,7 @@ pub(super) struct Relay {
     pub(super) credentials: Option<Credentials>,
     pub(super) hello: ClientId,
     pub(super) timeout: Duration,
+    pub(super) message_timeout: Duration,
 }
 
 /// [`Encryption`] with what it takes.
@@ -120,6 +123,7 @@ impl Relay {
             credentials: options.credentials.clone(),
             hello: options.hello_name.clone(),
             timeout: options.timeout,
+            message_timeout: options.message_timeout,
         })
     }
 }
@@ -160,6 +164,7 @@ mod tests {
             extra_authorities: Vec::new(),
             hello_name: ClientId::Domain("id.example.com".to_owned()),
             timeout: Duration::from_secs(1),
+            message_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(1),
             max_connections: 1,
         }

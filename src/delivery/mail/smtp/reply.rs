@@ -47,12 +47,10 @@ impl fmt::Display for Step {
 
 impl Step {
     /// Whether a reply to this step is about the message, and not about the
-    /// connection or this server's account.
+    /// connection, this server's account or the sender, who is the same for
+    /// every message: an administrator mends those.
     fn is_about_the_message(self) -> bool {
-        matches!(
-            self,
-            Self::Sender | Self::Recipient | Self::Data | Self::Message
-        )
+        matches!(self, Self::Recipient | Self::Data | Self::Message)
     }
 }
 
@@ -116,14 +114,22 @@ pub(super) fn negative(step: Step, code: u16, text: &str) -> SendFailure {
     };
     let for_good = step.is_about_the_message() && code >= 500 && !ABOUT_THE_SESSION.contains(&code);
     if for_good {
+        let address = step == Step::Recipient || enhanced.as_deref().is_some_and(is_of_recipient);
         SendFailure::Refused {
             what,
             code: Some(code),
             enhanced,
+            address,
         }
     } else {
         SendFailure::Passing { what }
     }
+}
+
+/// Whether a status blames the recipient's address. Of the address statuses,
+/// X.1.7 and X.1.8 are about the sender's (RFC 3463 section 3.2).
+fn is_of_recipient(enhanced: &str) -> bool {
+    enhanced.starts_with("5.1.") && !matches!(enhanced, "5.1.7" | "5.1.8")
 }
 
 /// The status code of RFC 3463 that a reply begins with, if its class agrees
@@ -156,8 +162,8 @@ mod tests {
             (Recipient, 450, false),
             (Recipient, 421, false),
             (Recipient, 503, false),
-            (Sender, 550, true),
-            (Sender, 555, true),
+            (Sender, 550, false),
+            (Sender, 555, false),
             (Sender, 530, false),
             (Sender, 535, false),
             (Sender, 451, false),
@@ -171,7 +177,27 @@ mod tests {
             (Reset, 500, false),
         ] {
             let failure = negative(step, code, "5.1.1 no");
-            assert_eq!(failure.is_for_good(), for_good, "{step} {code}");
+            let refused = matches!(failure, SendFailure::Refused { .. });
+            assert_eq!(refused, for_good, "{step} {code}");
+        }
+    }
+
+    #[test]
+    fn only_the_recipient_is_an_address_that_is_refused() {
+        for (step, text, expected) in [
+            (Step::Recipient, "no", true),
+            (Step::Recipient, "5.7.1 no", true),
+            (Step::Data, "no", false),
+            (Step::Message, "5.1.1 unknown", true),
+            (Step::Message, "5.1.7 bad sender", false),
+            (Step::Message, "5.1.8 bad sender", false),
+            (Step::Message, "5.7.1 spam", false),
+            (Step::Message, "5.6.0 content", false),
+        ] {
+            let SendFailure::Refused { address, .. } = negative(step, 554, text) else {
+                panic!("{step} {text}");
+            };
+            assert_eq!(address, expected, "{step} {text}");
         }
     }
 

@@ -153,7 +153,7 @@ mod tests {
         drop(ours);
         relay.await.unwrap();
         outcome.map_err(|failure| {
-            assert!(!failure.is_for_good());
+            assert!(matches!(failure, SendFailure::Passing { .. }));
             failure.to_string()
         })
     }

@@ -21,7 +21,7 @@ fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
     put(dir.path(), ".git", VERIFICATION_MAIL, "{% broken");
     fs::write(dir.path().join("README"), "not a brand").unwrap();
     let templates = Templates::load(Some(dir.path()), Some("house")).unwrap();
-    assert_eq!(templates.brands(), ["acme", "house"]);
+    assert!(templates.brands.keys().eq(["acme", "house"]));
 
     let response = VerifyResponse {
         message: "hello".to_owned(),
@@ -78,7 +78,7 @@ fn a_stored_name_that_is_gone_means_the_default_brand() {
     let stored: BrandName = serde_json::from_str("\"../gone\"").unwrap();
     assert_eq!(serde_json::to_string(&stored).unwrap(), "\"../gone\"");
     assert!(token_mail(&templates, &stored).starts_with("Date: "));
-    assert_eq!(templates.brands(), ["default"]);
+    assert!(templates.brands.keys().eq(["default"]));
 }
 
 #[test]

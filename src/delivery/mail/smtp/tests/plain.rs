@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use lettre::transport::smtp::authentication::Credentials;
 
 use super::relay::{Act, Relay};
-use super::{MESSAGE, SmtpTransport, envelope_to, options, passing, send, text_of};
+use super::{MESSAGE, SmtpTransport, envelope_to, options, passing, send, text_of, unanswered};
 use crate::delivery::mail::SendFailure;
 
 const TRANSACTION: [&str; 3] = ["MAIL", "RCPT", "DATA"];
@@ -111,7 +111,7 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
         relay.at(verb, &[Act::HangUp]);
-        passing(&transport).await;
+        unanswered(&transport, verb).await;
         relay.heard(|heard| {
             assert_eq!(heard.connections, 1, "{verb}");
             assert_eq!(heard.messages.len(), 1, "{verb}");
@@ -122,12 +122,7 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
 
 #[tokio::test]
 async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
-    for (verb, step) in [
-        ("MAIL", "MAIL"),
-        ("RCPT", "RCPT"),
-        ("DATA", "DATA"),
-        (".", "the message"),
-    ] {
+    for (verb, step) in [("RCPT", "RCPT"), ("DATA", "DATA"), (".", "the message")] {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
             verb,
@@ -144,7 +139,8 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
             SendFailure::Refused {
                 what,
                 code,
-                enhanced
+                enhanced,
+                address: true,
             }
         );
 
@@ -152,6 +148,15 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
         assert_eq!(relay.heard(|heard| heard.connections), 1, "{verb}");
         assert!(relay.verbs(1).contains(&"RSET".to_owned()), "{verb}");
     }
+}
+
+#[tokio::test]
+async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
+    let (relay, transport) = relay_and_transport().await;
+    relay.at("MAIL", &[Act::Say("553 5.1.8 no such domain")]);
+    let text = passing(&transport).await;
+    assert_eq!(text, "the relay replied to MAIL with 553 5.1.8");
+    send(&transport).await.unwrap();
 }
 
 #[tokio::test]
@@ -174,7 +179,7 @@ async fn a_reply_out_of_place_is_not_taken_for_success() {
     ] {
         let (relay, transport) = relay_and_transport().await;
         relay.at(verb, &[Act::Say(reply)]);
-        passing(&transport).await;
+        unanswered(&transport, verb).await;
         send(&transport).await.unwrap();
         relay.heard(|heard| {
             assert_eq!(heard.connections, 2, "{verb}");
@@ -199,13 +204,21 @@ async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
 
 #[tokio::test]
 async fn each_command_is_bounded_in_time() {
-    for verb in ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."] {
+    for (verb, timeout, message_timeout) in [
+        ("CONNECT", 200, 60_000),
+        ("EHLO", 200, 60_000),
+        ("MAIL", 200, 60_000),
+        ("RCPT", 200, 60_000),
+        ("DATA", 200, 60_000),
+        (".", 60_000, 200),
+    ] {
         let relay = Relay::plain(&[]).await;
         let mut options = options(relay.port);
-        options.timeout = Duration::from_millis(200);
+        options.timeout = Duration::from_millis(timeout);
+        options.message_timeout = Duration::from_millis(message_timeout);
         relay.at(verb, &[Act::Hang]);
         let began = Instant::now();
-        let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+        let text = unanswered(&SmtpTransport::new(&options).unwrap(), verb).await;
         assert!(text.ends_with("within 200ms"), "{text}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }
@@ -234,7 +247,10 @@ async fn non_ascii_needs_the_extension_for_it() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
     let failure = transport.send(&utf8, MESSAGE).await.unwrap_err();
-    assert!(failure.is_for_good());
+    assert!(matches!(
+        failure,
+        SendFailure::Refused { address: false, .. }
+    ));
     assert!(text_of(&failure).contains("SMTPUTF8"));
     transport
         .send(&envelope_to("alice@example.com"), eight_bit)
@@ -257,7 +273,10 @@ async fn non_ascii_needs_the_extension_for_it() {
         assert_eq!(heard.lines[2].1, "RCPT TO:<βετα@example.com>");
     });
     let failure = transport.send(&utf8, eight_bit).await.unwrap_err();
-    assert!(failure.is_for_good());
+    assert!(matches!(
+        failure,
+        SendFailure::Refused { address: false, .. }
+    ));
     assert!(text_of(&failure).contains("8BITMIME"));
 }
 
