@@ -1,5 +1,7 @@
 //! The owner of the associations.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::pool::{Ask, Fault, State};
@@ -26,12 +28,20 @@ impl State for Associations {
 }
 
 /// Stores an association, in the place of any that its 3PID had (BND-09).
-#[derive(Debug)]
 pub struct Bind {
     /// What holds from now on.
     pub association: Association,
     /// The same, signed.
     pub signed: Map<String, Value>,
+}
+
+// Written by hand: the signed object holds the address.
+impl fmt::Debug for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bind")
+            .field("association", &self.association)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ask for Bind {

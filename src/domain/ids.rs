@@ -87,7 +87,9 @@ fn is_label(label: &str) -> bool {
 /// A Matrix user id, `@localpart:server_name`, at most 255 bytes.
 ///
 /// Historical localparts (any printable text without `:`) are accepted, as the
-/// specification asks of servers that meet old accounts.
+/// specification asks of servers that meet old accounts. White space is refused
+/// all the same, though old localparts could hold a space (IDN-07): an id is
+/// shown and copied, and one with a space is easily taken for another (ACC-06).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mxid(String);

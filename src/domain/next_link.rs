@@ -1,5 +1,7 @@
 //! Where a browser goes after a mailed link was opened (`next_link`).
 
+use std::fmt;
+
 use url::Url;
 
 use super::Invalid;
@@ -14,9 +16,16 @@ pub struct NextLinkRules {
     pub hosts: Vec<String>,
 }
 
-/// A link that passed the rules, kept to the letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A link that passed the rules, kept to the letter. A client may have put a
+/// secret into it, so `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct NextLink(String);
+
+impl fmt::Debug for NextLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NextLink(…)")
+    }
+}
 
 impl NextLink {
     /// Checks a link against the rules (SES-24).
@@ -24,15 +33,14 @@ impl NextLink {
     /// # Errors
     /// A sentence that says what the rules ask for.
     pub fn parse(text: &str, rules: &NextLinkRules) -> Result<Self, Invalid> {
-        const WRONG: Invalid =
-            Invalid("must be an absolute link that starts with https:// or http://");
+        const WRONG: Invalid = Invalid("must be an absolute link such as https://example.org/");
         let odd = |c: char| c.is_control() || c.is_whitespace();
         if text.len() > 4096 || text.chars().any(odd) {
             return Err(WRONG);
         }
         let url = Url::parse(text).map_err(|_not_a_url| WRONG)?;
         if !rules.schemes.iter().any(|scheme| scheme == url.scheme()) {
-            return Err(WRONG);
+            return Err(Invalid("has a scheme that this server does not allow"));
         }
         let host = url.host_str().unwrap_or_default();
         if !rules.hosts.is_empty()
@@ -99,6 +107,12 @@ mod tests {
         ] {
             assert!(NextLink::parse(bad, &rules(&[])).is_err(), "{bad:?}");
         }
+        let only_apps = NextLinkRules {
+            schemes: vec!["org.example.app".to_owned()],
+            hosts: Vec::new(),
+        };
+        let Invalid(why) = NextLink::parse("https://a/", &only_apps).unwrap_err();
+        assert_eq!(why, "has a scheme that this server does not allow");
         assert!(NextLink::parse("https://App.example/x", &rules(&["app.example"])).is_ok());
         assert!(
             NextLink::parse(

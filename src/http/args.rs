@@ -2,6 +2,7 @@
 //!
 //! v1 and v2 share their handlers; what differs between them is here.
 
+use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
 
@@ -15,8 +16,9 @@ use crate::app::App;
 use crate::domain::Invalid;
 use crate::error::Error;
 
-/// Named arguments that are read one by one.
-#[derive(Debug, Default)]
+/// Named arguments that are read one by one. Their values may be secrets and
+/// addresses, and whoever asks may choose any names: `Debug` shows neither.
+#[derive(Default)]
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -74,6 +76,12 @@ impl Fields {
         grammar: impl Fn(&str) -> Result<T, Invalid>,
     ) -> Result<T, Error> {
         grammar(self.text(name)?).map_err(|why| Error::invalid_param(name, why))
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fields({} …)", self.0.len())
     }
 }
 
@@ -149,5 +157,28 @@ fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::bad_json("The request body must be a JSON object")),
         Err(_not_json) => Err(Error::bad_json("The request body is not valid JSON")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_23_arguments_do_not_show_themselves() {
+        let body = br#"{"token": "hunter2", "alice@example.com": [["hunter2"]]}"#;
+        let fields = || Fields(json_object(body).unwrap());
+        for shown in [
+            format!("{:?}", fields()),
+            format!("{:?}", QueryArgs(fields())),
+            format!("{:?}", JsonArgs(fields())),
+            format!("{:?}", V1Args(fields())),
+        ] {
+            assert!(shown.contains("Fields(2 …)"), "{shown}");
+            assert!(
+                !shown.contains("hunter2") && !shown.contains("alice"),
+                "{shown}"
+            );
+        }
     }
 }

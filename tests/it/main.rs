@@ -26,6 +26,8 @@ mod cors;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod debug_texts;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod dispatchers;

@@ -1,0 +1,173 @@
+//! What `Debug` shows of the values that go through the server: it may end up in
+//! a log or an error some day, and so holds no secret and no address (SEC-23).
+
+use serde_json::{Map, json};
+use sydent::actor::associations::Bind;
+use sydent::actor::sessions::{BeginSession, Draft, Shown, SubmitToken, ValidatedSession};
+use sydent::actor::signer::Sign;
+use sydent::db::outbox::Queued;
+use sydent::domain::association::Association;
+use sydent::domain::email::CanonicalEmail;
+use sydent::domain::ids::Mxid;
+use sydent::domain::next_link::{NextLink, NextLinkRules};
+use sydent::domain::secret::{ClientSecret, Sid, Token};
+use sydent::domain::session::{Session, State};
+use sydent::domain::threepid::{Medium, ThreePid};
+use sydent::flow::validate::RequestToken;
+
+/// In every secret and address here.
+const SECRET: &str = "hunter2";
+
+fn address() -> String {
+    format!("{SECRET}@example.com")
+}
+
+fn threepid() -> ThreePid {
+    ThreePid::parse("email", &address()).unwrap()
+}
+
+fn client_secret() -> ClientSecret {
+    ClientSecret::parse(SECRET).unwrap()
+}
+
+fn sid() -> Sid {
+    Sid::parse(SECRET).unwrap()
+}
+
+fn token() -> Token {
+    Token::parse(SECRET).unwrap()
+}
+
+fn next_link() -> NextLink {
+    let rules = NextLinkRules {
+        schemes: vec!["https".to_owned()],
+        hosts: Vec::new(),
+    };
+    NextLink::parse(&format!("https://a.example/?token={SECRET}"), &rules).unwrap()
+}
+
+fn session() -> Session {
+    Session {
+        sid: sid(),
+        threepid: threepid(),
+        client_secret: client_secret(),
+        token: token(),
+        send_attempt: Some(1),
+        next_link: Some(next_link()),
+        state: State::Validated { at: 0 },
+    }
+}
+
+fn begin() -> BeginSession {
+    BeginSession {
+        threepid: threepid(),
+        client_secret: client_secret(),
+        send_attempt: 1,
+        next_link: Some(next_link()),
+        fresh_sid: sid(),
+        fresh_token: token(),
+        limits: Vec::new(),
+        message: Draft {
+            id: "id".to_owned(),
+            brand: "default".to_owned(),
+            ip: String::new(),
+            answer_until: 0,
+            home: String::new(),
+            home_until: 0,
+        },
+        now: 0,
+    }
+}
+
+fn queued() -> Queued {
+    Queued {
+        id: "id".to_owned(),
+        kind: "mail".to_owned(),
+        payload: format!("{{\"address\": \"{}\"}}", address()),
+        sid: SECRET.to_owned(),
+        send_attempt: 1,
+        previous_attempt: None,
+        limits: SECRET.to_owned(),
+        tries: 0,
+        created_at: 0,
+        due_at: 0,
+        answer_until: 0,
+        expires_at: 0,
+        home: String::new(),
+        home_until: 0,
+        lease_owner: String::new(),
+        lease_until: 0,
+    }
+}
+
+fn signed() -> Map<String, serde_json::Value> {
+    let object = json!({"address": address(), "medium": "email", SECRET: SECRET});
+    object.as_object().unwrap().clone()
+}
+
+#[test]
+fn sec_23_debug_shows_no_secret_and_no_address() {
+    let mxid = Mxid::parse("@alice:example.org").unwrap();
+    for (name, shown) in [
+        ("NextLink", format!("{:?}", next_link())),
+        ("Session", format!("{:?}", session())),
+        ("BeginSession", format!("{:?}", begin())),
+        ("Queued", format!("{:?}", queued())),
+        ("Sign", format!("{:?}", Sign { object: signed() })),
+        (
+            "Validated",
+            format!("{:?}", Shown::Validated(Some(next_link()))),
+        ),
+        (
+            "Bind",
+            format!(
+                "{:?}",
+                Bind {
+                    association: Association::new(threepid(), mxid, 0),
+                    signed: signed(),
+                }
+            ),
+        ),
+        (
+            "RequestToken",
+            format!(
+                "{:?}",
+                RequestToken {
+                    email: CanonicalEmail::parse(&address()).unwrap(),
+                    client_secret: client_secret(),
+                    send_attempt: 1,
+                    next_link: Some(next_link()),
+                    brand: "default".to_owned(),
+                    client: None,
+                }
+            ),
+        ),
+        (
+            "SubmitToken",
+            format!(
+                "{:?}",
+                SubmitToken {
+                    sid: sid(),
+                    client_secret: client_secret(),
+                    token: token(),
+                    medium: Medium::Email,
+                    now: 0,
+                }
+            ),
+        ),
+        (
+            "ValidatedSession",
+            format!(
+                "{:?}",
+                ValidatedSession {
+                    sid: sid(),
+                    client_secret: client_secret(),
+                    now: 0,
+                }
+            ),
+        ),
+    ] {
+        assert!(shown.contains(name), "{name}: {shown}");
+        assert!(!shown.contains(SECRET), "{name}: {shown}");
+    }
+}
