@@ -1,7 +1,7 @@
 //! Who is asking, behind proxies (OPS-04, EML-13).
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -39,12 +39,22 @@ fn client(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(&client) {
             break;
         }
-        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+        let Some(ip) = address(hop.trim()) else {
             break;
         };
         client = ip.to_canonical();
     }
     client
+}
+
+/// Some proxies write the port as well, or an IPv6 address in brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
+    let with_port = || hop.parse().map(|hop: SocketAddr| hop.ip());
+    bare.parse().or_else(|_no_ip| with_port()).ok()
 }
 
 #[cfg(test)]
@@ -66,6 +76,15 @@ mod tests {
                 vec!["203.0.113.9", " 198.51.100.7 ", "10.1.1.1"],
                 "198.51.100.7",
             ),
+            ("127.0.0.1", vec!["198.51.100.7:5678"], "198.51.100.7"),
+            ("127.0.0.1", vec!["[2001:db8::1]:80"], "2001:db8::1"),
+            ("127.0.0.1", vec!["[2001:db8::1]"], "2001:db8::1"),
+            (
+                "127.0.0.1",
+                vec!["198.51.100.7", "10.1.1.1:40000"],
+                "198.51.100.7",
+            ),
+            ("127.0.0.1", vec!["198.51.100.7:x"], "127.0.0.1"),
             (
                 "127.0.0.1",
                 vec!["203.0.113.9", "rubbish", "10.1.1.1"],
