@@ -1,5 +1,6 @@
 //! What a person does with the demonstration, as commands to copy.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Ports;
@@ -10,7 +11,8 @@ const TEXT: &str = include_str!("walkthrough.txt");
 /// The text for these addresses; `key` is the id of the key that signs.
 pub(super) fn walkthrough(dir: &Path, ports: Ports, key: &str) -> String {
     // As it was called, so that a program outside of PATH is found again.
-    let sydent = std::env::args().next();
+    let sydent = std::env::args_os().next();
+    let sydent = sydent.as_deref().map(OsStr::to_string_lossy);
     let sydent = sydent.as_deref().unwrap_or("sydent");
     TEXT.replace("{client}", &ports.client.to_string())
         .replace("{internal}", &ports.internal.to_string())
