@@ -42,8 +42,11 @@ pub struct App {
     pub mailer: Option<MailerDoor>,
     /// Clients that wait for the outcome of a mail.
     pub waiting: Arc<Waiting>,
-    /// Work that goes on when its client is gone.
+    /// Changes that go on when their client is gone.
     pub detached: Detached,
+    /// The same for what waits for the outside, by a door of its own: a slow
+    /// mail server must not keep anybody from binding.
+    pub detached_waits: Detached,
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<LookupLimiter>,

@@ -274,7 +274,9 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Busy(owner) => {
-                log::warn!("a request was turned away: {owner} has too much to do");
+                // Not louder: whoever fills a door must not fill the log as
+                // well. The metrics count it.
+                log::debug!("a request was turned away: {owner} has too much to do");
                 Self::unavailable("The server has too much to do at the moment; try again soon")
             }
             Fault::Late(_) => {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext as _, Context, WrapFuture as _};
+use actix::{
+    Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _,
+};
 
 use super::pool::{Fault, Pool};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
@@ -26,6 +28,19 @@ impl Actor for Janitor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.purge(context);
         context.run_interval(self.every, |janitor, context| janitor.purge(context));
+    }
+}
+
+/// Ends the janitor. What it asked and nobody has begun is not begun any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Rest;
+
+impl Handler<Rest> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _rest: Rest, context: &mut Context<Self>) {
+        context.stop();
     }
 }
 

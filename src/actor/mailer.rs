@@ -8,10 +8,10 @@ use actix::{
     Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
     ResponseFuture, WrapFuture as _,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::courier::Courier;
-use super::outbox::{Outbox, TakeDue};
+use super::outbox::{Outbox, Settle, Settlement, TakeDue};
 use super::pool::{Fault, Pool};
 use crate::db::outbox::Queued;
 
@@ -84,11 +84,16 @@ impl MailerDoor {
         self.0.connected()
     }
 
-    /// Takes nothing more, waits up to `patience` for the deliveries that are
-    /// under way, and says goodbye to the relay.
-    pub async fn stop(&self, patience: Duration) {
-        // Only fails when the dispatcher is gone already.
-        let _ = self.0.send(Stop(patience)).await;
+    /// Takes nothing more, waits for the deliveries that are under way, and says
+    /// goodbye to the relay; answers whether all that was within `patience`.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        let ended = tokio::time::timeout(patience, self.0.send(Stop)).await;
+        if ended.is_err() {
+            log::warn!(
+                "mail was still under way at the stop; what the mail server has not taken is tried again after the next start"
+            );
+        }
+        ended.is_ok()
     }
 }
 
@@ -98,7 +103,7 @@ struct Wake;
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Stop(Duration);
+struct Stop;
 
 impl Actor for Mailer {
     type Context = Context<Self>;
@@ -124,20 +129,14 @@ impl Handler<Wake> for Mailer {
 impl Handler<Stop> for Mailer {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Stop(patience): Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
+    fn handle(&mut self, _stop: Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
         self.stopping = true;
         let courier = Arc::clone(&self.courier);
         let slots = Arc::clone(&self.slots);
         let all = u32::try_from(self.pace.concurrency).unwrap_or(u32::MAX);
         Box::pin(async move {
-            if tokio::time::timeout(patience, slots.acquire_many(all))
-                .await
-                .is_err()
-            {
-                log::warn!(
-                    "deliveries were still under way at the stop; they are tried again after the next start"
-                );
-            }
+            // Whatever is under way holds a slot. The door is never shut.
+            let _all = slots.acquire_many(all).await;
             courier.close().await;
         })
     }
@@ -154,11 +153,16 @@ impl Mailer {
         if free == 0 || self.stopping {
             return;
         }
+        // Held while it looks, so that a stop waits for what is being taken.
+        let all = u32::try_from(free).unwrap_or(u32::MAX);
+        let Ok(free_slots) = Arc::clone(&self.slots).try_acquire_many_owned(all) else {
+            return;
+        };
         self.looking = Looking::Once;
         let ask = self.take_due(free);
         let looked = ask.into_actor(self).map(|taken, mailer, context| {
             let looked = std::mem::replace(&mut mailer.looking, Looking::No);
-            mailer.begin(taken, context);
+            mailer.begin(taken, free_slots, context);
             if looked == Looking::Again {
                 mailer.look(context);
             }
@@ -179,7 +183,12 @@ impl Mailer {
         async move { outbox.ask(ask).await }
     }
 
-    fn begin(&mut self, taken: Result<Vec<Queued>, Fault>, context: &mut Context<Self>) {
+    fn begin(
+        &mut self,
+        taken: Result<Vec<Queued>, Fault>,
+        mut free: OwnedSemaphorePermit,
+        context: &mut Context<Self>,
+    ) {
         let due = match taken {
             Ok(due) => due,
             Err(Fault::Stopped(_)) => return,
@@ -195,9 +204,13 @@ impl Mailer {
         }
         for message in due {
             // There is a slot for each: no more were asked for than were free.
-            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            let Some(slot) = free.split(1) else {
                 return;
             };
+            if self.stopping {
+                self.put_back(message, slot);
+                continue;
+            }
             let courier = Arc::clone(&self.courier);
             let wake_up = context.address();
             let flight = Flight::begin(&self.in_flight, &message.id);
@@ -212,6 +225,23 @@ impl Mailer {
                 }
             });
         }
+    }
+
+    /// Gives a message up that was taken while the stop came, so that it need
+    /// not wait for the end of its lease.
+    fn put_back(&self, message: Queued, slot: OwnedSemaphorePermit) {
+        let outbox = self.outbox.clone();
+        let settlement = Settlement::Postponed(self.courier.now());
+        Arbiter::current().spawn(async move {
+            let put_back = outbox.ask(Settle {
+                message,
+                settlement,
+            });
+            if let Err(fault) = put_back.await {
+                log::warn!("a mail could not be put back; it is tried again later: {fault}");
+            }
+            drop(slot);
+        });
     }
 }
 

@@ -6,7 +6,7 @@ mod owners;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use futures_util::future::{Either, select, try_join_all};
@@ -101,7 +101,8 @@ impl Server {
 
     /// Starts the timers and serves until `stop` ends; then finishes the
     /// requests that have begun, stops the timers, and drains the owners
-    /// (OPS-10).
+    /// (OPS-10). All of that together gets `http.shutdown_timeout`, or a second
+    /// if that is less.
     ///
     /// # Errors
     /// When a listener fails or an owner dies: no limping.
@@ -112,8 +113,9 @@ impl Server {
             .map(actix_web::dev::Server::handle)
             .collect();
         let app = Arc::clone(&self.app);
-        owners::start_timers(&app);
+        let timers = owners::start_timers(&app);
         let serving = try_join_all(self.listeners);
+        let stopped_at;
         let ended = {
             let watch = std::pin::pin!(owners::watch(&app));
             let stop = std::pin::pin!(stop);
@@ -128,6 +130,7 @@ impl Server {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right((served, _)) => served.map(drop).map_err(ServerError::from),
             };
+            stopped_at = Instant::now();
             info!("stopping: no new requests are taken");
             let stopping =
                 futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
@@ -136,22 +139,25 @@ impl Server {
             }
             outcome
         };
-        drain(self.app).await;
+        timers.stop();
+        drain(self.app, stopped_at).await;
         ended
     }
 }
 
-async fn drain(app: Arc<App>) {
+async fn drain(app: Arc<App>, stopped_at: Instant) {
     let patience = app.config.http.shutdown_timeout.max(Duration::from_secs(1));
-    let mut all = app.detached.drain(patience).await;
+    let left = || patience.saturating_sub(stopped_at.elapsed());
+    let mut all = app.detached_waits.drain(left()).await;
+    all &= app.detached.drain(left()).await;
     if let Some(mailer) = &app.mailer {
-        mailer.stop(patience).await;
+        all &= mailer.stop(left()).await;
     }
-    all &= app.sessions.drain(patience).await;
-    all &= app.associations.drain(patience).await;
-    all &= app.lookups.drain(patience).await;
-    all &= app.signer.drain(patience).await;
-    all &= app.outbox.drain(patience).await;
+    all &= app.sessions.drain(left()).await;
+    all &= app.associations.drain(left()).await;
+    all &= app.lookups.drain(left()).await;
+    all &= app.signer.drain(left()).await;
+    all &= app.outbox.drain(left()).await;
     if all {
         info!("stopped: everything that was begun is done");
     } else {

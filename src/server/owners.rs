@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor as _, Arbiter};
+use actix::{Actor as _, Addr, Arbiter};
 use lettre::message::Mailbox;
 
 use super::ServerError;
 use crate::actor::associations::Associations;
 use crate::actor::courier::Courier;
 use crate::actor::detached::Detached;
-use crate::actor::janitor::Janitor;
+use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mailer::{MailerDoor, Pace};
 use crate::actor::outbox::Outbox;
@@ -124,8 +124,11 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             name: origin.clone(),
         })
     });
+    let detached =
+        |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
-        detached: Detached::new(Arbiter::current(), door.places),
+        detached: detached("changes"),
+        detached_waits: detached("requests for a message"),
         clock,
         instance,
         sessions,
@@ -191,17 +194,27 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
 
 /// Starts what looks at the clock. Only when the server is sure to run: an
 /// actor that never had its turn must not outlive its System.
-pub(super) fn start_timers(app: &App) {
+pub(super) fn start_timers(app: &App) -> Timers {
     let validation = &app.config.validation;
-    Janitor {
+    let janitor = Janitor {
         sessions: app.sessions.clone(),
         clock: app.clock.clone(),
         keep_ms: ms(validation
             .session_lifetime
             .saturating_add(validation.keep_expired)),
         every: PURGE_EVERY,
+    };
+    Timers(janitor.start())
+}
+
+/// What looks at the clock.
+pub(super) struct Timers(Addr<Janitor>);
+
+impl Timers {
+    pub(super) fn stop(&self) {
+        // Only fails when it is gone already: its mailbox has nothing else.
+        let _ = self.0.try_send(Rest);
     }
-    .start();
 }
 
 /// Ends when a part has died that must not.

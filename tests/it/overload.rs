@@ -125,6 +125,31 @@ async fn detached_work_has_a_door_too() {
 }
 
 #[actix_web::test]
+async fn requests_that_wait_for_mail_leave_bind_its_places() {
+    let server = TestServer::start(|settings| settings.database.queue = QUEUE);
+    let session = server.validated(&fresh_address("overload")).await;
+    let (release, released) = tokio::sync::watch::channel(());
+    let waits = server.app.detached_waits.clone();
+    let work = (0..QUEUE).map(|_| {
+        let mut released = released.clone();
+        let mut work = Box::pin(waits.run(async move { released.changed().await.is_ok() }));
+        assert!((&mut work).now_or_never().is_none());
+        work
+    });
+    let work: Vec<_> = work.collect();
+    let (api, address) = (server.api(), fresh_address("overload"));
+    turned_away(
+        &api.request_token(&address, "secret", 1).await,
+        "requestToken",
+    );
+    let mxid = "@a:example.org";
+    api.bind(&session.sid, "secret", mxid).await.ok();
+    release.send(()).unwrap();
+    assert_eq!(join_all(work).await.len(), QUEUE);
+    api.request_token(&address, "secret", 1).await.ok();
+}
+
+#[actix_web::test]
 async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes_on() {
     let server = TestServer::start(|_| {});
     let session = server.validated(&fresh_address("panic")).await;

@@ -1,12 +1,15 @@
 //! Stopping, as the real binary does it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde_json::json;
 use sydent::config::Settings;
 use tokio::net::TcpStream;
 
-use crate::harness::{SmtpServer, TestDatabase, TestProcess, Tls, eventually, fresh_address};
+use crate::harness::{
+    Hold, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually, fresh_address,
+};
 
 /// Waits until a stopping server takes no more connections.
 async fn takes_nothing_more(server: &TestProcess) {
@@ -134,6 +137,57 @@ async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
     api.submit_token(&sid, "secret", &mail.token()).await.ok();
     let found = api.lookup("email", &bound).await.ok();
     assert_eq!(found["mxid"], "@alice:example.org");
+}
+
+#[actix_web::test]
+async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
+    let (relay, database) = (
+        SmtpServer::start(Tls::None, "localhost", &[]),
+        TestDatabase::fresh(),
+    );
+    relay.behave(&json!({"delay_ms": 600_000}));
+    let mut server = TestProcess::start(&database, |settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = Duration::from_mins(1);
+        settings.http.request_timeout = Duration::from_mins(5);
+        settings.http.shutdown_timeout = Duration::from_secs(3);
+    });
+    let (api, address) = (server.api(), fresh_address("hangs"));
+    let mut request = Box::pin(api.request_token(&address, "secret", 1));
+    tokio::select! {
+        answer = &mut request => panic!("nothing holds it: {answer:?}"),
+        () = is_being_delivered(&database) => {}
+    }
+    // The request, what it began and its delivery hang: three waits in one.
+    server.signal("TERM");
+    let begun = Instant::now();
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(6), "{took:?}: {}", server.log());
+    let log = server.log();
+    assert!(log.contains("still under way after 3 s"), "{log}");
+}
+
+#[actix_web::test]
+async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    let server = TestServer::start(|settings| relay.configure(settings));
+    let app = &server.app;
+    let busy = Hold::of(&app.outbox, app.config.database.writers);
+    let address = fresh_address("taken");
+    server.database.queue_mails(std::slice::from_ref(&address));
+    // The dispatcher asks for what is due, and waits for its answer behind what
+    // keeps the owner busy, when the stop comes.
+    let mailer = app.mailer.clone().unwrap();
+    mailer.wake();
+    let mut stop = Box::pin(mailer.stop(Duration::from_secs(20)));
+    assert!((&mut stop).now_or_never().is_none());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(busy);
+    assert!(stop.await, "it took too long");
+    let free = "tries = 1 AND lease_until = 0 AND lease_owner = ''";
+    assert_eq!(server.database.queued(free), 1);
+    assert_eq!(relay.mails_to(&address).len(), 0);
 }
 
 #[test]

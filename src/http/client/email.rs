@@ -41,7 +41,7 @@ pub async fn request_token(
         client: ClientIp::of(&http, &app.config.http.trusted_proxies).0,
     };
     let begun = validate::request_token(app.clone().into_inner(), request);
-    let sid = app.detached.run(begun).await??;
+    let sid = app.detached_waits.run(begun).await??;
     Ok(HttpResponse::Ok().json(json!({ "sid": sid.expose() })))
 }
 
