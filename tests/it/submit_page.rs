@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Api, Mail, TestServer, V1, V2, encode, fresh_address};
+use crate::harness::{Answer, Api, Hold, Mail, TestServer, V1, V2, encode, fresh_address};
 
 /// Begins a session that goes on to `next_link`; answers the sid and the mail.
 async fn requested_with(server: &TestServer, next_link: &str) -> (String, Mail) {
@@ -97,11 +97,20 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
             let page = open(&api, version, &query).await;
             expect_page(&page, 400);
             assert!(page.text().contains("<h1>Address not confirmed</h1>"));
-            assert!(!page.text().contains(token));
+            assert!(
+                page.text()
+                    .contains("This link is not valid any more or not complete")
+            );
+            assert!(!page.text().contains(token) && !page.text().contains("client_secret"));
         }
     }
     let damaged = mail.link().replace(token, "%ff%fe");
-    expect_page(&api.open_link(&damaged).await, 400);
+    let page = api.open_link(&damaged).await;
+    expect_page(&page, 400);
+    assert!(
+        page.text()
+            .contains("This link is not valid any more or not complete")
+    );
     api.get_validated(sid, "secret")
         .await
         .refused(400, "M_SESSION_NOT_VALIDATED");
@@ -109,7 +118,20 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
     server.advance(24 * 60 * 60 * 1000 + 1);
     let page = api.open_link(&mail.link()).await;
     expect_page(&page, 400);
-    assert!(page.text().contains("has ended"));
+    assert!(page.text().contains("This link has expired. "));
+}
+
+#[actix_web::test]
+async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
+    let server = TestServer::start(|settings| settings.database.queue = 3);
+    let (_, mail) = server.requested(&fresh_address("busy"), "secret").await;
+    let full = Hold::of(&server.app.sessions, 3);
+    let page = server.api().open_link(&mail.link()).await;
+    expect_page(&page, 503);
+    assert_eq!(page.header("retry-after"), Some("1"));
+    let said = "cannot be confirmed at the moment; try the link again in a few minutes";
+    assert!(page.text().contains(said), "{}", page.text());
+    drop(full);
 }
 
 #[actix_web::test]

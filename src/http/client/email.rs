@@ -1,16 +1,17 @@
 //! `…/validate/email/requestToken` and `…/validate/email/submitToken`
 //! (section 9 of the conformance list).
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
-use crate::actor::sessions::{Shown, SubmitToken};
+use crate::actor::sessions::{self, SubmitToken};
 use crate::app::App;
 use crate::delivery::templates::VerifyResponse;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::next_link::NextLink;
 use crate::domain::secret::{ClientSecret, Sid, Token};
+use crate::domain::session::Denied;
 use crate::domain::threepid::Medium;
 use crate::error::Error;
 use crate::flow::validate::{self, RequestToken};
@@ -50,7 +51,11 @@ pub async fn request_token(
 /// # Errors
 /// See EML-15 … EML-17.
 pub async fn submit_token(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
-    show(&app, &args).await?;
+    match show(&app, &args).await? {
+        Shown::Validated(_) => {}
+        Shown::WrongToken => return Err(Error::token_incorrect()),
+        Shown::Denied(denied) => return Err(Error::submit_denied(denied)),
+    }
     Ok(HttpResponse::Ok().json(json!({ "success": true })))
 }
 
@@ -65,16 +70,18 @@ pub async fn submit_page(
 ) -> Result<HttpResponse, Error> {
     let shown = match &args {
         Ok(args) => show(&app, args).await,
-        Err(_) => Err(Error::invalid_param(
-            "link",
-            "is damaged; copy the whole link out of the e-mail",
-        )),
+        Err(_) => Err(Error::missing_params(&["sid", "client_secret", "token"])),
     };
-    let (status, message) = match shown {
-        Ok(Some(location)) => return Ok(page::redirect(&location)),
-        Ok(None) => (StatusCode::OK, CONFIRMED.to_owned()),
-        Err(error) if error.status().is_server_error() => return Err(error),
-        Err(error) => (error.status(), format!("{}.", error.message())),
+    let (refusal, message) = match shown {
+        Ok(Shown::Validated(Some(link))) => return Ok(page::redirect(&link)),
+        Ok(Shown::Validated(None)) => (None, CONFIRMED),
+        Ok(Shown::Denied(Denied::Expired)) => {
+            (Some(Error::submit_denied(Denied::Expired)), EXPIRED)
+        }
+        Ok(Shown::Denied(denied)) => (Some(Error::submit_denied(denied)), NOT_VALID),
+        Ok(Shown::WrongToken) => (Some(Error::token_incorrect()), NOT_VALID),
+        Err(error) if error.status().is_server_error() => (Some(error), NOT_NOW),
+        Err(error) => (Some(error), NOT_VALID),
     };
     let brand = args.ok().and_then(|args| {
         args.value("brand")
@@ -82,20 +89,42 @@ pub async fn submit_page(
             .map(str::to_owned)
     });
     let values = VerifyResponse {
-        message,
-        success: status == StatusCode::OK,
+        message: message.to_owned(),
+        success: refusal.is_none(),
     };
     let page = app
         .templates
-        .verify_response_page(&app.templates.brand(brand.as_deref()), &values);
-    Ok(page::html(status, page?))
+        .verify_response_page(&app.templates.brand(brand.as_deref()), &values)?;
+    let Some(refusal) = refusal else {
+        return Ok(page::html(StatusCode::OK, page));
+    };
+    let mut answer = page::html(refusal.status(), page);
+    let refused = refusal.error_response();
+    if let Some(seconds) = refused.headers().get(header::RETRY_AFTER) {
+        let headers = answer.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.clone());
+    }
+    Ok(answer)
 }
 
 const CONFIRMED: &str =
     "Your e-mail address is confirmed. You can close this page and go back to your app.";
+const EXPIRED: &str =
+    "This link has expired. Go back to your app and let it send you a new e-mail.";
+const NOT_VALID: &str = "This link is not valid any more or not complete; copy the whole link \
+    out of the newest e-mail, or go back to your app and let it send you a new one.";
+const NOT_NOW: &str = "Your e-mail address cannot be confirmed at the moment; try the link again \
+    in a few minutes.";
 
-/// Shows the token to its session; answers where a browser goes next.
-async fn show(app: &App, args: &Fields) -> Result<Option<String>, Error> {
+/// What showing a token came to; a link to go on to has the sid in it.
+enum Shown {
+    Validated(Option<String>),
+    WrongToken,
+    Denied(Denied),
+}
+
+/// Shows the token to its session.
+async fn show(app: &App, args: &Fields) -> Result<Shown, Error> {
     args.require(&["sid", "client_secret", "token"])?;
     let sid = args.parse("sid", Sid::parse)?;
     let submit = SubmitToken {
@@ -105,11 +134,11 @@ async fn show(app: &App, args: &Fields) -> Result<Option<String>, Error> {
         medium: Medium::Email,
         now: app.clock.now(),
     };
-    match app.sessions.ask(submit).await? {
-        Shown::Validated(link) => Ok(link.map(|link| link.with_sid(&sid))),
-        Shown::WrongToken => Err(Error::token_incorrect()),
-        Shown::Denied(denied) => Err(Error::submit_denied(denied)),
-    }
+    Ok(match app.sessions.ask(submit).await? {
+        sessions::Shown::Validated(link) => Shown::Validated(link.map(|link| link.with_sid(&sid))),
+        sessions::Shown::WrongToken => Shown::WrongToken,
+        sessions::Shown::Denied(denied) => Shown::Denied(denied),
+    })
 }
 
 fn next_link(app: &App, args: &Fields) -> Result<Option<NextLink>, Error> {
