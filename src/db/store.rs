@@ -115,17 +115,35 @@ impl Database {
                  SELECT pg_advisory_lock(5290470051)",
             )?;
         }
-        let outcome = match &mut store.connection {
-            Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
-            Conn::Sqlite(sqlite) => sqlite.run_pending_migrations(SQLITE).map(drop),
-        };
-        outcome.map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
+        migrate(&mut store.connection)
+            .map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
         store
             .write(Turn::Job("prepare"), seed)
             .map_err(|error| match error {
                 DbError::Query(error) => DbError::Open(error.to_string()),
                 other => other,
             })
+    }
+}
+
+/// How often SQLite is asked again, which has no lock for a whole migration:
+/// what failed may have been done by another process meanwhile. Each migration
+/// is a transaction, so that nothing is done by halves.
+const SQLITE_TRIES: usize = 8;
+
+fn migrate(connection: &mut Conn) -> diesel::migration::Result<()> {
+    match connection {
+        Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
+        Conn::Sqlite(sqlite) => {
+            let mut outcome = sqlite.run_pending_migrations(SQLITE).map(drop);
+            for _ in 1..SQLITE_TRIES {
+                if outcome.is_ok() {
+                    break;
+                }
+                outcome = sqlite.run_pending_migrations(SQLITE).map(drop);
+            }
+            outcome
+        }
     }
 }
 
