@@ -14,6 +14,9 @@ use crate::delivery::writer::MailWriter;
 use crate::metrics::Metrics;
 use crate::random;
 
+/// How long a database may be away before a delivery is left to be made again.
+const SETTLE_PATIENCE_MS: i64 = 3_600_000;
+
 /// After so many tries a message that may have arrived is not sent again.
 const UNCERTAIN_TRIES: i32 = 3;
 
@@ -35,7 +38,7 @@ pub struct Courier {
     pub waiting: Arc<Waiting>,
     /// When it is tried again.
     pub pauses: Pauses,
-    /// How long one try may take; less than the lease.
+    /// How long one try may take.
     pub patience: Duration,
     /// The time.
     pub clock: Clock,
@@ -164,7 +167,7 @@ impl Courier {
             .await
             .unwrap_or_else(|_too_long| {
                 Err(SendFailure::Uncertain {
-                    what: "it took longer than its lease allows".to_owned(),
+                    what: "it took too long".to_owned(),
                 })
             })
     }
@@ -174,7 +177,7 @@ impl Courier {
     /// may take it.
     async fn settle(&self, message: Queued, settlement: Settlement, outcome: &'static str) {
         self.metrics.delivered("mail", outcome);
-        let give_up = message.lease_until;
+        let give_up = self.now().saturating_add(SETTLE_PATIENCE_MS);
         loop {
             let Err(fault) = self
                 .outbox

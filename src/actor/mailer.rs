@@ -11,7 +11,7 @@ use actix::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::courier::Courier;
-use super::outbox::{Outbox, Settle, Settlement, TakeDue};
+use super::outbox::{ExtendLeases, Outbox, Settle, Settlement, TakeDue};
 use super::pool::{Fault, Pool};
 use crate::db::outbox::Queued;
 
@@ -20,8 +20,9 @@ use crate::db::outbox::Queued;
 pub struct Pace {
     /// Messages in delivery at once.
     pub concurrency: usize,
-    /// How long a message that was taken stays with this instance, ms.
-    pub lease_ms: i64,
+    /// How long a message that was taken stays with this instance, unless it
+    /// says that it still delivers it.
+    pub lease: Duration,
     /// How often it looks even if nothing wakes it.
     pub poll_every: Duration,
 }
@@ -110,6 +111,7 @@ impl Actor for Mailer {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.run_interval(self.pace.poll_every, Self::look);
+        context.run_interval(self.pace.lease / 3, Self::extend_leases);
         context.run_interval(TIDY_EVERY, |mailer, context| {
             let courier = Arc::clone(&mailer.courier);
             context.spawn(async move { courier.tidy().await }.into_actor(mailer));
@@ -176,11 +178,37 @@ impl Mailer {
         let ask = TakeDue {
             owner: self.courier.instance().to_owned(),
             now,
-            lease_until: now.saturating_add(self.pace.lease_ms),
+            lease_until: self.lease_until(),
             limit: i64::try_from(free).unwrap_or(i64::MAX),
             in_flight: all(&self.in_flight).iter().cloned().collect(),
         };
         async move { outbox.ask(ask).await }
+    }
+
+    /// Keeps what takes longer than a lease: a lease ends with the life of its
+    /// owner, not with the patience of others.
+    fn extend_leases(&mut self, context: &mut Context<Self>) {
+        let in_flight: Vec<String> = all(&self.in_flight).iter().cloned().collect();
+        if in_flight.is_empty() {
+            return;
+        }
+        let outbox = self.outbox.clone();
+        let ask = ExtendLeases {
+            owner: self.courier.instance().to_owned(),
+            in_flight,
+            lease_until: self.lease_until(),
+        };
+        let extended = async move {
+            if let Err(fault) = outbox.ask(ask).await {
+                log::warn!("the leases of mail under way could not be extended: {fault}");
+            }
+        };
+        context.spawn(extended.into_actor(self));
+    }
+
+    fn lease_until(&self) -> i64 {
+        let lease_ms = i64::try_from(self.pace.lease.as_millis()).unwrap_or(i64::MAX);
+        self.courier.now().saturating_add(lease_ms)
     }
 
     fn begin(

@@ -53,6 +53,38 @@ impl Ask for TakeDue {
     }
 }
 
+/// Keeps what is being delivered from others for longer.
+#[derive(Debug)]
+pub struct ExtendLeases {
+    /// The instance that delivers.
+    pub owner: String,
+    /// What it delivers.
+    pub in_flight: Vec<String>,
+    /// Until when nobody else may take it, ms.
+    pub lease_until: i64,
+}
+
+impl Ask for ExtendLeases {
+    type Of = Outbox;
+    type Reply = ();
+
+    fn run(self, of: &mut Outbox) -> Result<(), Fault> {
+        of.store.write(Turn::Job("outbox"), |connection| {
+            let Self {
+                owner,
+                in_flight,
+                lease_until,
+            } = self;
+            Ok(outbox::extend_leases(
+                connection,
+                &owner,
+                &in_flight,
+                lease_until,
+            )?)
+        })
+    }
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {

@@ -31,9 +31,7 @@ impl Settings {
         self.lookup.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
         let templates = self.templates.check(checker_ref);
-        let transport = email.as_ref().map(|email| &email.transport);
-        self.delivery
-            .check(self.http.request_timeout, transport, checker_ref);
+        self.delivery.check(self.http.request_timeout, checker_ref);
         let Checker {
             problems, warnings, ..
         } = checker;

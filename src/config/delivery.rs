@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::email::MailTransport;
 use super::period;
 
 /// `[delivery]`.
@@ -15,7 +14,8 @@ pub struct DeliverySettings {
     /// How long a requestToken waits to learn whether the relay took the mail.
     #[serde(with = "period")]
     pub answer_within: Duration,
-    /// How long a process that took a message has it to itself.
+    /// How long a process that took a message has it to itself; while it delivers
+    /// it says so again after every third of that.
     #[serde(with = "period")]
     pub lease: Duration,
     /// The pause before the second try.
@@ -33,7 +33,7 @@ impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             answer_within: Duration::from_secs(5),
-            lease: Duration::from_mins(15),
+            lease: Duration::from_mins(1),
             retry_first: Duration::from_millis(500),
             retry_max: Duration::from_mins(15),
             poll_every: Duration::from_secs(1),
@@ -43,16 +43,11 @@ impl Default for DeliverySettings {
 
 impl DeliverySettings {
     /// Checks each time, and the times that depend on those of other sections.
-    pub(super) fn check(
-        &self,
-        request_timeout: Duration,
-        transport: Option<&MailTransport>,
-        checker: &mut Checker<'_>,
-    ) {
+    pub(super) fn check(&self, request_timeout: Duration, checker: &mut Checker<'_>) {
         let ten = Duration::from_millis(10);
         let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
         checker.period("delivery.answer_within", self.answer_within, ten, minute);
-        checker.period("delivery.lease", self.lease, ten, day);
+        checker.period("delivery.lease", self.lease, Duration::from_secs(3), day);
         checker.period("delivery.retry_first", self.retry_first, ten, day);
         checker.period("delivery.retry_max", self.retry_max, ten, day);
         checker.period("delivery.poll_every", self.poll_every, ten, minute);
@@ -66,19 +61,6 @@ impl DeliverySettings {
             checker.refuse(
                 "delivery.answer_within",
                 "must be shorter than http.request_timeout, or the answer comes too late",
-            );
-        }
-        let limit = transport
-            .map(MailTransport::attempt_limit)
-            .unwrap_or_default();
-        if self.lease <= limit {
-            checker.refuse(
-                "delivery.lease",
-                format!(
-                    "must be longer than the {} that one delivery may take, or a mail is sent \
-                     twice; make it longer, or email.smtp.timeout shorter",
-                    humantime::format_duration(limit)
-                ),
             );
         }
     }

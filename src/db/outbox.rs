@@ -122,6 +122,25 @@ pub fn take_due(
     Ok(taken)
 }
 
+/// Lets `owner` keep the messages that it delivers until `lease_until`.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn extend_leases(
+    connection: &mut Conn,
+    owner: &str,
+    ids: &[String],
+    lease_until: i64,
+) -> Result<(), DbError> {
+    let mine = dsl::outbox
+        .filter(dsl::id.eq_any(ids))
+        .filter(dsl::lease_owner.eq(owner));
+    diesel::update(mine)
+        .set(dsl::lease_until.eq(lease_until))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Puts a message that `owner` holds back into the queue, to be tried at
 /// `due_at`.
 ///

@@ -91,7 +91,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             };
             let pace = Pace {
                 concurrency: config.email.concurrency,
-                lease_ms: ms(config.delivery.lease),
+                lease: config.delivery.lease,
                 poll_every: config.delivery.poll_every,
             };
             MailerDoor::start(courier, outbox.clone(), pace)

@@ -120,3 +120,23 @@ async fn a_fresh_mail_is_left_to_the_instance_whose_client_waits() {
     sound.mail_to(&waiting).await;
     assert_eq!(sound.mails_to(&held).len(), 0);
 }
+
+#[actix_web::test]
+async fn a_delivery_that_outlasts_its_lease_stays_with_its_instance() {
+    let slow = relay();
+    slow.behave(&json!({"delay_ms": 8000}));
+    let start = |database: TestDatabase| {
+        TestServer::start_on(database, |settings| {
+            slow.configure(settings);
+            settings.delivery.lease = Duration::from_secs(3);
+            settings.delivery.answer_within = Duration::from_millis(100);
+        })
+    };
+    let first = start(TestDatabase::fresh());
+    let second = start(TestDatabase::existing(&first.database.url));
+    let address = fresh_address("slow");
+    first.api().request_token(&address, "secret", 1).await.ok();
+    queue_is_empty(&first).await;
+    assert_eq!(slow.mails_to(&address).len(), 1);
+    drop(second);
+}

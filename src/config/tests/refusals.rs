@@ -42,7 +42,7 @@ email.from | email.transport = 'file'
 email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db'
 email.sendmail.command | email.from = 'a@b.example'; email.transport = 'sendmail'; email.sendmail.command = 'x'
 email.concurrency | email.concurrency = 0
-delivery.lease | delivery.lease = '1m'
+delivery.lease | delivery.lease = '2s'
 delivery.retry_max | delivery.retry_first = '1h'
 delivery.poll_every | delivery.poll_every = '0s'
 ";
@@ -60,7 +60,6 @@ email.smtp.ca_file | email.smtp.ca_file = 'password'
 email.smtp.hello_name | email.smtp.hello_name = 'a b'
 email.smtp.hello_name | email.smtp.hello_name = 'a.example:25'
 email.smtp.port | email.smtp.port = 0
-delivery.lease | email.smtp.timeout = '100s'
 ";
 
 const SMTP: &str = "email.from = 'a@b.example'
