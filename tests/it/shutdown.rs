@@ -8,7 +8,7 @@ use sydent::config::Settings;
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Hold, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually, fresh_address,
+    Hold, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually, fresh_address, until,
 };
 
 /// Waits until a stopping server takes no more connections.
@@ -173,7 +173,9 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| relay.configure(settings));
     let app = &server.app;
-    let busy = Hold::of(&app.outbox, app.config.database.writers);
+    let writers = app.config.database.writers;
+    let busy = Hold::of(&app.outbox, writers);
+    until("every thread is held", || busy.threads() == writers).await;
     let address = fresh_address("taken");
     server.database.queue_mails(std::slice::from_ref(&address));
     // The dispatcher asks for what is due, and waits for its answer behind what

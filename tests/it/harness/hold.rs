@@ -1,6 +1,7 @@
 //! An owner that is kept from its work.
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ type Place = LocalBoxFuture<'static, Result<(), Fault>>;
 struct Gate {
     open: Mutex<bool>,
     opened: Condvar,
+    waiting: AtomicUsize,
 }
 
 impl Hold {
@@ -30,6 +32,11 @@ impl Hold {
         let gate = Arc::<Gate>::default();
         let asks = (0..places).map(|_| take_place(pool, &gate)).collect();
         Self { gate, _asks: asks }
+    }
+
+    /// How many of the owner's threads wait here by now.
+    pub fn threads(&self) -> usize {
+        self.gate.waiting.load(Ordering::SeqCst)
     }
 }
 
@@ -66,6 +73,7 @@ impl<S: State> Ask for Wait<S> {
     type Reply = ();
 
     fn run(self, _of: &mut S) -> Result<(), Fault> {
+        self.gate.waiting.fetch_add(1, Ordering::SeqCst);
         let open = self.gate.open.lock().unwrap();
         drop(self.gate.opened.wait_while(open, |open| !*open).unwrap());
         Ok(())
