@@ -127,8 +127,8 @@ impl Smtp {
     }
 
     /// How long one delivery may take as a whole: three times the limit of a
-    /// step, so that a relay which answers each step at the last moment cannot
-    /// outlast the lease on the message, and the limit of the message's end.
+    /// step, so that a relay which answers each step at the last moment does not
+    /// keep its connection for ever, and the limit of the message's end.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
         self.timeout * 3 + self.message_limit()
