@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
+use crate::actor::dispatcher::DispatcherDoor;
 use crate::actor::lookups::Lookups;
-use crate::actor::mailer::MailerDoor;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
 use crate::actor::sessions::Sessions;
@@ -40,7 +40,7 @@ pub struct App {
     /// The delivery queue.
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
-    pub mailer: Option<MailerDoor>,
+    pub mailer: Option<DispatcherDoor>,
     /// Clients that wait for the outcome of a mail.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.

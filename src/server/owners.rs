@@ -8,11 +8,12 @@ use lettre::message::Mailbox;
 
 use super::ServerError;
 use crate::actor::associations::Associations;
-use crate::actor::courier::Courier;
+use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
+use crate::actor::dispatcher::{DispatcherDoor, Pace};
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
-use crate::actor::mailer::{MailerDoor, Pace};
+use crate::actor::mail_carrier::MailCarrier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool};
 use crate::actor::sessions::Sessions;
@@ -74,29 +75,31 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let sessions = start_sessions(&config, &database, &metrics);
     let waiting: Arc<Waiting> = Arc::default();
     let instance = random::alphanumeric(16)?;
+    let books = Books {
+        instance: instance.clone(),
+        outbox: outbox.clone(),
+        waiting: Arc::clone(&waiting),
+        pauses: Pauses {
+            first_ms: ms(config.delivery.retry_first),
+            max_ms: ms(config.delivery.retry_max),
+        },
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+    };
     let mailer = transport
         .zip(config.email.from.as_ref())
         .map(|(transport, from)| {
-            let courier = Courier {
-                instance: instance.clone(),
+            let carrier = MailCarrier {
                 writer: writer(&config, from, &templates),
                 transport,
-                outbox: outbox.clone(),
-                waiting: Arc::clone(&waiting),
-                pauses: Pauses {
-                    first_ms: ms(config.delivery.retry_first),
-                    max_ms: ms(config.delivery.retry_max),
-                },
                 patience: config.email.transport.attempt_limit(),
-                clock: clock.clone(),
-                metrics: Arc::clone(&metrics),
             };
-            let pace = Pace {
-                concurrency: config.email.concurrency,
-                lease: config.delivery.lease,
-                poll_every: config.delivery.poll_every,
+            let courier = MessageCourier {
+                books: books.clone(),
+                carrier,
             };
-            MailerDoor::start(courier, outbox.clone(), pace)
+            let pace = pace(&config, config.email.concurrency);
+            DispatcherDoor::start(move || courier, outbox.clone(), pace)
         });
 
     let origin = config.server.name.clone();
@@ -147,6 +150,14 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         public_keys,
         metrics,
     })
+}
+
+fn pace(config: &Config, concurrency: usize) -> Pace {
+    Pace {
+        concurrency,
+        lease: config.delivery.lease,
+        poll_every: config.delivery.poll_every,
+    }
 }
 
 fn start_sessions(config: &Config, database: &Database, metrics: &Arc<Metrics>) -> Pool<Sessions> {
@@ -227,7 +238,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
         let parts = [
             (
                 "the dispatcher of mail",
-                app.mailer.as_ref().is_none_or(MailerDoor::is_running),
+                app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of associations", app.associations.is_running()),
