@@ -35,6 +35,7 @@ mod sentence;
 mod server;
 mod smtp;
 mod templates;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod validation;
@@ -62,6 +63,7 @@ pub use server::{Server, ServerSettings};
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
+pub use terms::TermSettings;
 pub use validation::{LookupSettings, ValidationSettings};
 
 /// What a configuration file and the environment said. `Default` is the
@@ -91,6 +93,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[templates]`: brands.
     pub templates: TemplateSettings,
+    /// `[terms]`: what people agree to first.
+    pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
     /// `[delivery]`: the durable queue.
@@ -127,6 +131,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Brands.
     pub templates: TemplateSettings,
+    /// What people agree to first.
+    pub terms: TermSettings,
     /// Sender and transport.
     pub email: Email,
     /// The durable queue.

@@ -33,6 +33,7 @@ use crate::domain::signing::KeyRing;
 use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
 use crate::random;
+use crate::terms::CurrentTerms;
 
 const PURGE_EVERY: Duration = Duration::from_mins(10);
 const PEPPER_LENGTH: usize = 32;
@@ -86,6 +87,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         config.templates.default_brand.as_deref(),
     )?);
     let transport = MailTransport::open(&config.email)?;
+    let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
     let database = prepare(&config, &clock)?;
 
@@ -160,6 +162,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         mailer,
         waiting,
         lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        terms,
         config,
         templates,
         public_keys,
