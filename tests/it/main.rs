@@ -95,3 +95,5 @@ mod submit_page;
 mod transports;
 #[cfg(test)]
 mod v1_switches;
+#[cfg(test)]
+mod v2;
