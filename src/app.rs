@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
+use crate::actor::federation::FederationDoor;
 use crate::actor::lookups::Lookups;
 use crate::actor::mailer::MailerDoor;
 use crate::actor::outbox::Outbox;
@@ -40,6 +41,8 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
     pub mailer: Option<MailerDoor>,
+    /// The way to homeservers.
+    pub federation: FederationDoor,
     /// Clients that wait for the outcome of a mail.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.

@@ -3,6 +3,7 @@
 pub mod associations;
 pub mod courier;
 pub mod detached;
+pub mod federation;
 pub mod janitor;
 pub mod lookups;
 pub mod mailer;

@@ -32,6 +32,7 @@ impl Settings {
         self.limits.check(&self.lookup, checker_ref);
         let templates = self.templates.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
+        let federation = self.federation.check(&self.v1, checker_ref);
         let Checker {
             problems, warnings, ..
         } = checker;
@@ -49,6 +50,7 @@ impl Settings {
                 templates,
                 email,
                 delivery: self.delivery,
+                federation,
                 log: self.log,
                 warnings,
             }),

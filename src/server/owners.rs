@@ -10,6 +10,7 @@ use super::ServerError;
 use crate::actor::associations::Associations;
 use crate::actor::courier::Courier;
 use crate::actor::detached::Detached;
+use crate::actor::federation::FederationDoor;
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mailer::{MailerDoor, Pace};
@@ -28,6 +29,7 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
+use crate::federation;
 use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
 use crate::random;
@@ -57,6 +59,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     )?);
     let transport = MailTransport::open(&config.email)?;
     let keys = Arc::new(read_keys(&config)?);
+    let homeservers = federation::Client::open(&config.federation)?;
     let database = prepare(&config, &clock)?;
 
     let door = door(&config);
@@ -124,6 +127,12 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             name: origin.clone(),
         })
     });
+    let federation = FederationDoor::start(
+        homeservers,
+        config.federation.concurrency,
+        clock.clone(),
+        Arc::clone(&metrics),
+    );
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -137,6 +146,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         signer,
         outbox,
         mailer,
+        federation,
         waiting,
         lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
         config,
@@ -226,6 +236,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 "the dispatcher of mail",
                 app.mailer.as_ref().is_none_or(MailerDoor::is_running),
             ),
+            ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of associations", app.associations.is_running()),
             ("the owner of look-ups", app.lookups.is_running()),
