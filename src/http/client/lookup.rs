@@ -86,13 +86,11 @@ pub async fn bulk_lookup(
 /// Slows down whoever asks for address after address (V1L-06).
 fn count(app: &App, http: &HttpRequest, addresses: usize) -> Result<(), Error> {
     let client = ClientIp::of(http, &app.config.http.trusted_proxies).0;
-    let (Some(limiter), Some(client)) = (&app.lookup_limiter, client) else {
-        return Ok(());
-    };
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    limiter.take(client, addresses).map_err(|wait| {
-        Error::limit_exceeded(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1))
-    })
+    let limiter = app.lookup_limiter.as_ref();
+    limiter
+        .map_or(Ok(()), |limiter| limiter.take_for_client(client, addresses))
+        .map_err(Error::limit_exceeded)
 }
 
 type Pair<'a> = (&'a str, &'a str, Option<ThreePid>);
