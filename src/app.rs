@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::DispatcherDoor;
@@ -31,6 +32,8 @@ pub struct App {
     pub instance: String,
     /// The validation sessions.
     pub sessions: Pool<Sessions>,
+    /// The accounts and their tokens.
+    pub accounts: Pool<Accounts>,
     /// The associations.
     pub associations: Pool<Associations>,
     /// Answers to look-ups.

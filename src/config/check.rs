@@ -44,6 +44,7 @@ impl Settings {
                 v1: self.v1,
                 internal: self.internal,
                 operations: self.operations,
+                accounts: self.accounts,
                 validation,
                 lookup: self.lookup,
                 limits: self.limits,

@@ -10,6 +10,7 @@
 //! A new setting is a field in its section's file, a default, a check, and its
 //! lines in the manual.
 
+mod accounts;
 mod base_url;
 mod check;
 mod checker;
@@ -41,6 +42,7 @@ mod validation;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::accounts::AccountSettings;
 pub use self::log::{LogFormat, LogLevel, LogSettings};
 pub use base_url::BaseUrl;
 pub use database::{Database, DatabaseSettings, DatabaseUrl};
@@ -81,6 +83,8 @@ pub struct Settings {
     pub internal: InternalSettings,
     /// `[operations]`: health and metrics.
     pub operations: OperationsSettings,
+    /// `[accounts]`: who may use v2.
+    pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of look-ups.
@@ -117,6 +121,8 @@ pub struct Config {
     pub internal: InternalSettings,
     /// Health and metrics.
     pub operations: OperationsSettings,
+    /// Who may use v2.
+    pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
     /// Limits of look-ups.

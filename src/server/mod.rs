@@ -157,6 +157,7 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
         all &= mailer.stop(left()).await;
     }
     all &= app.sessions.drain(left()).await;
+    all &= app.accounts.drain(left()).await;
     all &= app.associations.drain(left()).await;
     all &= app.lookups.drain(left()).await;
     all &= app.signer.drain(left()).await;
