@@ -25,16 +25,14 @@ async fn call(api: &Api, method: &str, path: &str, body: &str) -> Answer {
 }
 
 /// The errcode, if the answer is one of the refusals that are about the account.
-fn refusal(answer: &Answer) -> Option<(u16, String)> {
+fn refusal(answer: &Answer) -> Refusal {
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let errcode = body["errcode"].as_str()?;
     let about = ["M_UNAUTHORIZED", "M_UNKNOWN_TOKEN", "M_TERMS_NOT_SIGNED"].contains(&errcode);
     about.then(|| (answer.status, errcode.to_owned()))
 }
 
-fn is(status: u16, errcode: &str) -> Option<(u16, String)> {
-    Some((status, errcode.to_owned()))
-}
+type Refusal = Option<(u16, String)>;
 
 #[actix_web::test]
 async fn auth_05_auth_06_auth_13_gen_28_sec_27_the_token_comes_before_terms_and_body() {
@@ -50,7 +48,11 @@ async fn auth_05_auth_06_auth_13_gen_28_sec_27_the_token_comes_before_terms_and_
                 assert_eq!((refusal(&none), refusal(&unknown)), (None, None), "{what}");
                 continue;
             }
-            assert_eq!(refusal(&none), is(401, "M_UNAUTHORIZED"), "{what}");
+            assert_eq!(
+                refusal(&none),
+                Some((401, "M_UNAUTHORIZED".to_owned())),
+                "{what}"
+            );
             // AUTH-19: clients take the other code for the end of their session
             // with the homeserver.
             let expected = if route.path.ends_with("/logout") {
@@ -58,7 +60,11 @@ async fn auth_05_auth_06_auth_13_gen_28_sec_27_the_token_comes_before_terms_and_
             } else {
                 "M_UNAUTHORIZED"
             };
-            assert_eq!(refusal(&unknown), is(401, expected), "{what}");
+            assert_eq!(
+                refusal(&unknown),
+                Some((401, expected.to_owned())),
+                "{what}"
+            );
             unknown.is_open_to_browsers();
         }
     }
@@ -73,13 +79,14 @@ async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_te
     for (route, method) in calls() {
         for body in BODIES {
             // A logout ends the token.
-            let api = match route.path.ends_with("/logout") {
-                true => server.account(ALICE).await,
-                false => alice.clone(),
+            let api = if route.path.ends_with("/logout") {
+                server.account(ALICE).await
+            } else {
+                alice.clone()
             };
             let answer = call(&api, method, route.path, body).await;
             let expected = match route.needs(method) {
-                Needs::Terms => is(403, "M_TERMS_NOT_SIGNED"),
+                Needs::Terms => Some((403, "M_TERMS_NOT_SIGNED".to_owned())),
                 Needs::Account | Needs::Nothing => None,
             };
             assert_eq!(refusal(&answer), expected, "{method} {} {body}", route.path);

@@ -34,12 +34,17 @@ impl Route {
         let Some(rest) = self.path.strip_prefix(super::V2) else {
             return Needs::Nothing;
         };
-        match (method, rest) {
-            ("GET", "" | "/" | "/terms" | "/validate/email/submitToken") => Needs::Nothing,
-            ("GET", "/validate/msisdn/submitToken") => Needs::Nothing,
-            ("GET", rest) if rest.starts_with("/pubkey/") => Needs::Nothing,
-            ("POST", "/account/register" | "/3pid/unbind") => Needs::Nothing,
-            ("POST", "/account/logout" | "/terms") => Needs::Account,
+        let page = [
+            "/validate/email/submitToken",
+            "/validate/msisdn/submitToken",
+        ];
+        let open = match method {
+            "GET" => ["", "/", "/terms"].contains(&rest) || page.contains(&rest),
+            _ => ["/account/register", "/3pid/unbind"].contains(&rest),
+        };
+        match rest {
+            _ if open || rest.starts_with("/pubkey/") => Needs::Nothing,
+            "/account/logout" | "/terms" => Needs::Account,
             _ => Needs::Terms,
         }
     }

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use sydent::config::Settings;
 use tempfile::NamedTempFile;
 
+/// Its id, its version, and pairs of a language and a URL.
+type Policy<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// A file in Sydent's form.
 pub struct TermsFile(NamedTempFile);
 
 impl TermsFile {
-    /// A file with these policies: each with its id, its version, and pairs of a
-    /// language and a URL.
-    pub fn with(policies: &[(&str, &str, &[(&str, &str)])]) -> Self {
+    /// A file with these policies.
+    pub fn with(policies: &[Policy<'_>]) -> Self {
         let file = NamedTempFile::with_suffix(".yaml").unwrap();
         let file = Self(file);
         file.write(policies);
@@ -31,7 +33,7 @@ impl TermsFile {
     }
 
     /// Puts other policies into the file.
-    pub fn write(&self, policies: &[(&str, &str, &[(&str, &str)])]) {
+    pub fn write(&self, policies: &[Policy<'_>]) {
         let mut text = "docs:\n".to_owned();
         for (id, version, languages) in policies {
             write!(text, "  {id}:\n    version: '{version}'\n    langs:\n").unwrap();
