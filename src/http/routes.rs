@@ -45,6 +45,10 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
 /// What v1 does not have: accounts and terms.
 fn accounts(routes: &mut web::ServiceConfig) {
     routes
+        .service(path(
+            &format!("{V2_PATH}/account/register"),
+            [post(account::register)],
+        ))
         .service(path(&format!("{V2_PATH}/account"), [get(account::user)]))
         .service(path(
             &format!("{V2_PATH}/account/logout"),

@@ -101,6 +101,7 @@ pub const ROUTES: &[Route] = &[
     client("/_matrix/identity/versions", GET),
     client("/_matrix/identity/v2", GET),
     client("/_matrix/identity/v2/", GET),
+    client("/_matrix/identity/v2/account/register", POST),
     client("/_matrix/identity/v2/account", GET),
     client("/_matrix/identity/v2/account/logout", POST),
     client("/_matrix/identity/v2/terms", &["GET", "POST"]),
