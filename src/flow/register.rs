@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::actor::accounts::OpenAccount;
-use crate::actor::federation::UserInfoError;
+use crate::actor::federation::{CallError, UserInfoError};
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::secret::TokenHash;
@@ -24,9 +24,6 @@ pub async fn register(
     server: &ServerName,
     openid_token: &str,
 ) -> Result<Zeroizing<String>, Error> {
-    if !app.config.federation.homeservers.may_register(server) {
-        return Err(Error::homeserver_not_allowed());
-    }
     count(app, server)?;
     let user = app
         .federation
@@ -58,6 +55,7 @@ fn refusal(server: &ServerName, error: &UserInfoError) -> Error {
     match error {
         UserInfoError::UnknownToken => Error::openid_token_refused(),
         UserInfoError::ForeignUser => Error::user_of_another_homeserver(),
+        UserInfoError::Unreachable(CallError::NotAllowed) => Error::homeserver_not_allowed(),
         UserInfoError::Unreachable(_) => Error::homeserver_unreachable(),
         UserInfoError::BadAnswer(_) => Error::homeserver_answered_badly(),
     }
