@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::terms::CurrentTerms;
 
@@ -56,7 +56,13 @@ pub struct App {
     pub detached_waits: Detached,
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
-    pub lookup_limiter: Option<LookupLimiter>,
+    pub lookup_limiter: Option<Limiter>,
+    /// How many accounts each client may register; `None` when that is not
+    /// limited.
+    pub register_per_client: Option<Limiter>,
+    /// How often each homeserver may be asked for a registration; `None` when
+    /// that is not limited.
+    pub register_per_homeserver: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

@@ -1,5 +1,5 @@
 //! `[limits]`: how often messages are sent on behalf of somebody or to
-//! somebody.
+//! somebody, and how much may be asked.
 
 use std::time::Duration;
 
@@ -22,6 +22,12 @@ pub struct LimitSettings {
     /// Addresses that one client may look up without an account (V1L-06);
     /// counted in memory, by each instance.
     pub lookup_per_client: RateSettings,
+    /// Accounts that one client may register (ACC-14); counted in memory, by each
+    /// instance.
+    pub register_per_client: RateSettings,
+    /// Registrations for which one homeserver is asked who its user is; counted in
+    /// memory, by each instance.
+    pub register_per_homeserver: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -32,6 +38,14 @@ impl Default for LimitSettings {
             lookup_per_client: RateSettings {
                 burst: 20_000,
                 every: Duration::from_millis(1),
+            },
+            register_per_client: RateSettings {
+                burst: 30,
+                every: Duration::from_secs(10),
+            },
+            register_per_homeserver: RateSettings {
+                burst: 200,
+                every: Duration::from_millis(200),
             },
         }
     }
@@ -83,6 +97,10 @@ impl LimitSettings {
         }
         self.lookup_per_client
             .check("limits.lookup_per_client", checker);
+        self.register_per_client
+            .check("limits.register_per_client", checker);
+        self.register_per_homeserver
+            .check("limits.register_per_homeserver", checker);
         self.email_per_client
             .check("limits.email_per_client", checker);
         self.email_per_address

@@ -32,7 +32,7 @@ use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::federation;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::terms::CurrentTerms;
@@ -171,7 +171,9 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         mailer,
         federation,
         waiting,
-        lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
+        register_per_client: Limiter::new(&config.limits.register_per_client),
+        register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
         terms,
         config,
         templates,
