@@ -47,11 +47,6 @@ impl Api {
         }
     }
 
-    /// Its access token.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().expect("a client with a token")
-    }
-
     /// A path of the version that it speaks.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
