@@ -50,6 +50,8 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<LookupLimiter>,
+    /// The same for each account.
+    pub account_limiter: Option<LookupLimiter>,
     /// Mail and page templates.
     pub templates: Arc<Templates>,
     /// The public keys that count as valid, the active one first.

@@ -16,7 +16,7 @@ use crate::domain::rate::client_network;
 /// many clients do not fill the memory (OPS-02).
 const TIDY_EVERY: u32 = 10_000;
 
-/// How many addresses each client may look up.
+/// How many addresses each client, or each account, may look up.
 pub struct LookupLimiter {
     limiter: DefaultKeyedRateLimiter<String>,
     clock: DefaultClock,
@@ -35,18 +35,26 @@ impl LookupLimiter {
         })
     }
 
-    /// Counts `addresses` of a client.
+    /// Counts `addresses` of a client, known by its network.
     ///
     /// # Errors
     /// When that is too many: how long to wait.
-    pub fn take(&self, client: IpAddr, addresses: u32) -> Result<(), Duration> {
+    pub fn take_from(&self, client: IpAddr, addresses: u32) -> Result<(), Duration> {
+        self.take(&client_network(client), addresses)
+    }
+
+    /// Counts `addresses` of whoever that is: one limiter has one kind of name.
+    ///
+    /// # Errors
+    /// When that is too many: how long to wait.
+    pub fn take(&self, who: &str, addresses: u32) -> Result<(), Duration> {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.limiter.retain_recent();
         }
         let Some(addresses) = NonZeroU32::new(addresses) else {
             return Ok(());
         };
-        match self.limiter.check_key_n(&client_network(client), addresses) {
+        match self.limiter.check_key_n(&who.to_owned(), addresses) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(until)) => Err(until.wait_time_from(self.clock.now())),
             // More than a whole burst; the configuration does not let it happen.
@@ -70,16 +78,16 @@ mod tests {
     fn v1l_06_addresses_are_counted_and_not_requests() {
         let limiter = limiter(10).unwrap();
         let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert_eq!(limiter.take(here, 7), Ok(()));
+        assert_eq!(limiter.take_from(here, 7), Ok(()));
         assert!(
             limiter
-                .take(here, 4)
+                .take_from(here, 4)
                 .is_err_and(|wait| wait > Duration::from_mins(50))
         );
-        assert_eq!(limiter.take(here, 3), Ok(()));
-        assert_eq!(limiter.take(here, 0), Ok(()));
-        assert!(limiter.take(here, 1).is_err());
-        assert_eq!(limiter.take(there, 10), Ok(()));
+        assert_eq!(limiter.take_from(here, 3), Ok(()));
+        assert_eq!(limiter.take_from(here, 0), Ok(()));
+        assert!(limiter.take_from(here, 1).is_err());
+        assert_eq!(limiter.take_from(there, 10), Ok(()));
     }
 
     #[test]
@@ -90,9 +98,17 @@ mod tests {
         })
         .unwrap();
         for number in 0..TIDY_EVERY {
-            limiter.take(IpAddr::V4(number.into()), 1).unwrap();
+            limiter.take_from(IpAddr::V4(number.into()), 1).unwrap();
         }
         assert!(limiter.limiter.len() < 100, "{}", limiter.limiter.len());
+    }
+
+    #[test]
+    fn lkp_18_an_account_has_one_limit_wherever_it_is() {
+        let limiter = limiter(10).unwrap();
+        assert_eq!(limiter.take("@alice:example.org", 10), Ok(()));
+        assert!(limiter.take("@alice:example.org", 1).is_err());
+        assert_eq!(limiter.take("@bob:example.org", 10), Ok(()));
     }
 
     #[test]

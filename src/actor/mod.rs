@@ -8,5 +8,6 @@ pub mod lookups;
 pub mod mailer;
 pub mod outbox;
 pub mod pool;
+pub mod rotation;
 pub mod sessions;
 pub mod signer;

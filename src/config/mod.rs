@@ -24,6 +24,7 @@ mod http;
 mod limits;
 mod load;
 mod log;
+mod lookup;
 mod manual;
 mod origins;
 mod period;
@@ -52,6 +53,7 @@ pub use env::environment;
 pub(crate) use env::is_setting;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use limits::{LimitSettings, RateSettings};
+pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -60,7 +62,7 @@ pub use server::{Server, ServerSettings};
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
-pub use validation::{LookupSettings, ValidationSettings};
+pub use validation::ValidationSettings;
 
 /// What a configuration file and the environment said. `Default` is the
 /// documented defaults; serialising it masks secrets.
@@ -81,7 +83,7 @@ pub struct Settings {
     pub operations: OperationsSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups.
+    /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
@@ -115,7 +117,7 @@ pub struct Config {
     pub operations: OperationsSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups.
+    /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,

@@ -90,7 +90,7 @@ fn count(app: &App, http: &HttpRequest, addresses: usize) -> Result<(), Error> {
         return Ok(());
     };
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    limiter.take(client, addresses).map_err(|wait| {
+    limiter.take_from(client, addresses).map_err(|wait| {
         Error::limit_exceeded(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1))
     })
 }
