@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
+use crate::actor::dispatcher::DispatcherDoor;
 use crate::actor::lookups::Lookups;
-use crate::actor::mailer::MailerDoor;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
 use crate::actor::sessions::Sessions;
@@ -18,6 +19,7 @@ use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
 use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
+use crate::terms::CurrentTerms;
 
 /// One instance of the server.
 pub struct App {
@@ -30,6 +32,8 @@ pub struct App {
     pub instance: String,
     /// The validation sessions.
     pub sessions: Pool<Sessions>,
+    /// The accounts and their tokens.
+    pub accounts: Pool<Accounts>,
     /// The associations.
     pub associations: Pool<Associations>,
     /// Answers to look-ups.
@@ -39,7 +43,7 @@ pub struct App {
     /// The delivery queue.
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
-    pub mailer: Option<MailerDoor>,
+    pub mailer: Option<DispatcherDoor>,
     /// Clients that wait for the outcome of a mail.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.
@@ -52,6 +56,8 @@ pub struct App {
     pub lookup_limiter: Option<LookupLimiter>,
     /// The same for each account.
     pub account_limiter: Option<LookupLimiter>,
+    /// The policies that people agree to first.
+    pub terms: CurrentTerms,
     /// Mail and page templates.
     pub templates: Arc<Templates>,
     /// The public keys that count as valid, the active one first.

@@ -135,6 +135,48 @@ impl Error {
         }
     }
 
+    /// 401 `M_UNAUTHORIZED`: no access token, or nobody's (AUTH-05).
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "M_UNAUTHORIZED",
+            "This needs the access token of an account on this identity server; register first",
+        )
+    }
+
+    /// 401 `M_UNKNOWN_TOKEN`: the answer of logout, and of nothing else, to a
+    /// token that is nobody's (AUTH-06, AUTH-19).
+    #[must_use]
+    pub fn unknown_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "M_UNKNOWN_TOKEN",
+            "This access token does not belong to any account",
+        )
+    }
+
+    /// 403 `M_TERMS_NOT_SIGNED` (AUTH-08).
+    #[must_use]
+    pub fn terms_not_signed() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "M_TERMS_NOT_SIGNED",
+            "Accept the terms of this identity server first",
+        )
+    }
+
+    /// 403 `M_UNAUTHORIZED`: the token belongs to another user than the one that
+    /// is acted for (BND-07, INV-06).
+    #[must_use]
+    pub fn not_yourself() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "M_UNAUTHORIZED",
+            "With this access token you can act for its own user alone",
+        )
+    }
+
     /// 404 `M_NOT_FOUND`: no such key (PUB-02).
     #[must_use]
     pub fn key_not_found() -> Self {
@@ -361,6 +403,10 @@ mod tests {
                 400,
                 "M_SESSION_NOT_VALIDATED",
             ),
+            (Error::unauthorized(), 401, "M_UNAUTHORIZED"),
+            (Error::unknown_token(), 401, "M_UNKNOWN_TOKEN"),
+            (Error::terms_not_signed(), 403, "M_TERMS_NOT_SIGNED"),
+            (Error::not_yourself(), 403, "M_UNAUTHORIZED"),
             (Error::key_not_found(), 404, "M_NOT_FOUND"),
             (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
             (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),

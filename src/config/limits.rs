@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
 use super::lookup::LookupSettings;
+use super::period;
 use crate::domain::rate::Rate;
 
 /// `[limits]`. Messages are counted in the database: that survives a restart and

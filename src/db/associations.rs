@@ -167,11 +167,7 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn set_hashes(
-    connection: &mut Conn,
-    ids: &[i64],
-    hashes: &[String],
-) -> Result<(), DbError> {
+pub fn set_hashes(connection: &mut Conn, ids: &[i64], hashes: &[String]) -> Result<(), DbError> {
     match connection {
         // One statement, since each would be a journey over the network.
         Conn::Postgres(postgres) => {

@@ -81,10 +81,7 @@ pub fn add(connection: &mut Conn, pepper: &Pepper, now: i64) -> Result<(), DbErr
         diesel::delete(dsl::lookup_peppers.filter(dsl::id.lt(previous))).execute(connection)?;
     }
     diesel::insert_into(lookup_peppers::table)
-        .values((
-            dsl::pepper.eq(pepper.as_str()),
-            dsl::created_at.eq(now),
-        ))
+        .values((dsl::pepper.eq(pepper.as_str()), dsl::created_at.eq(now)))
         .execute(connection)?;
     Ok(())
 }

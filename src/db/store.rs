@@ -12,6 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use super::connection::{Mode, connect};
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
+use crate::domain::ids::Mxid;
 use crate::domain::secret::Sid;
 use crate::domain::threepid::ThreePid;
 
@@ -35,6 +36,8 @@ pub enum Turn<'a> {
     Session(&'a Sid),
     /// What belongs to a 3PID.
     ThreePid(&'a ThreePid),
+    /// The account of a user.
+    Account(&'a Mxid),
     /// The queued message with that id.
     Message(&'a str),
     /// Work of the server's own.
@@ -48,6 +51,7 @@ impl Turn<'_> {
             Self::ThreePid(threepid) => {
                 format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
             }
+            Self::Account(user) => format!("account:{user}"),
             Self::Message(id) => format!("message:{id}"),
             Self::Job(name) => format!("job:{name}"),
         }

@@ -177,7 +177,10 @@ mod tests {
             ),
         ] {
             let threepid = ThreePid::parse(medium, address).unwrap();
-            assert_eq!(sha256_hash(&threepid, &Pepper::parse("matrixrocks").unwrap()), expected);
+            assert_eq!(
+                sha256_hash(&threepid, &Pepper::parse("matrixrocks").unwrap()),
+                expected
+            );
         }
     }
 

@@ -3,3 +3,4 @@
 
 pub mod bind;
 pub mod validate;
+pub mod wait;

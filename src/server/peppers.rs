@@ -15,7 +15,11 @@ use crate::domain::lookup::Pepper;
 /// # Errors
 /// When the database cannot be reached, or was never prepared by a server.
 /// Nothing is changed then.
-pub fn rotate(config: &Config, clock: &Clock, pepper: Option<Pepper>) -> Result<usize, ServerError> {
+pub fn rotate(
+    config: &Config,
+    clock: &Clock,
+    pepper: Option<Pepper>,
+) -> Result<usize, ServerError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let rotate = RotatePepper {
         pepper: pepper.map_or_else(fresh_pepper, Ok)?,
