@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::actor::pool::Fault;
 use crate::delivery::templates::TemplateError;
+use crate::domain::lookup::{Algorithm, Pepper};
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
@@ -238,6 +239,22 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
     }
 
+    /// 400 `M_INVALID_PEPPER`, with what would have been right (LKP-09).
+    #[must_use]
+    pub fn invalid_pepper(algorithm: Algorithm, pepper: &Pepper) -> Self {
+        let message = "The pepper has changed; hash the addresses anew with the current one";
+        let mut error = Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PEPPER", message);
+        let right = [
+            ("algorithm", algorithm.as_str()),
+            ("lookup_pepper", pepper.as_str()),
+        ];
+        error.extra = right
+            .map(|(name, value)| (name.to_owned(), Value::from(value)))
+            .into_iter()
+            .collect();
+        error
+    }
+
     /// 429 `M_LIMIT_EXCEEDED`, with the time after which it is worth trying
     /// again (OPS-01).
     #[must_use]
@@ -415,6 +432,11 @@ mod tests {
             (Error::mail_not_found(), 404, "M_NOT_FOUND"),
             (Error::body_too_large(1), 413, "M_TOO_LARGE"),
             (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
+            (
+                Error::invalid_pepper(Algorithm::Plain, &Pepper::of(0)),
+                400,
+                "M_INVALID_PEPPER",
+            ),
             (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
             (Error::internal(), 500, "M_UNKNOWN"),
             (Fault::Busy("x").into(), 503, "M_UNKNOWN"),

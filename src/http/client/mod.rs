@@ -1,6 +1,7 @@
 //! The public listener, a file per part of the API.
 
 pub mod email;
+pub mod hashed_lookup;
 pub mod lookup;
 pub mod ping;
 pub mod pubkey;
