@@ -67,11 +67,12 @@ fn entries(value: Option<&Value>, limit: usize) -> Result<Vec<String>, Error> {
 
 /// Slows down whoever asks for address after address (LKP-18).
 fn count(app: &App, user: Option<&Mxid>, entries: usize) -> Result<(), Error> {
-    let (Some(limiter), Some(user)) = (&app.account_limiter, user) else {
-        return Ok(());
-    };
     let entries = u32::try_from(entries).unwrap_or(u32::MAX);
-    limiter.take(user.as_str(), entries).map_err(|wait| {
-        Error::limit_exceeded(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1))
-    })
+    app.account_limiter
+        .as_ref()
+        .zip(user)
+        .map_or(Ok(()), |(limiter, user)| {
+            limiter.take(&user.to_string(), entries)
+        })
+        .map_err(Error::limit_exceeded)
 }
