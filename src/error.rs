@@ -5,6 +5,9 @@
 //! What the machinery reports becomes one of three answers here, and one log
 //! line where it is turned into HTTP.
 
+mod accounts;
+mod lookup;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,7 +18,6 @@ use serde_json::{Map, Value};
 
 use crate::actor::pool::Fault;
 use crate::delivery::templates::TemplateError;
-use crate::domain::lookup::{Algorithm, Pepper};
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
@@ -136,48 +138,6 @@ impl Error {
         }
     }
 
-    /// 401 `M_UNAUTHORIZED`: no access token, or nobody's (AUTH-05).
-    #[must_use]
-    pub fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "M_UNAUTHORIZED",
-            "This needs the access token of an account on this identity server; register first",
-        )
-    }
-
-    /// 401 `M_UNKNOWN_TOKEN`: the answer of logout, and of nothing else, to a
-    /// token that is nobody's (AUTH-06, AUTH-19).
-    #[must_use]
-    pub fn unknown_token() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "M_UNKNOWN_TOKEN",
-            "This access token does not belong to any account",
-        )
-    }
-
-    /// 403 `M_TERMS_NOT_SIGNED` (AUTH-08).
-    #[must_use]
-    pub fn terms_not_signed() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "M_TERMS_NOT_SIGNED",
-            "Accept the terms of this identity server first",
-        )
-    }
-
-    /// 403 `M_UNAUTHORIZED`: the token belongs to another user than the one that
-    /// is acted for (BND-07, INV-06).
-    #[must_use]
-    pub fn not_yourself() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "M_UNAUTHORIZED",
-            "With this access token you can act for its own user alone",
-        )
-    }
-
     /// 404 `M_NOT_FOUND`: no such key (PUB-02).
     #[must_use]
     pub fn key_not_found() -> Self {
@@ -237,22 +197,6 @@ impl Error {
     pub fn too_many_addresses(limit: usize) -> Self {
         let message = format!("One look-up must not name more than {limit} addresses");
         Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
-    }
-
-    /// 400 `M_INVALID_PEPPER`, with what would have been right (LKP-09).
-    #[must_use]
-    pub fn invalid_pepper(algorithm: Algorithm, pepper: &Pepper) -> Self {
-        let message = "The pepper has changed; hash the addresses anew with the current one";
-        let mut error = Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PEPPER", message);
-        let right = [
-            ("algorithm", algorithm.as_str()),
-            ("lookup_pepper", pepper.as_str()),
-        ];
-        error.extra = right
-            .map(|(name, value)| (name.to_owned(), Value::from(value)))
-            .into_iter()
-            .collect();
-        error
     }
 
     /// 429 `M_LIMIT_EXCEEDED`, with the time after which it is worth trying
@@ -390,66 +334,4 @@ impl ResponseError for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::DbError;
-
-    #[test]
-    fn the_table_of_status_codes() {
-        for (error, status, errcode) in [
-            (Error::missing_params(&["sid"]), 400, "M_MISSING_PARAMS"),
-            (Error::invalid_param("sid", "no"), 400, "M_INVALID_PARAM"),
-            (Error::bad_json("no"), 400, "M_BAD_JSON"),
-            (Error::invalid_email(), 400, "M_INVALID_EMAIL"),
-            (Error::email_send_error("no"), 400, "M_EMAIL_SEND_ERROR"),
-            (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
-            (
-                Error::submit_denied(Denied::NoSession),
-                400,
-                "M_INVALID_PARAM",
-            ),
-            (
-                Error::submit_denied(Denied::Expired),
-                400,
-                "M_SESSION_EXPIRED",
-            ),
-            (Error::session(Denied::NoSession), 404, "M_NO_VALID_SESSION"),
-            (Error::session(Denied::Expired), 400, "M_SESSION_EXPIRED"),
-            (
-                Error::session(Denied::NotValidated),
-                400,
-                "M_SESSION_NOT_VALIDATED",
-            ),
-            (Error::unauthorized(), 401, "M_UNAUTHORIZED"),
-            (Error::unknown_token(), 401, "M_UNKNOWN_TOKEN"),
-            (Error::terms_not_signed(), 403, "M_TERMS_NOT_SIGNED"),
-            (Error::not_yourself(), 403, "M_UNAUTHORIZED"),
-            (Error::key_not_found(), 404, "M_NOT_FOUND"),
-            (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
-            (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
-            (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
-            (Error::other_site(), 403, "M_FORBIDDEN"),
-            (Error::mail_not_found(), 404, "M_NOT_FOUND"),
-            (Error::body_too_large(1), 413, "M_TOO_LARGE"),
-            (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
-            (
-                Error::invalid_pepper(Algorithm::Plain, &Pepper::of(0)),
-                400,
-                "M_INVALID_PEPPER",
-            ),
-            (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
-            (Error::internal(), 500, "M_UNKNOWN"),
-            (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
-            (Fault::Late("x").into(), 503, "M_UNKNOWN"),
-            (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
-            (
-                Fault::from(DbError::Open("leaked".to_owned())).into(),
-                503,
-                "M_UNKNOWN",
-            ),
-        ] {
-            assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
-            assert!(!error.message().contains("leaked"));
-        }
-    }
-}
+mod tests;
