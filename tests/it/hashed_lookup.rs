@@ -208,6 +208,7 @@ async fn lkp_12_gen_21_ten_thousand_hashes_are_looked_up_and_one_more_is_not() {
 async fn lkp_12_the_limit_can_be_changed() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
+        settings.limits.lookup_per_client.burst = 0;
         settings.limits.lookup_per_account.burst = 0;
         settings.http.max_body_bytes = 8 << 20;
     });
