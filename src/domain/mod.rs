@@ -7,6 +7,7 @@ pub mod association;
 pub mod base64;
 pub mod canonical_json;
 pub mod email;
+pub mod homeservers;
 pub mod ids;
 pub mod lookup;
 pub mod msisdn;

@@ -12,6 +12,7 @@ use crate::actor::associations::Associations;
 use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::{DispatcherDoor, Pace};
+use crate::actor::federation::FederationDoor;
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mail_carrier::MailCarrier;
@@ -31,6 +32,7 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
+use crate::federation;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::random;
@@ -89,6 +91,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let transport = MailTransport::open(&config.email)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
+    let homeservers = federation::Client::open(&config.federation)?;
     let database = prepare(&config, &clock)?;
 
     let start = Start {
@@ -146,6 +149,12 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             name: origin.clone(),
         })
     });
+    let federation = FederationDoor::start(
+        homeservers,
+        config.federation.concurrency,
+        clock.clone(),
+        Arc::clone(&metrics),
+    );
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -160,6 +169,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         signer,
         outbox,
         mailer,
+        federation,
         waiting,
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
@@ -250,6 +260,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 "the dispatcher of mail",
                 app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
+            ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of accounts", app.accounts.is_running()),
             ("the owner of associations", app.associations.is_running()),
