@@ -99,7 +99,7 @@ const ROOMS: [(&str, &str); 17] = [
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
     ("delivery", "config"),
-    ("federation", "config domain random"),
+    ("federation", "config clock domain random"),
     (
         "actor",
         "db delivery federation domain clock metrics random",

@@ -54,7 +54,7 @@ async fn a_full_door_is_busy_and_recovers() {
     });
     let door = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = actix::spawn(async move { door.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
     eventually("the slow call", async || {
         (!hs.heard().is_empty()).then_some(())
     })
@@ -127,7 +127,7 @@ async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
     });
     let door = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = actix::spawn(async move { door.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
     eventually("the slow call", async || {
         (!hs.heard().is_empty()).then_some(())
     })

@@ -35,13 +35,16 @@ impl HttpProxy {
 }
 
 fn serve(mut client: TcpStream, target: SocketAddr, heard: &Mutex<Vec<String>>) {
-    let mut head = Vec::new();
+    let mut request = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !request.ends_with(b"\r\n\r\n") {
         client.read_exact(&mut byte).unwrap();
-        head.extend(byte);
+        request.extend(byte);
     }
-    heard.lock().unwrap().push(String::from_utf8(head).unwrap());
+    heard
+        .lock()
+        .unwrap()
+        .push(String::from_utf8(request).unwrap());
     client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
     let mut server = TcpStream::connect(target).unwrap();
     let (mut from_client, mut to_server) =

@@ -31,7 +31,7 @@ pub use dns::TestDns;
 pub use fragile::FragileDatabase;
 pub use hold::Hold;
 pub use homeserver::{Homeserver, ONBIND, SERVER_KEYS, USER_INFO, WELL_KNOWN, shared_ca, trust};
-pub use homeserver_wire::{Behaviour, Heard};
+pub use homeserver_wire::Behaviour;
 pub use mail::Mail;
 pub use port::ClosedPort;
 pub use process::TestProcess;
