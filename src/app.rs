@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
+use crate::actor::dispatcher::DispatcherDoor;
 use crate::actor::federation::FederationDoor;
 use crate::actor::lookups::Lookups;
-use crate::actor::mailer::MailerDoor;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
 use crate::actor::sessions::Sessions;
@@ -17,8 +18,9 @@ use crate::config::Config;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
+use crate::terms::CurrentTerms;
 
 /// One instance of the server.
 pub struct App {
@@ -31,6 +33,8 @@ pub struct App {
     pub instance: String,
     /// The validation sessions.
     pub sessions: Pool<Sessions>,
+    /// The accounts and their tokens.
+    pub accounts: Pool<Accounts>,
     /// The associations.
     pub associations: Pool<Associations>,
     /// Answers to look-ups.
@@ -40,7 +44,7 @@ pub struct App {
     /// The delivery queue.
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
-    pub mailer: Option<MailerDoor>,
+    pub mailer: Option<DispatcherDoor>,
     /// The way to homeservers.
     pub federation: FederationDoor,
     /// Clients that wait for the outcome of a mail.
@@ -52,7 +56,17 @@ pub struct App {
     pub detached_waits: Detached,
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
-    pub lookup_limiter: Option<LookupLimiter>,
+    pub lookup_limiter: Option<Limiter>,
+    /// How many accounts each client may register; `None` when that is not
+    /// limited.
+    pub register_per_client: Option<Limiter>,
+    /// How often each homeserver may be asked for a registration; `None` when
+    /// that is not limited.
+    pub register_per_homeserver: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
+    /// The policies that people agree to first.
+    pub terms: CurrentTerms,
     /// Mail and page templates.
     pub templates: Arc<Templates>,
     /// The public keys that count as valid, the active one first.

@@ -68,3 +68,4 @@ pub mod logging;
 pub mod metrics;
 pub mod random;
 pub mod server;
+pub mod terms;

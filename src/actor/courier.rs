@@ -1,16 +1,17 @@
-//! One delivery from the outbox to its settlement.
+//! One delivery of a message that a client may wait for, from the outbox to its
+//! settlement.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dispatcher::Courier;
 use super::outbox::{Outbox, Settle, Settlement};
 use super::pool::Pool;
 use crate::clock::Clock;
 use crate::db::outbox::Queued;
-use crate::delivery::mail::{MailTransport, MessageName, SendFailure};
+use crate::delivery::failure::SendFailure;
 use crate::delivery::retry::{Pauses, pause_ms};
 use crate::delivery::waiting::{Outcome, Waiting};
-use crate::delivery::writer::MailWriter;
 use crate::metrics::Metrics;
 use crate::random;
 
@@ -24,79 +25,109 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 
-/// What a delivery needs.
-pub struct Courier {
+/// The way out for messages of some kinds.
+pub trait Carrier: 'static {
+    /// What it carries, for people who read the log, and in metrics.
+    const NAME: &'static str;
+    /// The kinds of queued messages that it carries.
+    const KINDS: &'static [&'static str];
+
+    /// Writes the message and hands it over, once.
+    fn hand_over(&self, message: &Queued) -> impl Future<Output = Result<(), SendFailure>>;
+
+    /// How long one try may take.
+    fn patience(&self) -> Duration;
+
+    /// Lets connections go that were idle for too long.
+    fn tidy(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
+    /// Says goodbye before a stop.
+    fn close(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+}
+
+/// What every delivery needs to settle.
+#[derive(Clone)]
+pub struct Books {
     /// The name of this instance among those that share the database.
     pub instance: String,
-    /// Writes the message.
-    pub writer: MailWriter,
-    /// Hands it over.
-    pub transport: MailTransport,
     /// Keeps the books.
     pub outbox: Pool<Outbox>,
-    /// Who waits for it.
+    /// Who waits for a message.
     pub waiting: Arc<Waiting>,
-    /// When it is tried again.
+    /// When a message is tried again.
     pub pauses: Pauses,
-    /// How long one try may take.
-    pub patience: Duration,
     /// The time.
     pub clock: Clock,
     /// Where outcomes are counted.
     pub metrics: Arc<Metrics>,
 }
 
-impl Courier {
-    /// Now, ms.
-    #[must_use]
-    pub fn now(&self) -> i64 {
-        self.clock.now()
+/// Delivers by a carrier, and tells who waits.
+pub struct MessageCourier<C> {
+    /// Settles.
+    pub books: Books,
+    /// Hands over.
+    pub carrier: C,
+}
+
+impl<C: Carrier> Courier for MessageCourier<C> {
+    const NAME: &'static str = C::NAME;
+    const KINDS: &'static [&'static str] = C::KINDS;
+
+    fn instance(&self) -> &str {
+        &self.books.instance
     }
 
-    /// The name of this instance.
-    #[must_use]
-    pub fn instance(&self) -> &str {
-        &self.instance
+    fn now(&self) -> i64 {
+        self.books.clock.now()
     }
 
-    /// Lets connections go that were idle for too long.
-    pub async fn tidy(&self) {
-        self.transport.tidy().await;
+    async fn tidy(&self) {
+        self.carrier.tidy().await;
     }
 
-    /// Says goodbye to the relay.
-    pub async fn close(&self) {
-        self.transport.close().await;
+    async fn close(&self) {
+        self.carrier.close().await;
     }
 
-    /// Tries once; answers the pause until the next try, if there is one.
-    pub async fn deliver(&self, message: Queued) -> Option<Duration> {
-        let id = message.id.clone();
+    async fn deliver(&self, message: Queued) -> Option<Duration> {
+        let (id, what) = (message.id.clone(), C::NAME);
         if self.now() > message.expires_at {
-            log::warn!(id = id.as_str(), tries = message.tries; "mail dropped: its session ended before it could be delivered");
+            log::warn!(id = id.as_str(), tries = message.tries; "{what} dropped: it could not be delivered before it expired");
             self.settle(message, Settlement::Dropped, "expired").await;
             return None;
         }
-        match self.hand_over(&message).await {
+        let sent = self.carrier.hand_over(&message);
+        let sent = tokio::time::timeout(self.carrier.patience(), sent).await;
+        let too_long = SendFailure::Uncertain {
+            what: "it took too long".to_owned(),
+        };
+        match sent.unwrap_or(Err(too_long)) {
             Ok(()) => {
-                log::info!(id = id.as_str(), tries = message.tries; "mail handed over");
+                log::info!(id = id.as_str(), tries = message.tries; "{what} handed over");
                 self.settle(message, Settlement::Delivered, "delivered")
                     .await;
-                self.waiting.tell(&id, Outcome::Delivered);
+                self.books.waiting.tell(&id, Outcome::Delivered);
                 None
             }
             Err(failure) => self.failed(message, failure).await,
         }
     }
+}
 
+impl<C: Carrier> MessageCourier<C> {
     /// Drops what was refused for good, and puts off what may arrive later.
     ///
     /// A message that may have arrived is between the two: it is worth another
     /// try, but only while it had few, or a relay whose replies get lost would
-    /// send its recipient the same mail for a day. Its client is told that it
+    /// send its recipient the same message for a day. Its client is told that it
     /// is on its way, since "not sent" may not be so.
     async fn failed(&self, message: Queued, failure: SendFailure) -> Option<Duration> {
-        let (id, tries) = (message.id.clone(), message.tries);
+        let (id, tries, kind) = (message.id.clone(), message.tries, C::NAME);
         match failure {
             SendFailure::Refused {
                 what,
@@ -104,33 +135,33 @@ impl Courier {
                 enhanced,
                 address,
             } => {
-                log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "mail dropped, it was refused for good: {what}");
+                log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{kind} dropped, it was refused for good: {what}");
                 self.settle(message, Settlement::Dropped, "refused").await;
                 let outcome = if address {
                     Outcome::Refused
                 } else {
                     Outcome::Failed
                 };
-                self.waiting.tell(&id, outcome);
+                self.books.waiting.tell(&id, outcome);
                 None
             }
             SendFailure::Uncertain { what } if tries >= UNCERTAIN_TRIES => {
-                log::warn!(id = id.as_str(), tries; "mail not tried again, it may or may not have arrived: {what}");
+                log::warn!(id = id.as_str(), tries; "{kind} not tried again, it may or may not have arrived: {what}");
                 self.settle(message, Settlement::LeftAlone, "uncertain")
                     .await;
-                self.waiting.tell(&id, Outcome::Delivered);
+                self.books.waiting.tell(&id, Outcome::Delivered);
                 None
             }
             SendFailure::Uncertain { what } => {
-                let pause = self.pause_ms(tries, 0);
-                log::warn!(id = id.as_str(), tries, pause_ms = pause; "mail may or may not have arrived, trying again: {what}");
+                let pause = self.books.pause_ms(tries, 0);
+                log::warn!(id = id.as_str(), tries, pause_ms = pause; "{kind} may or may not have arrived, trying again: {what}");
                 let again = Settlement::Repeated(self.now().saturating_add(pause));
                 self.settle(message, again, "postponed").await;
                 Some(millis(pause))
             }
             SendFailure::Passing { what } => {
-                let pause = self.pause_ms(tries, message.answer_until);
-                log::warn!(id = id.as_str(), tries, pause_ms = pause; "mail not handed over, trying again: {what}");
+                let pause = self.books.pause_ms(tries, message.answer_until);
+                log::warn!(id = id.as_str(), tries, pause_ms = pause; "{kind} not handed over, trying again: {what}");
                 let again = Settlement::Postponed(self.now().saturating_add(pause));
                 self.settle(message, again, "postponed").await;
                 Some(millis(pause))
@@ -138,46 +169,25 @@ impl Courier {
         }
     }
 
-    fn pause_ms(&self, tries: i32, answer_until: i64) -> i64 {
-        let jitter = random::fraction();
-        pause_ms(self.pauses, tries, self.now(), answer_until, jitter)
+    async fn settle(&self, message: Queued, settlement: Settlement, outcome: &'static str) {
+        self.books.metrics.delivered(C::NAME, outcome);
+        self.books.settle(message, settlement).await;
+    }
+}
+
+impl Books {
+    /// The pause after try number `tries`, ms: short ones until `answer_until`.
+    #[must_use]
+    pub fn pause_ms(&self, tries: i32, answer_until: i64) -> i64 {
+        let (now, jitter) = (self.clock.now(), random::fraction());
+        pause_ms(self.pauses, tries, now, answer_until, jitter)
     }
 
-    async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
-        let mail = self
-            .writer
-            .write(
-                &message.id,
-                &message.payload,
-                message.created_at,
-                message.expires_at,
-            )
-            .map_err(|error| {
-                log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
-                SendFailure::Refused {
-                    what: "it cannot be written".to_owned(),
-                    code: None,
-                    enhanced: None,
-                    address: false,
-                }
-            })?;
-        let name = MessageName::new(message.created_at, &message.id);
-        let sent = self.transport.send(&mail.envelope, &name, &mail.bytes);
-        tokio::time::timeout(self.patience, sent)
-            .await
-            .unwrap_or_else(|_too_long| {
-                Err(SendFailure::Uncertain {
-                    what: "it took too long".to_owned(),
-                })
-            })
-    }
-
-    /// Settles, however long the database is away: a mail that was handed over
+    /// Settles, however long the database is away: a message that was handed over
     /// and not settled would be sent again. After its lease another instance
     /// may take it.
-    async fn settle(&self, message: Queued, settlement: Settlement, outcome: &'static str) {
-        self.metrics.delivered("mail", outcome);
-        let give_up = self.now().saturating_add(SETTLE_PATIENCE_MS);
+    pub async fn settle(&self, message: Queued, settlement: Settlement) {
+        let give_up = self.clock.now().saturating_add(SETTLE_PATIENCE_MS);
         loop {
             let Err(fault) = self
                 .outbox
@@ -189,7 +199,7 @@ impl Courier {
             else {
                 return;
             };
-            if self.now() > give_up {
+            if self.clock.now() > give_up {
                 log::error!(id = message.id.as_str(); "a delivery could not be settled, it may happen again: {fault}");
                 return;
             }

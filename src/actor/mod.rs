@@ -1,13 +1,16 @@
 //! The owners: one state each, one message = one whole operation.
 
+pub mod accounts;
 pub mod associations;
 pub mod courier;
 pub mod detached;
+pub mod dispatcher;
 pub mod federation;
 pub mod janitor;
 pub mod lookups;
-pub mod mailer;
+pub mod mail_carrier;
 pub mod outbox;
 pub mod pool;
+pub mod rotation;
 pub mod sessions;
 pub mod signer;

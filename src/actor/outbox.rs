@@ -3,7 +3,7 @@
 use super::pool::{Ask, Fault, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, Queued};
-use crate::db::{Store, Turn, sessions};
+use crate::db::{Store, Turn, invites, sessions};
 use crate::domain::secret::Sid;
 
 /// What the owner's thread holds.
@@ -25,6 +25,8 @@ impl State for Outbox {
 pub struct TakeDue {
     /// The instance that delivers.
     pub owner: String,
+    /// The kinds that it delivers.
+    pub kinds: &'static [&'static str],
     /// Now, ms.
     pub now: i64,
     /// Until when nobody else may take it, ms.
@@ -44,6 +46,7 @@ impl Ask for TakeDue {
             Ok(outbox::take_due(
                 connection,
                 &self.owner,
+                self.kinds,
                 self.now,
                 self.lease_until,
                 self.limit,
@@ -141,15 +144,30 @@ impl Ask for Settle {
     }
 }
 
+/// What a message was queued for, and what is undone when it is dropped.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// An attempt to validate.
+    Attempt {
+        /// Of that session.
+        sid: Sid,
+        /// Its number.
+        send_attempt: i64,
+    },
+    /// The invite with that token.
+    Invite {
+        /// The token.
+        token: String,
+    },
+}
+
 /// A client stops waiting: decides what it is told.
 #[derive(Debug)]
 pub struct StopWaiting {
     /// What it waited for.
     pub id: String,
-    /// The session that it asked for.
-    pub sid: Sid,
-    /// Its attempt.
-    pub send_attempt: i64,
+    /// What that was for.
+    pub subject: Subject,
     /// Now, ms.
     pub now: i64,
 }
@@ -184,8 +202,13 @@ impl Ask for StopWaiting {
                     return Ok(AfterWaiting::GivenUp);
                 }
             }
-            let counts = sessions::attempt_counts(connection, &self.sid, self.send_attempt)?;
-            Ok(if counts {
+            let sent = match &self.subject {
+                Subject::Attempt { sid, send_attempt } => {
+                    sessions::attempt_counts(connection, sid, *send_attempt)?
+                }
+                Subject::Invite { token } => invites::exists(connection, token)?,
+            };
+            Ok(if sent {
                 AfterWaiting::Delivered
             } else {
                 AfterWaiting::Dropped

@@ -185,7 +185,7 @@ impl Draft {
             kind: "mail".to_owned(),
             payload: serde_json::to_string(&payload).map_err(unwritable)?,
             limits: serde_json::to_string(taken).map_err(unwritable)?,
-            sid: session.sid.expose().to_owned(),
+            subject: session.sid.expose().to_owned(),
             send_attempt,
             previous_attempt: session.send_attempt,
             tries: 0,

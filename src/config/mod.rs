@@ -10,6 +10,7 @@
 //! A new setting is a field in its section's file, a default, a check, and its
 //! lines in the manual.
 
+mod accounts;
 mod base_url;
 mod check;
 mod checker;
@@ -25,6 +26,7 @@ mod http;
 mod limits;
 mod load;
 mod log;
+mod lookup;
 mod manual;
 mod origins;
 mod period;
@@ -35,12 +37,14 @@ mod sentence;
 mod server;
 mod smtp;
 mod templates;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod validation;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::accounts::AccountSettings;
 pub use self::log::{LogFormat, LogLevel, LogSettings};
 pub use base_url::BaseUrl;
 pub use database::{Database, DatabaseSettings, DatabaseUrl};
@@ -54,6 +58,7 @@ pub(crate) use env::is_setting;
 pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use limits::{LimitSettings, RateSettings};
+pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -63,7 +68,8 @@ use smtp::authorities;
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
-pub use validation::{LookupSettings, ValidationSettings};
+pub use terms::TermSettings;
+pub use validation::ValidationSettings;
 
 /// What a configuration file and the environment said. `Default` is the
 /// documented defaults; serialising it masks secrets.
@@ -82,14 +88,18 @@ pub struct Settings {
     pub internal: InternalSettings,
     /// `[operations]`: health and metrics.
     pub operations: OperationsSettings,
+    /// `[accounts]`: who may use v2.
+    pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups.
+    /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
     /// `[templates]`: brands.
     pub templates: TemplateSettings,
+    /// `[terms]`: what people agree to first.
+    pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
     /// `[delivery]`: the durable queue.
@@ -118,14 +128,18 @@ pub struct Config {
     pub internal: InternalSettings,
     /// Health and metrics.
     pub operations: OperationsSettings,
+    /// Who may use v2.
+    pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups.
+    /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,
     /// Brands.
     pub templates: TemplateSettings,
+    /// What people agree to first.
+    pub terms: TermSettings,
     /// Sender and transport.
     pub email: Email,
     /// The durable queue.

@@ -4,9 +4,11 @@
 //! [`Conn`]. Columns are `BigInt`, `Integer` and `Text` only, times are
 //! milliseconds since the epoch.
 
+pub mod accounts;
 pub mod associations;
 mod connection;
 pub mod ephemeral_keys;
+pub mod invites;
 pub mod outbox;
 pub mod peppers;
 mod schema;

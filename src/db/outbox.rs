@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
 use super::send_limits::Taken;
-use super::{Conn, DbError, send_limits, sessions};
+use super::{Conn, DbError, invites, send_limits, sessions};
 use crate::domain::secret::Sid;
 
 /// A queued message. Times are milliseconds since the epoch.
@@ -14,13 +14,14 @@ use crate::domain::secret::Sid;
 pub struct Queued {
     /// Random, unique.
     pub id: String,
-    /// What it is: `mail`.
+    /// What it is: `mail`, `invite`, `sms` or `onbind`.
     pub kind: String,
     /// What to send, as JSON.
     pub payload: String,
-    /// The session whose attempt it is.
-    pub sid: String,
-    /// The attempt that made it.
+    /// What is undone when it is dropped: the attempt of the session with that
+    /// sid, or for an `invite` the invite with that token; empty when nothing is.
+    pub subject: String,
+    /// The attempt of a session that made it.
     pub send_attempt: i64,
     /// The attempt that counts again when it is dropped.
     pub previous_attempt: Option<i64>,
@@ -77,7 +78,7 @@ pub fn insert(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Takes up to `limit` due messages for `owner` until `lease_until`, but none of
+/// Takes up to `limit` due messages of `kinds` for `owner` until `lease_until`, but none of
 /// `in_flight`: each is given to one owner only, however many ask at once.
 ///
 /// # Errors
@@ -85,6 +86,7 @@ pub fn insert(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
 pub fn take_due(
     connection: &mut Conn,
     owner: &str,
+    kinds: &[&str],
     now: i64,
     lease_until: i64,
     limit: i64,
@@ -94,6 +96,7 @@ pub fn take_due(
     let overhead = i64::try_from(in_flight.len()).unwrap_or(i64::MAX);
     let candidates: Vec<String> = dsl::outbox
         .filter(dsl::due_at.le(now))
+        .filter(dsl::kind.eq_any(kinds))
         .filter(dsl::lease_until.lt(now))
         .filter(dsl::home.eq(owner).or(dsl::home_until.lt(now)))
         .order(dsl::due_at.asc())
@@ -167,9 +170,10 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 }
 
 /// Drops a message that will not be sent; the attempt that made it does not
-/// count (SES-11), and what it took from the send limits is given back. Answers
-/// whether it was there as it is given: what somebody else settled or took
-/// meanwhile is left alone, so that nothing is given back twice.
+/// count (SES-11), an invite that nobody hears of is withdrawn (INV-18), and
+/// what it took from the send limits is given back. Answers whether it was there
+/// as it is given: what somebody else settled or took meanwhile is left alone,
+/// so that nothing is given back twice.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -184,20 +188,28 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbEr
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
+    match message.kind.as_str() {
+        "invite" => invites::withdraw(connection, &message.subject)?,
+        "mail" | "sms" => take_attempt_back(connection, message)?,
+        _ => {}
+    }
+    Ok(true)
+}
+
+fn take_attempt_back(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
     // A later attempt that is dropped as well must not bring this one back.
     let later = dsl::outbox
-        .filter(dsl::sid.eq(&message.sid))
+        .filter(dsl::subject.eq(&message.subject))
         .filter(dsl::previous_attempt.eq(message.send_attempt));
     diesel::update(later)
         .set(dsl::previous_attempt.eq(message.previous_attempt))
         .execute(connection)?;
     sessions::take_attempt_back(
         connection,
-        &message.sid,
+        &message.subject,
         message.send_attempt,
         message.previous_attempt,
-    )?;
-    Ok(true)
+    )
 }
 
 impl Queued {
@@ -229,7 +241,7 @@ pub fn of_attempt(
     attempt: i64,
 ) -> Result<Option<String>, DbError> {
     Ok(dsl::outbox
-        .filter(dsl::sid.eq(sid.expose()))
+        .filter(dsl::subject.eq(sid.expose()))
         .filter(dsl::send_attempt.ge(attempt))
         .order(dsl::send_attempt.desc())
         .select(dsl::id)

@@ -51,7 +51,7 @@ diesel::table! {
         id -> Text,
         kind -> Text,
         payload -> Text,
-        sid -> Text,
+        subject -> Text,
         send_attempt -> BigInt,
         previous_attempt -> Nullable<BigInt>,
         limits -> Text,
@@ -73,3 +73,43 @@ diesel::table! {
         paid_until -> BigInt,
     }
 }
+
+diesel::table! {
+    accounts (user_id) {
+        user_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    access_tokens (token_hash) {
+        token_hash -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    accepted_terms (user_id, url) {
+        user_id -> Text,
+        url -> Text,
+        accepted_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    invites (id) {
+        id -> BigInt,
+        token -> Text,
+        medium -> Text,
+        address -> Text,
+        room_id -> Text,
+        sender -> Text,
+        key_id -> Text,
+        ephemeral_key -> Text,
+        created_at -> BigInt,
+        delivered_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(accounts, access_tokens, accepted_terms);

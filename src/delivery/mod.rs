@@ -1,6 +1,7 @@
 //! What leaves the house: how a message is written, handed over, and tried
 //! again.
 
+pub mod failure;
 pub mod mail;
 pub mod retry;
 pub mod templates;

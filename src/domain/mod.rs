@@ -16,7 +16,9 @@ pub mod rate;
 pub mod secret;
 pub mod session;
 pub mod signing;
+pub mod terms;
 pub mod threepid;
+pub mod x_matrix;
 
 /// Why a value was refused: a sentence for the person who sent it.
 ///

@@ -1,11 +1,12 @@
 //! What must stay unknown to others: session ids, client secrets, validation
-//! tokens. None of them shows itself in `Debug`.
+//! tokens, access tokens. None of them shows itself in `Debug`.
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Invalid;
+use super::{Invalid, base64};
 
 macro_rules! secret_text {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
@@ -93,6 +94,27 @@ impl Token {
     }
 }
 
+/// What is stored of an access token: its SHA-256 in unpadded URL-safe base64
+/// (AUTH-15). A token is random and long, so that its hash gives nothing away,
+/// and is found by it without a comparison that could be timed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenHash(String);
+
+impl TokenHash {
+    /// The hash of an access token.
+    #[must_use]
+    pub fn of(access_token: &str) -> Self {
+        let digest = Sha256::digest(access_token.as_bytes());
+        Self(base64::encode_url_safe(digest.as_slice()))
+    }
+
+    /// The hash as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn is_opaque(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".=_-".contains(&byte);
     (1..=255).contains(&text.len()) && text.bytes().all(plain)
@@ -117,6 +139,15 @@ mod tests {
         assert!(Token::parse(&"é".repeat(255)).is_ok());
         assert!(Token::parse(&"é".repeat(256)).is_err());
         assert!(Token::parse("").is_err());
+    }
+
+    #[test]
+    fn auth_15_the_stored_form_of_an_access_token() {
+        // echo -n abc | openssl sha256 -binary | basenc --base64url
+        assert_eq!(
+            TokenHash::of("abc").as_str(),
+            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+        );
     }
 
     #[test]

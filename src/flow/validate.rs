@@ -4,16 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::outbox::{AfterWaiting, StopWaiting};
+use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginSession, Begun, Draft};
 use crate::app::App;
-use crate::delivery::waiting::{Listener, Outcome};
+use crate::delivery::waiting::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::{Rate, client_network, counted};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
+use crate::flow::wait;
 use crate::random;
 
 /// How long the instance whose client waits has a message to itself beyond the
@@ -72,17 +73,18 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         },
         now,
     };
+    let send_attempt = request.send_attempt;
+    let subject = |sid: &Sid| Subject::Attempt {
+        sid: sid.clone(),
+        send_attempt,
+    };
     // Before the message is queued, so that no outcome is missed.
     let listener = app.waiting.listen(&id);
     match app.sessions.ask(ask).await {
         Ok(Begun::Queued(sid)) => {
             mailer.wake();
-            let wait = Wait {
-                id,
-                sid: sid.clone(),
-                send_attempt: request.send_attempt,
-            };
-            wait.end(&app, listener).await.map(|()| sid)
+            let subject = subject(&sid);
+            told(wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
         }
         other => {
             app.waiting.forget(&id, listener);
@@ -90,12 +92,8 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
                 Begun::Queued(sid) | Begun::AlreadySent(sid) => Ok(sid),
                 Begun::StillQueued(sid, id) => {
                     let listener = app.waiting.listen(&id);
-                    let wait = Wait {
-                        id,
-                        sid: sid.clone(),
-                        send_attempt: request.send_attempt,
-                    };
-                    wait.end(&app, listener).await.map(|()| sid)
+                    let subject = subject(&sid);
+                    told(wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
                 }
                 Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
             }
@@ -117,44 +115,7 @@ fn limits(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
     per_client.into_iter().chain(per_address).collect()
 }
 
-/// A client that waits for a message.
-struct Wait {
-    id: String,
-    sid: Sid,
-    send_attempt: i64,
-}
-
-impl Wait {
-    async fn end(self, app: &App, mut listener: Listener) -> Result<(), Error> {
-        let answer_within = app.config.delivery.answer_within;
-        let heard = tokio::time::timeout(answer_within, listener.heard()).await;
-        app.waiting.forget(&self.id, listener);
-        match heard {
-            Ok(Some(outcome)) => told(outcome),
-            _ => self.stop(app).await,
-        }
-    }
-
-    async fn stop(self, app: &App) -> Result<(), Error> {
-        let stop = StopWaiting {
-            id: self.id.clone(),
-            sid: self.sid,
-            send_attempt: self.send_attempt,
-            now: app.clock.now(),
-        };
-        match app.outbox.ask(stop).await? {
-            AfterWaiting::OnItsWay | AfterWaiting::Delivered => Ok(()),
-            AfterWaiting::Dropped => told(Outcome::GivenUp),
-            AfterWaiting::GivenUp => {
-                let id = self.id.as_str();
-                log::warn!(id; "mail dropped: every try failed while its client waited");
-                app.waiting.tell(id, Outcome::GivenUp);
-                told(Outcome::GivenUp)
-            }
-        }
-    }
-}
-
+/// What the client of a verification mail is told.
 fn told(outcome: Outcome) -> Result<(), Error> {
     match outcome {
         Outcome::Delivered => Ok(()),

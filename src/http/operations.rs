@@ -27,7 +27,7 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
         && app
             .mailer
             .as_ref()
-            .is_none_or(crate::actor::mailer::MailerDoor::is_running);
+            .is_none_or(crate::actor::dispatcher::DispatcherDoor::is_running);
     let answer = json!({
         "database": word(database),
         "delivery_queue": word(queue),

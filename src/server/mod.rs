@@ -3,6 +3,7 @@
 
 mod listeners;
 mod owners;
+pub mod peppers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use log::{info, warn};
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::db::DbError;
 use crate::delivery::mail::TransportError;
 use crate::delivery::templates::TemplateError;
@@ -34,6 +35,9 @@ pub enum ServerError {
     /// A file that the configuration names cannot be read.
     #[error("{0}: {1}")]
     File(String, std::io::Error),
+    /// The terms cannot be used.
+    #[error("{0}")]
+    Terms(Problem),
     /// A template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -159,6 +163,7 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     }
     all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
+    all &= app.accounts.drain(left()).await;
     all &= app.associations.drain(left()).await;
     all &= app.lookups.drain(left()).await;
     all &= app.signer.drain(left()).await;

@@ -84,7 +84,7 @@ fn queued() -> Queued {
         id: "id".to_owned(),
         kind: "mail".to_owned(),
         payload: format!("{{\"address\": \"{}\"}}", address()),
-        sid: SECRET.to_owned(),
+        subject: SECRET.to_owned(),
         send_attempt: 1,
         previous_attempt: None,
         limits: SECRET.to_owned(),

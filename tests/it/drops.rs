@@ -30,6 +30,7 @@ fn outbox(database: &Database) -> Outbox {
 fn take(outbox: &mut Outbox, owner: &str, now: i64) -> Queued {
     let ask = TakeDue {
         owner: owner.to_owned(),
+        kinds: &["mail"],
         now,
         lease_until: now + LEASE_MS,
         limit: 1,

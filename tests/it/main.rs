@@ -8,6 +8,8 @@
 mod harness;
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod bind;
@@ -48,6 +50,8 @@ mod get_validated;
 #[cfg(test)]
 mod hangup;
 #[cfg(test)]
+mod hashed_lookup;
+#[cfg(test)]
 mod instances;
 #[cfg(test)]
 mod internal;
@@ -65,6 +69,8 @@ mod outage;
 mod overload;
 #[cfg(test)]
 mod own_pages;
+#[cfg(test)]
+mod pepper;
 #[cfg(test)]
 mod ping_versions;
 #[cfg(test)]
@@ -94,6 +100,10 @@ mod shutdown;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
+mod terms;
+#[cfg(test)]
 mod transports;
 #[cfg(test)]
 mod v1_switches;
+#[cfg(test)]
+mod v2;

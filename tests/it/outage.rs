@@ -139,21 +139,21 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     server.operations().get("/health").await.ok();
     let lines = |text| server.log().matches(text).count();
     eventually("a line of the dispatcher", async || {
-        (lines("the delivery queue cannot be read") > 0).then_some(())
+        (lines("the delivery queue cannot be read for mail") > 0).then_some(())
     })
     .await;
 
     outage.restore();
     client.ask_all().await;
     eventually("the queue", async || {
-        (lines("the delivery queue can be read again") == 1).then_some(())
+        (lines("the delivery queue can be read again for mail") == 1).then_some(())
     })
     .await;
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
     // A line for each failed request, and one for the queue however often it
     // was looked at.
     assert_eq!(lines("a request failed: "), failed, "{}", server.log());
-    assert_eq!(lines("the delivery queue cannot be read"), 1);
+    assert_eq!(lines("the delivery queue cannot be read for mail"), 1);
     let url = url::Url::parse(&outage.database.url).unwrap();
     if let Some(password) = url.password() {
         assert_eq!(lines(password), 0);

@@ -31,12 +31,18 @@ validation.max_wrong_tokens | validation.max_wrong_tokens = 0
 validation.next_link_schemes[0] | validation.next_link_schemes = ['data']
 lookup.max_addresses | lookup.max_addresses = 0
 limits.lookup_per_client.burst | limits.lookup_per_client.burst = 9999
+limits.lookup_per_account.burst | limits.lookup_per_account.burst = 9999
+lookup.rotate_pepper_every | lookup.rotate_pepper_every = '59m'
 limits.email_per_client.burst | limits.email_per_client.burst = 1000001
+limits.register_per_client.every | limits.register_per_client.every = '0s'
+limits.register_per_homeserver.burst | limits.register_per_homeserver.burst = 1000001
 limits.email_per_address.every | limits.email_per_address.every = '0s'
 templates.brands_dir | templates.brands_dir = 'missing'
 templates.default_brand | templates.default_brand = 'a'
 templates.default_brand | templates.default_brand = '..'; templates.brands_dir = '.'
 templates.default_brand | templates.default_brand = 'a'; templates.brands_dir = '.'
+terms.file | terms.file = 'missing'
+terms.file | terms.file = 'password'
 email.from | email.from = 'nobody'
 email.from | email.transport = 'file'
 email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db'

@@ -11,8 +11,9 @@ mod open;
 mod sendmail;
 mod smtp;
 
+pub use super::failure::SendFailure;
 pub use address::{AddressRefused, address_for_wire};
-pub use failure::{SendFailure, TransportError};
+pub use failure::TransportError;
 pub use file::FileTransport;
 pub use lettre::{Address, transport::smtp::authentication::Credentials};
 pub use sendmail::SendmailTransport;

@@ -17,6 +17,8 @@ pub struct Api {
     pub base: String,
     /// The requests that were sent so far.
     pub sent: Cell<usize>,
+    version: &'static str,
+    token: Option<String>,
     client: awc::Client,
 }
 
@@ -30,8 +32,34 @@ impl Api {
         Self {
             base: base.into(),
             sent: Cell::new(0),
+            version: V1,
+            token: None,
             client,
         }
+    }
+
+    /// The same client on v2, with that access token.
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self {
+            version: V2,
+            token: Some(token.into()),
+            ..self
+        }
+    }
+
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
+    }
+
+    /// A path of the version that it speaks.
+    pub fn path(&self, rest: &str) -> String {
+        format!("{}{rest}", self.version)
+    }
+
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
     }
 
     /// Sends anything anywhere.
@@ -57,6 +85,9 @@ impl Api {
     ) -> Result<Answer, String> {
         self.sent.update(|sent| sent + 1);
         let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.insert_header(("authorization", format!("Bearer {token}")));
+        }
         for header in headers {
             request = request.insert_header(*header);
         }
@@ -113,6 +144,24 @@ impl Api {
         .await
     }
 
+    pub async fn account(&self) -> Answer {
+        self.get(&format!("{V2}/account")).await
+    }
+
+    pub async fn logout(&self) -> Answer {
+        let path = format!("{V2}/account/logout");
+        self.send(Method::POST, &path, &[], Vec::new()).await
+    }
+
+    pub async fn terms(&self) -> Answer {
+        self.get(&format!("{V2}/terms")).await
+    }
+
+    pub async fn accept(&self, urls: impl Into<Value>) -> Answer {
+        let body = json!({"user_accepts": urls.into()});
+        self.post(&format!("{V2}/terms"), body).await
+    }
+
     pub async fn request_token(
         &self,
         email: &str,
@@ -125,13 +174,13 @@ impl Api {
 
     /// requestToken with whatever fields a test wants.
     pub async fn request_token_with(&self, fields: Value) -> Answer {
-        self.post(&format!("{V1}/validate/email/requestToken"), fields)
+        self.post(&self.path("/validate/email/requestToken"), fields)
             .await
     }
 
     pub async fn submit_token(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
         let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
-        self.post(&format!("{V1}/validate/email/submitToken"), body)
+        self.post(&self.path("/validate/email/submitToken"), body)
             .await
     }
 
@@ -146,13 +195,13 @@ impl Api {
 
     pub async fn get_validated(&self, sid: &str, client_secret: &str) -> Answer {
         let query = encode(&[("sid", sid), ("client_secret", client_secret)]);
-        self.get(&format!("{V1}/3pid/getValidated3pid?{query}"))
+        self.get(&self.path(&format!("/3pid/getValidated3pid?{query}")))
             .await
     }
 
     pub async fn bind(&self, sid: &str, client_secret: &str, mxid: &str) -> Answer {
         let body = json!({"sid": sid, "client_secret": client_secret, "mxid": mxid});
-        self.post(&format!("{V1}/3pid/bind"), body).await
+        self.post(&self.path("/3pid/bind"), body).await
     }
 
     pub async fn lookup(&self, medium: &str, address: &str) -> Answer {
@@ -166,6 +215,15 @@ impl Api {
             json!({"threepids": threepids}),
         )
         .await
+    }
+
+    pub async fn hash_details(&self) -> Answer {
+        self.get(&format!("{V2}/hash_details")).await
+    }
+
+    /// A look-up of v2 with whatever fields a test wants.
+    pub async fn hashed_lookup(&self, fields: Value) -> Answer {
+        self.post(&format!("{V2}/lookup"), fields).await
     }
 
     pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {

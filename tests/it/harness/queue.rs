@@ -12,7 +12,7 @@ impl TestDatabase {
     pub fn queue_mails(&self, addresses: &[String]) {
         let rows: Vec<String> = addresses.iter().map(|address| row(address)).collect();
         self.execute(&format!(
-            "INSERT INTO outbox (id, kind, payload, sid, send_attempt, limits, tries, created_at, due_at, \
+            "INSERT INTO outbox (id, kind, payload, subject, send_attempt, limits, tries, created_at, due_at, \
              answer_until, expires_at, home, home_until, lease_owner, lease_until) VALUES {}",
             rows.join(", ")
         ));

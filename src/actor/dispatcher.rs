@@ -1,16 +1,18 @@
-//! The dispatcher of mail: takes what is due from the outbox and hands it over.
+//! Dispatchers: each takes what is due of its kinds from the outbox and lets its
+//! courier deliver it. Mails, texts and notifications have one each, so that
+//! none waits for another.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
+    Actor, ActorFutureExt as _, Arbiter, AsyncContext as _, Context, Handler, Message, Recipient,
     ResponseFuture, WrapFuture as _,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::courier::Courier;
 use super::outbox::{ExtendLeases, Outbox, Settle, Settlement, TakeDue};
 use super::pool::{Fault, Pool};
 use crate::db::outbox::Queued;
@@ -30,8 +32,36 @@ pub struct Pace {
 /// How often idle connections are looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
-struct Mailer {
-    courier: Arc<Courier>,
+/// Delivers messages of some kinds. It lives on its dispatcher's own arbiter.
+pub trait Courier: 'static {
+    /// What it delivers, for people who read the log.
+    const NAME: &'static str;
+    /// The kinds of queued messages that it delivers.
+    const KINDS: &'static [&'static str];
+
+    /// The name of this instance among those that share the database.
+    fn instance(&self) -> &str;
+
+    /// Now, ms.
+    fn now(&self) -> i64;
+
+    /// Tries once and settles; answers the pause until the next try, if there is
+    /// one.
+    fn deliver(&self, message: Queued) -> impl Future<Output = Option<Duration>>;
+
+    /// Lets connections go that were idle for too long.
+    fn tidy(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
+    /// Says goodbye before a stop.
+    fn close(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+}
+
+struct Dispatcher<C: Courier> {
+    courier: Rc<C>,
     outbox: Pool<Outbox>,
     pace: Pace,
     slots: Arc<Semaphore>,
@@ -50,48 +80,69 @@ enum Looking {
     Again,
 }
 
-/// The door to the dispatcher.
+/// The door to a dispatcher.
 #[derive(Clone)]
-pub struct MailerDoor(Addr<Mailer>);
+pub struct DispatcherDoor {
+    name: &'static str,
+    wake: Recipient<Wake>,
+    stop: Recipient<Stop>,
+}
 
-impl MailerDoor {
-    /// Starts the dispatcher on an arbiter of its own.
+impl DispatcherDoor {
+    /// Starts a dispatcher on an arbiter of its own, where `courier` makes what
+    /// delivers: it may hold what must not leave its thread.
     #[must_use]
-    pub fn start(courier: Courier, outbox: Pool<Outbox>, pace: Pace) -> Self {
+    pub fn start<C: Courier>(
+        courier: impl FnOnce() -> C + Send + 'static,
+        outbox: Pool<Outbox>,
+        pace: Pace,
+    ) -> Self {
         let arbiter = Arbiter::new();
-        Self(Mailer::start_in_arbiter(
-            &arbiter.handle(),
-            move |_context| Mailer {
-                slots: Arc::new(Semaphore::new(pace.concurrency)),
-                courier: Arc::new(courier),
+        let dispatcher = Dispatcher::start_in_arbiter(&arbiter.handle(), move |_context| {
+            let slots = Arc::new(Semaphore::new(pace.concurrency));
+            Dispatcher {
+                courier: Rc::new(courier()),
                 outbox,
                 pace,
+                slots,
                 in_flight: InFlight::default(),
                 looking: Looking::No,
                 stopping: false,
                 outage: false,
-            },
-        ))
+            }
+        });
+        Self {
+            name: C::NAME,
+            wake: dispatcher.clone().recipient(),
+            stop: dispatcher.recipient(),
+        }
+    }
+
+    /// What it delivers.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Says that something may be due. A hint: the timer finds it otherwise.
     pub fn wake(&self) {
-        let _ = self.0.try_send(Wake);
+        let _ = self.wake.try_send(Wake);
     }
 
     /// Whether the dispatcher lives.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.0.connected()
+        self.wake.connected()
     }
 
-    /// Takes nothing more, waits for the deliveries that are under way, and says
-    /// goodbye to the relay; answers whether all that was within `patience`.
+    /// Takes nothing more, waits for the deliveries that are under way, and lets
+    /// the courier say goodbye; answers whether all that was within `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
-        let ended = tokio::time::timeout(patience, self.0.send(Stop)).await;
+        let ended = tokio::time::timeout(patience, self.stop.send(Stop)).await;
         if ended.is_err() {
             log::warn!(
-                "mail was still under way at the stop; what the mail server has not taken is tried again after the next start"
+                "{} was still under way at the stop; what was not taken is tried again after the next start",
+                self.name
             );
         }
         ended.is_ok()
@@ -106,21 +157,21 @@ struct Wake;
 #[rtype(result = "()")]
 struct Stop;
 
-impl Actor for Mailer {
+impl<C: Courier> Actor for Dispatcher<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.run_interval(self.pace.poll_every, Self::look);
         context.run_interval(self.pace.lease / 3, Self::extend_leases);
-        context.run_interval(TIDY_EVERY, |mailer, context| {
-            let courier = Arc::clone(&mailer.courier);
-            context.spawn(async move { courier.tidy().await }.into_actor(mailer));
+        context.run_interval(TIDY_EVERY, |dispatcher, context| {
+            let courier = Rc::clone(&dispatcher.courier);
+            context.spawn(async move { courier.tidy().await }.into_actor(dispatcher));
         });
         self.look(context);
     }
 }
 
-impl Handler<Wake> for Mailer {
+impl<C: Courier> Handler<Wake> for Dispatcher<C> {
     type Result = ();
 
     fn handle(&mut self, _wake: Wake, context: &mut Context<Self>) {
@@ -128,12 +179,12 @@ impl Handler<Wake> for Mailer {
     }
 }
 
-impl Handler<Stop> for Mailer {
+impl<C: Courier> Handler<Stop> for Dispatcher<C> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _stop: Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
         self.stopping = true;
-        let courier = Arc::clone(&self.courier);
+        let courier = Rc::clone(&self.courier);
         let slots = Arc::clone(&self.slots);
         let all = u32::try_from(self.pace.concurrency).unwrap_or(u32::MAX);
         Box::pin(async move {
@@ -144,7 +195,7 @@ impl Handler<Stop> for Mailer {
     }
 }
 
-impl Mailer {
+impl<C: Courier> Dispatcher<C> {
     /// Fills the free slots with what is due.
     fn look(&mut self, context: &mut Context<Self>) {
         if self.looking != Looking::No {
@@ -162,21 +213,22 @@ impl Mailer {
         };
         self.looking = Looking::Once;
         let ask = self.take_due(free);
-        let looked = ask.into_actor(self).map(|taken, mailer, context| {
-            let looked = std::mem::replace(&mut mailer.looking, Looking::No);
-            mailer.begin(taken, free_slots, context);
+        let looked = ask.into_actor(self).map(|taken, dispatcher, context| {
+            let looked = std::mem::replace(&mut dispatcher.looking, Looking::No);
+            dispatcher.begin(taken, free_slots, context);
             if looked == Looking::Again {
-                mailer.look(context);
+                dispatcher.look(context);
             }
         });
         context.spawn(looked);
     }
 
-    fn take_due(&self, free: usize) -> impl Future<Output = Result<Vec<Queued>, Fault>> + use<> {
+    fn take_due(&self, free: usize) -> impl Future<Output = Result<Vec<Queued>, Fault>> + use<C> {
         let outbox = self.outbox.clone();
         let now = self.courier.now();
         let ask = TakeDue {
             owner: self.courier.instance().to_owned(),
+            kinds: C::KINDS,
             now,
             lease_until: self.lease_until(),
             limit: i64::try_from(free).unwrap_or(i64::MAX),
@@ -200,7 +252,10 @@ impl Mailer {
         };
         let extended = async move {
             if let Err(fault) = outbox.ask(ask).await {
-                log::warn!("the leases of mail under way could not be extended: {fault}");
+                log::warn!(
+                    "the leases of {} under way could not be extended: {fault}",
+                    C::NAME
+                );
             }
         };
         context.spawn(extended.into_actor(self));
@@ -222,13 +277,16 @@ impl Mailer {
             Err(Fault::Stopped(_)) => return,
             Err(fault) => {
                 if !std::mem::replace(&mut self.outage, true) {
-                    log::error!("the delivery queue cannot be read, trying again: {fault}");
+                    log::error!(
+                        "the delivery queue cannot be read for {}, trying again: {fault}",
+                        C::NAME
+                    );
                 }
                 return;
             }
         };
         if std::mem::take(&mut self.outage) {
-            log::info!("the delivery queue can be read again");
+            log::info!("the delivery queue can be read again for {}", C::NAME);
         }
         for message in due {
             // There is a slot for each: no more were asked for than were free.
@@ -239,10 +297,10 @@ impl Mailer {
                 self.put_back(message, slot);
                 continue;
             }
-            let courier = Arc::clone(&self.courier);
+            let courier = Rc::clone(&self.courier);
             let wake_up = context.address();
             let flight = Flight::begin(&self.in_flight, &message.id);
-            Arbiter::current().spawn(async move {
+            spawn(async move {
                 let pause = courier.deliver(message).await;
                 drop(flight);
                 drop(slot);
@@ -266,11 +324,24 @@ impl Mailer {
                 settlement,
             });
             if let Err(fault) = put_back.await {
-                log::warn!("a mail could not be put back; it is tried again later: {fault}");
+                log::warn!(
+                    "{} could not be put back; it is tried again later: {fault}",
+                    C::NAME
+                );
             }
             drop(slot);
         });
     }
+}
+
+/// Runs a delivery beside the actor, on the same thread: futures that an actor
+/// holds are all polled at each wake.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the arbiter is the dispatcher's own, and a stop waits for the slots"
+)]
+fn spawn(delivery: impl Future<Output = ()> + 'static) {
+    actix::spawn(delivery);
 }
 
 /// The messages that are being delivered.
