@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::SRV;
@@ -22,6 +22,12 @@ pub struct TestDns {
 }
 
 impl TestDns {
+    /// The name server that knows no name; all tests share it.
+    pub fn empty() -> &'static Self {
+        static EMPTY: OnceLock<TestDns> = OnceLock::new();
+        EMPTY.get_or_init(Self::start)
+    }
+
     pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let dns = Self {
