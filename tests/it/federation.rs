@@ -7,6 +7,7 @@ mod guard;
 mod keys;
 mod limits;
 mod proxy;
+mod register;
 mod tls;
 
 use std::sync::atomic::{AtomicU8, Ordering};
