@@ -1,12 +1,11 @@
 //! The same from outside: whoever registers chooses the homeserver.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use super::{homeserver_at, on_the_internet, public_ip, reaching};
 use crate::harness::{
     Answer, Behaviour, Homeserver, TestDns, TestServer, USER_INFO, V2, WELL_KNOWN,
+    listen_everywhere,
 };
 
 async fn register(id: &TestServer, server: &str) -> Answer {
@@ -88,7 +87,7 @@ async fn acc_07_sec_02_what_is_no_server_name_is_not_even_looked_up() {
 
 #[actix_web::test]
 async fn net_13_sec_02_sec_03_registering_leads_nowhere_inside() {
-    let inside = TcpListener::bind("[::]:0").unwrap();
+    let inside = listen_everywhere();
     inside.set_nonblocking(true).unwrap();
     let port = inside.local_addr().unwrap().port();
     let (dns, ip) = (TestDns::start(), public_ip());
