@@ -76,6 +76,8 @@ mod races;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod register;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod relay_protection;
