@@ -63,6 +63,8 @@ pub struct App {
     /// How often each homeserver may be asked for a registration; `None` when
     /// that is not limited.
     pub register_per_homeserver: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

@@ -11,5 +11,6 @@ pub mod lookups;
 pub mod mail_carrier;
 pub mod outbox;
 pub mod pool;
+pub mod rotation;
 pub mod sessions;
 pub mod signer;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
+use super::lookup::LookupSettings;
 use super::period;
-use super::validation::LookupSettings;
 use crate::domain::rate::Rate;
 
 /// `[limits]`. Messages are counted in the database: that survives a restart and
@@ -28,6 +28,9 @@ pub struct LimitSettings {
     /// Registrations for which one homeserver is asked who its user is; counted in
     /// memory, by each instance.
     pub register_per_homeserver: RateSettings,
+    /// Addresses that one account may look up (LKP-18); counted in memory, by
+    /// each instance.
+    pub lookup_per_account: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -46,6 +49,10 @@ impl Default for LimitSettings {
             register_per_homeserver: RateSettings {
                 burst: 200,
                 every: Duration::from_millis(200),
+            },
+            lookup_per_account: RateSettings {
+                burst: 20_000,
+                every: Duration::from_millis(10),
             },
         }
     }
@@ -91,12 +98,16 @@ impl RateSettings {
 
 impl LimitSettings {
     pub(super) fn check(&self, lookup: &LookupSettings, checker: &mut Checker<'_>) {
-        let burst = usize::try_from(self.lookup_per_client.burst).unwrap_or(usize::MAX);
-        if (1..lookup.max_addresses).contains(&burst) {
-            checker.refuse("limits.lookup_per_client.burst", TOO_FEW);
+        for (key, rate) in [
+            ("limits.lookup_per_client", &self.lookup_per_client),
+            ("limits.lookup_per_account", &self.lookup_per_account),
+        ] {
+            let burst = usize::try_from(rate.burst).unwrap_or(usize::MAX);
+            if (1..lookup.max_addresses).contains(&burst) {
+                checker.refuse(&format!("{key}.burst"), TOO_FEW);
+            }
+            rate.check(key, checker);
         }
-        self.lookup_per_client
-            .check("limits.lookup_per_client", checker);
         self.register_per_client
             .check("limits.register_per_client", checker);
         self.register_per_homeserver

@@ -26,6 +26,7 @@ mod http;
 mod limits;
 mod load;
 mod log;
+mod lookup;
 mod manual;
 mod origins;
 mod period;
@@ -57,6 +58,7 @@ pub(crate) use env::is_setting;
 pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use limits::{LimitSettings, RateSettings};
+pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -67,7 +69,7 @@ pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
-pub use validation::{LookupSettings, ValidationSettings};
+pub use validation::ValidationSettings;
 
 /// What a configuration file and the environment said. `Default` is the
 /// documented defaults; serialising it masks secrets.
@@ -90,7 +92,7 @@ pub struct Settings {
     pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups.
+    /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
@@ -130,7 +132,7 @@ pub struct Config {
     pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups.
+    /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,

@@ -11,7 +11,9 @@ use actix_web::{HttpResponse, Route, web};
 
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
-use super::client::{account, email, lookup, ping, pubkey, terms, threepid, versions};
+use super::client::{
+    account, email, hashed_lookup, lookup, ping, pubkey, terms, threepid, versions,
+};
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
 use crate::app::App;
@@ -34,6 +36,7 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
         &format!("{V2_PATH}/3pid/bind"),
         [post(threepid::bind::<V2>)],
     ));
+    hashed_lookups(routes);
     if app.config.v1.enabled {
         both_versions::<V1>(V1_PATH, routes);
         v1_alone(app, routes);
@@ -93,6 +96,18 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
         .service(path(
             &format!("{version}/3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>)],
+        ));
+}
+
+fn hashed_lookups(routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(
+            &format!("{V2_PATH}/hash_details"),
+            [get(hashed_lookup::details)],
+        ))
+        .service(path(
+            &format!("{V2_PATH}/lookup"),
+            [post(hashed_lookup::lookup)],
         ));
 }
 

@@ -65,7 +65,8 @@ fn invariant_3_queries_are_built_in_db_and_a_message_is_one_transaction() {
         for message in file.code.split("\nimpl Ask for ").skip(1) {
             let message = message.split("\n}\n").next().unwrap();
             let reads = usize::from(message.contains("store.read()"));
-            let transactions = message.matches(".write(").count() + reads;
+            let snapshots = message.matches(".snapshot(").count();
+            let transactions = message.matches(".write(").count() + snapshots + reads;
             assert!(transactions <= 1, "{}: {message}", file.path);
             messages += 1;
         }
@@ -90,7 +91,7 @@ fn invariant_5_only_delivery_and_federation_reach_outside() {
 
 /// Each part of the server, and what it may name of the others: what it does
 /// name, and no more.
-const ROOMS: [(&str, &str); 18] = [
+const ROOMS: &[(&str, &str)] = &[
     ("domain", ""),
     ("clock", ""),
     ("metrics", ""),
@@ -132,7 +133,7 @@ const ROOMS: [(&str, &str); 18] = [
 #[test]
 fn invariant_6_asks_go_downwards() {
     let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (room, allowed) in ROOMS {
+    for &(room, allowed) in ROOMS {
         unused.extend(allowed.split(' ').map(|module| (room, module)));
     }
     unused.retain(|(_, module)| !module.is_empty());

@@ -15,7 +15,7 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 8] = [
+pub const POSTS: &[Form] = &[
     (
         Listener::Client,
         "/_matrix/identity/v2/account/register",
@@ -64,6 +64,15 @@ pub const POSTS: [Form; 8] = [
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/lookup",
+        &[
+            ("algorithm", r#""none""#),
+            ("pepper", r#""matrixrocks""#),
+            ("addresses", r#"["a@example.com email"]"#),
+        ],
     ),
     (
         Listener::Internal,

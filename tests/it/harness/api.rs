@@ -217,6 +217,15 @@ impl Api {
         .await
     }
 
+    pub async fn hash_details(&self) -> Answer {
+        self.get(&format!("{V2}/hash_details")).await
+    }
+
+    /// A look-up of v2 with whatever fields a test wants.
+    pub async fn hashed_lookup(&self, fields: Value) -> Answer {
+        self.post(&format!("{V2}/lookup"), fields).await
+    }
+
     pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {
         let body = json!({"medium": medium, "address": address, "mxid": mxid});
         self.post("/_matrix/identity/internal/bind", body).await
