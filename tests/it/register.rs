@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sydent::domain::secret::TokenHash;
 
-use crate::harness::{Behaviour, ClosedPort, Homeserver, TestServer, USER_INFO, V2};
+use crate::harness::{
+    Behaviour, ClosedPort, Homeserver, TestDatabase, TestProcess, TestServer, USER_INFO, V2,
+};
 
 /// A homeserver, and a server that can reach it.
 fn both() -> (Homeserver, TestServer) {
@@ -402,4 +404,42 @@ async fn auth_12_a_bad_token_does_not_keep_anybody_from_registering() {
     let (homeserver, server) = both();
     let api = server.api().with_token("nobody's");
     api.register(homeserver.open_id("alice")).await.ok();
+}
+
+#[actix_web::test]
+async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
+    let homeserver = Homeserver::start();
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |settings| homeserver.configure(settings));
+    homeserver.behave(USER_INFO, Behaviour::json(500, &json!({})));
+    let open_id = homeserver.open_id("alice");
+    let mut secrets = vec![open_id["access_token"].as_str().unwrap().to_owned()];
+    process
+        .api()
+        .register(open_id)
+        .await
+        .refused(502, "M_UNKNOWN");
+    homeserver.behave_well(USER_INFO);
+    let body = process
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let token = body["token"].as_str().unwrap().to_owned();
+    let path = format!("{V2}/account?access_token={token}");
+    process.api().get(&path).await.ok();
+    let api = process.api().with_token(token.as_str());
+    api.logout().await.ok();
+    process
+        .api()
+        .get(&path)
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+    secrets.push(TokenHash::of(&token).as_str().to_owned());
+    secrets.push(token);
+    let log = process.log();
+    assert!(log.contains("a registration failed: "), "{log}");
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{log}");
+    }
 }
