@@ -1,5 +1,5 @@
 //! `[limits]`: how often messages are sent on behalf of somebody or to
-//! somebody.
+//! somebody, and how much may be asked.
 
 use std::time::Duration;
 
@@ -25,6 +25,12 @@ pub struct LimitSettings {
     /// Addresses that one account may look up (LKP-18); counted in memory, by
     /// each instance.
     pub lookup_per_account: RateSettings,
+    /// Accounts that one client may register (ACC-14); counted in memory, by each
+    /// instance.
+    pub register_per_client: RateSettings,
+    /// Registrations for which one homeserver is asked who its user is; counted in
+    /// memory, by each instance.
+    pub register_per_homeserver: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -39,6 +45,14 @@ impl Default for LimitSettings {
             lookup_per_account: RateSettings {
                 burst: 20_000,
                 every: Duration::from_millis(10),
+            },
+            register_per_client: RateSettings {
+                burst: 30,
+                every: Duration::from_secs(10),
+            },
+            register_per_homeserver: RateSettings {
+                burst: 200,
+                every: Duration::from_millis(200),
             },
         }
     }
@@ -94,6 +108,10 @@ impl LimitSettings {
             }
             rate.check(key, checker);
         }
+        self.register_per_client
+            .check("limits.register_per_client", checker);
+        self.register_per_homeserver
+            .check("limits.register_per_homeserver", checker);
         self.email_per_client
             .check("limits.email_per_client", checker);
         self.email_per_address

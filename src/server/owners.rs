@@ -173,6 +173,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         waiting,
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
+        register_per_client: Limiter::new(&config.limits.register_per_client),
+        register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
         terms,
         config,
         templates,

@@ -8,6 +8,8 @@
 mod harness;
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod bind;
@@ -98,6 +100,10 @@ mod shutdown;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
+mod terms;
+#[cfg(test)]
 mod transports;
 #[cfg(test)]
 mod v1_switches;
+#[cfg(test)]
+mod v2;
