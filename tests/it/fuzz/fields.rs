@@ -15,7 +15,7 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 8] = [
+pub const POSTS: [Form; 9] = [
     (
         Listener::Client,
         "/_matrix/identity/v2/terms",
@@ -54,6 +54,19 @@ pub const POSTS: [Form; 8] = [
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/3pid/unbind",
+        &[
+            ("mxid", r#""@a:example.org""#),
+            (
+                "threepid",
+                r#"{"medium": "email", "address": "a@example.com"}"#,
+            ),
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+        ],
     ),
     (
         Listener::Client,
