@@ -7,6 +7,7 @@
 
 mod accounts;
 mod lookup;
+mod unbind;
 
 use std::borrow::Cow;
 use std::fmt;

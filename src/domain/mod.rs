@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
 pub mod rate;
+pub mod request_auth;
 pub mod secret;
 pub mod session;
 pub mod signing;

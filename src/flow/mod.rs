@@ -3,5 +3,6 @@
 
 pub mod bind;
 pub mod register;
+pub mod unbind;
 pub mod validate;
 pub mod wait;

@@ -106,6 +106,8 @@ mod terms;
 #[cfg(test)]
 mod transports;
 #[cfg(test)]
+mod unbind;
+#[cfg(test)]
 mod v1_switches;
 #[cfg(test)]
 mod v2;

@@ -8,4 +8,5 @@ pub mod ping;
 pub mod pubkey;
 pub mod terms;
 pub mod threepid;
+pub mod unbind;
 pub mod versions;

@@ -67,6 +67,19 @@ pub const POSTS: &[Form] = &[
     ),
     (
         Listener::Client,
+        "/_matrix/identity/api/v1/3pid/unbind",
+        &[
+            ("mxid", r#""@a:example.org""#),
+            (
+                "threepid",
+                r#"{"medium": "email", "address": "a@example.com"}"#,
+            ),
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+        ],
+    ),
+    (
+        Listener::Client,
         "/_matrix/identity/v2/lookup",
         &[
             ("algorithm", r#""none""#),
