@@ -31,6 +31,7 @@ impl Settings {
         self.lookup.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
         let templates = self.templates.check(checker_ref);
+        let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
         let Checker {
             problems, warnings, ..
@@ -43,10 +44,12 @@ impl Settings {
                 v1: self.v1,
                 internal: self.internal,
                 operations: self.operations,
+                accounts: self.accounts,
                 validation,
                 lookup: self.lookup,
                 limits: self.limits,
                 templates,
+                terms,
                 email,
                 delivery: self.delivery,
                 log: self.log,
