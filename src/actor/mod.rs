@@ -12,3 +12,4 @@ pub mod outbox;
 pub mod pool;
 pub mod sessions;
 pub mod signer;
+pub mod text_carrier;

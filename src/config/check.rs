@@ -17,6 +17,7 @@ impl Settings {
         let mut checker = Checker::new(&origins);
         let checker_ref = &mut checker;
         let email = self.email.check(self.server.name.as_ref(), checker_ref);
+        let sms = self.sms.check(checker_ref);
         let server = self.server.check(checker_ref);
         let database = self.database.check(checker_ref);
         self.http.check(checker_ref);
@@ -36,8 +37,8 @@ impl Settings {
         let Checker {
             problems, warnings, ..
         } = checker;
-        match (server, database, email) {
-            (Some(server), Some(database), Some(email)) if problems.is_empty() => Ok(Config {
+        match (server, database, email, sms) {
+            (Some(server), Some(database), Some(email), Some(sms)) if problems.is_empty() => Ok(Config {
                 server,
                 database,
                 http: self.http,
@@ -51,6 +52,7 @@ impl Settings {
                 templates,
                 terms,
                 email,
+                sms,
                 delivery: self.delivery,
                 log: self.log,
                 warnings,

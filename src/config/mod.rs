@@ -33,6 +33,7 @@ mod problem;
 mod secret;
 mod sentence;
 mod server;
+mod sms;
 mod smtp;
 mod templates;
 mod terms;
@@ -60,6 +61,10 @@ pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
+pub use sms::{
+    Access, BodyForm, Gateway, Method, Provider, ProviderKind, ProviderSettings, Rule, Sms,
+    SmsSettings, StatusRange,
+};
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
@@ -97,6 +102,8 @@ pub struct Settings {
     pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
+    /// `[sms]`: what texts say, and by whom they leave.
+    pub sms: SmsSettings,
     /// `[delivery]`: the durable queue.
     pub delivery: DeliverySettings,
     /// `[log]`: level and form.
@@ -135,6 +142,8 @@ pub struct Config {
     pub terms: TermSettings,
     /// Sender and transport.
     pub email: Email,
+    /// What texts say, and by whom they leave.
+    pub sms: Sms,
     /// The durable queue.
     pub delivery: DeliverySettings,
     /// Level and form of the log.

@@ -67,15 +67,12 @@ impl PhoneNumber {
         if length != Ok(NumberLengthType::IsPossible) {
             return Err(NO_NUMBER);
         }
-        let write = |form| {
-            let written = util.format(parsed, form);
-            written.map_err(|_broken_metadata| NO_NUMBER)
-        };
-        let e164 = write(PhoneNumberFormat::E164)?;
+        let e164 = util.format(parsed, PhoneNumberFormat::E164);
+        let intl_fmt = util.format(parsed, PhoneNumberFormat::International);
         Ok(Self {
             msisdn: CanonicalMsisdn::parse(e164.trim_start_matches('+'))?,
             calling_code: u16::try_from(parsed.country_code).map_err(|_negative| NO_NUMBER)?,
-            intl_fmt: write(PhoneNumberFormat::International)?.into_owned(),
+            intl_fmt: intl_fmt.into_owned(),
         })
     }
 

@@ -2,5 +2,6 @@
 //! what they can finish.
 
 pub mod bind;
+mod send_limits;
 pub mod validate;
 pub mod wait;

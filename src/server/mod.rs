@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::db::DbError;
 use crate::delivery::mail::TransportError;
+use crate::delivery::sms::SmsError;
 use crate::delivery::templates::TemplateError;
 use crate::domain::Invalid;
 use crate::random::RandomError;
@@ -42,6 +43,9 @@ pub enum ServerError {
     /// The way out for mail cannot be used.
     #[error(transparent)]
     Mail(#[from] TransportError),
+    /// A way out for texts cannot be used.
+    #[error(transparent)]
+    Sms(#[from] SmsError),
     /// The operating system gives no random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -153,8 +157,8 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     let left = || patience.saturating_sub(stopped_at.elapsed());
     let mut all = app.detached_waits.drain(left()).await;
     all &= app.detached.drain(left()).await;
-    if let Some(mailer) = &app.mailer {
-        all &= mailer.stop(left()).await;
+    for dispatcher in app.mailer.iter().chain(&app.texter) {
+        all &= dispatcher.stop(left()).await;
     }
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;

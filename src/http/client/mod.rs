@@ -2,7 +2,9 @@
 
 pub mod email;
 pub mod lookup;
+pub mod msisdn;
 pub mod ping;
 pub mod pubkey;
+mod submit;
 pub mod threepid;
 pub mod versions;
