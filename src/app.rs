@@ -7,6 +7,7 @@ use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::DispatcherDoor;
+use crate::actor::federation::FederationDoor;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::terms::CurrentTerms;
 
@@ -46,6 +47,8 @@ pub struct App {
     pub mailer: Option<DispatcherDoor>,
     /// The dispatcher of texts; `None` where no text can be sent.
     pub texter: Option<DispatcherDoor>,
+    /// The way to homeservers.
+    pub federation: FederationDoor,
     /// Clients that wait for the outcome of a message.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.
@@ -55,7 +58,15 @@ pub struct App {
     pub detached_waits: Detached,
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
-    pub lookup_limiter: Option<LookupLimiter>,
+    pub lookup_limiter: Option<Limiter>,
+    /// How many accounts each client may register; `None` when that is not
+    /// limited.
+    pub register_per_client: Option<Limiter>,
+    /// How often each homeserver may be asked for a registration; `None` when
+    /// that is not limited.
+    pub register_per_homeserver: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

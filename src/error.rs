@@ -6,6 +6,7 @@
 //! line where it is turned into HTTP.
 
 mod accounts;
+mod lookup;
 mod phones;
 
 use std::borrow::Cow;

@@ -34,29 +34,33 @@ impl Settings {
         let templates = self.templates.check(checker_ref);
         let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
+        let federation = self.federation.check(&self.v1, checker_ref);
         let Checker {
             problems, warnings, ..
         } = checker;
         match (server, database, email, sms) {
-            (Some(server), Some(database), Some(email), Some(sms)) if problems.is_empty() => Ok(Config {
-                server,
-                database,
-                http: self.http,
-                v1: self.v1,
-                internal: self.internal,
-                operations: self.operations,
-                accounts: self.accounts,
-                validation,
-                lookup: self.lookup,
-                limits: self.limits,
-                templates,
-                terms,
-                email,
-                sms,
-                delivery: self.delivery,
-                log: self.log,
-                warnings,
-            }),
+            (Some(server), Some(database), Some(email), Some(sms)) if problems.is_empty() => {
+                Ok(Config {
+                    server,
+                    database,
+                    http: self.http,
+                    v1: self.v1,
+                    internal: self.internal,
+                    operations: self.operations,
+                    accounts: self.accounts,
+                    validation,
+                    lookup: self.lookup,
+                    limits: self.limits,
+                    templates,
+                    terms,
+                    email,
+                    sms,
+                    delivery: self.delivery,
+                    federation,
+                    log: self.log,
+                    warnings,
+                })
+            }
             _ => Err(Problems::new(problems)),
         }
     }

@@ -19,12 +19,14 @@ mod decode;
 mod delivery;
 mod email;
 mod env;
+mod federation;
 mod file;
 mod file_access;
 mod http;
 mod limits;
 mod load;
 mod log;
+mod lookup;
 mod manual;
 mod origins;
 mod period;
@@ -54,8 +56,10 @@ pub use email::{
 };
 pub use env::environment;
 pub(crate) use env::is_setting;
+pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use limits::{LimitSettings, RateSettings};
+pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -65,11 +69,12 @@ pub use sms::{
     Access, BodyForm, Gateway, Method, Provider, ProviderKind, ProviderSettings, Rule, Sms,
     SmsSettings, StatusRange,
 };
+use smtp::authorities;
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
-pub use validation::{LookupSettings, ValidationSettings};
+pub use validation::ValidationSettings;
 
 /// What a configuration file and the environment said. `Default` is the
 /// documented defaults; serialising it masks secrets.
@@ -92,7 +97,7 @@ pub struct Settings {
     pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups.
+    /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
@@ -106,6 +111,8 @@ pub struct Settings {
     pub sms: SmsSettings,
     /// `[delivery]`: the durable queue.
     pub delivery: DeliverySettings,
+    /// `[federation]`: how homeservers are reached.
+    pub federation: FederationSettings,
     /// `[log]`: level and form.
     pub log: LogSettings,
     /// Where each setting was written; not a setting itself.
@@ -132,7 +139,7 @@ pub struct Config {
     pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups.
+    /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,
@@ -146,6 +153,8 @@ pub struct Config {
     pub sms: Sms,
     /// The durable queue.
     pub delivery: DeliverySettings,
+    /// How homeservers are reached.
+    pub federation: Federation,
     /// Level and form of the log.
     pub log: LogSettings,
     /// What is allowed but should be known: to be written to the log at start.

@@ -169,10 +169,9 @@ impl SmtpSettings {
             self.password_file.as_deref(),
         );
         let credentials = self.credentials(password, checker);
-        let extra_authorities = self
-            .ca_file
-            .as_deref()
-            .map_or_else(Vec::new, |file| authorities("email.smtp.ca_file", file, checker));
+        let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
+            authorities("email.smtp.ca_file", file, checker)
+        });
         let hello_name = self.hello_name(name, checker);
         Some(Smtp {
             port: self.port.unwrap_or(self.encryption.usual_port()),
@@ -248,7 +247,7 @@ fn client_id(host: &str) -> ClientId {
     }
 }
 
-/// The certificates in a file that the setting `key` names.
+/// The certificates in the file that the setting `key` names.
 pub(super) fn authorities(
     key: &str,
     file: &Path,

@@ -8,6 +8,7 @@ pub mod base64;
 pub mod calling_code;
 pub mod canonical_json;
 pub mod email;
+pub mod homeservers;
 pub mod ids;
 pub mod lookup;
 pub mod msisdn;
@@ -21,6 +22,7 @@ pub mod session;
 pub mod signing;
 pub mod terms;
 pub mod threepid;
+pub mod x_matrix;
 
 /// Why a value was refused: a sentence for the person who sent it.
 ///

@@ -1,8 +1,8 @@
 //! Which status and errcode each refusal has.
 
 use super::*;
-use crate::domain::Invalid;
 use crate::db::DbError;
+use crate::domain::Invalid;
 
 #[test]
 fn the_table_of_status_codes() {
@@ -17,11 +17,7 @@ fn the_table_of_status_codes() {
             400,
             "M_INVALID_ADDRESS",
         ),
-        (
-            Error::destination_rejected(),
-            400,
-            "M_DESTINATION_REJECTED",
-        ),
+        (Error::destination_rejected(), 400, "M_DESTINATION_REJECTED"),
         (Error::send_error("no"), 400, "M_SEND_ERROR"),
         (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
         (
@@ -45,6 +41,11 @@ fn the_table_of_status_codes() {
         (Error::unknown_token(), 401, "M_UNKNOWN_TOKEN"),
         (Error::terms_not_signed(), 403, "M_TERMS_NOT_SIGNED"),
         (Error::not_yourself(), 403, "M_UNAUTHORIZED"),
+        (Error::openid_token_refused(), 401, "M_UNAUTHORIZED"),
+        (Error::user_of_another_homeserver(), 403, "M_UNAUTHORIZED"),
+        (Error::homeserver_not_allowed(), 403, "M_UNAUTHORIZED"),
+        (Error::homeserver_unreachable(), 504, "M_UNKNOWN"),
+        (Error::homeserver_answered_badly(), 502, "M_UNKNOWN"),
         (Error::key_not_found(), 404, "M_NOT_FOUND"),
         (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
         (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),

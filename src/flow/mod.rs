@@ -2,6 +2,7 @@
 //! what they can finish.
 
 pub mod bind;
+pub mod register;
 mod send_limits;
 pub mod validate;
 pub mod wait;

@@ -18,9 +18,17 @@ pub(super) fn of(limits: &LimitSettings, request: &RequestToken) -> Vec<(String,
     };
     match &request.target {
         Target::Email(email) => {
-            count("email-by", client.as_deref(), limits.email_per_client.rate());
+            count(
+                "email-by",
+                client.as_deref(),
+                limits.email_per_client.rate(),
+            );
             count("email-of", account, limits.email_per_account.rate());
-            count("email-to", Some(email.as_str()), limits.email_per_address.rate());
+            count(
+                "email-to",
+                Some(email.as_str()),
+                limits.email_per_address.rate(),
+            );
         }
         Target::Phone(phone) => {
             let code = phone.calling_code().to_string();

@@ -71,9 +71,10 @@ impl Target {
     /// Who delivers its messages.
     fn dispatcher<'a>(&self, app: &'a App) -> Result<&'a DispatcherDoor, Error> {
         match self {
-            Self::Email(_) => app.mailer.as_ref().ok_or_else(|| {
-                Error::email_send_error("This server has no way to send e-mail")
-            }),
+            Self::Email(_) => app
+                .mailer
+                .as_ref()
+                .ok_or_else(|| Error::email_send_error("This server has no way to send e-mail")),
             Self::Phone(phone) if !app.config.sms.serves(phone.calling_code()) => {
                 Err(Error::destination_rejected())
             }

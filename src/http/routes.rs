@@ -11,7 +11,9 @@ use actix_web::{HttpResponse, Route, web};
 
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
-use super::client::{email, lookup, msisdn, ping, pubkey, threepid, versions};
+use super::client::{
+    account, email, hashed_lookup, lookup, msisdn, ping, pubkey, terms, threepid, versions,
+};
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
 use crate::app::App;
@@ -28,16 +30,36 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
         public_keys(version, routes);
     }
     both_versions::<V2>(V2_PATH, routes);
+    accounts(routes);
     routes.service(path(
         &format!("{V2_PATH}/3pid/bind"),
         [post(threepid::bind::<V2>)],
     ));
+    hashed_lookups(routes);
     if app.config.v1.enabled {
         both_versions::<V1>(V1_PATH, routes);
         v1_alone(app, routes);
     } else {
         routes.service(web::scope(V1_PATH).default_service(web::to(v1_switched_off)));
     }
+}
+
+/// What v1 does not have: accounts and terms.
+fn accounts(routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(
+            &format!("{V2_PATH}/account/register"),
+            [post(account::register)],
+        ))
+        .service(path(&format!("{V2_PATH}/account"), [get(account::user)]))
+        .service(path(
+            &format!("{V2_PATH}/account/logout"),
+            [post(account::logout)],
+        ))
+        .service(path(
+            &format!("{V2_PATH}/terms"),
+            [get(terms::list), post(terms::accept)],
+        ));
 }
 
 /// The v1 paths are there for ever: room events hold them (PUB-11).
@@ -81,6 +103,18 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
         .service(path(
             &format!("{version}/3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>)],
+        ));
+}
+
+fn hashed_lookups(routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(
+            &format!("{V2_PATH}/hash_details"),
+            [get(hashed_lookup::details)],
+        ))
+        .service(path(
+            &format!("{V2_PATH}/lookup"),
+            [post(hashed_lookup::lookup)],
         ));
 }
 

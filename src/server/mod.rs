@@ -3,6 +3,7 @@
 
 mod listeners;
 mod owners;
+pub mod peppers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::delivery::mail::TransportError;
 use crate::delivery::sms::SmsError;
 use crate::delivery::templates::TemplateError;
 use crate::domain::Invalid;
+use crate::federation;
 use crate::random::RandomError;
 
 /// Why the server cannot start, or had to end.
@@ -46,6 +48,9 @@ pub enum ServerError {
     /// A way out for texts cannot be used.
     #[error(transparent)]
     Sms(#[from] SmsError),
+    /// Homeservers cannot be reached at all.
+    #[error(transparent)]
+    Federation(#[from] federation::OpenError),
     /// The operating system gives no random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -160,6 +165,7 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     for dispatcher in app.mailer.iter().chain(&app.texter) {
         all &= dispatcher.stop(left()).await;
     }
+    all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;
     all &= app.associations.drain(left()).await;

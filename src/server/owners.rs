@@ -12,11 +12,13 @@ use crate::actor::associations::Associations;
 use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::{DispatcherDoor, Pace};
+use crate::actor::federation::FederationDoor;
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mail_carrier::MailCarrier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool, State};
+use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::text_carrier::TextCarrier;
@@ -32,13 +34,13 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
-use crate::limiter::LookupLimiter;
+use crate::federation;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::terms::CurrentTerms;
 
 const PURGE_EVERY: Duration = Duration::from_mins(10);
-const PEPPER_LENGTH: usize = 32;
 
 /// Milliseconds, as times in the database are.
 fn ms(time: Duration) -> i64 {
@@ -92,6 +94,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let texts = Prepared::new(&config.sms)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
+    let homeservers = federation::Client::open(&config.federation)?;
     let database = prepare(&config, &clock)?;
 
     let start = Start {
@@ -164,6 +167,12 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             name: origin.clone(),
         })
     });
+    let federation = FederationDoor::start(
+        homeservers,
+        config.federation.concurrency,
+        clock.clone(),
+        Arc::clone(&metrics),
+    );
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -179,8 +188,12 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         outbox,
         mailer,
         texter,
+        federation,
         waiting,
-        lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
+        register_per_client: Limiter::new(&config.limits.register_per_client),
+        register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
+        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         terms,
         config,
         templates,
@@ -221,7 +234,7 @@ fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
 
 fn prepare(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
-    let pepper = random::alphanumeric(PEPPER_LENGTH)?;
+    let pepper = rotation::fresh_pepper()?;
     let now = clock.now();
     database.prepare(|connection| match peppers::current(connection)? {
         Some(_) => Ok(()),
@@ -243,7 +256,10 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
 /// actor that never had its turn must not outlive its System.
 pub(super) fn start_timers(app: &App) -> Timers {
     let validation = &app.config.validation;
+    let pepper_age = app.config.lookup.rotate_pepper_every;
     let janitor = Janitor {
+        associations: app.associations.clone(),
+        pepper_age_ms: (!pepper_age.is_zero()).then(|| ms(pepper_age)),
         sessions: app.sessions.clone(),
         clock: app.clock.clone(),
         keep_ms: ms(validation
@@ -277,6 +293,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 "the dispatcher of texts",
                 app.texter.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
+            ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of accounts", app.accounts.is_running()),
             ("the owner of associations", app.associations.is_running()),

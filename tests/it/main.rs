@@ -8,6 +8,8 @@
 mod harness;
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod bind;
@@ -36,6 +38,8 @@ mod drops;
 #[cfg(test)]
 mod email;
 #[cfg(test)]
+mod federation;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod fuzz;
@@ -45,6 +49,8 @@ mod general;
 mod get_validated;
 #[cfg(test)]
 mod hangup;
+#[cfg(test)]
+mod hashed_lookup;
 #[cfg(test)]
 mod instances;
 #[cfg(test)]
@@ -63,6 +69,8 @@ mod outage;
 mod overload;
 #[cfg(test)]
 mod own_pages;
+#[cfg(test)]
+mod pepper;
 #[cfg(test)]
 mod ping_versions;
 #[cfg(test)]
@@ -92,6 +100,10 @@ mod shutdown;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
+mod terms;
+#[cfg(test)]
 mod transports;
 #[cfg(test)]
 mod v1_switches;
+#[cfg(test)]
+mod v2;

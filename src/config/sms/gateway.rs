@@ -40,7 +40,10 @@ pub(super) fn check(
         let sample = fill(url.expose(), |_name| "1".to_owned());
         check_url(&at("url"), &sample, checker);
     }
-    let body = settings.body.clone().unwrap_or_else(|| Secret::from(String::new()));
+    let body = settings
+        .body
+        .clone()
+        .unwrap_or_else(|| Secret::from(String::new()));
     check_body(&settings, &body, key, checker);
     for (name, value) in &settings.headers {
         let header = at(&format!("headers.{name}"));
@@ -56,7 +59,11 @@ pub(super) fn check(
         headers: settings.headers.clone(),
         body_form: settings.body_form,
         body,
-        accepted_statuses: statuses(&at("accepted_statuses"), &settings.accepted_statuses, checker),
+        accepted_statuses: statuses(
+            &at("accepted_statuses"),
+            &settings.accepted_statuses,
+            checker,
+        ),
         refused_statuses: statuses(&at("refused_statuses"), &settings.refused_statuses, checker),
         accepted_answers: settings.accepted_answers,
         refused_answers: settings.refused_answers,
@@ -78,7 +85,10 @@ fn check_body(settings: &ProviderSettings, body: &Secret, key: &str, checker: &m
     }
     match settings.method {
         Method::Get if !body.is_empty() => {
-            checker.refuse(&body_key, "cannot be sent by GET; put everything into the URL");
+            checker.refuse(
+                &body_key,
+                "cannot be sent by GET; put everything into the URL",
+            );
         }
         Method::Get => {}
         Method::Post | Method::Put => {

@@ -10,9 +10,9 @@ use url::Url;
 use super::gateway;
 use super::{Access, BodyForm, Method, Provider};
 use crate::config::checker::Checker;
+use crate::config::period;
 use crate::config::secret::Secret;
 use crate::config::smtp::{Credentials, authorities, is_loopback};
-use crate::config::period;
 
 const OPENMARKET: &str = "https://smsc.openmarket.com/sms/v4/mt";
 const TWILIO: &str = "https://api.twilio.com";
@@ -131,10 +131,16 @@ impl ProviderSettings {
         let password = self.password(key, checker);
         for (name, missing) in [
             ("username", self.username.is_none()),
-            ("password", self.password.is_none() && self.password_file.is_none()),
+            (
+                "password",
+                self.password.is_none() && self.password_file.is_none(),
+            ),
         ] {
             if missing {
-                checker.refuse(&format!("{key}.{name}"), "is missing; this provider asks for it");
+                checker.refuse(
+                    &format!("{key}.{name}"),
+                    "is missing; this provider asks for it",
+                );
             }
         }
         let login = Credentials {
@@ -178,7 +184,10 @@ impl ProviderSettings {
     fn folder(self, key: &str, checker: &mut Checker<'_>) -> Option<Provider> {
         let key = format!("{key}.dir");
         let Some(dir) = self.dir else {
-            checker.refuse(&key, "is missing; give the folder that texts are written to");
+            checker.refuse(
+                &key,
+                "is missing; give the folder that texts are written to",
+            );
             return None;
         };
         let dir = checker.resolve(&key, &dir);
@@ -199,15 +208,35 @@ impl ProviderSettings {
             ("password", self.password.is_some(), services),
             ("password_file", self.password_file.is_some(), services),
             ("ca_file", self.ca_file.is_some(), services),
-            ("messaging_service", self.messaging_service.is_some(), &[Twilio]),
+            (
+                "messaging_service",
+                self.messaging_service.is_some(),
+                &[Twilio],
+            ),
             ("method", self.method != plain.method, &[Gateway]),
             ("headers", !self.headers.is_empty(), &[Gateway]),
             ("body_form", self.body_form != plain.body_form, &[Gateway]),
             ("body", self.body.is_some(), &[Gateway]),
-            ("accepted_statuses", self.accepted_statuses != plain.accepted_statuses, &[Gateway]),
-            ("refused_statuses", self.refused_statuses != plain.refused_statuses, &[Gateway]),
-            ("accepted_answers", !self.accepted_answers.is_empty(), &[Gateway]),
-            ("refused_answers", !self.refused_answers.is_empty(), &[Gateway]),
+            (
+                "accepted_statuses",
+                self.accepted_statuses != plain.accepted_statuses,
+                &[Gateway],
+            ),
+            (
+                "refused_statuses",
+                self.refused_statuses != plain.refused_statuses,
+                &[Gateway],
+            ),
+            (
+                "accepted_answers",
+                !self.accepted_answers.is_empty(),
+                &[Gateway],
+            ),
+            (
+                "refused_answers",
+                !self.refused_answers.is_empty(),
+                &[Gateway],
+            ),
             ("dir", self.dir.is_some(), &[File]),
         ] {
             if given && !takers.contains(&kind) {

@@ -26,7 +26,10 @@ fn by_code<T, U>(
     };
     for (name, written) in table {
         let key = format!("{section}.{name}");
-        let code = name.parse().ok().filter(|code| phone::is_calling_code(*code));
+        let code = name
+            .parse()
+            .ok()
+            .filter(|code| phone::is_calling_code(*code));
         match code {
             _ if name == "default" => all.default = read(&key, written, checker),
             Some(code) if !name.starts_with(['0', '+']) => {
@@ -49,16 +52,22 @@ pub(super) fn originators(
     table: &BTreeMap<String, Vec<String>>,
     checker: &mut Checker<'_>,
 ) -> ByCallingCode<Vec<Originator>> {
-    by_code("sms.originators", table, Vec::new(), checker, |key, texts, checker| {
-        let mut senders = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            match Originator::parse(text) {
-                Ok(sender) => senders.push(sender),
-                Err(why) => checker.refuse(&format!("{key}[{index}]"), why.to_string()),
+    by_code(
+        "sms.originators",
+        table,
+        Vec::new(),
+        checker,
+        |key, texts, checker| {
+            let mut senders = Vec::new();
+            for (index, text) in texts.iter().enumerate() {
+                match Originator::parse(text) {
+                    Ok(sender) => senders.push(sender),
+                    Err(why) => checker.refuse(&format!("{key}[{index}]"), why.to_string()),
+                }
             }
-        }
-        senders
-    })
+            senders
+        },
+    )
 }
 
 /// A single provider needs no route.
@@ -81,7 +90,10 @@ pub(super) fn routes(
     }
     by_code("sms.routes", table, only, checker, |key, route, checker| {
         if !(1..=2).contains(&route.len()) {
-            checker.refuse(key, "must name one provider, or a first and a second choice");
+            checker.refuse(
+                key,
+                "must name one provider, or a first and a second choice",
+            );
         }
         for (index, name) in route.iter().enumerate() {
             if !providers.contains_key(name) {
@@ -101,9 +113,7 @@ pub(super) fn check_senders(
     checker: &mut Checker<'_>,
 ) {
     let needs = |name: &String| {
-        let service = |provider: &Provider| {
-            matches!(provider, Provider::Twilio { messaging_service, .. } if messaging_service.is_none())
-        };
+        let service = |provider: &Provider| matches!(provider, Provider::Twilio { messaging_service, .. } if messaging_service.is_none());
         providers.get(name).is_some_and(service)
     };
     let used = routes.values().flatten().any(needs);

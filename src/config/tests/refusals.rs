@@ -31,7 +31,11 @@ validation.max_wrong_tokens | validation.max_wrong_tokens = 0
 validation.next_link_schemes[0] | validation.next_link_schemes = ['data']
 lookup.max_addresses | lookup.max_addresses = 0
 limits.lookup_per_client.burst | limits.lookup_per_client.burst = 9999
+limits.lookup_per_account.burst | limits.lookup_per_account.burst = 9999
+lookup.rotate_pepper_every | lookup.rotate_pepper_every = '59m'
 limits.email_per_client.burst | limits.email_per_client.burst = 1000001
+limits.register_per_client.every | limits.register_per_client.every = '0s'
+limits.register_per_homeserver.burst | limits.register_per_homeserver.burst = 1000001
 limits.email_per_address.every | limits.email_per_address.every = '0s'
 templates.brands_dir | templates.brands_dir = 'missing'
 templates.default_brand | templates.default_brand = 'a'
@@ -47,6 +51,19 @@ email.concurrency | email.concurrency = 0
 delivery.lease | delivery.lease = '2s'
 delivery.retry_max | delivery.retry_first = '1h'
 delivery.poll_every | delivery.poll_every = '0s'
+federation.ca_file | federation.ca_file = 'missing'
+federation.ca_file | federation.ca_file = 'password'
+federation.proxy | federation.proxy = 'https://proxy.example'
+federation.timeout | federation.timeout = '2m'
+federation.concurrency | federation.concurrency = 0
+federation.allow_ranges[0] | federation.allow_ranges = ['10.0.0.0/33']
+federation.block_ranges[0] | federation.block_ranges = ['everything']
+federation.dns_servers[0] | federation.dns_servers = ['127.0.0.1']
+federation.allow_homeservers | federation.allow_homeservers = ['example.org']
+federation.allow_homeservers[0] | v1.enabled = false; federation.allow_homeservers = ['https://example.org']
+federation.deny_homeservers[0] | federation.deny_homeservers = ['a b']
+federation.hosts.a b | federation.hosts = { 'a b' = '127.0.0.1:1' }
+federation.hosts.a | federation.hosts = { a = '127.0.0.1' }
 ";
 
 /// The same with mail through a relay on another machine.

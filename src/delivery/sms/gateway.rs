@@ -82,9 +82,8 @@ impl Gateway {
         let settings = &self.settings;
         let body = String::from_utf8_lossy(&answer.body);
         let says = |texts: &[String]| texts.iter().any(|text| body.contains(text));
-        let among = |ranges: &[StatusRange]| {
-            ranges.iter().any(|range| range.contains(answer.status))
-        };
+        let among =
+            |ranges: &[StatusRange]| ranges.iter().any(|range| range.contains(answer.status));
         if among(&settings.refused_statuses) || says(&settings.refused_answers) {
             let what = "the provider refused the text";
             return Err(refused(what, answer.status, true));
@@ -103,6 +102,8 @@ impl Gateway {
 /// A value as it stands inside of a string of JSON.
 fn in_json(value: &str) -> String {
     let string = serde_json::Value::from(value).to_string();
-    let inner = string.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = string
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or_default().to_owned()
 }

@@ -97,10 +97,15 @@ impl Wire {
             None => request,
         };
         let exchange = async {
-            let mut response = request.send_body(body).await.map_err(|error| not_sent(&error))?;
+            let mut response = request
+                .send_body(body)
+                .await
+                .map_err(|error| not_sent(&error))?;
             let status = response.status().as_u16();
             let location = response.headers().get(header::LOCATION);
-            let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let location = location
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned);
             let body = response.body().limit(LONGEST_ANSWER).await;
             // The status says it already; the body only says it in other words.
             let body = body.map(|body| body.to_vec()).unwrap_or_default();

@@ -10,8 +10,6 @@ mod http;
 mod open;
 mod openmarket;
 mod router;
-#[cfg(test)]
-mod tests;
 mod twilio;
 
 use std::fmt;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use super::Provider;
 use super::file::Folder;
 use super::gateway::Gateway;
 use super::http::{self, Wire};
 use super::openmarket::OpenMarket;
 use super::router::Router;
 use super::twilio::Twilio;
-use super::Provider;
 use crate::config::{self, Access, Sms};
 use crate::delivery::mail::{FileTransport, TransportError};
 

@@ -30,11 +30,7 @@ pub(super) struct Words {
 ///
 /// # Errors
 /// See EML-15 … EML-17.
-pub(super) async fn token(
-    app: &App,
-    args: &Fields,
-    medium: Medium,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn token(app: &App, args: &Fields, medium: Medium) -> Result<HttpResponse, Error> {
     match show(app, args, medium).await? {
         Shown::Validated(_) => {}
         Shown::WrongToken => return Err(Error::token_incorrect()),

@@ -15,7 +15,12 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 6] = [
+pub const POSTS: &[Form] = &[
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/terms",
+        &[("user_accepts", r#"["https://example.org/terms"]"#)],
+    ),
     (
         Listener::Client,
         "/_matrix/identity/api/v1/validate/email/requestToken",
@@ -49,6 +54,15 @@ pub const POSTS: [Form; 6] = [
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/lookup",
+        &[
+            ("algorithm", r#""none""#),
+            ("pepper", r#""matrixrocks""#),
+            ("addresses", r#"["a@example.com email"]"#),
+        ],
     ),
     (
         Listener::Internal,

@@ -47,9 +47,19 @@ impl Api {
         }
     }
 
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
+    }
+
     /// A path of the version that it speaks.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
+    }
+
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
     }
 
     /// Sends anything anywhere.
@@ -134,6 +144,24 @@ impl Api {
         .await
     }
 
+    pub async fn account(&self) -> Answer {
+        self.get(&format!("{V2}/account")).await
+    }
+
+    pub async fn logout(&self) -> Answer {
+        let path = format!("{V2}/account/logout");
+        self.send(Method::POST, &path, &[], Vec::new()).await
+    }
+
+    pub async fn terms(&self) -> Answer {
+        self.get(&format!("{V2}/terms")).await
+    }
+
+    pub async fn accept(&self, urls: impl Into<Value>) -> Answer {
+        let body = json!({"user_accepts": urls.into()});
+        self.post(&format!("{V2}/terms"), body).await
+    }
+
     pub async fn request_token(
         &self,
         email: &str,
@@ -153,6 +181,33 @@ impl Api {
     pub async fn submit_token(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
         let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
         self.post(&self.path("/validate/email/submitToken"), body)
+            .await
+    }
+
+    /// requestToken for a phone number, dialled from that country.
+    pub async fn request_sms(
+        &self,
+        country: &str,
+        phone_number: &str,
+        client_secret: &str,
+        send_attempt: impl Into<Value>,
+    ) -> Answer {
+        self.request_sms_with(json!({
+            "client_secret": client_secret, "country": country, "phone_number": phone_number,
+            "send_attempt": send_attempt.into(),
+        }))
+        .await
+    }
+
+    /// The same with whatever fields a test wants.
+    pub async fn request_sms_with(&self, fields: Value) -> Answer {
+        self.post(&self.path("/validate/msisdn/requestToken"), fields)
+            .await
+    }
+
+    pub async fn submit_sms(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
+        let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
+        self.post(&self.path("/validate/msisdn/submitToken"), body)
             .await
     }
 
@@ -187,6 +242,15 @@ impl Api {
             json!({"threepids": threepids}),
         )
         .await
+    }
+
+    pub async fn hash_details(&self) -> Answer {
+        self.get(&format!("{V2}/hash_details")).await
+    }
+
+    /// A look-up of v2 with whatever fields a test wants.
+    pub async fn hashed_lookup(&self, fields: Value) -> Answer {
+        self.post(&format!("{V2}/lookup"), fields).await
     }
 
     pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {

@@ -250,6 +250,7 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     settings.operations.listen = here();
     // All tests come from one address.
     settings.limits.email_per_client.burst = 0;
+    settings.limits.sms_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
     settings
 }
