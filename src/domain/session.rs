@@ -244,6 +244,7 @@ mod tests {
     const LIMITS: SessionLimits = SessionLimits {
         lifetime_ms: 1000,
         max_wrong_tokens: 3,
+        max_wrong_sms_tokens: 2,
     };
 
     fn session(state: State, send_attempt: Option<i64>) -> Session {
@@ -349,6 +350,27 @@ mod tests {
             show(tried, "token", 0),
             Submitted::Denied(Denied::Expired)
         ));
+    }
+
+    #[test]
+    fn ses_19_a_short_token_may_be_guessed_at_fewer_times() {
+        let threepid = ThreePid::parse("msisdn", "447700900001").unwrap();
+        let mut tried = Session {
+            threepid,
+            ..session(PENDING, None)
+        };
+        let submit = |session: Session, token: &str| {
+            let token = Token::parse(token).unwrap();
+            session.submit(Medium::Msisdn, &secret("secret"), &token, 0, LIMITS)
+        };
+        for _ in 0..2 {
+            let Submitted::WrongToken(after) = submit(tried, "wrong") else {
+                panic!("wrong")
+            };
+            tried = after;
+        }
+        let over = submit(tried, "token");
+        assert!(matches!(over, Submitted::Denied(Denied::Expired)));
     }
 
     #[test]
