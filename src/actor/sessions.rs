@@ -173,7 +173,7 @@ impl Draft {
         expires_at: i64,
     ) -> Result<Queued, Fault> {
         let address = session.threepid.address().to_owned();
-        let token = session.token.expose().to_owned();
+        let code = session.token.expose().to_owned();
         let (kind, payload) = match session.threepid.medium() {
             Medium::Email => {
                 let payload = VerificationPayload {
@@ -181,14 +181,17 @@ impl Draft {
                     brand: self.brand,
                     sid: session.sid.expose().to_owned(),
                     client_secret: session.client_secret.expose().to_owned(),
-                    token,
+                    token: code,
                     ip: self.ip,
                 };
                 ("mail", serde_json::to_string(&payload))
             }
             Medium::Msisdn => {
-                let msisdn = address;
-                ("sms", serde_json::to_string(&TextPayload { msisdn, token }))
+                let payload = TextPayload {
+                    msisdn: address,
+                    token: code,
+                };
+                ("sms", serde_json::to_string(&payload))
             }
         };
         let unwritable = |_unwritable| Fault::Broken("a message could not be written down");

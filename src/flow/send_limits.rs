@@ -2,6 +2,7 @@
 //! MSI-15).
 
 use crate::config::LimitSettings;
+use crate::domain::ids::Mxid;
 use crate::domain::rate::{Rate, client_network, counted};
 use crate::flow::validate::{RequestToken, Target};
 
@@ -9,7 +10,7 @@ use crate::flow::validate::{RequestToken, Target};
 /// network and by account, and whoever receives it.
 pub(super) fn of(limits: &LimitSettings, request: &RequestToken) -> Vec<(String, Rate)> {
     let client = request.client.map(client_network);
-    let account = request.account.as_ref().map(|user| user.as_str());
+    let account = request.account.as_ref().map(Mxid::as_str);
     let mut all = Vec::new();
     let mut count = |scope: &str, who: Option<&str>, rate: Option<Rate>| {
         if let (Some(who), Some(rate)) = (who, rate) {

@@ -144,20 +144,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             DispatcherDoor::start(move || courier, outbox.clone(), pace)
         });
 
-    let texter = texts.map(|prepared| {
-        let books = books.clone();
-        let (body, patience) = (config.sms.body.clone(), patience(&config.sms));
-        let courier = move || MessageCourier {
-            books,
-            carrier: TextCarrier {
-                body,
-                router: prepared.open(),
-                patience,
-            },
-        };
-        let pace = pace(&config, config.sms.concurrency);
-        DispatcherDoor::start(courier, outbox.clone(), pace)
-    });
+    let texter = texts.map(|texts| start_texter(&config, texts, books, &outbox));
 
     let public_keys = keys.public_keys();
     let door = start.door();
@@ -208,6 +195,25 @@ fn pace(config: &Config, concurrency: usize) -> Pace {
         lease: config.delivery.lease,
         poll_every: config.delivery.poll_every,
     }
+}
+
+fn start_texter(
+    config: &Config,
+    texts: Prepared,
+    books: Books,
+    outbox: &Pool<Outbox>,
+) -> DispatcherDoor {
+    let (body, patience) = (config.sms.body.clone(), patience(&config.sms));
+    let courier = move || MessageCourier {
+        books,
+        carrier: TextCarrier {
+            body,
+            router: texts.open(),
+            patience,
+        },
+    };
+    let pace = pace(config, config.sms.concurrency);
+    DispatcherDoor::start(courier, outbox.clone(), pace)
 }
 
 /// A text may be offered to two providers, one after the other.

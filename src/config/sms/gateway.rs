@@ -31,7 +31,7 @@ pub(super) fn check(
         return None;
     };
     // A placeholder could change where the request goes.
-    let host = url.expose().splitn(4, '/').nth(2).unwrap_or_default();
+    let host = url.expose().split('/').nth(2).unwrap_or_default();
     if host.contains('{') {
         checker.refuse(&at("url"), "must not have a placeholder in its host");
     } else if unknown(url.expose(), &PLACEHOLDERS).is_some() {
@@ -52,7 +52,7 @@ pub(super) fn check(
     let login = settings.username.clone().zip(password.clone());
     let login = login.map(|(username, password)| Credentials { username, password });
     let gateway = Gateway {
-        access: settings.access(url, login, key, checker),
+        access: settings.access(&url, login, key, checker),
         method: settings.method,
         username: settings.username.clone().unwrap_or_default(),
         password: password.unwrap_or_else(|| Secret::from(String::new())),

@@ -83,15 +83,15 @@ impl SmsSettings {
         let originators = routes::originators(&self.originators, checker);
         let routes = routes::routes(&self.routes, &self.providers, checker);
         let rules = routes::rules(&self.rules, checker);
-        let checked: Vec<_> = self
+        let ways: Vec<_> = self
             .providers
             .into_iter()
             .map(|(name, provider)| {
                 let key = format!("sms.providers.{name}");
-                provider.check(&key, checker).map(|checked| (name, checked))
+                provider.check(&key, checker).map(|way| (name, way))
             })
             .collect();
-        let providers: Option<BTreeMap<_, _>> = checked.into_iter().collect();
+        let providers: Option<BTreeMap<_, _>> = ways.into_iter().collect();
         if let Some(providers) = &providers {
             routes::check_senders(&routes, &originators, providers, checker);
         }

@@ -147,7 +147,7 @@ impl ProviderSettings {
             username: self.username.take()?,
             password: password?,
         };
-        let access = self.access(url, Some(login), key, checker);
+        let access = self.access(&url, Some(login), key, checker);
         Some(match kind {
             ProviderKind::Twilio => Provider::Twilio {
                 access,
@@ -164,7 +164,7 @@ impl ProviderSettings {
 
     pub(super) fn access(
         &self,
-        url: Secret,
+        url: &Secret,
         login: Option<Credentials>,
         key: &str,
         checker: &mut Checker<'_>,
