@@ -23,7 +23,7 @@ use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, host_of};
+use crate::config::Config;
 use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
 use crate::delivery::retry::Pauses;
@@ -221,7 +221,7 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         templates: Arc::clone(templates),
         from: from.clone(),
         public_base_url: config.server.public_base_url.to_string(),
-        message_id_host: host_of(&config.server.name).to_owned(),
+        message_id_host: config.server.name.host().to_owned(),
     }
 }
 

@@ -100,7 +100,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
     ("delivery", "config"),
-    ("federation", "config domain random"),
+    ("federation", "config clock domain random"),
     (
         "actor",
         "db delivery federation domain clock metrics random",

@@ -15,7 +15,17 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 9] = [
+pub const POSTS: &[Form] = &[
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/account/register",
+        &[
+            ("access_token", r#""x""#),
+            ("token_type", r#""Bearer""#),
+            ("matrix_server_name", r#""a.test""#),
+            ("expires_in", "3600"),
+        ],
+    ),
     (
         Listener::Client,
         "/_matrix/identity/v2/terms",
