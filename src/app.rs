@@ -59,14 +59,14 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
     /// How many accounts each client may register; `None` when that is not
     /// limited.
     pub register_per_client: Option<Limiter>,
     /// How often each homeserver may be asked for a registration; `None` when
     /// that is not limited.
     pub register_per_homeserver: Option<Limiter>,
-    /// The same for each account.
-    pub account_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

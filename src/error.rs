@@ -8,6 +8,7 @@
 mod accounts;
 mod lookup;
 mod phones;
+mod unbind;
 
 use std::borrow::Cow;
 use std::fmt;

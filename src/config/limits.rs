@@ -32,15 +32,15 @@ pub struct LimitSettings {
     /// Addresses that one client may look up without an account (V1L-06);
     /// counted in memory, by each instance.
     pub lookup_per_client: RateSettings,
+    /// Addresses that one account may look up (LKP-18); counted in memory, by
+    /// each instance.
+    pub lookup_per_account: RateSettings,
     /// Accounts that one client may register (ACC-14); counted in memory, by each
     /// instance.
     pub register_per_client: RateSettings,
     /// Registrations for which one homeserver is asked who its user is; counted in
     /// memory, by each instance.
     pub register_per_homeserver: RateSettings,
-    /// Addresses that one account may look up (LKP-18); counted in memory, by
-    /// each instance.
-    pub lookup_per_account: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -63,6 +63,10 @@ impl Default for LimitSettings {
                 burst: 20_000,
                 every: Duration::from_millis(1),
             },
+            lookup_per_account: RateSettings {
+                burst: 20_000,
+                every: Duration::from_millis(10),
+            },
             register_per_client: RateSettings {
                 burst: 30,
                 every: Duration::from_secs(10),
@@ -70,10 +74,6 @@ impl Default for LimitSettings {
             register_per_homeserver: RateSettings {
                 burst: 200,
                 every: Duration::from_millis(200),
-            },
-            lookup_per_account: RateSettings {
-                burst: 20_000,
-                every: Duration::from_millis(10),
             },
         }
     }

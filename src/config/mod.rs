@@ -70,8 +70,8 @@ pub use sms::{
     SmsSettings, StatusRange,
 };
 use smtp::authorities;
+pub(crate) use smtp::is_loopback;
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
-pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
 pub use validation::ValidationSettings;

@@ -17,6 +17,7 @@ pub mod originator;
 pub mod phone;
 pub mod placeholders;
 pub mod rate;
+pub mod request_auth;
 pub mod secret;
 pub mod session;
 pub mod signing;

@@ -12,7 +12,7 @@ use actix_web::{HttpResponse, Route, web};
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
 use super::client::{
-    account, email, hashed_lookup, lookup, msisdn, ping, pubkey, terms, threepid, versions,
+    account, email, hashed_lookup, lookup, msisdn, ping, pubkey, terms, threepid, unbind, versions,
 };
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
@@ -103,6 +103,10 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
         .service(path(
             &format!("{version}/3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>)],
+        ))
+        .service(path(
+            &format!("{version}/3pid/unbind"),
+            [post(unbind::unbind)],
         ));
 }
 

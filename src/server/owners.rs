@@ -24,7 +24,7 @@ use crate::actor::signer::Signer;
 use crate::actor::text_carrier::TextCarrier;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Provider, Sms, host_of};
+use crate::config::{Config, Provider, Sms};
 use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
 use crate::delivery::retry::Pauses;
@@ -178,9 +178,9 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         federation,
         waiting,
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
+        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_per_client: Limiter::new(&config.limits.register_per_client),
         register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
-        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         terms,
         config,
         templates,
@@ -254,7 +254,7 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         templates: Arc::clone(templates),
         from: from.clone(),
         public_base_url: config.server.public_base_url.to_string(),
-        message_id_host: host_of(&config.server.name).to_owned(),
+        message_id_host: config.server.name.host().to_owned(),
     }
 }
 

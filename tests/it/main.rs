@@ -82,6 +82,8 @@ mod races;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod register;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod relay_protection;
@@ -111,6 +113,8 @@ mod submit_page;
 mod terms;
 #[cfg(test)]
 mod transports;
+#[cfg(test)]
+mod unbind;
 #[cfg(test)]
 mod v1_switches;
 #[cfg(test)]

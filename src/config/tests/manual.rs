@@ -63,6 +63,7 @@ fn filled() -> Settings {
     let some_text = || Some("a".to_owned());
     Settings {
         server: ServerSettings {
+            aliases: Vec::new(),
             name: "a".parse().ok(),
             public_base_url: some_text(),
             allow_plain_http: true,

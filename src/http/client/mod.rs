@@ -10,4 +10,5 @@ pub mod pubkey;
 mod submit;
 pub mod terms;
 pub mod threepid;
+pub mod unbind;
 pub mod versions;

@@ -18,6 +18,16 @@ const THREEPID: &[(&str, &str)] = &[
 pub const POSTS: &[Form] = &[
     (
         Listener::Client,
+        "/_matrix/identity/v2/account/register",
+        &[
+            ("access_token", r#""x""#),
+            ("token_type", r#""Bearer""#),
+            ("matrix_server_name", r#""a.test""#),
+            ("expires_in", "3600"),
+        ],
+    ),
+    (
+        Listener::Client,
         "/_matrix/identity/v2/terms",
         &[("user_accepts", r#"["https://example.org/terms"]"#)],
     ),
@@ -74,6 +84,19 @@ pub const POSTS: &[Form] = &[
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/3pid/unbind",
+        &[
+            ("mxid", r#""@a:example.org""#),
+            (
+                "threepid",
+                r#"{"medium": "email", "address": "a@example.com"}"#,
+            ),
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+        ],
     ),
     (
         Listener::Client,

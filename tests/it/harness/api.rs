@@ -47,14 +47,23 @@ impl Api {
         }
     }
 
-    /// Its access token.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().expect("a client with a token")
-    }
-
     /// A path of the version that it speaks.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
+    }
+
+    /// The same client, speaking that version without a token.
+    pub fn on(self, version: &'static str) -> Self {
+        Self {
+            version,
+            token: None,
+            ..self
+        }
+    }
+
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
     }
 
     /// Sends anything anywhere.
@@ -137,6 +146,11 @@ impl Api {
             form,
         )
         .await
+    }
+
+    /// Registers with what a homeserver answered.
+    pub async fn register(&self, open_id: Value) -> Answer {
+        self.post(&format!("{V2}/account/register"), open_id).await
     }
 
     pub async fn account(&self) -> Answer {
@@ -237,6 +251,14 @@ impl Api {
             json!({"threepids": threepids}),
         )
         .await
+    }
+
+    /// Unbind with whatever fields and credentials a test wants; a header of the
+    /// test's wins over an access token.
+    pub async fn unbind(&self, headers: &[(&str, &str)], fields: &Value) -> Answer {
+        let path = self.path("/3pid/unbind");
+        let body = fields.to_string().into_bytes();
+        self.send(Method::POST, &path, headers, body).await
     }
 
     pub async fn hash_details(&self) -> Answer {

@@ -140,6 +140,8 @@ pub const ROUTES: &[Route] = &[
     ),
     client("/_matrix/identity/api/v1/3pid/getValidated3pid", GET),
     client("/_matrix/identity/api/v1/3pid/bind", POST),
+    client("/_matrix/identity/v2/3pid/unbind", POST),
+    client("/_matrix/identity/api/v1/3pid/unbind", POST),
     client("/_matrix/identity/v2/hash_details", GET),
     client("/_matrix/identity/v2/lookup", POST),
     client("/_matrix/identity/api/v1/lookup", GET),

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{
-    Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually,
-    fresh_address,
+    Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, TestDns,
+    eventually, fresh_address,
 };
 
 /// A running server. It stops when it goes out of scope.
@@ -251,6 +251,9 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     // All tests come from one address.
     settings.limits.email_per_client.burst = 0;
     settings.limits.sms_per_client.burst = 0;
+    settings.limits.register_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
+    // Names that a test does not define lead nowhere, and nobody outside is asked.
+    TestDns::empty().configure(&mut settings);
     settings
 }
