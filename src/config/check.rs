@@ -30,6 +30,7 @@ impl Settings {
         let validation = self.validation.check(checker_ref);
         self.lookup.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
+        let invites = self.invites.check(checker_ref);
         let templates = self.templates.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
         let Checker {
@@ -45,6 +46,7 @@ impl Settings {
                 operations: self.operations,
                 validation,
                 lookup: self.lookup,
+                invites,
                 limits: self.limits,
                 templates,
                 email,

@@ -19,6 +19,15 @@ pub struct LimitSettings {
     pub email_per_client: RateSettings,
     /// Mails that may be sent to one address, whoever asks.
     pub email_per_address: RateSettings,
+    /// Invitations that one account may have sent (INV-23).
+    pub invites_per_sender: RateSettings,
+    /// Invitations that one client may have sent without an account (INV-24).
+    pub invites_per_client: RateSettings,
+    /// Invitations that may be sent to one address, whoever asks.
+    pub invites_per_address: RateSettings,
+    /// Invitations that one client may sign (SGN-10); counted in memory, by each
+    /// instance.
+    pub signatures_per_client: RateSettings,
     /// Addresses that one client may look up without an account (V1L-06);
     /// counted in memory, by each instance.
     pub lookup_per_client: RateSettings,
@@ -29,6 +38,13 @@ impl Default for LimitSettings {
         Self {
             email_per_client: RateSettings::default(),
             email_per_address: RateSettings::default(),
+            invites_per_sender: RateSettings::default(),
+            invites_per_client: RateSettings::default(),
+            invites_per_address: RateSettings::default(),
+            signatures_per_client: RateSettings {
+                burst: 50,
+                every: Duration::from_secs(10),
+            },
             lookup_per_client: RateSettings {
                 burst: 20_000,
                 every: Duration::from_millis(1),
@@ -83,10 +99,16 @@ impl LimitSettings {
         }
         self.lookup_per_client
             .check("limits.lookup_per_client", checker);
-        self.email_per_client
-            .check("limits.email_per_client", checker);
-        self.email_per_address
-            .check("limits.email_per_address", checker);
+        for (key, rate) in [
+            ("limits.email_per_client", &self.email_per_client),
+            ("limits.email_per_address", &self.email_per_address),
+            ("limits.invites_per_sender", &self.invites_per_sender),
+            ("limits.invites_per_client", &self.invites_per_client),
+            ("limits.invites_per_address", &self.invites_per_address),
+            ("limits.signatures_per_client", &self.signatures_per_client),
+        ] {
+            rate.check(key, checker);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod env;
 mod file;
 mod file_access;
 mod http;
+mod invites;
 mod limits;
 mod load;
 mod log;
@@ -51,6 +52,7 @@ pub use email::{
 pub use env::environment;
 pub(crate) use env::is_setting;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
+pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
 pub use manual::MANUAL;
 pub use origins::Origins;
@@ -83,6 +85,8 @@ pub struct Settings {
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of look-ups.
     pub lookup: LookupSettings,
+    /// `[invites]`: invitations of addresses to rooms.
+    pub invites: InviteSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
     /// `[templates]`: brands.
@@ -117,6 +121,8 @@ pub struct Config {
     pub validation: ValidationSettings,
     /// Limits of look-ups.
     pub lookup: LookupSettings,
+    /// Invitations of addresses to rooms.
+    pub invites: InviteSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,
     /// Brands.

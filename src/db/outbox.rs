@@ -58,6 +58,9 @@ impl std::fmt::Debug for Queued {
     }
 }
 
+/// `answer_until` of a message of which a client was told that it is on its way.
+const PROMISED: i64 = 0;
+
 /// How much waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
@@ -170,8 +173,8 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 }
 
 /// Drops a message that will not be sent; the attempt that made it does not
-/// count (SES-11), an invite that nobody hears of is withdrawn (INV-18), and
-/// what it took from the send limits is given back. Answers whether it was there
+/// count (SES-11), an invite is withdrawn (INV-18) unless its sender was told
+/// that it holds, and what it took from the send limits is given back. Answers whether it was there
 /// as it is given: what somebody else settled or took meanwhile is left alone,
 /// so that nothing is given back twice.
 ///
@@ -182,14 +185,18 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbEr
         .find(&message.id)
         .filter(dsl::lease_owner.eq(&message.lease_owner))
         .filter(dsl::tries.eq(message.tries));
-    if diesel::delete(unchanged).execute(connection)? != 1 {
+    let dropped: Option<i64> = diesel::delete(unchanged)
+        .returning(dsl::answer_until)
+        .get_result(connection)
+        .optional()?;
+    let Some(answer_until) = dropped else {
         return Ok(false);
-    }
+    };
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
     match message.kind.as_str() {
-        "invite" => invites::withdraw(connection, &message.subject)?,
+        "invite" if answer_until != PROMISED => invites::withdraw(connection, &message.subject)?,
         "mail" | "sms" => take_attempt_back(connection, message)?,
         _ => {}
     }
@@ -216,7 +223,7 @@ impl Queued {
     /// Whether a client was told that it is on its way.
     #[must_use]
     pub fn is_promised(&self) -> bool {
-        self.answer_until == 0
+        self.answer_until == PROMISED
     }
 }
 
@@ -226,7 +233,7 @@ impl Queued {
 /// When the database does not answer.
 pub fn promise(connection: &mut Conn, id: &str) -> Result<(), DbError> {
     diesel::update(dsl::outbox.find(id))
-        .set(dsl::answer_until.eq(0))
+        .set(dsl::answer_until.eq(PROMISED))
         .execute(connection)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! again.
 
 pub mod failure;
+pub mod invitation;
 pub mod mail;
 pub mod retry;
 pub mod templates;

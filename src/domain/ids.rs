@@ -11,7 +11,7 @@ use super::Invalid;
 
 /// A Matrix server name: an IPv4 address, an IPv6 address in brackets or a DNS
 /// name, and optionally a port. At most 255 bytes; compared byte by byte.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerName(String);
 
@@ -38,6 +38,22 @@ impl ServerName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without its port; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self.0.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => &self.0,
+        }
+    }
+
+    /// The port, if the name has one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let rest = self.0.strip_prefix(self.host())?;
+        rest.strip_prefix(':')?.parse().ok()
     }
 }
 
@@ -120,6 +136,12 @@ impl Mxid {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of the user's server, as it was written.
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, server)| server)
     }
 }
 

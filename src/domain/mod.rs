@@ -5,13 +5,17 @@
 
 pub mod association;
 pub mod base64;
+pub mod blocklist;
 pub mod canonical_json;
 pub mod email;
+pub mod homeservers;
 pub mod ids;
+pub mod invite;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
 pub mod rate;
+pub mod redact;
 pub mod secret;
 pub mod session;
 pub mod signing;

@@ -1,0 +1,178 @@
+//! Which homeservers an administrator lets in: lists of names with wildcards.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+use super::ids::ServerName;
+
+/// Server names, such as `example.org` or `*.example.org`; `*` stands for any
+/// text, dots included. Letters count the same in either case, since the
+/// machine that a name leads to does not depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HomeserverPattern(String);
+
+impl HomeserverPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// A sentence when the text can match no server name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid =
+            Invalid("must be a server name such as example.org, or have a * such as *.example.org");
+        // What a wildcard stands for is unknown, but one letter often does.
+        let example = text.replace('*', "a");
+        if ServerName::parse(&example).is_err() && text != "*" {
+            return Err(WRONG);
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    /// Whether the whole of `name` is as the pattern says.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let mut parts = self.0.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = parts.collect();
+        let Some(last) = parts.pop() else {
+            return rest.is_empty();
+        };
+        for part in parts {
+            let Some((_, after)) = rest.split_once(part) else {
+                return false;
+            };
+            rest = after;
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl FromStr for HomeserverPattern {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for HomeserverPattern {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<HomeserverPattern> for String {
+    fn from(pattern: HomeserverPattern) -> Self {
+        pattern.0
+    }
+}
+
+/// Who may register, and who is not spoken to at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HomeserverLists {
+    /// If not empty, only users of these homeservers can register (AUTH-14).
+    pub allow: Vec<HomeserverPattern>,
+    /// Homeservers that are never contacted.
+    pub deny: Vec<HomeserverPattern>,
+}
+
+impl HomeserverLists {
+    /// Whether the server may be spoken to at all. A denied host is denied with
+    /// any port, or else whoever has it would choose another port.
+    #[must_use]
+    pub fn may_be_contacted(&self, server: &ServerName) -> bool {
+        !self
+            .deny
+            .iter()
+            .any(|pattern| pattern.matches(server.as_str()) || pattern.matches(server.host()))
+    }
+
+    /// Whether users of the server may register. The whole name counts: another
+    /// port of an allowed host is another homeserver.
+    #[must_use]
+    pub fn may_register(&self, server: &ServerName) -> bool {
+        let allowed = self.allow.is_empty()
+            || self
+                .allow
+                .iter()
+                .any(|pattern| pattern.matches(server.as_str()));
+        allowed && self.may_be_contacted(server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lists(allow: &[&str], deny: &[&str]) -> HomeserverLists {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        HomeserverLists {
+            allow: read(allow),
+            deny: read(deny),
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name, matches) in [
+            ("example.org", "example.org", true),
+            ("example.org", "EXAMPLE.org", true),
+            ("Example.org", "example.org", true),
+            ("example.org", "a.example.org", false),
+            ("example.org", "example.org.evil", false),
+            ("example.org", "example.org:8448", false),
+            ("*.example.org", "a.b.example.org", true),
+            ("*.example.org", "example.org", false),
+            ("*.example.org", "a.example.orgs", false),
+            ("matrix.*", "matrix.example.org", true),
+            ("m*x.*.org", "matrix.example.org", true),
+            ("m*x.*.org", "matrix.org", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("*", "anything:1", true),
+            ("[::1]", "[::1]", true),
+        ] {
+            let read = HomeserverPattern::parse(pattern).unwrap();
+            assert_eq!(read.matches(name), matches, "{pattern} {name}");
+        }
+        for bad in ["", "a b", "https://a.example", "a/b", "*:x", "é"] {
+            assert!(HomeserverPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn auth_14_lists_decide_who_is_let_in() {
+        let name = |text: &str| ServerName::parse(text).unwrap();
+        let none = lists(&[], &[]);
+        assert!(none.may_register(&name("a.example")) && none.may_be_contacted(&name("a.example")));
+        let both = lists(&["*.good.example"], &["bad.good.example"]);
+        for (server, registers, contacted) in [
+            ("a.good.example", true, true),
+            ("a.good.example:1", false, true),
+            ("bad.good.example", false, false),
+            ("bad.good.example:8449", false, false),
+            ("elsewhere.example", false, true),
+        ] {
+            assert_eq!(both.may_register(&name(server)), registers, "{server}");
+            assert_eq!(both.may_be_contacted(&name(server)), contacted, "{server}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_it_is_made_of(left in "[a-z.]{0,8}", middle in "[a-z.:0-9]{0,8}", right in "[a-z.]{0,8}") {
+            let pattern = HomeserverPattern(format!("{left}*{right}"));
+            let name = format!("{left}{middle}{right}");
+            prop_assert!(pattern.matches(&name));
+        }
+    }
+}
