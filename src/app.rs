@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::DispatcherDoor;
@@ -18,6 +19,7 @@ use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
 use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
+use crate::terms::CurrentTerms;
 
 /// One instance of the server.
 pub struct App {
@@ -30,6 +32,8 @@ pub struct App {
     pub instance: String,
     /// The validation sessions.
     pub sessions: Pool<Sessions>,
+    /// The accounts and their tokens.
+    pub accounts: Pool<Accounts>,
     /// The associations.
     pub associations: Pool<Associations>,
     /// Answers to look-ups.
@@ -50,6 +54,8 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<LookupLimiter>,
+    /// The policies that people agree to first.
+    pub terms: CurrentTerms,
     /// Mail and page templates.
     pub templates: Arc<Templates>,
     /// The public keys that count as valid, the active one first.

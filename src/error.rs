@@ -5,6 +5,8 @@
 //! What the machinery reports becomes one of three answers here, and one log
 //! line where it is turned into HTTP.
 
+mod accounts;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -331,57 +333,4 @@ impl ResponseError for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::DbError;
-
-    #[test]
-    fn the_table_of_status_codes() {
-        for (error, status, errcode) in [
-            (Error::missing_params(&["sid"]), 400, "M_MISSING_PARAMS"),
-            (Error::invalid_param("sid", "no"), 400, "M_INVALID_PARAM"),
-            (Error::bad_json("no"), 400, "M_BAD_JSON"),
-            (Error::invalid_email(), 400, "M_INVALID_EMAIL"),
-            (Error::email_send_error("no"), 400, "M_EMAIL_SEND_ERROR"),
-            (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
-            (
-                Error::submit_denied(Denied::NoSession),
-                400,
-                "M_INVALID_PARAM",
-            ),
-            (
-                Error::submit_denied(Denied::Expired),
-                400,
-                "M_SESSION_EXPIRED",
-            ),
-            (Error::session(Denied::NoSession), 404, "M_NO_VALID_SESSION"),
-            (Error::session(Denied::Expired), 400, "M_SESSION_EXPIRED"),
-            (
-                Error::session(Denied::NotValidated),
-                400,
-                "M_SESSION_NOT_VALIDATED",
-            ),
-            (Error::key_not_found(), 404, "M_NOT_FOUND"),
-            (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
-            (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
-            (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
-            (Error::other_site(), 403, "M_FORBIDDEN"),
-            (Error::mail_not_found(), 404, "M_NOT_FOUND"),
-            (Error::body_too_large(1), 413, "M_TOO_LARGE"),
-            (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
-            (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
-            (Error::internal(), 500, "M_UNKNOWN"),
-            (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
-            (Fault::Late("x").into(), 503, "M_UNKNOWN"),
-            (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
-            (
-                Fault::from(DbError::Open("leaked".to_owned())).into(),
-                503,
-                "M_UNKNOWN",
-            ),
-        ] {
-            assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
-            assert!(!error.message().contains("leaked"));
-        }
-    }
-}
+mod tests;

@@ -66,3 +66,4 @@ pub mod logging;
 pub mod metrics;
 pub mod random;
 pub mod server;
+pub mod terms;

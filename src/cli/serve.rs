@@ -1,12 +1,14 @@
 //! `sydent serve`: the daemon.
 
 use std::process;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::config_file::ConfigFile;
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::logging;
@@ -30,6 +32,7 @@ pub(super) fn serve(
     actix::System::new().block_on(async {
         let server = Server::start(config, Clock::system())?;
         started(&server)?;
+        reload_when_told(Arc::clone(server.app()))?;
         Ok(server.run(told_to_stop()?).await?)
     })
 }
@@ -57,4 +60,15 @@ fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
         // The sender lives as long as the process.
         let _ = told.await;
     })
+}
+
+/// Reads the terms again at each SIGHUP, for as long as the process lives.
+fn reload_when_told(app: Arc<App>) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::task::spawn_local(async move {
+        while hangup.recv().await.is_some() {
+            app.terms.reload();
+        }
+    });
+    Ok(())
 }

@@ -32,6 +32,7 @@ impl Settings {
         self.limits.check(&self.lookup, checker_ref);
         let invites = self.invites.check(checker_ref);
         let templates = self.templates.check(checker_ref);
+        let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
         let Checker {
             problems, warnings, ..
@@ -44,11 +45,13 @@ impl Settings {
                 v1: self.v1,
                 internal: self.internal,
                 operations: self.operations,
+                accounts: self.accounts,
                 validation,
                 lookup: self.lookup,
                 invites,
                 limits: self.limits,
                 templates,
+                terms,
                 email,
                 delivery: self.delivery,
                 log: self.log,

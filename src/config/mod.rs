@@ -10,6 +10,7 @@
 //! A new setting is a field in its section's file, a default, a check, and its
 //! lines in the manual.
 
+mod accounts;
 mod base_url;
 mod check;
 mod checker;
@@ -35,12 +36,14 @@ mod sentence;
 mod server;
 mod smtp;
 mod templates;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod validation;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::accounts::AccountSettings;
 pub use self::log::{LogFormat, LogLevel, LogSettings};
 pub use base_url::BaseUrl;
 pub use database::{Database, DatabaseSettings, DatabaseUrl};
@@ -62,6 +65,7 @@ pub use server::{Server, ServerSettings};
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
+pub use terms::TermSettings;
 pub use validation::{LookupSettings, ValidationSettings};
 
 /// What a configuration file and the environment said. `Default` is the
@@ -81,6 +85,8 @@ pub struct Settings {
     pub internal: InternalSettings,
     /// `[operations]`: health and metrics.
     pub operations: OperationsSettings,
+    /// `[accounts]`: who may use v2.
+    pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of look-ups.
@@ -91,6 +97,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[templates]`: brands.
     pub templates: TemplateSettings,
+    /// `[terms]`: what people agree to first.
+    pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
     /// `[delivery]`: the durable queue.
@@ -117,6 +125,8 @@ pub struct Config {
     pub internal: InternalSettings,
     /// Health and metrics.
     pub operations: OperationsSettings,
+    /// Who may use v2.
+    pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
     /// Limits of look-ups.
@@ -127,6 +137,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Brands.
     pub templates: TemplateSettings,
+    /// What people agree to first.
+    pub terms: TermSettings,
     /// Sender and transport.
     pub email: Email,
     /// The durable queue.

@@ -19,6 +19,7 @@ pub mod redact;
 pub mod secret;
 pub mod session;
 pub mod signing;
+pub mod terms;
 pub mod threepid;
 
 /// Why a value was refused: a sentence for the person who sent it.

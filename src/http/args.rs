@@ -1,6 +1,7 @@
 //! The arguments of a request, however they come: JSON, form or query string.
 //!
-//! v1 and v2 share their handlers; what differs between them is here.
+//! Where a route has its arguments is said in [`super::call`], for the routes
+//! that v1 and v2 share.
 
 use std::fmt;
 use std::ops::Deref;
@@ -79,6 +80,12 @@ impl Fields {
     }
 }
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fields({} …)", self.0.len())
@@ -128,31 +135,38 @@ extractor!(
     |_request, body| json_object(body)
 );
 
-extractor!(
-    /// v1: the query string and, over it, a JSON object or a form, as the
-    /// Content-Type says (GEN-29).
-    V1Args,
-    |request, body| {
-        let mut fields = query::read(request.query_string())?;
-        let content_type = body::content_type(request);
-        if content_type.starts_with("application/json") {
-            if !is_null(body) {
-                fields.extend(json_object(body)?);
-            }
-        } else if content_type == "application/x-www-form-urlencoded" {
-            let text = std::str::from_utf8(body)
-                .map_err(|_not_utf8| Error::invalid_param("body", "is not UTF-8"))?;
-            fields.extend(query::read(text)?);
+/// v1: the query string and, over it, a JSON object or a form, as the
+/// Content-Type says (GEN-29).
+pub(super) fn query_and_body(
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Map<String, Value>, Error> {
+    let mut fields = query::read(request.query_string())?;
+    let content_type = body::content_type(request);
+    if content_type.starts_with("application/json") {
+        if !is_null(body) {
+            fields.extend(json_object(body)?);
         }
-        Ok(fields)
+    } else if content_type == "application/x-www-form-urlencoded" {
+        fields.extend(form(body)?);
     }
-);
+    Ok(fields)
+}
 
-fn is_null(body: &[u8]) -> bool {
+/// A form as the body.
+pub(super) fn form(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_not_utf8| Error::invalid_param("body", "is not UTF-8"))?;
+    query::read(text)
+}
+
+/// Whether there is no body, or one that says so.
+pub(super) fn is_null(body: &[u8]) -> bool {
     body.trim_ascii().is_empty() || body.trim_ascii() == b"null"
 }
 
-fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+/// A JSON object as the body.
+pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::bad_json("The request body must be a JSON object")),
@@ -172,7 +186,6 @@ mod tests {
             format!("{:?}", fields()),
             format!("{:?}", QueryArgs(fields())),
             format!("{:?}", JsonArgs(fields())),
-            format!("{:?}", V1Args(fields())),
         ] {
             assert!(shown.contains("Fields(2 …)"), "{shown}");
             assert!(

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod body;
+pub mod call;
 mod captured_mail;
 pub mod client;
 mod client_ip;
@@ -17,6 +18,7 @@ mod page;
 mod query;
 pub mod routes;
 mod send_attempt;
+pub mod token;
 
 pub use cors::open_to_every_page;
 pub use envelope::{envelope, survive};

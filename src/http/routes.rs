@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Route, web};
 
+use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
 use super::client::{email, lookup, ping, pubkey, threepid, versions};
 use super::envelope::survive;
@@ -17,71 +18,86 @@ use crate::app::App;
 use crate::config::MailTransport;
 use crate::error::Error;
 
-const V1: &str = "/_matrix/identity/api/v1";
-const V2: &str = "/_matrix/identity/v2";
+const V1_PATH: &str = "/_matrix/identity/api/v1";
+const V2_PATH: &str = "/_matrix/identity/v2";
 const INTERNAL: &str = "/_matrix/identity/internal";
 
 /// What clients and homeservers call.
 pub fn client(app: &App, routes: &mut web::ServiceConfig) {
-    routes
-        .service(path("/_matrix/identity/versions", [get(versions::list)]))
-        .service(path(V2, [get(ping::pong)]))
-        .service(path(&format!("{V2}/"), [get(ping::pong)]))
-        .service(path(
-            &format!("{V2}/validate/email/submitToken"),
-            [visit(email::submit_page)],
-        ));
-    // Room events hold the v1 addresses of keys for ever (PUB-11).
-    for version in [V2, V1] {
-        routes
-            .service(path(
-                &format!("{version}/pubkey/isvalid"),
-                [get(pubkey::is_valid)],
-            ))
-            .service(path(
-                &format!("{version}/pubkey/ephemeral/isvalid"),
-                [get(pubkey::is_ephemeral_valid)],
-            ))
-            .service(path(
-                &format!("{version}/pubkey/{{key_id}}"),
-                [get(pubkey::by_id)],
-            ));
+    routes.service(path("/_matrix/identity/versions", [get(versions::list)]));
+    for version in [V2_PATH, V1_PATH] {
+        public_keys(version, routes);
     }
+    both_versions::<V2>(V2_PATH, routes);
+    routes.service(path(
+        &format!("{V2_PATH}/3pid/bind"),
+        [post(threepid::bind::<V2>)],
+    ));
     if app.config.v1.enabled {
-        routes
-            .service(path(V1, [get(ping::pong)]))
-            .service(path(&format!("{V1}/"), [get(ping::pong)]))
-            .service(path(
-                &format!("{V1}/validate/email/requestToken"),
-                [post(email::request_token)],
-            ))
-            .service(path(
-                &format!("{V1}/validate/email/submitToken"),
-                [post(email::submit_token), visit(email::submit_page)],
-            ))
-            .service(path(
-                &format!("{V1}/3pid/getValidated3pid"),
-                [get(threepid::get_validated)],
-            ));
-        if app.config.v1.bind {
-            routes.service(path(&format!("{V1}/3pid/bind"), [post(threepid::bind)]));
-        } else {
-            routes.service(web::resource(format!("{V1}/3pid/bind")).to(v1_switched_off));
-        }
-        if app.config.v1.lookup {
-            routes
-                .service(path(&format!("{V1}/lookup"), [get(lookup::lookup)]))
-                .service(path(
-                    &format!("{V1}/bulk_lookup"),
-                    [post(lookup::bulk_lookup)],
-                ));
-        } else {
-            routes
-                .service(web::resource(format!("{V1}/lookup")).to(v1_switched_off))
-                .service(web::resource(format!("{V1}/bulk_lookup")).to(v1_switched_off));
-        }
+        both_versions::<V1>(V1_PATH, routes);
+        v1_alone(app, routes);
     } else {
-        routes.service(web::scope(V1).default_service(web::to(v1_switched_off)));
+        routes.service(web::scope(V1_PATH).default_service(web::to(v1_switched_off)));
+    }
+}
+
+/// The v1 paths are there for ever: room events hold them (PUB-11).
+fn public_keys(version: &str, routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(
+            &format!("{version}/pubkey/isvalid"),
+            [get(pubkey::is_valid)],
+        ))
+        .service(path(
+            &format!("{version}/pubkey/ephemeral/isvalid"),
+            [get(pubkey::is_ephemeral_valid)],
+        ))
+        .service(path(
+            &format!("{version}/pubkey/{{key_id}}"),
+            [get(pubkey::by_id)],
+        ));
+}
+
+/// What v2 and v1 share; their callers differ.
+fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(version, [get(ping::pong)]))
+        .service(path(&format!("{version}/"), [get(ping::pong)]))
+        .service(path(
+            &format!("{version}/validate/email/requestToken"),
+            [post(email::request_token::<V>)],
+        ))
+        .service(path(
+            &format!("{version}/validate/email/submitToken"),
+            [post(email::submit_token::<V>), visit(email::submit_page)],
+        ))
+        .service(path(
+            &format!("{version}/3pid/getValidated3pid"),
+            [get(threepid::get_validated::<V>)],
+        ));
+}
+
+/// Binding and looking up without an account, each with a switch of its own
+/// (BND-08, V1L-08).
+fn v1_alone(app: &App, routes: &mut web::ServiceConfig) {
+    let bind = format!("{V1_PATH}/3pid/bind");
+    if app.config.v1.bind {
+        routes.service(path(&bind, [post(threepid::bind::<V1>)]));
+    } else {
+        routes.service(web::resource(bind).to(v1_switched_off));
+    }
+    let (one, many) = (
+        format!("{V1_PATH}/lookup"),
+        format!("{V1_PATH}/bulk_lookup"),
+    );
+    if app.config.v1.lookup {
+        routes
+            .service(path(&one, [get(lookup::lookup)]))
+            .service(path(&many, [post(lookup::bulk_lookup)]));
+    } else {
+        routes
+            .service(web::resource(one).to(v1_switched_off))
+            .service(web::resource(many).to(v1_switched_off));
     }
 }
 

@@ -14,7 +14,7 @@ use log::{info, warn};
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::db::DbError;
 use crate::delivery::mail::TransportError;
 use crate::delivery::templates::TemplateError;
@@ -33,6 +33,9 @@ pub enum ServerError {
     /// A file that the configuration names cannot be read.
     #[error("{0}: {1}")]
     File(String, std::io::Error),
+    /// The terms cannot be used.
+    #[error("{0}")]
+    Terms(Problem),
     /// A template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -154,6 +157,7 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
         all &= mailer.stop(left()).await;
     }
     all &= app.sessions.drain(left()).await;
+    all &= app.accounts.drain(left()).await;
     all &= app.associations.drain(left()).await;
     all &= app.lookups.drain(left()).await;
     all &= app.signer.drain(left()).await;

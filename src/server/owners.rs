@@ -7,6 +7,7 @@ use actix::{Actor as _, Addr, Arbiter};
 use lettre::message::Mailbox;
 
 use super::ServerError;
+use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
@@ -15,13 +16,13 @@ use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mail_carrier::MailCarrier;
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::{Door, Pool};
+use crate::actor::pool::{Door, Pool, State};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, host_of};
-use crate::db::{Database, peppers};
+use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
 use crate::delivery::retry::Pauses;
 use crate::delivery::templates::Templates;
@@ -32,6 +33,7 @@ use crate::domain::signing::KeyRing;
 use crate::limiter::LookupLimiter;
 use crate::metrics::Metrics;
 use crate::random;
+use crate::terms::CurrentTerms;
 
 const PURGE_EVERY: Duration = Duration::from_mins(10);
 const PEPPER_LENGTH: usize = 32;
@@ -41,12 +43,40 @@ fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The door of each owner: as many as may wait, and as long as a request may be
-/// worked on.
-fn door(config: &Config) -> Door {
-    Door {
-        places: u32::try_from(config.database.queue).unwrap_or(u32::MAX),
-        patience: config.http.request_timeout,
+/// What every pool is started from.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    config: &'a Config,
+    database: &'a Database,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl Start<'_> {
+    /// The door of each owner: as many as may wait, and as long as a request may
+    /// be worked on.
+    fn door(self) -> Door {
+        Door {
+            places: u32::try_from(self.config.database.queue).unwrap_or(u32::MAX),
+            patience: self.config.http.request_timeout,
+        }
+    }
+
+    /// An owner whose threads change the database.
+    fn writers<S: State>(self, make: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
+        let (threads, database) = (self.config.database.writers, self.database.clone());
+        let metrics = Arc::clone(self.metrics);
+        Pool::start(threads, self.door(), metrics, move || {
+            Ok(make(database.writer()?))
+        })
+    }
+
+    /// An owner whose threads only read it.
+    fn readers<S: State>(self, make: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
+        let (threads, database) = (self.config.database.readers, self.database.clone());
+        let metrics = Arc::clone(self.metrics);
+        Pool::start(threads, self.door(), metrics, move || {
+            Ok(make(database.reader()?))
+        })
     }
 }
 
@@ -57,20 +87,28 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         config.templates.default_brand.as_deref(),
     )?);
     let transport = MailTransport::open(&config.email)?;
+    let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
     let database = prepare(&config, &clock)?;
 
-    let door = door(&config);
-    let writers = config.database.writers;
-    let outbox = {
-        let database = database.clone();
-        Pool::start(writers, door, Arc::clone(&metrics), move || {
-            Ok(Outbox {
-                store: database.writer()?,
-            })
+    let start = Start {
+        config: &config,
+        database: &database,
+        metrics: &metrics,
+    };
+    let outbox = start.writers(|store| Outbox { store });
+    let limits = session_limits(&config);
+    let sessions = start.writers(move |store| Sessions { store, limits });
+    let accounts = start.writers(|store| Accounts { store });
+    let lookups = start.readers(|store| Lookups { store });
+    let origin = config.server.name.clone();
+    let associations = {
+        let origin = origin.clone();
+        start.writers(move |store| Associations {
+            store,
+            origin: origin.clone(),
         })
     };
-    let sessions = start_sessions(&config, &database, &metrics);
     let waiting: Arc<Waiting> = Arc::default();
     let instance = random::alphanumeric(16)?;
     let books = Books {
@@ -100,27 +138,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             DispatcherDoor::start(move || courier, outbox.clone(), pace)
         });
 
-    let origin = config.server.name.clone();
-    let associations = {
-        let (database, origin) = (database.clone(), origin.clone());
-        Pool::start(writers, door, Arc::clone(&metrics), move || {
-            Ok(Associations {
-                store: database.writer()?,
-                origin: origin.clone(),
-            })
-        })
-    };
-    let lookups = Pool::start(
-        config.database.readers,
-        door,
-        Arc::clone(&metrics),
-        move || {
-            Ok(Lookups {
-                store: database.reader()?,
-            })
-        },
-    );
     let public_keys = keys.public_keys();
+    let door = start.door();
     let signer = Pool::start(1, door, Arc::clone(&metrics), move || {
         Ok(Signer {
             keys: Arc::clone(&keys),
@@ -135,6 +154,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         clock,
         instance,
         sessions,
+        accounts,
         associations,
         lookups,
         signer,
@@ -142,6 +162,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         mailer,
         waiting,
         lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        terms,
         config,
         templates,
         public_keys,
@@ -157,23 +178,11 @@ fn pace(config: &Config, concurrency: usize) -> Pace {
     }
 }
 
-fn start_sessions(config: &Config, database: &Database, metrics: &Arc<Metrics>) -> Pool<Sessions> {
-    let database = database.clone();
-    let limits = SessionLimits {
+fn session_limits(config: &Config) -> SessionLimits {
+    SessionLimits {
         lifetime_ms: ms(config.validation.session_lifetime),
         max_wrong_tokens: i32::try_from(config.validation.max_wrong_tokens).unwrap_or(i32::MAX),
-    };
-    Pool::start(
-        config.database.writers,
-        door(config),
-        Arc::clone(metrics),
-        move || {
-            Ok(Sessions {
-                store: database.writer()?,
-                limits,
-            })
-        },
-    )
+    }
 }
 
 fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
@@ -238,6 +247,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
             ("the owner of sessions", app.sessions.is_running()),
+            ("the owner of accounts", app.accounts.is_running()),
             ("the owner of associations", app.associations.is_running()),
             ("the owner of look-ups", app.lookups.is_running()),
             ("the signer", app.signer.is_running()),

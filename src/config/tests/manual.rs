@@ -51,6 +51,9 @@ fn filled() -> Settings {
             brands_dir: Some("a".into()),
             default_brand: some_text(),
         },
+        terms: TermSettings {
+            file: Some("a".into()),
+        },
         email: EmailSettings {
             from: some_text(),
             smtp: SmtpSettings {

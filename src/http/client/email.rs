@@ -2,7 +2,7 @@
 //! (section 9 of the conformance list).
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use actix_web::{HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
 use crate::actor::sessions::{self, SubmitToken};
@@ -15,18 +15,17 @@ use crate::domain::session::Denied;
 use crate::domain::threepid::Medium;
 use crate::error::Error;
 use crate::flow::validate::{self, RequestToken};
-use crate::http::args::{Fields, QueryArgs, V1Args};
-use crate::http::client_ip::ClientIp;
+use crate::http::args::{Fields, QueryArgs};
+use crate::http::call::{Call, FormBody, Version};
 use crate::http::{page, send_attempt};
 
 /// `POST requestToken`: sends a code and a link to an address.
 ///
 /// # Errors
 /// See EML-03 … EML-08.
-pub async fn request_token(
+pub async fn request_token<V: Version>(
     app: web::Data<App>,
-    http: HttpRequest,
-    args: V1Args,
+    args: Call<V, FormBody>,
 ) -> Result<HttpResponse, Error> {
     args.require(&["client_secret", "email", "send_attempt"])?;
     let request = RequestToken {
@@ -39,7 +38,7 @@ pub async fn request_token(
             .templates
             .brand(args.optional_text("brand")?)
             .to_string(),
-        client: ClientIp::of(&http, &app.config.http.trusted_proxies).0,
+        client: args.client,
     };
     let begun = validate::request_token(app.clone().into_inner(), request);
     let sid = app.detached_waits.run(begun).await??;
@@ -50,7 +49,10 @@ pub async fn request_token(
 ///
 /// # Errors
 /// See EML-15 … EML-17.
-pub async fn submit_token(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
+pub async fn submit_token<V: Version>(
+    app: web::Data<App>,
+    args: Call<V, FormBody>,
+) -> Result<HttpResponse, Error> {
     match show(&app, &args).await? {
         Shown::Validated(_) => {}
         Shown::WrongToken => return Err(Error::token_incorrect()),

@@ -1,27 +1,25 @@
 //! `GET …/lookup` and `POST …/bulk_lookup` of v1 (section 13 of the
 //! conformance list).
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use std::net::IpAddr;
+
+use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::actor::lookups::{LookupThreepids, SignedAssociation};
 use crate::app::App;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
-use crate::http::args::{Fields, QueryArgs, V1Args};
-use crate::http::client_ip::ClientIp;
+use crate::http::args::Fields;
+use crate::http::call::{Body, Call, Query, V1};
 
 /// The signed association of one address, or `{}`.
 ///
 /// # Errors
 /// 400 when medium or address are missing.
-pub async fn lookup(
-    app: web::Data<App>,
-    http: HttpRequest,
-    args: QueryArgs,
-) -> Result<HttpResponse, Error> {
+pub async fn lookup(app: web::Data<App>, args: Call<V1, Query>) -> Result<HttpResponse, Error> {
     args.require(&["medium", "address"])?;
-    count(&app, &http, 1)?;
+    count(&app, args.client, 1)?;
     find(&app, &args).await
 }
 
@@ -54,14 +52,10 @@ pub async fn find(app: &App, args: &Fields) -> Result<HttpResponse, Error> {
 ///
 /// # Errors
 /// 400 when `threepids` is missing, is no list of pairs, or is too long.
-pub async fn bulk_lookup(
-    app: web::Data<App>,
-    http: HttpRequest,
-    args: V1Args,
-) -> Result<HttpResponse, Error> {
+pub async fn bulk_lookup(app: web::Data<App>, args: Call<V1, Body>) -> Result<HttpResponse, Error> {
     args.require(&["threepids"])?;
     let pairs = pairs(args.value("threepids"), app.config.lookup.max_addresses)?;
-    count(&app, &http, pairs.len())?;
+    count(&app, args.client, pairs.len())?;
     let asked: Vec<_> = pairs
         .iter()
         .filter_map(|(_, _, threepid)| threepid.clone())
@@ -84,8 +78,7 @@ pub async fn bulk_lookup(
 }
 
 /// Slows down whoever asks for address after address (V1L-06).
-fn count(app: &App, http: &HttpRequest, addresses: usize) -> Result<(), Error> {
-    let client = ClientIp::of(http, &app.config.http.trusted_proxies).0;
+fn count(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
     let (Some(limiter), Some(client)) = (&app.lookup_limiter, client) else {
         return Ok(());
     };

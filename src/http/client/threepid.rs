@@ -10,13 +10,17 @@ use crate::domain::ids::Mxid;
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::error::Error;
 use crate::flow::bind;
-use crate::http::args::{Fields, QueryArgs, V1Args};
+use crate::http::args::Fields;
+use crate::http::call::{Call, FormBody, Query, Version};
 
 /// `GET getValidated3pid`: what a session has validated.
 ///
 /// # Errors
 /// See VAL-04, VAL-05.
-pub async fn get_validated(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
+pub async fn get_validated<V: Version>(
+    app: web::Data<App>,
+    args: Call<V, Query>,
+) -> Result<HttpResponse, Error> {
     args.require(&["sid", "client_secret"])?;
     let proof = app
         .sessions
@@ -33,10 +37,14 @@ pub async fn get_validated(app: web::Data<App>, args: QueryArgs) -> Result<HttpR
 /// `POST bind`: binds what a session has validated to a user.
 ///
 /// # Errors
-/// See BND-06, BND-08.
-pub async fn bind(app: web::Data<App>, args: V1Args) -> Result<HttpResponse, Error> {
+/// See BND-06 … BND-08.
+pub async fn bind<V: Version>(
+    app: web::Data<App>,
+    args: Call<V, FormBody>,
+) -> Result<HttpResponse, Error> {
     args.require(&["sid", "client_secret", "mxid"])?;
     let mxid = args.parse("mxid", Mxid::parse)?;
+    args.caller.may_act_for(&mxid)?;
     let bound = bind::bind_session(app.clone().into_inner(), session(&app, &args)?, mxid);
     Ok(HttpResponse::Ok().json(app.detached.run(bound).await??))
 }

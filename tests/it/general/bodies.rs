@@ -8,7 +8,7 @@ use crate::harness::{Answer, Listener, Route, TestServer, V1, V2, posts};
 
 async fn post(server: &TestServer, route: &Route, body: impl Into<Vec<u8>>) -> Answer {
     let json = [("content-type", "application/json")];
-    let api = server.listener(route.listener);
+    let api = server.admitted(route.listener).await;
     api.send(Method::POST, route.path, &json, body.into()).await
 }
 
@@ -26,7 +26,7 @@ async fn gen_21_sec_01_a_megabyte_is_refused_on_every_route_and_the_client_reads
             answer.is_open_to_browsers();
         }
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let api = server.listener(route.listener);
+        let api = server.admitted(route.listener).await;
         api.send(Method::POST, route.path, &form, megabyte().into())
             .await
             .refused(413, "M_TOO_LARGE");

@@ -15,7 +15,7 @@ fn the_table_of_routes_names_every_route() {
     for path in quoted.filter(|text| text.contains('/') && !text.starts_with("/_matrix")) {
         let mut end = path.replace("{{key_id}}", "ed25519:0");
         end = end.replace("{name}", "newest");
-        for version in ["{V1}", "{V2}", "{version}", "{INTERNAL}"] {
+        for version in ["{V1_PATH}", "{V2_PATH}", "{version}", "{INTERNAL}"] {
             end = end.replace(version, "");
         }
         assert!(

@@ -17,6 +17,8 @@ pub struct Api {
     pub base: String,
     /// The requests that were sent so far.
     pub sent: Cell<usize>,
+    version: &'static str,
+    token: Option<String>,
     client: awc::Client,
 }
 
@@ -30,8 +32,24 @@ impl Api {
         Self {
             base: base.into(),
             sent: Cell::new(0),
+            version: V1,
+            token: None,
             client,
         }
+    }
+
+    /// The same client on v2, with that access token.
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self {
+            version: V2,
+            token: Some(token.into()),
+            ..self
+        }
+    }
+
+    /// A path of the version that it speaks.
+    pub fn path(&self, rest: &str) -> String {
+        format!("{}{rest}", self.version)
     }
 
     /// Sends anything anywhere.
@@ -57,6 +75,9 @@ impl Api {
     ) -> Result<Answer, String> {
         self.sent.update(|sent| sent + 1);
         let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.insert_header(("authorization", format!("Bearer {token}")));
+        }
         for header in headers {
             request = request.insert_header(*header);
         }
@@ -125,13 +146,13 @@ impl Api {
 
     /// requestToken with whatever fields a test wants.
     pub async fn request_token_with(&self, fields: Value) -> Answer {
-        self.post(&format!("{V1}/validate/email/requestToken"), fields)
+        self.post(&self.path("/validate/email/requestToken"), fields)
             .await
     }
 
     pub async fn submit_token(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
         let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
-        self.post(&format!("{V1}/validate/email/submitToken"), body)
+        self.post(&self.path("/validate/email/submitToken"), body)
             .await
     }
 
@@ -146,13 +167,13 @@ impl Api {
 
     pub async fn get_validated(&self, sid: &str, client_secret: &str) -> Answer {
         let query = encode(&[("sid", sid), ("client_secret", client_secret)]);
-        self.get(&format!("{V1}/3pid/getValidated3pid?{query}"))
+        self.get(&self.path(&format!("/3pid/getValidated3pid?{query}")))
             .await
     }
 
     pub async fn bind(&self, sid: &str, client_secret: &str, mxid: &str) -> Answer {
         let body = json!({"sid": sid, "client_secret": client_secret, "mxid": mxid});
-        self.post(&format!("{V1}/3pid/bind"), body).await
+        self.post(&self.path("/3pid/bind"), body).await
     }
 
     pub async fn lookup(&self, medium: &str, address: &str) -> Answer {

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
+use sydent::actor::accounts::OpenAccount;
 use sydent::app::App;
 use sydent::clock::Clock;
 use sydent::config::Settings;
+use sydent::domain::secret::TokenHash;
 use sydent::server::{Addresses, Server};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{
     Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually,
+    fresh_address,
 };
 
 /// A running server. It stops when it goes out of scope.
@@ -99,6 +102,28 @@ impl TestServer {
     /// A client of the public listener.
     pub fn api(&self) -> Api {
         Api::new(format!("http://{}", self.addresses.client[0]))
+    }
+
+    /// A client of v2 with a fresh access token of that user, who has accepted
+    /// no terms.
+    pub async fn account(&self, user: &str) -> Api {
+        let api = self.api();
+        let token = fresh_address("token");
+        let open = OpenAccount {
+            user: user.parse().unwrap(),
+            token_hash: TokenHash::of(&token),
+            now: self.now(),
+        };
+        self.app.accounts.ask(open).await.unwrap();
+        api.with_token(token)
+    }
+
+    /// A client of that listener whom nothing refuses for want of an account.
+    pub async fn admitted(&self, listener: Listener) -> Api {
+        match listener {
+            Listener::Client => self.account("@a:example.org").await,
+            other => self.listener(other),
+        }
     }
 
     /// A client of the internal listener.

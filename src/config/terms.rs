@@ -1,0 +1,176 @@
+//! `[terms]`: the policies that people agree to first.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::checker::Checker;
+use super::file_access::cannot_be_read;
+use super::problem::{Problem, Source};
+use crate::domain::terms::Terms;
+
+/// `[terms]`; once checked, the file could be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TermSettings {
+    /// The file with the policies: YAML, or TOML of the same shape, as its name
+    /// ends. None means that nobody is asked.
+    pub file: Option<PathBuf>,
+}
+
+impl TermSettings {
+    pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
+        const FILE: &str = "terms.file";
+        self.file = self.file.map(|file| checker.resolve(FILE, &file));
+        match self.read() {
+            Ok(terms) => {
+                for sentence in terms.shared_urls() {
+                    checker.warn(FILE, sentence);
+                }
+            }
+            Err(problem) => checker.refuse(FILE, problem.to_string()),
+        }
+        self
+    }
+
+    /// Reads the policies; none when no file is set.
+    ///
+    /// # Errors
+    /// Why the file cannot be used, with its line.
+    pub fn read(&self) -> Result<Terms, Problem> {
+        let Some(file) = &self.file else {
+            return Ok(Terms::default());
+        };
+        let (line, sentence) = match std::fs::read_to_string(file) {
+            Ok(text) => match parse(file, &text) {
+                Ok(terms) => return Ok(terms),
+                Err(wrong) => wrong,
+            },
+            Err(error) => (None, cannot_be_read(&error)),
+        };
+        Err(Problem {
+            source: Source::File(file.clone()),
+            line,
+            key: String::new(),
+            sentence,
+        })
+    }
+}
+
+/// Reads the text in the form that the file's name ends with; or the line and
+/// what is wrong.
+fn parse(file: &Path, text: &str) -> Result<Terms, (Option<usize>, String)> {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("yaml" | "yml") => serde_saphyr::from_str(text).map_err(|error| {
+            let place = error.location();
+            let line = place.and_then(|place| usize::try_from(place.line()).ok());
+            let formatter = serde_saphyr::UserMessageFormatter;
+            let said = error.without_snippet().render_with_formatter(&formatter);
+            (line, format!("is not a terms file: {said}"))
+        }),
+        Some("toml") => toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| 1 + before.matches('\n').count());
+            (line, format!("is not a terms file: {}", error.message()))
+        }),
+        _ => {
+            let sentence = "must have a name that ends in .yaml, .yml or .toml";
+            Err((None, sentence.to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = r#"# What people agree to
+master_version: 2
+docs:
+  privacy_policy:
+    version: "1.2"
+    langs:
+      en:
+        name: Privacy policy
+        url: https://example.org/privacy-1.2-en.html
+      no:
+        name: Personvern
+        url: https://example.org/privacy-1.2-no.html
+  terms_of_service:
+    version: 5.0
+    langs:
+      en: { name: "Terms of service", url: "https://example.org/terms-5.0-en.html" }
+"#;
+
+    const TOML: &str = r#"master_version = "2"
+[docs.privacy_policy]
+version = "1.2"
+langs.en = { name = "Privacy policy", url = "https://example.org/privacy-1.2-en.html" }
+langs.no = { name = "Personvern", url = "https://example.org/privacy-1.2-no.html" }
+
+[docs.terms_of_service]
+version = "5.0"
+[docs.terms_of_service.langs.en]
+name = "Terms of service"
+url = "https://example.org/terms-5.0-en.html"
+"#;
+
+    fn read(name: &str, text: &str) -> Result<Terms, (Option<usize>, String)> {
+        parse(Path::new(name), text)
+    }
+
+    #[test]
+    fn tos_02_the_same_in_yaml_and_in_toml() {
+        let yaml = read("terms.yaml", YAML).unwrap();
+        assert_eq!(read("terms.toml", TOML), Ok(yaml.clone()));
+        assert_eq!(read("terms.yml", YAML), Ok(yaml.clone()));
+        let shown = yaml.to_json();
+        assert_eq!(shown["policies"]["terms_of_service"]["version"], "5.0");
+        assert_eq!(
+            shown["policies"]["privacy_policy"]["no"]["name"],
+            "Personvern"
+        );
+    }
+
+    #[test]
+    fn ops_08_what_is_wrong_has_its_line() {
+        for (name, text, line) in [
+            ("a.yaml", YAML.replace("version: \"1.2\"", "version: ["), 6),
+            (
+                "a.yaml",
+                YAML.replace("https://example.org/privacy-1.2-no", "nowhere"),
+                12,
+            ),
+            ("a.yaml", YAML.replace("      no:", "      version:"), 10),
+            (
+                "a.yaml",
+                YAML.replace("  terms_of_service:", "  privacy_policy:"),
+                13,
+            ),
+            ("a.yaml", YAML.replace("    version: 5.0\n", ""), 14),
+            ("a.toml", TOML.replace("\"1.2\"", "1.2"), 3),
+            ("a.toml", TOML.replace("\"1.2\"", "\"1.2"), 3),
+            (
+                "a.toml",
+                TOML.replace("https://example.org/terms", "terms"),
+                11,
+            ),
+        ] {
+            let (found, sentence) = read(name, &text).unwrap_err();
+            println!("{name}:{found:?}: {sentence}");
+            assert!(
+                found.is_some_and(|found| found.abs_diff(line) <= 1),
+                "{text}"
+            );
+            assert!(!sentence.contains('\n'), "{sentence}");
+        }
+        for (name, text) in [("terms", YAML), ("terms.json", "{}"), ("a.yaml", "")] {
+            assert!(read(name, text).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn tos_11_no_file_is_no_policies() {
+        assert_eq!(TermSettings::default().read(), Ok(Terms::default()));
+    }
+}

@@ -1,0 +1,162 @@
+//! The access token of a request, and whose it is (section 2 of the conformance
+//! list).
+
+use std::fmt;
+
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use zeroize::Zeroizing;
+
+use super::query;
+use crate::actor::accounts::{Account, FindAccount};
+use crate::app::App;
+use crate::domain::ids::Mxid;
+use crate::domain::secret::TokenHash;
+use crate::error::Error;
+
+/// The access token that came with a request; it may be nobody's.
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// What is stored of it.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.0)
+    }
+
+    /// The token of the `Authorization` header or, with `in_query` and on `GET`,
+    /// of the query string, where Synapse writes it (AUTH-03).
+    #[must_use]
+    pub fn of(request: &HttpRequest, in_query: bool) -> Option<Self> {
+        let in_header = request
+            .headers()
+            .get_all(header::AUTHORIZATION)
+            .find_map(|value| bearer(value.to_str().ok()?));
+        let token = match in_header {
+            Some(token) => Some(token.to_owned()),
+            None if in_query && matches!(*request.method(), Method::GET | Method::HEAD) => {
+                let mut fields = query::read(request.query_string()).ok()?;
+                match fields.remove("access_token") {
+                    Some(serde_json::Value::String(token)) => Some(token),
+                    _ => None,
+                }
+            }
+            None => None,
+        };
+        token
+            .filter(|token| !token.is_empty())
+            .map(|token| Self(Zeroizing::new(token)))
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
+/// The token of a header that says `Bearer`, in any case and with any number of
+/// spaces (AUTH-01, RFC 9110).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_start_matches(' '))
+}
+
+/// The account of the token in a request.
+///
+/// # Errors
+/// 401 `M_UNAUTHORIZED` without a token or with one that is nobody's (AUTH-05);
+/// never `M_UNKNOWN_TOKEN`, which clients take for the end of their session with
+/// the homeserver (AUTH-19).
+pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Result<Account, Error> {
+    let token = AccessToken::of(request, app.config.accounts.query_tokens)
+        .ok_or_else(Error::unauthorized)?;
+    let ask = FindAccount {
+        token_hash: token.hash(),
+        with_terms,
+    };
+    app.accounts.ask(ask).await?.ok_or_else(Error::unauthorized)
+}
+
+impl FromRequest for AccessToken {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let in_query = request
+            .app_data::<web::Data<App>>()
+            .is_some_and(|app| app.config.accounts.query_tokens);
+        std::future::ready(Self::of(request, in_query).ok_or_else(Error::unauthorized))
+    }
+}
+
+/// A user with a good token, whether or not the terms are accepted.
+#[derive(Debug)]
+pub struct SignedIn(pub Mxid);
+
+impl FromRequest for SignedIn {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let app = app_of(&request)?;
+            let account = account(&app, &request, false).await?;
+            Ok(Self(account.user))
+        })
+    }
+}
+
+/// What all handlers share.
+///
+/// # Errors
+/// Never, since every listener has it.
+pub(super) fn app_of(request: &HttpRequest) -> Result<web::Data<App>, Error> {
+    request
+        .app_data::<web::Data<App>>()
+        .cloned()
+        .ok_or_else(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn auth_01_the_scheme_in_any_case_and_several_spaces() {
+        for header in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "] {
+            assert_eq!(bearer(header), Some("abc"), "{header:?}");
+        }
+        for header in ["abc", "Basic abc", "X-Matrix origin=a", "Bearerabc", ""] {
+            assert_eq!(bearer(header), None, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn auth_03_the_query_is_read_on_get_alone_and_the_header_wins() {
+        let found = |request: TestRequest, in_query| {
+            let token = AccessToken::of(&request.to_http_request(), in_query);
+            token.map(|token| token.0.to_string())
+        };
+        let uri = "/x?access_token=query";
+        assert_eq!(
+            found(TestRequest::get().uri(uri), true).as_deref(),
+            Some("query")
+        );
+        assert_eq!(found(TestRequest::get().uri(uri), false), None);
+        assert_eq!(found(TestRequest::post().uri(uri), true), None);
+        let both = TestRequest::get()
+            .uri(uri)
+            .insert_header(("Authorization", "Bearer header"));
+        assert_eq!(found(both, true).as_deref(), Some("header"));
+        let empty = TestRequest::get().uri("/x?access_token=");
+        assert_eq!(found(empty, true), None);
+    }
+}
