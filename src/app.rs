@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::terms::CurrentTerms;
 
@@ -53,7 +53,7 @@ pub struct App {
     pub detached_waits: Detached,
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
-    pub lookup_limiter: Option<LookupLimiter>,
+    pub lookup_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

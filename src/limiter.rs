@@ -16,51 +16,64 @@ use crate::domain::rate::client_network;
 /// many clients do not fill the memory (OPS-02).
 const TIDY_EVERY: u32 = 10_000;
 
-/// How many addresses each client may look up.
-pub struct LookupLimiter {
-    limiter: DefaultKeyedRateLimiter<String>,
+/// How much each of many may do, whoever they are: clients, users, homeservers.
+pub struct Limiter {
+    cells: DefaultKeyedRateLimiter<String>,
     clock: DefaultClock,
     asked: AtomicU32,
 }
 
-impl LookupLimiter {
+impl Limiter {
     /// A limiter of that rate; `None` when it is switched off.
     #[must_use]
     pub fn new(rate: &RateSettings) -> Option<Self> {
         let quota = Quota::with_period(rate.every)?.allow_burst(NonZeroU32::new(rate.burst)?);
         Some(Self {
-            limiter: DefaultKeyedRateLimiter::keyed(quota),
+            cells: DefaultKeyedRateLimiter::keyed(quota),
             clock: DefaultClock::default(),
             asked: AtomicU32::new(0),
         })
     }
 
-    /// Counts `addresses` of a client.
+    /// Counts `amount` for a client, known by its IP address; one that has none
+    /// is not limited.
     ///
     /// # Errors
-    /// When that is too many: how long to wait.
-    pub fn take(&self, client: IpAddr, addresses: u32) -> Result<(), Duration> {
+    /// When that is too much: how long to wait, ms, at least 1.
+    pub fn take_for_client(&self, client: Option<IpAddr>, amount: u32) -> Result<(), i64> {
+        client.map_or(Ok(()), |client| self.take(&client_network(client), amount))
+    }
+
+    /// Counts `amount` for somebody, known by that name.
+    ///
+    /// # Errors
+    /// When that is too much: how long to wait, ms, at least 1.
+    pub fn take(&self, who: &String, amount: u32) -> Result<(), i64> {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
-            self.limiter.retain_recent();
+            self.cells.retain_recent();
         }
-        let Some(addresses) = NonZeroU32::new(addresses) else {
+        let Some(amount) = NonZeroU32::new(amount) else {
             return Ok(());
         };
-        match self.limiter.check_key_n(&client_network(client), addresses) {
+        match self.cells.check_key_n(who, amount) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => Err(until.wait_time_from(self.clock.now())),
+            Ok(Err(until)) => Err(ms(until.wait_time_from(self.clock.now()))),
             // More than a whole burst; the configuration does not let it happen.
-            Err(_too_many) => Err(Duration::from_mins(1)),
+            Err(_too_many) => Err(ms(Duration::from_mins(1))),
         }
     }
+}
+
+fn ms(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limiter(burst: u32) -> Option<LookupLimiter> {
-        LookupLimiter::new(&RateSettings {
+    fn limiter(burst: u32) -> Option<Limiter> {
+        Limiter::new(&RateSettings {
             burst,
             every: Duration::from_hours(1),
         })
@@ -69,30 +82,28 @@ mod tests {
     #[test]
     fn v1l_06_addresses_are_counted_and_not_requests() {
         let limiter = limiter(10).unwrap();
-        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert_eq!(limiter.take(here, 7), Ok(()));
-        assert!(
-            limiter
-                .take(here, 4)
-                .is_err_and(|wait| wait > Duration::from_mins(50))
-        );
-        assert_eq!(limiter.take(here, 3), Ok(()));
-        assert_eq!(limiter.take(here, 0), Ok(()));
-        assert!(limiter.take(here, 1).is_err());
-        assert_eq!(limiter.take(there, 10), Ok(()));
+        let take = |client: &str, amount| limiter.take_for_client(client.parse().ok(), amount);
+        let (here, there) = ("192.0.2.1", "192.0.2.2");
+        assert_eq!(take(here, 7), Ok(()));
+        assert!(take(here, 4).is_err_and(|wait| wait > 50 * 60_000));
+        assert_eq!(take(here, 3), Ok(()));
+        assert_eq!(take(here, 0), Ok(()));
+        assert!(take(here, 1).is_err());
+        assert_eq!(take(there, 10), Ok(()));
+        assert_eq!(take("no address", 11), Ok(()));
     }
 
     #[test]
     fn ops_02_who_is_far_from_the_limit_is_forgotten() {
-        let limiter = LookupLimiter::new(&RateSettings {
+        let limiter = Limiter::new(&RateSettings {
             burst: 1000,
             every: Duration::from_nanos(1),
         })
         .unwrap();
         for number in 0..TIDY_EVERY {
-            limiter.take(IpAddr::V4(number.into()), 1).unwrap();
+            limiter.take(&number.to_string(), 1).unwrap();
         }
-        assert!(limiter.limiter.len() < 100, "{}", limiter.limiter.len());
+        assert!(limiter.cells.len() < 100, "{}", limiter.cells.len());
     }
 
     #[test]

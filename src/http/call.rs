@@ -30,19 +30,32 @@ pub struct V1;
 #[derive(Debug)]
 pub struct V2;
 
+/// The same for what a user does before the terms are accepted (AUTH-11).
+#[derive(Debug)]
+pub struct V2BeforeTerms;
+
 /// A version of the API. It belongs to the handler: no test of the path decides
 /// whether a token is needed (GEN-20).
 pub trait Version: 'static {
     /// Whether only users with a token may ask.
     const NEEDS_ACCOUNT: bool;
+    /// Whether they must have accepted the terms.
+    const NEEDS_TERMS: bool;
 }
 
 impl Version for V1 {
     const NEEDS_ACCOUNT: bool = false;
+    const NEEDS_TERMS: bool = false;
 }
 
 impl Version for V2 {
     const NEEDS_ACCOUNT: bool = true;
+    const NEEDS_TERMS: bool = true;
+}
+
+impl Version for V2BeforeTerms {
+    const NEEDS_ACCOUNT: bool = true;
+    const NEEDS_TERMS: bool = false;
 }
 
 /// Arguments in the query string.
@@ -114,7 +127,7 @@ impl Place for Anywhere {
 pub enum Caller {
     /// Nobody said (v1).
     Anonymous,
-    /// A user with a good token who has accepted the terms (v2).
+    /// A user with a good token (v2).
     Account(Mxid),
 }
 
@@ -194,8 +207,8 @@ async fn caller<V: Version>(app: &App, request: &HttpRequest) -> Result<Caller, 
         return Ok(Caller::Anonymous);
     }
     let terms = app.terms.current();
-    let account = account(app, request, true).await?;
-    if !terms.are_accepted(&account.accepted) {
+    let account = account(app, request, V::NEEDS_TERMS).await?;
+    if V::NEEDS_TERMS && !terms.are_accepted(&account.accepted) {
         return Err(Error::terms_not_signed());
     }
     Ok(Caller::Account(account.user))

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, Route, web};
 
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
-use super::client::{email, lookup, ping, pubkey, threepid, versions};
+use super::client::{account, email, lookup, ping, pubkey, terms, threepid, versions};
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
 use crate::app::App;
@@ -29,6 +29,7 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
         public_keys(version, routes);
     }
     both_versions::<V2>(V2_PATH, routes);
+    accounts(routes);
     routes.service(path(
         &format!("{V2_PATH}/3pid/bind"),
         [post(threepid::bind::<V2>)],
@@ -39,6 +40,20 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
     } else {
         routes.service(web::scope(V1_PATH).default_service(web::to(v1_switched_off)));
     }
+}
+
+/// What v1 does not have: accounts and terms.
+fn accounts(routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(&format!("{V2_PATH}/account"), [get(account::user)]))
+        .service(path(
+            &format!("{V2_PATH}/account/logout"),
+            [post(account::logout)],
+        ))
+        .service(path(
+            &format!("{V2_PATH}/terms"),
+            [get(terms::list), post(terms::accept)],
+        ));
 }
 
 /// The v1 paths are there for ever: room events hold them (PUB-11).

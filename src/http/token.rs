@@ -6,13 +6,11 @@ use std::fmt;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
-use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
 use super::query;
 use crate::actor::accounts::{Account, FindAccount};
 use crate::app::App;
-use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
 use crate::error::Error;
 
@@ -91,24 +89,6 @@ impl FromRequest for AccessToken {
             .app_data::<web::Data<App>>()
             .is_some_and(|app| app.config.accounts.query_tokens);
         std::future::ready(Self::of(request, in_query).ok_or_else(Error::unauthorized))
-    }
-}
-
-/// A user with a good token, whether or not the terms are accepted.
-#[derive(Debug)]
-pub struct SignedIn(pub Mxid);
-
-impl FromRequest for SignedIn {
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let app = app_of(&request)?;
-            let account = account(&app, &request, false).await?;
-            Ok(Self(account.user))
-        })
     }
 }
 

@@ -30,7 +30,7 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
-use crate::limiter::LookupLimiter;
+use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::terms::CurrentTerms;
@@ -161,7 +161,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         outbox,
         mailer,
         waiting,
-        lookup_limiter: LookupLimiter::new(&config.limits.lookup_per_client),
+        lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         terms,
         config,
         templates,

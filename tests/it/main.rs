@@ -8,6 +8,8 @@
 mod harness;
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod bind;
@@ -91,6 +93,8 @@ mod shared_waits;
 mod shutdown;
 #[cfg(test)]
 mod submit_page;
+#[cfg(test)]
+mod terms;
 #[cfg(test)]
 mod transports;
 #[cfg(test)]

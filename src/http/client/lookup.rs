@@ -79,13 +79,11 @@ pub async fn bulk_lookup(app: web::Data<App>, args: Call<V1, Body>) -> Result<Ht
 
 /// Slows down whoever asks for address after address (V1L-06).
 fn count(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
-    let (Some(limiter), Some(client)) = (&app.lookup_limiter, client) else {
-        return Ok(());
-    };
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    limiter.take(client, addresses).map_err(|wait| {
-        Error::limit_exceeded(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1))
-    })
+    let limiter = app.lookup_limiter.as_ref();
+    limiter
+        .map_or(Ok(()), |limiter| limiter.take_for_client(client, addresses))
+        .map_err(Error::limit_exceeded)
 }
 
 type Pair<'a> = (&'a str, &'a str, Option<ThreePid>);

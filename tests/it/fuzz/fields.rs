@@ -15,7 +15,12 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 6] = [
+pub const POSTS: [Form; 7] = [
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/terms",
+        &[("user_accepts", r#"["https://example.org/terms"]"#)],
+    ),
     (
         Listener::Client,
         "/_matrix/identity/api/v1/validate/email/requestToken",

@@ -47,6 +47,11 @@ impl Api {
         }
     }
 
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
+    }
+
     /// A path of the version that it speaks.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
@@ -132,6 +137,24 @@ impl Api {
             form,
         )
         .await
+    }
+
+    pub async fn account(&self) -> Answer {
+        self.get(&format!("{V2}/account")).await
+    }
+
+    pub async fn logout(&self) -> Answer {
+        let path = format!("{V2}/account/logout");
+        self.send(Method::POST, &path, &[], Vec::new()).await
+    }
+
+    pub async fn terms(&self) -> Answer {
+        self.get(&format!("{V2}/terms")).await
+    }
+
+    pub async fn accept(&self, urls: impl Into<Value>) -> Answer {
+        let body = json!({"user_accepts": urls.into()});
+        self.post(&format!("{V2}/terms"), body).await
     }
 
     pub async fn request_token(

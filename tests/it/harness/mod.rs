@@ -17,6 +17,7 @@ mod routes;
 mod server;
 mod smtp;
 mod source;
+mod terms;
 mod wire;
 
 pub use answer::Answer;
@@ -29,10 +30,11 @@ pub use hold::Hold;
 pub use mail::Mail;
 pub use port::ClosedPort;
 pub use process::TestProcess;
-pub use routes::{CAPTURED_MAIL, Listener, ROUTES, Route, posts, routes_of};
+pub use routes::{CAPTURED_MAIL, Listener, Needs, ROUTES, Route, posts, routes_of};
 pub use server::{TestServer, settings as test_settings};
 pub use smtp::{SmtpServer, Tls};
 pub use source::{is_within, repository, sources};
+pub use terms::TermsFile;
 pub use wire::{Wire, post};
 
 use std::sync::atomic::{AtomicU32, Ordering};

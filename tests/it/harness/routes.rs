@@ -17,7 +17,38 @@ pub struct Route {
     pub methods: &'static [&'static str],
 }
 
+/// What a caller must have for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// A token, whether or not the terms are accepted.
+    Account,
+    /// A token, and the terms accepted.
+    Terms,
+}
+
 impl Route {
+    /// The table of section 0.2: on v2 everything needs the terms that is not
+    /// named here.
+    pub fn needs(&self, method: &str) -> Needs {
+        let Some(rest) = self.path.strip_prefix(super::V2) else {
+            return Needs::Nothing;
+        };
+        let page = [
+            "/validate/email/submitToken",
+            "/validate/msisdn/submitToken",
+        ];
+        let open = match method {
+            "GET" => ["", "/", "/terms"].contains(&rest) || page.contains(&rest),
+            _ => ["/account/register", "/3pid/unbind"].contains(&rest),
+        };
+        match rest {
+            _ if open || rest.starts_with("/pubkey/") => Needs::Nothing,
+            "/account/logout" | "/terms" => Needs::Account,
+            _ => Needs::Terms,
+        }
+    }
+
     pub fn takes(&self, method: &str) -> bool {
         self.methods.contains(&method)
     }
@@ -70,6 +101,9 @@ pub const ROUTES: &[Route] = &[
     client("/_matrix/identity/versions", GET),
     client("/_matrix/identity/v2", GET),
     client("/_matrix/identity/v2/", GET),
+    client("/_matrix/identity/v2/account", GET),
+    client("/_matrix/identity/v2/account/logout", POST),
+    client("/_matrix/identity/v2/terms", &["GET", "POST"]),
     client("/_matrix/identity/v2/validate/email/requestToken", POST),
     client(
         "/_matrix/identity/v2/validate/email/submitToken",

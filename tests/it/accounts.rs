@@ -1,0 +1,233 @@
+//! Who may use v2: tokens, the order of checks, `/account` and logout (sections
+//! 2 and 4).
+
+use awc::http::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Api, Listener, Needs, Route, TermsFile, TestServer, V2, routes_of};
+
+const ALICE: &str = "@alice:example.org";
+
+/// Each route of v2 with each of its methods.
+fn calls() -> impl Iterator<Item = (&'static Route, &'static str)> {
+    routes_of(Listener::Client)
+        .filter(|route| route.path.starts_with(V2))
+        .flat_map(|route| route.methods.iter().map(move |method| (route, *method)))
+}
+
+/// What can be wrong with a body.
+const BODIES: [&str; 3] = ["{", "[]", "{}"];
+
+async fn call(api: &Api, method: &str, path: &str, body: &str) -> Answer {
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let body = if method == "GET" { "" } else { body };
+    api.send(method, path, &[], body.into()).await
+}
+
+/// The errcode, if the answer is one of the refusals that are about the account.
+fn refusal(answer: &Answer) -> Refusal {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let errcode = body["errcode"].as_str()?;
+    let about = ["M_UNAUTHORIZED", "M_UNKNOWN_TOKEN", "M_TERMS_NOT_SIGNED"].contains(&errcode);
+    about.then(|| (answer.status, errcode.to_owned()))
+}
+
+type Refusal = Option<(u16, String)>;
+
+#[actix_web::test]
+async fn auth_05_auth_06_auth_13_gen_28_sec_27_the_token_comes_before_terms_and_body() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    for (route, method) in calls().filter(|(route, _)| !route.path.ends_with("/unbind")) {
+        for body in BODIES {
+            let what = format!("{method} {} {body}", route.path);
+            let none = call(&server.api(), method, route.path, body).await;
+            let stranger = server.api().with_token("nobody's");
+            let unknown = call(&stranger, method, route.path, body).await;
+            if route.needs(method) == Needs::Nothing {
+                assert_eq!((refusal(&none), refusal(&unknown)), (None, None), "{what}");
+                continue;
+            }
+            assert_eq!(
+                refusal(&none),
+                Some((401, "M_UNAUTHORIZED".to_owned())),
+                "{what}"
+            );
+            // AUTH-19: clients take the other code for the end of their session
+            // with the homeserver.
+            let expected = if route.path.ends_with("/logout") {
+                "M_UNKNOWN_TOKEN"
+            } else {
+                "M_UNAUTHORIZED"
+            };
+            assert_eq!(
+                refusal(&unknown),
+                Some((401, expected.to_owned())),
+                "{what}"
+            );
+            unknown.is_open_to_browsers();
+        }
+    }
+}
+
+#[actix_web::test]
+async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_terms() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    let mut gated = 0;
+    for (route, method) in calls() {
+        for body in BODIES {
+            // A logout ends the token.
+            let api = if route.path.ends_with("/logout") {
+                server.account(ALICE).await
+            } else {
+                alice.clone()
+            };
+            let answer = call(&api, method, route.path, body).await;
+            let expected = match route.needs(method) {
+                Needs::Terms => Some((403, "M_TERMS_NOT_SIGNED".to_owned())),
+                Needs::Account | Needs::Nothing => None,
+            };
+            assert_eq!(refusal(&answer), expected, "{method} {} {body}", route.path);
+            gated += usize::from(expected.is_some());
+        }
+    }
+    assert!(gated > 10, "{gated}");
+    alice
+        .accept(json!(["https://a/p-fr", "https://a/t-en"]))
+        .await
+        .ok();
+    for (route, method) in calls().filter(|(route, _)| !route.path.ends_with("/logout")) {
+        let answer = call(&alice, method, route.path, "{}").await;
+        assert_eq!(refusal(&answer), None, "{method} {}", route.path);
+    }
+}
+
+#[actix_web::test]
+async fn auth_01_the_scheme_in_any_case_and_nothing_else() {
+    let server = TestServer::start(|_| {});
+    let token = server.account(ALICE).await.token().to_owned();
+    let api = server.api();
+    let path = format!("{V2}/account");
+    for scheme in ["Bearer ", "bearer ", "BEARER    "] {
+        let header = format!("{scheme}{token}");
+        let headers = [("authorization", header.as_str())];
+        api.send(Method::GET, &path, &headers, Vec::new())
+            .await
+            .ok();
+    }
+    for wrong in [
+        token.clone(),
+        format!("Basic {token}"),
+        "Bearer".into(),
+        "Bearer ".into(),
+    ] {
+        let headers = [("authorization", wrong.as_str())];
+        let answer = api.send(Method::GET, &path, &headers, Vec::new()).await;
+        answer.refused(401, "M_UNAUTHORIZED");
+    }
+    for wrong in [
+        token.to_uppercase(),
+        format!("{token} x"),
+        format!("{token},"),
+    ] {
+        let api = server.api().with_token(wrong);
+        api.account().await.refused(401, "M_UNAUTHORIZED");
+    }
+}
+
+#[actix_web::test]
+async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
+    let server = TestServer::start(|_| {});
+    let token = server.account(ALICE).await.token().to_owned();
+    let path = |rest: &str| format!("{V2}{rest}?access_token={token}");
+    let api = server.api();
+    assert_eq!(api.get(&path("/account")).await.ok()["user_id"], ALICE);
+    let posted = api.post(&path("/account/logout"), json!({})).await;
+    posted.refused(401, "M_UNAUTHORIZED");
+    let stranger = server.api().with_token("nobody's");
+    stranger
+        .get(&path("/account"))
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+
+    let server = server.start_again(|settings| settings.accounts.query_tokens = false);
+    let refused = server.api().get(&path("/account")).await;
+    refused.refused(401, "M_UNAUTHORIZED");
+    let alice = server.api().with_token(token.clone());
+    alice.account().await.ok();
+}
+
+#[actix_web::test]
+async fn auth_04_a_token_in_the_body_is_none() {
+    let server = TestServer::start(|_| {});
+    let token = server.account(ALICE).await.token().to_owned();
+    let body = json!({ "access_token": token, "user_accepts": [] });
+    for rest in ["/account/logout", "/terms", "/3pid/bind"] {
+        let answer = server
+            .api()
+            .post(&format!("{V2}{rest}"), body.clone())
+            .await;
+        answer.refused(401, "M_UNAUTHORIZED");
+    }
+    server.api().with_token(token).account().await.ok();
+}
+
+#[actix_web::test]
+async fn acc_09_acc_10_auth_06_auth_16_logout_ends_one_token() {
+    let server = TestServer::start(|_| {});
+    let (one, other) = (server.account(ALICE).await, server.account(ALICE).await);
+    assert_eq!(one.account().await.ok(), json!({ "user_id": ALICE }));
+    assert_eq!(one.logout().await.ok(), json!({}));
+    one.account().await.refused(401, "M_UNAUTHORIZED");
+    one.logout().await.refused(401, "M_UNKNOWN_TOKEN");
+    other.account().await.ok();
+    // Some send a body all the same.
+    let answer = other.post(&format!("{V2}/account/logout"), json!({})).await;
+    assert_eq!(answer.ok(), json!({}));
+    server.api().logout().await.refused(401, "M_UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn acc_11_who_does_not_accept_the_terms_can_leave() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    alice.account().await.refused(403, "M_TERMS_NOT_SIGNED");
+    alice.logout().await.ok();
+    alice.account().await.refused(401, "M_UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn auth_17_ops_05_a_token_stays_good() {
+    let server = TestServer::start_with_clock(|_| {});
+    let alice = server.account(ALICE).await;
+    server.advance(10 * 365 * 86_400_000);
+    alice.account().await.ok();
+}
+
+#[actix_web::test]
+async fn sec_10_gen_20_no_spelling_of_the_path_gets_past_the_token() {
+    let server = TestServer::start(|_| {});
+    for path in [
+        "/_matrix/identity/%76%32/account",
+        "/_matrix/identity/%762/account",
+        "/_matrix/identity/v2/%61ccount",
+        "/_matrix/identity/v2//account",
+        "/_matrix/identity/v2/./account",
+        "/_matrix/identity/v2/terms/../account",
+        "/_matrix/identity/api/v1/../../v2/account",
+        "/_matrix/identity/V2/account",
+        "/_matrix/identity/v2/account/",
+        "/_matrix/identity/v2/account;x",
+        "/_matrix/identity/v2%2Faccount",
+    ] {
+        let answer = server.api().get(path).await;
+        assert!(
+            matches!(answer.status, 401 | 404),
+            "{path}: {}",
+            answer.status
+        );
+    }
+}

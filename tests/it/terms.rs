@@ -1,0 +1,222 @@
+//! `/v2/terms` and what nobody may do before (section 5).
+
+use serde_json::{Value, json};
+use sydent::actor::accounts::FindAccount;
+use sydent::domain::secret::TokenHash;
+
+use crate::harness::{Api, TermsFile, TestDatabase, TestProcess, TestServer, eventually};
+
+const ALICE: &str = "@alice:example.org";
+
+async fn is_cleared(api: &Api) -> bool {
+    let answer = api.account().await;
+    if answer.status == 403 {
+        answer.refused(403, "M_TERMS_NOT_SIGNED");
+        return false;
+    }
+    answer.ok();
+    true
+}
+
+#[actix_web::test]
+async fn tos_01_auth_12_the_policies_are_for_everybody_and_a_bad_token_does_not_matter() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let expected = json!({ "policies": {
+        "privacy": {
+            "version": "1.2",
+            "en": { "name": "The privacy in en", "url": "https://a/p-en" },
+            "fr": { "name": "The privacy in fr", "url": "https://a/p-fr" },
+        },
+        "terms": {
+            "version": "5",
+            "en": { "name": "The terms in en", "url": "https://a/t-en" },
+        },
+    } });
+    assert_eq!(server.api().terms().await.ok(), expected);
+    let stranger = server.api().with_token("nonsense");
+    assert_eq!(stranger.terms().await.ok(), expected);
+    assert_eq!(server.account(ALICE).await.terms().await.ok(), expected);
+}
+
+#[actix_web::test]
+async fn tos_01_tos_11_without_policies_nobody_is_asked() {
+    let server = TestServer::start(|_| {});
+    let alice = server.account(ALICE).await;
+    assert_eq!(alice.terms().await.ok(), json!({ "policies": {} }));
+    assert!(is_cleared(&alice).await);
+    assert_eq!(alice.accept(json!([])).await.ok(), json!({}));
+    assert!(is_cleared(&alice).await);
+}
+
+#[actix_web::test]
+async fn tos_03_tos_04_tos_05_tos_06_tos_07_auth_09_acceptance_adds_up_across_languages() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    assert!(!is_cleared(&alice).await);
+    assert_eq!(
+        alice.accept(json!(["https://a/p-fr"])).await.ok(),
+        json!({})
+    );
+    assert!(!is_cleared(&alice).await);
+    alice.accept(json!(["https://a/p-en"])).await.ok();
+    assert!(!is_cleared(&alice).await);
+    alice.accept(json!([])).await.ok();
+    assert!(!is_cleared(&alice).await);
+    alice.accept(json!(["https://a/t-en"])).await.ok();
+    assert!(is_cleared(&alice).await);
+    assert!(!is_cleared(&server.account("@bob:example.org").await).await);
+}
+
+#[actix_web::test]
+async fn auth_16_acceptance_belongs_to_the_user_and_not_to_the_token() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let first = server.account(ALICE).await;
+    let urls = json!(["https://a/p-en", "https://a/t-en"]);
+    first.accept(urls).await.ok();
+    first.logout().await.ok();
+    assert!(is_cleared(&server.account(ALICE).await).await);
+}
+
+#[actix_web::test]
+async fn tos_09_of_urls_that_nobody_knows_nothing_is_stored() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    for unknown in [json!(["https://evil/"]), json!(["", "x", "https://a/P-en"])] {
+        alice.accept(unknown).await.refused(400, "M_INVALID_PARAM");
+    }
+    assert_eq!(server.database.count("accepted_terms"), 0);
+    let mixed = json!(["https://evil/", "https://a/p-en", "https://a/p-en"]);
+    alice.accept(mixed).await.ok();
+    let account = FindAccount {
+        token_hash: TokenHash::of(alice.token()),
+        with_terms: true,
+    };
+    let account = server.app.accounts.ask(account).await.unwrap().unwrap();
+    assert_eq!(account.accepted, ["https://a/p-en"]);
+}
+
+#[actix_web::test]
+async fn tos_10_what_is_no_list_of_texts() {
+    let file = TermsFile::two();
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    for wrong in [
+        json!("https://a/p-en"),
+        json!(1),
+        json!({ "https://a/p-en": true }),
+        json!([1]),
+        json!(["https://a/p-en", null]),
+        json!([["https://a/p-en"]]),
+    ] {
+        alice.accept(wrong).await.refused(400, "M_INVALID_PARAM");
+    }
+    alice
+        .accept(Value::Null)
+        .await
+        .refused(400, "M_MISSING_PARAMS");
+    assert_eq!(server.database.count("accepted_terms"), 0);
+    alice.accept(json!([])).await.ok();
+}
+
+#[actix_web::test]
+async fn tos_08_what_was_accepted_may_be_accepted_again() {
+    let file = TermsFile::two();
+    file.write_text(&format!("master_version: '1'\n{ONE}"));
+    let server = TestServer::start(|settings| file.configure(settings));
+    let alice = server.account(ALICE).await;
+    for _ in 0..2 {
+        alice.accept(json!(["https://a/t-en"])).await.ok();
+        assert!(is_cleared(&alice).await);
+    }
+    // A new master version asks again, though no URL has changed.
+    file.write_text(&format!("master_version: '2'\n{ONE}"));
+    server.app.terms.reload();
+    assert!(!is_cleared(&alice).await);
+    alice.accept(json!(["https://a/t-en"])).await.ok();
+    assert!(is_cleared(&alice).await);
+}
+
+const ONE: &str =
+    "docs: { terms: { version: '1', langs: { en: { name: T, url: 'https://a/t-en' } } } }";
+
+#[actix_web::test]
+async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
+    let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1")])]);
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |settings| file.configure(settings));
+    let token = registered(&database);
+    let alice = process.api().with_token(token);
+    alice.accept(json!(["https://a/1"])).await.ok();
+    assert!(is_cleared(&alice).await);
+
+    file.write(&[("terms", "2", &[("en", "https://a/2")])]);
+    assert!(is_cleared(&alice).await, "nobody has said that it changed");
+    process.signal("HUP");
+    eventually("the new terms", async || {
+        (!is_cleared(&alice).await).then_some(())
+    })
+    .await;
+    alice.accept(json!(["https://a/2"])).await.ok();
+    assert!(is_cleared(&alice).await);
+
+    file.write_text("docs: [");
+    process.signal("HUP");
+    eventually("a line in the log", async || {
+        process
+            .log()
+            .contains("the terms stay as they were")
+            .then_some(())
+    })
+    .await;
+    assert!(is_cleared(&alice).await);
+    assert_eq!(
+        alice.terms().await.ok()["policies"]["terms"]["version"],
+        "2"
+    );
+
+    // Back to the first: its acceptance was not forgotten.
+    file.write(&[("terms", "1", &[("en", "https://a/1")])]);
+    process.signal("HUP");
+    eventually("the old terms", async || {
+        let shown = alice.terms().await.ok();
+        (shown["policies"]["terms"]["version"] == "1").then_some(())
+    })
+    .await;
+    assert!(is_cleared(&alice).await);
+}
+
+/// Puts an account into the database of a process; answers its token.
+fn registered(database: &TestDatabase) -> &'static str {
+    let token = "a-token-of-alice";
+    let hash = TokenHash::of(token);
+    let hash = hash.as_str();
+    database.execute(&format!(
+        "INSERT INTO accounts (user_id, created_at) VALUES ('{ALICE}', 0);
+        INSERT INTO access_tokens (token_hash, user_id, created_at) VALUES ('{hash}', '{ALICE}', 0)"
+    ));
+    token
+}
+
+#[test]
+fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
+    let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1"), ("fr", "nowhere")])]);
+    let told = TestProcess::start_in_vain(&TestDatabase::fresh(), |settings| {
+        file.configure(settings);
+    });
+    assert_ne!(told.code, 0);
+    let named = told.err.contains("terms.file: ") && told.err.contains(".yaml:6: is not a terms");
+    assert!(named, "{}", told.err);
+}
+
+#[test]
+fn tos_02_a_url_that_two_policies_share_is_warned_of() {
+    let shared = ("en", "https://a/1");
+    let file = TermsFile::with(&[("privacy", "1", &[shared]), ("terms", "1", &[shared])]);
+    let process = TestProcess::start(&TestDatabase::fresh(), |settings| file.configure(settings));
+    let warned = "terms.file: https://a/1 is the URL of privacy, terms: accepting";
+    assert!(process.log().contains(warned), "{}", process.log());
+}
