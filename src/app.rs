@@ -54,6 +54,9 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<Limiter>,
+    /// How many invitations each client may have signed; `None` when that is not
+    /// limited.
+    pub signature_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

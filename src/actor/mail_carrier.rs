@@ -31,16 +31,15 @@ impl Carrier for MailCarrier {
             self.writer
                 .write(id, &message.payload, queued_at, message.expires_at)
         };
-        let mail = written
-            .map_err(|error| {
-                log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
-                SendFailure::Refused {
-                    what: "it cannot be written".to_owned(),
-                    code: None,
-                    enhanced: None,
-                    address: false,
-                }
-            })?;
+        let mail = written.map_err(|error| {
+            log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
+            SendFailure::Refused {
+                what: "it cannot be written".to_owned(),
+                code: None,
+                enhanced: None,
+                address: false,
+            }
+        })?;
         let name = MessageName::new(message.created_at, &message.id);
         self.transport
             .send(&mail.envelope, &name, &mail.bytes)

@@ -5,6 +5,7 @@ pub mod associations;
 pub mod courier;
 pub mod detached;
 pub mod dispatcher;
+pub mod invites;
 pub mod janitor;
 pub mod lookups;
 pub mod mail_carrier;

@@ -181,22 +181,23 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 /// # Errors
 /// When the database does not answer.
 pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbError> {
-    let unchanged = dsl::outbox
-        .find(&message.id)
-        .filter(dsl::lease_owner.eq(&message.lease_owner))
-        .filter(dsl::tries.eq(message.tries));
-    let dropped: Option<i64> = diesel::delete(unchanged)
-        .returning(dsl::answer_until)
-        .get_result(connection)
-        .optional()?;
-    let Some(answer_until) = dropped else {
-        return Ok(false);
+    let unchanged = || {
+        dsl::outbox
+            .find(&message.id)
+            .filter(dsl::lease_owner.eq(&message.lease_owner))
+            .filter(dsl::tries.eq(message.tries))
     };
+    // In one statement each: the promise may be given at the same time.
+    let unpromised = unchanged().filter(dsl::answer_until.ne(PROMISED));
+    let promised = diesel::delete(unpromised).execute(connection)? != 1;
+    if promised && diesel::delete(unchanged()).execute(connection)? != 1 {
+        return Ok(false);
+    }
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
     match message.kind.as_str() {
-        "invite" if answer_until != PROMISED => invites::withdraw(connection, &message.subject)?,
+        "invite" if !promised => invites::withdraw(connection, &message.subject)?,
         "mail" | "sms" => take_attempt_back(connection, message)?,
         _ => {}
     }
@@ -220,6 +221,30 @@ fn take_attempt_back(connection: &mut Conn, message: &Queued) -> Result<(), DbEr
 }
 
 impl Queued {
+    /// A message that is due at once, that nobody waits for and any instance may
+    /// take.
+    #[must_use]
+    pub fn fresh(id: String, kind: &str, payload: String, now: i64, expires_at: i64) -> Self {
+        Self {
+            id,
+            kind: kind.to_owned(),
+            payload,
+            subject: String::new(),
+            send_attempt: 0,
+            previous_attempt: None,
+            limits: "[]".to_owned(),
+            tries: 0,
+            created_at: now,
+            due_at: now,
+            answer_until: PROMISED,
+            expires_at,
+            home: String::new(),
+            home_until: 0,
+            lease_owner: String::new(),
+            lease_until: 0,
+        }
+    }
+
     /// Whether a client was told that it is on its way.
     #[must_use]
     pub fn is_promised(&self) -> bool {

@@ -87,8 +87,8 @@ fn count_one(connection: &mut Conn, counted: &str, rate: Rate, now: i64) -> Resu
             == 1)
 }
 
-/// Counts a message everywhere or, where one limit is reached, nowhere; then the answer is in how many
-/// milliseconds it may be sent.
+/// Counts a message everywhere or, where one limit is reached, nowhere; then
+/// answers in how many milliseconds one more is within all of them.
 ///
 /// # Errors
 /// When the database does not answer.

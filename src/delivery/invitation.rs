@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::invite::InviteFields;
+use crate::domain::invite_key::InviteKey;
 
 /// What is stored of an invitation until its mail is written. The private key
 /// leaves the database with the mail.
@@ -15,9 +16,8 @@ pub struct InvitationPayload {
     pub brand: String,
     /// The token of the invite.
     pub token: String,
-    /// The private half of the key that was made for it, in unpadded URL-safe
-    /// base64.
-    pub private_key: String,
+    /// The private half of the key that was made for it.
+    pub private_key: InviteKey,
     /// Where to.
     pub room_id: String,
     /// By whom.
@@ -50,7 +50,7 @@ impl InvitationPayload {
         format!(
             "{public_base_url}/_matrix/identity/api/v1/sign-ed25519?token={}&private_key={}",
             encoded(&self.token),
-            encoded(&self.private_key),
+            encoded(&self.private_key.encoded()),
         )
     }
 
@@ -93,7 +93,7 @@ mod tests {
             address: "a+b@example.com".to_owned(),
             brand: String::new(),
             token: "t".to_owned(),
-            private_key: "p-_".to_owned(),
+            private_key: InviteKey::from_seed([255; 32]),
             room_id: "!r#x?:example.org".to_owned(),
             sender: "@bob:example.org".to_owned(),
             verified: true,
@@ -104,7 +104,7 @@ mod tests {
             payload.join_link("https://id.example.org"),
             "https://app.example/riot/#/room/%21r%23x%3F%3Aexample.org?email=a%2Bb%40example.com\
              &signurl=https%3A%2F%2Fid.example.org%2F_matrix%2Fidentity%2Fapi%2Fv1%2Fsign-ed25519\
-             %3Ftoken%3Dt%26private_key%3Dp-_&room_name=A%20%26%20%22B%22%20%3Cc%3E\
+             %3Ftoken%3Dt%26private_key%3D__________________________________________8&room_name=A%20%26%20%22B%22%20%3Cc%3E\
              &room_avatar_url=&inviter_name=%40bob%3Aexample.org&guest_access_token=\
              &guest_user_id=&room_type=m.space"
         );

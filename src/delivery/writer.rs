@@ -8,8 +8,8 @@ use lettre::message::Mailbox;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::mail::{Envelope, address_for_wire};
 use super::invitation::InvitationPayload;
+use super::mail::{Envelope, address_for_wire};
 use super::templates::{InvitationMail, TemplateError, Templates, VerificationMail};
 use super::verification::VerificationPayload;
 
@@ -106,7 +106,7 @@ impl MailWriter {
             sign_url: payload.sign_url(&self.public_base_url),
             web_client: payload.web_client,
             token: payload.token,
-            private_key: payload.private_key,
+            private_key: payload.private_key.encoded(),
             room_id: payload.room_id,
             inviter: payload.sender,
             verified: payload.verified,

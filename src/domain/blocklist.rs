@@ -71,6 +71,11 @@ mod tests {
             assert_eq!(found, refused, "{field:?}");
         }
         let nothing = InviteBlocklist::default();
-        assert!(!refuses(&nothing, "!bad:a.example", "@a:x.spam.example", fine));
+        assert!(!refuses(
+            &nothing,
+            "!bad:a.example",
+            "@a:x.spam.example",
+            fine
+        ));
     }
 }

@@ -52,7 +52,11 @@ fn inv_02_good_fields_and_further_ones_are_kept() {
     let kept = fields(given.clone());
     let object = given.as_object().unwrap();
     assert_eq!(kept.iter().count(), object.len());
-    assert!(object.iter().all(|(name, value)| kept.get(name) == value.as_str()));
+    assert!(
+        object
+            .iter()
+            .all(|(name, value)| kept.get(name) == value.as_str())
+    );
     assert!(kept.is_space());
 }
 
@@ -60,7 +64,10 @@ fn inv_02_good_fields_and_further_ones_are_kept() {
 fn inv_05_where_the_web_client_is() {
     for (given, kept) in [
         ("https://app.element.io/", Some("https://app.element.io")),
-        ("http://localhost:8080/riot/", Some("http://localhost:8080/riot")),
+        (
+            "http://localhost:8080/riot/",
+            Some("http://localhost:8080/riot"),
+        ),
         ("javascript:alert(1)", None),
         ("https://", None),
         ("https://user@app.example", None),
@@ -77,13 +84,24 @@ fn inv_05_where_the_web_client_is() {
 fn inv_21_names_have_a_length_in_characters() {
     for (field, given, kept) in [
         ("sender_display_name", "é".repeat(20), "é".repeat(20)),
-        ("sender_display_name", "é".repeat(21), format!("{}…", "é".repeat(19))),
+        (
+            "sender_display_name",
+            "é".repeat(21),
+            format!("{}…", "é".repeat(19)),
+        ),
         ("room_name", "x".repeat(30), "x".repeat(30)),
         ("room_name", "x".repeat(31), format!("{}…", "x".repeat(25))),
-        ("room_name", "a\r\n\tb\u{202e}c".to_owned(), "a bc".to_owned()),
+        (
+            "room_name",
+            "a\r\n\tb\u{202e}c".to_owned(),
+            "a bc".to_owned(),
+        ),
         ("further", "x".repeat(501), format!("{}…", "x".repeat(500))),
     ] {
-        assert_eq!(fields(json!({field: given})).get(field), Some(kept.as_str()));
+        assert_eq!(
+            fields(json!({field: given})).get(field),
+            Some(kept.as_str())
+        );
     }
     let many: Map<String, Value> = (0..100).map(|n| (format!("f{n}"), json!("x"))).collect();
     assert_eq!(fields(Value::Object(many)).iter().count(), MORE_FIELDS);

@@ -11,6 +11,7 @@ pub mod email;
 pub mod homeservers;
 pub mod ids;
 pub mod invite;
+pub mod invite_key;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;

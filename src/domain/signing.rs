@@ -268,9 +268,16 @@ mod tests {
             .collect();
         assert_eq!(ids, ["ed25519:new", "ed25519:0"]);
         assert_eq!(ring.active().id().as_str(), "ed25519:new");
-        for (id, known) in [("ed25519:new", true), ("ed25519:0", true), ("ed25519:1", false)] {
+        for (id, known) in [
+            ("ed25519:new", true),
+            ("ed25519:0", true),
+            ("ed25519:1", false),
+        ] {
             let id = KeyId::parse(id).unwrap();
-            assert_eq!(ring.by_id(&id).map(|key| key.id() == &id), known.then_some(true));
+            assert_eq!(
+                ring.by_id(&id).map(|key| key.id() == &id),
+                known.then_some(true)
+            );
         }
     }
 

@@ -2,5 +2,6 @@
 //! what they can finish.
 
 pub mod bind;
+pub mod invite;
 pub mod validate;
 pub mod wait;

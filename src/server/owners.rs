@@ -82,10 +82,13 @@ impl Start<'_> {
 
 pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let templates = Arc::new(Templates::load(
+    let templates = Templates::load(
         config.templates.brands_dir.as_deref(),
         config.templates.default_brand.as_deref(),
-    )?);
+    )?;
+    let invites = &config.invites;
+    let templates =
+        Arc::new(templates.with_subjects(&invites.subject_room, &invites.subject_space)?);
     let transport = MailTransport::open(&config.email)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
@@ -161,6 +164,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         outbox,
         mailer,
         waiting,
+        signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         terms,
         config,

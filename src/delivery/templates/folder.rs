@@ -80,7 +80,10 @@ impl Sources {
                         },
                     );
                 }
-                Err(_) if [VERIFICATION_MAIL, VERIFY_RESPONSE, INVITATION_MAIL].contains(&file.as_str()) => {
+                Err(_)
+                    if [VERIFICATION_MAIL, VERIFY_RESPONSE, INVITATION_MAIL]
+                        .contains(&file.as_str()) =>
+                {
                     return Err(TemplateError::NotUtf8 { path });
                 }
                 Err(_) => log::debug!("{} is no text and no template.", path.display()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use minijinja::Value;
+use zeroize::Zeroizing;
 
 use super::values::{boundary, clean, server};
 use crate::domain::invite::{InviteFields, defanged};
@@ -23,7 +24,7 @@ pub struct InvitationMail {
     /// The token of the invite: `token`.
     pub token: String,
     /// The private half of its key: `ephemeral_private_key`.
-    pub private_key: String,
+    pub private_key: Zeroizing<String>,
     /// Where to: `room_id`.
     pub room_id: String,
     /// By whom: `sender`.
@@ -150,7 +151,7 @@ impl InvitationMail {
             join_link: format!("https://app.example.org/#/room/{}?x=y", "r".repeat(255)),
             sign_url,
             token: "t".repeat(64),
-            private_key: "k".repeat(43),
+            private_key: Zeroizing::new("k".repeat(43)),
             room_id: format!("!{}", "r".repeat(254)),
             inviter: format!("@{}:example.org", "s".repeat(200)),
             verified: true,

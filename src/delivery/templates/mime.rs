@@ -135,7 +135,9 @@ mod tests {
         assert_eq!(subject("Tea <at> five"), "Tea <at> five");
         for text in ["=?utf-8?Q?x?=", "Tea à 5 <b@c.example>"] {
             let header = format!("Subject: {}\r\n\r\n", subject(text).replace('\n', "\r\n"));
-            let mail = mail_parser::MessageParser::default().parse(&header).unwrap();
+            let mail = mail_parser::MessageParser::default()
+                .parse(&header)
+                .unwrap();
             assert_eq!(mail.subject(), Some(text));
         }
     }
