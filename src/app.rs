@@ -7,6 +7,7 @@ use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::DispatcherDoor;
+use crate::actor::federation::FederationDoor;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
@@ -44,6 +45,10 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
     pub mailer: Option<DispatcherDoor>,
+    /// The dispatcher of notices to homeservers.
+    pub notifier: DispatcherDoor,
+    /// The way to homeservers.
+    pub federation: FederationDoor,
     /// Clients that wait for the outcome of a mail.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.

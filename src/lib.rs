@@ -59,6 +59,7 @@ pub mod db;
 pub mod delivery;
 pub mod domain;
 pub mod error;
+pub mod federation;
 pub mod flow;
 pub mod http;
 pub mod limiter;

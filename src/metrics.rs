@@ -30,6 +30,12 @@ struct Delivery {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    what: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Owner {
     owner: &'static str,
 }
@@ -41,6 +47,7 @@ pub struct Metrics {
     answers: Family<Answer, Counter>,
     latency: Family<Route, Histogram>,
     deliveries: Family<Delivery, Counter>,
+    homeservers: Family<Asked, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
     waiting: Family<Owner, Histogram>,
@@ -61,6 +68,7 @@ impl Default for Metrics {
             answers: Family::default(),
             latency: Family::new_with_constructor(seconds),
             deliveries: Family::default(),
+            homeservers: Family::default(),
             queue_messages: Gauge::default(),
             queue_age: Gauge::default(),
             waiting: Family::new_with_constructor(seconds),
@@ -87,6 +95,11 @@ impl Metrics {
             "deliveries",
             "Delivery attempts of messages, by outcome",
             self.deliveries.clone(),
+        );
+        all.register(
+            "homeserver_calls",
+            "Questions to homeservers, by outcome",
+            self.homeservers.clone(),
         );
         all.register(
             "queue_messages",
@@ -144,6 +157,13 @@ impl Metrics {
             .inc();
     }
 
+    /// A homeserver was asked, or what is remembered of it.
+    pub fn homeserver_asked(&self, what: &'static str, outcome: &'static str) {
+        self.homeservers
+            .get_or_create(&Asked { what, outcome })
+            .inc();
+    }
+
     /// An owner took a message after `waited` and was done after `worked`.
     pub fn owner_worked(&self, owner: &'static str, waited: Duration, worked: Duration) {
         self.waiting
@@ -191,12 +211,14 @@ mod tests {
         let metrics = Metrics::default();
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");
+        metrics.homeserver_asked("userinfo", "answered");
         metrics.queue(7, Duration::from_secs(9));
         let text = metrics.render().unwrap();
         for line in [
             "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
             "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
             "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
+            "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
         ] {

@@ -34,6 +34,7 @@ impl Settings {
         let templates = self.templates.check(checker_ref);
         let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
+        let federation = self.federation.check(&self.v1, checker_ref);
         let Checker {
             problems, warnings, ..
         } = checker;
@@ -54,6 +55,7 @@ impl Settings {
                 terms,
                 email,
                 delivery: self.delivery,
+                federation,
                 log: self.log,
                 warnings,
             }),

@@ -19,6 +19,7 @@ mod decode;
 mod delivery;
 mod email;
 mod env;
+mod federation;
 mod file;
 mod file_access;
 mod http;
@@ -54,6 +55,7 @@ pub use email::{
 };
 pub use env::environment;
 pub(crate) use env::is_setting;
+pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
@@ -62,6 +64,7 @@ pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
+use smtp::authorities;
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
@@ -103,6 +106,8 @@ pub struct Settings {
     pub email: EmailSettings,
     /// `[delivery]`: the durable queue.
     pub delivery: DeliverySettings,
+    /// `[federation]`: how homeservers are reached.
+    pub federation: FederationSettings,
     /// `[log]`: level and form.
     pub log: LogSettings,
     /// Where each setting was written; not a setting itself.
@@ -143,6 +148,8 @@ pub struct Config {
     pub email: Email,
     /// The durable queue.
     pub delivery: DeliverySettings,
+    /// How homeservers are reached.
+    pub federation: Federation,
     /// Level and form of the log.
     pub log: LogSettings,
     /// What is allowed but should be known: to be written to the log at start.

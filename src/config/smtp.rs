@@ -169,10 +169,9 @@ impl SmtpSettings {
             self.password_file.as_deref(),
         );
         let credentials = self.credentials(password, checker);
-        let extra_authorities = self
-            .ca_file
-            .as_deref()
-            .map_or_else(Vec::new, |file| authorities(file, checker));
+        let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
+            authorities("email.smtp.ca_file", file, checker)
+        });
         let hello_name = self.hello_name(name, checker);
         Some(Smtp {
             port: self.port.unwrap_or(self.encryption.usual_port()),
@@ -248,13 +247,17 @@ fn client_id(host: &str) -> ClientId {
     }
 }
 
-fn authorities(file: &Path, checker: &mut Checker<'_>) -> Vec<CertificateDer<'static>> {
-    const KEY: &str = "email.smtp.ca_file";
-    let file = checker.resolve(KEY, file);
+/// The certificates in the file that the setting `key` names.
+pub(super) fn authorities(
+    key: &str,
+    file: &Path,
+    checker: &mut Checker<'_>,
+) -> Vec<CertificateDer<'static>> {
+    let file = checker.resolve(key, file);
     let pem = match std::fs::read(&file) {
         Ok(pem) => pem,
         Err(error) => {
-            checker.refuse(KEY, file_access::unreadable(&file, &error));
+            checker.refuse(key, file_access::unreadable(&file, &error));
             return Vec::new();
         }
     };
@@ -266,7 +269,7 @@ fn authorities(file: &Path, checker: &mut Checker<'_>) -> Vec<CertificateDer<'st
         .all(|certificate| store.add(certificate.clone()).is_ok());
     if found.is_empty() || !usable {
         let sentence = format!("{} must hold certificates in PEM form", file.display());
-        checker.refuse(KEY, sentence);
+        checker.refuse(key, sentence);
     }
     found
 }

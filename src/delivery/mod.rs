@@ -4,6 +4,7 @@
 pub mod failure;
 pub mod invitation;
 pub mod mail;
+pub mod notice;
 pub mod retry;
 pub mod templates;
 pub mod verification;

@@ -15,6 +15,7 @@ pub mod invite_key;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
+pub mod onbind;
 pub mod rate;
 pub mod redact;
 pub mod secret;

@@ -19,6 +19,7 @@ use crate::db::DbError;
 use crate::delivery::mail::TransportError;
 use crate::delivery::templates::TemplateError;
 use crate::domain::Invalid;
+use crate::federation;
 use crate::random::RandomError;
 
 /// Why the server cannot start, or had to end.
@@ -42,6 +43,9 @@ pub enum ServerError {
     /// The way out for mail cannot be used.
     #[error(transparent)]
     Mail(#[from] TransportError),
+    /// Homeservers cannot be reached at all.
+    #[error(transparent)]
+    Federation(#[from] federation::OpenError),
     /// The operating system gives no random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -156,6 +160,8 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     if let Some(mailer) = &app.mailer {
         all &= mailer.stop(left()).await;
     }
+    all &= app.notifier.stop(left()).await;
+    all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;
     all &= app.associations.drain(left()).await;

@@ -12,9 +12,11 @@ use crate::actor::associations::Associations;
 use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
 use crate::actor::dispatcher::{DispatcherDoor, Pace};
+use crate::actor::federation::FederationDoor;
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mail_carrier::MailCarrier;
+use crate::actor::notifier::Notifier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool, State};
 use crate::actor::sessions::Sessions;
@@ -30,6 +32,7 @@ use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
+use crate::federation;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::random;
@@ -92,6 +95,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let transport = MailTransport::open(&config.email)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
+    let homeservers = federation::Client::open(&config.federation)?;
     let database = prepare(&config, &clock)?;
 
     let start = Start {
@@ -149,6 +153,25 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             name: origin.clone(),
         })
     });
+    let federation = FederationDoor::start(
+        homeservers,
+        config.federation.concurrency,
+        clock.clone(),
+        Arc::clone(&metrics),
+    );
+    let notifier = {
+        let notifier = Notifier {
+            books,
+            associations: associations.clone(),
+            signer: signer.clone(),
+            federation: federation.clone(),
+            keep_delivered: config.invites.keep_delivered,
+        };
+        // Slow homeservers must not take all calls.
+        let concurrency = (config.federation.concurrency / 2).max(1);
+        let pace = pace(&config, concurrency);
+        DispatcherDoor::start(move || notifier, outbox.clone(), pace)
+    };
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -163,6 +186,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         signer,
         outbox,
         mailer,
+        notifier,
+        federation,
         waiting,
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
@@ -250,6 +275,8 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 "the dispatcher of mail",
                 app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
+            ("the dispatcher of notices", app.notifier.is_running()),
+            ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),
             ("the owner of accounts", app.accounts.is_running()),
             ("the owner of associations", app.associations.is_running()),

@@ -77,12 +77,13 @@ fn invariant_3_queries_are_built_in_db_and_a_message_is_one_transaction() {
 fn invariant_4_http_stays_in_http() {
     only("http/ server/ error.rs error/", "actix_web");
     // The commands that ask a running server are its clients.
-    only("cli/client.rs", "awc");
+    only("cli/client.rs federation/", "awc");
 }
 
 #[test]
-fn invariant_5_only_delivery_reaches_outside() {
-    word_only("delivery/", "TcpStream UdpSocket UnixStream");
+fn invariant_5_only_delivery_and_federation_reach_outside() {
+    word_only("delivery/ federation/", "TcpStream UdpSocket UnixStream");
+    only("federation/", "hickory_resolver");
     word_only("delivery/", "lookup_host to_socket_addrs ToSocketAddrs");
     only("delivery/", "tokio::process std::process::Command");
 }
@@ -97,8 +98,12 @@ const ROOMS: [(&str, &str); 17] = [
     ("config", "domain"),
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
-    ("delivery", "config"),
-    ("actor", "db delivery domain clock metrics random"),
+    ("delivery", "config domain"),
+    ("federation", "config domain random"),
+    (
+        "actor",
+        "db delivery federation domain clock metrics random",
+    ),
     (
         "error",
         "actor::pool::Fault delivery::templates domain random",
@@ -116,7 +121,7 @@ const ROOMS: [(&str, &str); 17] = [
     ),
     (
         "server",
-        "http app limiter terms actor db delivery domain config clock metrics random",
+        "http app limiter terms actor db delivery federation domain config clock metrics random",
     ),
     (
         "cli",

@@ -38,6 +38,8 @@ mod drops;
 #[cfg(test)]
 mod email;
 #[cfg(test)]
+mod federation;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod fuzz;

@@ -67,6 +67,11 @@ fn filled() -> Settings {
             },
             ..EmailSettings::default()
         },
+        federation: FederationSettings {
+            ca_file: Some("a".into()),
+            proxy: Some(SecretUrl::from("a".to_owned())),
+            ..FederationSettings::default()
+        },
         ..Settings::default()
     }
 }

@@ -57,6 +57,19 @@ email.concurrency | email.concurrency = 0
 delivery.lease | delivery.lease = '2s'
 delivery.retry_max | delivery.retry_first = '1h'
 delivery.poll_every | delivery.poll_every = '0s'
+federation.ca_file | federation.ca_file = 'missing'
+federation.ca_file | federation.ca_file = 'password'
+federation.proxy | federation.proxy = 'https://proxy.example'
+federation.timeout | federation.timeout = '2m'
+federation.concurrency | federation.concurrency = 0
+federation.allow_ranges[0] | federation.allow_ranges = ['10.0.0.0/33']
+federation.block_ranges[0] | federation.block_ranges = ['everything']
+federation.dns_servers[0] | federation.dns_servers = ['127.0.0.1']
+federation.allow_homeservers | federation.allow_homeservers = ['example.org']
+federation.allow_homeservers[0] | v1.enabled = false; federation.allow_homeservers = ['https://example.org']
+federation.deny_homeservers[0] | federation.deny_homeservers = ['a b']
+federation.hosts.a b | federation.hosts = { 'a b' = '127.0.0.1:1' }
+federation.hosts.a | federation.hosts = { a = '127.0.0.1' }
 ";
 
 /// The same with mail through a relay on another machine.

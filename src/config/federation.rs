@@ -1,0 +1,222 @@
+//! `[federation]`: how homeservers are reached, and which ones.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::checker::Checker;
+use super::secret::{Secret, SecretUrl};
+use super::{V1Settings, authorities, period};
+use crate::domain::homeservers::{HomeserverLists, HomeserverPattern};
+use crate::domain::ids::ServerName;
+
+/// `[federation]` as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FederationSettings {
+    /// Networks that may be reached although they are blocked otherwise.
+    pub allow_ranges: Vec<IpNet>,
+    /// Networks that are blocked besides the built-in ones.
+    pub block_ranges: Vec<IpNet>,
+    /// Certificates of further authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether certificates are verified; `false` only in tests.
+    pub verify_certificates: bool,
+    /// The HTTP proxy through which homeservers are reached.
+    pub proxy: Option<SecretUrl>,
+    /// How long a call may take as a whole.
+    #[serde(with = "period")]
+    pub timeout: Duration,
+    /// Calls at the same time.
+    pub concurrency: usize,
+    /// Name servers to ask instead of the system's.
+    pub dns_servers: Vec<SocketAddr>,
+    /// If not empty, only users of these homeservers can register.
+    pub allow_homeservers: Vec<HomeserverPattern>,
+    /// Homeservers that are never contacted.
+    pub deny_homeservers: Vec<HomeserverPattern>,
+    /// Where homeservers are that are not to be searched for.
+    pub hosts: BTreeMap<String, SocketAddr>,
+}
+
+impl Default for FederationSettings {
+    fn default() -> Self {
+        Self {
+            allow_ranges: Vec::new(),
+            block_ranges: Vec::new(),
+            ca_file: None,
+            verify_certificates: true,
+            proxy: None,
+            timeout: Duration::from_secs(20),
+            concurrency: 100,
+            dns_servers: Vec::new(),
+            allow_homeservers: Vec::new(),
+            deny_homeservers: Vec::new(),
+            hosts: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[federation]` as checked.
+#[derive(Debug, Clone)]
+pub struct Federation {
+    /// Networks that may be reached although they are blocked otherwise.
+    pub allow_ranges: Vec<IpNet>,
+    /// Networks that are blocked besides the built-in ones.
+    pub block_ranges: Vec<IpNet>,
+    /// Authorities to trust besides the system's own.
+    pub extra_authorities: Vec<CertificateDer<'static>>,
+    /// Whether certificates are verified.
+    pub verify_certificates: bool,
+    /// The HTTP proxy through which homeservers are reached.
+    pub proxy: Option<Proxy>,
+    /// How long a call may take as a whole.
+    pub timeout: Duration,
+    /// Calls at the same time.
+    pub concurrency: usize,
+    /// Name servers to ask instead of the system's.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Who may register, and who is never contacted.
+    pub homeservers: HomeserverLists,
+    /// Where homeservers are that are not to be searched for.
+    pub hosts: BTreeMap<ServerName, SocketAddr>,
+}
+
+/// An HTTP proxy that opens connections on behalf of others (`CONNECT`).
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Its host name or address; an IPv6 address has no brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// `user:password`, for a proxy that asks for it.
+    pub login: Option<Secret>,
+}
+
+const UNVERIFIED: &str = "is false: whoever stands between this server and a homeserver can \
+    pretend to be that homeserver, and so to be any of its users. For tests only";
+const NOT_A_PROXY: &str = "must be a URL such as http://proxy.example.org:3128, without a path; \
+    the proxy itself is spoken to without TLS";
+const ALLOW_LIST_WITH_V1: &str = "has no effect while the deprecated API is on, which asks \
+    nobody for an account; set v1.enabled = false, or remove the list";
+
+impl FederationSettings {
+    pub(super) fn check(self, v1: &V1Settings, checker: &mut Checker<'_>) -> Federation {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        checker.period("federation.timeout", self.timeout, second, minute);
+        checker.range("federation.concurrency", self.concurrency, 1..=10_000);
+        if !self.verify_certificates {
+            checker.warn("federation.verify_certificates", UNVERIFIED);
+        }
+        for network in &self.allow_ranges {
+            if network.prefix_len() == 0 {
+                checker.warn(
+                    "federation.allow_ranges",
+                    "allows every network: anybody can make this server speak to machines that \
+                     only it can reach",
+                );
+            }
+        }
+        if !self.allow_homeservers.is_empty() && v1.enabled {
+            checker.refuse("federation.allow_homeservers", ALLOW_LIST_WITH_V1);
+        }
+        let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
+            authorities("federation.ca_file", file, checker)
+        });
+        let proxy = self.proxy.as_ref().and_then(|url| {
+            let proxy = proxy(url.expose());
+            if proxy.is_none() {
+                checker.refuse("federation.proxy", NOT_A_PROXY);
+            }
+            proxy
+        });
+        let hosts = hosts(self.hosts, checker);
+        Federation {
+            allow_ranges: self.allow_ranges,
+            block_ranges: self.block_ranges,
+            extra_authorities,
+            verify_certificates: self.verify_certificates,
+            proxy,
+            timeout: self.timeout,
+            concurrency: self.concurrency,
+            dns_servers: self.dns_servers,
+            homeservers: HomeserverLists {
+                allow: self.allow_homeservers,
+                deny: self.deny_homeservers,
+            },
+            hosts,
+        }
+    }
+}
+
+fn hosts(
+    written: BTreeMap<String, SocketAddr>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<ServerName, SocketAddr> {
+    let mut hosts = BTreeMap::new();
+    for (name, address) in written {
+        match ServerName::parse(&name) {
+            Ok(name) => {
+                hosts.insert(name, address);
+            }
+            Err(wrong) => checker.refuse(&format!("federation.hosts.{name}"), wrong.to_string()),
+        }
+    }
+    hosts
+}
+
+fn proxy(text: &str) -> Option<Proxy> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if url.scheme() != "http" || !bare {
+        return None;
+    }
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default()?;
+    let decoded = |text: &str| {
+        let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+        decoded.ok().map(std::borrow::Cow::into_owned)
+    };
+    let login = match (url.username(), url.password()) {
+        ("", None) => None,
+        (user, password) => {
+            let login = format!("{}:{}", decoded(user)?, decoded(password.unwrap_or(""))?);
+            Some(Secret::from(login))
+        }
+    };
+    Some(Proxy { host, port, login })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies() {
+        for (text, host, port, login) in [
+            ("http://proxy.example:3128", "proxy.example", 3128, None),
+            ("http://[2001:db8::1]", "2001:db8::1", 80, None),
+            ("http://u:p%40ss@10.0.0.1:1/", "10.0.0.1", 1, Some("u:p@ss")),
+        ] {
+            let proxy = proxy(text).unwrap();
+            assert_eq!((proxy.host.as_str(), proxy.port), (host, port), "{text}");
+            assert_eq!(proxy.login.as_ref().map(Secret::expose), login, "{text}");
+            assert!(!format!("{proxy:?}").contains("p@ss"));
+        }
+        for bad in [
+            "proxy.example:3128",
+            "https://proxy.example",
+            "socks5://proxy.example",
+            "http://proxy.example/x",
+            "http://",
+        ] {
+            assert!(proxy(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The signing keys of homeservers (Server-Server API, "Retrieving server
+//! keys"): `GET /_matrix/key/v2/server`, checked, and remembered.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::CallError;
+use super::cache::Cache;
+use super::exchange::Answer;
+use crate::domain::base64;
+use crate::domain::ids::{KeyId, ServerName};
+use crate::domain::signing;
+
+/// Where they are published: without a key id and a slash (NET-17).
+pub(super) const PATH: &str = "/_matrix/key/v2/server";
+/// The largest answer that is read, in bytes (NET-15).
+pub(super) const LIMIT: usize = 50 * 1024;
+
+/// Servers whose keys are remembered.
+const MOST_SERVERS: usize = 1000;
+/// No key is believed for longer, whatever it says itself (NET-18).
+const LONGEST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// A server that has been asked is not asked again for so long because of a key
+/// id that it did not have: ids can be made up (NET-20).
+const ASK_AGAIN_AFTER_MS: i64 = 60 * 1000;
+
+/// Why there are no keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The homeserver could not be asked.
+    #[error("the homeserver could not be asked for its keys: {0}")]
+    Unreachable(#[from] CallError),
+    /// The homeserver's answer cannot be believed.
+    #[error("the homeserver's keys cannot be believed: {0}")]
+    BadAnswer(&'static str),
+}
+
+/// The keys that one server signs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerKeys {
+    keys: HashMap<KeyId, [u8; 32]>,
+    valid_until: i64,
+    asked_at: i64,
+}
+
+/// The keys of servers that were asked.
+#[derive(Debug)]
+pub(super) struct KnownKeys(Cache<ServerName, ServerKeys>);
+
+/// What is known without asking.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The key, or that the server has no such key.
+    Answer(Option<[u8; 32]>),
+    /// It must be asked.
+    Ask,
+}
+
+impl KnownKeys {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(MOST_SERVERS))
+    }
+
+    pub(super) fn find(&self, server: &ServerName, id: &KeyId, now: i64) -> Known {
+        let Some(found) = self.0.get(server, now) else {
+            return Known::Ask;
+        };
+        match found.key(id) {
+            Some(key) => Known::Answer(Some(key)),
+            None if now < found.asked_at.saturating_add(ASK_AGAIN_AFTER_MS) => Known::Answer(None),
+            None => Known::Ask,
+        }
+    }
+
+    pub(super) fn remember(&mut self, server: &ServerName, keys: ServerKeys, now: i64) {
+        let until = keys.valid_until;
+        self.0.put(server.clone(), keys, until, now);
+    }
+}
+
+impl ServerKeys {
+    pub(super) fn key(&self, id: &KeyId) -> Option<[u8; 32]> {
+        self.keys.get(id).copied()
+    }
+}
+
+/// Checks an answer of `server` (NET-18, NET-19). Keys that are retired
+/// (`old_verify_keys`) do not sign requests, and are passed over.
+pub(super) fn read(server: &ServerName, answer: &Answer, now: i64) -> Result<ServerKeys, KeyError> {
+    if answer.status != 200 {
+        return Err(KeyError::BadAnswer("its status is not 200"));
+    }
+    let Ok(Value::Object(object)) = serde_json::from_slice(&answer.body) else {
+        return Err(KeyError::BadAnswer("it is not a JSON object"));
+    };
+    check(server, &object, now).map_err(KeyError::BadAnswer)
+}
+
+fn check(
+    server: &ServerName,
+    object: &Map<String, Value>,
+    now: i64,
+) -> Result<ServerKeys, &'static str> {
+    if object.get("server_name").and_then(Value::as_str) != Some(server.as_str()) {
+        return Err("server_name is not the name of the server that was asked");
+    }
+    let valid_until = object.get("valid_until_ts").and_then(Value::as_i64);
+    let valid_until = valid_until.ok_or("valid_until_ts is not a whole number")?;
+    if valid_until <= now {
+        return Err("valid_until_ts has passed");
+    }
+    let written = object.get("verify_keys").and_then(Value::as_object);
+    let written = written.ok_or("verify_keys is not an object")?;
+    let keys: HashMap<KeyId, [u8; 32]> = written
+        .iter()
+        .filter_map(|(id, entry)| {
+            let key = base64::decode(entry.get("key")?.as_str()?)?;
+            Some((KeyId::parse(id).ok()?, key.try_into().ok()?))
+        })
+        .collect();
+    let signed = |(id, key): (&KeyId, &[u8; 32])| signing::verify(object, server.as_str(), id, key);
+    if !keys.iter().any(signed) {
+        return Err("none of its keys has signed it");
+    }
+    Ok(ServerKeys {
+        keys,
+        valid_until: valid_until.min(now.saturating_add(LONGEST_MS)),
+        asked_at: now,
+    })
+}
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! What is believed of the keys that a homeserver publishes.
+
+use awc::http::header::HeaderMap;
+use serde_json::json;
+
+use super::*;
+use crate::domain::signing::KeyPair;
+
+const NOW: i64 = 1_800_000_000_000;
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+fn server() -> ServerName {
+    ServerName::parse("hs.example").unwrap()
+}
+
+fn id(text: &str) -> KeyId {
+    KeyId::parse(text).unwrap()
+}
+
+fn pair() -> KeyPair {
+    KeyPair::from_seed(id("ed25519:a"), &[7; 32])
+}
+
+fn key_entry(key: &[u8]) -> Value {
+    json!({"key": base64::encode(key)})
+}
+
+/// What a good server publishes.
+fn published() -> Value {
+    json!({
+        "server_name": "hs.example",
+        "valid_until_ts": NOW + DAY,
+        "verify_keys": {"ed25519:a": key_entry(&pair().public())},
+        "old_verify_keys": {"ed25519:old": {"key": base64::encode(&[1; 32]), "expired_ts": 1}},
+    })
+}
+
+fn signed(mut value: Value) -> String {
+    let object = value.as_object_mut().unwrap();
+    // What has no canonical form cannot be signed, and stays without.
+    let _ = pair().sign(&server(), object);
+    value.to_string()
+}
+
+fn read_text(body: &str) -> Result<ServerKeys, KeyError> {
+    let answer = Answer {
+        status: 200,
+        headers: HeaderMap::new(),
+        body: body.as_bytes().to_vec(),
+    };
+    read(&server(), &answer, NOW)
+}
+
+/// What comes of a good answer after a change, signed again.
+fn changed(field: &str, value: Value) -> Result<ServerKeys, KeyError> {
+    let mut published = published();
+    published[field] = value;
+    read_text(&signed(published))
+}
+
+#[test]
+fn net_18_a_good_answer_is_believed_for_its_time() {
+    let keys = read_text(&signed(published())).unwrap();
+    assert_eq!(keys.key(&id("ed25519:a")), Some(pair().public()));
+    assert_eq!(keys.valid_until, NOW + DAY);
+    let long = changed("valid_until_ts", json!(NOW + 100 * DAY)).unwrap();
+    assert_eq!(long.valid_until, NOW + 7 * DAY);
+}
+
+#[test]
+fn net_18_retired_keys_do_not_count() {
+    let keys = read_text(&signed(published())).unwrap();
+    assert_eq!(keys.key(&id("ed25519:old")), None);
+}
+
+#[test]
+fn net_18_sec_11_what_is_not_believed() {
+    for (field, value) in [
+        ("server_name", json!("other.example")),
+        ("server_name", json!("HS.example")),
+        ("server_name", json!(null)),
+        ("valid_until_ts", json!(NOW)),
+        ("valid_until_ts", json!(NOW - DAY)),
+        ("valid_until_ts", json!("1900000000000")),
+        ("valid_until_ts", json!(1.9e12)),
+        ("valid_until_ts", json!(null)),
+        ("valid_until_ts", json!(u64::MAX)),
+        ("valid_until_ts", json!(1e300)),
+        ("verify_keys", json!([])),
+        ("verify_keys", json!({})),
+        ("verify_keys", json!(null)),
+        ("verify_keys", json!({"ed25519:a": {"key": 7}})),
+        ("verify_keys", json!({"ed25519:a": "key"})),
+        ("verify_keys", json!({"ed25519:a": key_entry(&[1; 32])})),
+    ] {
+        assert!(changed(field, value.clone()).is_err(), "{field}: {value}");
+    }
+    let unsigned = published().to_string();
+    assert!(read_text(&unsigned).is_err());
+    let tampered = signed(published()).replace("expired_ts\":1", "expired_ts\":2");
+    assert!(read_text(&tampered).is_err());
+    for text in ["", "[]", "null", "{", "{}"] {
+        assert!(read_text(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn net_19_malformed_keys_are_passed_over() {
+    let keys = json!({
+        "ed25519:a": key_entry(&pair().public()),
+        "ed25519:number": {"key": 7},
+        "ed25519:text": "key",
+        "ed25519:none": {},
+        "ed25519:short": key_entry(&[1; 31]),
+        "ed25519:odd": {"key": "!"},
+        "curve25519:b": key_entry(&[2; 32]),
+        "ed25519:": key_entry(&[3; 32]),
+        "nonsense": null,
+    });
+    let keys = changed("verify_keys", keys).unwrap();
+    assert_eq!(keys.keys.len(), 1, "{:?}", keys.keys.keys());
+}
+
+#[test]
+fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
+    let mut known = KnownKeys::new();
+    let (a, b) = (id("ed25519:a"), id("ed25519:b"));
+    assert_eq!(known.find(&server(), &a, NOW), Known::Ask);
+    let keys = read_text(&signed(published())).unwrap();
+    known.remember(&server(), keys, NOW);
+    let found = Known::Answer(Some(pair().public()));
+    assert_eq!(known.find(&server(), &a, NOW), found);
+    assert_eq!(known.find(&server(), &b, NOW), Known::Answer(None));
+    let later = NOW + ASK_AGAIN_AFTER_MS;
+    assert_eq!(known.find(&server(), &b, later - 1), Known::Answer(None));
+    assert_eq!(known.find(&server(), &b, later), Known::Ask);
+    assert_eq!(known.find(&server(), &a, later), found);
+    assert_eq!(known.find(&server(), &a, NOW + DAY), Known::Ask);
+}

@@ -1,0 +1,37 @@
+//! Reaching homeservers: who holds an `OpenID` token, what a server's keys are,
+//! and telling a server of a binding.
+//!
+//! The names of homeservers come from strangers. Everything here therefore
+//! passes the guard at the moment of the connection ([`guard`]), is verified by
+//! TLS for the name that the specification says ([`route`]), has an end in time
+//! and size, and is never answered to whoever asked.
+//!
+//! - [`route`]: from a server name to what is connected to: pure rules.
+//! - [`well_known`]: delegation, and how long it is remembered.
+//! - [`dns`], [`guard`], [`connect`], [`proxy`], [`tls`]: from there to a
+//!   connection.
+//! - [`exchange`]: one HTTP request on a connection.
+//! - [`user_info`], [`keys`], [`onbind`]: the three things that are asked.
+
+mod cache;
+mod client;
+mod connect;
+mod dns;
+mod error;
+mod exchange;
+mod guard;
+mod keys;
+mod onbind;
+mod proxy;
+mod route;
+mod stream;
+mod tls;
+mod user_info;
+mod well_known;
+
+pub use client::{Client, OpenError};
+pub use dns::DnsError;
+pub use error::CallError;
+pub use keys::KeyError;
+pub use onbind::OnbindFailure;
+pub use user_info::UserInfoError;

@@ -1,0 +1,265 @@
+//! A homeserver: TLS with a certificate of the tests' own authority, and of
+//! Matrix what an identity server asks homeservers for, answered as Synapse
+//! does, or badly where a test wants that.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde_json::{Map, Value, json};
+use sydent::config::Settings;
+use sydent::domain::base64;
+use sydent::domain::ids::{KeyId, ServerName};
+use sydent::domain::signing::KeyPair;
+
+use super::TestCa;
+use super::homeserver_wire::{self, Behaviour, Heard};
+
+pub const USER_INFO: &str = "/_matrix/federation/v1/openid/userinfo";
+pub const SERVER_KEYS: &str = "/_matrix/key/v2/server";
+pub const ONBIND: &str = "/_matrix/federation/v1/3pid/onbind";
+pub const WELL_KNOWN: &str = "/.well-known/matrix/server";
+
+/// The end of its keys' validity: later than any test's clock, ms.
+const KEYS_VALID_UNTIL: i64 = 4_102_444_800_000;
+
+/// A homeserver on loopback. It serves until the tests end.
+pub struct Homeserver {
+    /// Its server name.
+    pub name: ServerName,
+    /// Where it really listens.
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+/// What a homeserver knows and has heard.
+pub(super) struct State {
+    name: ServerName,
+    tokens: Mutex<HashMap<String, String>>,
+    key: Mutex<KeyPair>,
+    onbind_method: Mutex<&'static str>,
+    behaviours: Mutex<HashMap<String, Behaviour>>,
+    heard: Mutex<Vec<Heard>>,
+}
+
+impl Homeserver {
+    /// A homeserver with a name that no other has, `hsN.test`.
+    pub fn start() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        Self::named(&format!("hs{count}.test"))
+    }
+
+    /// A homeserver with that server name.
+    pub fn named(name: &str) -> Self {
+        let host = ServerName::parse(name).unwrap().host().to_owned();
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Self::with_certificate(name, &host, "127.0.0.1:0", shared_ca())
+    }
+
+    /// A homeserver that shows a certificate for another name, or of another
+    /// authority, or listens elsewhere on loopback.
+    pub fn with_certificate(name: &str, certified: &str, listen: &str, ca: &TestCa) -> Self {
+        let name = ServerName::parse(name).unwrap();
+        let state = Arc::new(State {
+            name: name.clone(),
+            tokens: Mutex::default(),
+            key: Mutex::new(key_pair("ed25519:hs", 7)),
+            onbind_method: Mutex::new("POST"),
+            behaviours: Mutex::default(),
+            heard: Mutex::default(),
+        });
+        let address = homeserver_wire::serve(listen, ca.certified(certified), Arc::clone(&state));
+        Self {
+            name,
+            address,
+            state,
+        }
+    }
+
+    /// Lets a server find it, trust it and reach it.
+    pub fn configure(&self, settings: &mut Settings) {
+        trust(settings);
+        let hosts = &mut settings.federation.hosts;
+        hosts.insert(self.name.to_string(), self.address);
+    }
+
+    /// The user id of one of its users.
+    pub fn user(&self, localpart: &str) -> String {
+        format!("@{localpart}:{}", self.name)
+    }
+
+    /// An `OpenID` token of one of its users.
+    pub fn token_of(&self, localpart: &str) -> String {
+        let mut tokens = self.state.tokens.lock().unwrap();
+        let token = format!("token-{}-{localpart}", tokens.len());
+        tokens.insert(token.clone(), self.user(localpart));
+        token
+    }
+
+    /// The body of a registration with a fresh token of that user.
+    pub fn open_id(&self, localpart: &str) -> Value {
+        json!({
+            "access_token": self.token_of(localpart),
+            "token_type": "Bearer",
+            "matrix_server_name": self.name,
+            "expires_in": 3600,
+        })
+    }
+
+    /// From now on it answers requests for that path so.
+    pub fn behave(&self, path: &str, behaviour: Behaviour) {
+        let mut behaviours = self.state.behaviours.lock().unwrap();
+        behaviours.insert(path.to_owned(), behaviour);
+    }
+
+    /// From now on it answers requests for that path as it should.
+    pub fn behave_well(&self, path: &str) {
+        self.state.behaviours.lock().unwrap().remove(path);
+    }
+
+    /// From now on onbind knows that method only, `POST` or `PUT`.
+    pub fn know_onbind_by(&self, method: &'static str) {
+        *self.state.onbind_method.lock().unwrap() = method;
+    }
+
+    /// All requests so far, the oldest first.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.state.heard.lock().unwrap().clone()
+    }
+
+    /// The requests for that path so far.
+    pub fn heard_at(&self, path: &str) -> Vec<Heard> {
+        let mut heard = self.heard();
+        heard.retain(|request| request.path == path);
+        heard
+    }
+
+    /// The bodies of onbind that it took, the oldest first.
+    pub fn onbinds(&self) -> Vec<Value> {
+        let method = *self.state.onbind_method.lock().unwrap();
+        let heard = self.heard_at(ONBIND);
+        let taken = heard.iter().filter(|request| request.method == method);
+        taken.map(Heard::json).collect()
+    }
+
+    /// Its signing key's id and public half.
+    pub fn key(&self) -> (KeyId, [u8; 32]) {
+        let key = self.state.key.lock().unwrap();
+        (key.id().clone(), key.public())
+    }
+
+    /// Takes a new signing key; the old one is no longer published.
+    pub fn rotate_key(&self, id: &str, seed: u8) {
+        *self.state.key.lock().unwrap() = key_pair(id, seed);
+    }
+
+    /// What it publishes about its keys, before it is signed.
+    pub fn unsigned_keys(&self) -> Value {
+        self.state.unsigned_keys()
+    }
+
+    /// An object with this server's signature.
+    pub fn signed(&self, object: Value) -> Value {
+        self.state.signed(object)
+    }
+
+    /// The `Authorization` header of a request that it sends to `destination`
+    /// (Server-Server API, "Request Authentication"). `uri` is path and query.
+    pub fn authorization(
+        &self,
+        method: &str,
+        uri: &str,
+        destination: &str,
+        content: Option<&Value>,
+    ) -> String {
+        let mut request = json!({
+            "method": method,
+            "uri": uri,
+            "origin": self.name,
+            "destination": destination,
+        });
+        if let Some(content) = content {
+            request["content"] = content.clone();
+        }
+        let signed = self.signed(request);
+        let (id, _) = self.key();
+        let signature = &signed["signatures"][self.name.as_str()][id.as_str()];
+        format!(
+            "X-Matrix origin=\"{}\",destination=\"{destination}\",key=\"{id}\",sig={signature}",
+            self.name
+        )
+    }
+}
+
+/// Lets a server trust the homeservers of the tests.
+pub fn trust(settings: &mut Settings) {
+    settings.federation.ca_file = Some(shared_ca().file());
+}
+
+/// The authority of all homeservers.
+pub fn shared_ca() -> &'static TestCa {
+    static SHARED: OnceLock<TestCa> = OnceLock::new();
+    SHARED.get_or_init(TestCa::new)
+}
+
+fn key_pair(id: &str, seed: u8) -> KeyPair {
+    KeyPair::from_seed(KeyId::parse(id).unwrap(), &[seed; 32])
+}
+
+impl State {
+    /// How it answers a request that has been noted.
+    pub(super) fn answer(&self, heard: &Heard) -> Behaviour {
+        self.heard.lock().unwrap().push(heard.clone());
+        if let Some(behaviour) = self.behaviours.lock().unwrap().get(&heard.path) {
+            return behaviour.clone();
+        }
+        match (heard.method.as_str(), heard.path.as_str()) {
+            ("GET", USER_INFO) => self.user_info(heard),
+            ("GET", SERVER_KEYS) => Behaviour::json(200, &self.signed(self.unsigned_keys())),
+            (method, ONBIND) => {
+                if method == *self.onbind_method.lock().unwrap() {
+                    Behaviour::json(200, &json!({}))
+                } else {
+                    refusal(405, "M_UNRECOGNIZED")
+                }
+            }
+            _ => refusal(404, "M_UNRECOGNIZED"),
+        }
+    }
+
+    fn user_info(&self, heard: &Heard) -> Behaviour {
+        let Some(token) = heard.query("access_token") else {
+            return refusal(401, "M_MISSING_TOKEN");
+        };
+        match self.tokens.lock().unwrap().get(&token) {
+            Some(user) => Behaviour::json(200, &json!({"sub": user})),
+            None => refusal(401, "M_UNKNOWN_TOKEN"),
+        }
+    }
+
+    fn unsigned_keys(&self) -> Value {
+        let key = self.key.lock().unwrap();
+        let mut keys = Map::new();
+        let public = base64::encode(&key.public());
+        keys.insert(key.id().to_string(), json!({"key": public}));
+        json!({
+            "server_name": self.name,
+            "valid_until_ts": KEYS_VALID_UNTIL,
+            "verify_keys": keys,
+            "old_verify_keys": {},
+        })
+    }
+
+    fn signed(&self, mut object: Value) -> Value {
+        let key = self.key.lock().unwrap();
+        key.sign(&self.name, object.as_object_mut().unwrap())
+            .unwrap();
+        object
+    }
+}
+
+fn refusal(status: u16, errcode: &str) -> Behaviour {
+    Behaviour::json(status, &json!({"errcode": errcode, "error": errcode}))
+}

@@ -1,0 +1,221 @@
+//! How the tests' homeserver speaks HTTP, and how it fails to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::homeserver::State;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    pub query: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The name in the TLS handshake.
+    pub sni: Option<String>,
+}
+
+impl Heard {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn query(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        pairs
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// How a path is answered.
+#[derive(Debug, Clone)]
+pub enum Behaviour {
+    /// With that status, those further headers, and that body.
+    Answer(u16, Vec<(String, String)>, Vec<u8>),
+    /// Not at all, but the connection stays open.
+    Silent,
+    /// With a head of which a byte comes now and then.
+    DrippingHead,
+    /// With a body of which a byte comes now and then.
+    DrippingBody,
+    /// With a body in chunks that never ends.
+    Endless,
+    /// By hanging up.
+    HangUp,
+}
+
+impl Behaviour {
+    /// A JSON body.
+    pub fn json(status: u16, body: &Value) -> Self {
+        let kind = ("content-type".to_owned(), "application/json".to_owned());
+        Self::Answer(status, vec![kind], body.to_string().into_bytes())
+    }
+
+    /// A body without a type.
+    pub fn text(status: u16, body: impl Into<String>) -> Self {
+        Self::Answer(status, Vec::new(), body.into().into_bytes())
+    }
+
+    /// A redirect.
+    pub fn redirect(location: &str) -> Self {
+        let location = ("location".to_owned(), location.to_owned());
+        Self::Answer(302, vec![location], Vec::new())
+    }
+}
+
+/// Serves in a thread of its own; answers where.
+pub(super) fn serve(
+    listen: &str,
+    (certificate, key): (CertificateDer<'static>, PrivateKeyDer<'static>),
+    state: Arc<State>,
+) -> SocketAddr {
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = std::net::TcpListener::bind(listen).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
+                tokio::spawn(async move {
+                    if let Ok(mut stream) = acceptor.accept(stream).await {
+                        let sni = stream.get_ref().1.server_name().map(str::to_owned);
+                        // A client that goes away has heard enough.
+                        let _ = converse(&mut stream, sni, &state).await;
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+async fn converse<S>(stream: &mut S, sni: Option<String>, state: &State) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(heard) = read(stream, sni).await? else {
+        return Ok(());
+    };
+    answer(stream, &state.answer(&heard)).await?;
+    stream.shutdown().await
+}
+
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    sni: Option<String>,
+) -> std::io::Result<Option<Heard>> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next().unwrap().split(' ');
+    let (method, target) = (first.next().unwrap(), first.next().unwrap());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut heard = Heard {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: bytes.split_off(end + 4),
+        sni,
+    };
+    let length = heard.header("content-length");
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
+    while heard.body.len() < length {
+        if stream.read_buf(&mut heard.body).await? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(heard))
+}
+
+async fn answer<S>(stream: &mut S, behaviour: &Behaviour) -> std::io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
+    match behaviour {
+        Behaviour::Answer(status, headers, body) => {
+            let mut head = format!("HTTP/1.1 {status} Such\r\n");
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(body).await
+        }
+        Behaviour::Silent => {
+            tokio::time::sleep(Duration::from_mins(10)).await;
+            Ok(())
+        }
+        Behaviour::DrippingHead => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+            drip(stream, b"x-a: b\r\n").await
+        }
+        Behaviour::DrippingBody => {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n";
+            stream.write_all(head).await?;
+            drip(stream, b" ").await
+        }
+        Behaviour::Endless => {
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            stream.write_all(head).await?;
+            loop {
+                stream.write_all(b"400\r\n").await?;
+                stream.write_all(&[b' '; 0x400]).await?;
+                stream.write_all(b"\r\n").await?;
+            }
+        }
+        Behaviour::HangUp => Ok(()),
+    }
+}
+
+async fn drip<S: AsyncWrite + Unpin>(stream: &mut S, drop: &[u8]) -> std::io::Result<()> {
+    loop {
+        stream.write_all(drop).await?;
+        stream.flush().await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
