@@ -101,3 +101,5 @@ mod terms;
 mod transports;
 #[cfg(test)]
 mod v1_switches;
+#[cfg(test)]
+mod v2;

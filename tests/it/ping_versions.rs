@@ -3,7 +3,9 @@
 use awc::http::Method;
 use serde_json::json;
 
-use crate::harness::{TestServer, V1, V2};
+use sydent::config::Settings;
+
+use crate::harness::{TestServer, V1, V2, fresh_address};
 
 #[actix_web::test]
 async fn ver_04_ver_05_the_ping_is_an_empty_object() {
@@ -31,20 +33,54 @@ async fn ver_06_the_ping_needs_no_database_and_no_mail() {
     }
 }
 
-/// A version is claimed when all of its endpoints are served. None is: every
-/// version since v1.1 has accounts, and the `r0` ones have phones and invites.
 #[actix_web::test]
-async fn ver_01_ver_02_ver_03_no_version_is_claimed_while_endpoints_are_missing() {
-    let server = TestServer::start(|_| {});
-    let api = server.api();
-    let answer = api.get("/_matrix/identity/versions").await;
-    assert_eq!(answer.ok(), json!({"versions": []}));
-    for missing in [
-        format!("{V2}/account/register"),
-        format!("{V1}/store-invite"),
-        format!("{V1}/validate/msisdn/requestToken"),
+async fn ver_01_ver_02_every_released_version_is_listed_and_the_old_ones_with_v1_alone() {
+    let list = async |server: &TestServer| {
+        let answer = server.api().get("/_matrix/identity/versions").await.ok();
+        let versions = answer["versions"].as_array().unwrap().clone();
+        versions
+            .iter()
+            .map(|version| version.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let of_v1 = ["r0.1.0", "r0.2.0", "r0.2.1", "r0.3.0"].map(str::to_owned);
+    let of_v2: Vec<_> = (1..=19).map(|minor| format!("v1.{minor}")).collect();
+    let whole = TestServer::start(|_| {});
+    assert_eq!(list(&whole).await, [&of_v1[..], &of_v2].concat());
+    for switch in [
+        |settings: &mut Settings| settings.v1.enabled = false,
+        |settings: &mut Settings| settings.v1.bind = false,
+        |settings: &mut Settings| settings.v1.lookup = false,
     ] {
-        let answer = api.send(Method::POST, &missing, &[], b"{}".to_vec()).await;
-        answer.refused(404, "M_UNRECOGNIZED");
+        assert_eq!(list(&TestServer::start(switch)).await, of_v2);
     }
+}
+
+/// What a version obliges to, beyond the routes that it names.
+#[actix_web::test]
+async fn ver_03_the_claim_is_true() {
+    let server = TestServer::start(|_| {});
+    let api = server.account("@alice:example.org").await;
+    // v1.6
+    api.get(&format!("{V2}/nothing"))
+        .await
+        .refused(404, "M_UNRECOGNIZED");
+    api.send(Method::PUT, &format!("{V2}/lookup"), &[], Vec::new())
+        .await
+        .refused(405, "M_UNRECOGNIZED");
+    // v1.15: a key in either alphabet.
+    for key in [
+        "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI",
+        "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI%3D",
+    ] {
+        let valid = api
+            .get(&format!("{V2}/pubkey/isvalid?public_key={key}"))
+            .await;
+        assert_eq!(valid.ok(), json!({"valid": true}));
+    }
+    // v1.18
+    let (sid, _) = server.requested(&fresh_address("claim"), "secret").await;
+    api.submit_token(&sid, "secret", "wrong")
+        .await
+        .refused(400, "M_TOKEN_INCORRECT");
 }

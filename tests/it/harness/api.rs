@@ -57,6 +57,11 @@ impl Api {
         format!("{}{rest}", self.version)
     }
 
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
+    }
+
     /// Sends anything anywhere.
     pub async fn send(
         &self,
