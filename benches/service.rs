@@ -35,7 +35,7 @@ use sydent::config::DatabaseUrl;
 use sydent::db::{Database, associations};
 use sydent::domain::association::Association;
 use sydent::domain::ids::{Mxid, ServerName};
-use sydent::domain::lookup::sha256_hash;
+use sydent::domain::lookup::{Pepper, sha256_hash};
 use sydent::domain::signing::KeyRing;
 use sydent::domain::threepid::ThreePid;
 
@@ -134,6 +134,7 @@ fn fill(database: &TestDatabase) {
     );
     store
         .write(sydent::db::Turn::Job("fill"), |connection| {
+            let pepper = Pepper::parse("pepper").expect("a pepper");
             for number in 0..ASSOCIATIONS {
                 let threepid = ThreePid::parse("email", &format!("user{number}@example.com"))
                     .expect("an address");
@@ -141,7 +142,7 @@ fn fill(database: &TestDatabase) {
                 let association = Association::new(threepid, mxid, 1_700_000_000_000);
                 let mut signed = association.to_object();
                 keys.active().sign(&name, &mut signed).expect("a signature");
-                let hash = sha256_hash(&association.threepid, "pepper");
+                let hash = sha256_hash(&association.threepid, &pepper);
                 associations::replace(
                     connection,
                     &association,

@@ -59,6 +59,14 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<Limiter>,
+    /// How many accounts each client may register; `None` when that is not
+    /// limited.
+    pub register_per_client: Option<Limiter>,
+    /// How often each homeserver may be asked for a registration; `None` when
+    /// that is not limited.
+    pub register_per_homeserver: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
     /// How many invitations each client may have signed; `None` when that is not
     /// limited.
     pub signature_limiter: Option<Limiter>,

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod invites;
+mod lookup;
 
 use std::borrow::Cow;
 use std::fmt;

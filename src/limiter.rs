@@ -107,6 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn lkp_18_an_account_has_one_limit_wherever_it_is() {
+        let limiter = limiter(10).unwrap();
+        let (alice, bob) = ("@alice:example.org", "@bob:example.org");
+        assert_eq!(limiter.take(&alice.to_owned(), 10), Ok(()));
+        assert!(limiter.take(&alice.to_owned(), 1).is_err());
+        assert_eq!(limiter.take(&bob.to_owned(), 10), Ok(()));
+    }
+
+    #[test]
     fn a_burst_of_none_switches_it_off() {
         assert!(limiter(0).is_none());
     }

@@ -79,11 +79,11 @@ impl Ask for Bind {
         let notice = self.notice.of(&association)?;
         of.store
             .write(Turn::ThreePid(&association.threepid), |connection| {
-                // Read in the same transaction, so that a binding is never hashed
-                // with a pepper that another instance has just replaced.
-                let pepper = peppers::current(connection)?
+                // A binding is never hashed with a pepper that is being replaced:
+                // either the change finds it, or it finds the change.
+                let current = peppers::current_to_hash_with(connection)?
                     .ok_or(Fault::Broken("the database has no pepper"))?;
-                let hash = lookup::sha256_hash(&association.threepid, &pepper);
+                let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
                 Ok(outbox::insert(connection, &notice)?)
             })

@@ -1,4 +1,4 @@
-//! Clears away what is no longer needed.
+//! Clears away what is no longer needed, and renews what has grown old.
 
 use std::time::Duration;
 
@@ -6,11 +6,14 @@ use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _,
 };
 
+use super::associations::Associations;
 use super::pool::{Fault, Pool};
+use super::rotation::{RotatePepper, fresh_pepper};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
 
-/// Removes sessions that ended long ago, at the start and then at intervals.
+/// Removes sessions that ended long ago and replaces an old pepper, at the start
+/// and then at intervals.
 pub struct Janitor {
     /// Whom to ask.
     pub sessions: Pool<Sessions>,
@@ -20,14 +23,18 @@ pub struct Janitor {
     pub keep_ms: i64,
     /// How often to look.
     pub every: Duration,
+    /// Who hashes the associations.
+    pub associations: Pool<Associations>,
+    /// How old a pepper becomes, ms; `None` when it stays.
+    pub pepper_age_ms: Option<i64>,
 }
 
 impl Actor for Janitor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.purge(context);
-        context.run_interval(self.every, |janitor, context| janitor.purge(context));
+        self.work(context);
+        context.run_interval(self.every, |janitor, context| janitor.work(context));
     }
 }
 
@@ -45,6 +52,38 @@ impl Handler<Rest> for Janitor {
 }
 
 impl Janitor {
+    fn work(&self, context: &mut Context<Self>) {
+        self.purge(context);
+        self.rotate(context);
+    }
+
+    fn rotate(&self, context: &mut Context<Self>) {
+        let Some(age) = self.pepper_age_ms else {
+            return;
+        };
+        let (associations, now) = (self.associations.clone(), self.clock.now());
+        let work = async move {
+            let pepper = match fresh_pepper() {
+                Ok(pepper) => pepper,
+                Err(error) => return log::warn!("the pepper could not be replaced: {error}"),
+            };
+            let rotate = RotatePepper {
+                pepper,
+                if_before: Some(now.saturating_sub(age)),
+                now,
+            };
+            match associations.ask(rotate).await {
+                Ok(None) => {}
+                Ok(Some(hashed)) => log::info!(hashed; "the pepper of look-ups was replaced"),
+                Err(Fault::Late(_)) => {
+                    log::info!("the pepper of look-ups is being replaced, which takes its time");
+                }
+                Err(fault) => log::warn!("the pepper could not be replaced: {fault}"),
+            }
+        };
+        context.spawn(work.into_actor(self));
+    }
+
     fn purge(&self, context: &mut Context<Self>) {
         let sessions = self.sessions.clone();
         let now = self.clock.now();

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::pool::{Ask, Fault, State};
-use crate::db::{Store, associations, ephemeral_keys, invites};
+use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::base64;
+use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::threepid::{Medium, ThreePid};
 
 /// What a reader's thread holds.
@@ -62,27 +63,101 @@ impl Ask for LookupThreepids {
     type Reply = HashMap<ThreePid, String>;
 
     fn run(self, of: &mut Lookups) -> Result<Self::Reply, Fault> {
-        let mut found = HashMap::new();
-        for medium in [Medium::Email, Medium::Msisdn] {
-            let of_medium: HashMap<&str, &ThreePid> = self
-                .threepids
-                .iter()
-                .filter(|threepid| threepid.medium() == medium)
-                .map(|threepid| (threepid.address(), threepid))
-                .collect();
-            let addresses: Vec<&str> = of_medium.keys().copied().collect();
-            for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
-                // The newest comes last and stays.
-                for (address, mxid) in
-                    associations::mxids(of.store.read(), medium, addresses, self.now)?
-                {
-                    if let Some(threepid) = of_medium.get(address.as_str()) {
-                        found.insert((*threepid).clone(), mxid);
-                    }
+        let asked = self.threepids.iter();
+        Ok(users_of(of.store.read(), asked, self.now)?)
+    }
+}
+
+fn users_of<'a>(
+    connection: &mut Conn,
+    threepids: impl Iterator<Item = &'a ThreePid> + Clone,
+    now: i64,
+) -> Result<HashMap<ThreePid, String>, DbError> {
+    let mut found = HashMap::new();
+    for medium in [Medium::Email, Medium::Msisdn] {
+        let of_medium: HashMap<&str, &ThreePid> = threepids
+            .clone()
+            .filter(|threepid| threepid.medium() == medium)
+            .map(|threepid| (threepid.address(), threepid))
+            .collect();
+        let addresses: Vec<&str> = of_medium.keys().copied().collect();
+        for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
+            // The newest comes last and stays.
+            for (address, mxid) in associations::mxids(connection, medium, addresses, now)? {
+                if let Some(threepid) = of_medium.get(address.as_str()) {
+                    found.insert((*threepid).clone(), mxid);
                 }
             }
         }
-        Ok(found)
+    }
+    Ok(found)
+}
+
+/// The pepper that look-ups are to use.
+#[derive(Debug)]
+pub struct CurrentPepper;
+
+impl Ask for CurrentPepper {
+    type Of = Lookups;
+    type Reply = Pepper;
+
+    fn run(self, of: &mut Lookups) -> Result<Pepper, Fault> {
+        current_pepper(of.store.read())
+    }
+}
+
+fn current_pepper(connection: &mut Conn) -> Result<Pepper, Fault> {
+    let current = peppers::current(connection)?;
+    let current = current.ok_or(Fault::Broken("the database has no pepper"))?;
+    Ok(current.pepper)
+}
+
+/// To whom each of the entries of a look-up of v2 is bound.
+#[derive(Debug)]
+pub struct LookupHashes {
+    /// Which entries.
+    pub entries: Entries,
+    /// The pepper that the client believes to be the current one.
+    pub pepper: String,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// What a look-up of v2 came to. It has no `Debug`: entries may be addresses.
+pub enum Looked {
+    /// The mxid of each entry that is bound, by the entry as it was submitted.
+    Found(HashMap<String, String>),
+    /// Nothing was looked up: this pepper is the current one.
+    WrongPepper(Pepper),
+}
+
+impl Ask for LookupHashes {
+    type Of = Lookups;
+    type Reply = Looked;
+
+    fn run(self, of: &mut Lookups) -> Result<Looked, Fault> {
+        // One state of the database: the hashes are those of this very pepper.
+        of.store.snapshot(|connection| {
+            let current = current_pepper(connection)?;
+            if current.as_str() != self.pepper {
+                return Ok(Looked::WrongPepper(current));
+            }
+            Ok(Looked::Found(match self.entries {
+                Entries::Hashed(hashes) => {
+                    let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+                    // The newest comes last and stays (LKP-16).
+                    associations::by_hashes(connection, &hashes, self.now)?
+                        .into_iter()
+                        .collect()
+                }
+                Entries::Plain(entries) => {
+                    let threepids = entries.iter().map(|(_, threepid)| threepid);
+                    let users = users_of(connection, threepids, self.now)?;
+                    let found = |(entry, threepid)| Some((entry, users.get(&threepid)?.clone()));
+                    entries.into_iter().filter_map(found).collect()
+                }
+            }))
+        })
     }
 }
 

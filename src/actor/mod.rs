@@ -14,5 +14,6 @@ pub mod notices;
 pub mod notifier;
 pub mod outbox;
 pub mod pool;
+pub mod rotation;
 pub mod sessions;
 pub mod signer;

@@ -7,6 +7,7 @@ mod demo;
 mod generate;
 mod key;
 mod new_file;
+mod pepper;
 mod relay;
 mod serve;
 mod threepid;
@@ -41,6 +42,9 @@ enum Command {
     /// Make signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Replace the pepper of hashed look-ups.
+    #[command(subcommand)]
+    Pepper(pepper::PepperCommand),
     /// Bind an address to a user of a running server, without asking the
     /// address's owner.
     Bind(threepid::Binding),
@@ -60,6 +64,7 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
+            Command::Pepper(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
             Command::Unbind(binding) => binding.unbind(),
             Command::Lookup(threepid) => threepid.lookup(),

@@ -1,13 +1,13 @@
 //! `[limits]`: how often messages are sent on behalf of somebody or to
-//! somebody.
+//! somebody, and how much may be asked.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
+use super::lookup::LookupSettings;
 use super::period;
-use super::validation::LookupSettings;
 use crate::domain::rate::Rate;
 
 /// `[limits]`. Messages are counted in the database: that survives a restart and
@@ -31,6 +31,15 @@ pub struct LimitSettings {
     /// Addresses that one client may look up without an account (V1L-06);
     /// counted in memory, by each instance.
     pub lookup_per_client: RateSettings,
+    /// Accounts that one client may register (ACC-14); counted in memory, by each
+    /// instance.
+    pub register_per_client: RateSettings,
+    /// Registrations for which one homeserver is asked who its user is; counted in
+    /// memory, by each instance.
+    pub register_per_homeserver: RateSettings,
+    /// Addresses that one account may look up (LKP-18); counted in memory, by
+    /// each instance.
+    pub lookup_per_account: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -48,6 +57,18 @@ impl Default for LimitSettings {
             lookup_per_client: RateSettings {
                 burst: 20_000,
                 every: Duration::from_millis(1),
+            },
+            register_per_client: RateSettings {
+                burst: 30,
+                every: Duration::from_secs(10),
+            },
+            register_per_homeserver: RateSettings {
+                burst: 200,
+                every: Duration::from_millis(200),
+            },
+            lookup_per_account: RateSettings {
+                burst: 20_000,
+                every: Duration::from_millis(10),
             },
         }
     }
@@ -93,13 +114,22 @@ impl RateSettings {
 
 impl LimitSettings {
     pub(super) fn check(&self, lookup: &LookupSettings, checker: &mut Checker<'_>) {
-        let burst = usize::try_from(self.lookup_per_client.burst).unwrap_or(usize::MAX);
-        if (1..lookup.max_addresses).contains(&burst) {
-            checker.refuse("limits.lookup_per_client.burst", TOO_FEW);
-        }
-        self.lookup_per_client
-            .check("limits.lookup_per_client", checker);
         for (key, rate) in [
+            ("limits.lookup_per_client", &self.lookup_per_client),
+            ("limits.lookup_per_account", &self.lookup_per_account),
+        ] {
+            let burst = usize::try_from(rate.burst).unwrap_or(usize::MAX);
+            if (1..lookup.max_addresses).contains(&burst) {
+                checker.refuse(&format!("{key}.burst"), TOO_FEW);
+            }
+            rate.check(key, checker);
+        }
+        for (key, rate) in [
+            ("limits.register_per_client", &self.register_per_client),
+            (
+                "limits.register_per_homeserver",
+                &self.register_per_homeserver,
+            ),
             ("limits.email_per_client", &self.email_per_client),
             ("limits.email_per_address", &self.email_per_address),
             ("limits.invites_per_sender", &self.invites_per_sender),

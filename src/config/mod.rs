@@ -27,6 +27,7 @@ mod invites;
 mod limits;
 mod load;
 mod log;
+mod lookup;
 mod manual;
 mod origins;
 mod period;
@@ -59,6 +60,7 @@ pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
+pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
@@ -69,7 +71,7 @@ pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
 pub(crate) use smtp::{host_of, is_loopback};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
-pub use validation::{LookupSettings, ValidationSettings};
+pub use validation::ValidationSettings;
 
 /// What a configuration file and the environment said. `Default` is the
 /// documented defaults; serialising it masks secrets.
@@ -92,7 +94,7 @@ pub struct Settings {
     pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups.
+    /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// `[invites]`: invitations of addresses to rooms.
     pub invites: InviteSettings,
@@ -134,7 +136,7 @@ pub struct Config {
     pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups.
+    /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
     /// Invitations of addresses to rooms.
     pub invites: InviteSettings,

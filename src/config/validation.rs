@@ -1,4 +1,4 @@
-//! `[validation]` and `[lookup]`: the limits of sessions and of look-ups.
+//! `[validation]`: the limits of validation sessions.
 
 use std::time::Duration;
 
@@ -34,22 +34,6 @@ impl Default for ValidationSettings {
             max_wrong_tokens: 10,
             next_link_schemes: vec!["https".to_owned(), "http".to_owned()],
             next_link_hosts: Vec::new(),
-        }
-    }
-}
-
-/// `[lookup]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LookupSettings {
-    /// Addresses that one look-up may ask for (LKP-12, V1L-06).
-    pub max_addresses: usize,
-}
-
-impl Default for LookupSettings {
-    fn default() -> Self {
-        Self {
-            max_addresses: 10_000,
         }
     }
 }
@@ -127,12 +111,6 @@ fn wrong_scheme(scheme: &str) -> Option<&'static str> {
     DANGEROUS
         .contains(&scheme)
         .then_some("must not be a scheme that browsers run or open as a local file; remove it")
-}
-
-impl LookupSettings {
-    pub(super) fn check(&self, checker: &mut Checker<'_>) {
-        checker.range("lookup.max_addresses", self.max_addresses, 1..=100_000);
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Associations: at most one live row per medium, address and origin.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel::upsert::excluded;
 
 use super::schema::associations::{self, dsl};
@@ -105,6 +107,88 @@ pub fn signed(
         .select(dsl::signed)
         .first(connection)
         .optional()?)
+}
+
+/// Lookup hash and user of every association that holds at `now` and has one of
+/// the hashes, the oldest first. However many hashes there are, the query is the
+/// same and has one variable for all of them.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn by_hashes(
+    connection: &mut Conn,
+    hashes: &[&str],
+    now: i64,
+) -> Result<Vec<(String, String)>, DbError> {
+    let hold = dsl::associations
+        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
+        .filter(dsl::not_after.gt(now))
+        .order((dsl::ts.asc(), dsl::id.asc()))
+        .select((dsl::lookup_hash, dsl::mxid));
+    Ok(match connection {
+        Conn::Postgres(postgres) => hold
+            .filter(dsl::lookup_hash.eq_any(hashes))
+            .load(postgres)?,
+        Conn::Sqlite(sqlite) => hold
+            .filter(
+                sql::<Bool>("lookup_hash IN (SELECT value FROM json_each(")
+                    .bind::<Text, _>(serde_json::json!(hashes).to_string())
+                    .sql("))"),
+            )
+            .load(sqlite)?,
+    })
+}
+
+/// What a new pepper needs of an association: its id and its 3PID.
+#[derive(Queryable)]
+pub struct Hashable {
+    /// The row.
+    pub id: i64,
+    /// The medium of its 3PID.
+    pub medium: String,
+    /// The canonical address of its 3PID.
+    pub address: String,
+}
+
+/// The associations after that id, at most so many, by id.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>, DbError> {
+    Ok(dsl::associations
+        .filter(dsl::id.gt(id))
+        .order(dsl::id.asc())
+        .limit(limit)
+        .select((dsl::id, dsl::medium, dsl::address))
+        .load(connection)?)
+}
+
+/// Gives associations, by their ids, new lookup hashes.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn set_hashes(connection: &mut Conn, ids: &[i64], hashes: &[String]) -> Result<(), DbError> {
+    match connection {
+        // One statement, since each would be a journey over the network.
+        Conn::Postgres(postgres) => {
+            diesel::sql_query(
+                "UPDATE associations SET lookup_hash = given.hash \
+                 FROM (SELECT unnest($1) AS id, unnest($2) AS hash) AS given \
+                 WHERE associations.id = given.id",
+            )
+            .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<Text>, _>(hashes)
+            .execute(postgres)?;
+        }
+        Conn::Sqlite(sqlite) => {
+            for (id, hash) in ids.iter().zip(hashes) {
+                diesel::update(dsl::associations.find(id))
+                    .set(dsl::lookup_hash.eq(hash))
+                    .execute(sqlite)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Address and user of every association of that medium that holds at `now`

@@ -100,6 +100,29 @@ impl Database {
         })
     }
 
+    /// Opens a connection for changes by a command, beside servers that may run.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or is not as this version of the
+    /// program makes it: a command must not change the tables under a server.
+    pub fn beside_servers(&self) -> Result<Store, DbError> {
+        if let DatabaseUrl::Sqlite(path) = &self.url
+            && !path.exists()
+        {
+            return Err(DbError::Open(format!("{} does not exist", path.display())));
+        }
+        let mut store = self.writer()?;
+        let pending = match &mut store.connection {
+            Conn::Postgres(postgres) => postgres.has_pending_migration(POSTGRES),
+            Conn::Sqlite(sqlite) => sqlite.has_pending_migration(SQLITE),
+        };
+        match pending {
+            Ok(false) => Ok(store),
+            Ok(true) => Err(DbError::Open(NOT_PREPARED.to_owned())),
+            Err(error) => Err(DbError::Open(error.to_string())),
+        }
+    }
+
     /// Brings the schema up to date and lets `seed` fill what every database
     /// must have, while other instances wait (OPS-11).
     ///
@@ -129,6 +152,9 @@ impl Database {
             })
     }
 }
+
+const NOT_PREPARED: &str = "it was not yet prepared by this version of the server; start the \
+    server on it once";
 
 /// How often SQLite is asked again, which has no lock for a whole migration:
 /// what failed may have been done by another process meanwhile. Each migration
@@ -189,6 +215,28 @@ impl Store {
                 Err(error)
             }
         }
+    }
+
+    /// Runs `work`, which only reads, on one state of the database, whatever
+    /// others commit meanwhile.
+    ///
+    /// # Errors
+    /// What `work` returned.
+    pub fn snapshot<T, E, F>(&mut self, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: FnOnce(&mut Conn) -> Result<T, E>,
+    {
+        let query = |error| E::from(DbError::Query(error));
+        let begin = match self.connection {
+            Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Conn::Sqlite(_) => "BEGIN DEFERRED",
+        };
+        self.connection.batch_execute(begin).map_err(query)?;
+        let outcome = work(&mut self.connection);
+        // There is nothing to keep.
+        let ended = self.connection.batch_execute("ROLLBACK").map_err(query);
+        outcome.and_then(|done| ended.map(|()| done))
     }
 
     /// The connection, for queries that change nothing.

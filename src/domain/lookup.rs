@@ -1,24 +1,135 @@
 //! Lookup hashes and peppers (identity service API, "Hash algorithms").
 
+use std::fmt;
+
 use sha2::{Digest as _, Sha256};
 
-use super::base64;
 use super::threepid::ThreePid;
+use super::{Invalid, base64};
+
+/// What is hashed with every address, so that a table of all hashes is of no
+/// use elsewhere or later: 1 to 255 ASCII letters and digits (LKP-02).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pepper(String);
+
+impl Pepper {
+    /// Reads a pepper.
+    ///
+    /// # Errors
+    /// A sentence when it has other characters, none, or too many.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric();
+        if (1..=255).contains(&text.len()) && text.bytes().all(good) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 255 ASCII letters and digits"))
+        }
+    }
+
+    /// The pepper that random bytes make: their hexadecimal digits.
+    #[must_use]
+    pub fn of(random: u128) -> Self {
+        Self(format!("{random:032x}"))
+    }
+
+    /// The pepper itself, which everybody may know.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How the entries of a look-up are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Hashes, as [`sha256_hash`] makes them (LKP-06).
+    Sha256,
+    /// `<address> <medium>`, in the clear (LKP-07).
+    Plain,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Plain];
+
+    /// The name in requests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Plain => "none",
+        }
+    }
+}
+
+/// What a look-up asks for. Its `Debug` shows how many entries there are.
+pub enum Entries {
+    /// Texts that may be hashes.
+    Hashed(Vec<String>),
+    /// 3PIDs, each with how the client wrote it.
+    Plain(Vec<(String, ThreePid)>),
+}
+
+impl Entries {
+    /// The entries that may be bound to somebody; the others are not (LKP-08).
+    #[must_use]
+    pub fn read(algorithm: Algorithm, entries: Vec<String>) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => {
+                Self::Hashed(entries.into_iter().filter(|entry| is_hash(entry)).collect())
+            }
+            Algorithm::Plain => {
+                let named = |entry: String| plain_entry(&entry).map(|threepid| (entry, threepid));
+                Self::Plain(entries.into_iter().filter_map(named).collect())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hashed(hashes) => write!(f, "Hashed({} …)", hashes.len()),
+            Self::Plain(threepids) => write!(f, "Plain({} …)", threepids.len()),
+        }
+    }
+}
 
 /// The `sha256` lookup hash of a 3PID: unpadded URL-safe base64 of the digest
 /// of `<address> <medium> <pepper>`.
 #[must_use]
-pub fn sha256_hash(threepid: &ThreePid, pepper: &str) -> String {
+pub fn sha256_hash(threepid: &ThreePid, pepper: &Pepper) -> String {
     hash(threepid.address(), threepid.medium().as_str(), pepper)
 }
 
-fn hash(address: &str, medium: &str, pepper: &str) -> String {
-    let digest = Sha256::digest(format!("{address} {medium} {pepper}").as_bytes());
-    base64::encode_url_safe(digest.as_slice())
+/// [`sha256_hash`] of a 3PID that is stored in canonical form.
+#[must_use]
+pub fn hash(address: &str, medium: &str, pepper: &Pepper) -> String {
+    let mut digest = Sha256::new();
+    for part in [address, " ", medium, " ", pepper.as_str()] {
+        digest.update(part);
+    }
+    base64::encode_url_safe(digest.finalize().as_slice())
+}
+
+/// Whether the text may be a [`sha256_hash`]. What may not is bound to nobody
+/// (LKP-08).
+fn is_hash(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.len() == 43 && text.bytes().all(good)
+}
+
+/// The 3PID that an entry of a look-up without hashes names, folded; `None` when
+/// it is none (LKP-08, LKP-21).
+fn plain_entry(text: &str) -> Option<ThreePid> {
+    let (address, medium) = text.rsplit_once(' ')?;
+    ThreePid::parse(medium, address).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -66,7 +177,61 @@ mod tests {
             ),
         ] {
             let threepid = ThreePid::parse(medium, address).unwrap();
-            assert_eq!(sha256_hash(&threepid, "matrixrocks"), expected);
+            assert_eq!(
+                sha256_hash(&threepid, &Pepper::parse("matrixrocks").unwrap()),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn lkp_06_the_hash_that_js_sdk_sends_is_of_what_it_did_not_fold() {
+        let pepper = Pepper::parse("matrixrocks").unwrap();
+        let hash = hash("strauß@example.com", "email", &pepper);
+        assert_eq!(hash, "1FBgMvqsmu6y8fjKGhVb8Ejq0aQknLThQ7hF57hDwQE");
+        assert!(is_hash(&hash));
+    }
+
+    #[test]
+    fn lkp_02_peppers() {
+        for good in ["a", "matrixrocks", "0Az", &"x".repeat(255)] {
+            assert_eq!(Pepper::parse(good).unwrap().as_str(), good);
+        }
+        for random in [0, 1, u128::MAX] {
+            let pepper = Pepper::of(random);
+            assert_eq!(pepper.as_str().len(), 32);
+            assert_eq!(Pepper::parse(pepper.as_str()), Ok(pepper));
+        }
+        for bad in ["", " ", "a b", "a\n", "é", "a-b", &"x".repeat(256)] {
+            assert!(Pepper::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lkp_07_lkp_08_lkp_21_entries_in_the_clear() {
+        for (entry, address) in [
+            ("Alice@Example.com email", "alice@example.com"),
+            ("447700900001 msisdn", "447700900001"),
+        ] {
+            assert_eq!(plain_entry(entry).unwrap().address(), address);
+        }
+        for bad in [
+            "",
+            " ",
+            "alice@example.com",
+            "alice@example.com email ",
+            "email alice@example.com",
+            "alice@example.com Email",
+            "alice@example.com msisdn",
+        ] {
+            assert_eq!(plain_entry(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lkp_08_no_entry_panics(text: String) {
+            let _ = (plain_entry(&text), is_hash(&text));
         }
     }
 }

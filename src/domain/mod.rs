@@ -23,6 +23,7 @@ pub mod session;
 pub mod signing;
 pub mod terms;
 pub mod threepid;
+pub mod x_matrix;
 
 /// Why a value was refused: a sentence for the person who sent it.
 ///

@@ -46,4 +46,57 @@ impl Error {
             "With this access token you can act for its own user alone",
         )
     }
+
+    /// 401 `M_UNAUTHORIZED`: the homeserver does not know the `OpenID` token
+    /// (ACC-08).
+    #[must_use]
+    pub fn openid_token_refused() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "M_UNAUTHORIZED",
+            "The homeserver does not know this access_token, or it has ended; ask it for a new one",
+        )
+    }
+
+    /// 403 `M_UNAUTHORIZED`: the homeserver says that the token is that of
+    /// another homeserver's user (ACC-05).
+    #[must_use]
+    pub fn user_of_another_homeserver() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "M_UNAUTHORIZED",
+            "The homeserver named a user that is not its own",
+        )
+    }
+
+    /// 403 `M_UNAUTHORIZED`: the administrator does not let users of this
+    /// homeserver in (ACC-12).
+    #[must_use]
+    pub fn homeserver_not_allowed() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "M_UNAUTHORIZED",
+            "This identity server does not serve users of this homeserver",
+        )
+    }
+
+    /// 504 `M_UNKNOWN`: the homeserver does not answer (ACC-08).
+    #[must_use]
+    pub fn homeserver_unreachable() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "M_UNKNOWN",
+            "The homeserver could not be contacted; try again later",
+        )
+    }
+
+    /// 502 `M_UNKNOWN`: the homeserver answers, but not what it should (ACC-08).
+    #[must_use]
+    pub fn homeserver_answered_badly() -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "M_UNKNOWN",
+            "The homeserver did not answer with JSON that says who its user is",
+        )
+    }
 }

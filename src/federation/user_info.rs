@@ -1,5 +1,5 @@
 //! `GET /_matrix/federation/v1/openid/userinfo`: who holds an `OpenID` token
-//! (Server-Server API, "OpenID"; ACC-04 … ACC-06).
+//! (Server-Server API, `OpenID`; ACC-04 … ACC-06).
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;

@@ -3,5 +3,6 @@
 
 pub mod bind;
 pub mod invite;
+pub mod register;
 pub mod validate;
 pub mod wait;

@@ -11,7 +11,9 @@ use actix_web::{HttpResponse, Route, web};
 
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
-use super::client::{account, email, invite, lookup, ping, pubkey, terms, threepid, versions};
+use super::client::{
+    account, email, hashed_lookup, invite, lookup, ping, pubkey, terms, threepid, versions,
+};
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
 use crate::app::App;
@@ -43,6 +45,7 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
         &format!("{V2_PATH}/3pid/bind"),
         [post(threepid::bind::<V2>)],
     ));
+    hashed_lookups(routes);
     if app.config.v1.enabled {
         both_versions::<V1>(V1_PATH, routes);
         v1_alone(app, routes);
@@ -54,6 +57,10 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
 /// What v1 does not have: accounts and terms.
 fn accounts(routes: &mut web::ServiceConfig) {
     routes
+        .service(path(
+            &format!("{V2_PATH}/account/register"),
+            [post(account::register)],
+        ))
         .service(path(&format!("{V2_PATH}/account"), [get(account::user)]))
         .service(path(
             &format!("{V2_PATH}/account/logout"),
@@ -102,6 +109,18 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
         .service(path(
             &format!("{version}/store-invite"),
             [post(invite::store::<V>)],
+        ));
+}
+
+fn hashed_lookups(routes: &mut web::ServiceConfig) {
+    routes
+        .service(path(
+            &format!("{V2_PATH}/hash_details"),
+            [get(hashed_lookup::details)],
+        ))
+        .service(path(
+            &format!("{V2_PATH}/lookup"),
+            [post(hashed_lookup::lookup)],
         ));
 }
 

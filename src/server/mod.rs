@@ -3,6 +3,7 @@
 
 mod listeners;
 mod owners;
+pub mod peppers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use crate::actor::mail_carrier::MailCarrier;
 use crate::actor::notifier::Notifier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool, State};
+use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::app::App;
@@ -39,7 +40,6 @@ use crate::random;
 use crate::terms::CurrentTerms;
 
 const PURGE_EVERY: Duration = Duration::from_mins(10);
-const PEPPER_LENGTH: usize = 32;
 
 /// Milliseconds, as times in the database are.
 fn ms(time: Duration) -> i64 {
@@ -191,6 +191,9 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         waiting,
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
+        register_per_client: Limiter::new(&config.limits.register_per_client),
+        register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
+        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         terms,
         config,
         templates,
@@ -223,7 +226,7 @@ fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
 
 fn prepare(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
-    let pepper = random::alphanumeric(PEPPER_LENGTH)?;
+    let pepper = rotation::fresh_pepper()?;
     let now = clock.now();
     database.prepare(|connection| match peppers::current(connection)? {
         Some(_) => Ok(()),
@@ -245,7 +248,10 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
 /// actor that never had its turn must not outlive its System.
 pub(super) fn start_timers(app: &App) -> Timers {
     let validation = &app.config.validation;
+    let pepper_age = app.config.lookup.rotate_pepper_every;
     let janitor = Janitor {
+        associations: app.associations.clone(),
+        pepper_age_ms: (!pepper_age.is_zero()).then(|| ms(pepper_age)),
         sessions: app.sessions.clone(),
         clock: app.clock.clone(),
         keep_ms: ms(validation

@@ -58,7 +58,7 @@ async fn post(api: &Api, path: &str, kind: &str, body: String) {
 async fn gen_09_gen_22_sec_01_sec_05_every_field_of_json_takes_every_value_without_harm() {
     let server = TestServer::start(|_| {});
     let email = format!("\"{}\"", fresh_address("fuzz"));
-    for form in &POSTS {
+    for form in POSTS {
         let (api, path) = (server.admitted(form.0).await, newest(form.1));
         for (fuzzed, _) in form.2 {
             for value in json_values() {

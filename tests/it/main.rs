@@ -50,6 +50,8 @@ mod get_validated;
 #[cfg(test)]
 mod hangup;
 #[cfg(test)]
+mod hashed_lookup;
+#[cfg(test)]
 mod instances;
 #[cfg(test)]
 mod internal;
@@ -67,6 +69,8 @@ mod outage;
 mod overload;
 #[cfg(test)]
 mod own_pages;
+#[cfg(test)]
+mod pepper;
 #[cfg(test)]
 mod ping_versions;
 #[cfg(test)]

@@ -15,7 +15,7 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
-pub const POSTS: [Form; 7] = [
+pub const POSTS: &[Form] = &[
     (
         Listener::Client,
         "/_matrix/identity/v2/terms",
@@ -54,6 +54,15 @@ pub const POSTS: [Form; 7] = [
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/lookup",
+        &[
+            ("algorithm", r#""none""#),
+            ("pepper", r#""matrixrocks""#),
+            ("addresses", r#"["a@example.com email"]"#),
+        ],
     ),
     (
         Listener::Internal,

@@ -57,11 +57,6 @@ impl Api {
         format!("{}{rest}", self.version)
     }
 
-    /// Its access token.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().expect("a client with a token")
-    }
-
     /// Sends anything anywhere.
     pub async fn send(
         &self,
@@ -215,6 +210,15 @@ impl Api {
             json!({"threepids": threepids}),
         )
         .await
+    }
+
+    pub async fn hash_details(&self) -> Answer {
+        self.get(&format!("{V2}/hash_details")).await
+    }
+
+    /// A look-up of v2 with whatever fields a test wants.
+    pub async fn hashed_lookup(&self, fields: Value) -> Answer {
+        self.post(&format!("{V2}/lookup"), fields).await
     }
 
     pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {

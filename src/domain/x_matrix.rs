@@ -1,0 +1,262 @@
+//! The `Authorization: X-Matrix …` header (server-server API, "Request
+//! Authentication"), with which a homeserver signs a request.
+
+use std::fmt;
+
+use super::Invalid;
+use super::ids::{KeyId, ServerName};
+
+/// What one such header states. Nothing of it is proven.
+#[derive(Clone, PartialEq, Eq)]
+pub struct XMatrix {
+    /// Who is said to have signed.
+    pub origin: ServerName,
+    /// For whom it was signed, as written; homeservers before 1.3 name nobody.
+    pub destination: Option<String>,
+    /// With which key.
+    pub key: KeyId,
+    /// The signature, as written.
+    pub signature: String,
+}
+
+impl XMatrix {
+    /// Reads the value of an `Authorization` header; `None` when its scheme is
+    /// another one.
+    ///
+    /// # Errors
+    /// A sentence when it does not follow the grammar, names a parameter twice
+    /// or lacks one.
+    pub fn parse(header: &str) -> Option<Result<Self, Invalid>> {
+        let header = header.trim_matches(SPACE);
+        let (scheme, parameters) = header.split_once(SPACE).unwrap_or((header, ""));
+        scheme
+            .eq_ignore_ascii_case("X-Matrix")
+            .then(|| Self::from_parameters(parameters))
+    }
+
+    fn from_parameters(text: &str) -> Result<Self, Invalid> {
+        let mut found = Parameters::default();
+        let mut rest = skip_space(text);
+        loop {
+            // RFC 9110 lets lists have empty elements.
+            while let Some(after) = rest.strip_prefix(',') {
+                rest = skip_space(after);
+            }
+            if rest.is_empty() {
+                return found.finish();
+            }
+            let (name, after) = take_token(rest, |c| is_token(c))?;
+            let after = skip_space(after).strip_prefix('=').ok_or(WRONG)?;
+            let (value, after) = take_value(skip_space(after))?;
+            found.set(name, value)?;
+            rest = skip_space(after);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return Err(WRONG);
+            }
+        }
+    }
+}
+
+// Written by hand: whoever has the signature can send the request again.
+impl fmt::Debug for XMatrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XMatrix")
+            .field("origin", &self.origin)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+const SPACE: [char; 2] = [' ', '\t'];
+
+const WRONG: Invalid = Invalid("the X-Matrix authorization is malformed");
+
+#[derive(Default)]
+struct Parameters {
+    origin: Option<String>,
+    destination: Option<String>,
+    key: Option<String>,
+    signature: Option<String>,
+    others: Vec<String>,
+}
+
+impl Parameters {
+    fn set(&mut self, name: &str, value: String) -> Result<(), Invalid> {
+        const TWICE: Invalid = Invalid("the X-Matrix authorization names a parameter twice");
+        let name = name.to_ascii_lowercase();
+        let slot = match name.as_str() {
+            "origin" => &mut self.origin,
+            "destination" => &mut self.destination,
+            "key" => &mut self.key,
+            // The specification writes it either way.
+            "sig" | "signature" => &mut self.signature,
+            _ if self.others.contains(&name) => return Err(TWICE),
+            _ => {
+                self.others.push(name);
+                return Ok(());
+            }
+        };
+        match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(TWICE),
+        }
+    }
+
+    fn finish(self) -> Result<XMatrix, Invalid> {
+        const LACKING: Invalid =
+            Invalid("the X-Matrix authorization must have origin, key and sig");
+        Ok(XMatrix {
+            origin: ServerName::parse(&self.origin.ok_or(LACKING)?)?,
+            destination: self.destination,
+            key: KeyId::parse(&self.key.ok_or(LACKING)?)?,
+            signature: self.signature.ok_or(LACKING)?,
+        })
+    }
+}
+
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches(SPACE)
+}
+
+/// A character of RFC 9110's `token`.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+/// What bare values may have besides, in what homeservers send: server names and
+/// key ids have colons and brackets, signatures slashes and padding.
+fn is_bare(c: char) -> bool {
+    is_token(c) || ":/=[]".contains(c)
+}
+
+fn take_token(text: &str, good: impl Fn(char) -> bool) -> Result<(&str, &str), Invalid> {
+    let end = text.find(|c| !good(c)).unwrap_or(text.len());
+    match text.split_at_checked(end) {
+        Some((token, rest)) if !token.is_empty() => Ok((token, rest)),
+        _ => Err(WRONG),
+    }
+}
+
+fn take_value(text: &str) -> Result<(String, &str), Invalid> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (token, rest) = take_token(text, is_bare)?;
+        return Ok((token.to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next().ok_or(WRONG)? {
+            '"' => return Ok((value, characters.as_str())),
+            '\\' => value.push(characters.next().ok_or(WRONG)?),
+            other => value.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(parameters: &str) -> Result<XMatrix, Invalid> {
+        XMatrix::parse(&format!("X-Matrix {parameters}")).unwrap()
+    }
+
+    fn expected(destination: Option<&str>) -> XMatrix {
+        XMatrix {
+            origin: ServerName::parse("hs.example:8448").unwrap(),
+            destination: destination.map(str::to_owned),
+            key: KeyId::parse("ed25519:1").unwrap(),
+            signature: "A+/b=".to_owned(),
+        }
+    }
+
+    #[test]
+    fn net_21_every_way_to_write_it() {
+        for text in [
+            // As Synapse writes it.
+            r#"origin="hs.example:8448",key="ed25519:1",sig="A+/b=",destination="is""#,
+            "origin=hs.example:8448,key=ed25519:1,sig=A+/b=,destination=is",
+            "  \torigin=hs.example:8448 \t,\t key = ed25519:1 , sig=\"A+/b=\", destination=is \t",
+            r#"SIG="A+/b=",Key=ed25519:1,dEstination="i\s",ORIGIN="hs.exampl\e:8448""#,
+            r#",, origin="hs.example:8448",,key="ed25519:1",signature="A+/b=",destination=is,"#,
+            r#"origin=hs.example:8448,x="a,\"b=c",key=ed25519:1,sig=A+/b=,destination=is,y=1"#,
+        ] {
+            assert_eq!(parse(text), Ok(expected(Some("is"))), "{text}");
+        }
+        let without = "origin=hs.example:8448,key=ed25519:1,sig=A+/b=";
+        assert_eq!(parse(without), Ok(expected(None)));
+        let path = r#"origin=hs.example:8448,key=ed25519:1,sig=A+/b=,destination="is:1/a""#;
+        assert_eq!(parse(path), Ok(expected(Some("is:1/a"))));
+        for scheme in ["X-Matrix   ", "x-matrix\t", " X-MATRIX "] {
+            let read = XMatrix::parse(&format!("{scheme}{without}"));
+            assert_eq!(read, Some(Ok(expected(None))));
+        }
+    }
+
+    #[test]
+    fn net_21_net_22_what_is_malformed() {
+        for text in [
+            "",
+            "origin",
+            "origin=",
+            "=hs.example",
+            "origin=hs.example key=ed25519:1 sig=A",
+            "origin=hs.example;key=ed25519:1;sig=A",
+            "key=ed25519:1,sig=A",
+            "origin=hs.example,sig=A",
+            "origin=hs.example,key=ed25519:1",
+            r#"origin="hs.example,key=ed25519:1,sig=A"#,
+            r#"origin="hs.example"x,key=ed25519:1,sig=A"#,
+            r#"origin=hs.example,key=ed25519:1,sig="A\"#,
+            "origin=hs.example,origin=hs.example,key=ed25519:1,sig=A",
+            "origin=hs.example,ORIGIN=b.example,key=ed25519:1,sig=A",
+            "origin=hs.example,key=ed25519:1,sig=A,signature=A",
+            "origin=hs.example,key=ed25519:1,sig=A,x=1,x=1",
+            "origin=hs.example,key=rsa:1,sig=A",
+            "origin=hs.example,key=ed25519:a:b,sig=A",
+            r#"origin="hs.example/x",key=ed25519:1,sig=A"#,
+            r#"origin="user@hs.example",key=ed25519:1,sig=A"#,
+            r#"origin="hs.example#",key=ed25519:1,sig=A"#,
+            r#"origin="hs.example?a",key=ed25519:1,sig=A"#,
+            "origin=é,key=ed25519:1,sig=A",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for other in ["", "Bearer x", "X-Matrixx origin=a", "Basic X-Matrix"] {
+            assert_eq!(XMatrix::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn sec_23_debug_hides_the_signature() {
+        let shown = format!("{:?}", expected(None));
+        assert!(
+            shown.contains("hs.example") && !shown.contains("A+/b"),
+            "{shown}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn net_21_what_is_quoted_is_read_back(destination: String, signature: String) {
+            let quoted = |text: &str| text.replace('\\', r"\\").replace('"', r#"\""#);
+            let text = format!(
+                r#"X-Matrix origin=a.example,destination="{}", key=ed25519:1,sig="{}""#,
+                quoted(&destination), quoted(&signature),
+            );
+            let read = XMatrix::parse(&text).unwrap().unwrap();
+            prop_assert_eq!(read.destination, Some(destination));
+            prop_assert_eq!(read.signature, signature);
+        }
+
+        #[test]
+        fn net_21_nothing_panics(text in r#"[ \t,="\\a-z:éX-]{0,40}"#, other: String) {
+            for text in [text, other] {
+                let _ = XMatrix::parse(&text);
+                let _ = parse(&text);
+            }
+        }
+    }
+}

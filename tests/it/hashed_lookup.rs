@@ -1,0 +1,397 @@
+//! The look-ups of v2 (section 7).
+
+use awc::http::Method;
+use serde_json::{Value, json};
+use sydent::domain::lookup::{self, Pepper};
+
+use crate::harness::{Api, SERVER_NAME, TestServer, V2};
+
+async fn bind(server: &TestServer, medium: &str, address: &str, mxid: &str) {
+    let bound = server.internal().internal_bind(medium, address, mxid).await;
+    bound.ok();
+}
+
+/// A server with the pepper of the specification's examples, on which Alice has
+/// bound an address, and a client of hers.
+async fn server() -> (TestServer, Api) {
+    let server = TestServer::start(|_| {});
+    server
+        .database
+        .execute("UPDATE lookup_peppers SET pepper = 'matrixrocks'");
+    bind(&server, "email", "alice@example.com", "@alice:example.org").await;
+    let alice = server.account("@alice:example.org").await;
+    (server, alice)
+}
+
+fn asking(algorithm: &str, addresses: &Value) -> Value {
+    json!({"algorithm": algorithm, "pepper": "matrixrocks", "addresses": addresses})
+}
+
+async fn found(api: &Api, algorithm: &str, addresses: Value) -> Value {
+    let found = api.hashed_lookup(asking(algorithm, &addresses)).await.ok();
+    assert_eq!(found.as_object().unwrap().len(), 1, "{found}");
+    found["mappings"].clone()
+}
+
+const ALICE: &str = "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc";
+const PHONE: &str = "nlo35_T5fzSGZzJApqu8lgIudJvmOQtDaHtr-I4rU7I";
+
+#[actix_web::test]
+async fn lkp_01_lkp_02_hash_details_name_a_pepper_and_both_algorithms() {
+    let server = TestServer::start(|_| {});
+    let alice = server.account("@alice:example.org").await;
+    let details = alice.hash_details().await.ok();
+    assert_eq!(details["algorithms"], json!(["sha256", "none"]));
+    assert_eq!(details.as_object().unwrap().len(), 2, "{details}");
+    let pepper = details["lookup_pepper"].as_str().unwrap();
+    assert!(pepper.len() >= 16, "{details}");
+    assert!(Pepper::parse(pepper).is_ok(), "{details}");
+    assert_eq!(alice.hash_details().await.ok(), details);
+}
+
+#[actix_web::test]
+async fn auth_03_auth_10_hash_details_by_a_token_in_the_query_as_synapse_asks() {
+    let (server, alice) = server().await;
+    let path = format!("{V2}/hash_details?access_token={}", alice.token());
+    assert_eq!(
+        server.api().get(&path).await.ok()["lookup_pepper"],
+        "matrixrocks"
+    );
+    let api = server.api();
+    api.hash_details().await.refused(401, "M_UNAUTHORIZED");
+    let fields = asking("sha256", &json!([]));
+    api.hashed_lookup(fields)
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn lkp_03_lkp_04_lkp_06_the_worked_example() {
+    let (_server, alice) = server().await;
+    let mappings = found(&alice, "sha256", json!([ALICE, PHONE])).await;
+    assert_eq!(mappings, json!({ ALICE: "@alice:example.org" }));
+    for missing in ["algorithm", "pepper", "addresses"] {
+        for gone in [true, false] {
+            let mut fields = asking("sha256", &json!([ALICE]));
+            fields[missing] = Value::Null;
+            if gone {
+                fields.as_object_mut().unwrap().remove(missing);
+            }
+            let refused = alice.hashed_lookup(fields).await;
+            let refused = refused.refused(400, "M_MISSING_PARAMS");
+            let named = refused["error"].as_str().unwrap().contains(missing);
+            assert!(named, "{refused}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn lkp_06_idn_01_every_vector_is_found_by_its_hash() {
+    let (server, alice) = server().await;
+    for (medium, address, hash) in [
+        (
+            "email",
+            "bob@example.com",
+            "LJwSazmv46n0hlMlsb_iYxI0_HXEqy_yj6Jm636cdT8",
+        ),
+        ("msisdn", "18005552067", PHONE),
+        (
+            "email",
+            "Strauß@Example.com",
+            "Wvo9OL_UvrDZsRecvnhshdTeilXXGbhk0J5l5rX55Ok",
+        ),
+        (
+            "msisdn",
+            "447700900001",
+            "dF473qZAKqcTbTZct7YzrjGHYgV1YM1hdw68D7pSskg",
+        ),
+    ] {
+        bind(&server, medium, address, "@bob:example.org").await;
+        let mappings = found(&alice, "sha256", json!([hash])).await;
+        assert_eq!(mappings, json!({ hash: "@bob:example.org" }), "{address}");
+    }
+}
+
+#[actix_web::test]
+async fn lkp_05_lkp_07_lkp_21_entries_in_the_clear_are_echoed_as_they_were_written() {
+    let (server, alice) = server().await;
+    bind(&server, "msisdn", "447700900001", "@phone:example.org").await;
+    let entries = [
+        "ALICE@Example.com email",
+        "alice@example.com email",
+        "447700900001 msisdn",
+    ];
+    let mappings = found(&alice, "none", json!(entries)).await;
+    let (mail, phone) = ("@alice:example.org", "@phone:example.org");
+    assert_eq!(
+        mappings,
+        json!({ entries[0]: mail, entries[1]: mail, entries[2]: phone })
+    );
+}
+
+#[actix_web::test]
+async fn lkp_08_what_is_badly_written_matches_nobody_and_spoils_nothing() {
+    let (_server, alice) = server().await;
+    let mail = "alice@example.com email";
+    for bad in [
+        "",
+        " ",
+        "\0",
+        "alice@example.com",
+        "alice@example.com email more",
+        "alice@example.com twitter",
+        "alice@example.com  email",
+        "é \u{1f600}",
+        "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc=",
+        "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZU\0",
+        "4KENR7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc",
+    ] {
+        let mappings = found(&alice, "none", json!([bad, mail])).await;
+        assert_eq!(mappings, json!({ mail: "@alice:example.org" }), "{bad:?}");
+        let mappings = found(&alice, "sha256", json!([bad, ALICE, mail])).await;
+        assert_eq!(mappings, json!({ ALICE: "@alice:example.org" }), "{bad:?}");
+    }
+}
+
+#[actix_web::test]
+async fn lkp_09_another_pepper_is_refused_with_the_right_one() {
+    let (_server, alice) = server().await;
+    for algorithm in ["sha256", "none"] {
+        for pepper in ["", "matrixrock", "MatrixRocks", "matrixrocks "] {
+            let mut fields = asking(algorithm, &json!([ALICE]));
+            fields["pepper"] = json!(pepper);
+            let refused = alice.hashed_lookup(fields).await;
+            let refused = refused.refused(400, "M_INVALID_PEPPER");
+            assert_eq!(refused["algorithm"], algorithm);
+            assert_eq!(refused["lookup_pepper"], "matrixrocks");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn lkp_10_an_unknown_algorithm_is_refused_before_the_pepper() {
+    let (_server, alice) = server().await;
+    for algorithm in ["", "SHA256", "sha512", "sha256 "] {
+        let mut fields = asking(algorithm, &json!([ALICE]));
+        fields["pepper"] = json!("wrong");
+        let refused = alice.hashed_lookup(fields).await;
+        let refused = refused.refused(400, "M_INVALID_PARAM");
+        assert_eq!(refused.as_object().unwrap().len(), 2, "{refused}");
+    }
+}
+
+fn many(count: usize) -> Value {
+    let entry = |n| lookup::hash(&n_th(n), "email", &Pepper::parse("matrixrocks").unwrap());
+    (0..count).map(entry).collect()
+}
+
+fn n_th(n: usize) -> String {
+    format!("user-number-{n}@example.com")
+}
+
+#[actix_web::test]
+async fn lkp_12_gen_21_ten_thousand_hashes_are_looked_up_and_one_more_is_not() {
+    let (server, alice) = server().await;
+    bind(&server, "email", &n_th(9_999), "@last:example.org").await;
+    let hashes = many(10_000);
+    let mappings = found(&alice, "sha256", hashes.clone()).await;
+    let last = hashes[9_999].as_str().unwrap();
+    assert_eq!(mappings, json!({ last: "@last:example.org" }));
+    let fields = asking("sha256", &many(10_001));
+    alice
+        .hashed_lookup(fields)
+        .await
+        .refused(400, "M_TOO_LARGE");
+}
+
+#[actix_web::test]
+async fn lkp_12_the_limit_can_be_changed() {
+    let server = TestServer::start(|settings| {
+        settings.lookup.max_addresses = 100_000;
+        settings.limits.lookup_per_client.burst = 0;
+        settings.limits.lookup_per_account.burst = 0;
+        settings.http.max_body_bytes = 8 << 20;
+    });
+    server
+        .database
+        .execute("UPDATE lookup_peppers SET pepper = 'matrixrocks'");
+    let alice = server.account("@alice:example.org").await;
+    for n in [0, 69_999] {
+        bind(&server, "email", &n_th(n), "@a:example.org").await;
+    }
+    let mappings = found(&alice, "sha256", many(70_000)).await;
+    assert_eq!(mappings.as_object().unwrap().len(), 2);
+    let entry = |n| format!("{} email", n_th(n));
+    let mappings = found(&alice, "none", (0..70_000).map(entry).collect()).await;
+    assert_eq!(mappings.as_object().unwrap().len(), 2);
+}
+
+#[actix_web::test]
+async fn lkp_13_lkp_14_no_entries_find_nothing_and_other_types_are_refused() {
+    let (_server, alice) = server().await;
+    for algorithm in ["sha256", "none"] {
+        assert_eq!(found(&alice, algorithm, json!([])).await, json!({}));
+        for addresses in [
+            json!([1]),
+            json!([ALICE, null]),
+            json!([[ALICE]]),
+            json!([{}]),
+            json!([true]),
+            json!(ALICE),
+            json!({ ALICE: ALICE }),
+        ] {
+            let refused = alice.hashed_lookup(asking(algorithm, &addresses)).await;
+            refused.refused(400, "M_INVALID_PARAM");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn lkp_15_a_binding_is_found_from_its_first_to_its_last_moment() {
+    let server = TestServer::start_with_clock(|_| {});
+    server
+        .database
+        .execute("UPDATE lookup_peppers SET pepper = 'matrixrocks'");
+    bind(&server, "email", "alice@example.com", "@alice:example.org").await;
+    let alice = server.account("@alice:example.org").await;
+    let entries = [("sha256", ALICE), ("none", "alice@example.com email")];
+    let is_found = async |expected: bool| {
+        for (algorithm, entry) in entries {
+            let mappings = found(&alice, algorithm, json!([entry])).await;
+            assert_eq!(!mappings.as_object().unwrap().is_empty(), expected);
+        }
+    };
+    is_found(true).await;
+    server.advance(sydent::domain::association::LIFETIME_MS - 1);
+    is_found(true).await;
+    server.advance(1);
+    is_found(false).await;
+}
+
+#[actix_web::test]
+async fn lkp_15_what_is_unbound_is_not_found() {
+    let (server, alice) = server().await;
+    let gone = server.internal();
+    gone.internal_unbind("email", "alice@example.com", "@alice:example.org")
+        .await
+        .ok();
+    assert_eq!(found(&alice, "sha256", json!([ALICE])).await, json!({}));
+}
+
+#[actix_web::test]
+async fn lkp_16_sec_17_the_newest_binding_wins_and_not_the_last_name() {
+    let (server, alice) = server().await;
+    for mxid in ["@zoe:example.org", "@bob:example.org"] {
+        bind(&server, "email", "alice@example.com", mxid).await;
+        assert_eq!(
+            found(&alice, "sha256", json!([ALICE])).await,
+            json!({ ALICE: mxid })
+        );
+    }
+    // What another server has stated, first later and then earlier.
+    let copy = |origin: &str, mxid: &str, ts: &str| {
+        server.database.execute(&format!(
+            "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+             lookup_hash, signed) SELECT medium, address, '{origin}', '{mxid}', {ts}, not_before, \
+             not_after, lookup_hash, signed FROM associations WHERE origin = '{SERVER_NAME}'"
+        ));
+    };
+    copy("older.example", "@zzz:example.org", "ts - 1000");
+    assert_eq!(
+        found(&alice, "sha256", json!([ALICE])).await,
+        json!({ ALICE: "@bob:example.org" })
+    );
+    copy("newer.example", "@aaa:example.org", "ts + 1000");
+    for (algorithm, entry) in [("sha256", ALICE), ("none", "alice@example.com email")] {
+        assert_eq!(
+            found(&alice, algorithm, json!([entry])).await,
+            json!({ entry: "@aaa:example.org" })
+        );
+    }
+}
+
+#[actix_web::test]
+async fn lkp_17_nothing_maps_a_user_to_addresses() {
+    let (_server, alice) = server().await;
+    for entry in [
+        "@alice:example.org",
+        "@alice:example.org email",
+        "@alice:example.org mxid",
+    ] {
+        for algorithm in ["sha256", "none"] {
+            assert_eq!(found(&alice, algorithm, json!([entry])).await, json!({}));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn lkp_18_entries_of_an_account_are_limited() {
+    let server = TestServer::start(|settings| {
+        settings.lookup.max_addresses = 10;
+        settings.limits.lookup_per_account.burst = 10;
+        settings.limits.lookup_per_account.every = std::time::Duration::from_hours(1);
+    });
+    server
+        .database
+        .execute("UPDATE lookup_peppers SET pepper = 'matrixrocks'");
+    let alice = server.account("@alice:example.org").await;
+    let again = server.account("@alice:example.org").await;
+    found(&alice, "sha256", many(7)).await;
+    let refused = again.hashed_lookup(asking("sha256", &many(4))).await;
+    let body = refused.refused(429, "M_LIMIT_EXCEEDED");
+    assert!(
+        body["retry_after_ms"].as_i64().unwrap() > 50 * 60_000,
+        "{body}"
+    );
+    assert!(refused.header("retry-after").is_some());
+    found(&again, "none", many(3)).await;
+    let refused = alice.hashed_lookup(asking("sha256", &many(1))).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    found(
+        &server.account("@bob:example.org").await,
+        "sha256",
+        many(10),
+    )
+    .await;
+    alice.hash_details().await.ok();
+}
+
+#[actix_web::test]
+async fn lkp_20_look_ups_in_the_clear_can_be_switched_off() {
+    let server = TestServer::start(|settings| settings.lookup.allow_none = false);
+    let alice = server.account("@alice:example.org").await;
+    let details = alice.hash_details().await.ok();
+    assert_eq!(details["algorithms"], json!(["sha256"]));
+    let mut fields = asking("none", &json!(["alice@example.com email"]));
+    fields["pepper"] = details["lookup_pepper"].clone();
+    let refused = alice.hashed_lookup(fields).await;
+    refused.refused(400, "M_INVALID_PARAM");
+}
+
+#[actix_web::test]
+async fn gen_04_gen_06_gen_07_gen_28_the_body_is_json_whatever_it_is_called() {
+    let (server, alice) = server().await;
+    let (path, body) = (
+        format!("{V2}/lookup"),
+        asking("sha256", &json!([ALICE])).to_string(),
+    );
+    for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
+        let headers = [("content-type", kind)];
+        let answer = alice
+            .send(Method::POST, &path, &headers, body.clone().into())
+            .await;
+        assert_eq!(
+            answer.ok()["mappings"],
+            json!({ ALICE: "@alice:example.org" })
+        );
+    }
+    for bad in ["", "nonsense", "[]", "NaN"] {
+        let answer = alice.send(Method::POST, &path, &[], bad.into()).await;
+        answer.refused(400, "M_BAD_JSON");
+        let answer = server
+            .api()
+            .send(Method::POST, &path, &[], bad.into())
+            .await;
+        answer.refused(401, "M_UNAUTHORIZED");
+    }
+}

@@ -1,0 +1,216 @@
+//! Changing the pepper (LKP-11).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join;
+use serde_json::{Value, json};
+use sydent::domain::lookup::{self, Pepper};
+use tempfile::TempDir;
+
+use crate::harness::{Api, TestDatabase, TestServer, Told, eventually, test_settings};
+
+/// A folder with the configuration of a server on that database.
+fn configured(url: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = test_settings(&folder, &TestDatabase::existing(url));
+    let mut text = toml::to_string(&settings).unwrap();
+    // Serialising masks what may hold a password.
+    let masked = text.lines().find(|line| line.starts_with("url = "));
+    text = text.replace(masked.unwrap(), &format!("url = {url:?}"));
+    std::fs::write(folder.path().join("sydent.toml"), text).unwrap();
+    folder
+}
+
+fn rotate(url: &str, arguments: &str) -> Told {
+    let command = format!("pepper rotate --config sydent.toml {arguments}");
+    Told::by(configured(url).path(), &command)
+}
+
+async fn pepper_of(api: &Api) -> String {
+    let details = api.hash_details().await.ok();
+    details["lookup_pepper"].as_str().unwrap().to_owned()
+}
+
+/// A hashed look-up by whatever pepper is the current one.
+async fn look(api: &Api, addresses: &[String]) -> Value {
+    eventually("a look-up between two changes of pepper", async || {
+        let pepper = pepper_of(api).await;
+        let parsed = Pepper::parse(&pepper).unwrap();
+        let hash = |address: &String| lookup::hash(address, "email", &parsed);
+        let hashes: Vec<String> = addresses.iter().map(hash).collect();
+        let fields = json!({"algorithm": "sha256", "pepper": pepper, "addresses": hashes});
+        let answer = api.hashed_lookup(fields).await;
+        if answer.status == 400 {
+            answer.refused(400, "M_INVALID_PEPPER");
+            return None;
+        }
+        Some(answer.ok()["mappings"].clone())
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
+    let one = TestServer::start(|_| {});
+    let url = one.database.url.clone();
+    let other = TestServer::start(|settings| settings.database.url = Some(url.clone().into()));
+    let addresses = ["a@example.com", "b@example.com"].map(str::to_owned);
+    for address in &addresses {
+        one.internal()
+            .internal_bind("email", address, "@a:example.org")
+            .await
+            .ok();
+    }
+    let alice = one.account("@alice:example.org").await;
+    let elsewhere = other.account("@bob:example.org").await;
+    let old = pepper_of(&alice).await;
+    let told = rotate(&url, "");
+    assert_eq!((told.code, told.err.as_str()), (0, ""));
+    assert!(told.out.contains(": 2."), "{}", told.out);
+    let new = pepper_of(&alice).await;
+    assert_ne!(old, new);
+    for api in [&alice, &elsewhere] {
+        assert_eq!(pepper_of(api).await, new);
+        assert_eq!(look(api, &addresses).await.as_object().unwrap().len(), 2);
+        for algorithm in ["sha256", "none"] {
+            let fields = json!({"algorithm": algorithm, "pepper": old, "addresses": []});
+            let refused = api.hashed_lookup(fields).await;
+            let refused = refused.refused(400, "M_INVALID_PEPPER");
+            assert_eq!(refused["lookup_pepper"], new);
+        }
+    }
+    let told = rotate(&url, "--to matrixrocks");
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert_eq!(pepper_of(&elsewhere).await, "matrixrocks");
+    assert_eq!(
+        look(&elsewhere, &addresses)
+            .await
+            .as_object()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        one.database.count("lookup_peppers"),
+        2,
+        "the current and the previous one"
+    );
+}
+
+#[test]
+fn lkp_02_the_command_refuses_what_is_no_pepper_and_what_is_no_database() {
+    let database = TestDatabase::fresh();
+    for bad in ["a-b", "é", &"x".repeat(256)] {
+        let told = rotate(&database.url, &format!("--to {bad}"));
+        assert_eq!(told.code, 2, "{}", told.err);
+        assert!(told.err.contains("letters and digits"), "{}", told.err);
+    }
+    let told = rotate(&database.url, "");
+    assert_eq!((told.code, told.out.as_str()), (1, ""));
+    assert!(
+        told.err.contains("cannot open the database"),
+        "{}",
+        told.err
+    );
+    if let Some(file) = database.url.strip_prefix("sqlite:") {
+        assert!(
+            !std::path::Path::new(file).exists(),
+            "it is not made either"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
+    let server = TestServer::start(|_| {});
+    let (api, url) = (server.internal(), server.database.url.clone());
+    let alice = server.account("@alice:example.org").await;
+    let changing = AtomicBool::new(true);
+    let mut bound = Vec::new();
+    let binds = async {
+        while changing.load(Ordering::SeqCst) {
+            let address = format!("user-{}@example.com", bound.len());
+            api.internal_bind("email", &address, "@a:example.org")
+                .await
+                .ok();
+            // What was answered is found at once.
+            let found = look(&alice, std::slice::from_ref(&address)).await;
+            assert_eq!(found.as_object().unwrap().len(), 1, "{address}");
+            bound.push(address);
+        }
+    };
+    let changes = async {
+        let commands = actix_web::rt::task::spawn_blocking(move || {
+            (0..8).map(|_| rotate(&url, "").code).collect::<Vec<_>>()
+        });
+        let codes = commands.await;
+        changing.store(false, Ordering::SeqCst);
+        assert_eq!(codes.unwrap(), [0; 8]);
+    };
+    join(binds, changes).await;
+    assert!(bound.len() > 8, "only {} were bound", bound.len());
+    let found = look(&alice, &bound).await;
+    assert_eq!(found.as_object().unwrap().len(), bound.len());
+}
+
+#[actix_web::test]
+async fn lkp_11_more_than_are_in_memory_at_a_time_are_hashed() {
+    let server = TestServer::start(|_| {});
+    server
+        .internal()
+        .internal_bind("email", "0@example.com", "@a:example.org")
+        .await
+        .ok();
+    server.database.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4999) \
+         INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+         lookup_hash, signed) SELECT medium, n.i || '@example.com', origin, mxid, ts, not_before, \
+         not_after, 'x' || n.i, signed FROM associations, n",
+    );
+    let told = rotate(&server.database.url, "");
+    assert!(told.out.contains(": 5000."), "{} {}", told.out, told.err);
+    let addresses: Vec<String> = (0..5000).map(|n| format!("{n}@example.com")).collect();
+    let alice = server.account("@alice:example.org").await;
+    let found = look(&alice, &addresses).await;
+    assert_eq!(found.as_object().unwrap().len(), 5000);
+}
+
+#[actix_web::test]
+async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
+    let server = TestServer::start_with_clock(|_| {});
+    let url = server.database.url.clone();
+    server
+        .internal()
+        .internal_bind("email", "a@example.com", "@a:example.org")
+        .await
+        .ok();
+    let alice = server.account("@alice:example.org").await;
+    let old = pepper_of(&alice).await;
+    let start = |hours: u64| {
+        TestServer::start_with_clock_on(TestDatabase::existing(&url), move |settings| {
+            settings.lookup.rotate_pepper_every = std::time::Duration::from_hours(hours);
+        })
+    };
+    let young = start(2);
+    // Its door is shut after what was asked at the start.
+    drop(young);
+    assert_eq!(pepper_of(&alice).await, old, "it is not old yet");
+    server
+        .database
+        .execute("UPDATE lookup_peppers SET created_at = created_at - 7200000");
+    let _instances: Vec<_> = (0..3).map(|_| start(2)).collect();
+    let new = eventually("another pepper", async || {
+        Some(pepper_of(&alice).await).filter(|pepper| *pepper != old)
+    })
+    .await;
+    assert_eq!(
+        look(&alice, &["a@example.com".to_owned()])
+            .await
+            .as_object()
+            .unwrap()
+            .len(),
+        1
+    );
+    drop(_instances);
+    assert_eq!(pepper_of(&alice).await, new, "one of them has changed it");
+}
