@@ -160,7 +160,7 @@ fn invariant_6_owners_ask_nobody_and_handlers_leave_several_steps_to_flows() {
     }
     no_word(
         "http/",
-        "BeginSession Bind Unbind Sign StopWaiting TakeDue Settle",
+        "BeginSession Bind Unbind Sign StoreInvite StopWaiting TakeDue Settle",
     );
 }
 
@@ -173,6 +173,7 @@ fn invariant_7_every_queue_is_bounded_at_the_door() {
 fn invariant_8_what_changes_something_outlives_its_client() {
     let flows = [
         "validate::request_token(",
+        "invite::store_invite(",
         "bind::bind(",
         "bind::bind_session(",
         "bind::unbind(",

@@ -62,6 +62,8 @@ mod lookup_v1;
 #[cfg(test)]
 mod mail_content;
 #[cfg(test)]
+mod onbind;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
@@ -97,6 +99,10 @@ mod sessions;
 mod shared_waits;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod sign_ed25519;
+#[cfg(test)]
+mod store_invite;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
