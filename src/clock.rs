@@ -32,11 +32,15 @@ impl Clock {
     pub fn now(&self) -> i64 {
         match &self.0 {
             Some(hand) => hand.load(Ordering::SeqCst),
-            None => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| {
-                    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-                }),
+            None => epoch_ms(SystemTime::now()),
         }
     }
+}
+
+/// Milliseconds since the epoch; 0 for what was before it.
+#[must_use]
+pub fn epoch_ms(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }

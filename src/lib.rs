@@ -12,7 +12,7 @@
 //!        \         |
 //!         actor  (owners: one state each, one message = one whole operation)
 //!           \      |
-//!            db · delivery  (how to reach the outside)
+//!            db · delivery · federation  (how to reach the outside)
 //!              \   |
 //!               domain  (pure rules)
 //! ```
@@ -35,8 +35,9 @@
 //! 3. Only `db/` builds queries; one message is one transaction.
 //! 4. Only `http/`, `error.rs` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
-//! 5. Only `delivery/` reaches outside the machine. (A command that asks a running
-//!    server goes where the person who runs it says.)
+//! 5. Only `delivery/` and `federation/` reach outside the machine, and no address
+//!    that a stranger chose is connected to unguarded. (A command that asks a
+//!    running server goes where the person who runs it says.)
 //! 6. Asks go downwards.
 //! 7. Every queue is bounded at the door; full is an answer (503), not a wait
 //!    without end.

@@ -152,10 +152,12 @@ impl FederationDoor {
             question,
             _place: place,
         };
-        self.owner
-            .send(call)
-            .await
-            .map_err(|_closed| Fault::Stopped(NAME))
+        let asked = self.owner.send(call).await;
+        let answer = asked.unwrap_or(Err(Fault::Stopped(NAME)));
+        if let Err(Fault::Panicked(owner)) = &answer {
+            self.metrics.owner_panicked(owner);
+        }
+        answer
     }
 
     /// Whether the owner lives.
@@ -234,17 +236,79 @@ struct Call<Q> {
 }
 
 impl<Q: Question> Message for Call<Q> {
-    type Result = Q::Answer;
+    type Result = Result<Q::Answer, Fault>;
 }
 
 impl<Q: Question> Handler<Call<Q>> for Federation {
-    type Result = ResponseFuture<Q::Answer>;
+    type Result = ResponseFuture<Result<Q::Answer, Fault>>;
 
     fn handle(&mut self, call: Call<Q>, _context: &mut Context<Self>) -> Self::Result {
         let client = Rc::clone(&self.client);
-        Box::pin(async move {
+        // In a task of its own: what a homeserver sends must not be able to end
+        // the owner, should it make something panic.
+        let asked = tokio::task::spawn_local(async move {
             let Call { question, _place } = call;
             question.put(&client).await
-        })
+        });
+        Box::pin(async move { asked.await.map_err(|_panicked| Fault::Panicked(NAME)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config;
+    use crate::domain::homeservers::HomeserverLists;
+
+    /// A question that no homeserver should be able to provoke.
+    struct Panic;
+
+    impl Question for Panic {
+        type Answer = ();
+
+        async fn put(self, _client: &Client) {
+            panic!("a test wants it");
+        }
+    }
+
+    /// One that is answered without asking anybody.
+    struct Nothing;
+
+    impl Question for Nothing {
+        type Answer = ();
+
+        async fn put(self, _client: &Client) {}
+    }
+
+    #[actix_web::test]
+    async fn a_panic_ends_a_call_and_not_the_owner() {
+        let settings = config::Federation {
+            allow_ranges: Vec::new(),
+            block_ranges: Vec::new(),
+            extra_authorities: Vec::new(),
+            verify_certificates: true,
+            proxy: None,
+            timeout: Duration::from_secs(1),
+            concurrency: 1,
+            dns_servers: vec!["127.0.0.1:9".parse().unwrap()],
+            homeservers: HomeserverLists::default(),
+            hosts: BTreeMap::new(),
+        };
+        let client = Client::open(&settings).unwrap();
+        let metrics: Arc<Metrics> = Arc::default();
+        let door = FederationDoor::start(client, 1, Clock::system(), Arc::clone(&metrics));
+        for _ in 0..3 {
+            let panicked = door.ask(Panic).await;
+            assert!(
+                matches!(panicked, Err(Fault::Panicked(NAME))),
+                "{panicked:?}"
+            );
+            assert!(door.ask(Nothing).await.is_ok(), "its place is free again");
+        }
+        assert!(door.is_running());
+        let counted = format!("sydent_owner_panics_total{{owner=\"{NAME}\"}} 3");
+        assert!(metrics.render().unwrap().contains(&counted));
     }
 }

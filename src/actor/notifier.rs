@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::associations::Associations;
 use super::courier::{Books, SETTLE_PATIENCE_MS, millis};
@@ -168,7 +168,7 @@ impl Notifier {
                 continue;
             };
             ids.push(pending.id);
-            invites.push(notice.invite(pending, signed));
+            invites.push(notice.invite(pending, &signed));
         }
         let object = onbind::body(&notice.threepid, &notice.mxid, invites);
         let body = Value::Object(self.signer.ask(Sign { object }).await?);
@@ -210,7 +210,7 @@ impl Notifier {
 }
 
 impl Notice {
-    fn invite(&self, pending: &Pending, signed: serde_json::Map<String, Value>) -> Value {
+    fn invite(&self, pending: &Pending, signed: &Map<String, Value>) -> Value {
         let waiting = WaitingInvite {
             token: pending.token.clone(),
             room_id: pending.room_id.clone(),

@@ -9,7 +9,7 @@ use super::Failure;
 use super::key;
 use super::new_file::{Readers, create, replace};
 use super::relay::Relay;
-use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, host_of, mailbox};
+use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, mailbox};
 use crate::domain::ids::ServerName;
 
 /// What the configuration depends on.
@@ -150,7 +150,7 @@ impl Generate {
     }
 
     fn email(&self) -> Result<String, Failure> {
-        let host = host_of(&self.server_name);
+        let host = self.server_name.host();
         let from = match &self.from {
             Some(from) => from.clone(),
             None if is_ip(host) && self.smtp.is_some() => {

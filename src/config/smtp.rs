@@ -210,9 +210,9 @@ impl SmtpSettings {
 
     fn hello_name(&self, name: Option<&ServerName>, checker: &mut Checker<'_>) -> Option<ClientId> {
         let Some(text) = &self.hello_name else {
-            return Some(client_id(host_of(name?)));
+            return Some(client_id(name?.host()));
         };
-        if ServerName::parse(text).is_ok_and(|name| host_of(&name) == text) {
+        if ServerName::parse(text).is_ok_and(|name| name.host() == text) {
             return Some(client_id(text));
         }
         checker.refuse(
@@ -229,14 +229,6 @@ pub(crate) fn is_loopback(host: &str) -> bool {
         || host
             .parse::<IpAddr>()
             .is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-/// A server name without its port; an IPv6 address keeps its brackets.
-pub(crate) fn host_of(name: &ServerName) -> &str {
-    match name.as_str().rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => name.as_str(),
-    }
 }
 
 fn client_id(host: &str) -> ClientId {
@@ -288,7 +280,7 @@ mod tests {
             ("[2001:db8::1]:8448", "[2001:db8::1]", "[IPv6:2001:db8::1]"),
         ] {
             let name = ServerName::parse(name).unwrap();
-            assert_eq!(host_of(&name), host);
+            assert_eq!(name.host(), host);
             assert_eq!(client_id(host).to_string(), hello);
         }
     }

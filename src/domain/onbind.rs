@@ -30,7 +30,7 @@ pub fn invite(
     threepid: &ThreePid,
     mxid: &Mxid,
     invite: &WaitingInvite,
-    signed: Map<String, Value>,
+    signed: &Map<String, Value>,
 ) -> Value {
     json!({
         "medium": threepid.medium().as_str(),
@@ -75,7 +75,7 @@ mod tests {
             sender: "@bob:example.org".to_owned(),
         };
         let signed = signed_part(&mxid, &waiting.token);
-        let invite = invite(&threepid, &mxid, &waiting, signed);
+        let invite = invite(&threepid, &mxid, &waiting, &signed);
         let whole = Value::Object(body(&threepid, &mxid, vec![invite]));
         let expected = json!({
             "medium": "email", "address": "alice@example.com", "mxid": "@alice:example.org",

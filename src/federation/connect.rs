@@ -121,7 +121,7 @@ impl Network {
         let addresses = addresses.map_err(|_elapsed| CallError::NoAddress)??;
         let mut failure = CallError::NoAddress;
         let mut tries = 0;
-        for ip in addresses {
+        for ip in alternating(&addresses) {
             let outcome = match self.check(ip) {
                 Ok(()) if tries < MOST_TRIES => {
                     tries += 1;
@@ -151,6 +151,42 @@ impl Network {
         match timeout(self.patience, proxy::connect(proxy, to)).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(CallError::Proxy("it took too long".to_owned())),
+        }
+    }
+}
+
+/// The addresses of both families in turn: a machine that cannot reach one of
+/// them at all gets to the other before the tries are over.
+fn alternating(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|ip| ip.is_ipv4());
+    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+    let mut all = Vec::new();
+    while all.len() < addresses.len() {
+        all.extend(v6.next());
+        all.extend(v4.next());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_have_their_turn() {
+        let ips = |texts: &[&str]| -> Vec<IpAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        for (found, tried) in [
+            (
+                vec!["2606::1", "2606::2", "2606::3", "1.0.0.1", "1.0.0.2"],
+                vec!["2606::1", "1.0.0.1", "2606::2", "1.0.0.2", "2606::3"],
+            ),
+            (vec!["1.0.0.1", "1.0.0.2"], vec!["1.0.0.1", "1.0.0.2"]),
+            (vec!["2606::1"], vec!["2606::1"]),
+            (vec![], vec![]),
+        ] {
+            assert_eq!(alternating(&ips(&found)), ips(&tried));
         }
     }
 }

@@ -1,8 +1,6 @@
 //! `.well-known/matrix/server`: where a server name delegates to, and for how
 //! long that is believed (Server-Server API, "Resolving server names", step 3).
 
-use std::time::{Duration, SystemTime};
-
 use awc::http::Method;
 use awc::http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HttpDate, LOCATION};
 use serde_json::Value;
@@ -12,6 +10,7 @@ use super::CallError;
 use super::connect::Network;
 use super::exchange::{Answer, Request, exchange};
 use super::route::route_to_url;
+use crate::clock::epoch_ms;
 use crate::domain::ids::ServerName;
 
 /// The largest document that is read (NET-15).
@@ -138,7 +137,7 @@ fn lifetime(headers: &HeaderMap, now: i64) -> i64 {
         // An unreadable date means "already over" (RFC 9111 section 5.3).
         let expires = expires
             .parse::<HttpDate>()
-            .map_or(0, |date| ms(date.into()));
+            .map_or(0, |date| epoch_ms(date.into()));
         Some(expires.saturating_sub(now))
     });
     said.unwrap_or(DEFAULT_MS).clamp(SHORTEST_MS, LONGEST_MS)
@@ -159,12 +158,6 @@ fn cache_control(headers: &HeaderMap) -> Option<i64> {
         }
     }
     said
-}
-
-fn ms(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    let since = since.unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, host_of};
+use crate::config::Config;
 use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
 use crate::delivery::retry::Pauses;
@@ -85,13 +85,7 @@ impl Start<'_> {
 
 pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let templates = Templates::load(
-        config.templates.brands_dir.as_deref(),
-        config.templates.default_brand.as_deref(),
-    )?;
-    let invites = &config.invites;
-    let templates =
-        Arc::new(templates.with_subjects(&invites.subject_room, &invites.subject_space)?);
+    let templates = Arc::new(templates(&config)?);
     let transport = MailTransport::open(&config.email)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
@@ -132,17 +126,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let mailer = transport
         .zip(config.email.from.as_ref())
         .map(|(transport, from)| {
-            let carrier = MailCarrier {
-                writer: writer(&config, from, &templates),
-                transport,
-                patience: config.email.transport.attempt_limit(),
-            };
-            let courier = MessageCourier {
-                books: books.clone(),
-                carrier,
-            };
-            let pace = pace(&config, config.email.concurrency);
-            DispatcherDoor::start(move || courier, outbox.clone(), pace)
+            let writer = writer(&config, from, &templates);
+            mailer(&config, transport, writer, books.clone())
         });
 
     let public_keys = keys.public_keys();
@@ -159,19 +144,16 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         clock.clone(),
         Arc::clone(&metrics),
     );
-    let notifier = {
-        let notifier = Notifier {
+    let notifier = notifier(
+        &config,
+        Notifier {
             books,
             associations: associations.clone(),
             signer: signer.clone(),
             federation: federation.clone(),
             keep_delivered: config.invites.keep_delivered,
-        };
-        // Slow homeservers must not take all calls.
-        let concurrency = (config.federation.concurrency / 2).max(1);
-        let pace = pace(&config, concurrency);
-        DispatcherDoor::start(move || notifier, outbox.clone(), pace)
-    };
+        },
+    );
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -200,6 +182,40 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         public_keys,
         metrics,
     })
+}
+
+fn templates(config: &Config) -> Result<Templates, ServerError> {
+    let templates = Templates::load(
+        config.templates.brands_dir.as_deref(),
+        config.templates.default_brand.as_deref(),
+    )?;
+    let invites = &config.invites;
+    Ok(templates.with_subjects(&invites.subject_room, &invites.subject_space)?)
+}
+
+fn mailer(
+    config: &Config,
+    transport: MailTransport,
+    writer: MailWriter,
+    books: Books,
+) -> DispatcherDoor {
+    let carrier = MailCarrier {
+        writer,
+        transport,
+        patience: config.email.transport.attempt_limit(),
+    };
+    let outbox = books.outbox.clone();
+    let courier = MessageCourier { books, carrier };
+    let pace = pace(config, config.email.concurrency);
+    DispatcherDoor::start(move || courier, outbox, pace)
+}
+
+fn notifier(config: &Config, notifier: Notifier) -> DispatcherDoor {
+    let outbox = notifier.books.outbox.clone();
+    // Slow homeservers must not take all calls.
+    let concurrency = (config.federation.concurrency / 2).max(1);
+    let pace = pace(config, concurrency);
+    DispatcherDoor::start(move || notifier, outbox, pace)
 }
 
 fn pace(config: &Config, concurrency: usize) -> Pace {
@@ -240,7 +256,7 @@ fn writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWr
         templates: Arc::clone(templates),
         from: from.clone(),
         public_base_url: config.server.public_base_url.to_string(),
-        message_id_host: host_of(&config.server.name).to_owned(),
+        message_id_host: config.server.name.host().to_owned(),
     }
 }
 

@@ -144,6 +144,9 @@ async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
     let path = |rest: &str| format!("{V2}{rest}?access_token={token}");
     let api = server.api();
     assert_eq!(api.get(&path("/account")).await.ok()["user_id"], ALICE);
+    // What Synapse does before it looks an address up.
+    let details = api.get(&path("/hash_details")).await.ok();
+    assert!(details["lookup_pepper"].is_string(), "{details}");
     let posted = api.post(&path("/account/logout"), json!({})).await;
     posted.refused(401, "M_UNAUTHORIZED");
     let stranger = server.api().with_token("nobody's");
@@ -154,6 +157,8 @@ async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
 
     let server = server.start_again(|settings| settings.accounts.query_tokens = false);
     let refused = server.api().get(&path("/account")).await;
+    refused.refused(401, "M_UNAUTHORIZED");
+    let refused = server.api().get(&path("/hash_details")).await;
     refused.refused(401, "M_UNAUTHORIZED");
     let alice = server.api().with_token(token.clone());
     alice.account().await.ok();

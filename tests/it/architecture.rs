@@ -100,7 +100,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
     ("delivery", "config domain"),
-    ("federation", "config domain random"),
+    ("federation", "config clock domain random"),
     (
         "actor",
         "db delivery federation domain clock metrics random",
@@ -115,7 +115,10 @@ const ROOMS: &[(&str, &str)] = &[
         "app",
         "limiter terms actor delivery domain config clock metrics",
     ),
-    ("flow", "app actor delivery::waiting domain error random"),
+    (
+        "flow",
+        "app actor delivery::waiting delivery::invitation domain error random",
+    ),
     (
         "http",
         "flow app actor delivery::templates domain config error",

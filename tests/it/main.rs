@@ -82,6 +82,8 @@ mod races;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod register;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod relay_protection;

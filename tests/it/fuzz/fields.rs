@@ -44,6 +44,16 @@ const SIGN: &[(&str, &str)] = &[
 pub const POSTS: &[Form] = &[
     (
         Listener::Client,
+        "/_matrix/identity/v2/account/register",
+        &[
+            ("access_token", r#""x""#),
+            ("token_type", r#""Bearer""#),
+            ("matrix_server_name", r#""a.test""#),
+            ("expires_in", "3600"),
+        ],
+    ),
+    (
+        Listener::Client,
         "/_matrix/identity/v2/terms",
         &[("user_accepts", r#"["https://example.org/terms"]"#)],
     ),

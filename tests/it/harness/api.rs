@@ -139,6 +139,11 @@ impl Api {
         .await
     }
 
+    /// Registers with what a homeserver answered.
+    pub async fn register(&self, open_id: Value) -> Answer {
+        self.post(&format!("{V2}/account/register"), open_id).await
+    }
+
     pub async fn account(&self) -> Answer {
         self.get(&format!("{V2}/account")).await
     }

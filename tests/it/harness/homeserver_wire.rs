@@ -1,5 +1,6 @@
 //! How the tests' homeserver speaks HTTP, and how it fails to.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,7 +155,7 @@ async fn read<S: AsyncRead + Unpin>(
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut heard = Heard {
+    let mut request = Heard {
         method: method.to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
@@ -162,14 +163,14 @@ async fn read<S: AsyncRead + Unpin>(
         body: bytes.split_off(end + 4),
         sni,
     };
-    let length = heard.header("content-length");
+    let length = request.header("content-length");
     let length: usize = length.map_or(0, |length| length.parse().unwrap());
-    while heard.body.len() < length {
-        if stream.read_buf(&mut heard.body).await? == 0 {
+    while request.body.len() < length {
+        if stream.read_buf(&mut request.body).await? == 0 {
             return Ok(None);
         }
     }
-    Ok(Some(heard))
+    Ok(Some(request))
 }
 
 async fn answer<S>(stream: &mut S, behaviour: &Behaviour) -> std::io::Result<()>
@@ -180,9 +181,9 @@ where
         Behaviour::Answer(status, headers, body) => {
             let mut head = format!("HTTP/1.1 {status} Such\r\n");
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                let _ = write!(head, "{name}: {value}\r\n");
             }
-            head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+            let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body).await
         }

@@ -1,5 +1,7 @@
 //! A port at which nobody answers, until somebody shall.
 
+use std::net::TcpListener;
+
 use tokio::net::TcpSocket;
 
 /// A port of 127.0.0.1 that refuses connections. The system gives it to nobody
@@ -20,4 +22,17 @@ impl ClosedPort {
             _socket: socket,
         }
     }
+}
+
+/// A listener at every address of this machine, in both families where it has
+/// both: some containers have no IPv6.
+pub fn listen_everywhere() -> TcpListener {
+    TcpListener::bind("[::]:0")
+        .or_else(|_no_ipv6| TcpListener::bind("0.0.0.0:0"))
+        .unwrap()
+}
+
+/// Whether this machine has an IPv6 loopback address.
+pub fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
 }

@@ -161,7 +161,8 @@ pub fn routes_of(listener: Listener) -> impl Iterator<Item = &'static Route> {
         .filter(move |route| route.listener == listener)
 }
 
-/// Every route that takes `POST`.
+/// Every route that takes `POST` with a body: logout reads none (GEN-03).
 pub fn posts() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|route| route.takes("POST"))
+    let reads_body = |route: &&Route| route.takes("POST") && !route.path.ends_with("/logout");
+    ROUTES.iter().filter(reads_body)
 }

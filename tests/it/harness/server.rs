@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{
-    Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, eventually,
-    fresh_address,
+    Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, TestDns,
+    eventually, fresh_address,
 };
 
 /// A running server. It stops when it goes out of scope.
@@ -253,9 +253,9 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     settings.limits.email_per_client.burst = 0;
     settings.limits.invites_per_client.burst = 0;
     settings.limits.invites_per_sender.burst = 0;
-    // Nobody is asked outside of this machine: homeservers are found by their
-    // entries in `federation.hosts`, or not at all.
-    settings.federation.dns_servers = vec!["127.0.0.1:9".parse().unwrap()];
+    settings.limits.register_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
+    // Names that a test does not define lead nowhere, and nobody outside is asked.
+    TestDns::empty().configure(&mut settings);
     settings
 }

@@ -118,6 +118,7 @@ async fn v1l_06_the_limit_can_be_raised_beyond_what_one_query_can_ask() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
         settings.limits.lookup_per_client.burst = 0;
+        settings.limits.lookup_per_account.burst = 0;
         settings.http.max_body_bytes = 8 << 20;
     });
     for n in [0, 69_999] {

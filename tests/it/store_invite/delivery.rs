@@ -30,11 +30,13 @@ async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
 
 #[actix_web::test]
 async fn inv_18_a_relay_that_is_away_means_nothing_stored() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| {
-        SmtpServer::start(Tls::None, "localhost", &[]).configure(settings);
+        relay.configure(settings);
         settings.delivery.answer_within = Duration::from_millis(300);
         settings.delivery.retry_first = Duration::from_millis(50);
     });
+    relay.kill();
     let answer = server
         .api()
         .store_invite(by_synapse(&fresh_address("away")))
@@ -61,7 +63,7 @@ async fn inv_18_without_a_way_to_send_there_are_no_invites() {
 #[actix_web::test]
 async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_later() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
-    relay.behave(&json!({"delay_ms": 1000, "rcpt": "550 5.1.1 nobody here"}));
+    relay.behave(&json!({"delay_ms": 1000, "data": "550 5.7.1 not wanted"}));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
         settings.delivery.answer_within = Duration::from_millis(300);

@@ -1,0 +1,120 @@
+//! What a homeserver may answer, and what is made of it.
+
+use serde_json::{Value, json};
+use sydent::actor::federation::{CallError, OnbindFailure, UserInfoError};
+
+use super::{reaching, unreachable, user_info};
+use crate::harness::{Behaviour, Homeserver, ONBIND, USER_INFO};
+
+#[actix_web::test]
+async fn acc_04_acc_08_only_a_good_answer_is_one() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    let sub = json!({"sub": hs.user("alice")});
+    for (behaviour, good) in [
+        (Behaviour::json(200, &sub), true),
+        (Behaviour::text(200, sub.to_string()), true),
+        (Behaviour::json(500, &sub), false),
+        (Behaviour::json(302, &sub), false),
+        (Behaviour::redirect("https://elsewhere.test/"), false),
+        (Behaviour::json(200, &json!({})), false),
+        (Behaviour::text(200, "{"), false),
+    ] {
+        hs.behave(USER_INFO, behaviour.clone());
+        match user_info(&id, hs.name.as_str(), "token").await {
+            Ok(found) => assert!(good && found == hs.user("alice"), "{behaviour:?}"),
+            Err(UserInfoError::BadAnswer(_)) => assert!(!good, "{behaviour:?}"),
+            Err(other) => panic!("{other:?} for {behaviour:?}"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn acc_05_acc_06_sec_09_the_user_is_one_of_the_homeserver() {
+    let hs = Homeserver::named("Hs-A.test");
+    let id = reaching(&hs);
+    for (sub, expected) in [
+        ("@x:Hs-A.test", Ok("@x:Hs-A.test".to_owned())),
+        ("@x:hs-a.test", Err(UserInfoError::ForeignUser)),
+        ("@x:hs-b.test", Err(UserInfoError::ForeignUser)),
+        ("@x:Hs-A.test:hs-b.test", Err(UserInfoError::ForeignUser)),
+        (
+            "@:Hs-A.test",
+            Err(UserInfoError::BadAnswer("sub is not a user id")),
+        ),
+        (
+            "x:Hs-A.test",
+            Err(UserInfoError::BadAnswer("sub is not a user id")),
+        ),
+    ] {
+        hs.behave(USER_INFO, Behaviour::json(200, &json!({"sub": sub})));
+        assert_eq!(
+            user_info(&id, "Hs-A.test", "token").await,
+            expected,
+            "{sub}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn net_15_sec_01_answers_have_an_end() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    let padded = |length: usize| -> Value {
+        let bare = json!({"sub": hs.user("alice"), "pad": ""})
+            .to_string()
+            .len();
+        json!({"sub": hs.user("alice"), "pad": "x".repeat(length - bare)})
+    };
+    for (length, good) in [(5 * 1024, true), (5 * 1024 + 1, false), (1 << 20, false)] {
+        hs.behave(USER_INFO, Behaviour::json(200, &padded(length)));
+        let found = user_info(&id, hs.name.as_str(), "token").await;
+        let too_long = Err(UserInfoError::Unreachable(CallError::TooLong));
+        let expected = if good { Ok(hs.user("alice")) } else { too_long };
+        assert_eq!(found, expected, "{length}");
+    }
+    hs.behave(USER_INFO, Behaviour::Endless);
+    assert_eq!(unreachable(&id, hs.name.as_str()).await, CallError::TooLong);
+}
+
+#[actix_web::test]
+async fn net_15_what_onbind_answers_is_not_even_read() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    hs.behave(ONBIND, Behaviour::Endless);
+    let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+    assert_eq!(told.unwrap(), Ok(()));
+}
+
+#[actix_web::test]
+async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    for (status, passes, asked) in [
+        (400, false, 1),
+        (403, false, 1),
+        (404, true, 2),
+        (405, true, 2),
+        (408, true, 1),
+        (429, true, 1),
+        (500, true, 1),
+        (302, true, 1),
+    ] {
+        let before = hs.heard_at(ONBIND).len();
+        hs.behave(ONBIND, Behaviour::json(status, &json!({"errcode": "M_X"})));
+        let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+        let failure = told.unwrap().unwrap_err();
+        let found = matches!(failure, OnbindFailure::Passing { .. });
+        assert_eq!(found, passes, "{status}: {failure:?}");
+        let heard = hs.heard_at(ONBIND);
+        assert_eq!(heard.len() - before, asked, "{status}");
+        assert_eq!(heard[before].method, "POST");
+        assert_eq!(
+            heard[before].header("content-type"),
+            Some("application/json")
+        );
+    }
+    hs.behave(ONBIND, Behaviour::HangUp);
+    let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+    assert!(matches!(told.unwrap(), Err(OnbindFailure::Passing { .. })));
+}

@@ -1,0 +1,311 @@
+//! Which machine a server name leads to (Server-Server API, "Resolving server
+//! names").
+
+use serde_json::json;
+use sydent::actor::federation::CallError;
+
+use super::{homeserver_at, on_the_internet, public_ip, unreachable, user_info};
+use crate::harness::{Behaviour, Homeserver, TestDns, TestServer, USER_INFO, WELL_KNOWN, has_ipv6};
+
+/// A server that asks that name server, and finds the `.well-known` of
+/// `delegating` at that homeserver.
+fn with_well_known(dns: &TestDns, delegating: &Homeserver) -> TestServer {
+    TestServer::start(|settings| {
+        on_the_internet(settings, dns);
+        let at_443 = format!("{}:443", delegating.name);
+        settings.federation.hosts.insert(at_443, delegating.address);
+    })
+}
+
+/// Expects that a call to `server` reaches `hs` as that `Host`.
+async fn arrives(id: &TestServer, server: &str, hs: &Homeserver, host: &str) {
+    let before = hs.heard_at(USER_INFO).len();
+    let _ = user_info(id, server, "token").await;
+    let heard = hs.heard_at(USER_INFO);
+    assert_eq!(heard.len(), before + 1, "{server}");
+    assert_eq!(heard[before].header("host"), Some(host), "{server}");
+}
+
+#[actix_web::test]
+async fn net_01_an_address_is_a_server_name() {
+    let dns = TestDns::start();
+    let (with_port, without) = (public_ip(), public_ip());
+    let any_port = homeserver_at(&format!("{with_port}:0"), &with_port, &with_port);
+    let usual_port = homeserver_at(&format!("{without}:8448"), &without, &without);
+    let six = has_ipv6().then(|| homeserver_at("[::1]:0", "[::1]", "::1"));
+    let id = TestServer::start(|settings| {
+        on_the_internet(settings, &dns);
+        let ranges = &mut settings.federation.allow_ranges;
+        ranges.push("::1/128".parse().unwrap());
+    });
+    let port = any_port.address.port();
+    let name = format!("{with_port}:{port}");
+    arrives(&id, &name, &any_port, &name).await;
+    arrives(&id, &without, &usual_port, &without).await;
+    if let Some(six) = &six {
+        let name = format!("[::1]:{}", six.address.port());
+        arrives(&id, &name, six, &name).await;
+    }
+    for hs in [&any_port, &usual_port].into_iter().chain(&six) {
+        assert_eq!(hs.heard()[0].sni, None, "an address is no SNI");
+    }
+    assert_eq!(dns.asked(), Vec::<String>::new());
+}
+
+#[actix_web::test]
+async fn net_02_a_name_with_a_port_is_asked_at_that_port() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let hs = homeserver_at(&format!("{ip}:0"), "net02.test", "net02.test");
+    dns.address("net02.test", &ip);
+    dns.service("_matrix-fed._tcp.net02.test", 0, 1, "elsewhere.test");
+    let id = with_well_known(&dns, &hs);
+    let name = format!("net02.test:{}", hs.address.port());
+    arrives(&id, &name, &hs, &name).await;
+    assert_eq!(hs.heard()[0].sni.as_deref(), Some("net02.test"));
+    assert!(hs.heard_at(WELL_KNOWN).is_empty());
+    let srv = dns.asked().into_iter().any(|name| name.starts_with('_'));
+    assert!(!srv, "no SRV record is asked for");
+}
+
+#[actix_web::test]
+async fn net_03_net_04_a_name_delegates_to_another() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let delegating = Homeserver::named("net03.test");
+    let hs = homeserver_at(&format!("{ip}:0"), "delegate03.test", "delegate03.test");
+    dns.address("delegate03.test", &ip);
+    let port = hs.address.port();
+    let token = delegating.token_of("alice");
+    for (delegate, known) in [
+        (
+            format!("delegate03.test:{port}"),
+            format!("delegate03.test:{port}"),
+        ),
+        // By SRV, since it has no port; and no second delegation.
+        ("delegate03.test".to_owned(), "delegate03.test".to_owned()),
+    ] {
+        dns.service(
+            "_matrix-fed._tcp.delegate03.test",
+            0,
+            port,
+            "delegate03.test",
+        );
+        delegating.behave(
+            WELL_KNOWN,
+            Behaviour::text(200, json!({"m.server": delegate}).to_string()),
+        );
+        let id = with_well_known(&dns, &delegating);
+        arrives(&id, "net03.test", &hs, &known).await;
+        let heard = hs.heard();
+        assert_eq!(
+            heard.last().unwrap().sni.as_deref(),
+            Some("delegate03.test")
+        );
+        // The answer is about users of the server that was asked for.
+        hs.behave(
+            USER_INFO,
+            Behaviour::text(200, r#"{"sub": "@alice:net03.test"}"#),
+        );
+        let found = user_info(&id, "net03.test", &token).await;
+        assert_eq!(found.as_deref(), Ok("@alice:net03.test"));
+        hs.behave_well(USER_INFO);
+    }
+    assert!(hs.heard_at(WELL_KNOWN).is_empty());
+    let asked = &delegating.heard_at(WELL_KNOWN)[0];
+    assert_eq!(asked.header("host"), Some("net03.test"));
+    assert_eq!(asked.sni.as_deref(), Some("net03.test"));
+}
+
+#[actix_web::test]
+async fn net_03_well_known_may_be_elsewhere_but_not_for_ever() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let (name, other) = ("net03b.test", "elsewhere03.test");
+    let delegating = Homeserver::named(name);
+    let elsewhere = homeserver_at(&format!("{ip}:0"), other, other);
+    dns.address(other, &ip);
+    dns.address("fallback03.test", &ip);
+    let port = elsewhere.address.port();
+    dns.service("_matrix._tcp.net03b.test", 0, port, "fallback03.test");
+    delegating.behave(
+        WELL_KNOWN,
+        Behaviour::redirect(&format!("https://{other}:{port}/said")),
+    );
+    elsewhere.behave(
+        "/said",
+        Behaviour::json(200, &json!({"m.server": format!("{other}:{port}")})),
+    );
+    let id = with_well_known(&dns, &delegating);
+    arrives(&id, name, &elsewhere, &format!("{other}:{port}")).await;
+
+    // A circle ends, and the name is searched for without it.
+    delegating.behave(WELL_KNOWN, Behaviour::redirect(WELL_KNOWN));
+    let id = with_well_known(&dns, &delegating);
+    let error = unreachable(&id, name).await;
+    assert!(
+        matches!(error, CallError::Tls(_)),
+        "the SRV target has a certificate for {other}"
+    );
+    assert!(delegating.heard_at(WELL_KNOWN).len() < 20);
+}
+
+#[actix_web::test]
+async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "net05.test";
+    let hs = homeserver_at(&format!("{ip}:0"), name, name);
+    dns.address("target05.test", &ip);
+    dns.service(
+        "_matrix-fed._tcp.net05.test",
+        0,
+        hs.address.port(),
+        "target05.test",
+    );
+    let document = json!({"m.server": "wrong.test"});
+    for failure in [
+        Behaviour::json(404, &document),
+        Behaviour::json(500, &document),
+        Behaviour::text(200, "{"),
+        Behaviour::text(200, r#"{"m.server": 7}"#),
+        Behaviour::text(200, r#"{"m.server": "a b"}"#),
+        Behaviour::text(200, r#"{"m.server": "bücher.example"}"#),
+        Behaviour::text(200, format!("{}{document}", " ".repeat(60_000))),
+        Behaviour::redirect("http://wrong.test/"),
+        Behaviour::redirect("file:///etc/passwd"),
+        Behaviour::Endless,
+        Behaviour::HangUp,
+    ] {
+        hs.behave(WELL_KNOWN, failure.clone());
+        let id = with_well_known(&dns, &hs);
+        arrives(&id, name, &hs, name).await;
+    }
+    assert_eq!(hs.heard_at(WELL_KNOWN).len(), 11);
+
+    // No answer at all, and nobody there.
+    for silent in [true, false] {
+        hs.behave(WELL_KNOWN, Behaviour::Silent);
+        let id = TestServer::start(|settings| {
+            on_the_internet(settings, &dns);
+            settings.federation.timeout = std::time::Duration::from_secs(3);
+            if silent {
+                let hosts = &mut settings.federation.hosts;
+                hosts.insert(format!("{name}:443"), hs.address);
+            }
+        });
+        arrives(&id, name, &hs, name).await;
+    }
+}
+
+#[actix_web::test]
+async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "net06.test";
+    let hs = homeserver_at(&format!("{ip}:0"), name, name);
+    dns.address("target06.test", &ip);
+    // The older record counts where there is no newer one.
+    dns.service(
+        "_matrix._tcp.net06.test",
+        0,
+        hs.address.port(),
+        "target06.test",
+    );
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    arrives(&id, name, &hs, name).await;
+    assert_eq!(hs.heard()[0].sni.as_deref(), Some(name));
+
+    let target = homeserver_at(&format!("{ip}:0"), "target06.test", "target06.test");
+    dns.service(
+        "_matrix._tcp.other06.test",
+        0,
+        target.address.port(),
+        "target06.test",
+    );
+    let error = unreachable(&id, "other06.test").await;
+    assert!(matches!(error, CallError::Tls(_)), "{error}");
+}
+
+#[actix_web::test]
+async fn net_04_net_09_a_name_without_records_is_at_8448_and_says_no_port() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "net09.test";
+    let hs = homeserver_at(&format!("{ip}:8448"), name, name);
+    dns.address(name, &ip);
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    arrives(&id, name, &hs, name).await;
+    let asked = dns.asked();
+    let fed = asked
+        .iter()
+        .position(|asked| asked == "_matrix-fed._tcp.net09.test");
+    let old = asked
+        .iter()
+        .position(|asked| asked == "_matrix._tcp.net09.test");
+    assert!(fed.unwrap() < old.unwrap());
+}
+
+#[actix_web::test]
+async fn net_07_the_next_target_is_tried_and_the_first_one_is_preferred() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "net07.test";
+    let first = homeserver_at(&format!("{ip}:0"), name, name);
+    let second = homeserver_at(&format!("{ip}:0"), name, name);
+    dns.address("target07.test", &ip);
+    let record = "_matrix-fed._tcp.net07.test";
+    // Worse ones are told first.
+    dns.service(record, 30, second.address.port(), "target07.test");
+    dns.service(record, 20, first.address.port(), "target07.test");
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    arrives(&id, name, &first, name).await;
+    // Nobody listens there, and nobody is there.
+    dns.service(record, 10, 1, "target07.test");
+    dns.service(record, 15, 1, "missing07.test");
+    arrives(&id, name, &first, name).await;
+    assert!(second.heard().is_empty());
+}
+
+#[actix_web::test]
+async fn net_07_a_record_can_say_that_there_is_no_service() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "none07.test";
+    let hs = homeserver_at(&format!("{ip}:8448"), name, name);
+    dns.address(name, &ip);
+    dns.service("_matrix-fed._tcp.none07.test", 0, 0, ".");
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    assert_eq!(unreachable(&id, name).await, CallError::NoService);
+    assert!(hs.heard().is_empty());
+}
+
+#[actix_web::test]
+async fn net_08_what_well_known_says_is_remembered_for_its_time() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let name = "net08.test";
+    let hs = homeserver_at(&format!("{ip}:8448"), name, name);
+    dns.address(name, &ip);
+    let delegating = Homeserver::named(name);
+    let said = |headers: Vec<(String, String)>| {
+        Behaviour::Answer(200, headers, br#"{"m.server": "net08.test:8448"}"#.to_vec())
+    };
+    let max_age = |seconds: &str| vec![("cache-control".to_owned(), format!("max-age={seconds}"))];
+    for (behaviour, hours) in [
+        (said(Vec::new()), 24),
+        (said(max_age("7200")), 2),
+        (said(max_age("999999")), 48),
+        (Behaviour::text(404, ""), 1),
+    ] {
+        delegating.behave(WELL_KNOWN, behaviour);
+        let id = TestServer::start_with_clock(|settings| {
+            on_the_internet(settings, &dns);
+            let hosts = &mut settings.federation.hosts;
+            hosts.insert(format!("{name}:443"), delegating.address);
+        });
+        let before = delegating.heard().len();
+        for (advance, asked) in [(0, 1), (0, 1), (hours * HOUR - 1, 1), (1, 2)] {
+            id.advance(advance);
+            let _ = user_info(&id, name, "token").await;
+            assert_eq!(
+                delegating.heard().len() - before,
+                asked,
+                "{hours} {advance}"
+            );
+        }
+    }
+    assert_eq!(hs.heard().len(), 16);
+}

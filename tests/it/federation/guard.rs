@@ -1,0 +1,226 @@
+//! Networks that no stranger's name leads into.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use serde_json::json;
+use sydent::actor::federation::{CallError, KeyError, OnbindFailure};
+use sydent::domain::ids::{KeyId, ServerName};
+
+use super::{homeserver_at, on_the_internet, public_ip, unreachable, user_info};
+use crate::harness::{
+    Behaviour, TestDns, TestServer, USER_INFO, WELL_KNOWN, has_ipv6, listen_everywhere,
+};
+
+/// A service inside the network, which must never be connected to.
+struct Inside(TcpListener);
+
+impl Inside {
+    fn listen(address: &str) -> Self {
+        Self::on(TcpListener::bind(address).unwrap())
+    }
+
+    /// At every address of this machine.
+    fn everywhere() -> Self {
+        Self::on(listen_everywhere())
+    }
+
+    fn on(listener: TcpListener) -> Self {
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
+    fn expect_untouched(&self) {
+        let touched = self.0.accept().map_err(|error| error.kind());
+        assert_eq!(touched.err(), Some(ErrorKind::WouldBlock));
+    }
+}
+
+#[actix_web::test]
+async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
+    let dns = TestDns::start();
+    // All of this machine, in both families.
+    let inside = Inside::everywhere();
+    let port = inside.port();
+    dns.address("inside.test", "127.0.0.1");
+    dns.address("inside6.test", "::1");
+    dns.address("nowhere.test", "0.0.0.0");
+    dns.address("nowhere6.test", "::");
+    dns.address("mapped.test", "::ffff:127.0.0.1");
+    // As it is set up in production.
+    let id = TestServer::start(|settings| dns.configure(settings));
+    for host in [
+        "0.0.0.0",
+        "[::]",
+        "127.0.0.1",
+        "127.9.9.9",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:0.0.0.0]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "169.254.169.254",
+        "inside.test",
+        "inside6.test",
+        "nowhere.test",
+        "nowhere6.test",
+        "mapped.test",
+        "localhost",
+    ] {
+        let error = unreachable(&id, &format!("{host}:{port}")).await;
+        assert_eq!(error, CallError::Blocked, "{host}");
+    }
+    // These are no server names, or no names that DNS has.
+    for host in ["127.1", "2130706433", "0x7f000001"] {
+        let name = format!("{host}:{port}");
+        if ServerName::parse(&name).is_ok() {
+            assert_eq!(
+                unreachable(&id, &name).await,
+                CallError::NoAddress,
+                "{host}"
+            );
+        }
+    }
+    inside.expect_untouched();
+}
+
+#[actix_web::test]
+async fn net_13_sec_03_nowhere_cannot_be_allowed() {
+    let dns = TestDns::start();
+    let inside = Inside::everywhere();
+    dns.address("nowhere.test", "0.0.0.0");
+    let id = TestServer::start(|settings| {
+        dns.configure(settings);
+        let everything = ["0.0.0.0/0", "::/0"].map(|range| range.parse().unwrap());
+        settings.federation.allow_ranges = everything.to_vec();
+    });
+    for host in ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "nowhere.test"] {
+        let name = format!("{host}:{}", inside.port());
+        assert_eq!(unreachable(&id, &name).await, CallError::Blocked, "{host}");
+    }
+    inside.expect_untouched();
+}
+
+#[actix_web::test]
+async fn net_11_onb_15_sec_02_every_kind_of_call_is_guarded() {
+    let inside = Inside::listen("127.0.0.1:0");
+    let id = TestServer::start(|_| {});
+    let server = ServerName::parse(&format!("127.0.0.1:{}", inside.port())).unwrap();
+    let door = &id.app.federation;
+    let key_id = KeyId::parse("ed25519:a").unwrap();
+    let keys = door.server_key(&server, &key_id).await.unwrap();
+    assert_eq!(keys, Err(KeyError::Unreachable(CallError::Blocked)));
+    let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
+    assert!(
+        matches!(told, Err(OnbindFailure::Passing { .. })),
+        "{told:?}"
+    );
+    inside.expect_untouched();
+}
+
+#[actix_web::test]
+async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let inside = Inside::listen("127.0.0.1:0");
+    let port = inside.port();
+    dns.address("inside.test", "127.0.0.1");
+    for (name, target) in [("srv.test", "inside.test"), ("literal.test", "127.0.0.1")] {
+        dns.service(&format!("_matrix-fed._tcp.{name}"), 0, port, target);
+    }
+    let hs = homeserver_at(&format!("{ip}:0"), "redirecting.test", "redirecting.test");
+    let id = TestServer::start(|settings| {
+        on_the_internet(settings, &dns);
+        let hosts = &mut settings.federation.hosts;
+        for n in 0..5 {
+            hosts.insert(format!("r{n}.test:443"), hs.address);
+        }
+        // Each has the same homeserver behind it, and so its certificate.
+        settings.federation.verify_certificates = false;
+    });
+    assert_eq!(unreachable(&id, "srv.test").await, CallError::Blocked);
+    assert_eq!(unreachable(&id, "literal.test").await, CallError::Blocked);
+    for (n, target) in [
+        format!("https://127.0.0.1:{port}/"),
+        format!("https://127.1:{port}/"),
+        format!("https://inside.test:{port}/"),
+        format!("http://127.0.0.1:{port}/"),
+        "file:///etc/passwd".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = hs.heard_at(WELL_KNOWN).len();
+        hs.behave(WELL_KNOWN, Behaviour::redirect(&target));
+        // Without a delegation the name itself has no address.
+        let error = unreachable(&id, &format!("r{n}.test")).await;
+        assert_eq!(error, CallError::NoAddress, "{target}");
+        assert_eq!(hs.heard_at(WELL_KNOWN).len(), before + 1);
+    }
+    // A delegation leads inside no more than a name does.
+    let delegate = json!({"m.server": format!("127.0.0.1:{port}")});
+    hs.behave(WELL_KNOWN, Behaviour::json(200, &delegate));
+    let id = TestServer::start(|settings| {
+        on_the_internet(settings, &dns);
+        let hosts = &mut settings.federation.hosts;
+        hosts.insert("redirecting.test:443".to_owned(), hs.address);
+    });
+    let error = unreachable(&id, "redirecting.test").await;
+    assert_eq!(error, CallError::Blocked);
+    inside.expect_untouched();
+}
+
+#[actix_web::test]
+async fn net_14_only_the_public_part_of_a_mixed_answer_is_used() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let hs = homeserver_at(&format!("{ip}:0"), "mixed.test", "mixed.test");
+    let port = hs.address.port();
+    let inside = Inside::listen(&format!("127.0.0.1:{port}"));
+    let inside6 = has_ipv6().then(|| Inside::listen(&format!("[::1]:{port}")));
+    dns.address("mixed.test", "127.0.0.1");
+    dns.address("mixed.test", "::1");
+    dns.address("mixed.test", &ip);
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    let _ = user_info(&id, &format!("mixed.test:{port}"), "token").await;
+    assert_eq!(hs.heard_at(USER_INFO).len(), 1);
+    inside.expect_untouched();
+    inside6.iter().for_each(Inside::expect_untouched);
+}
+
+#[actix_web::test]
+async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_used() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let hs = homeserver_at(&format!("{ip}:0"), "rebinding.test", "rebinding.test");
+    let name = format!("rebinding.test:{}", hs.address.port());
+    let inside = Inside::listen(&format!("127.0.0.1:{}", hs.address.port()));
+    dns.address("rebinding.test", &ip);
+    let id = TestServer::start(|settings| on_the_internet(settings, &dns));
+    let _ = user_info(&id, &name, "token").await;
+    assert_eq!(hs.heard().len(), 1);
+    dns.forget("rebinding.test");
+    dns.address("rebinding.test", "127.0.0.1");
+    assert_eq!(unreachable(&id, &name).await, CallError::Blocked);
+    inside.expect_untouched();
+}
+
+#[actix_web::test]
+async fn net_12_the_administrator_adds_to_the_blocked_networks_and_takes_from_them() {
+    let (dns, ip) = (TestDns::start(), public_ip());
+    let hs = homeserver_at(&format!("{ip}:0"), &ip, &ip);
+    let name = format!("{ip}:{}", hs.address.port());
+    let allowing = TestServer::start(|settings| on_the_internet(settings, &dns));
+    let _ = user_info(&allowing, &name, "token").await;
+    assert_eq!(hs.heard().len(), 1);
+    let blocking = TestServer::start(|settings| {
+        let blocked = "8.8.8.0/24".parse().unwrap();
+        settings.federation.block_ranges = vec![blocked];
+    });
+    assert_eq!(
+        unreachable(&blocking, "8.8.8.8:1").await,
+        CallError::Blocked
+    );
+}

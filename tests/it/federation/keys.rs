@@ -1,0 +1,140 @@
+//! The keys of homeservers: which are believed, and for how long.
+
+use serde_json::{Value, json};
+use sydent::actor::federation::{CallError, KeyError};
+use sydent::domain::base64;
+use sydent::domain::ids::KeyId;
+
+use super::reaching;
+use crate::harness::{Behaviour, Homeserver, SERVER_KEYS, TestServer};
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+async fn key(id: &TestServer, hs: &Homeserver, key_id: &str) -> Result<Option<[u8; 32]>, KeyError> {
+    let key_id = KeyId::parse(key_id).unwrap();
+    let found = id.app.federation.server_key(&hs.name, &key_id).await;
+    found.unwrap()
+}
+
+/// What the homeserver publishes after a change, signed.
+fn changed(hs: &Homeserver, field: &str, value: Value) -> Behaviour {
+    let mut keys = hs.unsigned_keys();
+    keys[field] = value;
+    Behaviour::json(200, &hs.signed(keys))
+}
+
+#[actix_web::test]
+async fn net_18_sec_11_what_cannot_be_believed_is_not() {
+    let (hs, other) = (Homeserver::start(), Homeserver::start());
+    let id = reaching(&hs);
+    let now = id.now();
+    let entry = |key: Value| json!({"ed25519:hs": {"key": key}});
+    for bad in [
+        changed(&hs, "server_name", json!("other.test")),
+        changed(&hs, "valid_until_ts", json!("4102444800000")),
+        changed(&hs, "valid_until_ts", json!(now - 1)),
+        changed(&hs, "valid_until_ts", json!(null)),
+        changed(&hs, "verify_keys", json!([])),
+        changed(&hs, "verify_keys", entry(json!(7))),
+        changed(&hs, "verify_keys", entry(json!(base64::encode(&[1; 31])))),
+        // Another key than the one that signed.
+        changed(&hs, "verify_keys", entry(json!(base64::encode(&[1; 32])))),
+        // No signature, and that of somebody else.
+        Behaviour::json(200, &hs.unsigned_keys()),
+        Behaviour::json(200, &other.signed(hs.unsigned_keys())),
+        Behaviour::json(200, &other.signed(other.unsigned_keys())),
+        Behaviour::json(500, &hs.signed(hs.unsigned_keys())),
+        Behaviour::text(200, "[]"),
+    ] {
+        hs.behave(SERVER_KEYS, bad.clone());
+        let found = key(&id, &hs, "ed25519:hs").await;
+        assert!(
+            matches!(found, Err(KeyError::BadAnswer(_))),
+            "{bad:?}: {found:?}"
+        );
+    }
+    // What has no canonical form cannot be signed at all.
+    for odd in [
+        json!(4.1e12),
+        json!(4_102_444_800_000.5),
+        json!(1e300),
+        json!(u64::MAX),
+    ] {
+        let mut keys = hs.signed(hs.unsigned_keys());
+        keys["valid_until_ts"] = odd;
+        hs.behave(SERVER_KEYS, Behaviour::json(200, &keys));
+        let found = key(&id, &hs, "ed25519:hs").await;
+        assert!(matches!(found, Err(KeyError::BadAnswer(_))), "{found:?}");
+    }
+    hs.behave_well(SERVER_KEYS);
+    assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
+}
+
+#[actix_web::test]
+async fn net_15_sec_01_key_answers_have_an_end() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    let too_long = Err(KeyError::Unreachable(CallError::TooLong));
+    for huge in [
+        changed(&hs, "pad", json!("x".repeat(50 * 1024))),
+        Behaviour::Endless,
+    ] {
+        hs.behave(SERVER_KEYS, huge);
+        assert_eq!(key(&id, &hs, "ed25519:hs").await, too_long);
+    }
+}
+
+#[actix_web::test]
+async fn net_18_net_19_old_and_malformed_keys_are_passed_over() {
+    let hs = Homeserver::start();
+    let id = reaching(&hs);
+    let (_, public) = hs.key();
+    let mut keys = hs.unsigned_keys();
+    keys["old_verify_keys"] =
+        json!({"ed25519:old": {"key": base64::encode(&public), "expired_ts": 1}});
+    keys["verify_keys"]["ed25519:number"] = json!({"key": 7});
+    keys["verify_keys"]["rsa:a"] = json!({"key": base64::encode(&public)});
+    keys["verify_keys"]["nonsense"] = json!(null);
+    hs.behave(SERVER_KEYS, Behaviour::json(200, &hs.signed(keys)));
+    assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(public)));
+    assert_eq!(key(&id, &hs, "ed25519:old").await, Ok(None));
+    assert_eq!(key(&id, &hs, "ed25519:number").await, Ok(None));
+}
+
+#[actix_web::test]
+async fn net_18_ops_05_keys_are_forgotten_after_a_week_at_the_latest() {
+    let hs = Homeserver::start();
+    let id = TestServer::start_with_clock(|settings| hs.configure(settings));
+    for (valid_for, remembered_for) in [(1000 * DAY, 7 * DAY), (DAY, DAY)] {
+        let until = json!(id.now() + valid_for);
+        hs.behave(SERVER_KEYS, changed(&hs, "valid_until_ts", until));
+        let before = hs.heard().len();
+        for (advance, asked) in [(0, 1), (remembered_for - 1, 1), (1, 2)] {
+            id.advance(advance);
+            let _ = key(&id, &hs, "ed25519:hs").await;
+            assert_eq!(hs.heard().len() - before, asked);
+        }
+        id.advance(8 * DAY);
+    }
+}
+
+#[actix_web::test]
+async fn net_20_a_new_key_is_found_but_made_up_ids_cost_one_call_a_minute() {
+    let hs = Homeserver::start();
+    let id = TestServer::start_with_clock(|settings| hs.configure(settings));
+    assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
+    hs.rotate_key("ed25519:new", 9);
+    for n in 0..20 {
+        assert_eq!(key(&id, &hs, &format!("ed25519:{n}")).await, Ok(None));
+    }
+    assert_eq!(hs.heard().len(), 1);
+    id.advance(60_000);
+    assert_eq!(key(&id, &hs, "ed25519:new").await, Ok(Some(hs.key().1)));
+    assert_eq!(hs.heard().len(), 2);
+    assert_eq!(
+        key(&id, &hs, "ed25519:hs").await,
+        Ok(None),
+        "it is no longer published"
+    );
+    assert_eq!(hs.heard().len(), 2);
+}

@@ -1,0 +1,143 @@
+//! Slow homeservers, too many calls, and homeservers that are not wanted.
+
+use std::time::{Duration, Instant};
+
+use sydent::actor::federation::{CallError, KeyError, OnbindFailure};
+use sydent::actor::pool::Fault;
+use sydent::domain::ids::{KeyId, ServerName};
+
+use super::{unreachable, user_info};
+use crate::harness::{Behaviour, Homeserver, TestServer, USER_INFO, eventually};
+
+#[actix_web::test]
+async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
+    let hs = Homeserver::start();
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.federation.timeout = Duration::from_secs(1);
+    });
+    for slow in [
+        Behaviour::Silent,
+        Behaviour::DrippingHead,
+        Behaviour::DrippingBody,
+    ] {
+        hs.behave(USER_INFO, slow.clone());
+        let begun = Instant::now();
+        let error = unreachable(&id, hs.name.as_str()).await;
+        assert_eq!(error, CallError::Late, "{slow:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{slow:?}");
+    }
+}
+
+#[actix_web::test]
+async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let id = TestServer::start(|settings| {
+        settings.federation.timeout = Duration::from_secs(1);
+        let address = mute.local_addr().unwrap();
+        settings
+            .federation
+            .hosts
+            .insert("mute.test".to_owned(), address);
+    });
+    assert_eq!(unreachable(&id, "mute.test").await, CallError::Late);
+}
+
+#[actix_web::test]
+async fn a_full_door_is_busy_and_recovers() {
+    let hs = Homeserver::start();
+    hs.behave(USER_INFO, Behaviour::Silent);
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.federation.concurrency = 1;
+        settings.federation.timeout = Duration::from_secs(3);
+    });
+    let door = id.app.federation.clone();
+    let name = hs.name.clone();
+    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
+    eventually("the slow call", async || {
+        (!hs.heard().is_empty()).then_some(())
+    })
+    .await;
+    let refused = id.app.federation.user_info(&hs.name, "token").await;
+    assert!(matches!(refused, Err(Fault::Busy(_))), "{refused:?}");
+    assert!(slow.await.unwrap().unwrap().is_err());
+    hs.behave_well(USER_INFO);
+    let token = hs.token_of("alice");
+    let found = user_info(&id, hs.name.as_str(), &token).await;
+    assert_eq!(found, Ok(hs.user("alice")));
+    let metrics = id.operations().get("/metrics").await.text();
+    for (outcome, count) in [("answered", 1), ("failed", 1)] {
+        let line = format!(
+            "sydent_homeserver_calls_total{{what=\"userinfo\",outcome=\"{outcome}\"}} {count}"
+        );
+        assert!(metrics.contains(&line), "{line}");
+    }
+}
+
+#[actix_web::test]
+async fn auth_14_only_users_of_listed_homeservers_register() {
+    let (listed, other) = (Homeserver::start(), Homeserver::start());
+    let id = TestServer::start(|settings| {
+        listed.configure(settings);
+        other.configure(settings);
+        settings.v1.enabled = false;
+        let listed = listed.name.as_str().parse().unwrap();
+        settings.federation.allow_homeservers = vec![listed];
+    });
+    let token = listed.token_of("alice");
+    let found = user_info(&id, listed.name.as_str(), &token).await;
+    assert_eq!(found, Ok(listed.user("alice")));
+    let error = unreachable(&id, other.name.as_str()).await;
+    assert_eq!(error, CallError::NotAllowed);
+    assert!(other.heard().is_empty());
+    // Its keys are asked for all the same: it may speak for its users.
+    let (key_id, public) = other.key();
+    let key = id.app.federation.server_key(&other.name, &key_id).await;
+    assert_eq!(key.unwrap(), Ok(Some(public)));
+}
+
+#[actix_web::test]
+async fn a_denied_homeserver_is_never_contacted() {
+    let hs = Homeserver::named("denied.test");
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.federation.deny_homeservers = vec!["*.test".parse().unwrap()];
+    });
+    let door = &id.app.federation;
+    for name in ["denied.test", "DENIED.test", "denied.test:8448"] {
+        let server = ServerName::parse(name).unwrap();
+        assert_eq!(unreachable(&id, name).await, CallError::NotAllowed);
+        let key_id = KeyId::parse("ed25519:a").unwrap();
+        let keys = door.server_key(&server, &key_id).await.unwrap();
+        assert_eq!(keys, Err(KeyError::Unreachable(CallError::NotAllowed)));
+        let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
+        assert!(matches!(told, Err(OnbindFailure::Final { .. })), "{told:?}");
+    }
+    assert!(hs.heard().is_empty());
+}
+
+#[actix_web::test]
+async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
+    let hs = Homeserver::start();
+    hs.behave(USER_INFO, Behaviour::Silent);
+    let mut id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.federation.timeout = Duration::from_secs(1);
+    });
+    let door = id.app.federation.clone();
+    let name = hs.name.clone();
+    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
+    eventually("the slow call", async || {
+        (!hs.heard().is_empty()).then_some(())
+    })
+    .await;
+    id.begin_stop();
+    assert!(
+        slow.await.unwrap().is_ok(),
+        "it was answered before the end"
+    );
+    id.stop();
+    let after = id.app.federation.user_info(&hs.name, "token").await;
+    assert!(matches!(after, Err(Fault::Stopped(_))), "{after:?}");
+}

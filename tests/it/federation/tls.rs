@@ -1,0 +1,85 @@
+//! Who is believed to be a homeserver.
+
+use sydent::actor::federation::{CallError, UserInfoError};
+
+use super::{homeserver_at, reaching, unreachable, user_info};
+use crate::harness::{Homeserver, TestCa, TestServer, shared_ca};
+
+#[actix_web::test]
+async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
+    for (name, certified) in [
+        ("net10.test", "other.test"),
+        ("net10.test", "sub.net10.test"),
+        ("a.net10.test", "net10.test"),
+        ("127.0.0.1:1", "localhost"),
+    ] {
+        let hs = homeserver_at("127.0.0.1:0", name, certified);
+        let token = hs.token_of("alice");
+        let id = reaching(&hs);
+        let found = user_info(&id, name, &token).await;
+        let refused = matches!(found, Err(UserInfoError::Unreachable(CallError::Tls(_))));
+        assert!(
+            refused,
+            "{name} with a certificate for {certified}: {found:?}"
+        );
+        assert!(hs.heard().is_empty(), "the token is not sent to a stranger");
+    }
+    // The same with the right one.
+    let hs = homeserver_at("127.0.0.1:0", "net10.test", "net10.test");
+    let token = hs.token_of("alice");
+    let found = user_info(&reaching(&hs), "net10.test", &token).await;
+    assert_eq!(found.as_deref(), Ok("@alice:net10.test"));
+}
+
+#[actix_web::test]
+async fn net_10_an_authority_that_nobody_trusts_is_not_enough() {
+    let hs =
+        Homeserver::with_certificate("net10b.test", "net10b.test", "127.0.0.1:0", &TestCa::new());
+    let error = unreachable(&reaching(&hs), "net10b.test").await;
+    assert!(matches!(error, CallError::Tls(_)), "{error}");
+    let without_the_file = TestServer::start(|settings| {
+        settings
+            .federation
+            .hosts
+            .insert("net10b.test".to_owned(), hs.address);
+    });
+    let error = unreachable(&without_the_file, "net10b.test").await;
+    assert!(matches!(error, CallError::Tls(_)), "{error}");
+}
+
+#[actix_web::test]
+async fn net_10_verification_can_be_switched_off_which_is_said() {
+    let hs = Homeserver::with_certificate("net10c.test", "other.test", "127.0.0.1:0", shared_ca());
+    let token = hs.token_of("alice");
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.federation.verify_certificates = false;
+    });
+    let found = user_info(&id, "net10c.test", &token).await;
+    assert_eq!(found.as_deref(), Ok("@alice:net10c.test"));
+    let warned =
+        |warning: &sydent::config::Problem| warning.key == "federation.verify_certificates";
+    assert!(id.app.config.warnings.iter().any(warned));
+}
+
+#[actix_web::test]
+async fn net_10_nobody_is_spoken_to_in_the_clear() {
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = plain.accept().unwrap();
+        let mut heard = [0; 1];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, [0x16], "a TLS handshake");
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    });
+    let id = TestServer::start(|settings| {
+        settings
+            .federation
+            .hosts
+            .insert("plain.test".to_owned(), address);
+    });
+    let error = unreachable(&id, "plain.test").await;
+    assert!(matches!(error, CallError::Tls(_)), "{error}");
+}

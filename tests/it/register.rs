@@ -1,0 +1,445 @@
+//! `/v2/account/register` (section 4), against a homeserver.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sydent::domain::secret::TokenHash;
+
+use crate::harness::{
+    Behaviour, ClosedPort, Homeserver, TestDatabase, TestProcess, TestServer, USER_INFO, V2,
+};
+
+/// A homeserver, and a server that can reach it.
+fn both() -> (Homeserver, TestServer) {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| homeserver.configure(settings));
+    (homeserver, server)
+}
+
+#[actix_web::test]
+async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an_account() {
+    let (homeserver, server) = both();
+    let body = server
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let token = body["token"].as_str().unwrap();
+    assert_eq!(body, json!({ "token": token, "access_token": token }));
+    let api = server.api().with_token(token);
+    let user = homeserver.user("alice");
+    assert_eq!(api.account().await.ok(), json!({ "user_id": user }));
+
+    let heard = homeserver.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(
+        (heard[0].method.as_str(), heard[0].path.as_str()),
+        ("GET", USER_INFO)
+    );
+    assert_eq!(heard[0].header("authorization"), None);
+}
+
+#[actix_web::test]
+async fn acc_01_gen_08_gen_09_what_may_be_left_out_and_what_not() {
+    let (homeserver, server) = both();
+    let name = homeserver.name.as_str();
+    let token = || homeserver.token_of("alice");
+    for good in [
+        json!({ "access_token": token(), "matrix_server_name": name }),
+        json!({ "access_token": token(), "matrix_server_name": name, "expires_in": null }),
+        json!({ "access_token": token(), "matrix_server_name": name, "more": [1] }),
+        json!({ "access_token": token(), "matrix_server_name": name, "expires_in": 0.5, "token_type": "x" }),
+    ] {
+        server.api().register(good).await.ok();
+    }
+    for (missing, names) in [
+        (json!({}), "access_token, matrix_server_name"),
+        (json!({ "access_token": "x" }), "matrix_server_name"),
+        (
+            json!({ "access_token": null, "matrix_server_name": name }),
+            "access_token",
+        ),
+    ] {
+        let body = server
+            .api()
+            .register(missing)
+            .await
+            .refused(400, "M_MISSING_PARAMS");
+        assert!(body["error"].as_str().unwrap().ends_with(names), "{body}");
+    }
+    for wrong in [
+        json!({ "access_token": 1, "matrix_server_name": name }),
+        json!({ "access_token": "", "matrix_server_name": name }),
+        json!({ "access_token": "x".repeat(4097), "matrix_server_name": name }),
+        json!({ "access_token": "x", "matrix_server_name": [name] }),
+        json!({ "access_token": "x", "matrix_server_name": name, "token_type": 1 }),
+        json!({ "access_token": "x", "matrix_server_name": name, "expires_in": "3600" }),
+    ] {
+        server
+            .api()
+            .register(wrong)
+            .await
+            .refused(400, "M_INVALID_PARAM");
+    }
+    assert_eq!(homeserver.heard().len(), 4);
+}
+
+#[actix_web::test]
+async fn acc_04_the_token_is_escaped_and_arrives_as_it_was() {
+    let (homeserver, server) = both();
+    let alice = json!({ "sub": homeserver.user("alice") });
+    homeserver.behave(USER_INFO, Behaviour::json(200, &alice));
+    let token = "a&b=c#d%2e+f g/h?i\u{e9}\n";
+    let body = json!({ "access_token": token, "matrix_server_name": homeserver.name });
+    server.api().register(body).await.ok();
+    let heard = homeserver.heard();
+    assert_eq!(heard[0].path, USER_INFO);
+    assert_eq!(heard[0].query("access_token").as_deref(), Some(token));
+}
+
+#[actix_web::test]
+async fn acc_04_acc_08_only_200_with_a_small_object_counts_whatever_its_type() {
+    let (homeserver, server) = both();
+    let sub = homeserver.user("alice");
+    let object = json!({ "sub": sub });
+    let padded = json!({ "sub": sub, "padding": "x".repeat(6000) });
+    for (behaviour, status, errcode) in [
+        (Behaviour::json(500, &object), 502, "M_UNKNOWN"),
+        (Behaviour::json(403, &object), 502, "M_UNKNOWN"),
+        (Behaviour::json(201, &object), 502, "M_UNKNOWN"),
+        (Behaviour::json(401, &object), 401, "M_UNAUTHORIZED"),
+        (
+            Behaviour::redirect("https://elsewhere.test/"),
+            502,
+            "M_UNKNOWN",
+        ),
+        (Behaviour::json(200, &padded), 504, "M_UNKNOWN"),
+        (Behaviour::text(200, "no JSON"), 502, "M_UNKNOWN"),
+        (Behaviour::json(200, &json!({})), 502, "M_UNKNOWN"),
+        (Behaviour::json(200, &json!({ "sub": 1 })), 502, "M_UNKNOWN"),
+        (Behaviour::json(200, &json!([sub])), 502, "M_UNKNOWN"),
+        (Behaviour::HangUp, 504, "M_UNKNOWN"),
+    ] {
+        let what = format!("{behaviour:?}");
+        homeserver.behave(USER_INFO, behaviour);
+        let answer = server.api().register(homeserver.open_id("alice")).await;
+        let body: Value = answer.json();
+        let found = (answer.status, body["errcode"].as_str());
+        assert_eq!(found, (status, Some(errcode)), "{what}: {body}");
+        assert!(!answer.text().contains("padding"), "{body}");
+    }
+    assert_eq!(server.database.count("accounts"), 0);
+    homeserver.behave(USER_INFO, Behaviour::text(200, object.to_string()));
+    server
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+}
+
+#[actix_web::test]
+async fn acc_05_sec_09_a_homeserver_vouches_for_its_own_users_alone() {
+    let (homeserver, server) = both();
+    let name = homeserver.name.as_str();
+    for sub in [
+        "@x:hs-b.test".to_owned(),
+        format!("@x:{name}:hs-b.test"),
+        format!("@x:hs-b.test:{name}"),
+        format!("@x:{}", name.to_uppercase()),
+        format!("@x:{name}:8448"),
+    ] {
+        let said = Behaviour::json(200, &json!({ "sub": sub }));
+        homeserver.behave(USER_INFO, said);
+        let answer = server.api().register(homeserver.open_id("x")).await;
+        answer.refused(403, "M_UNAUTHORIZED");
+    }
+    assert_eq!(server.database.count("accounts"), 0);
+}
+
+#[actix_web::test]
+async fn acc_05_a_name_with_capitals_is_a_name_of_its_own() {
+    let homeserver = Homeserver::named("Hs-Capital.Test");
+    let server = TestServer::start(|settings| homeserver.configure(settings));
+    let body = server
+        .api()
+        .register(homeserver.open_id("Alice"))
+        .await
+        .ok();
+    let api = server.api().with_token(body["token"].as_str().unwrap());
+    assert_eq!(
+        api.account().await.ok()["user_id"],
+        "@Alice:Hs-Capital.Test"
+    );
+}
+
+#[actix_web::test]
+async fn acc_06_what_is_no_user_id_has_no_account() {
+    let (homeserver, server) = both();
+    let name = homeserver.name.as_str();
+    for localpart in [
+        "alice",
+        "@",
+        "@al ice",
+        "@a\n",
+        "@a\u{0}",
+        &format!("@{}", "a".repeat(255)),
+    ] {
+        let said = Behaviour::json(200, &json!({ "sub": format!("{localpart}:{name}") }));
+        homeserver.behave(USER_INFO, said);
+        let answer = server.api().register(homeserver.open_id("x")).await;
+        answer.refused(502, "M_UNKNOWN");
+    }
+    assert_eq!(server.database.count("accounts"), 0);
+    for historical in ["@ALICE", "@a!\u{e9}\"", "@="] {
+        let user = format!("{historical}:{name}");
+        homeserver.behave(USER_INFO, Behaviour::json(200, &json!({ "sub": user })));
+        server.api().register(homeserver.open_id("x")).await.ok();
+    }
+}
+
+#[actix_web::test]
+async fn acc_07_acc_12_a_name_is_checked_before_anything_is_asked() {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        settings.v1.enabled = false;
+        settings.federation.allow_homeservers = vec!["other.test".parse().unwrap()];
+    });
+    let long = "a".repeat(5000);
+    for name in [
+        "",
+        "example.com#",
+        "a/b",
+        "x:99999",
+        "x:",
+        "user@host",
+        "a b",
+        "a?b",
+        "[::1",
+        "a\n.test",
+        "https://a.test",
+        "1.2.3.4.5",
+        &long,
+    ] {
+        let body = json!({ "access_token": "x", "matrix_server_name": name });
+        server
+            .api()
+            .register(body)
+            .await
+            .refused(400, "M_INVALID_PARAM");
+    }
+    let answer = server.api().register(homeserver.open_id("alice")).await;
+    answer.refused(403, "M_UNAUTHORIZED");
+    assert_eq!(homeserver.heard().len(), 0);
+}
+
+#[actix_web::test]
+async fn acc_12_auth_14_allowed_and_denied_homeservers() {
+    let (homeserver, denied) = (Homeserver::start(), Homeserver::start());
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        denied.configure(settings);
+        settings.v1.enabled = false;
+        settings.federation.allow_homeservers = vec!["*.test".parse().unwrap()];
+        settings.federation.deny_homeservers = vec![denied.name.as_str().parse().unwrap()];
+    });
+    server
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let answer = server.api().register(denied.open_id("alice")).await;
+    answer.refused(403, "M_UNAUTHORIZED");
+    assert_eq!(denied.heard().len(), 0);
+}
+
+#[actix_web::test]
+async fn acc_08_the_client_is_not_blamed_for_an_outage() {
+    let homeserver = Homeserver::start();
+    let closed = ClosedPort::new();
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        settings.federation.timeout = Duration::from_secs(2);
+        let hosts = &mut settings.federation.hosts;
+        hosts.insert(
+            "closed.test".to_owned(),
+            ([127, 0, 0, 1], closed.number).into(),
+        );
+        hosts.insert("other-name.test".to_owned(), homeserver.address);
+    });
+    let register = async |name: &str, token: &str| {
+        let body = json!({ "access_token": token, "matrix_server_name": name });
+        server.api().register(body).await
+    };
+    let name = homeserver.name.as_str();
+    let unknown = register(name, "unknown")
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+    let closed = register("closed.test", "x").await.refused(504, "M_UNKNOWN");
+    let foreign = register("other-name.test", "x")
+        .await
+        .refused(504, "M_UNKNOWN");
+    homeserver.behave(USER_INFO, Behaviour::Silent);
+    let silent = register(name, "x").await.refused(504, "M_UNKNOWN");
+    homeserver.behave(USER_INFO, Behaviour::text(200, "no JSON"));
+    let bad = register(name, "x").await.refused(502, "M_UNKNOWN");
+    // Sydent's own tests look for these words.
+    for answer in [&closed, &foreign, &silent] {
+        assert!(
+            answer["error"].as_str().unwrap().contains("contact"),
+            "{answer}"
+        );
+    }
+    assert!(bad["error"].as_str().unwrap().contains("JSON"), "{bad}");
+    assert_ne!(unknown["error"], bad["error"]);
+}
+
+#[actix_web::test]
+async fn acc_14_ops_01_registrations_are_limited_per_client_and_per_homeserver() {
+    let (homeserver, other) = (Homeserver::start(), Homeserver::start());
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        other.configure(settings);
+        settings.limits.register_per_homeserver.burst = 2;
+        settings.limits.register_per_homeserver.every = Duration::from_hours(1);
+        settings.limits.register_per_client.burst = 5;
+        settings.limits.register_per_client.every = Duration::from_hours(1);
+    });
+    let api = server.api();
+    for _ in 0..2 {
+        api.register(homeserver.open_id("alice")).await.ok();
+    }
+    // Another port of the same host is asked no more often.
+    let mut elsewhere = homeserver.open_id("alice");
+    elsewhere["matrix_server_name"] = format!("{}:8449", homeserver.name).into();
+    for body in [homeserver.open_id("alice"), elsewhere] {
+        let answer = api.register(body).await;
+        assert_eq!(answer.header("retry-after"), Some("3600"));
+        let refused = answer.refused(429, "M_LIMIT_EXCEEDED");
+        assert!(
+            refused["retry_after_ms"].as_i64().unwrap() > 3_000_000,
+            "{refused}"
+        );
+    }
+    assert_eq!(homeserver.heard().len(), 2);
+    api.register(other.open_id("alice")).await.ok();
+    let answer = api.register(other.open_id("alice")).await;
+    answer.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(other.heard().len(), 1);
+}
+
+#[actix_web::test]
+async fn acc_15_auth_16_registrations_at_the_same_time_give_one_account_and_many_tokens() {
+    let (homeserver, server) = both();
+    let apis: Vec<_> = (0..8).map(|_| server.api()).collect();
+    let calls = apis
+        .iter()
+        .map(|api| api.register(homeserver.open_id("alice")));
+    let mut tokens = Vec::new();
+    for answer in join_all(calls).await {
+        tokens.push(answer.ok()["token"].as_str().unwrap().to_owned());
+    }
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 8);
+    assert_eq!(server.database.count("accounts"), 1);
+    for token in &tokens {
+        server.api().with_token(token.as_str()).account().await.ok();
+    }
+}
+
+#[actix_web::test]
+async fn auth_15_ops_06_tokens_are_long_stored_as_hashes_and_outlive_a_restart() {
+    let (homeserver, server) = both();
+    let body = server
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let token = body["token"].as_str().unwrap().to_owned();
+    let plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    assert!(token.len() >= 32 && plain, "{token}");
+    let rows = |text: &str| {
+        let table = format!("access_tokens WHERE token_hash = '{text}'");
+        server.database.count(&table)
+    };
+    assert_eq!(rows(&token), 0);
+    assert_eq!(rows(TokenHash::of(&token).as_str()), 1);
+    let server = server.start_again(|_| {});
+    server.api().with_token(token).account().await.ok();
+}
+
+#[actix_web::test]
+async fn auth_07_a_token_for_the_homeserver_is_none_here() {
+    let (homeserver, server) = both();
+    let open_id = homeserver.open_id("alice");
+    server.api().register(open_id.clone()).await.ok();
+    let api = server
+        .api()
+        .with_token(open_id["access_token"].as_str().unwrap());
+    api.account().await.refused(401, "M_UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn acc_13_sec_26_a_token_alone_binds_nothing() {
+    let (homeserver, server) = both();
+    let body = server
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let api = server.api().with_token(body["token"].as_str().unwrap());
+    let bind = |user: String| json!({ "sid": "x", "client_secret": "secret", "mxid": user });
+    let path = format!("{V2}/3pid/bind");
+    let own = api.post(&path, bind(homeserver.user("alice"))).await;
+    own.refused(404, "M_NO_VALID_SESSION");
+    let other = api.post(&path, bind(homeserver.user("bob"))).await;
+    other.refused(403, "M_UNAUTHORIZED");
+    assert_eq!(server.database.count("associations"), 0);
+}
+
+#[actix_web::test]
+async fn auth_12_a_bad_token_does_not_keep_anybody_from_registering() {
+    let (homeserver, server) = both();
+    let api = server.api().with_token("nobody's");
+    api.register(homeserver.open_id("alice")).await.ok();
+}
+
+#[actix_web::test]
+async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
+    let homeserver = Homeserver::start();
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |settings| homeserver.configure(settings));
+    homeserver.behave(USER_INFO, Behaviour::json(500, &json!({})));
+    let open_id = homeserver.open_id("alice");
+    let mut secrets = vec![open_id["access_token"].as_str().unwrap().to_owned()];
+    process
+        .api()
+        .register(open_id)
+        .await
+        .refused(502, "M_UNKNOWN");
+    homeserver.behave_well(USER_INFO);
+    let body = process
+        .api()
+        .register(homeserver.open_id("alice"))
+        .await
+        .ok();
+    let token = body["token"].as_str().unwrap().to_owned();
+    let path = format!("{V2}/account?access_token={token}");
+    process.api().get(&path).await.ok();
+    let api = process.api().with_token(token.as_str());
+    api.logout().await.ok();
+    process
+        .api()
+        .get(&path)
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+    secrets.push(TokenHash::of(&token).as_str().to_owned());
+    secrets.push(token);
+    let log = process.log();
+    assert!(log.contains("a registration failed: "), "{log}");
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{log}");
+    }
+}

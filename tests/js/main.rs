@@ -1,0 +1,70 @@
+//! The real matrix-js-sdk against the real binary: `tests/run js`.
+//!
+//! The steps are in `walk.mjs`. `TEST_JS` names the folder that has the SDK and a
+//! Node to run it, and `TEST_PYTHON` a Python as for the other tests;
+//! `tests/tools/install js` makes both.
+
+#[path = "../it/harness/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the harness serves the other tests as well"
+)]
+mod harness;
+
+use std::process::Command;
+
+use serde_json::json;
+use sydent::config::TransportKind;
+
+use harness::{
+    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository,
+};
+
+#[test]
+fn what_element_web_does_with_an_identity_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = folder.path().join("messages");
+    let (terms, homeserver) = (TermsFile::two(), Homeserver::start());
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |settings| {
+        terms.configure(settings);
+        homeserver.configure(settings);
+        settings.email.transport = TransportKind::File;
+        settings.email.file.dir.clone_from(&messages);
+    });
+    let modules = modules();
+    let walk = json!({
+        "modules": modules,
+        "server": format!("http://{}", process.client),
+        "base": BASE_URL,
+        "name": SERVER_NAME,
+        "user": homeserver.user("alice"),
+        "openId": homeserver.open_id("alice"),
+        "messages": messages,
+        "email": "alice@example.com",
+        "country": "GB",
+        "phone": "07700 900001",
+        "msisdn": "447700900001",
+    });
+    let output = Command::new(format!("{modules}/node"))
+        .arg(repository("tests/js/walk.mjs"))
+        .env("WALK", walk.to_string())
+        .output()
+        .unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        process.log()
+    );
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests are told by the environment where the SDK is"
+)]
+fn modules() -> String {
+    std::env::var("TEST_JS").expect("TEST_JS, the folder that tests/tools/install js fills")
+}
