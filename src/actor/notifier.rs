@@ -17,6 +17,7 @@ use super::signer::{Sign, SignAs, Signer};
 use crate::db::invites::Pending;
 use crate::db::outbox::Queued;
 use crate::delivery::notice::NoticePayload;
+use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::onbind::{self, WaitingInvite};
 use crate::domain::threepid::ThreePid;
@@ -31,6 +32,8 @@ pub struct Notifier {
     pub signer: Pool<Signer>,
     /// The way to homeservers.
     pub federation: FederationDoor,
+    /// Which homeservers are never spoken to.
+    pub homeservers: HomeserverLists,
     /// Whether invites stay in the database once they are delivered.
     pub keep_delivered: bool,
 }
@@ -91,6 +94,11 @@ impl Courier for Notifier {
             self.drop_it(message, "refused").await;
             return None;
         };
+        if !self.homeservers.may_be_contacted(&notice.server) {
+            log::info!(id; "notice dropped: this server does not speak to that homeserver");
+            self.drop_it(message, "refused").await;
+            return None;
+        }
         let told = self.tell(&notice).await.unwrap_or_else(|fault| {
             log::error!(id, tries; "notice not delivered: {fault}");
             Told::Later("this server could not".to_owned())

@@ -151,6 +151,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             associations: associations.clone(),
             signer: signer.clone(),
             federation: federation.clone(),
+            homeservers: config.federation.homeservers.clone(),
             keep_delivered: config.invites.keep_delivered,
         },
     );

@@ -76,12 +76,9 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
 async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
     let hs = Homeserver::start();
     hs.behave(ONBIND, Behaviour::json(500, &json!({})));
-    let mut change = Some(|settings: &mut sydent::config::Settings| {
-        settings.delivery.onbind_give_up = Duration::from_mins(1);
-    });
     let server = crate::harness::TestServer::start_with_clock(|settings| {
         configure(&hs, settings);
-        change.take().unwrap()(settings);
+        settings.delivery.onbind_give_up = Duration::from_mins(1);
     });
     let (internal, mxid) = (server.internal(), hs.user("alice"));
     let address = fresh_address("late");
@@ -124,6 +121,21 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
         assert_eq!(told.json()["mxid"], carol);
     }
     assert_eq!(server.database.count("invites"), 0);
+}
+
+#[actix_web::test]
+async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |settings| {
+        settings.federation.deny_homeservers = vec![hs.name.to_string().parse().unwrap()];
+    });
+    let (internal, address) = (server.internal(), fresh_address("denied"));
+    invite(&server.api(), &address, "@bob:example.org").await;
+    let mxid = hs.user("alice");
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    is_quiet(&server).await;
+    assert!(hs.heard().is_empty());
+    assert_eq!(server.database.count("invites"), 1);
 }
 
 #[actix_web::test]
