@@ -8,6 +8,8 @@
 mod accounts;
 mod invites;
 mod lookup;
+mod phones;
+mod unbind;
 
 use std::borrow::Cow;
 use std::fmt;

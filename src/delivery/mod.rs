@@ -6,6 +6,7 @@ pub mod invitation;
 pub mod mail;
 pub mod notice;
 pub mod retry;
+pub mod sms;
 pub mod templates;
 pub mod verification;
 pub mod waiting;

@@ -4,5 +4,7 @@
 pub mod bind;
 pub mod invite;
 pub mod register;
+mod send_limits;
+pub mod unbind;
 pub mod validate;
 pub mod wait;

@@ -20,7 +20,7 @@ use sydent::domain::secret::{ClientSecret, Sid, Token};
 use sydent::domain::session::{Session, State};
 use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::flow::invite::Invitation;
-use sydent::flow::validate::RequestToken;
+use sydent::flow::validate::{RequestToken, Target};
 
 /// In every secret and address here.
 const SECRET: &str = "hunter2";
@@ -243,12 +243,13 @@ fn sec_23_debug_shows_no_secret_and_no_address() {
             format!(
                 "{:?}",
                 RequestToken {
-                    email: CanonicalEmail::parse(&address()).unwrap(),
+                    target: Target::Email(CanonicalEmail::parse(&address()).unwrap()),
                     client_secret: client_secret(),
                     send_attempt: 1,
                     next_link: Some(next_link()),
                     brand: "default".to_owned(),
                     client: None,
+                    account: None,
                 }
             ),
         ),

@@ -62,6 +62,8 @@ mod lookup_v1;
 #[cfg(test)]
 mod mail_content;
 #[cfg(test)]
+mod msisdn;
+#[cfg(test)]
 mod onbind;
 #[cfg(test)]
 mod operations;
@@ -104,6 +106,12 @@ mod shutdown;
 #[cfg(test)]
 mod sign_ed25519;
 #[cfg(test)]
+mod sms_delivery;
+#[cfg(test)]
+mod sms_limits;
+#[cfg(test)]
+mod sms_providers;
+#[cfg(test)]
 mod store_invite;
 #[cfg(test)]
 mod submit_page;
@@ -111,6 +119,8 @@ mod submit_page;
 mod terms;
 #[cfg(test)]
 mod transports;
+#[cfg(test)]
+mod unbind;
 #[cfg(test)]
 mod v1_switches;
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub use brand::BrandName;
 pub use error::TemplateError;
 pub use invitation::InvitationMail;
 pub(crate) use jinja::format as escaping_formatter;
+pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
 use folder::Sources;

@@ -254,6 +254,7 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     settings.limits.invites_per_client.burst = 0;
     settings.limits.invites_per_sender.burst = 0;
     settings.limits.register_per_client.burst = 0;
+    settings.limits.sms_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
     // Names that a test does not define lead nowhere, and nobody outside is asked.
     TestDns::empty().configure(&mut settings);
