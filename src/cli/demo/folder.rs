@@ -131,6 +131,11 @@ burst = 0
 
 [limits.sms_per_number]
 burst = 0
+
+[federation]
+# The user of the printed commands has no homeserver that could be told of a
+# binding.
+deny_homeservers = ["example.org"]
 "#
     )
 }
