@@ -45,9 +45,11 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
     pub mailer: Option<DispatcherDoor>,
+    /// The dispatcher of texts; `None` where no text can be sent.
+    pub texter: Option<DispatcherDoor>,
     /// The way to homeservers.
     pub federation: FederationDoor,
-    /// Clients that wait for the outcome of a mail.
+    /// Clients that wait for the outcome of a message.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.
     pub detached: Detached,

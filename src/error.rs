@@ -7,6 +7,7 @@
 
 mod accounts;
 mod lookup;
+mod phones;
 mod unbind;
 
 use std::borrow::Cow;

@@ -193,6 +193,33 @@ impl Api {
             .await
     }
 
+    /// requestToken for a phone number, dialled from that country.
+    pub async fn request_sms(
+        &self,
+        country: &str,
+        phone_number: &str,
+        client_secret: &str,
+        send_attempt: impl Into<Value>,
+    ) -> Answer {
+        self.request_sms_with(json!({
+            "client_secret": client_secret, "country": country, "phone_number": phone_number,
+            "send_attempt": send_attempt.into(),
+        }))
+        .await
+    }
+
+    /// The same with whatever fields a test wants.
+    pub async fn request_sms_with(&self, fields: Value) -> Answer {
+        self.post(&self.path("/validate/msisdn/requestToken"), fields)
+            .await
+    }
+
+    pub async fn submit_sms(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
+        let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
+        self.post(&self.path("/validate/msisdn/submitToken"), body)
+            .await
+    }
+
     /// Opens the mailed link, but at the address where the server really is.
     pub async fn open_link(&self, link: &str) -> Answer {
         self.get(

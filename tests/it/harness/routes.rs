@@ -110,6 +110,11 @@ pub const ROUTES: &[Route] = &[
         "/_matrix/identity/v2/validate/email/submitToken",
         &["POST", "GET"],
     ),
+    client("/_matrix/identity/v2/validate/msisdn/requestToken", POST),
+    client(
+        "/_matrix/identity/v2/validate/msisdn/submitToken",
+        &["POST", "GET"],
+    ),
     client("/_matrix/identity/v2/3pid/getValidated3pid", GET),
     client("/_matrix/identity/v2/3pid/bind", POST),
     client("/_matrix/identity/v2/pubkey/isvalid", GET),
@@ -123,6 +128,14 @@ pub const ROUTES: &[Route] = &[
     client("/_matrix/identity/api/v1/validate/email/requestToken", POST),
     client(
         "/_matrix/identity/api/v1/validate/email/submitToken",
+        &["POST", "GET"],
+    ),
+    client(
+        "/_matrix/identity/api/v1/validate/msisdn/requestToken",
+        POST,
+    ),
+    client(
+        "/_matrix/identity/api/v1/validate/msisdn/submitToken",
         &["POST", "GET"],
     ),
     client("/_matrix/identity/api/v1/3pid/getValidated3pid", GET),
