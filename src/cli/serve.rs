@@ -8,7 +8,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::config_file::ConfigFile;
-use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::logging;
@@ -17,7 +16,7 @@ use crate::server::Server;
 pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
     let config = file.settings()?.into_config()?;
     logging::start(config.log);
-    serve(config, |_server| Ok(()))
+    serve(config, reload_when_told)
 }
 
 /// Serves until a signal says stop. `started` is called once every listener is
@@ -32,7 +31,6 @@ pub(super) fn serve(
     actix::System::new().block_on(async {
         let server = Server::start(config, Clock::system())?;
         started(&server)?;
-        reload_when_told(Arc::clone(server.app()))?;
         Ok(server.run(told_to_stop()?).await?)
     })
 }
@@ -63,7 +61,8 @@ fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// Reads the terms again at each SIGHUP, for as long as the process lives.
-fn reload_when_told(app: Arc<App>) -> Result<(), Failure> {
+fn reload_when_told(server: &Server) -> Result<(), Failure> {
+    let app = Arc::clone(server.app());
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::task::spawn_local(async move {
         while hangup.recv().await.is_some() {

@@ -129,7 +129,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "server app delivery::templates domain config error::UNRECOGNIZED clock logging random",
+        "server delivery::templates domain config error::UNRECOGNIZED clock logging random",
     ),
 ];
 

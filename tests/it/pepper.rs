@@ -216,7 +216,7 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
     server
         .database
         .execute("UPDATE lookup_peppers SET created_at = created_at - 7200000");
-    let _instances: Vec<_> = (0..3).map(|_| start(2)).collect();
+    let instances: Vec<_> = (0..3).map(|_| start(2)).collect();
     let new = eventually("another pepper", async || {
         Some(pepper_of(&alice).await).filter(|pepper| *pepper != old)
     })
@@ -229,6 +229,6 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
             .len(),
         1
     );
-    drop(_instances);
+    drop(instances);
     assert_eq!(pepper_of(&alice).await, new, "one of them has changed it");
 }
