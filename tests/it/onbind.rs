@@ -124,7 +124,7 @@ async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_
 }
 
 #[actix_web::test]
-async fn onb_09_onb_17_what_was_delivered_is_not_sent_again_but_every_bind_is_told() {
+async fn onb_09_onb_17_inv_26_what_was_delivered_is_not_sent_again_but_every_bind_is_told() {
     for keep in [false, true] {
         let hs = Homeserver::start();
         let server = start(&hs, |settings| settings.invites.keep_delivered = keep);

@@ -132,6 +132,12 @@ burst = 0
 [limits.sms_per_number]
 burst = 0
 
+[limits.invites_per_client]
+burst = 0
+
+[limits.invites_per_address]
+burst = 0
+
 [federation]
 # The user of the printed commands has no homeserver that could be told of a
 # binding.

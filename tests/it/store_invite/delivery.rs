@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use awc::http::Method;
 use serde_json::json;
 
 use super::by_synapse;
-use crate::harness::{SmtpServer, TestServer, Tls, fresh_address, until};
+use crate::harness::{
+    BASE_URL, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, fresh_address, until,
+};
 
 #[actix_web::test]
 async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
@@ -73,4 +76,22 @@ async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_lat
     until("the refusal", || server.database.count("outbox") == 0).await;
     assert_eq!(server.database.count("invites"), 1);
     assert_eq!(server.database.count("ephemeral_keys"), 1);
+}
+
+#[actix_web::test]
+async fn inv_14_msg_09_sgn_10_no_level_of_the_log_shows_address_token_or_key() {
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |_| {});
+    let (api, address) = (process.api(), fresh_address("logged"));
+    api.store_invite(by_synapse(&address)).await.ok();
+    let mail = SmtpServer::shared().mail_to(&address).await;
+    let parameters = mail.sign_parameters();
+    let query = mail.join_link().1["signurl"].replace(BASE_URL, "");
+    let path = format!("{query}&mxid=@alice:example.org");
+    api.send(Method::POST, &path, &[], Vec::new()).await.ok();
+    let log = process.log();
+    assert!(log.contains("sign-ed25519"), "{log}");
+    for secret in [&address, &parameters["token"], &parameters["private_key"]] {
+        assert!(!log.contains(secret.as_str()), "{log}");
+    }
 }

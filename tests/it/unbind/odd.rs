@@ -4,7 +4,7 @@ use awc::http::Method;
 use serde_json::{Value, json};
 
 use super::{HERE, Signing, body, bound, owner, v2};
-use crate::harness::{V1, V2};
+use crate::harness::{SERVER_KEYS, V1, V2};
 
 #[actix_web::test]
 async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
@@ -28,7 +28,7 @@ async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
         answer.refused(403, "M_FORBIDDEN");
     }
     assert_eq!(owner(&server).await, Some(alice));
-    assert!(homeserver.heard().is_empty());
+    assert!(homeserver.heard_at(SERVER_KEYS).is_empty());
 }
 
 #[actix_web::test]
