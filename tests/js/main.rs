@@ -14,15 +14,18 @@ mod harness;
 
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sydent::config::TransportKind;
 
 use harness::{
     BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository,
 };
 
-#[test]
-fn what_element_web_does_with_an_identity_server() {
+/// The room that somebody is invited to.
+const ROOM: &str = "!room:example.org";
+
+#[actix_web::test]
+async fn what_element_web_does_with_an_identity_server() {
     let folder = tempfile::tempdir().unwrap();
     let messages = folder.path().join("messages");
     let (terms, homeserver) = (TermsFile::two(), Homeserver::start());
@@ -42,6 +45,7 @@ fn what_element_web_does_with_an_identity_server() {
         "alice": {"user": homeserver.user("alice"), "openId": homeserver.open_id("alice")},
         "bob": {"user": homeserver.user("bob"), "openId": homeserver.open_id("bob")},
         "messages": messages,
+        "room": ROOM,
         "email": "alice@example.com",
         "invited": "bob@example.com",
         "country": "GB",
@@ -60,6 +64,12 @@ fn what_element_web_does_with_an_identity_server() {
         String::from_utf8_lossy(&output.stderr),
         process.log()
     );
+    let bob = homeserver.user("bob");
+    let of_bob = |onbind: &Value| onbind["mxid"] == *bob && onbind["invites"][0]["room_id"] == ROOM;
+    until("the homeserver hears of the invitation", || {
+        homeserver.onbinds().iter().any(of_bob)
+    })
+    .await;
 }
 
 #[expect(

@@ -94,7 +94,7 @@ const steps = {
     },
 
     async "invite an address, and join with the link from the mail"() {
-        const room = "!room:example.org";
+        const { room } = at;
         const invite = { medium: "email", room_id: room, sender: alice.user, room_name: "Garden" };
         const known = { ...invite, address: at.email };
         const taken = await call("POST", `${V2}/store-invite`, known, alice.token);
