@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sydent::config::TransportKind;
 
 use harness::{
-    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository,
+    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, until,
 };
 
 /// The room that somebody is invited to.
