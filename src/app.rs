@@ -45,9 +45,11 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
     pub mailer: Option<DispatcherDoor>,
+    /// The dispatcher of texts; `None` where no text can be sent.
+    pub texter: Option<DispatcherDoor>,
     /// The way to homeservers.
     pub federation: FederationDoor,
-    /// Clients that wait for the outcome of a mail.
+    /// Clients that wait for the outcome of a message.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.
     pub detached: Detached,
@@ -57,14 +59,14 @@ pub struct App {
     /// How many addresses each client may look up; `None` when that is not
     /// limited.
     pub lookup_limiter: Option<Limiter>,
+    /// The same for each account.
+    pub account_limiter: Option<Limiter>,
     /// How many accounts each client may register; `None` when that is not
     /// limited.
     pub register_per_client: Option<Limiter>,
     /// How often each homeserver may be asked for a registration; `None` when
     /// that is not limited.
     pub register_per_homeserver: Option<Limiter>,
-    /// The same for each account.
-    pub account_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

@@ -7,6 +7,8 @@
 
 mod accounts;
 mod lookup;
+mod phones;
+mod unbind;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -45,6 +45,25 @@ pub fn alphanumeric(length: usize) -> Result<String, RandomError> {
     Ok(text)
 }
 
+/// Six random digits, each of the million codes equally likely: what people type
+/// off a phone.
+///
+/// # Errors
+/// When the operating system's generator fails.
+pub fn digits() -> Result<String, RandomError> {
+    const CODES: u32 = 1_000_000;
+    // The last numbers would make some codes likelier than others.
+    const END: u32 = u32::MAX - u32::MAX % CODES;
+    let mut bytes = Zeroizing::new([0_u8; 4]);
+    loop {
+        fill(bytes.as_mut())?;
+        let drawn = u32::from_le_bytes(*bytes);
+        if drawn < END {
+            return Ok(format!("{:06}", drawn % CODES));
+        }
+    }
+}
+
 /// A number from 0 up to, and without, 1, for jitter. Where the operating system
 /// gives no randomness it is 0: a pause without jitter is still a pause.
 #[must_use]
@@ -89,6 +108,20 @@ mod tests {
         assert_eq!(long.len(), 62);
         let texts: BTreeSet<String> = (0..1000).map(|_| alphanumeric(16).unwrap()).collect();
         assert_eq!(texts.len(), 1000);
+    }
+
+    #[test]
+    fn ses_05_codes_are_six_digits_and_use_the_whole_range() {
+        let codes: Vec<String> = (0..10_000).map(|_| digits().unwrap()).collect();
+        for code in &codes {
+            assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()));
+        }
+        for place in 0..6 {
+            let seen: BTreeSet<u8> = codes.iter().map(|code| code.as_bytes()[place]).collect();
+            assert_eq!(seen.len(), 10);
+        }
+        // Of 10,000 draws out of a million about 50 come twice.
+        assert!(codes.iter().collect::<BTreeSet<_>>().len() > 9_800);
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod pool;
 pub mod rotation;
 pub mod sessions;
 pub mod signer;
+pub mod text_carrier;

@@ -4,6 +4,7 @@ use super::pool::{Ask, Fault, State};
 use crate::db::outbox::{self, Queued};
 use crate::db::send_limits::{self, Taken};
 use crate::db::{Conn, DbError, Store, Turn, sessions};
+use crate::delivery::sms::TextPayload;
 use crate::delivery::verification::VerificationPayload;
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
@@ -171,19 +172,33 @@ impl Draft {
         now: i64,
         expires_at: i64,
     ) -> Result<Queued, Fault> {
-        let payload = VerificationPayload {
-            address: session.threepid.address().to_owned(),
-            brand: self.brand,
-            sid: session.sid.expose().to_owned(),
-            client_secret: session.client_secret.expose().to_owned(),
-            token: session.token.expose().to_owned(),
-            ip: self.ip,
+        let address = session.threepid.address().to_owned();
+        let code = session.token.expose().to_owned();
+        let (kind, payload) = match session.threepid.medium() {
+            Medium::Email => {
+                let payload = VerificationPayload {
+                    address,
+                    brand: self.brand,
+                    sid: session.sid.expose().to_owned(),
+                    client_secret: session.client_secret.expose().to_owned(),
+                    token: code,
+                    ip: self.ip,
+                };
+                ("mail", serde_json::to_string(&payload))
+            }
+            Medium::Msisdn => {
+                let payload = TextPayload {
+                    msisdn: address,
+                    token: code,
+                };
+                ("sms", serde_json::to_string(&payload))
+            }
         };
-        let unwritable = |_unwritable| Fault::Broken("a mail could not be written down");
+        let unwritable = |_unwritable| Fault::Broken("a message could not be written down");
         Ok(Queued {
             id: self.id,
-            kind: "mail".to_owned(),
-            payload: serde_json::to_string(&payload).map_err(unwritable)?,
+            kind: kind.to_owned(),
+            payload: payload.map_err(unwritable)?,
             limits: serde_json::to_string(taken).map_err(unwritable)?,
             subject: session.sid.expose().to_owned(),
             send_attempt,

@@ -38,6 +38,27 @@ impl BaseUrl {
         &self.0
     }
 
+    /// What clients that were given this URL call the server: its host, with or
+    /// without the port and the path.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let (_, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // A colon within brackets is none before a port.
+        let (host, with_port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, authority.to_owned()),
+            _ if self.is_https() => (authority, format!("{authority}:443")),
+            _ => (authority, format!("{authority}:80")),
+        };
+        let mut names = vec![host.to_owned(), with_port];
+        if !path.is_empty() {
+            let with_path: Vec<String> =
+                names.iter().map(|name| format!("{name}/{path}")).collect();
+            names.extend(with_path);
+        }
+        names
+    }
+
     /// Whether the connection to it is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -56,6 +77,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn unb_13_names_of_a_server_at_that_url() {
+        for (url, names) in [
+            (
+                "https://id.example.org",
+                "id.example.org id.example.org:443",
+            ),
+            (
+                "https://id.example.org:8443/",
+                "id.example.org id.example.org:8443",
+            ),
+            ("http://[::1]", "[::1] [::1]:80"),
+            ("http://[::1]:8090", "[::1] [::1]:8090"),
+            (
+                "https://example.org/a/b",
+                "example.org example.org:443 example.org/a/b example.org:443/a/b",
+            ),
+        ] {
+            assert_eq!(BaseUrl::parse(url).unwrap().names().join(" "), names);
+        }
+    }
 
     #[test]
     fn base_urls() {

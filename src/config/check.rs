@@ -17,6 +17,7 @@ impl Settings {
         let mut checker = Checker::new(&origins);
         let checker_ref = &mut checker;
         let email = self.email.check(self.server.name.as_ref(), checker_ref);
+        let sms = self.sms.check(checker_ref);
         let server = self.server.check(checker_ref);
         let database = self.database.check(checker_ref);
         self.http.check(checker_ref);
@@ -37,26 +38,29 @@ impl Settings {
         let Checker {
             problems, warnings, ..
         } = checker;
-        match (server, database, email) {
-            (Some(server), Some(database), Some(email)) if problems.is_empty() => Ok(Config {
-                server,
-                database,
-                http: self.http,
-                v1: self.v1,
-                internal: self.internal,
-                operations: self.operations,
-                accounts: self.accounts,
-                validation,
-                lookup: self.lookup,
-                limits: self.limits,
-                templates,
-                terms,
-                email,
-                delivery: self.delivery,
-                federation,
-                log: self.log,
-                warnings,
-            }),
+        match (server, database, email, sms) {
+            (Some(server), Some(database), Some(email), Some(sms)) if problems.is_empty() => {
+                Ok(Config {
+                    server,
+                    database,
+                    http: self.http,
+                    v1: self.v1,
+                    internal: self.internal,
+                    operations: self.operations,
+                    accounts: self.accounts,
+                    validation,
+                    lookup: self.lookup,
+                    limits: self.limits,
+                    templates,
+                    terms,
+                    email,
+                    sms,
+                    delivery: self.delivery,
+                    federation,
+                    log: self.log,
+                    warnings,
+                })
+            }
             _ => Err(Problems::new(problems)),
         }
     }

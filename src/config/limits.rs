@@ -19,18 +19,28 @@ pub struct LimitSettings {
     pub email_per_client: RateSettings,
     /// Mails that may be sent to one address, whoever asks.
     pub email_per_address: RateSettings,
+    /// Mails that one account may have sent (EML-25).
+    pub email_per_account: RateSettings,
+    /// Texts that one client, known by its IP address, may have sent (MSI-15).
+    pub sms_per_client: RateSettings,
+    /// Texts that may be sent to one number, whoever asks.
+    pub sms_per_number: RateSettings,
+    /// Texts that may be sent to all numbers of one calling code together.
+    pub sms_per_calling_code: RateSettings,
+    /// Texts that one account may have sent.
+    pub sms_per_account: RateSettings,
     /// Addresses that one client may look up without an account (V1L-06);
     /// counted in memory, by each instance.
     pub lookup_per_client: RateSettings,
+    /// Addresses that one account may look up (LKP-18); counted in memory, by
+    /// each instance.
+    pub lookup_per_account: RateSettings,
     /// Accounts that one client may register (ACC-14); counted in memory, by each
     /// instance.
     pub register_per_client: RateSettings,
     /// Registrations for which one homeserver is asked who its user is; counted in
     /// memory, by each instance.
     pub register_per_homeserver: RateSettings,
-    /// Addresses that one account may look up (LKP-18); counted in memory, by
-    /// each instance.
-    pub lookup_per_account: RateSettings,
 }
 
 impl Default for LimitSettings {
@@ -38,9 +48,24 @@ impl Default for LimitSettings {
         Self {
             email_per_client: RateSettings::default(),
             email_per_address: RateSettings::default(),
+            email_per_account: RateSettings::default(),
+            sms_per_client: RateSettings::default(),
+            sms_per_number: RateSettings {
+                burst: 5,
+                every: Duration::from_hours(1),
+            },
+            sms_per_calling_code: RateSettings {
+                burst: 50,
+                every: Duration::from_mins(1),
+            },
+            sms_per_account: RateSettings::default(),
             lookup_per_client: RateSettings {
                 burst: 20_000,
                 every: Duration::from_millis(1),
+            },
+            lookup_per_account: RateSettings {
+                burst: 20_000,
+                every: Duration::from_millis(10),
             },
             register_per_client: RateSettings {
                 burst: 30,
@@ -49,10 +74,6 @@ impl Default for LimitSettings {
             register_per_homeserver: RateSettings {
                 burst: 200,
                 every: Duration::from_millis(200),
-            },
-            lookup_per_account: RateSettings {
-                burst: 20_000,
-                every: Duration::from_millis(10),
             },
         }
     }
@@ -108,14 +129,19 @@ impl LimitSettings {
             }
             rate.check(key, checker);
         }
-        self.register_per_client
-            .check("limits.register_per_client", checker);
-        self.register_per_homeserver
-            .check("limits.register_per_homeserver", checker);
-        self.email_per_client
-            .check("limits.email_per_client", checker);
-        self.email_per_address
-            .check("limits.email_per_address", checker);
+        for (name, rate) in [
+            ("register_per_client", &self.register_per_client),
+            ("register_per_homeserver", &self.register_per_homeserver),
+            ("email_per_client", &self.email_per_client),
+            ("email_per_address", &self.email_per_address),
+            ("email_per_account", &self.email_per_account),
+            ("sms_per_client", &self.sms_per_client),
+            ("sms_per_number", &self.sms_per_number),
+            ("sms_per_calling_code", &self.sms_per_calling_code),
+            ("sms_per_account", &self.sms_per_account),
+        ] {
+            rate.check(&format!("limits.{name}"), checker);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ pub const MANUAL: &str = include_str!("../../config/default.toml");
 /// examples.
 pub(super) fn uncommented() -> String {
     let lines = MANUAL.lines().map(|line| match line.strip_prefix("# ") {
-        Some(rest) if is_setting(rest) => rest,
+        Some(rest) if is_setting(rest) || is_section(rest) => rest,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -21,6 +21,11 @@ fn is_setting(line: &str) -> bool {
         key.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     })
+}
+
+/// `[a.b]`, of a section that has a name of the administrator's choice.
+fn is_section(line: &str) -> bool {
+    line.starts_with('[') && line.ends_with(']')
 }
 
 /// Every section and setting of the manual, with its path.

@@ -35,6 +35,7 @@ mod problem;
 mod secret;
 mod sentence;
 mod server;
+mod sms;
 mod smtp;
 mod templates;
 mod terms;
@@ -64,6 +65,10 @@ pub use origins::Origins;
 pub use problem::{Problem, Problems, Source};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
+pub use sms::{
+    Access, BodyForm, Gateway, Method, Provider, ProviderKind, ProviderSettings, Rule, Sms,
+    SmsSettings, StatusRange,
+};
 use smtp::authorities;
 pub(crate) use smtp::is_loopback;
 pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
@@ -102,6 +107,8 @@ pub struct Settings {
     pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
+    /// `[sms]`: what texts say, and by whom they leave.
+    pub sms: SmsSettings,
     /// `[delivery]`: the durable queue.
     pub delivery: DeliverySettings,
     /// `[federation]`: how homeservers are reached.
@@ -142,6 +149,8 @@ pub struct Config {
     pub terms: TermSettings,
     /// Sender and transport.
     pub email: Email,
+    /// What texts say, and by whom they leave.
+    pub sms: Sms,
     /// The durable queue.
     pub delivery: DeliverySettings,
     /// How homeservers are reached.

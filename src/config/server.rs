@@ -9,6 +9,7 @@ use super::checker::Checker;
 use super::file_access;
 use super::secret::Secret;
 use crate::domain::ids::ServerName;
+use crate::domain::request_auth::OwnNames;
 use crate::domain::signing::KeyRing;
 
 /// `[server]` as written.
@@ -23,6 +24,8 @@ pub struct ServerSettings {
     pub allow_plain_http: bool,
     /// The signing keys in Synapse's format. Required.
     pub signing_key_file: Option<PathBuf>,
+    /// More names by which clients call this server (UNB-13).
+    pub aliases: Vec<String>,
 }
 
 /// `[server]` as checked.
@@ -35,6 +38,8 @@ pub struct Server {
     /// The signing keys: a file that could be read as a
     /// [`KeyRing`].
     pub signing_key_file: PathBuf,
+    /// Every name by which clients call this server.
+    pub own_names: OwnNames,
 }
 
 impl ServerSettings {
@@ -44,9 +49,19 @@ impl ServerSettings {
         }
         let base_url = self.base_url(checker);
         let key_file = key_file(self.signing_key_file.as_deref(), checker);
+        for (index, alias) in self.aliases.iter().enumerate() {
+            if !is_alias(alias) {
+                checker.refuse(&format!("server.aliases[{index}]"), NO_ALIAS);
+            }
+        }
+        let (name, public_base_url) = (self.name?, base_url?);
+        let own_names = std::iter::once(name.to_string())
+            .chain(public_base_url.names())
+            .chain(self.aliases);
         Some(Server {
-            name: self.name?,
-            public_base_url: base_url?,
+            own_names: OwnNames::new(own_names),
+            name,
+            public_base_url,
             signing_key_file: key_file?,
         })
     }
@@ -75,6 +90,15 @@ impl ServerSettings {
     }
 }
 
+/// A server name, and a path if there is one.
+fn is_alias(text: &str) -> bool {
+    let (host, path) = text.split_once('/').unwrap_or((text, ""));
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
+    ServerName::parse(host).is_ok() && !path.contains(odd)
+}
+
+const NO_ALIAS: &str = "must be a name as clients give it, such as \"id.example.org\", \
+    \"id.example.org:8443\" or \"example.org/identity\", without https://";
 const NAME_MISSING: &str = "is missing; give the name that signs associations, such as \
     \"example.org\". It can never be changed";
 const BASE_URL_MISSING: &str = "is missing; give the address under which clients reach this \

@@ -20,6 +20,8 @@ pub struct ValidationSettings {
     pub keep_expired: Duration,
     /// Wrong codes that a session takes (SES-19), 1 to 100.
     pub max_wrong_tokens: u32,
+    /// The same for sessions of phone numbers, whose codes are short.
+    pub max_wrong_sms_tokens: u32,
     /// Schemes that `next_link` may have (SES-24), in lower case.
     pub next_link_schemes: Vec<String>,
     /// Hosts that `next_link` may lead to, in lower case; none means any.
@@ -32,6 +34,7 @@ impl Default for ValidationSettings {
             session_lifetime: DAY,
             keep_expired: 5 * DAY,
             max_wrong_tokens: 10,
+            max_wrong_sms_tokens: 5,
             next_link_schemes: vec!["https".to_owned(), "http".to_owned()],
             next_link_hosts: Vec::new(),
         }
@@ -69,11 +72,12 @@ impl ValidationSettings {
             Duration::ZERO,
             year,
         );
-        checker.range(
-            "validation.max_wrong_tokens",
-            self.max_wrong_tokens,
-            1..=100,
-        );
+        for (key, cap) in [
+            ("validation.max_wrong_tokens", self.max_wrong_tokens),
+            ("validation.max_wrong_sms_tokens", self.max_wrong_sms_tokens),
+        ] {
+            checker.range(key, cap, 1..=100);
+        }
         for (index, scheme) in self.next_link_schemes.iter_mut().enumerate() {
             scheme.make_ascii_lowercase();
             if let Some(sentence) = wrong_scheme(scheme) {

@@ -4,6 +4,7 @@
 pub mod failure;
 pub mod mail;
 pub mod retry;
+pub mod sms;
 pub mod templates;
 pub mod verification;
 pub mod waiting;

@@ -91,7 +91,7 @@ impl MailWriter {
     }
 }
 
-fn rfc_2822(ms: i64) -> String {
+pub(super) fn rfc_2822(ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
         .ok()
         .and_then(|date| date.format(&Rfc2822).ok())

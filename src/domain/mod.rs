@@ -5,6 +5,7 @@
 
 pub mod association;
 pub mod base64;
+pub mod calling_code;
 pub mod canonical_json;
 pub mod email;
 pub mod homeservers;
@@ -12,7 +13,11 @@ pub mod ids;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
+pub mod originator;
+pub mod phone;
+pub mod placeholders;
 pub mod rate;
+pub mod request_auth;
 pub mod secret;
 pub mod session;
 pub mod signing;

@@ -12,6 +12,17 @@ pub struct SessionLimits {
     pub lifetime_ms: i64,
     /// Wrong tokens after which it is dead.
     pub max_wrong_tokens: i32,
+    /// The same for a phone number, whose tokens are short.
+    pub max_wrong_sms_tokens: i32,
+}
+
+impl SessionLimits {
+    fn max_wrong_tokens(self, medium: Medium) -> i32 {
+        match medium {
+            Medium::Email => self.max_wrong_tokens,
+            Medium::Msisdn => self.max_wrong_sms_tokens,
+        }
+    }
 }
 
 /// How far a session has come.
@@ -138,7 +149,9 @@ impl Session {
     #[must_use]
     pub fn is_over(&self, now: i64, limits: SessionLimits) -> bool {
         let too_many = match self.state {
-            State::Pending { wrong_tokens, .. } => wrong_tokens >= limits.max_wrong_tokens,
+            State::Pending { wrong_tokens, .. } => {
+                wrong_tokens >= limits.max_wrong_tokens(self.threepid.medium())
+            }
             State::Validated { .. } => false,
         };
         now > self.ends_at(limits) || too_many
@@ -231,6 +244,7 @@ mod tests {
     const LIMITS: SessionLimits = SessionLimits {
         lifetime_ms: 1000,
         max_wrong_tokens: 3,
+        max_wrong_sms_tokens: 2,
     };
 
     fn session(state: State, send_attempt: Option<i64>) -> Session {
@@ -336,6 +350,27 @@ mod tests {
             show(tried, "token", 0),
             Submitted::Denied(Denied::Expired)
         ));
+    }
+
+    #[test]
+    fn ses_19_a_short_token_may_be_guessed_at_fewer_times() {
+        let threepid = ThreePid::parse("msisdn", "447700900001").unwrap();
+        let mut tried = Session {
+            threepid,
+            ..session(PENDING, None)
+        };
+        let submit = |session: Session, token: &str| {
+            let token = Token::parse(token).unwrap();
+            session.submit(Medium::Msisdn, &secret("secret"), &token, 0, LIMITS)
+        };
+        for _ in 0..2 {
+            let Submitted::WrongToken(after) = submit(tried, "wrong") else {
+                panic!("wrong")
+            };
+            tried = after;
+        }
+        let over = submit(tried, "token");
+        assert!(matches!(over, Submitted::Denied(Denied::Expired)));
     }
 
     #[test]

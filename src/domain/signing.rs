@@ -136,10 +136,18 @@ pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, public: &[u8;
             .get(name)?
             .get(id.as_str())?
             .as_str()?;
-        let signature = Signature::from_slice(&base64::decode(coded)?).ok()?;
+        Some(verify_text(&signed_bytes(object).ok()?, coded, public))
+    };
+    found().unwrap_or(false)
+}
+
+/// Whether `signature`, in base64, is a good one of a text by that key.
+#[must_use]
+pub fn verify_text(text: &str, signature: &str, public: &[u8; 32]) -> bool {
+    let found = || {
+        let signature = Signature::from_slice(&base64::decode(signature)?).ok()?;
         let key = VerifyingKey::from_bytes(public).ok()?;
-        let bytes = signed_bytes(object).ok()?;
-        key.verify_strict(bytes.as_bytes(), &signature).ok()
+        key.verify_strict(text.as_bytes(), &signature).ok()
     };
     found().is_some()
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::db::DbError;
+use crate::domain::Invalid;
 
 #[test]
 fn the_table_of_status_codes() {
@@ -11,6 +12,13 @@ fn the_table_of_status_codes() {
         (Error::bad_json("no"), 400, "M_BAD_JSON"),
         (Error::invalid_email(), 400, "M_INVALID_EMAIL"),
         (Error::email_send_error("no"), 400, "M_EMAIL_SEND_ERROR"),
+        (
+            Error::invalid_address(Invalid("must be a phone number")),
+            400,
+            "M_INVALID_ADDRESS",
+        ),
+        (Error::destination_rejected(), 400, "M_DESTINATION_REJECTED"),
+        (Error::send_error("no"), 400, "M_SEND_ERROR"),
         (Error::token_incorrect(), 400, "M_TOKEN_INCORRECT"),
         (
             Error::submit_denied(Denied::NoSession),

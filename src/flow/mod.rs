@@ -3,5 +3,7 @@
 
 pub mod bind;
 pub mod register;
+mod send_limits;
+pub mod unbind;
 pub mod validate;
 pub mod wait;

@@ -4,17 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actor::dispatcher::DispatcherDoor;
 use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginSession, Begun, Draft};
 use crate::app::App;
 use crate::delivery::waiting::Outcome;
 use crate::domain::email::CanonicalEmail;
+use crate::domain::ids::Mxid;
 use crate::domain::next_link::NextLink;
-use crate::domain::rate::{Rate, client_network, counted};
+use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::{ClientSecret, Sid, Token};
-use crate::domain::threepid::ThreePid;
+use crate::domain::threepid::{Medium, ThreePid};
 use crate::error::Error;
-use crate::flow::wait;
+use crate::flow::{send_limits, wait};
 use crate::random;
 
 /// How long the instance whose client waits has a message to itself beyond the
@@ -25,7 +27,7 @@ const HOME_GRACE_MS: i64 = 2000;
 #[derive(Debug)]
 pub struct RequestToken {
     /// What is to be validated.
-    pub email: CanonicalEmail,
+    pub target: Target,
     /// The secret of the client.
     pub client_secret: ClientSecret,
     /// Its count of asks for a message.
@@ -36,33 +38,78 @@ pub struct RequestToken {
     pub brand: String,
     /// The address of whoever asks.
     pub client: Option<IpAddr>,
+    /// The account of whoever asks.
+    pub account: Option<Mxid>,
+}
+
+/// What is to be validated.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// An e-mail address.
+    Email(CanonicalEmail),
+    /// A phone number.
+    Phone(PhoneNumber),
+}
+
+impl Target {
+    fn threepid(&self) -> ThreePid {
+        match self {
+            Self::Email(email) => ThreePid::Email(email.clone()),
+            Self::Phone(phone) => ThreePid::Msisdn(phone.msisdn().clone()),
+        }
+    }
+
+    /// What its owner must show: short for phones, since people type it.
+    fn fresh_token(&self) -> Result<Token, Error> {
+        let token = match self {
+            Self::Email(_) => random::alphanumeric(32)?,
+            Self::Phone(_) => random::digits()?,
+        };
+        fresh(&token, Token::parse)
+    }
+
+    /// Who delivers its messages.
+    fn dispatcher<'a>(&self, app: &'a App) -> Result<&'a DispatcherDoor, Error> {
+        match self {
+            Self::Email(_) => app
+                .mailer
+                .as_ref()
+                .ok_or_else(|| Error::email_send_error("This server has no way to send e-mail")),
+            Self::Phone(phone) if !app.config.sms.serves(phone.calling_code()) => {
+                Err(Error::destination_rejected())
+            }
+            Self::Phone(_) => app
+                .texter
+                .as_ref()
+                .ok_or_else(|| Error::send_error("This server has no way to send texts")),
+        }
+    }
 }
 
 /// Begins a session, or goes on with one, and waits up to `answer_within` to
-/// hear whether the relay took its message.
+/// hear whether the relay or provider took its message.
 ///
 /// # Errors
-/// `M_EMAIL_SEND_ERROR` when the message was refused for good, or when every
+/// `M_DESTINATION_REJECTED` for a number of a country that is not served.
+/// `M_EMAIL_SEND_ERROR` or `M_SEND_ERROR` when the message was refused for good, or when every
 /// try failed until the wait was over: the message is dropped then, and the
 /// attempt may be made again.
 pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, Error> {
-    let Some(mailer) = &app.mailer else {
-        return Err(Error::email_send_error(
-            "This server has no way to send e-mail",
-        ));
-    };
+    let dispatcher = request.target.dispatcher(&app)?;
     let now = app.clock.now();
     let answer_until = later(now, app.config.delivery.answer_within);
     let id = random::alphanumeric(32)?;
-    let limits = limits(&app, &request);
+    let limits = send_limits::of(&app.config.limits, &request);
+    let threepid = request.target.threepid();
+    let medium = threepid.medium();
     let ask = BeginSession {
         limits,
-        threepid: ThreePid::Email(request.email),
+        threepid,
         client_secret: request.client_secret,
         send_attempt: request.send_attempt,
         next_link: request.next_link,
         fresh_sid: fresh(&random::alphanumeric(32)?, Sid::parse)?,
-        fresh_token: fresh(&random::alphanumeric(32)?, Token::parse)?,
+        fresh_token: request.target.fresh_token()?,
         message: Draft {
             id: id.clone(),
             brand: request.brand,
@@ -82,9 +129,9 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     let listener = app.waiting.listen(&id);
     match app.sessions.ask(ask).await {
         Ok(Begun::Queued(sid)) => {
-            mailer.wake();
+            dispatcher.wake();
             let subject = subject(&sid);
-            told(wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
+            told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
         }
         other => {
             app.waiting.forget(&id, listener);
@@ -93,7 +140,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
                 Begun::StillQueued(sid, id) => {
                     let listener = app.waiting.listen(&id);
                     let subject = subject(&sid);
-                    told(wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
+                    told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
                 }
                 Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
             }
@@ -101,31 +148,26 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     }
 }
 
-/// Who is counted for the message, and how often it may be (EML-25).
-fn limits(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
-    let limits = &app.config.limits;
-    let client = request.client.map(client_network);
-    let per_client = client
-        .zip(limits.email_per_client.rate())
-        .map(|(client, rate)| (counted("email-by", &client), rate));
-    let per_address = limits
-        .email_per_address
-        .rate()
-        .map(|rate| (counted("email-to", request.email.as_str()), rate));
-    per_client.into_iter().chain(per_address).collect()
-}
-
-/// What the client of a verification mail is told.
-fn told(outcome: Outcome) -> Result<(), Error> {
-    match outcome {
-        Outcome::Delivered => Ok(()),
-        Outcome::GivenUp => Err(Error::email_send_error(
-            "The e-mail could not be sent; try again in a few minutes",
-        )),
-        Outcome::Refused => Err(Error::email_send_error(
-            "The mail server does not accept e-mail to this address",
-        )),
-        Outcome::Failed => Err(Error::email_send_error("The e-mail could not be sent")),
+/// What the client is told.
+fn told(medium: Medium, outcome: Outcome) -> Result<(), Error> {
+    let mail = |why| Err(Error::email_send_error(why));
+    let text = |why| Err(Error::send_error(why));
+    match (medium, outcome) {
+        (_, Outcome::Delivered) => Ok(()),
+        (Medium::Email, Outcome::GivenUp) => {
+            mail("The e-mail could not be sent; try again in a few minutes")
+        }
+        (Medium::Email, Outcome::Refused) => {
+            mail("The mail server does not accept e-mail to this address")
+        }
+        (Medium::Email, Outcome::Failed) => mail("The e-mail could not be sent"),
+        (Medium::Msisdn, Outcome::GivenUp) => {
+            text("The text message could not be sent; try again in a few minutes")
+        }
+        (Medium::Msisdn, Outcome::Refused) => {
+            text("Text messages to this phone number are not accepted")
+        }
+        (Medium::Msisdn, Outcome::Failed) => text("The text message could not be sent"),
     }
 }
 

@@ -40,6 +40,12 @@ impl Fields {
         }
     }
 
+    /// All of them, as they came.
+    #[must_use]
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// A value that is there and not `null`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {

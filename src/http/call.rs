@@ -202,7 +202,11 @@ impl<V: Version, P: Place> FromRequest for Call<V, P> {
     }
 }
 
-async fn caller<V: Version>(app: &App, request: &HttpRequest) -> Result<Caller, Error> {
+/// Who asks, on that version.
+///
+/// # Errors
+/// 401 without a good token, 403 while there are terms to accept.
+pub(super) async fn caller<V: Version>(app: &App, request: &HttpRequest) -> Result<Caller, Error> {
     if !V::NEEDS_ACCOUNT {
         return Ok(Caller::Anonymous);
     }

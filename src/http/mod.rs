@@ -12,6 +12,7 @@ mod client_ip;
 mod cors;
 mod envelope;
 mod internal;
+mod next_link;
 mod operations;
 mod own_pages;
 mod page;

@@ -12,12 +12,11 @@ use actix_web::{HttpResponse, Route, web};
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
 use super::client::{
-    account, email, hashed_lookup, lookup, ping, pubkey, terms, threepid, versions,
+    account, email, hashed_lookup, lookup, msisdn, ping, pubkey, terms, threepid, unbind, versions,
 };
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
 use crate::app::App;
-use crate::config::MailTransport;
 use crate::error::Error;
 
 const V1_PATH: &str = "/_matrix/identity/api/v1";
@@ -94,8 +93,20 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
             [post(email::submit_token::<V>), visit(email::submit_page)],
         ))
         .service(path(
+            &format!("{version}/validate/msisdn/requestToken"),
+            [post(msisdn::request_token::<V>)],
+        ))
+        .service(path(
+            &format!("{version}/validate/msisdn/submitToken"),
+            [post(msisdn::submit_token::<V>), visit(msisdn::submit_page)],
+        ))
+        .service(path(
             &format!("{version}/3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>)],
+        ))
+        .service(path(
+            &format!("{version}/3pid/unbind"),
+            [post(unbind::unbind)],
         ));
 }
 
@@ -148,9 +159,9 @@ pub fn internal(app: &App, routes: &mut web::ServiceConfig) {
             [post(internal::unbind)],
         ))
         .service(path(&format!("{INTERNAL}/lookup"), [get(internal::lookup)]));
-    if let MailTransport::File(file) = &app.config.email.transport {
+    if let Some(captured) = CapturedMail::of(&app.config) {
         routes
-            .app_data(web::Data::new(CapturedMail::of(&file.dir)))
+            .app_data(web::Data::new(captured))
             .service(path("/", [get(captured_mail::start)]))
             .service(path("/mail", [get(captured_mail::list)]))
             .service(path("/mail/{name}.eml", [get(captured_mail::file)]))

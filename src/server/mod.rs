@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::db::DbError;
 use crate::delivery::mail::TransportError;
+use crate::delivery::sms::SmsError;
 use crate::delivery::templates::TemplateError;
 use crate::domain::Invalid;
 use crate::federation;
@@ -44,6 +45,9 @@ pub enum ServerError {
     /// The way out for mail cannot be used.
     #[error(transparent)]
     Mail(#[from] TransportError),
+    /// A way out for texts cannot be used.
+    #[error(transparent)]
+    Sms(#[from] SmsError),
     /// Homeservers cannot be reached at all.
     #[error(transparent)]
     Federation(#[from] federation::OpenError),
@@ -158,8 +162,8 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     let left = || patience.saturating_sub(stopped_at.elapsed());
     let mut all = app.detached_waits.drain(left()).await;
     all &= app.detached.drain(left()).await;
-    if let Some(mailer) = &app.mailer {
-        all &= mailer.stop(left()).await;
+    for dispatcher in app.mailer.iter().chain(&app.texter) {
+        all &= dispatcher.stop(left()).await;
     }
     all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;

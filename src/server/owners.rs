@@ -21,12 +21,14 @@ use crate::actor::pool::{Door, Pool, State};
 use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
+use crate::actor::text_carrier::TextCarrier;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Provider, Sms};
 use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
 use crate::delivery::retry::Pauses;
+use crate::delivery::sms::Prepared;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
@@ -89,6 +91,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         config.templates.default_brand.as_deref(),
     )?);
     let transport = MailTransport::open(&config.email)?;
+    let texts = Prepared::new(&config.sms)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
     let homeservers = federation::Client::open(&config.federation)?;
@@ -141,6 +144,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             DispatcherDoor::start(move || courier, outbox.clone(), pace)
         });
 
+    let texter = texts.map(|texts| start_texter(&config, texts, books, &outbox));
+
     let public_keys = keys.public_keys();
     let door = start.door();
     let signer = Pool::start(1, door, Arc::clone(&metrics), move || {
@@ -169,12 +174,13 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         signer,
         outbox,
         mailer,
+        texter,
         federation,
         waiting,
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
+        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_per_client: Limiter::new(&config.limits.register_per_client),
         register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
-        account_limiter: Limiter::new(&config.limits.lookup_per_account),
         terms,
         config,
         templates,
@@ -191,10 +197,37 @@ fn pace(config: &Config, concurrency: usize) -> Pace {
     }
 }
 
+fn start_texter(
+    config: &Config,
+    texts: Prepared,
+    books: Books,
+    outbox: &Pool<Outbox>,
+) -> DispatcherDoor {
+    let (body, patience) = (config.sms.body.clone(), patience(&config.sms));
+    let courier = move || MessageCourier {
+        books,
+        carrier: TextCarrier {
+            body,
+            router: texts.open(),
+            patience,
+        },
+    };
+    let pace = pace(config, config.sms.concurrency);
+    DispatcherDoor::start(courier, outbox.clone(), pace)
+}
+
+/// A text may be offered to two providers, one after the other.
+fn patience(sms: &Sms) -> Duration {
+    let limits = sms.providers.values().map(Provider::attempt_limit);
+    2 * limits.max().unwrap_or_default() + Duration::from_secs(5)
+}
+
 fn session_limits(config: &Config) -> SessionLimits {
+    let cap = |tokens| i32::try_from(tokens).unwrap_or(i32::MAX);
     SessionLimits {
         lifetime_ms: ms(config.validation.session_lifetime),
-        max_wrong_tokens: i32::try_from(config.validation.max_wrong_tokens).unwrap_or(i32::MAX),
+        max_wrong_tokens: cap(config.validation.max_wrong_tokens),
+        max_wrong_sms_tokens: cap(config.validation.max_wrong_sms_tokens),
     }
 }
 
@@ -261,6 +294,10 @@ pub(super) async fn watch(app: &App) -> ServerError {
             (
                 "the dispatcher of mail",
                 app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
+            ),
+            (
+                "the dispatcher of texts",
+                app.texter.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
             ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),

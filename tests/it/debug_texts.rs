@@ -13,7 +13,7 @@ use sydent::domain::next_link::{NextLink, NextLinkRules};
 use sydent::domain::secret::{ClientSecret, Sid, Token};
 use sydent::domain::session::{Session, State};
 use sydent::domain::threepid::{Medium, ThreePid};
-use sydent::flow::validate::RequestToken;
+use sydent::flow::validate::{RequestToken, Target};
 
 /// In every secret and address here.
 const SECRET: &str = "hunter2";
@@ -133,12 +133,13 @@ fn sec_23_debug_shows_no_secret_and_no_address() {
             format!(
                 "{:?}",
                 RequestToken {
-                    email: CanonicalEmail::parse(&address()).unwrap(),
+                    target: Target::Email(CanonicalEmail::parse(&address()).unwrap()),
                     client_secret: client_secret(),
                     send_attempt: 1,
                     next_link: Some(next_link()),
                     brand: "default".to_owned(),
                     client: None,
+                    account: None,
                 }
             ),
         ),

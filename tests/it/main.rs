@@ -62,6 +62,8 @@ mod lookup_v1;
 #[cfg(test)]
 mod mail_content;
 #[cfg(test)]
+mod msisdn;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
@@ -100,11 +102,19 @@ mod shared_waits;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod sms_delivery;
+#[cfg(test)]
+mod sms_limits;
+#[cfg(test)]
+mod sms_providers;
+#[cfg(test)]
 mod submit_page;
 #[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod transports;
+#[cfg(test)]
+mod unbind;
 #[cfg(test)]
 mod v1_switches;
 #[cfg(test)]

@@ -31,12 +31,39 @@ fn the_manual_has_every_setting_and_nothing_else() {
     assert_eq!(keys(&documented), keys(&Table::try_from(filled()).unwrap()));
 }
 
+fn sms() -> SmsSettings {
+    let text = || "a".to_owned();
+    let secret = || Some(Secret::from(text()));
+    let provider = ProviderSettings {
+        kind: Some(ProviderKind::Gateway),
+        url: secret(),
+        username: Some(text()),
+        password: secret(),
+        password_file: Some("a".into()),
+        ca_file: Some("a".into()),
+        messaging_service: Some(text()),
+        headers: [("x".to_owned(), Secret::from(text()))].into(),
+        body: secret(),
+        dir: Some("a".into()),
+        ..ProviderSettings::default()
+    };
+    let by_code = |value: &str| [("default".to_owned(), vec![value.to_owned()])].into();
+    SmsSettings {
+        providers: [("example".to_owned(), provider)].into(),
+        routes: by_code("example"),
+        originators: by_code("alpha:Example"),
+        rules: [("default".to_owned(), Rule::Allow)].into(),
+        ..SmsSettings::default()
+    }
+}
+
 /// Settings with nothing left out: a new field does not compile here until it
 /// is filled, and then the manual must have it.
 fn filled() -> Settings {
     let some_text = || Some("a".to_owned());
     Settings {
         server: ServerSettings {
+            aliases: Vec::new(),
             name: "a".parse().ok(),
             public_base_url: some_text(),
             allow_plain_http: true,
@@ -67,6 +94,7 @@ fn filled() -> Settings {
             },
             ..EmailSettings::default()
         },
+        sms: sms(),
         federation: FederationSettings {
             ca_file: Some("a".into()),
             proxy: Some(SecretUrl::from("a".to_owned())),

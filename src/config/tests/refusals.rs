@@ -12,6 +12,8 @@ server.public_base_url | server.public_base_url = 'https://id.example.org/?a'
 server.signing_key_file | server.signing_key_file = 'bad.key'
 server.signing_key_file | server.signing_key_file = 'empty'
 server.signing_key_file | server.signing_key_file = '.'
+server.aliases[0] | server.aliases = ['https://id.example.org']
+server.aliases[1] | server.aliases = ['a.example:1/b', 'a.example?b']
 database.url | database.url = 'sydent.db'
 database.url | database.url = 'sqlite:file:sydent.db'
 database.url | database.url = 'postgres://id:pa@ss@h/x'
@@ -81,6 +83,53 @@ email.smtp.hello_name | email.smtp.hello_name = 'a.example:25'
 email.smtp.port | email.smtp.port = 0
 ";
 
+/// The same with three providers of texts.
+const REFUSED_WITH_SMS: &str = "
+sms.body | sms.body = 'no code'
+sms.body | sms.body = '{token} {colour}'
+sms.body | sms.body = \"\\u0007{token}\"
+sms.concurrency | sms.concurrency = 0
+sms.providers.x.kind | sms.providers.x.timeout = '5s'
+sms.providers.x.username | sms.providers.x.kind = 'openmarket'; sms.providers.x.password = 'p'
+sms.providers.x.password | sms.providers.x.kind = 'twilio'; sms.providers.x.username = 'u'
+sms.providers.x.password_file | sms.providers.x.kind = 'twilio'; sms.providers.x.username = 'u'; sms.providers.x.password_file = 'missing'
+sms.providers.x.ca_file | sms.providers.x.kind = 'twilio'; sms.providers.x.username = 'u'; sms.providers.x.password = 'p'; sms.providers.x.ca_file = 'password'
+sms.providers.x.dir | sms.providers.x.kind = 'file'
+sms.providers.x.url | sms.providers.x.kind = 'file'; sms.providers.x.dir = 'd'; sms.providers.x.url = 'https://a.example'
+sms.providers.mail.timeout | sms.providers.mail.timeout = '0s'
+sms.providers.gate.url | sms.providers.gate.url = 'http://a.example/'
+sms.providers.gate.url | sms.providers.gate.url = 'ftp://a.example/'
+sms.providers.gate.url | sms.providers.gate.url = 'https://{to}/'
+sms.providers.gate.url | sms.providers.gate.url = 'https://a.example/{colour}'
+sms.providers.gate.body | sms.providers.gate.body = '{}'
+sms.providers.gate.body | sms.providers.gate.body = '{\"a\": {to}, \"b\": \"{text}\"}'
+sms.providers.gate.body | sms.providers.gate.body = '\"{to} {text} {colour}\"'
+sms.providers.gate.body | sms.providers.gate.method = 'GET'
+sms.providers.gate.headers.host | sms.providers.gate.headers.host = 'a'
+sms.providers.gate.headers.x | sms.providers.gate.headers.x = '{text}'
+sms.providers.gate.accepted_statuses[0] | sms.providers.gate.accepted_statuses = ['2xx']
+sms.routes.default | sms.routes.1 = ['gate']; sms.routes.default = []
+sms.routes.44[1] | sms.routes.44 = ['gate', 'none']
+sms.routes.044 | sms.routes.044 = ['gate']
+sms.routes.999 | sms.routes.999 = ['gate']
+sms.originators.44[0] | sms.originators.44 = ['Example']
+sms.originators.default | sms.routes.default = ['tw']
+sms.rules.uk | sms.rules.uk = 'allow'
+validation.max_wrong_sms_tokens | validation.max_wrong_sms_tokens = 0
+limits.sms_per_number.every | limits.sms_per_number.every = '0s'
+";
+
+const SMS: &str = "sms.routes.default = ['gate']
+sms.providers.gate.kind = 'gateway'
+sms.providers.gate.url = 'https://sms.example/'
+sms.providers.gate.body = '\"{to} {text}\"'
+sms.providers.mail.kind = 'file'
+sms.providers.mail.dir = 'texts'
+sms.providers.tw.kind = 'twilio'
+sms.providers.tw.username = 'u'
+sms.providers.tw.password = 'p'
+";
+
 const SMTP: &str = "email.from = 'a@b.example'
 email.transport = 'smtp'
 email.smtp.host = 'mail.example'
@@ -98,14 +147,20 @@ fn ops_08_what_a_start_refuses() {
     for (name, content) in files {
         fs::write(folder.0.path().join(name), content).unwrap();
     }
-    for (rows, before) in [(REFUSED, ""), (REFUSED_WITH_SMTP, SMTP)] {
+    for (rows, before) in [
+        (REFUSED, ""),
+        (REFUSED_WITH_SMTP, SMTP),
+        (REFUSED_WITH_SMS, SMS),
+    ] {
         for row in rows.trim().lines() {
             let (key, wrong) = row.split_once(" | ").unwrap();
             let wrong = wrong.replace("; ", "\n");
             let overridden =
                 |line: &&str| !wrong.contains(line.split_inclusive('=').next().unwrap());
             let least: Vec<&str> = LEAST.lines().filter(overridden).collect();
-            let text = format!("{}\n{before}{wrong}\n", least.join("\n"));
+            let before: Vec<&str> = before.lines().filter(overridden).collect();
+            let (least, before) = (least.join("\n"), before.join("\n"));
+            let text = format!("{least}\n{before}\n{wrong}\n");
             let found = folder.load(&text, &[]).expect_err(row);
             assert_eq!(found.len(), 1, "{row}: {found:?}");
             assert!(

@@ -37,7 +37,7 @@ impl FileTransport {
     }
 
     /// Stores one message, in place of an earlier one of the same name.
-    pub(super) async fn send(&self, name: &MessageName, message: &[u8]) -> Result<(), SendFailure> {
+    pub(crate) async fn send(&self, name: &MessageName, message: &[u8]) -> Result<(), SendFailure> {
         let (folder, name, message) = (self.folder.clone(), name.clone(), message.to_vec());
         let written =
             tokio::task::spawn_blocking(move || store(&folder, name.as_str(), &message)).await;

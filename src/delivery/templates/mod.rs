@@ -29,6 +29,7 @@ use minijinja::{Environment, Value};
 pub use brand::BrandName;
 pub use error::TemplateError;
 pub(crate) use jinja::format as escaping_formatter;
+pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
 use folder::Sources;

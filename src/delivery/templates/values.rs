@@ -140,7 +140,8 @@ fn server(link: &str) -> String {
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn in_words(time: Duration) -> String {
+/// A time as people say it: "24 hours".
+pub(crate) fn in_words(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
     // An odd rest of minutes is no promise to make, hence the whole hours.
     let (count, unit) = if minutes >= 120 || minutes == 60 {

@@ -1,9 +1,9 @@
-//! The folder that messages are written to, as a list of names.
+//! The folders that messages are written to, as a list of names.
 
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const ENDING: &str = ".eml";
 /// A name in a URL that no message has: whichever is the newest.
@@ -31,31 +31,36 @@ impl MailName {
     }
 }
 
-/// A folder of messages.
+/// The folders of messages: mails and texts may have one each.
 #[derive(Clone)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folders(Vec<PathBuf>);
 
-impl fmt::Display for Folder {
+impl fmt::Display for Folders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        let all: Vec<_> = self.0.iter().map(|one| one.display().to_string()).collect();
+        f.write_str(&all.join(", "))
     }
 }
 
-impl Folder {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.to_owned())
+impl Folders {
+    pub(super) fn new(mut folders: Vec<PathBuf>) -> Self {
+        folders.sort();
+        folders.dedup();
+        Self(folders)
     }
 
     /// The names of all messages, the newest first: names begin with the time.
     pub(super) fn names(&self) -> io::Result<Vec<MailName>> {
-        let Some(entries) = if_there(fs::read_dir(&self.0))? else {
-            return Ok(Vec::new());
-        };
         let mut names = Vec::new();
-        for entry in entries {
-            let file = entry?.file_name();
-            let name = file.to_str().and_then(|file| file.strip_suffix(ENDING));
-            names.extend(name.and_then(MailName::parse));
+        for folder in &self.0 {
+            let Some(entries) = if_there(fs::read_dir(folder))? else {
+                continue;
+            };
+            for entry in entries {
+                let file = entry?.file_name();
+                let name = file.to_str().and_then(|file| file.strip_suffix(ENDING));
+                names.extend(name.and_then(MailName::parse));
+            }
         }
         names.sort_unstable_by(|one, other| other.cmp(one));
         Ok(names)
@@ -63,7 +68,12 @@ impl Folder {
 
     /// A message; `None` when it is not there.
     pub(super) fn read(&self, name: &MailName) -> io::Result<Option<Vec<u8>>> {
-        if_there(fs::read(self.0.join(name.file())))
+        for folder in &self.0 {
+            if let Some(mail) = if_there(fs::read(folder.join(name.file())))? {
+                return Ok(Some(mail));
+            }
+        }
+        Ok(None)
     }
 
     /// The message that a URL asks for; `None` when it is not there, or no
@@ -96,10 +106,14 @@ mod tests {
     #[test]
     fn the_newest_comes_first_and_other_files_not_at_all() {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = Folder::new(&scratch.path().join("mail"));
+        let both = ["mail", "texts"].map(|name| scratch.path().join(name));
+        let folder = Folders::new(both.to_vec());
         assert_eq!(folder.names().unwrap(), []);
         assert_eq!(folder.find("newest").unwrap(), None);
-        fs::create_dir(&folder.0).unwrap();
+        for folder in &both {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::write(both[1].join("0000000000005-c.eml"), "a text").unwrap();
         for file in [
             "0000000000002-a.eml",
             "0000000000010-b.eml",
@@ -109,11 +123,16 @@ mod tests {
             "newest.eml",
             "notes.txt",
         ] {
-            fs::write(folder.0.join(file), file).unwrap();
+            fs::write(both[0].join(file), file).unwrap();
         }
         let names = folder.names().unwrap();
         let names: Vec<_> = names.iter().map(MailName::as_str).collect();
-        assert_eq!(names, ["0000000000010-b", "0000000000002-a"]);
+        assert_eq!(
+            names,
+            ["0000000000010-b", "0000000000005-c", "0000000000002-a"]
+        );
+        let text = folder.find("0000000000005-c").unwrap().unwrap().1;
+        assert_eq!(text, b"a text");
         let (newest, mail) = folder.find("newest").unwrap().unwrap();
         assert_eq!(newest.file().as_bytes(), mail);
         assert_eq!(newest.as_str(), "0000000000010-b");
@@ -124,7 +143,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join("secret.eml"), "secret").unwrap();
         fs::create_dir(scratch.path().join("mail")).unwrap();
-        let folder = Folder::new(&scratch.path().join("mail"));
+        let folder = Folders::new(vec![scratch.path().join("mail")]);
         let absolute = scratch.path().join("secret").display().to_string();
         for asked in [
             "../secret",

@@ -1,4 +1,4 @@
-//! `/mail` on the internal listener: the messages that were written into a
+//! `/mail` on the internal listener: the mails and texts that were written into a
 //! folder instead of being sent, for whoever tries the server out.
 //!
 //! Whoever sees them can confirm any address, so they are shown only where
@@ -10,15 +10,16 @@ mod message;
 mod pages;
 
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
-use self::folder::{Folder, MailName};
+use self::folder::{Folders, MailName};
 use self::message::{Content, Summary};
 use self::pages::Pages;
 use super::page;
+use crate::config::{Config, MailTransport, Provider};
 use crate::error::Error;
 
 /// How many messages the list shows. Each is opened to show its subject.
@@ -26,18 +27,28 @@ const SHOWN: usize = 200;
 
 /// The folder, and the pages that show it.
 pub struct CapturedMail {
-    folder: Folder,
+    folders: Folders,
     pages: Pages,
 }
 
 impl CapturedMail {
-    /// The messages in a folder, which need not be there yet.
+    /// The messages in some folders, which need not be there yet; `None` where
+    /// there are no folders.
     #[must_use]
-    pub fn of(folder: &Path) -> Self {
-        Self {
-            folder: Folder::new(folder),
+    pub fn of(config: &Config) -> Option<Self> {
+        let mail = match &config.email.transport {
+            MailTransport::File(file) => Some(&file.dir),
+            _ => None,
+        };
+        let texts = config.sms.providers.values().filter_map(|way| match way {
+            Provider::File { dir } => Some(dir),
+            _ => None,
+        });
+        let folders: Vec<PathBuf> = mail.into_iter().chain(texts).cloned().collect();
+        (!folders.is_empty()).then(|| Self {
+            folders: Folders::new(folders),
             pages: Pages::new(),
-        }
+        })
     }
 }
 
@@ -51,13 +62,13 @@ pub async fn start() -> HttpResponse {
 /// # Errors
 /// 500 when the folder cannot be read.
 pub async fn list(mails: web::Data<CapturedMail>) -> Result<HttpResponse, Error> {
-    let folder = mails.folder.clone();
+    let folders = mails.folders.clone();
     let (summaries, total) = off_worker(move || {
-        let names = folder.names()?;
+        let names = folders.names()?;
         let mut summaries = Vec::new();
         for name in names.iter().take(SHOWN) {
             // One that is gone by now is not shown.
-            if let Some(mail) = folder.read(name)? {
+            if let Some(mail) = folders.read(name)? {
                 summaries.push(Summary::of(name.as_str(), &mail));
             }
         }
@@ -66,7 +77,7 @@ pub async fn list(mails: web::Data<CapturedMail>) -> Result<HttpResponse, Error>
     .await?;
     let page = mails
         .pages
-        .list(&summaries, total, &mails.folder.to_string())?;
+        .list(&summaries, total, &mails.folders.to_string())?;
     Ok(page::html(StatusCode::OK, page))
 }
 
@@ -125,8 +136,8 @@ pub async fn file(
 }
 
 async fn find(mails: &CapturedMail, asked: String) -> Result<(MailName, Vec<u8>), Error> {
-    let folder = mails.folder.clone();
-    off_worker(move || folder.find(&asked))
+    let folders = mails.folders.clone();
+    off_worker(move || folders.find(&asked))
         .await?
         .ok_or_else(Error::mail_not_found)
 }

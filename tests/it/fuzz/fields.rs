@@ -53,6 +53,26 @@ pub const POSTS: &[Form] = &[
     ),
     (
         Listener::Client,
+        "/_matrix/identity/api/v1/validate/msisdn/requestToken",
+        &[
+            ("client_secret", r#""secret""#),
+            ("country", r#""GB""#),
+            ("phone_number", r#""07700900001""#),
+            ("send_attempt", "1"),
+            ("next_link", r#""https://app.example/""#),
+        ],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/validate/msisdn/submitToken",
+        &[
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+            ("token", r#""123456""#),
+        ],
+    ),
+    (
+        Listener::Client,
         "/_matrix/identity/api/v1/3pid/bind",
         &[
             ("sid", r#""x""#),
@@ -64,6 +84,19 @@ pub const POSTS: &[Form] = &[
         Listener::Client,
         "/_matrix/identity/api/v1/bulk_lookup",
         &[("threepids", r#"[["email", "a@example.com"]]"#)],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/3pid/unbind",
+        &[
+            ("mxid", r#""@a:example.org""#),
+            (
+                "threepid",
+                r#"{"medium": "email", "address": "a@example.com"}"#,
+            ),
+            ("sid", r#""x""#),
+            ("client_secret", r#""secret""#),
+        ],
     ),
     (
         Listener::Client,
@@ -86,7 +119,7 @@ pub const POSTS: &[Form] = &[
     ),
 ];
 
-pub const GETS: [(Listener, &str, &[&str]); 9] = [
+pub const GETS: [(Listener, &str, &[&str]); 10] = [
     (
         Listener::Client,
         "/_matrix/identity/api/v1/lookup",
@@ -130,6 +163,11 @@ pub const GETS: [(Listener, &str, &[&str]); 9] = [
     (
         Listener::Client,
         "/_matrix/identity/v2/validate/email/submitToken",
+        SUBMIT,
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/v2/validate/msisdn/submitToken",
         SUBMIT,
     ),
 ];

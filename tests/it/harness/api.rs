@@ -47,14 +47,23 @@ impl Api {
         }
     }
 
-    /// Its access token.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().expect("a client with a token")
-    }
-
     /// A path of the version that it speaks.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
+    }
+
+    /// The same client, speaking that version without a token.
+    pub fn on(self, version: &'static str) -> Self {
+        Self {
+            version,
+            token: None,
+            ..self
+        }
+    }
+
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client with a token")
     }
 
     /// Sends anything anywhere.
@@ -184,6 +193,33 @@ impl Api {
             .await
     }
 
+    /// requestToken for a phone number, dialled from that country.
+    pub async fn request_sms(
+        &self,
+        country: &str,
+        phone_number: &str,
+        client_secret: &str,
+        send_attempt: impl Into<Value>,
+    ) -> Answer {
+        self.request_sms_with(json!({
+            "client_secret": client_secret, "country": country, "phone_number": phone_number,
+            "send_attempt": send_attempt.into(),
+        }))
+        .await
+    }
+
+    /// The same with whatever fields a test wants.
+    pub async fn request_sms_with(&self, fields: Value) -> Answer {
+        self.post(&self.path("/validate/msisdn/requestToken"), fields)
+            .await
+    }
+
+    pub async fn submit_sms(&self, sid: &str, client_secret: &str, token: &str) -> Answer {
+        let body = json!({"sid": sid, "client_secret": client_secret, "token": token});
+        self.post(&self.path("/validate/msisdn/submitToken"), body)
+            .await
+    }
+
     /// Opens the mailed link, but at the address where the server really is.
     pub async fn open_link(&self, link: &str) -> Answer {
         self.get(
@@ -215,6 +251,14 @@ impl Api {
             json!({"threepids": threepids}),
         )
         .await
+    }
+
+    /// Unbind with whatever fields and credentials a test wants; a header of the
+    /// test's wins over an access token.
+    pub async fn unbind(&self, headers: &[(&str, &str)], fields: &Value) -> Answer {
+        let path = self.path("/3pid/unbind");
+        let body = fields.to_string().into_bytes();
+        self.send(Method::POST, &path, headers, body).await
     }
 
     pub async fn hash_details(&self) -> Answer {

@@ -251,6 +251,7 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     // All tests come from one address.
     settings.limits.email_per_client.burst = 0;
     settings.limits.register_per_client.burst = 0;
+    settings.limits.sms_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
     // Names that a test does not define lead nowhere, and nobody outside is asked.
     TestDns::empty().configure(&mut settings);

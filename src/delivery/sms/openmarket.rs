@@ -1,0 +1,66 @@
+//! `OpenMarket`'s HTTP API, version 4: a JSON object `mobileTerminate`, a Basic
+//! login, and the id of the text in the answer's `Location`.
+
+use awc::http::Method;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use super::http::{Answer, Wire, failure};
+use super::{Provider, Text, refused};
+use crate::delivery::failure::SendFailure;
+use crate::domain::originator::OriginatorKind;
+
+pub(super) struct OpenMarket {
+    pub(super) wire: Wire,
+    pub(super) url: String,
+}
+
+impl Provider for OpenMarket {
+    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+        async move {
+            let request = self.wire.request(Method::POST, &self.url)?;
+            let body = body(text).to_string();
+            let answer = self.wire.exchange(request, Some("application/json"), body);
+            outcome(&answer.await?)
+        }
+        .boxed_local()
+    }
+}
+
+fn body(text: &Text) -> Value {
+    let mut send = json!({
+        "message": { "type": "text", "content": text.body },
+        "destination": { "address": text.to.as_str() },
+    });
+    if let (Some(from), Some(send)) = (&text.from, send.as_object_mut()) {
+        let type_of_number = match from.kind() {
+            OriginatorKind::Long => 1,
+            OriginatorKind::Short => 3,
+            OriginatorKind::Alpha => 5,
+        };
+        let source = json!({ "ton": type_of_number, "address": from.text() });
+        send.insert("source".to_owned(), source);
+    }
+    json!({ "mobileTerminate": send })
+}
+
+fn outcome(answer: &Answer) -> Result<(), SendFailure> {
+    match answer.status {
+        200..300 => {
+            let id = answer.location.as_deref().map(message_id);
+            if id.is_none_or(str::is_empty) {
+                let what = "the provider's answer has no id of the text".to_owned();
+                return Err(SendFailure::Uncertain { what });
+            }
+            Ok(())
+        }
+        400 => Err(refused("the provider refused the text", 400, false)),
+        status => Err(failure(status)),
+    }
+}
+
+/// The last part of the path.
+fn message_id(location: &str) -> &str {
+    location.rsplit('/').next().unwrap_or_default()
+}

@@ -1,0 +1,369 @@
+//! A provider of texts: it takes requests as the real ones do, and misbehaves on
+//! demand.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use sydent::config::{ProviderKind, ProviderSettings, Settings};
+
+use super::{TestCa, eventually};
+
+/// The login that it expects.
+pub const SMS_USER: &str = "AC0123456789";
+/// Its password.
+pub const SMS_PASSWORD: &str = "sms-password-44c1";
+
+/// What it does with the next requests.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Takes the text, if the request is as its API wants it.
+    Take,
+    /// Answers that status and body.
+    Status(u16, String),
+    /// Takes the text, and hangs up before it answers.
+    Lose,
+    /// Never answers.
+    Stall,
+    /// Answers without an end.
+    Flood,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Asked {
+    pub fn header(&self, name: &str) -> &str {
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+/// A text that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenText {
+    pub to: String,
+    pub from: String,
+    pub body: String,
+}
+
+impl TakenText {
+    /// The code in it.
+    pub fn token(&self) -> String {
+        let digits = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
+        self.body
+            .split_whitespace()
+            .find(digits)
+            .expect("a code")
+            .to_owned()
+    }
+}
+
+struct State {
+    kind: ProviderKind,
+    reply: Mutex<Reply>,
+    asked: Mutex<Vec<Asked>>,
+    taken: Mutex<Vec<TakenText>>,
+}
+
+/// A provider of one kind. It ends with the test process.
+pub struct SmsProvider {
+    pub ca: Option<TestCa>,
+    port: u16,
+    state: Arc<State>,
+}
+
+impl SmsProvider {
+    pub fn start(kind: ProviderKind) -> Self {
+        Self::run(kind, None)
+    }
+
+    /// One whose certificate is for `name`.
+    pub fn with_certificate(kind: ProviderKind, name: &str) -> Self {
+        let ca = TestCa::new();
+        Self::run(kind, Some((ca, name)))
+    }
+
+    fn run(kind: ProviderKind, certified: Option<(TestCa, &str)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            kind,
+            reply: Mutex::new(Reply::Take),
+            asked: Mutex::default(),
+            taken: Mutex::default(),
+        });
+        let tls = certified.as_ref().map(|(ca, name)| Arc::new(tls(ca, name)));
+        let serving = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (state, tls) = (Arc::clone(&serving), tls.clone());
+                std::thread::spawn(move || {
+                    let _ = match tls {
+                        None => state.serve(stream),
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).unwrap();
+                            state.serve(StreamOwned::new(connection, stream))
+                        }
+                    };
+                });
+            }
+        });
+        Self {
+            ca: certified.map(|(ca, _)| ca),
+            port,
+            state,
+        }
+    }
+
+    /// What `[sms.providers.NAME]` says to use it.
+    pub fn settings(&self) -> ProviderSettings {
+        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        let path = match self.state.kind {
+            ProviderKind::OpenMarket => "/sms/v4/mt",
+            ProviderKind::Gateway => "/send",
+            ProviderKind::Twilio | ProviderKind::File => "",
+        };
+        let mut settings = ProviderSettings {
+            kind: Some(self.state.kind),
+            url: Some(format!("{scheme}://localhost:{}{path}", self.port).into()),
+            username: Some(SMS_USER.to_owned()),
+            password: Some(SMS_PASSWORD.to_owned().into()),
+            ca_file: self.ca.as_ref().map(TestCa::file),
+            ..ProviderSettings::default()
+        };
+        if self.state.kind == ProviderKind::Gateway {
+            let body = r#"{"to": "{to}", "from": "{from}", "text": "{text}"}"#;
+            settings.body = Some(body.to_owned().into());
+        }
+        settings
+    }
+
+    /// Lets a server send its texts here.
+    pub fn configure(&self, settings: &mut Settings) {
+        let providers = &mut settings.sms.providers;
+        providers.insert("main".to_owned(), self.settings());
+        let sender = vec!["alpha:Example".to_owned()];
+        settings
+            .sms
+            .originators
+            .insert("default".to_owned(), sender);
+    }
+
+    /// From now on it behaves so.
+    pub fn behave(&self, reply: Reply) {
+        *self.state.reply.lock().unwrap() = reply;
+    }
+
+    /// Every request so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.asked.lock().unwrap().clone()
+    }
+
+    /// The texts to a number that it took, the oldest first.
+    pub fn texts_to(&self, msisdn: &str) -> Vec<TakenText> {
+        let taken = self.state.taken.lock().unwrap();
+        let to_it = taken.iter().filter(|text| text.to == msisdn);
+        to_it.cloned().collect()
+    }
+
+    /// The newest text to a number, once there is one.
+    pub async fn text_to(&self, msisdn: &str) -> TakenText {
+        eventually("a text", async || self.texts_to(msisdn).pop()).await
+    }
+}
+
+fn tls(ca: &TestCa, name: &str) -> ServerConfig {
+    let (certificate, key) = ca.certify(name);
+    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap()
+}
+
+impl State {
+    fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let asked = read(&mut stream)?;
+        self.asked.lock().unwrap().push(asked.clone());
+        let reply = self.reply.lock().unwrap().clone();
+        let out = stream.get_mut();
+        match reply {
+            Reply::Take => {
+                let (status, more, body) = self.take(&asked);
+                answer(out, status, &more, &body)
+            }
+            Reply::Status(status, body) => answer(out, status, "", &body),
+            Reply::Lose => {
+                self.take(&asked);
+                Ok(())
+            }
+            Reply::Stall => {
+                pause();
+                Ok(())
+            }
+            Reply::Flood => {
+                out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                loop {
+                    out.write_all(b"4\r\nmore\r\n")?;
+                }
+            }
+        }
+    }
+
+    /// Status, further headers and body of the answer.
+    fn take(&self, asked: &Asked) -> (u16, String, String) {
+        let login = format!("{SMS_USER}:{SMS_PASSWORD}");
+        let login = base64::engine::general_purpose::STANDARD.encode(login);
+        if asked.header("authorization") != format!("Basic {login}") {
+            return (401, String::new(), "{}".to_owned());
+        }
+        let text = match self.kind {
+            ProviderKind::OpenMarket => openmarket(asked),
+            ProviderKind::Twilio => twilio(asked),
+            ProviderKind::Gateway | ProviderKind::File => gateway(asked),
+        };
+        let Some(text) = text else {
+            return (
+                400,
+                String::new(),
+                json!({"error": "malformed"}).to_string(),
+            );
+        };
+        self.taken.lock().unwrap().push(text);
+        match self.kind {
+            ProviderKind::OpenMarket => {
+                let location = "Location: http://smsc.example/sms/v4/mt/status/17-0a2b\r\n";
+                (202, location.to_owned(), String::new())
+            }
+            ProviderKind::Twilio => {
+                let body = json!({"sid": "SM17", "status": "queued", "error_code": null});
+                (201, String::new(), body.to_string())
+            }
+            ProviderKind::Gateway | ProviderKind::File => (200, String::new(), "OK 17".to_owned()),
+        }
+    }
+}
+
+fn openmarket(asked: &Asked) -> Option<TakenText> {
+    let fits = asked.method == "POST"
+        && asked.target == "/sms/v4/mt"
+        && asked.header("content-type") == "application/json";
+    let body: Value = serde_json::from_str(&asked.body).ok().filter(|_| fits)?;
+    let send = &body["mobileTerminate"];
+    let (message, source) = (&send["message"], &send["source"]);
+    let type_of_number = match source["ton"].as_i64()? {
+        1 => "long",
+        3 => "short",
+        5 => "alpha",
+        _ => return None,
+    };
+    let from = format!("{type_of_number}:{}", source["address"].as_str()?);
+    (message["type"] == "text").then_some(TakenText {
+        to: send["destination"]["address"].as_str()?.to_owned(),
+        from,
+        body: message["content"].as_str()?.to_owned(),
+    })
+}
+
+fn twilio(asked: &Asked) -> Option<TakenText> {
+    let path = format!("/2010-04-01/Accounts/{SMS_USER}/Messages.json");
+    let fits = asked.method == "POST"
+        && asked.target == path
+        && asked.header("content-type") == "application/x-www-form-urlencoded";
+    let value = |name: &str| {
+        let mut pairs = url::form_urlencoded::parse(asked.body.as_bytes());
+        let found = pairs.find(|(known, _)| known == name);
+        found.filter(|_| fits).map(|(_, value)| value.into_owned())
+    };
+    Some(TakenText {
+        to: value("To")?.strip_prefix('+')?.to_owned(),
+        from: value("From").or_else(|| value("MessagingServiceSid"))?,
+        body: value("Body")?,
+    })
+}
+
+/// Of a body as [`SmsProvider::settings`] has it.
+fn gateway(asked: &Asked) -> Option<TakenText> {
+    let body: Value = serde_json::from_str(&asked.body).ok()?;
+    let value = |name: &str| Some(body[name].as_str()?.to_owned());
+    Some(TakenText {
+        to: value("to")?,
+        from: value("from")?,
+        body: value("text")?,
+    })
+}
+
+fn read(stream: &mut BufReader<impl Read>) -> io::Result<Asked> {
+    let mut line = || -> io::Result<String> {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    };
+    let first = line()?;
+    let mut words = first.split(' ').map(str::to_owned);
+    let mut asked = Asked {
+        method: words.next().unwrap_or_default(),
+        target: words.next().unwrap_or_default(),
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    loop {
+        let header = line()?;
+        let Some((name, value)) = header.split_once(": ") else {
+            break;
+        };
+        asked.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let length = asked.header("content-length").parse().unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    asked.body = String::from_utf8(body).map_err(io::Error::other)?;
+    Ok(asked)
+}
+
+fn answer(out: &mut impl Write, status: u16, more: &str, body: &str) -> io::Result<()> {
+    write!(
+        out,
+        "HTTP/1.1 {status} As it is\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    out.flush()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of the test's own that must not answer"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_mins(2));
+}
+
+/// A number that no other test uses, out of a range for fiction.
+pub fn fresh_msisdn() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "447700{:06}",
+        900_000 + COUNT.fetch_add(1, Ordering::SeqCst) % 1000
+    )
+}

@@ -1,0 +1,125 @@
+//! Texts on hard days: providers that stall, and processes that are killed.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select, select_all};
+use sydent::config::{ProviderKind, Settings};
+
+use crate::harness::{
+    Reply, SMS_PASSWORD, SmsProvider, TestDatabase, TestProcess, TestServer, V2, fresh_address,
+    fresh_msisdn, until,
+};
+
+#[actix_web::test]
+async fn ops_06_a_text_that_was_promised_before_a_crash_is_sent_after_it() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    provider.behave(Reply::Stall);
+    let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
+    // The file masks what is given in place.
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&password, SMS_PASSWORD).unwrap();
+    let mut process = TestProcess::start(&database, |settings| {
+        configure_process(&provider, password.path(), settings);
+        settings.delivery.answer_within = Duration::from_millis(300);
+        settings.delivery.lease = Duration::from_secs(3);
+    });
+    let number = format!("+{msisdn}");
+    let api = process.api();
+    api.request_sms("GB", &number, "secret", 1).await.ok();
+    process.kill();
+    assert_eq!(provider.texts_to(&msisdn).len(), 0);
+
+    provider.behave(Reply::Take);
+    let _process = process.restart();
+    until("an empty queue", || database.count("outbox") == 0).await;
+    assert_eq!(provider.texts_to(&msisdn).len(), 1);
+}
+
+fn configure_process(provider: &SmsProvider, password: &std::path::Path, settings: &mut Settings) {
+    provider.configure(settings);
+    for main in settings.sms.providers.values_mut() {
+        main.password = None;
+        main.password_file = Some(password.to_owned());
+    }
+}
+
+#[actix_web::test]
+async fn sec_25_while_the_provider_stalls_everything_else_is_answered() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    provider.behave(Reply::Stall);
+    let server = TestServer::start(|settings| {
+        provider.configure(settings);
+        settings.delivery.answer_within = Duration::from_secs(29);
+        settings.http.shutdown_timeout = Duration::from_secs(1);
+    });
+    let api = server.api();
+    let numbers: Vec<_> = (0..30).map(|_| format!("+{}", fresh_msisdn())).collect();
+    let open = numbers
+        .iter()
+        .map(|number| Box::pin(api.request_sms("GB", number, "secret", 1)));
+    let others = async {
+        until("30 texts", || server.database.count("outbox") == 30).await;
+        for _ in 0..50 {
+            api.get(V2).await.ok();
+            api.lookup("email", "a@example.com").await.ok();
+        }
+        // Mail does not wait for texts either.
+        server.requested(&fresh_address("beside"), "secret").await;
+    };
+    match select(select_all(open), pin!(others)).await {
+        Either::Right(((), _all_still_open)) => {}
+        Either::Left(((answer, ..), _)) => panic!("the provider did not stall: {answer:?}"),
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_without_an_end_is_cut() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    provider.behave(Reply::Flood);
+    let server = TestServer::start(|settings| {
+        provider.configure(settings);
+        settings.delivery.retry_first = Duration::from_millis(50);
+    });
+    // Its status said yes, and it named no text: it may have arrived.
+    let api = server.api();
+    let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
+    answer.ok();
+    server.queue_is_empty().await;
+    assert_eq!(provider.asked().len(), 3);
+}
+
+#[actix_web::test]
+async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&password, SMS_PASSWORD).unwrap();
+    let process = TestProcess::start(&database, |settings| {
+        configure_process(&provider, password.path(), settings);
+        settings.delivery.answer_within = Duration::from_secs(2);
+    });
+    let (api, number) = (process.api(), format!("+{msisdn}"));
+    let begun = api.request_sms("GB", &number, "secret", 1).await.ok();
+    let token = provider.text_to(&msisdn).await.token();
+    let sid = begun["sid"].as_str().unwrap();
+    api.submit_sms(sid, "secret", &token).await.ok();
+    for (attempt, reply) in [
+        (2, Reply::Status(400, format!("{number} is not wanted"))),
+        (3, Reply::Status(500, format!("{number} is too much"))),
+        (4, Reply::Lose),
+    ] {
+        provider.behave(reply);
+        api.request_sms("GB", &number, "secret", attempt).await;
+    }
+    api.request_sms("GB", &format!("{number}x"), "secret", 1)
+        .await;
+    let log = process.log();
+    for told in ["text handed over", "text dropped, it was refused for good"] {
+        assert!(log.contains(told), "{told} is not in {log}");
+    }
+    let national = number.trim_start_matches("+44");
+    for secret in [national, sid, token.as_str(), SMS_PASSWORD] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
+}

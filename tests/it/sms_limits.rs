@@ -1,0 +1,132 @@
+//! How many texts are sent, and mails on behalf of an account (MSI-15, EML-25).
+
+use std::time::Duration;
+
+use sydent::config::{LimitSettings, ProviderKind, RateSettings};
+
+use crate::harness::{Answer, Api, Reply, SmsProvider, TestServer, fresh_address, fresh_msisdn};
+
+fn two() -> RateSettings {
+    RateSettings {
+        burst: 2,
+        every: Duration::from_mins(1),
+    }
+}
+
+fn server(provider: &SmsProvider, change: impl FnOnce(&mut LimitSettings)) -> TestServer {
+    TestServer::start_with_clock(|settings| {
+        provider.configure(settings);
+        change(&mut settings.limits);
+    })
+}
+
+async fn text(api: &Api, secret: &str) -> Answer {
+    let number = format!("+{}", fresh_msisdn());
+    api.request_sms("GB", &number, secret, 1).await
+}
+
+#[track_caller]
+fn limited(answer: &Answer) {
+    let body = answer.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(body["retry_after_ms"], 60_000);
+    assert_eq!(answer.header("retry-after"), Some("60"));
+}
+
+#[actix_web::test]
+async fn msi_15_texts_to_one_number_are_limited_whoever_asks() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| limits.sms_per_number = two());
+    let api = server.api();
+    for secret in ["one", "two"] {
+        api.request_sms("GB", "07700900001", secret, 1).await.ok();
+    }
+    let third = api.request_sms("US", "+44 7700 900001", "three", 1).await;
+    limited(&third);
+    text(&api, "three").await.ok();
+    assert_eq!(server.database.count("validation_sessions"), 3);
+    server.advance(60_000);
+    api.request_sms("GB", "07700900001", "three", 1).await.ok();
+}
+
+#[actix_web::test]
+async fn msi_15_texts_to_one_calling_code_are_limited() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| limits.sms_per_calling_code = two());
+    let api = server.api();
+    for _ in 0..2 {
+        text(&api, "secret").await.ok();
+    }
+    limited(&text(&api, "secret").await);
+    api.request_sms("US", "8005552067", "secret", 1).await.ok();
+}
+
+#[actix_web::test]
+async fn msi_15_texts_on_behalf_of_one_client_are_limited() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| limits.sms_per_client = two());
+    let api = server.api();
+    for _ in 0..2 {
+        text(&api, "secret").await.ok();
+    }
+    limited(&text(&api, "secret").await);
+    // Mails are counted apart.
+    api.request_token(&fresh_address("apart"), "secret", 1)
+        .await
+        .ok();
+}
+
+#[actix_web::test]
+async fn msi_15_eml_25_an_account_has_limits_of_its_own() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| {
+        limits.sms_per_account = two();
+        limits.email_per_account = two();
+    });
+    let first = server.account("@a:example.org").await;
+    let again = server.account("@a:example.org").await;
+    let other = server.account("@b:example.org").await;
+    let mail = async |api: &Api| {
+        let address = fresh_address("account");
+        api.request_token(&address, "secret", 1).await
+    };
+    for api in [&first, &again] {
+        text(api, "secret").await.ok();
+        mail(api).await.ok();
+    }
+    limited(&text(&first, "secret").await);
+    limited(&mail(&again).await);
+    text(&other, "secret").await.ok();
+    mail(&other).await.ok();
+}
+
+#[actix_web::test]
+async fn msi_15_only_real_texts_are_counted() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| limits.sms_per_number = two());
+    let api = server.api();
+    provider.behave(Reply::Status(400, String::new()));
+    for _ in 0..5 {
+        let refused = api.request_sms("GB", "07700900001", "secret", 1).await;
+        refused.refused(400, "M_SEND_ERROR");
+    }
+    provider.behave(Reply::Take);
+    for _ in 0..5 {
+        api.request_sms("GB", "07700900001", "secret", 1).await.ok();
+    }
+    api.request_sms("GB", "07700900001", "secret", 2).await.ok();
+    let third = api.request_sms("GB", "07700900001", "secret", 3).await;
+    limited(&third);
+}
+
+#[test]
+fn ops_03_the_defaults() {
+    let limits = LimitSettings::default();
+    for (rate, burst, seconds) in [
+        (limits.email_per_client, 5, 300),
+        (limits.email_per_account, 5, 300),
+        (limits.sms_per_number, 5, 3600),
+        (limits.sms_per_calling_code, 50, 60),
+    ] {
+        assert_eq!((rate.burst, rate.every.as_secs()), (burst, seconds));
+    }
+}

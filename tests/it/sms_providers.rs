@@ -1,0 +1,378 @@
+//! What each kind of provider is sent, and what its answers mean (MSI-10,
+//! MSI-14).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sydent::config::{BodyForm, Method, ProviderKind, ProviderSettings, Settings};
+
+use crate::harness::{Reply, SMS_PASSWORD, SmsProvider, TestServer, eventually, fresh_msisdn};
+
+/// Tries often and does not wait for long.
+fn quick(settings: &mut Settings) {
+    settings.delivery.answer_within = Duration::from_secs(1);
+    settings.delivery.retry_first = Duration::from_millis(100);
+    settings.delivery.poll_every = Duration::from_millis(50);
+}
+
+fn server(provider: &SmsProvider, change: impl FnOnce(&mut Settings)) -> TestServer {
+    TestServer::start(|settings| {
+        provider.configure(settings);
+        quick(settings);
+        change(settings);
+    })
+}
+
+/// Changes the provider `main`.
+fn main_of(settings: &mut Settings) -> &mut ProviderSettings {
+    settings.sms.providers.get_mut("main").unwrap()
+}
+
+#[actix_web::test]
+async fn msi_14_each_kind_is_spoken_to_as_its_api_wants_it() {
+    for (kind, sender, from) in [
+        (
+            ProviderKind::OpenMarket,
+            "long:447700900999",
+            "long:447700900999",
+        ),
+        (ProviderKind::OpenMarket, "short:12345", "short:12345"),
+        (ProviderKind::OpenMarket, "alpha:Example", "alpha:Example"),
+        (ProviderKind::Twilio, "long:447700900999", "+447700900999"),
+        (ProviderKind::Twilio, "alpha:Example", "Example"),
+        (ProviderKind::Gateway, "alpha:A & B", "A & B"),
+    ] {
+        let (provider, msisdn) = (SmsProvider::start(kind), fresh_msisdn());
+        let server = server(&provider, |settings| {
+            settings
+                .sms
+                .originators
+                .insert("44".to_owned(), vec![sender.to_owned()]);
+            settings.sms.body = "Code {token}, \"good\" for {valid_for}\nBye & é".to_owned();
+        });
+        let number = format!("+{msisdn}");
+        server
+            .api()
+            .request_sms("GB", &number, "secret", 1)
+            .await
+            .ok();
+        let text = provider.text_to(&msisdn).await;
+        assert_eq!(text.from, from);
+        let body = text.body.replace(|c: char| c.is_ascii_digit(), "0");
+        assert_eq!(body, "Code 000000, \"good\" for 00 hours\nBye & é");
+        assert_eq!(provider.asked().len(), 1);
+    }
+}
+
+#[actix_web::test]
+async fn msi_14_a_number_always_has_the_same_sender() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |settings| {
+        let three = ["alpha:a", "alpha:b", "alpha:c"].map(str::to_owned);
+        settings
+            .sms
+            .originators
+            .insert("default".to_owned(), three.into());
+    });
+    // The sums of their digits are 36, 37 and 38.
+    for (msisdn, from) in [
+        ("447700900005", "alpha:a"),
+        ("447700900006", "alpha:b"),
+        ("447700900007", "alpha:c"),
+    ] {
+        let number = format!("+{msisdn}");
+        for attempt in 1..3 {
+            server
+                .api()
+                .request_sms("GB", &number, "secret", attempt)
+                .await
+                .ok();
+        }
+        server.queue_is_empty().await;
+        let texts = provider.texts_to(msisdn);
+        assert_eq!(texts.len(), 2);
+        assert!(texts.iter().all(|text| text.from == from), "{texts:?}");
+    }
+}
+
+#[actix_web::test]
+async fn twilio_may_choose_the_sender_by_a_messaging_service() {
+    let (provider, msisdn) = (SmsProvider::start(ProviderKind::Twilio), fresh_msisdn());
+    let server = server(&provider, |settings| {
+        main_of(settings).messaging_service = Some("MG17".to_owned());
+    });
+    let number = format!("+{msisdn}");
+    server
+        .api()
+        .request_sms("GB", &number, "secret", 1)
+        .await
+        .ok();
+    assert_eq!(provider.text_to(&msisdn).await.from, "MG17");
+}
+
+/// The errcode that a client hears when the provider answers so, and how often
+/// the provider was asked.
+async fn told(kind: ProviderKind, status: u16, body: Value) -> (u16, String, usize) {
+    let provider = SmsProvider::start(kind);
+    let server = server(&provider, |_| {});
+    provider.behave(Reply::Status(status, body.to_string()));
+    let number = format!("+{}", fresh_msisdn());
+    let answer = server.api().request_sms("GB", &number, "secret", 1).await;
+    let body = answer.json();
+    let told = body["errcode"].as_str().unwrap_or_default().to_owned();
+    (answer.status, told, provider.asked().len())
+}
+
+#[actix_web::test]
+async fn msi_10_a_refusal_is_a_send_error_at_once() {
+    for (kind, status, body) in [
+        (ProviderKind::OpenMarket, 400, json!({})),
+        (
+            ProviderKind::Twilio,
+            400,
+            json!({"code": 21211, "status": 400}),
+        ),
+        (
+            ProviderKind::Twilio,
+            400,
+            json!({"code": 21610, "status": 400}),
+        ),
+        (ProviderKind::Gateway, 422, json!("no such number")),
+    ] {
+        let told = told(kind, status, body).await;
+        assert_eq!(told, (400, "M_SEND_ERROR".to_owned(), 1), "{kind:?}");
+    }
+}
+
+#[actix_web::test]
+async fn msi_10_what_may_pass_is_tried_again_until_the_client_is_told() {
+    for (kind, status, body) in [
+        (ProviderKind::OpenMarket, 503, json!({})),
+        (ProviderKind::OpenMarket, 401, json!({})),
+        (ProviderKind::OpenMarket, 302, json!({})),
+        (ProviderKind::Twilio, 429, json!({"code": 20429})),
+        // A wrong sender is for the administrator to mend.
+        (ProviderKind::Twilio, 400, json!({"code": 21606})),
+        (ProviderKind::Gateway, 404, json!({})),
+    ] {
+        let (answered, errcode, asked) = told(kind, status, body).await;
+        assert_eq!(
+            (answered, errcode.as_str()),
+            (400, "M_SEND_ERROR"),
+            "{kind:?} {status}"
+        );
+        assert!(asked > 1, "{kind:?} {status}: asked {asked} times");
+    }
+}
+
+#[actix_web::test]
+async fn msi_10_a_provider_that_is_not_there_is_a_send_error() {
+    let closed = crate::harness::ClosedPort::new();
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |settings| {
+        let url = format!("http://localhost:{}/sms/v4/mt", closed.number);
+        main_of(settings).url = Some(url.into());
+    });
+    let api = server.api();
+    let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
+    answer.refused(400, "M_SEND_ERROR");
+    assert_eq!(server.database.count("outbox"), 0);
+}
+
+#[actix_web::test]
+async fn certificates_are_verified_and_a_ca_file_is_trusted() {
+    for (name, trusted, taken) in [
+        ("localhost", true, true),
+        ("localhost", false, false),
+        ("other.example", true, false),
+    ] {
+        let provider = SmsProvider::with_certificate(ProviderKind::OpenMarket, name);
+        let server = server(&provider, |settings| {
+            if !trusted {
+                main_of(settings).ca_file = None;
+            }
+        });
+        let msisdn = fresh_msisdn();
+        let number = format!("+{msisdn}");
+        let answer = server.api().request_sms("GB", &number, "secret", 1).await;
+        assert_eq!(
+            answer.status == 200,
+            taken,
+            "{name} {trusted}: {}",
+            answer.text()
+        );
+        assert_eq!(provider.texts_to(&msisdn).len(), usize::from(taken));
+    }
+}
+
+#[actix_web::test]
+async fn a_second_choice_takes_what_the_first_does_not() {
+    for (reply, second_asked) in [
+        (Reply::Take, false),
+        (Reply::Status(400, String::new()), true),
+        (Reply::Status(503, String::new()), true),
+    ] {
+        let first = SmsProvider::start(ProviderKind::OpenMarket);
+        let second = SmsProvider::start(ProviderKind::Twilio);
+        let server = server(&first, |settings| {
+            settings
+                .sms
+                .providers
+                .insert("second".to_owned(), second.settings());
+            let route = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            settings
+                .sms
+                .routes
+                .insert("default".to_owned(), route(&["second"]));
+            settings
+                .sms
+                .routes
+                .insert("44".to_owned(), route(&["main", "second"]));
+        });
+        first.behave(reply.clone());
+        let msisdn = fresh_msisdn();
+        let number = format!("+{msisdn}");
+        server
+            .api()
+            .request_sms("GB", &number, "secret", 1)
+            .await
+            .ok();
+        let taken = (
+            first.texts_to(&msisdn).len(),
+            second.texts_to(&msisdn).len(),
+        );
+        let expected = if second_asked { (0, 1) } else { (1, 0) };
+        assert_eq!(taken, expected, "{reply:?}");
+        // Elsewhere the first is not asked.
+        let before = first.asked().len();
+        server
+            .api()
+            .request_sms("US", "8005552067", "secret", 1)
+            .await
+            .ok();
+        assert_eq!(second.texts_to("18005552067").len(), 1);
+        assert_eq!(first.asked().len(), before);
+    }
+}
+
+#[actix_web::test]
+async fn a_text_that_may_have_arrived_is_not_given_to_the_second_choice() {
+    let first = SmsProvider::start(ProviderKind::OpenMarket);
+    let second = SmsProvider::start(ProviderKind::Twilio);
+    let server = server(&first, |settings| {
+        settings
+            .sms
+            .providers
+            .insert("second".to_owned(), second.settings());
+        let both = ["main", "second"].map(str::to_owned).to_vec();
+        settings.sms.routes.insert("default".to_owned(), both);
+    });
+    first.behave(Reply::Lose);
+    let msisdn = fresh_msisdn();
+    let number = format!("+{msisdn}");
+    // No client may hear that it was not sent.
+    server
+        .api()
+        .request_sms("GB", &number, "secret", 1)
+        .await
+        .ok();
+    server.queue_is_empty().await;
+    assert_eq!(
+        (first.texts_to(&msisdn).len(), second.asked().len()),
+        (3, 0)
+    );
+}
+
+#[actix_web::test]
+async fn a_gateway_is_what_its_settings_say() {
+    let provider = SmsProvider::start(ProviderKind::Gateway);
+    let server = server(&provider, |settings| {
+        settings.sms.body = "{token} & \"more\"".to_owned();
+        let main = main_of(settings);
+        let url = main.url.take().unwrap();
+        let url = format!("{}/{{id}}?key={{password}}&to=%2B{{to}}", url.expose());
+        main.url = Some(url.into());
+        main.username = None;
+        main.method = Method::Put;
+        main.body_form = BodyForm::Form;
+        main.body = Some("from={from}&text={text}".to_owned().into());
+        let secret = "Key {password}".to_owned().into();
+        main.headers.insert("X-Api-Key".to_owned(), secret);
+        main.accepted_statuses = vec!["202".to_owned()];
+        main.accepted_answers = vec!["QUEUED".to_owned()];
+    });
+    provider.behave(Reply::Status(202, "1 QUEUED".to_owned()));
+    server
+        .api()
+        .request_sms("GB", "07700900001", "secret", 1)
+        .await
+        .ok();
+    let asked = provider.asked().pop().unwrap();
+    assert_eq!(asked.method, "PUT");
+    let target = format!("?key={SMS_PASSWORD}&to=%2B447700900001");
+    assert!(
+        asked.target.starts_with("/send/") && asked.target.ends_with(&target),
+        "{}",
+        asked.target
+    );
+    assert_eq!(asked.header("x-api-key"), format!("Key {SMS_PASSWORD}"));
+    assert_eq!(asked.header("authorization"), "");
+    assert_eq!(
+        asked.header("content-type"),
+        "application/x-www-form-urlencoded"
+    );
+    let body = asked.body.strip_prefix("from=Example&text=").unwrap();
+    assert_eq!(&body[6..], "%20%26%20%22more%22");
+}
+
+#[actix_web::test]
+async fn a_gateways_answer_may_say_what_its_status_does_not() {
+    for (answer, taken, tries_more) in [
+        ("STATUS=OK", true, false),
+        ("STATUS=INVALID", false, false),
+        ("STATUS=BUSY", false, true),
+    ] {
+        let provider = SmsProvider::start(ProviderKind::Gateway);
+        let server = server(&provider, |settings| {
+            let main = main_of(settings);
+            main.accepted_answers = vec!["=OK".to_owned()];
+            main.refused_answers = vec!["=INVALID".to_owned()];
+        });
+        provider.behave(Reply::Status(200, answer.to_owned()));
+        let told = server
+            .api()
+            .request_sms("GB", "07700900001", "secret", 1)
+            .await;
+        assert_eq!(told.status == 200, taken, "{answer}");
+        assert_eq!(provider.asked().len() > 1, tries_more, "{answer}");
+    }
+}
+
+#[actix_web::test]
+async fn a_text_may_be_a_file_that_the_page_of_captured_mail_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::start(|settings| {
+        let file = ProviderSettings {
+            kind: Some(ProviderKind::File),
+            dir: Some(folder.path().join("texts")),
+            ..ProviderSettings::default()
+        };
+        settings.sms.providers.insert("folder".to_owned(), file);
+    });
+    let api = server.api();
+    let answer = api.request_sms("GB", "07700900001", "secret", 1).await.ok();
+    let list = eventually("a captured text", async || {
+        let list = server.internal().get("/mail").await.text();
+        list.contains("Text message").then_some(list)
+    })
+    .await;
+    assert!(
+        list.contains("<span class=\"to\">+447700900001</span>"),
+        "{list}"
+    );
+    let text = server.internal().get("/mail/newest/text").await.text();
+    let token: String = text.chars().take(6).collect();
+    assert!(text.contains("is your code"), "{text}");
+    let sid = answer["sid"].as_str().unwrap();
+    api.submit_sms(sid, "secret", &token).await.ok();
+}

@@ -1,0 +1,390 @@
+//! `3pid/unbind` (section 14): what a homeserver signs, as Synapse does and as
+//! the specification says.
+
+mod odd;
+mod session;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Api, BASE_URL, Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, V1, V2,
+};
+
+const ADDRESS: &str = "alice@example.com";
+
+/// Where a header says that it goes.
+const HERE: &str = SERVER_NAME;
+
+/// A server, and a homeserver whose Alice has bound an address.
+async fn bound() -> (TestServer, Homeserver) {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| homeserver.configure(settings));
+    bind(&server, &homeserver.user("alice")).await;
+    (server, homeserver)
+}
+
+async fn bind(server: &TestServer, mxid: &str) {
+    server
+        .internal()
+        .internal_bind("email", ADDRESS, mxid)
+        .await
+        .ok();
+}
+
+/// To whom the address is bound, by every look-up that there is.
+async fn owner(server: &TestServer) -> Option<String> {
+    let found = server.api().lookup("email", ADDRESS).await.ok();
+    let owner = found["mxid"].as_str().map(str::to_owned);
+    let account = server.account("@looker:example.org").await;
+    let pepper = account.hash_details().await.ok()["lookup_pepper"].clone();
+    let entry = format!("{ADDRESS} email");
+    let fields = json!({"algorithm": "none", "pepper": pepper, "addresses": [entry]});
+    let found = account.hashed_lookup(fields).await.ok();
+    assert_eq!(found["mappings"][&entry].as_str(), owner.as_deref());
+    owner
+}
+
+fn body(mxid: &str) -> Value {
+    json!({"mxid": mxid, "threepid": {"medium": "email", "address": ADDRESS}})
+}
+
+/// What a homeserver signs: Synapse names the destination `destination_is`.
+struct Signing<'a> {
+    method: &'a str,
+    uri: &'a str,
+    name: &'a str,
+    destination: &'a str,
+}
+
+impl<'a> Signing<'a> {
+    fn to(destination: &'a str) -> Self {
+        Self {
+            method: "POST",
+            uri: "/_matrix/identity/v2/3pid/unbind",
+            name: "destination_is",
+            destination,
+        }
+    }
+
+    /// The header, as Synapse writes it.
+    fn header(&self, homeserver: &Homeserver, content: &Value) -> String {
+        let destination = format!(",destination=\"{}\"", self.destination);
+        self.short_header(homeserver, content) + &destination
+    }
+
+    /// The header of a homeserver that does not name the destination.
+    fn short_header(&self, homeserver: &Homeserver, content: &Value) -> String {
+        let signed = homeserver.signed(json!({
+            "method": self.method,
+            "uri": self.uri,
+            "origin": homeserver.name,
+            self.name: self.destination,
+            "content": content,
+        }));
+        let (id, _) = homeserver.key();
+        let signature = &signed["signatures"][homeserver.name.as_str()][id.as_str()];
+        let origin = &homeserver.name;
+        format!("X-Matrix origin=\"{origin}\",key=\"{id}\",sig={signature}")
+    }
+}
+
+/// v2, as a homeserver calls it: without a token.
+fn v2(server: &TestServer) -> Api {
+    server.api().on(V2)
+}
+
+#[actix_web::test]
+async fn unb_01_unb_02_unb_09_unb_10_unb_12_a_homeserver_unbinds_as_synapse_does() {
+    let (server, homeserver) = bound().await;
+    let body = body(&homeserver.user("alice"));
+    let header = Signing::to(HERE).header(&homeserver, &body);
+    for _ in 0..2 {
+        let answer = v2(&server)
+            .unbind(&[("authorization", &header)], &body)
+            .await;
+        assert_eq!(answer.ok(), json!({}));
+        answer.is_open_to_browsers();
+        assert_eq!(owner(&server).await, None);
+    }
+    assert_eq!(server.database.count("associations"), 0);
+    assert_eq!(homeserver.heard().len(), 1, "its keys are asked for once");
+}
+
+#[actix_web::test]
+async fn unb_12_the_specifications_name_of_the_destination_counts_too() {
+    let (server, homeserver) = bound().await;
+    let body = body(&homeserver.user("alice"));
+    let uri = format!("{V2}/3pid/unbind");
+    let header = homeserver.authorization("POST", &uri, HERE, Some(&body));
+    v2(&server)
+        .unbind(&[("authorization", &header)], &body)
+        .await
+        .ok();
+    assert_eq!(owner(&server).await, None);
+}
+
+#[actix_web::test]
+async fn unb_02_a_homeserver_unbinds_on_v1() {
+    let (server, homeserver) = bound().await;
+    let body = body(&homeserver.user("alice"));
+    let uri = format!("{V1}/3pid/unbind");
+    let signing = Signing {
+        uri: &uri,
+        ..Signing::to(HERE)
+    };
+    let header = signing.header(&homeserver, &body);
+    server
+        .api()
+        .unbind(&[("authorization", &header)], &body)
+        .await
+        .ok();
+    assert_eq!(owner(&server).await, None);
+}
+
+#[actix_web::test]
+async fn unb_09_what_is_bound_to_another_user_stays() {
+    let (server, homeserver) = bound().await;
+    bind(&server, "@zoe:elsewhere.example").await;
+    let body = body(&homeserver.user("alice"));
+    let header = Signing::to(HERE).header(&homeserver, &body);
+    let answer = v2(&server)
+        .unbind(&[("authorization", &header)], &body)
+        .await;
+    assert_eq!(answer.ok(), json!({}));
+    assert_eq!(
+        owner(&server).await.as_deref(),
+        Some("@zoe:elsewhere.example")
+    );
+}
+
+#[actix_web::test]
+async fn unb_11_unb_16_the_address_is_folded_and_the_whole_body_is_signed() {
+    let (server, homeserver) = bound().await;
+    let body = json!({
+        "mxid": homeserver.user("alice"),
+        "threepid": {"medium": "email", "address": "ALICE@Example.com", "x": [1, {"é": null}]},
+        "signatures": {"a": {"b": "c"}},
+        "unsigned": 7,
+    });
+    let header = Signing::to(HERE).header(&homeserver, &body);
+    let mut other = body.clone();
+    other["unsigned"] = json!(8);
+    let refused = v2(&server)
+        .unbind(&[("authorization", &header)], &other)
+        .await;
+    refused.refused(403, "M_FORBIDDEN");
+    v2(&server)
+        .unbind(&[("authorization", &header)], &body)
+        .await
+        .ok();
+    assert_eq!(owner(&server).await, None);
+}
+
+#[actix_web::test]
+async fn unb_13_every_name_of_this_server_counts() {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        settings.server.public_base_url = Some("https://id.public.test:8443/identity".to_owned());
+        settings.server.aliases = vec!["alias.test/x".to_owned()];
+    });
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    for name in [
+        SERVER_NAME,
+        "id.public.test",
+        "id.public.test:8443",
+        "id.public.test/identity",
+        "id.public.test:8443/identity",
+        "alias.test/x",
+    ] {
+        let signing = Signing::to(name);
+        for header in [
+            signing.header(&homeserver, &body),
+            signing.short_header(&homeserver, &body),
+        ] {
+            bind(&server, &alice).await;
+            let answer = v2(&server)
+                .unbind(&[("authorization", &header)], &body)
+                .await;
+            assert_eq!(answer.ok(), json!({}), "{name}");
+            assert_eq!(owner(&server).await, None, "{name}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn unb_13_unb_14_sec_19_what_was_signed_for_another_server_is_refused() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    for name in [
+        "other.test",
+        "",
+        "alias.test",
+        &format!("{SERVER_NAME}/x"),
+        BASE_URL,
+    ] {
+        let signing = Signing::to(name);
+        let long = signing.header(&homeserver, &body);
+        let refused = v2(&server).unbind(&[("authorization", &long)], &body).await;
+        refused.refused(401, "M_UNAUTHORIZED");
+        let short = signing.short_header(&homeserver, &body);
+        let refused = v2(&server)
+            .unbind(&[("authorization", &short)], &body)
+            .await;
+        refused.refused(403, "M_FORBIDDEN");
+        // Signed for another, and said to be for this one.
+        let lying = format!("{short},destination=\"{HERE}\"");
+        let refused = v2(&server)
+            .unbind(&[("authorization", &lying)], &body)
+            .await;
+        refused.refused(403, "M_FORBIDDEN");
+    }
+    assert_eq!(owner(&server).await, Some(alice));
+}
+
+#[actix_web::test]
+async fn unb_15_sec_19_a_signature_is_for_one_request_alone() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    let v1_uri = format!("{V1}/3pid/unbind");
+    for signing in [
+        Signing {
+            method: "PUT",
+            ..Signing::to(HERE)
+        },
+        Signing {
+            uri: &v1_uri,
+            ..Signing::to(HERE)
+        },
+        Signing {
+            uri: "/_matrix/identity/v2/3pid/unbind?a=b",
+            ..Signing::to(HERE)
+        },
+        Signing {
+            uri: "/identity/_matrix/identity/v2/3pid/unbind",
+            ..Signing::to(HERE)
+        },
+    ] {
+        let header = signing.header(&homeserver, &body);
+        let refused = v2(&server)
+            .unbind(&[("authorization", &header)], &body)
+            .await;
+        refused.refused(403, "M_FORBIDDEN");
+    }
+    let good = Signing::to(HERE).header(&homeserver, &body);
+    let headers = [("authorization", good.as_str())];
+    let path = format!("{V2}/3pid/unbind?a=b");
+    let sent = body.to_string().into_bytes();
+    let api = v2(&server);
+    let refused = api
+        .send(awc::http::Method::POST, &path, &headers, sent)
+        .await;
+    refused.refused(403, "M_FORBIDDEN");
+    let mut other = body.clone();
+    other["mxid"] = json!(homeserver.user("bob"));
+    api.unbind(&headers, &other)
+        .await
+        .refused(403, "M_FORBIDDEN");
+    assert_eq!(owner(&server).await, Some(alice));
+
+    let with_query = Signing {
+        uri: &path,
+        ..Signing::to(HERE)
+    };
+    let header = with_query.header(&homeserver, &body);
+    let sent = body.to_string().into_bytes();
+    api.send(
+        awc::http::Method::POST,
+        &path,
+        &[("authorization", &header)],
+        sent,
+    )
+    .await
+    .ok();
+    assert_eq!(owner(&server).await, None);
+}
+
+#[actix_web::test]
+async fn unb_02_unb_06_sec_12_another_homeserver_unbinds_nothing() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let stranger = Homeserver::start();
+    for mxid in [
+        alice.clone(),
+        format!("@alice:{}:{}", homeserver.name, stranger.name),
+        format!("@alice:{}", homeserver.name.as_str().to_uppercase()),
+    ] {
+        let body = body(&mxid);
+        let header = Signing::to(HERE).header(&stranger, &body);
+        let refused = v2(&server)
+            .unbind(&[("authorization", &header)], &body)
+            .await;
+        assert!(
+            matches!(refused.status, 400 | 403),
+            "{mxid}: {}",
+            refused.text()
+        );
+        assert_eq!(owner(&server).await.as_ref(), Some(&alice), "{mxid}");
+    }
+    assert!(stranger.heard().is_empty(), "nothing is asked of strangers");
+    assert_eq!(server.database.count("associations"), 1);
+}
+
+#[actix_web::test]
+async fn unb_06_unb_08_a_bad_signature_is_403_and_a_silent_homeserver_a_gateways_error() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    let good = Signing::to(HERE).header(&homeserver, &body);
+    let api = v2(&server);
+    homeserver.behave(SERVER_KEYS, Behaviour::HangUp);
+    let failed = api.unbind(&[("authorization", &good)], &body).await;
+    failed.refused(504, "M_UNKNOWN");
+    homeserver.behave(SERVER_KEYS, Behaviour::json(200, &json!({})));
+    let failed = api.unbind(&[("authorization", &good)], &body).await;
+    assert!(matches!(failed.status, 502 | 504), "{}", failed.text());
+    homeserver.behave_well(SERVER_KEYS);
+    for (from, to) in [("sig=\"", "sig=\"A"), ("ed25519:hs", "ed25519:other")] {
+        let bad = good.replace(from, to);
+        let refused = api.unbind(&[("authorization", &bad)], &body).await;
+        assert!(matches!(refused.status, 403 | 504), "{}", refused.text());
+    }
+    assert_eq!(owner(&server).await, Some(alice));
+}
+
+#[actix_web::test]
+async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_origin() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    let good = Signing::to(HERE).header(&homeserver, &body);
+    let bad = good.replace("sig=\"", "sig=\"A");
+    let of_another = Signing::to(HERE).header(&Homeserver::start(), &body);
+    let send = async |headers: &[&str]| {
+        let mut text =
+            format!("POST {V2}/3pid/unbind HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        for header in headers {
+            text += &format!("Authorization: {header}\r\n");
+        }
+        let body = body.to_string();
+        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        server.api().raw(text.as_bytes()).await.unwrap()
+    };
+    send(&[&good, &of_another])
+        .await
+        .refused(403, "M_FORBIDDEN");
+    send(&[&of_another, &good])
+        .await
+        .refused(403, "M_FORBIDDEN");
+    send(&[&good, "X-Matrix nonsense"])
+        .await
+        .refused(403, "M_FORBIDDEN");
+    send(&[bad.as_str(); 3]).await.refused(403, "M_FORBIDDEN");
+    send(&[good.as_str(); 5]).await.refused(403, "M_FORBIDDEN");
+    assert_eq!(owner(&server).await, Some(alice));
+    send(&[&bad, &good]).await.ok();
+    assert_eq!(owner(&server).await, None);
+}
