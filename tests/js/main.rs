@@ -15,7 +15,7 @@ mod harness;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use sydent::config::TransportKind;
+use sydent::config::{ProviderKind, ProviderSettings, TransportKind};
 
 use harness::{
     BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, until,
@@ -35,6 +35,12 @@ async fn what_element_web_does_with_an_identity_server() {
         homeserver.configure(settings);
         settings.email.transport = TransportKind::File;
         settings.email.file.dir.clone_from(&messages);
+        let texts = ProviderSettings {
+            kind: Some(ProviderKind::File),
+            dir: Some(messages.clone()),
+            ..ProviderSettings::default()
+        };
+        settings.sms.providers.insert("folder".to_owned(), texts);
     });
     let modules = modules();
     let walk = json!({
