@@ -45,6 +45,8 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
     pub mailer: Option<DispatcherDoor>,
+    /// The dispatcher of notices to homeservers.
+    pub notifier: DispatcherDoor,
     /// The dispatcher of texts; `None` where no text can be sent.
     pub texter: Option<DispatcherDoor>,
     /// The way to homeservers.
@@ -67,6 +69,9 @@ pub struct App {
     /// How often each homeserver may be asked for a registration; `None` when
     /// that is not limited.
     pub register_per_homeserver: Option<Limiter>,
+    /// How many invitations each client may have signed; `None` when that is not
+    /// limited.
+    pub signature_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

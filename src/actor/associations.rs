@@ -5,7 +5,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::pool::{Ask, Fault, State};
+use crate::db::outbox::{self, Queued};
 use crate::db::{Store, Turn, associations, peppers};
+use crate::delivery::notice::NoticePayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::lookup;
@@ -27,12 +29,34 @@ impl State for Associations {
     }
 }
 
-/// Stores an association, in the place of any that its 3PID had (BND-09).
+/// Stores an association, in the place of any that its 3PID had (BND-09), and
+/// queues the notice of it.
 pub struct Bind {
     /// What holds from now on.
     pub association: Association,
     /// The same, signed.
     pub signed: Map<String, Value>,
+    /// What its homeserver hears of it.
+    pub notice: Notice,
+}
+
+/// That a homeserver is told of a binding; each one is (ONB-17).
+#[derive(Debug)]
+pub struct Notice {
+    /// Random, unique.
+    pub id: String,
+    /// When the homeserver is not told any more, ms.
+    pub expires_at: i64,
+}
+
+impl Notice {
+    fn of(self, association: &Association) -> Result<Queued, Fault> {
+        let payload = NoticePayload::new(&association.threepid, &association.mxid);
+        let payload = serde_json::to_string(&payload)
+            .map_err(|_unwritable| Fault::Broken("a notice could not be written down"))?;
+        let (now, expires_at) = (association.ts, self.expires_at);
+        Ok(Queued::fresh(self.id, "onbind", payload, now, expires_at))
+    }
 }
 
 // Written by hand: the signed object holds the address.
@@ -52,6 +76,7 @@ impl Ask for Bind {
         let origin = of.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
+        let notice = self.notice.of(&association)?;
         of.store
             .write(Turn::ThreePid(&association.threepid), |connection| {
                 // A binding is never hashed with a pepper that is being replaced:
@@ -59,13 +84,8 @@ impl Ask for Bind {
                 let current = peppers::current_to_hash_with(connection)?
                     .ok_or(Fault::Broken("the database has no pepper"))?;
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
-                Ok(associations::replace(
-                    connection,
-                    &association,
-                    &origin,
-                    &hash,
-                    &signed,
-                )?)
+                associations::replace(connection, &association, &origin, &hash, &signed)?;
+                Ok(outbox::insert(connection, &notice)?)
             })
     }
 }

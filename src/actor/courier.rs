@@ -16,12 +16,12 @@ use crate::metrics::Metrics;
 use crate::random;
 
 /// How long a database may be away before a delivery is left to be made again.
-const SETTLE_PATIENCE_MS: i64 = 3_600_000;
+pub(super) const SETTLE_PATIENCE_MS: i64 = 3_600_000;
 
 /// After so many tries a message that may have arrived is not sent again.
 const UNCERTAIN_TRIES: i32 = 3;
 
-fn millis(ms: i64) -> Duration {
+pub(super) fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 

@@ -1,9 +1,10 @@
 //! Readers that answer look-ups, from connections that cannot change anything.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::pool::{Ask, Fault, State};
-use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, peppers};
+use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::base64;
 use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::threepid::{Medium, ThreePid};
@@ -176,6 +177,28 @@ impl Ask for FindEphemeralKey {
             of.store.read(),
             &base64::encode(&self.public_key),
         )?)
+    }
+}
+
+/// Who sent the invite with that token.
+pub struct InviteSender {
+    /// The token.
+    pub token: String,
+}
+
+// Written by hand: who has the token can have it signed.
+impl fmt::Debug for InviteSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InviteSender").finish_non_exhaustive()
+    }
+}
+
+impl Ask for InviteSender {
+    type Of = Lookups;
+    type Reply = Option<String>;
+
+    fn run(self, of: &mut Lookups) -> Result<Option<String>, Fault> {
+        Ok(invites::sender(of.store.read(), &self.token)?)
     }
 }
 

@@ -23,23 +23,23 @@ impl Carrier for MailCarrier {
     const KINDS: &'static [&'static str] = &["mail", "invite"];
 
     async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
-        let mail = self
-            .writer
-            .write(
-                &message.id,
-                &message.payload,
-                message.created_at,
-                message.expires_at,
-            )
-            .map_err(|error| {
-                log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
-                SendFailure::Refused {
-                    what: "it cannot be written".to_owned(),
-                    code: None,
-                    enhanced: None,
-                    address: false,
-                }
-            })?;
+        let (id, queued_at) = (&message.id, message.created_at);
+        let written = if message.kind == "invite" {
+            self.writer
+                .write_invitation(id, &message.payload, queued_at)
+        } else {
+            self.writer
+                .write(id, &message.payload, queued_at, message.expires_at)
+        };
+        let mail = written.map_err(|error| {
+            log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
+            SendFailure::Refused {
+                what: "it cannot be written".to_owned(),
+                code: None,
+                enhanced: None,
+                address: false,
+            }
+        })?;
         let name = MessageName::new(message.created_at, &message.id);
         self.transport
             .send(&mail.envelope, &name, &mail.bytes)

@@ -3,7 +3,7 @@
 use super::pool::{Ask, Fault, State};
 use crate::db::outbox::{self, Queued};
 use crate::db::send_limits::{self, Taken};
-use crate::db::{Conn, DbError, Store, Turn, sessions};
+use crate::db::{Store, Turn, sessions};
 use crate::delivery::sms::TextPayload;
 use crate::delivery::verification::VerificationPayload;
 use crate::domain::next_link::NextLink;
@@ -107,7 +107,7 @@ impl Ask for BeginSession {
                 (Begin::Resend, session) => session,
                 (Begin::Fresh | Begin::AlreadySent, _) => None,
             };
-            let taken = match take_all(connection, &self.limits, self.now)? {
+            let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
                 Ok(taken) => taken,
                 Err(wait_ms) => return Ok(Begun::Limited(wait_ms)),
             };
@@ -139,28 +139,6 @@ impl Ask for BeginSession {
             Ok(Begun::Queued(session.sid))
         })
     }
-}
-
-/// Counts the message everywhere or, where one limit is reached, nowhere.
-fn take_all(
-    connection: &mut Conn,
-    limits: &[(String, Rate)],
-    now: i64,
-) -> Result<Result<Vec<Taken>, i64>, DbError> {
-    let mut all = Vec::with_capacity(limits.len());
-    // Everybody locks in the order of the keys, so that nobody waits in a circle.
-    let mut limits: Vec<_> = limits.iter().collect();
-    limits.sort_by_key(|(counted, _)| counted);
-    for (counted, rate) in limits {
-        match send_limits::take(connection, counted, *rate, now)? {
-            Ok(taken) => all.push(taken),
-            Err(wait_ms) => {
-                send_limits::give_back(connection, &all)?;
-                return Ok(Err(wait_ms));
-            }
-        }
-    }
-    Ok(Ok(all))
 }
 
 impl Draft {

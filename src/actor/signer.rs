@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::pool::{Ask, Fault, State};
-use crate::domain::ids::ServerName;
+use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::signing::KeyRing;
 
 /// What the owner's thread holds.
@@ -31,6 +31,38 @@ pub struct Sign {
 impl fmt::Debug for Sign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sign").finish_non_exhaustive()
+    }
+}
+
+/// Signs an object with the key of that id; answers the object with the
+/// signature in it, or `None` if there is no such key (any more).
+pub struct SignAs {
+    /// Which key; `None` is no key.
+    pub key_id: Option<KeyId>,
+    /// What to sign.
+    pub object: Map<String, Value>,
+}
+
+// Written by hand: the object may hold a token.
+impl fmt::Debug for SignAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignAs")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ask for SignAs {
+    type Of = Signer;
+    type Reply = Option<Map<String, Value>>;
+
+    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
+        let Some(key) = self.key_id.and_then(|id| of.keys.by_id(&id)) else {
+            return Ok(None);
+        };
+        key.sign(&of.name, &mut self.object)
+            .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+        Ok(Some(self.object))
     }
 }
 

@@ -31,6 +31,7 @@ impl Settings {
         let validation = self.validation.check(checker_ref);
         self.lookup.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
+        let invites = self.invites.check(checker_ref);
         let templates = self.templates.check(checker_ref);
         let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
@@ -50,6 +51,7 @@ impl Settings {
                     accounts: self.accounts,
                     validation,
                     lookup: self.lookup,
+                    invites,
                     limits: self.limits,
                     templates,
                     terms,

@@ -24,6 +24,9 @@ pub struct DeliverySettings {
     /// The longest pause between tries.
     #[serde(with = "period")]
     pub retry_max: Duration,
+    /// How long a homeserver is told of a binding again and again.
+    #[serde(with = "period")]
+    pub onbind_give_up: Duration,
     /// How often the queue is searched for due messages.
     #[serde(with = "period")]
     pub poll_every: Duration,
@@ -36,6 +39,7 @@ impl Default for DeliverySettings {
             lease: Duration::from_mins(1),
             retry_first: Duration::from_millis(500),
             retry_max: Duration::from_mins(15),
+            onbind_give_up: Duration::from_hours(7 * 24),
             poll_every: Duration::from_secs(1),
         }
     }
@@ -50,6 +54,8 @@ impl DeliverySettings {
         checker.period("delivery.lease", self.lease, Duration::from_secs(3), day);
         checker.period("delivery.retry_first", self.retry_first, ten, day);
         checker.period("delivery.retry_max", self.retry_max, ten, day);
+        let year = 366 * day;
+        checker.period("delivery.onbind_give_up", self.onbind_give_up, minute, year);
         checker.period("delivery.poll_every", self.poll_every, ten, minute);
         if self.retry_max < self.retry_first {
             checker.refuse(

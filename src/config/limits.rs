@@ -19,6 +19,15 @@ pub struct LimitSettings {
     pub email_per_client: RateSettings,
     /// Mails that may be sent to one address, whoever asks.
     pub email_per_address: RateSettings,
+    /// Invitations that one account may have sent (INV-23).
+    pub invites_per_sender: RateSettings,
+    /// Invitations that one client may have sent without an account (INV-24).
+    pub invites_per_client: RateSettings,
+    /// Invitations that may be sent to one address, whoever asks.
+    pub invites_per_address: RateSettings,
+    /// Invitations that one client may sign (SGN-10); counted in memory, by each
+    /// instance.
+    pub signatures_per_client: RateSettings,
     /// Mails that one account may have sent (EML-25).
     pub email_per_account: RateSettings,
     /// Texts that one client, known by its IP address, may have sent (MSI-15).
@@ -48,6 +57,13 @@ impl Default for LimitSettings {
         Self {
             email_per_client: RateSettings::default(),
             email_per_address: RateSettings::default(),
+            invites_per_sender: RateSettings::default(),
+            invites_per_client: RateSettings::default(),
+            invites_per_address: RateSettings::default(),
+            signatures_per_client: RateSettings {
+                burst: 50,
+                every: Duration::from_secs(10),
+            },
             email_per_account: RateSettings::default(),
             sms_per_client: RateSettings::default(),
             sms_per_number: RateSettings {
@@ -135,6 +151,10 @@ impl LimitSettings {
             ("email_per_client", &self.email_per_client),
             ("email_per_address", &self.email_per_address),
             ("email_per_account", &self.email_per_account),
+            ("invites_per_sender", &self.invites_per_sender),
+            ("invites_per_client", &self.invites_per_client),
+            ("invites_per_address", &self.invites_per_address),
+            ("signatures_per_client", &self.signatures_per_client),
             ("sms_per_client", &self.sms_per_client),
             ("sms_per_number", &self.sms_per_number),
             ("sms_per_calling_code", &self.sms_per_calling_code),

@@ -23,6 +23,7 @@ mod federation;
 mod file;
 mod file_access;
 mod http;
+mod invites;
 mod limits;
 mod load;
 mod log;
@@ -58,6 +59,7 @@ pub use env::environment;
 pub(crate) use env::is_setting;
 pub use federation::{Federation, FederationSettings, Proxy};
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
+pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
 pub use lookup::LookupSettings;
 pub use manual::MANUAL;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
+    /// `[invites]`: invitations of addresses to rooms.
+    pub invites: InviteSettings,
     /// `[limits]`: how often messages are sent.
     pub limits: LimitSettings,
     /// `[templates]`: brands.
@@ -141,6 +145,8 @@ pub struct Config {
     pub validation: ValidationSettings,
     /// Limits of look-ups, and their pepper.
     pub lookup: LookupSettings,
+    /// Invitations of addresses to rooms.
+    pub invites: InviteSettings,
     /// How often messages are sent.
     pub limits: LimitSettings,
     /// Brands.

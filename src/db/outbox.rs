@@ -58,6 +58,9 @@ impl std::fmt::Debug for Queued {
     }
 }
 
+/// `answer_until` of a message of which a client was told that it is on its way.
+const PROMISED: i64 = 0;
+
 /// How much waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
@@ -170,26 +173,31 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 }
 
 /// Drops a message that will not be sent; the attempt that made it does not
-/// count (SES-11), an invite that nobody hears of is withdrawn (INV-18), and
-/// what it took from the send limits is given back. Answers whether it was there
+/// count (SES-11), an invite is withdrawn (INV-18) unless its sender was told
+/// that it holds, and what it took from the send limits is given back. Answers whether it was there
 /// as it is given: what somebody else settled or took meanwhile is left alone,
 /// so that nothing is given back twice.
 ///
 /// # Errors
 /// When the database does not answer.
 pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbError> {
-    let unchanged = dsl::outbox
-        .find(&message.id)
-        .filter(dsl::lease_owner.eq(&message.lease_owner))
-        .filter(dsl::tries.eq(message.tries));
-    if diesel::delete(unchanged).execute(connection)? != 1 {
+    let unchanged = || {
+        dsl::outbox
+            .find(&message.id)
+            .filter(dsl::lease_owner.eq(&message.lease_owner))
+            .filter(dsl::tries.eq(message.tries))
+    };
+    // In one statement each: the promise may be given at the same time.
+    let unpromised = unchanged().filter(dsl::answer_until.ne(PROMISED));
+    let promised = diesel::delete(unpromised).execute(connection)? != 1;
+    if promised && diesel::delete(unchanged()).execute(connection)? != 1 {
         return Ok(false);
     }
     let taken: Vec<Taken> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
     match message.kind.as_str() {
-        "invite" => invites::withdraw(connection, &message.subject)?,
+        "invite" if !promised => invites::withdraw(connection, &message.subject)?,
         "mail" | "sms" => take_attempt_back(connection, message)?,
         _ => {}
     }
@@ -213,10 +221,34 @@ fn take_attempt_back(connection: &mut Conn, message: &Queued) -> Result<(), DbEr
 }
 
 impl Queued {
+    /// A message that is due at once, that nobody waits for and any instance may
+    /// take.
+    #[must_use]
+    pub fn fresh(id: String, kind: &str, payload: String, now: i64, expires_at: i64) -> Self {
+        Self {
+            id,
+            kind: kind.to_owned(),
+            payload,
+            subject: String::new(),
+            send_attempt: 0,
+            previous_attempt: None,
+            limits: "[]".to_owned(),
+            tries: 0,
+            created_at: now,
+            due_at: now,
+            answer_until: PROMISED,
+            expires_at,
+            home: String::new(),
+            home_until: 0,
+            lease_owner: String::new(),
+            lease_until: 0,
+        }
+    }
+
     /// Whether a client was told that it is on its way.
     #[must_use]
     pub fn is_promised(&self) -> bool {
-        self.answer_until == 0
+        self.answer_until == PROMISED
     }
 }
 
@@ -226,7 +258,7 @@ impl Queued {
 /// When the database does not answer.
 pub fn promise(connection: &mut Conn, id: &str) -> Result<(), DbError> {
     diesel::update(dsl::outbox.find(id))
-        .set(dsl::answer_until.eq(0))
+        .set(dsl::answer_until.eq(PROMISED))
         .execute(connection)?;
     Ok(())
 }

@@ -87,6 +87,32 @@ fn count_one(connection: &mut Conn, counted: &str, rate: Rate, now: i64) -> Resu
             == 1)
 }
 
+/// Counts a message everywhere or, where one limit is reached, nowhere; then
+/// answers in how many milliseconds one more is within all of them.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn take_all(
+    connection: &mut Conn,
+    limits: &[(String, Rate)],
+    now: i64,
+) -> Result<Result<Vec<Taken>, i64>, DbError> {
+    let mut all = Vec::with_capacity(limits.len());
+    // Everybody locks in the order of the keys, so that nobody waits in a circle.
+    let mut limits: Vec<_> = limits.iter().collect();
+    limits.sort_by_key(|(counted, _)| counted);
+    for (counted, rate) in limits {
+        match take(connection, counted, *rate, now)? {
+            Ok(taken) => all.push(taken),
+            Err(wait_ms) => {
+                give_back(connection, &all)?;
+                return Ok(Err(wait_ms));
+            }
+        }
+    }
+    Ok(Ok(all))
+}
+
 /// Gives back what a message took that is not sent.
 ///
 /// # Errors

@@ -2,7 +2,9 @@
 //! again.
 
 pub mod failure;
+pub mod invitation;
 pub mod mail;
+pub mod notice;
 pub mod retry;
 pub mod sms;
 pub mod templates;

@@ -8,8 +8,9 @@ use lettre::message::Mailbox;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use super::invitation::InvitationPayload;
 use super::mail::{Envelope, address_for_wire};
-use super::templates::{TemplateError, Templates, VerificationMail};
+use super::templates::{InvitationMail, TemplateError, Templates, VerificationMail};
 use super::verification::VerificationPayload;
 
 /// Writes mails.
@@ -81,13 +82,52 @@ impl MailWriter {
             ),
         };
         let bytes = self.templates.verification_mail(&brand, &values)?;
-        Ok(WrittenMail {
+        Ok(self.written(to, bytes))
+    }
+
+    /// Writes the mail of a queued invitation; see [`Self::write`].
+    ///
+    /// # Errors
+    /// When the payload, its address or the template are at fault; trying
+    /// again does not help.
+    pub fn write_invitation(
+        &self,
+        id: &str,
+        payload: &str,
+        queued_at: i64,
+    ) -> Result<WrittenMail, WriteError> {
+        let payload: InvitationPayload =
+            serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
+        let to: Address =
+            address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
+        let brand = self.templates.brand(Some(&payload.brand));
+        let values = InvitationMail {
+            join_link: payload.join_link(&self.public_base_url),
+            sign_url: payload.sign_url(&self.public_base_url),
+            web_client: payload.web_client,
+            token: payload.token,
+            private_key: payload.private_key.encoded(),
+            room_id: payload.room_id,
+            inviter: payload.sender,
+            verified: payload.verified,
+            fields: payload.fields,
+            from: self.from.to_string(),
+            to: to.to_string(),
+            date: rfc_2822(queued_at),
+            messageid: format!("<{id}@{}>", self.message_id_host),
+        };
+        let bytes = self.templates.invitation_mail(&brand, &values)?;
+        Ok(self.written(to, bytes))
+    }
+
+    fn written(&self, to: Address, bytes: Vec<u8>) -> WrittenMail {
+        WrittenMail {
             envelope: Envelope {
                 from: self.from.email.clone(),
                 to,
             },
             bytes,
-        })
+        }
     }
 }
 

@@ -5,18 +5,23 @@
 
 pub mod association;
 pub mod base64;
+pub mod blocklist;
 pub mod calling_code;
 pub mod canonical_json;
 pub mod email;
 pub mod homeservers;
 pub mod ids;
+pub mod invite;
+pub mod invite_key;
 pub mod lookup;
 pub mod msisdn;
 pub mod next_link;
+pub mod onbind;
 pub mod originator;
 pub mod phone;
 pub mod placeholders;
 pub mod rate;
+pub mod redact;
 pub mod request_auth;
 pub mod secret;
 pub mod session;

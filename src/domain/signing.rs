@@ -117,6 +117,14 @@ impl KeyRing {
         &self.active
     }
 
+    /// The key with that id, active or retired.
+    #[must_use]
+    pub fn by_id(&self, id: &KeyId) -> Option<&KeyPair> {
+        std::iter::once(&self.active)
+            .chain(&self.retired)
+            .find(|key| key.id == *id)
+    }
+
     /// Every public key that counts as valid, by id, the active one first.
     #[must_use]
     pub fn public_keys(&self) -> Vec<(KeyId, [u8; 32])> {
@@ -215,6 +223,10 @@ mod tests {
                 "bcYkW6mDNbs7yv/GNpvyxql/P1EWGcNiIy9tJllJQkc8cTsboPenZpQ9FOF1STsNTwsslwo4B1NjYcmSx9IGDw",
             ),
             (
+                json!({"mxid":"@alice:example.org","sender":"@bob:example.org","token":"abc123"}),
+                "t4VMcQ4rGETAe01AqNKV9E9u9665KLezG5xFftj/z1c5dQA6fCRtwBopfqGMPx/xhiQ8Pixx3SnmV1v0d9KdAg",
+            ),
+            (
                 json!({"address":"louise@bobs.burgers","medium":"email","mxid":"@ears:matrix.org","not_after":4_582_425_849_161_i64,"not_before":1_428_825_849_161_i64,"ts":1_428_825_849_161_i64}),
                 "h2QHOGcKSH3OHlhuLi0NnWhbHQpEzIUJt6aGNgXu0gPqmwpamdYpzCT3RwfsoLmR2NzO/fZWrV18G7ypGR08AQ",
             ),
@@ -264,6 +276,17 @@ mod tests {
             .collect();
         assert_eq!(ids, ["ed25519:new", "ed25519:0"]);
         assert_eq!(ring.active().id().as_str(), "ed25519:new");
+        for (id, known) in [
+            ("ed25519:new", true),
+            ("ed25519:0", true),
+            ("ed25519:1", false),
+        ] {
+            let id = KeyId::parse(id).unwrap();
+            assert_eq!(
+                ring.by_id(&id).map(|key| key.id() == &id),
+                known.then_some(true)
+            );
+        }
     }
 
     #[test]

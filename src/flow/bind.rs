@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::actor::associations::{Bind, Unbind};
+use super::validate::later;
+use crate::actor::associations::{Bind, Notice, Unbind};
 use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
@@ -13,6 +14,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::session::Proof;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
+use crate::random;
 
 /// Binds what was proven to a user; answers the signed association (BND-02).
 ///
@@ -26,12 +28,18 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
             object: association.to_object(),
         })
         .await?;
+    let notice = Notice {
+        id: random::alphanumeric(32)?,
+        expires_at: later(association.ts, app.config.delivery.onbind_give_up),
+    };
     app.associations
         .ask(Bind {
             association,
             signed: signed.clone(),
+            notice,
         })
         .await?;
+    app.notifier.wake();
     Ok(signed)
 }
 

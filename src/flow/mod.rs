@@ -2,6 +2,7 @@
 //! what they can finish.
 
 pub mod bind;
+pub mod invite;
 pub mod register;
 mod send_limits;
 pub mod unbind;

@@ -21,7 +21,7 @@ use crate::random;
 
 /// How long the instance whose client waits has a message to itself beyond the
 /// wait, so that the client hears the outcome and not another instance.
-const HOME_GRACE_MS: i64 = 2000;
+pub(super) const HOME_GRACE_MS: i64 = 2000;
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ fn told(medium: Medium, outcome: Outcome) -> Result<(), Error> {
     }
 }
 
-fn later(now: i64, time: Duration) -> i64 {
+pub(super) fn later(now: i64, time: Duration) -> i64 {
     now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 

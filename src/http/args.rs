@@ -73,6 +73,11 @@ impl Fields {
         }
     }
 
+    /// Everything that is there, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// A string that follows a grammar.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use actix_web::{HttpResponse, Route, web};
 use super::call::{V1, V2, Version};
 use super::captured_mail::CapturedMail;
 use super::client::{
-    account, email, hashed_lookup, lookup, msisdn, ping, pubkey, terms, threepid, unbind, versions,
+    account, email, hashed_lookup, invite, lookup, msisdn, ping, pubkey, terms, threepid, unbind,
+    versions,
 };
 use super::envelope::survive;
 use super::{captured_mail, internal, operations};
@@ -29,6 +30,15 @@ pub fn client(app: &App, routes: &mut web::ServiceConfig) {
     for version in [V2_PATH, V1_PATH] {
         public_keys(version, routes);
     }
+    // Mails hold it, and clients without an account call it (GEN-32, SGN-05).
+    routes.service(path(
+        &format!("{V1_PATH}/sign-ed25519"),
+        [post(invite::sign::<V1>)],
+    ));
+    routes.service(path(
+        &format!("{V2_PATH}/sign-ed25519"),
+        [post(invite::sign::<V2>)],
+    ));
     both_versions::<V2>(V2_PATH, routes);
     accounts(routes);
     routes.service(path(
@@ -103,6 +113,10 @@ fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
         .service(path(
             &format!("{version}/3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>)],
+        ))
+        .service(path(
+            &format!("{version}/store-invite"),
+            [post(invite::store::<V>)],
         ))
         .service(path(
             &format!("{version}/3pid/unbind"),

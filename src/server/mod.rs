@@ -165,6 +165,7 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
     for dispatcher in app.mailer.iter().chain(&app.texter) {
         all &= dispatcher.stop(left()).await;
     }
+    all &= app.notifier.stop(left()).await;
     all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;

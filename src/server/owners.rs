@@ -16,6 +16,7 @@ use crate::actor::federation::FederationDoor;
 use crate::actor::janitor::{Janitor, Rest};
 use crate::actor::lookups::Lookups;
 use crate::actor::mail_carrier::MailCarrier;
+use crate::actor::notifier::Notifier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool, State};
 use crate::actor::rotation;
@@ -86,10 +87,7 @@ impl Start<'_> {
 
 pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let templates = Arc::new(Templates::load(
-        config.templates.brands_dir.as_deref(),
-        config.templates.default_brand.as_deref(),
-    )?);
+    let templates = Arc::new(templates(&config)?);
     let transport = MailTransport::open(&config.email)?;
     let texts = Prepared::new(&config.sms)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
@@ -131,20 +129,11 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let mailer = transport
         .zip(config.email.from.as_ref())
         .map(|(transport, from)| {
-            let carrier = MailCarrier {
-                writer: writer(&config, from, &templates),
-                transport,
-                patience: config.email.transport.attempt_limit(),
-            };
-            let courier = MessageCourier {
-                books: books.clone(),
-                carrier,
-            };
-            let pace = pace(&config, config.email.concurrency);
-            DispatcherDoor::start(move || courier, outbox.clone(), pace)
+            let writer = writer(&config, from, &templates);
+            mailer(&config, transport, writer, books.clone())
         });
 
-    let texter = texts.map(|texts| start_texter(&config, texts, books, &outbox));
+    let texter = texts.map(|texts| start_texter(&config, texts, books.clone(), &outbox));
 
     let public_keys = keys.public_keys();
     let door = start.door();
@@ -160,6 +149,17 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         clock.clone(),
         Arc::clone(&metrics),
     );
+    let notifier = notifier(
+        &config,
+        Notifier {
+            books,
+            associations: associations.clone(),
+            signer: signer.clone(),
+            federation: federation.clone(),
+            homeservers: config.federation.homeservers.clone(),
+            keep_delivered: config.invites.keep_delivered,
+        },
+    );
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -174,9 +174,11 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         signer,
         outbox,
         mailer,
+        notifier,
         texter,
         federation,
         waiting,
+        signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_per_client: Limiter::new(&config.limits.register_per_client),
@@ -187,6 +189,40 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         public_keys,
         metrics,
     })
+}
+
+fn templates(config: &Config) -> Result<Templates, ServerError> {
+    let templates = Templates::load(
+        config.templates.brands_dir.as_deref(),
+        config.templates.default_brand.as_deref(),
+    )?;
+    let invites = &config.invites;
+    Ok(templates.with_subjects(&invites.subject_room, &invites.subject_space)?)
+}
+
+fn mailer(
+    config: &Config,
+    transport: MailTransport,
+    writer: MailWriter,
+    books: Books,
+) -> DispatcherDoor {
+    let carrier = MailCarrier {
+        writer,
+        transport,
+        patience: config.email.transport.attempt_limit(),
+    };
+    let outbox = books.outbox.clone();
+    let courier = MessageCourier { books, carrier };
+    let pace = pace(config, config.email.concurrency);
+    DispatcherDoor::start(move || courier, outbox, pace)
+}
+
+fn notifier(config: &Config, notifier: Notifier) -> DispatcherDoor {
+    let outbox = notifier.books.outbox.clone();
+    // Slow homeservers must not take all calls.
+    let concurrency = (config.federation.concurrency / 2).max(1);
+    let pace = pace(config, concurrency);
+    DispatcherDoor::start(move || notifier, outbox, pace)
 }
 
 fn pace(config: &Config, concurrency: usize) -> Pace {
@@ -295,6 +331,7 @@ pub(super) async fn watch(app: &App) -> ServerError {
                 "the dispatcher of mail",
                 app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
             ),
+            ("the dispatcher of notices", app.notifier.is_running()),
             (
                 "the dispatcher of texts",
                 app.texter.as_ref().is_none_or(DispatcherDoor::is_running),

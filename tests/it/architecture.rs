@@ -115,7 +115,10 @@ const ROOMS: &[(&str, &str)] = &[
         "app",
         "limiter terms actor delivery domain config clock metrics",
     ),
-    ("flow", "app actor delivery::waiting domain error random"),
+    (
+        "flow",
+        "app actor delivery::waiting delivery::invitation domain error random",
+    ),
     (
         "http",
         "flow app actor delivery::templates domain config error",
@@ -160,7 +163,7 @@ fn invariant_6_owners_ask_nobody_and_handlers_leave_several_steps_to_flows() {
     }
     no_word(
         "http/",
-        "BeginSession Bind Unbind Sign StopWaiting TakeDue Settle",
+        "BeginSession Bind Unbind Sign StoreInvite StopWaiting TakeDue Settle",
     );
 }
 
@@ -173,6 +176,7 @@ fn invariant_7_every_queue_is_bounded_at_the_door() {
 fn invariant_8_what_changes_something_outlives_its_client() {
     let flows = [
         "validate::request_token(",
+        "invite::store_invite(",
         "bind::bind(",
         "bind::bind_session(",
         "bind::unbind(",

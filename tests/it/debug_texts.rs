@@ -2,17 +2,24 @@
 //! a log or an error some day, and so holds no secret and no address (SEC-23).
 
 use serde_json::{Map, json};
-use sydent::actor::associations::Bind;
+use sydent::actor::associations::{Bind, Notice};
+use sydent::actor::invites::{InviteMail, StoreInvite};
+use sydent::actor::lookups::InviteSender;
+use sydent::actor::notices::{NoticeHeard, WaitingInvites};
 use sydent::actor::sessions::{BeginSession, Draft, Shown, SubmitToken, ValidatedSession};
-use sydent::actor::signer::Sign;
+use sydent::actor::signer::{Sign, SignAs};
 use sydent::db::outbox::Queued;
+use sydent::delivery::invitation::InvitationPayload;
 use sydent::domain::association::Association;
 use sydent::domain::email::CanonicalEmail;
-use sydent::domain::ids::Mxid;
+use sydent::domain::ids::{KeyId, Mxid};
+use sydent::domain::invite::{InviteFields, RoomId};
+use sydent::domain::invite_key::InviteKey;
 use sydent::domain::next_link::{NextLink, NextLinkRules};
 use sydent::domain::secret::{ClientSecret, Sid, Token};
 use sydent::domain::session::{Session, State};
 use sydent::domain::threepid::{Medium, ThreePid};
+use sydent::flow::invite::Invitation;
 use sydent::flow::validate::{RequestToken, Target};
 
 /// In every secret and address here.
@@ -105,6 +112,61 @@ fn signed() -> Map<String, serde_json::Value> {
     object.as_object().unwrap().clone()
 }
 
+fn alice() -> Mxid {
+    Mxid::parse("@alice:example.org").unwrap()
+}
+
+fn room() -> RoomId {
+    RoomId::parse("!room:example.org").unwrap()
+}
+
+fn said() -> InviteFields {
+    let name = json!(SECRET);
+    InviteFields::of([("room_name", &name)].into_iter())
+}
+
+fn invitation() -> Invitation {
+    Invitation {
+        email: CanonicalEmail::parse(&address()).unwrap(),
+        room_id: room(),
+        sender: alice(),
+        verified: true,
+        fields: said(),
+        brand: "default".to_owned(),
+        client: None,
+    }
+}
+
+fn store_invite() -> StoreInvite {
+    StoreInvite {
+        threepid: threepid(),
+        room_id: room(),
+        sender: alice(),
+        key_id: KeyId::parse("ed25519:0").unwrap(),
+        ephemeral_key: [0; 32],
+        limits: Vec::new(),
+        mail: InviteMail {
+            id: "id".to_owned(),
+            payload: InvitationPayload {
+                address: address(),
+                brand: String::new(),
+                token: SECRET.to_owned(),
+                private_key: InviteKey::from_seed([7; 32]),
+                room_id: String::new(),
+                sender: String::new(),
+                verified: true,
+                web_client: String::new(),
+                fields: said(),
+            },
+            answer_until: 0,
+            expires_at: 0,
+            home: String::new(),
+            home_until: 0,
+        },
+        now: 0,
+    }
+}
+
 #[test]
 fn sec_23_debug_shows_no_secret_and_no_address() {
     let mxid = Mxid::parse("@alice:example.org").unwrap();
@@ -125,6 +187,54 @@ fn sec_23_debug_shows_no_secret_and_no_address() {
                 Bind {
                     association: Association::new(threepid(), mxid, 0),
                     signed: signed(),
+                    notice: Notice {
+                        id: "id".to_owned(),
+                        expires_at: 0,
+                    },
+                }
+            ),
+        ),
+        (
+            "SignAs",
+            format!(
+                "{:?}",
+                SignAs {
+                    key_id: None,
+                    object: signed(),
+                }
+            ),
+        ),
+        ("StoreInvite", format!("{:?}", store_invite())),
+        ("Invitation", format!("{:?}", invitation())),
+        (
+            "InviteSender",
+            format!(
+                "{:?}",
+                InviteSender {
+                    token: SECRET.to_owned(),
+                }
+            ),
+        ),
+        (
+            "NoticeHeard",
+            format!(
+                "{:?}",
+                NoticeHeard {
+                    message: queued(),
+                    invites: vec![1],
+                    keep: true,
+                    now: 0,
+                }
+            ),
+        ),
+        (
+            "WaitingInvites",
+            format!(
+                "{:?}",
+                WaitingInvites {
+                    threepid: threepid(),
+                    mxid: alice(),
+                    now: 0,
                 }
             ),
         ),

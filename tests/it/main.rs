@@ -64,6 +64,8 @@ mod mail_content;
 #[cfg(test)]
 mod msisdn;
 #[cfg(test)]
+mod onbind;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;
@@ -102,11 +104,15 @@ mod shared_waits;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod sign_ed25519;
+#[cfg(test)]
 mod sms_delivery;
 #[cfg(test)]
 mod sms_limits;
 #[cfg(test)]
 mod sms_providers;
+#[cfg(test)]
+mod store_invite;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]

@@ -120,6 +120,11 @@ burst = 0
 
 [limits.email_per_address]
 burst = 0
+
+[federation]
+# The user of the printed commands has no homeserver that could be told of a
+# binding.
+deny_homeservers = ["example.org"]
 "#
     )
 }

@@ -39,6 +39,16 @@ limits.email_per_client.burst | limits.email_per_client.burst = 1000001
 limits.register_per_client.every | limits.register_per_client.every = '0s'
 limits.register_per_homeserver.burst | limits.register_per_homeserver.burst = 1000001
 limits.email_per_address.every | limits.email_per_address.every = '0s'
+limits.invites_per_sender.burst | limits.invites_per_sender.burst = 1000001
+limits.signatures_per_client.every | limits.signatures_per_client.every = '0s'
+invites.show_local_part | invites.show_local_part = 65
+invites.web_client | invites.web_client = 'app.example'
+invites.subject_room | invites.subject_room = ''
+invites.subject_space | invites.subject_space = ''
+invites.blocked_homeservers[0] | invites.blocked_homeservers = ['a b']
+invites.blocked_rooms[0] | invites.blocked_rooms = ['']
+invites.blocked_keywords[1] | invites.blocked_keywords = ['a', ' ']
+delivery.onbind_give_up | delivery.onbind_give_up = '1s'
 templates.brands_dir | templates.brands_dir = 'missing'
 templates.default_brand | templates.default_brand = 'a'
 templates.default_brand | templates.default_brand = '..'; templates.brands_dir = '.'

@@ -83,6 +83,19 @@ impl TemplateError {
         }
     }
 
+    /// An error in a template that is a setting.
+    pub(super) fn broken_setting(error: &minijinja::Error, setting: &str) -> Self {
+        let reason = match error.detail() {
+            Some(detail) => format!("{}: {detail}", error.kind()),
+            None => error.kind().to_string(),
+        };
+        Self::Broken {
+            file: format!("in {setting}"),
+            line: None,
+            reason,
+        }
+    }
+
     /// Takes the engine's words away: once real values are rendered they may quote a secret.
     pub(super) fn without_reason(self) -> Self {
         match self {

@@ -8,7 +8,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{BUILT_IN, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE, python_format};
+use super::{
+    BUILT_IN, INVITATION_MAIL, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE, python_format,
+};
 
 /// Each template's text, and where it came from.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ impl Sources {
     /// The brand inside the binary and the folders in `brands_dir`, which may replace its files.
     pub(super) fn read(brands_dir: Option<&Path>) -> Result<Self, TemplateError> {
         let built_in = [
+            (
+                INVITATION_MAIL,
+                include_str!("../../../config/brands/default/invite_template.eml.j2"),
+            ),
             (
                 VERIFICATION_MAIL,
                 include_str!("../../../config/brands/default/verification_template.eml.j2"),
@@ -74,7 +80,10 @@ impl Sources {
                         },
                     );
                 }
-                Err(_) if file == VERIFICATION_MAIL || file == VERIFY_RESPONSE => {
+                Err(_)
+                    if [VERIFICATION_MAIL, VERIFY_RESPONSE, INVITATION_MAIL]
+                        .contains(&file.as_str()) =>
+                {
                     return Err(TemplateError::NotUtf8 { path });
                 }
                 Err(_) => log::debug!("{} is no text and no template.", path.display()),

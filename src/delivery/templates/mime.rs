@@ -53,6 +53,15 @@ pub(super) fn encoded_words(text: &str) -> String {
     }
 }
 
+/// Encodes the text of a subject. One that begins an encoded word itself is
+/// encoded too, or a name could say what nobody wrote.
+pub(super) fn subject(text: &str) -> String {
+    if text.is_ascii() && !text.contains("=?") {
+        return text.to_owned();
+    }
+    words(text)
+}
+
 fn words(text: &str) -> String {
     let mut parts = vec![String::new()];
     for c in text.chars() {
@@ -85,7 +94,7 @@ fn unquoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded_words, quoted_printable, with_crlf};
+    use super::{encoded_words, quoted_printable, subject, with_crlf};
 
     #[test]
     fn every_line_end_becomes_crlf() {
@@ -119,6 +128,18 @@ mod tests {
         );
         assert_eq!(quoted_printable("a\n"), "a\r\n");
         assert_eq!(quoted_printable(""), "");
+    }
+
+    #[test]
+    fn msg_03_a_subject_cannot_smuggle_an_encoded_word() {
+        assert_eq!(subject("Tea <at> five"), "Tea <at> five");
+        for text in ["=?utf-8?Q?x?=", "Tea à 5 <b@c.example>"] {
+            let header = format!("Subject: {}\r\n\r\n", subject(text).replace('\n', "\r\n"));
+            let mail = mail_parser::MessageParser::default()
+                .parse(&header)
+                .unwrap();
+            assert_eq!(mail.subject(), Some(text));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod brand;
 mod error;
 mod folder;
+mod invitation;
 mod jinja;
 mod mime;
 mod python_format;
@@ -28,6 +29,7 @@ use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
 pub use error::TemplateError;
+pub use invitation::InvitationMail;
 pub(crate) use jinja::format as escaping_formatter;
 pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
@@ -36,6 +38,10 @@ use folder::Sources;
 
 /// The mail that carries the link and the code of an e-mail validation.
 const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
+/// The mail that invites somebody to a room.
+const INVITATION_MAIL: &str = "invite_template.eml.j2";
+/// The settings that hold the subjects of invitations: to a room, and to a space.
+const SUBJECTS: [&str; 2] = ["invites.subject_room", "invites.subject_space"];
 /// The page behind the mailed link.
 const VERIFY_RESPONSE: &str = "verify_response_template.html";
 /// The brand inside the binary.
@@ -56,6 +62,7 @@ pub struct Templates {
 #[derive(Debug, Clone)]
 struct Brand {
     verification_mail: String,
+    invitation_mail: String,
     verify_response: String,
 }
 
@@ -89,6 +96,7 @@ impl Templates {
             .map(|brand| {
                 let templates = Brand {
                     verification_mail: find(brand, VERIFICATION_MAIL),
+                    invitation_mail: find(brand, INVITATION_MAIL),
                     verify_response: find(brand, VERIFY_RESPONSE),
                 };
                 (brand.to_owned(), templates)
@@ -138,6 +146,64 @@ impl Templates {
             .map_err(TemplateError::without_reason)
     }
 
+    /// Takes the subjects of invitations to rooms and to spaces, as templates.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not compile or render. The text names the setting.
+    pub fn with_subjects(mut self, room: &str, space: &str) -> Result<Self, TemplateError> {
+        for (name, text) in SUBJECTS.into_iter().zip([room, space]) {
+            // A subject is no HTML.
+            let text = format!("{{% autoescape false %}}{text}{{% endautoescape %}}");
+            let broken = |error| TemplateError::broken_setting(&error, name);
+            self.environment
+                .add_template_owned(name, text)
+                .map_err(broken)?;
+            let template = self.environment.get_template(name).map_err(broken)?;
+            for values in InvitationMail::samples() {
+                template.render(values.context()).map_err(broken)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The whole invitation, as [`Self::verification_mail`].
+    ///
+    /// # Errors
+    ///
+    /// The template fails on these values. The text does not contain them.
+    pub fn invitation_mail(
+        &self,
+        brand: &BrandName,
+        values: &InvitationMail,
+    ) -> Result<Vec<u8>, TemplateError> {
+        let name = self.templates_of(brand).map(|brand| &brand.invitation_mail);
+        self.invitation(name, values)
+            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map_err(TemplateError::without_reason)
+    }
+
+    fn invitation(
+        &self,
+        name: Option<&String>,
+        values: &InvitationMail,
+    ) -> Result<String, TemplateError> {
+        let [room, space] = SUBJECTS;
+        let subject = if values.is_space() { space } else { room };
+        let mut context = values.context();
+        let subject = match self.environment.get_template(subject) {
+            Ok(template) => template
+                .render(&context)
+                .map_err(|error| TemplateError::broken_setting(&error, subject))?,
+            Err(_not_set) => "An invitation to Matrix".to_owned(),
+        };
+        let subject = values::clean(&subject);
+        let header = Value::from_safe_string(mime::subject(&subject));
+        context.insert("subject".to_owned(), subject.into());
+        context.insert("subject_header_value".to_owned(), header);
+        self.render(name, context.into())
+    }
+
     /// The page that answers somebody who opened the mailed link.
     ///
     /// # Errors
@@ -171,17 +237,26 @@ impl Templates {
     fn try_out(&self, brand: &Brand) -> Result<(), TemplateError> {
         for values in VerificationMail::samples() {
             let mail = self.render(Some(&brand.verification_mail), values.context())?;
-            if let Some(line) = mail.lines().position(|line| line.len() > LONGEST_LINE) {
-                return Err(TemplateError::LineTooLong {
-                    file: self.sources.file(&brand.verification_mail),
-                    line: line + 1,
-                    longest: LONGEST_LINE,
-                });
-            }
+            self.has_short_lines(&mail, &brand.verification_mail)?;
+        }
+        for values in InvitationMail::samples() {
+            let mail = self.invitation(Some(&brand.invitation_mail), &values)?;
+            self.has_short_lines(&mail, &brand.invitation_mail)?;
         }
         for values in VerifyResponse::samples() {
             self.render(Some(&brand.verify_response), values.context())?;
         }
         Ok(())
+    }
+
+    fn has_short_lines(&self, mail: &str, name: &str) -> Result<(), TemplateError> {
+        match mail.lines().position(|line| line.len() > LONGEST_LINE) {
+            None => Ok(()),
+            Some(line) => Err(TemplateError::LineTooLong {
+                file: self.sources.file(name),
+                line: line + 1,
+                longest: LONGEST_LINE,
+            }),
+        }
     }
 }

@@ -103,7 +103,7 @@ impl VerifyResponse {
 }
 
 /// Takes out what could end a line or turn the reading direction.
-fn clean(value: &str) -> String {
+pub(super) fn clean(value: &str) -> String {
     let harmful = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -113,7 +113,7 @@ fn clean(value: &str) -> String {
 
 /// Nobody but the recipient knows the id, so nobody can write text that ends a MIME part; a mail
 /// that is sent again stays the same mail. Letters and digits only, as templates may not quote it.
-fn boundary(messageid: &str) -> String {
+pub(super) fn boundary(messageid: &str) -> String {
     let digest = Sha256::new()
         .chain_update("multipart boundary ")
         .chain_update(messageid)
@@ -131,7 +131,7 @@ fn boundary(messageid: &str) -> String {
 }
 
 /// The host, and the port if it is not the scheme's own, that the mail's link leads to.
-fn server(link: &str) -> String {
+pub(super) fn server(link: &str) -> String {
     let Ok(url) = url::Url::parse(link) else {
         return String::new();
     };

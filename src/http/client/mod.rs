@@ -3,6 +3,7 @@
 pub mod account;
 pub mod email;
 pub mod hashed_lookup;
+pub mod invite;
 pub mod lookup;
 pub mod msisdn;
 pub mod ping;

@@ -15,6 +15,32 @@ const THREEPID: &[(&str, &str)] = &[
     ("mxid", r#""@a:example.org""#),
 ];
 
+const INVITE: &[(&str, &str)] = &[
+    ("medium", r#""email""#),
+    ("address", "EMAIL"),
+    ("room_id", r#""!r:example.org""#),
+    ("sender", r#""@a:example.org""#),
+    ("room_alias", r#""""#),
+    ("room_avatar_url", r#""""#),
+    ("room_join_rules", r#""invite""#),
+    ("room_name", r#""Tea""#),
+    ("room_type", r#""m.space""#),
+    ("sender_display_name", r#""Bob""#),
+    ("sender_avatar_url", r#""""#),
+    ("org.matrix.web_client_location", r#""https://app.example""#),
+    ("brand", r#""default""#),
+    ("further", r#""x""#),
+];
+
+const SIGN: &[(&str, &str)] = &[
+    ("mxid", r#""@a:example.org""#),
+    ("token", r#""x""#),
+    (
+        "private_key",
+        r#""YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1""#,
+    ),
+];
+
 pub const POSTS: &[Form] = &[
     (
         Listener::Client,
@@ -106,6 +132,16 @@ pub const POSTS: &[Form] = &[
             ("pepper", r#""matrixrocks""#),
             ("addresses", r#"["a@example.com email"]"#),
         ],
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/store-invite",
+        INVITE,
+    ),
+    (
+        Listener::Client,
+        "/_matrix/identity/api/v1/sign-ed25519",
+        SIGN,
     ),
     (
         Listener::Internal,

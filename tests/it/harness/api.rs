@@ -270,6 +270,15 @@ impl Api {
         self.post(&format!("{V2}/lookup"), fields).await
     }
 
+    pub async fn store_invite(&self, fields: Value) -> Answer {
+        self.post(&self.path("/store-invite"), fields).await
+    }
+
+    pub async fn sign(&self, mxid: &str, token: &str, private_key: &str) -> Answer {
+        let body = json!({"mxid": mxid, "token": token, "private_key": private_key});
+        self.post(&self.path("/sign-ed25519"), body).await
+    }
+
     pub async fn internal_bind(&self, medium: &str, address: &str, mxid: &str) -> Answer {
         let body = json!({"medium": medium, "address": address, "mxid": mxid});
         self.post("/_matrix/identity/internal/bind", body).await

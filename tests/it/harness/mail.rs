@@ -1,5 +1,7 @@
 //! A mail as a person finds it in the mailbox.
 
+use std::collections::HashMap;
+
 use mail_parser::MessageParser;
 use serde_json::Value;
 
@@ -39,6 +41,26 @@ impl Mail {
             .split_whitespace()
             .find(|word| word.contains("/validate/email/submitToken?"));
         link.expect("a link in the mail").to_owned()
+    }
+
+    /// The link of an invitation, and the parameters in it.
+    pub fn join_link(&self) -> (String, HashMap<String, String>) {
+        let text = self.text();
+        let link = text
+            .split_whitespace()
+            .find(|word| word.contains("/#/room/"));
+        let link = link.expect("a link in the invitation");
+        let (place, query) = link.split_once('?').unwrap();
+        let query = url::form_urlencoded::parse(query.as_bytes());
+        (place.to_owned(), query.into_owned().collect())
+    }
+
+    /// The parameters of the address that signs, which the link of an invitation
+    /// has in it.
+    pub fn sign_parameters(&self) -> HashMap<String, String> {
+        let (_, query) = self.join_link();
+        let url = url::Url::parse(&query["signurl"]).unwrap();
+        url.query_pairs().into_owned().collect()
     }
 
     /// The code for people whose client asks for it.

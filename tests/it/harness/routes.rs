@@ -65,7 +65,8 @@ impl Route {
 
     /// Whether it is there only while v1 is switched on.
     pub fn is_v1_only(&self) -> bool {
-        self.path.starts_with(super::V1) && !self.path.contains("/pubkey/")
+        let for_ever = self.path.contains("/pubkey/") || self.path.ends_with("/sign-ed25519");
+        self.path.starts_with(super::V1) && !for_ever
     }
 }
 
@@ -117,6 +118,10 @@ pub const ROUTES: &[Route] = &[
     ),
     client("/_matrix/identity/v2/3pid/getValidated3pid", GET),
     client("/_matrix/identity/v2/3pid/bind", POST),
+    client("/_matrix/identity/v2/store-invite", POST),
+    client("/_matrix/identity/v2/sign-ed25519", POST),
+    client("/_matrix/identity/api/v1/store-invite", POST),
+    client("/_matrix/identity/api/v1/sign-ed25519", POST),
     client("/_matrix/identity/v2/pubkey/isvalid", GET),
     client("/_matrix/identity/v2/pubkey/ephemeral/isvalid", GET),
     client("/_matrix/identity/v2/pubkey/ed25519:0", GET),

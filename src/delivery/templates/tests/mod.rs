@@ -1,6 +1,7 @@
 //! What the templates write, read back as a recipient or a browser would.
 
 mod brands;
+mod invitation;
 mod jinja_table;
 mod mail;
 mod page;

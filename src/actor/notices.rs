@@ -1,0 +1,85 @@
+//! What the owner of the associations knows of notices to homeservers: what one
+//! has to say, and that it was heard.
+
+use std::fmt;
+
+use super::associations::Associations;
+use super::pool::{Ask, Fault};
+use crate::db::invites::{self, Pending};
+use crate::db::outbox::{self, Queued};
+use crate::db::{Turn, associations};
+use crate::domain::ids::Mxid;
+use crate::domain::threepid::ThreePid;
+
+/// The invites that wait for a 3PID, if it is still bound to that user.
+#[derive(Debug)]
+pub struct WaitingInvites {
+    /// What was bound.
+    pub threepid: ThreePid,
+    /// To whom.
+    pub mxid: Mxid,
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl Ask for WaitingInvites {
+    type Of = Associations;
+    /// `None` when it is not bound to that user any more (ONB-14).
+    type Reply = Option<Vec<Pending>>;
+
+    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
+        let connection = of.store.read();
+        let (medium, address) = (self.threepid.medium(), self.threepid.address());
+        let bound = associations::mxids(connection, medium, &[address], self.now)?;
+        // The newest comes last.
+        let newest = bound.into_iter().next_back().map(|(_, mxid)| mxid);
+        if newest.as_deref() != Some(self.mxid.as_str()) {
+            return Ok(None);
+        }
+        Ok(Some(invites::pending(connection, &self.threepid)?))
+    }
+}
+
+/// A homeserver has heard a notice: its invites are delivered, and the notice
+/// is done.
+pub struct NoticeHeard {
+    /// The notice.
+    pub message: Queued,
+    /// The invites that it took.
+    pub invites: Vec<i64>,
+    /// Whether they are kept.
+    pub keep: bool,
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl fmt::Debug for NoticeHeard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NoticeHeard")
+            .field("message", &self.message)
+            .field("invites", &self.invites.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// SQLite allows 32,766 variables in a query.
+const IDS_PER_QUERY: usize = 30_000;
+
+impl Ask for NoticeHeard {
+    type Of = Associations;
+    type Reply = ();
+
+    fn run(self, of: &mut Associations) -> Result<(), Fault> {
+        of.store
+            .write(Turn::Message(&self.message.id), |connection| {
+                for ids in self.invites.chunks(IDS_PER_QUERY) {
+                    if self.keep {
+                        invites::mark_delivered(connection, ids, self.now)?;
+                    } else {
+                        invites::remove(connection, ids)?;
+                    }
+                }
+                Ok(outbox::remove(connection, &self.message.id)?)
+            })
+    }
+}

@@ -1,0 +1,116 @@
+//! `[invites]`: invitations of addresses to rooms.
+
+use serde::{Deserialize, Serialize};
+
+use super::checker::Checker;
+use crate::domain::blocklist::InviteBlocklist;
+use crate::domain::email::fold;
+use crate::domain::homeservers::HomeserverPattern;
+use crate::domain::invite::{RoomId, web_client};
+use crate::domain::redact::Redaction;
+
+/// `[invites]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InviteSettings {
+    /// Characters of an address that the room sees of what stands before the
+    /// `@` (section 15.1).
+    pub show_local_part: usize,
+    /// The same of what stands after it.
+    pub show_domain: usize,
+    /// The web client that invitations lead to, unless the homeserver names one.
+    pub web_client: String,
+    /// The subject of an invitation to a room, a template.
+    pub subject_room: String,
+    /// The subject of an invitation to a space, a template.
+    pub subject_space: String,
+    /// Whether invites are kept in the database once a homeserver has taken them.
+    pub keep_delivered: bool,
+    /// Homeservers whose users may invite nobody.
+    pub blocked_homeservers: Vec<HomeserverPattern>,
+    /// Rooms to which nobody may be invited.
+    pub blocked_rooms: Vec<String>,
+    /// Words that no field of an invitation may contain.
+    pub blocked_keywords: Vec<String>,
+}
+
+impl Default for InviteSettings {
+    fn default() -> Self {
+        Self {
+            show_local_part: 3,
+            show_domain: 3,
+            web_client: "https://app.element.io".to_owned(),
+            subject_room: SUBJECT_ROOM.to_owned(),
+            subject_space: SUBJECT_SPACE.to_owned(),
+            keep_delivered: false,
+            blocked_homeservers: Vec::new(),
+            blocked_rooms: Vec::new(),
+            blocked_keywords: Vec::new(),
+        }
+    }
+}
+
+const SUBJECT_ROOM: &str =
+    "{{ sender_display_name }} invited you to {{ room_name or \"a room\" }} on Matrix";
+const SUBJECT_SPACE: &str =
+    "{{ sender_display_name }} invited you to the space {{ room_name }} on Matrix";
+const WEB_CLIENT: &str = "must be where the web client is, such as https://app.example.org, \
+    without a question mark or a #";
+
+impl InviteSettings {
+    /// Checks, and brings what is compared into the form that it is compared in.
+    pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
+        checker.range("invites.show_local_part", self.show_local_part, 0..=64);
+        checker.range("invites.show_domain", self.show_domain, 0..=255);
+        match web_client(&self.web_client) {
+            Some(client) => self.web_client = client,
+            None => checker.refuse("invites.web_client", WEB_CLIENT),
+        }
+        for (key, subject) in [
+            ("invites.subject_room", &self.subject_room),
+            ("invites.subject_space", &self.subject_space),
+        ] {
+            let one_line = !subject.chars().any(char::is_control);
+            if !one_line || subject.trim().is_empty() || subject.len() > 500 {
+                checker.refuse(key, "must be one line of at most 500 bytes, and not empty");
+            }
+        }
+        for (index, room) in self.blocked_rooms.iter().enumerate() {
+            if RoomId::parse(room).is_err() {
+                checker.refuse(
+                    &format!("invites.blocked_rooms[{index}]"),
+                    "must be a room id",
+                );
+            }
+        }
+        for (index, word) in self.blocked_keywords.iter_mut().enumerate() {
+            *word = fold(word).into_owned();
+            if word.trim().is_empty() {
+                checker.refuse(
+                    &format!("invites.blocked_keywords[{index}]"),
+                    "must not be empty: every invitation contains it",
+                );
+            }
+        }
+        self
+    }
+
+    /// How much of an address a room may show.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        Redaction {
+            local_part: self.show_local_part,
+            domain: self.show_domain,
+        }
+    }
+
+    /// What is not let out.
+    #[must_use]
+    pub fn blocklist(&self) -> InviteBlocklist {
+        InviteBlocklist {
+            homeservers: self.blocked_homeservers.clone(),
+            rooms: self.blocked_rooms.clone(),
+            keywords: self.blocked_keywords.clone(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The values of the mail that invites somebody to a room.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use minijinja::Value;
+use zeroize::Zeroizing;
+
+use super::values::{boundary, clean, server};
+use crate::domain::invite::{InviteFields, defanged};
+
+/// The values of an invitation. Control characters are taken out of every value
+/// before a template sees it, and links out of names.
+#[derive(Clone)]
+pub struct InvitationMail {
+    /// Where the web client is, without a slash at the end:
+    /// `web_client_location`.
+    pub web_client: String,
+    /// The link that opens the web client with all that it needs: `join_link`.
+    pub join_link: String,
+    /// Where a client gets the signature that lets it join: `sign_url`. Its host
+    /// is the template's `server`.
+    pub sign_url: String,
+    /// The token of the invite: `token`.
+    pub token: String,
+    /// The private half of its key: `ephemeral_private_key`.
+    pub private_key: Zeroizing<String>,
+    /// Where to: `room_id`.
+    pub room_id: String,
+    /// By whom: `sender`.
+    pub inviter: String,
+    /// Whether this server knows that it is the sender who asked: `verified`.
+    pub verified: bool,
+    /// What else the request said; none of it takes the place of a value that
+    /// is named here.
+    pub fields: InviteFields,
+    /// The sender of the mail: `from`.
+    pub from: String,
+    /// The recipient's address: `to`.
+    pub to: String,
+    /// The date in the form of RFC 2822: `date`.
+    pub date: String,
+    /// The message's id with its angle brackets: `messageid`.
+    pub messageid: String,
+}
+
+/// Shows nothing: an address and a secret are inside.
+impl fmt::Debug for InvitationMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvitationMail").finish_non_exhaustive()
+    }
+}
+
+impl InvitationMail {
+    /// Whether the room is a space.
+    pub(super) fn is_space(&self) -> bool {
+        self.fields.is_space()
+    }
+
+    pub(super) fn context(&self) -> BTreeMap<String, Value> {
+        let given = self.fields.iter();
+        let mut context: BTreeMap<String, Value> = given
+            .map(|(name, value)| (name.to_owned(), clean(value).into()))
+            .collect();
+        for name in [
+            "room_alias",
+            "room_avatar_url",
+            "room_type",
+            "sender_avatar_url",
+            "guest_user_id",
+            "guest_access_token",
+        ] {
+            context.entry(name.to_owned()).or_insert_with(|| "".into());
+        }
+        context.extend(
+            self.computed()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        context
+    }
+
+    /// What no request can set (INV-20).
+    fn computed(&self) -> [(&'static str, Value); 21] {
+        let name = |field| self.fields.get(field).map(|name| clean(&defanged(name)));
+        let bracketed = |name: &str| {
+            if name.is_empty() {
+                String::new()
+            } else {
+                format!("({name}) ")
+            }
+        };
+        let inviter = clean(&self.inviter);
+        let nameless = if self.verified {
+            inviter.clone()
+        } else {
+            "Somebody".to_owned()
+        };
+        let display_name = name("sender_display_name").unwrap_or(nameless);
+        let room_name = name("room_name").unwrap_or_default();
+        // The same name twice says nothing.
+        let verified_sender = if self.verified && display_name != inviter {
+            bracketed(&inviter)
+        } else {
+            String::new()
+        };
+        [
+            ("sender", inviter.into()),
+            ("sender_display_name", display_name.into()),
+            ("bracketed_verified_sender", verified_sender.into()),
+            ("verified", self.verified.into()),
+            ("room_id", clean(&self.room_id).into()),
+            ("bracketed_room_name", bracketed(&room_name).into()),
+            ("room_name", room_name.into()),
+            ("is_space", self.is_space().into()),
+            ("web_client_location", clean(&self.web_client).into()),
+            ("join_link", clean(&self.join_link).into()),
+            ("sign_url", clean(&self.sign_url).into()),
+            ("server", server(&self.sign_url).into()),
+            ("token", clean(&self.token).into()),
+            ("ephemeral_private_key", clean(&self.private_key).into()),
+            ("from", clean(&self.from).into()),
+            ("to", clean(&self.to).into()),
+            ("date", clean(&self.date).into()),
+            ("messageid", clean(&self.messageid).into()),
+            ("multipart_boundary", boundary(&self.messageid).into()),
+            // Set when the subject is known.
+            ("subject", "".into()),
+            ("subject_header_value", "".into()),
+        ]
+    }
+
+    /// Values to try a template with: all of them, as long as they get, and
+    /// without the optional.
+    pub(super) fn samples() -> [Self; 2] {
+        let more = [
+            ("room_name", "A room for samples of names…"),
+            ("room_avatar_url", "mxc://example.org/sample"),
+            ("room_type", "m.space"),
+            ("room_alias", "#sample:example.org"),
+            ("sender_display_name", "Somebody's name…"),
+            ("sender_avatar_url", "mxc://example.org/sample"),
+        ]
+        .map(|(name, value)| (name, serde_json::Value::from(value)));
+        let sign_url = format!(
+            "https://id.example.org/_matrix/identity/api/v1/sign-ed25519?token={}&private_key={}",
+            "t".repeat(64),
+            "k".repeat(43)
+        );
+        let full = Self {
+            web_client: "https://app.example.org".to_owned(),
+            join_link: format!("https://app.example.org/#/room/{}?x=y", "r".repeat(255)),
+            sign_url,
+            token: "t".repeat(64),
+            private_key: Zeroizing::new("k".repeat(43)),
+            room_id: format!("!{}", "r".repeat(254)),
+            inviter: format!("@{}:example.org", "s".repeat(200)),
+            verified: true,
+            fields: InviteFields::of(more.iter().map(|(name, value)| (*name, value))),
+            from: "Identity <identity@example.org>".to_owned(),
+            to: "somebody@example.com".to_owned(),
+            date: "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
+            messageid: "<sample@example.org>".to_owned(),
+        };
+        [
+            full.clone(),
+            Self {
+                verified: false,
+                fields: InviteFields::default(),
+                ..full
+            },
+        ]
+    }
+}

@@ -1,0 +1,78 @@
+//! The mail that invites.
+
+use mail_parser::MessageParser;
+
+use super::*;
+
+fn mail(templates: &Templates, values: &InvitationMail) -> String {
+    let brand = templates.brand(None);
+    String::from_utf8(templates.invitation_mail(&brand, values).unwrap()).unwrap()
+}
+
+#[test]
+fn every_line_of_the_default_invitation_is_short_ascii_and_ends_with_crlf() {
+    let templates = Templates::load(None, None).unwrap();
+    for values in InvitationMail::samples() {
+        let mail = mail(&templates, &values);
+        assert!(mail.is_ascii() && mail.ends_with("--\r\n"), "{mail}");
+        assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "{mail}");
+        let long = mail.split("\r\n").find(|line| line.len() > 76);
+        assert_eq!(long, None);
+        let parsed = MessageParser::default().parse(&mail).unwrap();
+        assert_eq!(parsed.parts.len(), 3);
+        assert!(parsed.body_text(0).unwrap().contains(&values.join_link));
+    }
+}
+
+#[test]
+fn inv_19_a_template_in_the_manner_of_sydent_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "From: {{ from|safe }}\nTo: {{ to|safe }}\nSubject: {{ subject_header_value|safe }}\n\n\
+                {{ sender_display_name|safe }} {{ bracketed_verified_sender|safe }}invites \
+                {{ bracketed_room_name|safe }}\n{{ web_client_location }}/#/room/\
+                {{ room_id|urlencode }}?email={{ to|urlencode }}&token={{ token|urlencode }}&key=\
+                {{ ephemeral_private_key|urlencode }}&room_name={{ room_name|urlencode }}&avatar=\
+                {{ room_avatar_url|urlencode }}&type={{ room_type|urlencode }}&guest=\
+                {{ guest_user_id|urlencode }}{{ guest_access_token|urlencode }}\n";
+    put(dir.path(), "house", INVITATION_MAIL, text);
+    let templates = Templates::load(Some(dir.path()), Some("house"))
+        .unwrap()
+        .with_subjects("{{ sender_display_name }} & you", "a space")
+        .unwrap();
+    let [full, bare] = InvitationMail::samples();
+    let written = mail(&templates, &full);
+    assert!(written.contains("\r\nSubject: a space\r\n"), "{written}");
+    assert!(written.contains("Somebody's name… (@ssss"), "{written}");
+    assert!(written.contains("invites (A room for samples"), "{written}");
+    assert!(
+        written.contains("https://app.example.org/#/room/%21rrr"),
+        "{written}"
+    );
+    let written = mail(&templates, &bare);
+    assert!(
+        written.contains("\r\nSubject: Somebody & you\r\n"),
+        "{written}"
+    );
+    assert!(written.contains("Somebody invites \r\n"), "{written}");
+}
+
+#[test]
+fn a_subject_that_does_not_render_is_named() {
+    for (room, space, setting) in [
+        ("{{ x", "fine", "invites.subject_room"),
+        ("fine", "{{ x|no_filter }}", "invites.subject_space"),
+        ("{{ x.y }}", "fine", "invites.subject_room"),
+    ] {
+        let templates = Templates::load(None, None).unwrap();
+        let error = templates.with_subjects(room, space).unwrap_err();
+        assert!(error.to_string().contains(setting), "{error}");
+    }
+}
+
+#[test]
+fn an_invitation_that_writes_too_long_lines_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "house", INVITATION_MAIL, "{{ 'x' * 999 }}");
+    let error = Templates::load(Some(dir.path()), None).unwrap_err();
+    assert!(error.to_string().contains(INVITATION_MAIL), "{error}");
+}

@@ -1,0 +1,136 @@
+//! What is kept of the fields of an invitation.
+
+use proptest::prelude::*;
+use serde_json::{Map, json};
+
+use super::*;
+
+fn fields(object: Value) -> InviteFields {
+    let object: Map<String, Value> = serde_json::from_value(object).unwrap();
+    InviteFields::of(object.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+#[test]
+fn inv_04_idn_08_room_ids_are_hardly_checked() {
+    for good in [
+        "!room:example.org",
+        "!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM",
+        "$aroom:fake.test",
+        "x",
+        &"é".repeat(127),
+    ] {
+        assert!(RoomId::parse(good).is_ok(), "{good}");
+    }
+    for bad in ["", "!a\n:b", "!a\0", &"x".repeat(256), &"é".repeat(128)] {
+        assert!(RoomId::parse(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn inv_03_what_is_odd_counts_as_absent() {
+    let none = fields(json!({
+        "room_alias": "", "room_avatar_url": null, "room_name": " \n", "room_type": 7,
+        "sender_display_name": {"a": "b"}, "sender_avatar_url": "javascript:alert(1)",
+        "room_join_rules": [], WEB_CLIENT: "ftp://a.example", "medium": "email",
+        "address": "a@b.example", "access_token": "secret", "sender": "@a:b", "brand": "x",
+        "not a name": "x", "": "x",
+    }));
+    assert_eq!(none, InviteFields::default());
+    for bad in ["room", "#room", "x#room:a.example", "#a b\u{200b}:a"] {
+        assert_eq!(fields(json!({"room_alias": bad})).get("room_alias"), None);
+    }
+}
+
+#[test]
+fn inv_02_good_fields_and_further_ones_are_kept() {
+    let given = json!({
+        "room_alias": "#room:a.example", "room_avatar_url": "mxc://a.example/x",
+        "room_name": "Tea", "room_type": "m.space", "sender_display_name": "Bob",
+        "sender_avatar_url": "mxc://a.example/y", "room_join_rules": "invite",
+        "guest_access_token": "token", "org.example.colour": "blue",
+    });
+    let kept = fields(given.clone());
+    let object = given.as_object().unwrap();
+    assert_eq!(kept.iter().count(), object.len());
+    assert!(
+        object
+            .iter()
+            .all(|(name, value)| kept.get(name) == value.as_str())
+    );
+    assert!(kept.is_space());
+}
+
+#[test]
+fn inv_05_where_the_web_client_is() {
+    for (given, kept) in [
+        ("https://app.element.io/", Some("https://app.element.io")),
+        (
+            "http://localhost:8080/riot/",
+            Some("http://localhost:8080/riot"),
+        ),
+        ("javascript:alert(1)", None),
+        ("https://", None),
+        ("https://user@app.example", None),
+        ("https://app.example/?x", None),
+        ("https://app.example/#/x", None),
+        ("https://a b", None),
+        ("/", None),
+    ] {
+        assert_eq!(web_client(given).as_deref(), kept, "{given}");
+    }
+}
+
+#[test]
+fn inv_21_names_have_a_length_in_characters() {
+    for (field, given, kept) in [
+        ("sender_display_name", "é".repeat(20), "é".repeat(20)),
+        (
+            "sender_display_name",
+            "é".repeat(21),
+            format!("{}…", "é".repeat(19)),
+        ),
+        ("room_name", "x".repeat(30), "x".repeat(30)),
+        ("room_name", "x".repeat(31), format!("{}…", "x".repeat(25))),
+        (
+            "room_name",
+            "a\r\n\tb\u{202e}c".to_owned(),
+            "a bc".to_owned(),
+        ),
+        ("further", "x".repeat(501), format!("{}…", "x".repeat(500))),
+    ] {
+        assert_eq!(
+            fields(json!({field: given})).get(field),
+            Some(kept.as_str())
+        );
+    }
+    let many: Map<String, Value> = (0..100).map(|n| (format!("f{n}"), json!("x"))).collect();
+    assert_eq!(fields(Value::Object(many)).iter().count(), MORE_FIELDS);
+}
+
+#[test]
+fn msg_07_links_are_defanged() {
+    for (text, tame) in [
+        ("https://evil.example/x", "https[:]//evil[.]example/x"),
+        ("go to www.evil.example.", "go to www[.]evil[.]example."),
+        ("evil。example", "evil[.]example"),
+        ("Version 2.5", "Version 2.5"),
+        ("Dr. Strange", "Dr. Strange"),
+        ("@bob:a.example", "@bob:a[.]example"),
+        ("1.2.3.4", "1.2.3.4"),
+        ("Tea…", "Tea…"),
+    ] {
+        assert_eq!(defanged(text), tame);
+    }
+}
+
+proptest! {
+    #[test]
+    fn inv_03_any_value_is_answered_and_what_is_kept_is_one_line(name: String, value: String) {
+        for name in [name.as_str(), "room_name", "sender_avatar_url", WEB_CLIENT, "room_alias"] {
+            for (_, kept) in fields(json!({name: value})).iter() {
+                prop_assert!(!kept.chars().any(char::is_control) && !kept.is_empty());
+                prop_assert!(!defanged(kept).contains("://"));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How much of an address a room may show of somebody who was invited by it
+//! (section 15.1 of the conformance list).
+
+use super::email::CanonicalEmail;
+
+/// How many characters of each side of an address are shown at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redaction {
+    /// Before the `@`.
+    pub local_part: usize,
+    /// After it.
+    pub domain: usize,
+}
+
+impl Redaction {
+    /// The display name of an invite: the address with something of each side
+    /// left out, however short it is.
+    #[must_use]
+    pub fn display_name(self, address: &CanonicalEmail) -> String {
+        self.redact(address.as_str())
+    }
+
+    fn redact(self, address: &str) -> String {
+        let (local_part, domain) = address.split_once('@').unwrap_or((address, ""));
+        format!(
+            "{}@{}",
+            beginning(local_part, self.local_part),
+            beginning(domain, self.domain)
+        )
+    }
+}
+
+/// The first characters, never all of them. Characters are code points, so that
+/// none is cut in two.
+fn beginning(text: &str, limit: usize) -> String {
+    let length = text.chars().count();
+    let shown = if length > limit {
+        limit
+    } else if length > 5 {
+        3
+    } else {
+        usize::from(length > 1)
+    };
+    let mut beginning: String = text.chars().take(shown).collect();
+    beginning.push_str("...");
+    beginning
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redact(address: &str, local_part: usize, domain: usize) -> String {
+        Redaction { local_part, domain }.redact(address)
+    }
+
+    #[test]
+    fn inv_15_display_name_vectors() {
+        for (address, limits, expected) in [
+            ("foo@example.com", (3, 3), "f...@exa..."),
+            ("ian@fake.test", (3, 3), "i...@fak..."),
+            ("alice@example.com", (3, 3), "ali...@exa..."),
+            ("a@b.io", (3, 3), "...@b.i..."),
+            ("alice@b", (3, 3), "ali...@..."),
+            ("ab@cd", (3, 3), "a...@c..."),
+            ("1234567890@1234567890.com", (6, 8), "123456...@12345678..."),
+            ("1@1.com", (6, 8), "...@1..."),
+            ("abcdef@x.io", (6, 8), "abc...@x..."),
+            ("foo@bar.com", (0, 0), "...@..."),
+            ("ünïcödé@bücher.example", (3, 3), "ünï...@büc..."),
+        ] {
+            assert_eq!(redact(address, limits.0, limits.1), expected, "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn inv_15_never_the_whole_of_a_side(
+            local in "\\PC{1,20}", domain in "\\PC{1,20}", limits in (0..30_usize, 0..30_usize),
+        ) {
+            let (local, domain) = (local.replace('@', "a"), domain.replace('@', "a"));
+            let name = redact(&format!("{local}@{domain}"), limits.0, limits.1);
+            let (left, right) = name.split_once('@').unwrap();
+            prop_assert!(left.trim_end_matches("...").len() < local.len());
+            prop_assert!(right.trim_end_matches("...").len() < domain.len() || domain.ends_with('.'));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! store-invite: store an invitation and get its mail on the way.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::validate::{HOME_GRACE_MS, later};
+use super::wait;
+use crate::actor::invites::{InviteMail, StoreInvite, Stored};
+use crate::actor::outbox::Subject;
+use crate::app::App;
+use crate::delivery::invitation::InvitationPayload;
+use crate::delivery::waiting::Outcome;
+use crate::domain::email::CanonicalEmail;
+use crate::domain::ids::Mxid;
+use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
+use crate::domain::invite_key::InviteKey;
+use crate::domain::rate::{Rate, client_network, counted};
+use crate::domain::threepid::ThreePid;
+use crate::error::Error;
+use crate::random;
+
+/// How long the mail is tried after its sender was told that it is on its way.
+const TRIED_FOR_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How many letters and digits a token has: it must be unguessable, and is the
+/// key of an event in the room (INV-11).
+const TOKEN_LENGTH: usize = 64;
+
+/// What a homeserver asks for.
+#[derive(Debug)]
+pub struct Invitation {
+    /// Who is invited.
+    pub email: CanonicalEmail,
+    /// Where to.
+    pub room_id: RoomId,
+    /// By whom.
+    pub sender: Mxid,
+    /// Whether it is known that the sender asks.
+    pub verified: bool,
+    /// What else is said.
+    pub fields: InviteFields,
+    /// Which template set.
+    pub brand: String,
+    /// The address of whoever asks.
+    pub client: Option<IpAddr>,
+}
+
+/// An invite that was stored, as the room needs it.
+#[derive(Debug)]
+pub struct Invited {
+    /// Its token.
+    pub token: String,
+    /// The long-term public key that will sign it.
+    pub long_term_key: [u8; 32],
+    /// The public half of its own key.
+    pub ephemeral_key: [u8; 32],
+    /// What the room may show of the address.
+    pub display_name: String,
+}
+
+/// Stores an invite, and waits up to `answer_within` to hear whether the relay
+/// took its mail.
+///
+/// # Errors
+/// `M_THREEPID_IN_USE`; `M_EMAIL_SEND_ERROR` when the mail was refused for good,
+/// or when every try failed until the wait was over: nothing is stored then
+/// (INV-18).
+pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invited, Error> {
+    let Some(mailer) = &app.mailer else {
+        return Err(Error::email_send_error(
+            "This server has no way to send e-mail",
+        ));
+    };
+    let limits = limits(&app, &invitation);
+    let display_name = app
+        .config
+        .invites
+        .redaction()
+        .display_name(&invitation.email);
+    let (key_id, long_term_key) = app.public_keys.first().ok_or_else(Error::internal)?;
+    let private_key = fresh_key()?;
+    let ephemeral_key = private_key.public();
+    let token = random::alphanumeric(TOKEN_LENGTH)?;
+    let id = random::alphanumeric(32)?;
+    let now = app.clock.now();
+    let answer_until = later(now, app.config.delivery.answer_within);
+    let ask = StoreInvite {
+        key_id: key_id.clone(),
+        ephemeral_key,
+        limits,
+        room_id: invitation.room_id.clone(),
+        sender: invitation.sender.clone(),
+        mail: InviteMail {
+            id: id.clone(),
+            answer_until,
+            expires_at: now.saturating_add(TRIED_FOR_MS),
+            home: app.instance.clone(),
+            home_until: answer_until.saturating_add(HOME_GRACE_MS),
+            payload: payload(&app, &invitation, token.clone(), private_key),
+        },
+        threepid: ThreePid::Email(invitation.email),
+        now,
+    };
+    // Before the message is queued, so that no outcome is missed.
+    let listener = app.waiting.listen(&id);
+    match app.associations.ask(ask).await {
+        Ok(Stored::Queued) => {
+            mailer.wake();
+            let subject = Subject::Invite {
+                token: token.clone(),
+            };
+            told(wait::outcome(&app, id, subject, listener).await?)?;
+            Ok(Invited {
+                token,
+                long_term_key: *long_term_key,
+                ephemeral_key,
+                display_name,
+            })
+        }
+        other => {
+            app.waiting.forget(&id, listener);
+            match other? {
+                Stored::InUse(mxid) => Err(Error::threepid_in_use(mxid)),
+                Stored::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+                Stored::Queued => Err(Error::internal()),
+            }
+        }
+    }
+}
+
+fn fresh_key() -> Result<InviteKey, Error> {
+    let mut seed = Zeroizing::new([0; 32]);
+    random::fill(seed.as_mut())?;
+    Ok(InviteKey::from_seed(*seed))
+}
+
+fn payload(
+    app: &App,
+    invitation: &Invitation,
+    token: String,
+    private_key: InviteKey,
+) -> InvitationPayload {
+    let web_client = invitation.fields.get(WEB_CLIENT);
+    InvitationPayload {
+        address: invitation.email.as_str().to_owned(),
+        brand: invitation.brand.clone(),
+        token,
+        private_key,
+        room_id: invitation.room_id.as_str().to_owned(),
+        sender: invitation.sender.to_string(),
+        verified: invitation.verified,
+        web_client: web_client
+            .unwrap_or(&app.config.invites.web_client)
+            .to_owned(),
+        fields: invitation.fields.clone(),
+    }
+}
+
+/// Who is counted for the mail: the account or, where there is none and the
+/// sender is anybody's claim, the client (INV-23, INV-24); and the recipient.
+fn limits(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
+    let limits = &app.config.limits;
+    let by = if invitation.verified {
+        let rate = limits.invites_per_sender.rate();
+        rate.map(|rate| (counted("invite-by", invitation.sender.as_str()), rate))
+    } else {
+        let client = invitation.client.map(client_network);
+        client
+            .zip(limits.invites_per_client.rate())
+            .map(|(client, rate)| (counted("invite-from", &client), rate))
+    };
+    let to = limits
+        .invites_per_address
+        .rate()
+        .map(|rate| (counted("invite-to", invitation.email.as_str()), rate));
+    by.into_iter().chain(to).collect()
+}
+
+/// What the homeserver is told of the mail.
+fn told(outcome: Outcome) -> Result<(), Error> {
+    Err(Error::email_send_error(match outcome {
+        Outcome::Delivered => return Ok(()),
+        Outcome::GivenUp => "The invitation could not be sent; try again in a few minutes",
+        Outcome::Refused => "The mail server does not accept e-mail to this address",
+        Outcome::Failed => "The invitation could not be sent",
+    }))
+}

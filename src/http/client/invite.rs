@@ -1,0 +1,106 @@
+//! `…/store-invite` and `…/sign-ed25519` (section 15 of the conformance list).
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::actor::lookups::InviteSender;
+use crate::app::App;
+use crate::domain::base64;
+use crate::domain::email::CanonicalEmail;
+use crate::domain::ids::Mxid;
+use crate::domain::invite::{InviteFields, RoomId};
+use crate::domain::invite_key::InviteKey;
+use crate::error::Error;
+use crate::flow::invite::{self, Invitation, Invited};
+use crate::http::call::{Anywhere, Body, Call, Version};
+
+/// `POST store-invite`: invites an address that is bound to nobody to a room.
+///
+/// # Errors
+/// See INV-06 … INV-09, INV-18, INV-22, INV-23.
+pub async fn store<V: Version>(
+    app: web::Data<App>,
+    args: Call<V, Body>,
+) -> Result<HttpResponse, Error> {
+    let invitation = invitation(&app, &args)?;
+    let stored = invite::store_invite(app.clone().into_inner(), invitation);
+    let invited = app.detached_waits.run(stored).await??;
+    let base_url = app.config.server.public_base_url.as_str();
+    Ok(HttpResponse::Ok().json(answer(&invited, base_url)))
+}
+
+fn invitation<V: Version>(app: &App, args: &Call<V, Body>) -> Result<Invitation, Error> {
+    args.require(&["medium", "address", "room_id", "sender"])?;
+    let sender = args.parse("sender", Mxid::parse)?;
+    args.caller.may_act_for(&sender)?;
+    let room_id = args.parse("room_id", RoomId::parse)?;
+    if args.text("medium")? != "email" {
+        return Err(Error::medium_not_invited());
+    }
+    let email =
+        CanonicalEmail::parse(args.text("address")?).map_err(|_invalid| Error::invalid_email())?;
+    let mut said = args
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_str()?)));
+    let blocklist = app.config.invites.blocklist();
+    if blocklist.refuses(&room_id, &sender, &mut said) {
+        return Err(Error::invite_blocked());
+    }
+    let brand = args.value("brand").and_then(Value::as_str);
+    Ok(Invitation {
+        email,
+        room_id,
+        sender,
+        verified: args.caller.user().is_some(),
+        fields: InviteFields::of(args.iter()),
+        brand: app.templates.brand(brand).to_string(),
+        client: args.client,
+    })
+}
+
+/// INV-10 … INV-13. Homeservers ask for the addresses as they stand here, years
+/// later, so they are v2 addresses (GEN-32).
+fn answer(invited: &Invited, base_url: &str) -> Value {
+    let long_term = base64::encode(&invited.long_term_key);
+    let routes = format!("{base_url}/_matrix/identity/v2/pubkey");
+    json!({
+        "token": invited.token,
+        "public_key": long_term,
+        "public_keys": [
+            {"public_key": long_term, "key_validity_url": format!("{routes}/isvalid")},
+            {
+                "public_key": base64::encode_url_safe(&invited.ephemeral_key),
+                "key_validity_url": format!("{routes}/ephemeral/isvalid"),
+            },
+        ],
+        "display_name": invited.display_name,
+    })
+}
+
+/// `POST sign-ed25519`: signs, with the key from the mail, that a user was
+/// invited. It looks at nothing but the token (SGN-09), and binds nothing.
+///
+/// # Errors
+/// See SGN-04, SGN-08, SGN-10.
+pub async fn sign<V: Version>(
+    app: web::Data<App>,
+    args: Call<V, Anywhere>,
+) -> Result<HttpResponse, Error> {
+    if let Some(limiter) = &app.signature_limiter {
+        let counted = limiter.take_for_client(args.client, 1);
+        counted.map_err(Error::limit_exceeded)?;
+    }
+    args.require(&["mxid", "token", "private_key"])?;
+    // Some append the user id to the mailed link without encoding its `+`.
+    let mxid = args.parse("mxid", |mxid| Mxid::parse(&mxid.replace(' ', "+")))?;
+    let token = args.text("token")?;
+    let key = args.parse("private_key", InviteKey::parse)?;
+    let find = InviteSender {
+        token: token.to_owned(),
+    };
+    let sender = app.lookups.ask(find).await?;
+    let sender = sender.ok_or_else(Error::invite_not_found)?;
+    let signed = key.sign(&app.config.server.name, &mxid, &sender, token);
+    let signed = signed.map_err(|_impossible| Error::internal())?;
+    Ok(HttpResponse::Ok().json(signed))
+}

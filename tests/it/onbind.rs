@@ -1,0 +1,217 @@
+//! Telling homeservers of bindings (section 16 of the conformance list), as a
+//! homeserver in the manner of Synapse sees it.
+
+mod failures;
+
+use serde_json::{Value, json};
+use sydent::config::Settings;
+use sydent::domain::ids::KeyId;
+use sydent::domain::{base64, signing};
+
+use crate::harness::{
+    Api, BASE_URL, Homeserver, SERVER_NAME, TestServer, encode, eventually, fresh_address, until,
+};
+use crate::store_invite::with;
+
+/// A server that reaches that homeserver, and tries again soon.
+fn start(hs: &Homeserver, change: impl FnOnce(&mut Settings)) -> TestServer {
+    TestServer::start(|settings| {
+        configure(hs, settings);
+        change(settings);
+    })
+}
+
+fn configure(hs: &Homeserver, settings: &mut Settings) {
+    use std::time::Duration;
+    hs.configure(settings);
+    settings.delivery.retry_first = Duration::from_millis(50);
+    settings.delivery.retry_max = Duration::from_millis(200);
+}
+
+/// Stores an invite of that address; answers what the room keeps of it.
+async fn invite(api: &Api, address: &str, sender: &str) -> Value {
+    let fields = with(
+        address,
+        json!({"sender": sender, "room_id": "!tea:example.org"}),
+    );
+    api.store_invite(fields).await.ok()
+}
+
+/// The next `count` notices that the homeserver took.
+async fn notices(hs: &Homeserver, count: usize) -> Vec<Value> {
+    eventually("a notice", async || {
+        let taken = hs.onbinds();
+        (taken.len() >= count).then_some(taken)
+    })
+    .await
+}
+
+async fn is_quiet(server: &TestServer) {
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+}
+
+/// What the inviter's homeserver checks before it lets the user in (ONB-16):
+/// one signature, by a key that the room has, which is valid still.
+async fn lets_in(api: &Api, room: &Value, invite: &Value) {
+    let signed = invite["signed"].as_object().unwrap();
+    assert_eq!(signed["token"], room["token"], "the state key of the event");
+    let signatures = signed["signatures"].as_object().unwrap();
+    let (server, keys) = signatures.iter().next().unwrap();
+    assert_eq!((server.as_str(), signatures.len()), (SERVER_NAME, 1));
+    let keys = keys.as_object().unwrap();
+    assert_eq!(keys.len(), 1, "Synapse looks at the first only (ONB-07)");
+    let id = KeyId::parse(keys.keys().next().unwrap()).unwrap();
+    let key = room["public_keys"].as_array().unwrap().iter().find(|key| {
+        let public = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+        signing::verify(signed, SERVER_NAME, &id, &public)
+    });
+    let key = key.expect("a key of the room has signed");
+    let url = key["key_validity_url"].as_str().unwrap();
+    let path = url.strip_prefix(BASE_URL).unwrap();
+    let query = encode(&[("public_key", key["public_key"].as_str().unwrap())]);
+    let valid = api.get(&format!("{path}?{query}")).await.ok();
+    assert_eq!(valid, json!({"valid": true}));
+}
+
+#[actix_web::test]
+async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_all_invites() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    let (api, address) = (server.api(), fresh_address("invited"));
+    let rooms = [
+        invite(&api, &address, "@bob:example.org").await,
+        invite(&api, &address.to_uppercase(), "@eve:example.org").await,
+    ];
+    invite(&api, &fresh_address("other"), "@bob:example.org").await;
+    let session = server.validated(&address).await;
+    let mxid = hs.user("alice");
+    api.bind(&session.sid, "secret", &mxid).await.ok();
+
+    let notice = notices(&hs, 1).await.remove(0);
+    assert_eq!(notice["medium"], "email");
+    assert_eq!(notice["address"], address);
+    assert_eq!(notice["mxid"], mxid);
+    let key = server.app.public_keys[0].clone();
+    assert!(signing::verify(
+        notice.as_object().unwrap(),
+        SERVER_NAME,
+        &key.0,
+        &key.1
+    ));
+    let invites = notice["invites"].as_array().unwrap();
+    assert_eq!(invites.len(), 2, "ONB-08: of this address only");
+    for ((invite, room), sender) in invites
+        .iter()
+        .zip(&rooms)
+        .zip(["@bob:example.org", "@eve:example.org"])
+    {
+        for (name, value) in [
+            ("medium", "email"),
+            ("address", address.as_str()),
+            ("mxid", mxid.as_str()),
+            ("room_id", "!tea:example.org"),
+            ("sender", sender),
+        ] {
+            assert_eq!(invite[name], value, "{name}");
+        }
+        let signed = invite["signed"].as_object().unwrap();
+        let keys: Vec<_> = signed.keys().collect();
+        assert_eq!(keys, ["mxid", "signatures", "token"]);
+        assert_eq!(signed["mxid"], mxid);
+        lets_in(&api, room, invite).await;
+    }
+    is_quiet(&server).await;
+}
+
+#[actix_web::test]
+async fn onb_09_onb_17_what_was_delivered_is_not_sent_again_but_every_bind_is_told() {
+    for keep in [false, true] {
+        let hs = Homeserver::start();
+        let server = start(&hs, |settings| settings.invites.keep_delivered = keep);
+        let (api, address) = (server.api(), fresh_address("again"));
+        let room = invite(&api, &address, "@bob:example.org").await;
+        let internal = server.internal();
+        for (bind, user) in ["alice", "alice", "carol"].into_iter().enumerate() {
+            let mxid = hs.user(user);
+            internal.internal_bind("email", &address, &mxid).await.ok();
+            let notice = notices(&hs, bind + 1).await.remove(bind);
+            let invites = notice["invites"].as_array().unwrap().len();
+            assert_eq!(invites, usize::from(bind == 0));
+            is_quiet(&server).await;
+        }
+        // INV-26: removed or marked; the keys of the room stay valid either way.
+        let delivered = server.database.count("invites WHERE delivered_at > 0");
+        assert_eq!(delivered, i64::from(keep));
+        assert_eq!(server.database.count("invites"), i64::from(keep));
+        assert_eq!(server.database.count("ephemeral_keys"), 1);
+        let token = room["token"].as_str().unwrap();
+        let signed = api
+            .sign("@x:example.org", token, &base64::encode(&[7; 32]))
+            .await;
+        assert_eq!(signed.status == 404, !keep, "SGN-04");
+    }
+}
+
+#[actix_web::test]
+async fn onb_02_a_homeserver_may_know_put_only() {
+    let hs = Homeserver::start();
+    hs.know_onbind_by("PUT");
+    let server = start(&hs, |_| {});
+    let internal = server.internal();
+    let (address, mxid) = (fresh_address("put"), hs.user("alice"));
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    let notice = notices(&hs, 1).await.remove(0);
+    assert_eq!(notice["invites"], json!([]));
+    is_quiet(&server).await;
+}
+
+#[actix_web::test]
+async fn onb_07_an_invite_is_signed_with_the_key_that_its_room_knows() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    let address = fresh_address("rotated");
+    let old = invite(&server.api(), &address, "@bob:example.org").await;
+    let new_key = format!("ed25519 new {}\n", base64::encode(&[9; 32]));
+    let server = server.start_again(|settings| {
+        configure(&hs, settings);
+        let file = settings.server.signing_key_file.as_ref().unwrap();
+        let keys = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, format!("{new_key}{keys}")).unwrap();
+    });
+    let new = invite(&server.api(), &address, "@bob:example.org").await;
+    assert_ne!(old["public_key"], new["public_key"]);
+    let internal = server.internal();
+    let mxid = hs.user("alice");
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    let notice = notices(&hs, 1).await.remove(0);
+    let invites = notice["invites"].as_array().unwrap();
+    for (room, invite) in [old, new].iter().zip(invites) {
+        lets_in(&server.api(), room, invite).await;
+    }
+    assert_eq!(invites.len(), 2);
+    // The notice itself is signed with the active key.
+    assert!(notice["signatures"][SERVER_NAME]["ed25519:new"].is_string());
+}
+
+#[actix_web::test]
+async fn bnd_03_sec_13_onb_08_no_answer_holds_an_invite_of_anybody() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    let api = server.api();
+    let (invited, other) = (fresh_address("a"), fresh_address("b"));
+    let room = invite(&api, &invited, "@bob:example.org").await;
+    let token = room["token"].as_str().unwrap();
+    for address in [&invited, &other] {
+        let session = server.validated(address).await;
+        let bound = api.bind(&session.sid, "secret", &hs.user("alice")).await;
+        assert_eq!(bound.ok().as_object().unwrap().len(), 7, "BND-02");
+        let found = api.lookup("email", address).await;
+        for answer in [&bound, &found] {
+            let text = answer.text();
+            assert!(!text.contains("invite") && !text.contains(token), "{text}");
+        }
+    }
+    let taken = notices(&hs, 2).await;
+    let of_other = taken.iter().find(|notice| notice["address"] == other);
+    assert_eq!(of_other.unwrap()["invites"], json!([]));
+}

@@ -1,0 +1,185 @@
+//! Homeservers that do not listen, and bindings that end meanwhile.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{configure, invite, is_quiet, notices, start};
+use crate::harness::{
+    Behaviour, Homeserver, ONBIND, TestDatabase, TestProcess, fresh_address, until,
+};
+
+#[actix_web::test]
+async fn onb_10_onb_13_bnd_13_a_homeserver_that_fails_is_told_again_and_holds_up_nobody() {
+    let hs = Homeserver::start();
+    for behaviour in [
+        Behaviour::json(500, &json!({})),
+        Behaviour::json(429, &json!({})),
+        Behaviour::json(404, &json!({})),
+        Behaviour::HangUp,
+        Behaviour::Silent,
+    ] {
+        let server = start(&hs, |settings| {
+            settings.federation.timeout = Duration::from_secs(1);
+        });
+        let heard = hs.heard_at(ONBIND).len();
+        let address = fresh_address("fails");
+        invite(&server.api(), &address, "@bob:example.org").await;
+        hs.behave(ONBIND, behaviour.clone());
+        let (internal, mxid) = (server.internal(), hs.user("alice"));
+        internal.internal_bind("email", &address, &mxid).await.ok();
+        until("some tries", || hs.heard_at(ONBIND).len() > heard + 2).await;
+        assert_eq!(server.database.count("invites"), 1, "{behaviour:?}");
+        assert_eq!(server.database.count("outbox"), 1);
+        hs.behave_well(ONBIND);
+        is_quiet(&server).await;
+        let notice = hs.heard_at(ONBIND).pop().unwrap().json();
+        assert_eq!(notice["invites"].as_array().unwrap().len(), 1);
+        assert_eq!(server.database.count("invites"), 0);
+    }
+}
+
+#[actix_web::test]
+async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    let address = fresh_address("refused");
+    for sender in ["@bob:example.org", "@eve:example.org"] {
+        invite(&server.api(), &address, sender).await;
+    }
+    hs.behave(
+        ONBIND,
+        Behaviour::json(403, &json!({"errcode": "M_FORBIDDEN"})),
+    );
+    let (internal, mxid) = (server.internal(), hs.user("alice"));
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    is_quiet(&server).await;
+    let told: Vec<usize> = hs
+        .heard_at(ONBIND)
+        .iter()
+        .map(|heard| heard.json()["invites"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(told, [2, 1, 1], "once with all, then each alone");
+    assert_eq!(
+        server.database.count("invites WHERE delivered_at IS NULL"),
+        2
+    );
+    let metrics = server.operations().get("/metrics").await.text();
+    assert!(metrics.contains("deliveries_total{kind=\"notice\",outcome=\"refused\"} 1"));
+    hs.behave_well(ONBIND);
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    let notice = notices(&hs, 4).await.pop().unwrap();
+    assert_eq!(notice["invites"].as_array().unwrap().len(), 2);
+}
+
+#[actix_web::test]
+async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
+    let hs = Homeserver::start();
+    hs.behave(ONBIND, Behaviour::json(500, &json!({})));
+    let server = crate::harness::TestServer::start_with_clock(|settings| {
+        configure(&hs, settings);
+        settings.delivery.onbind_give_up = Duration::from_mins(1);
+    });
+    let (internal, mxid) = (server.internal(), hs.user("alice"));
+    let address = fresh_address("late");
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    assert_eq!(server.database.count("outbox"), 1);
+    server.advance(61_000);
+    is_quiet(&server).await;
+    let found = server.api().lookup("email", &address).await.ok();
+    assert_eq!(found["mxid"], mxid, "the binding stays");
+}
+
+#[actix_web::test]
+async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    let (internal, address) = (server.internal(), fresh_address("ended"));
+    invite(&server.api(), &address, "@bob:example.org").await;
+    hs.behave(ONBIND, Behaviour::json(500, &json!({})));
+    let [alice, carol] = ["alice", "carol"].map(|user| hs.user(user));
+    internal.internal_bind("email", &address, &alice).await.ok();
+    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    internal
+        .internal_unbind("email", &address, &alice)
+        .await
+        .ok();
+    is_quiet(&server).await;
+    assert_eq!(
+        server.database.count("invites WHERE delivered_at IS NULL"),
+        1
+    );
+
+    internal.internal_bind("email", &address, &alice).await.ok();
+    internal.internal_bind("email", &address, &carol).await.ok();
+    until("one notice", || server.database.count("outbox") == 1).await;
+    let heard = hs.heard_at(ONBIND).len();
+    hs.behave_well(ONBIND);
+    is_quiet(&server).await;
+    for told in &hs.heard_at(ONBIND)[heard..] {
+        assert_eq!(told.json()["mxid"], carol);
+    }
+    assert_eq!(server.database.count("invites"), 0);
+}
+
+#[actix_web::test]
+async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |settings| {
+        settings.federation.deny_homeservers = vec![hs.name.to_string().parse().unwrap()];
+    });
+    let (internal, address) = (server.internal(), fresh_address("denied"));
+    invite(&server.api(), &address, "@bob:example.org").await;
+    let mxid = hs.user("alice");
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    is_quiet(&server).await;
+    assert!(hs.heard().is_empty());
+    assert_eq!(server.database.count("invites"), 1);
+}
+
+#[actix_web::test]
+async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
+    let hs = Homeserver::start();
+    let server = start(&hs, |_| {});
+    for (id, payload) in [
+        ("a", "{}"),
+        (
+            "b",
+            "{\"medium\":\"email\",\"address\":\"a@b.example\",\"mxid\":\"nobody\"}",
+        ),
+    ] {
+        server.database.execute(&format!(
+            "INSERT INTO outbox (id, kind, payload, subject, send_attempt, limits, tries, created_at, \
+             due_at, answer_until, expires_at, home, home_until, lease_owner, lease_until) VALUES \
+             ('{id}', 'onbind', '{payload}', '', 0, '[]', 0, 0, 0, 0, {}, '', 0, '', 0)",
+            i64::MAX
+        ));
+    }
+    is_quiet(&server).await;
+    assert!(hs.heard_at(ONBIND).is_empty());
+}
+
+#[actix_web::test]
+async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
+    let hs = Homeserver::start();
+    hs.behave(ONBIND, Behaviour::Silent);
+    let (database, address) = (TestDatabase::fresh(), fresh_address("crash"));
+    let mut process = TestProcess::start(&database, |settings| {
+        configure(&hs, settings);
+        settings.delivery.lease = Duration::from_secs(3);
+    });
+    let room = invite(&process.api(), &address, "@bob:example.org").await;
+    let (internal, mxid) = (process.internal(), hs.user("alice"));
+    internal.internal_bind("email", &address, &mxid).await.ok();
+    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    process.kill();
+    hs.behave_well(ONBIND);
+    let process = process.restart();
+    until("an empty queue", || database.count("outbox") == 0).await;
+    let notice = hs.heard_at(ONBIND).pop().unwrap().json();
+    super::lets_in(&process.api(), &room, &notice["invites"][0]).await;
+    assert_eq!(database.count("invites"), 0);
+    let log = process.log();
+    assert!(!log.contains(&address) && !log.contains(room["token"].as_str().unwrap()));
+}

@@ -1,0 +1,177 @@
+//! `sign-ed25519` (section 15 of the conformance list), called as clients do.
+
+use std::time::Duration;
+
+use awc::http::Method;
+use serde_json::{Value, json};
+use sydent::config::RateSettings;
+use sydent::domain::ids::KeyId;
+use sydent::domain::{base64, signing};
+
+use crate::harness::{Answer, Api, SERVER_NAME, TestServer, V1, V2, encode, fresh_address};
+use crate::store_invite::by_synapse;
+
+const MXID: &str = "@alice:example.org";
+
+/// What the mail of an invite holds, and the public key that the room has.
+struct Invited {
+    token: String,
+    private_key: String,
+    public_key: [u8; 32],
+    url: String,
+}
+
+async fn invited(server: &TestServer) -> Invited {
+    let address = fresh_address("sign");
+    let answer = server.api().store_invite(by_synapse(&address)).await.ok();
+    let mail = server.mails_sent(&address).await.pop().unwrap();
+    let parameters = mail.sign_parameters();
+    assert_eq!(answer["token"], parameters["token"].as_str());
+    let public_key = answer["public_keys"][1]["public_key"].as_str().unwrap();
+    Invited {
+        token: parameters["token"].clone(),
+        private_key: parameters["private_key"].clone(),
+        public_key: base64::decode_key(public_key).unwrap(),
+        url: mail.join_link().1["signurl"].clone(),
+    }
+}
+
+impl Invited {
+    /// Checks an answer as a homeserver does.
+    #[track_caller]
+    fn is_signed(&self, answer: &Answer, mxid: &str) {
+        let signed = answer.ok();
+        assert_eq!(
+            (&signed["mxid"], &signed["sender"], &signed["token"]),
+            (&json!(mxid), &json!("@a:example.org"), &json!(self.token))
+        );
+        let object = signed.as_object().unwrap();
+        assert_eq!(object.len(), 4);
+        let id = KeyId::parse("ed25519:0").unwrap();
+        assert!(signing::verify(object, SERVER_NAME, &id, &self.public_key));
+    }
+}
+
+async fn bare_post(api: &Api, path: &str, body: &str) -> Answer {
+    api.send(Method::POST, path, &[], body.into()).await
+}
+
+#[actix_web::test]
+async fn sgn_01_sgn_02_sgn_03_sgn_05_sgn_06_every_way_to_call_it() {
+    let server = TestServer::start(|_| {});
+    let invited = invited(&server).await;
+    let fields = [
+        ("mxid", MXID),
+        ("token", invited.token.as_str()),
+        ("private_key", invited.private_key.as_str()),
+    ];
+    let query = encode(&fields);
+    let v1 = format!("{V1}/sign-ed25519");
+    let api = server.api();
+    let v2 = server.account("@b:example.org").await;
+    invited.is_signed(
+        &api.sign(MXID, &invited.token, &invited.private_key).await,
+        MXID,
+    );
+    invited.is_signed(
+        &v2.sign(MXID, &invited.token, &invited.private_key).await,
+        MXID,
+    );
+    invited.is_signed(&api.post_form(&v1, &fields).await, MXID);
+    for body in ["", "null"] {
+        invited.is_signed(&bare_post(&api, &format!("{v1}?{query}"), body).await, MXID);
+    }
+    let answer = api.post(&format!("{v1}?{query}"), Value::Null).await;
+    invited.is_signed(&answer, MXID);
+    let path = format!("{V2}/sign-ed25519?{query}");
+    let answer = bare_post(&v2, &path, "").await;
+    invited.is_signed(&answer, MXID);
+    assert!(answer.header("access-control-allow-origin").is_some());
+    bare_post(&api, &path, "")
+        .await
+        .refused(401, "M_UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn sgn_05_gen_32_inv_19_the_mailed_address_works_without_v1_and_without_an_account() {
+    let server = TestServer::start(|_| {});
+    let invited = invited(&server).await;
+    let same = crate::harness::TestDatabase::existing(&server.database.url);
+    let without_v1 = TestServer::start_on(same, |settings| settings.v1.enabled = false);
+    let path = invited.url.strip_prefix(crate::harness::BASE_URL).unwrap();
+    for server in [&server, &without_v1] {
+        // js-sdk encodes the user id, iOS does not.
+        for mxid in ["%40alice%3Aexample.org", MXID] {
+            let answer = bare_post(&server.api(), &format!("{path}&mxid={mxid}"), "").await;
+            invited.is_signed(&answer, MXID);
+        }
+        let answer = bare_post(&server.api(), &format!("{path}&mxid=@a+b:x.org"), "").await;
+        invited.is_signed(&answer, "@a+b:x.org");
+    }
+}
+
+#[actix_web::test]
+async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
+    let server = TestServer::start(|_| {});
+    let invited = invited(&server).await;
+    let api = server.api();
+    api.sign(MXID, "unknown", &invited.private_key)
+        .await
+        .refused(404, "M_UNRECOGNIZED");
+    for bad in ["", "x", "c2hvcnQ", "!!!"] {
+        let answer = api.sign(MXID, &invited.token, bad).await;
+        answer.refused(400, "M_INVALID_PARAM");
+    }
+    for bad in ["alice", "@alice", ""] {
+        let answer = api.sign(bad, &invited.token, &invited.private_key).await;
+        answer.refused(400, "M_INVALID_PARAM");
+    }
+    for missing in ["mxid", "token", "private_key"] {
+        let mut body = json!({"mxid": MXID, "token": "x", "private_key": invited.private_key});
+        body[missing] = Value::Null;
+        let answer = api.post(&format!("{V1}/sign-ed25519"), body).await;
+        answer.refused(400, "M_MISSING_PARAMS");
+    }
+    let padded = format!(
+        "{}=",
+        invited.private_key.replace('-', "+").replace('_', "/")
+    );
+    invited.is_signed(&api.sign(MXID, &invited.token, &padded).await, MXID);
+    // Blind: another key signs as well, and nobody asks who calls.
+    let other = base64::encode_url_safe(&[7; 32]);
+    api.sign("@eve:x.org", &invited.token, &other).await.ok();
+}
+
+#[actix_web::test]
+async fn sgn_10_a_client_signs_a_burst_and_then_waits() {
+    let server = TestServer::start(|settings| {
+        settings.limits.signatures_per_client = RateSettings {
+            burst: 2,
+            every: Duration::from_hours(1),
+        };
+    });
+    let api = server.api();
+    for _ in 0..2 {
+        let answer = api.sign(MXID, "unknown", "x").await;
+        answer.refused(400, "M_INVALID_PARAM");
+    }
+    let answer = api.sign(MXID, "unknown", "x").await;
+    answer.refused(429, "M_LIMIT_EXCEEDED");
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[actix_web::test]
+async fn sgn_11_signing_binds_nothing_and_uses_nothing_up() {
+    let server = TestServer::start(|_| {});
+    let invited = invited(&server).await;
+    for _ in 0..2 {
+        let answer = server
+            .api()
+            .sign(MXID, &invited.token, &invited.private_key)
+            .await;
+        invited.is_signed(&answer, MXID);
+    }
+    assert_eq!(server.database.count("associations"), 0);
+    assert_eq!(server.database.count("outbox"), 0);
+    assert_eq!(server.database.count("invites"), 1);
+}

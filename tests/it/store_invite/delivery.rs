@@ -1,0 +1,76 @@
+//! An invite and its mail: either both or neither (INV-18).
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::by_synapse;
+use crate::harness::{SmtpServer, TestServer, Tls, fresh_address, until};
+
+#[actix_web::test]
+async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"rcpt": "550 5.1.1 nobody here"}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.limits.invites_per_client.burst = 1;
+    });
+    // What was not sent is not counted either.
+    for _ in 0..3 {
+        let answer = server
+            .api()
+            .store_invite(by_synapse(&fresh_address("no")))
+            .await;
+        answer.refused(400, "M_EMAIL_SEND_ERROR");
+        for table in ["invites", "ephemeral_keys", "outbox"] {
+            assert_eq!(server.database.count(table), 0, "{table}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn inv_18_a_relay_that_is_away_means_nothing_stored() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = Duration::from_millis(300);
+        settings.delivery.retry_first = Duration::from_millis(50);
+    });
+    relay.kill();
+    let answer = server
+        .api()
+        .store_invite(by_synapse(&fresh_address("away")))
+        .await;
+    answer.refused(400, "M_EMAIL_SEND_ERROR");
+    for table in ["invites", "ephemeral_keys", "outbox"] {
+        assert_eq!(server.database.count(table), 0, "{table}");
+    }
+}
+
+#[actix_web::test]
+async fn inv_18_without_a_way_to_send_there_are_no_invites() {
+    let server = TestServer::start(|settings| {
+        settings.email.transport = sydent::config::TransportKind::None;
+    });
+    let answer = server
+        .api()
+        .store_invite(by_synapse(&fresh_address("none")))
+        .await;
+    answer.refused(400, "M_EMAIL_SEND_ERROR");
+    assert_eq!(server.database.count("invites"), 0);
+}
+
+#[actix_web::test]
+async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_later() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"delay_ms": 1000, "data": "550 5.7.1 not wanted"}));
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.delivery.answer_within = Duration::from_millis(300);
+    });
+    let fields = by_synapse(&fresh_address("late"));
+    server.api().store_invite(fields).await.ok();
+    until("the refusal", || server.database.count("outbox") == 0).await;
+    assert_eq!(server.database.count("invites"), 1);
+    assert_eq!(server.database.count("ephemeral_keys"), 1);
+}

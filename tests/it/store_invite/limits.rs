@@ -1,0 +1,94 @@
+//! What keeps store-invite from being misused.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sydent::config::RateSettings;
+
+use super::{by_synapse, with};
+use crate::harness::{TestServer, fresh_address};
+
+const TWO: RateSettings = RateSettings {
+    burst: 2,
+    every: Duration::from_mins(1),
+};
+
+#[actix_web::test]
+async fn inv_22_blocked_homeservers_rooms_and_keywords() {
+    let server = TestServer::start(|settings| {
+        let invites = &mut settings.invites;
+        invites.blocked_homeservers = vec!["*.spam.example".parse().unwrap()];
+        invites.blocked_rooms = vec!["!bad:example.org".to_owned()];
+        invites.blocked_keywords = vec!["HTTP".to_owned(), "Lottery".to_owned()];
+    });
+    let (api, address) = (server.api(), fresh_address("blocked"));
+    for refused in [
+        json!({"sender": "@a:mail.spam.example"}),
+        json!({"room_id": "!bad:example.org"}),
+        json!({"room_name": "The LOTTERY of the year"}),
+        json!({"further": "Http://x"}),
+        json!({"sender_display_name": "lottery"}),
+    ] {
+        let answer = api.store_invite(with(&address, refused)).await;
+        answer.refused(403, "M_UNAUTHORIZED");
+    }
+    assert_eq!(server.database.count("invites"), 0);
+    // INV-05: the location of the client is a URL. Odd types are no keywords.
+    for fine in [
+        json!({"org.matrix.web_client_location": "https://app.example"}),
+        json!({"room_name": ["lottery"]}),
+        json!({"sender": "@a:spam.example"}),
+    ] {
+        api.store_invite(with(&address, fine)).await.ok();
+    }
+}
+
+#[actix_web::test]
+async fn inv_23_an_account_and_an_address_have_a_burst_and_then_one_per_interval() {
+    let server = TestServer::start_with_clock(|settings| {
+        settings.limits.invites_per_sender = TWO;
+        settings.limits.invites_per_address.burst = 3;
+    });
+    let api = server.account("@a:example.org").await;
+    let address = fresh_address("limited");
+    for _ in 0..2 {
+        api.store_invite(by_synapse(&address)).await.ok();
+    }
+    let refused = api.store_invite(by_synapse(&fresh_address("other"))).await;
+    let body = refused.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(body["retry_after_ms"], 60_000);
+    assert_eq!(server.database.count("invites"), 2, "nothing is stored");
+
+    // Another account has its own, but the address has one for all.
+    let other = server.account("@b:example.org").await;
+    let fields = with(&address, json!({"sender": "@b:example.org"}));
+    other.store_invite(fields.clone()).await.ok();
+    let refused = other.store_invite(fields).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    server.advance(60_000);
+    api.store_invite(by_synapse(&fresh_address("later")))
+        .await
+        .ok();
+}
+
+#[actix_web::test]
+async fn inv_24_without_an_account_the_client_is_counted_and_not_the_forgeable_sender() {
+    let server = TestServer::start(|settings| {
+        settings.limits.invites_per_client = TWO;
+        settings.limits.invites_per_sender.burst = 1;
+    });
+    let api = server.api();
+    for sender in ["@a:example.org", "@b:example.org"] {
+        let fields = with(&fresh_address("by"), json!({"sender": sender}));
+        api.store_invite(fields).await.ok();
+    }
+    let fields = with(&fresh_address("by"), json!({"sender": "@c:example.org"}));
+    let refused = api.store_invite(fields).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    let off = TestServer::start(|settings| settings.v1.enabled = false);
+    let answer = off
+        .api()
+        .store_invite(by_synapse(&fresh_address("off")))
+        .await;
+    answer.refused(403, "M_FORBIDDEN");
+}
