@@ -63,22 +63,22 @@ impl Ask for LookupThreepids {
     type Reply = HashMap<ThreePid, String>;
 
     fn run(self, of: &mut Lookups) -> Result<Self::Reply, Fault> {
-        let asked = self.threepids.iter();
-        Ok(users_of(of.store.read(), asked, self.now)?)
+        let asked: Vec<&ThreePid> = self.threepids.iter().collect();
+        Ok(users_of(of.store.read(), &asked, self.now)?)
     }
 }
 
-fn users_of<'a>(
+fn users_of(
     connection: &mut Conn,
-    threepids: impl Iterator<Item = &'a ThreePid> + Clone,
+    threepids: &[&ThreePid],
     now: i64,
 ) -> Result<HashMap<ThreePid, String>, DbError> {
     let mut found = HashMap::new();
     for medium in [Medium::Email, Medium::Msisdn] {
         let of_medium: HashMap<&str, &ThreePid> = threepids
-            .clone()
+            .iter()
             .filter(|threepid| threepid.medium() == medium)
-            .map(|threepid| (threepid.address(), threepid))
+            .map(|threepid| (threepid.address(), *threepid))
             .collect();
         let addresses: Vec<&str> = of_medium.keys().copied().collect();
         for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
@@ -151,8 +151,8 @@ impl Ask for LookupHashes {
                         .collect()
                 }
                 Entries::Plain(entries) => {
-                    let threepids = entries.iter().map(|(_, threepid)| threepid);
-                    let users = users_of(connection, threepids, self.now)?;
+                    let threepids: Vec<_> = entries.iter().map(|(_, threepid)| threepid).collect();
+                    let users = users_of(connection, &threepids, self.now)?;
                     let found = |(entry, threepid)| Some((entry, users.get(&threepid)?.clone()));
                     entries.into_iter().filter_map(found).collect()
                 }

@@ -68,14 +68,14 @@ impl Ask for RotatePepper {
 const CHUNK: i64 = 2000;
 
 fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {
-    let (mut last, mut hashed) = (i64::MIN, 0);
+    let (mut last, mut count) = (i64::MIN, 0);
     loop {
         let chunk = associations::after(connection, last, CHUNK)?;
         let Some(end) = chunk.last() else {
-            return Ok(hashed);
+            return Ok(count);
         };
         last = end.id;
-        hashed += chunk.len();
+        count += chunk.len();
         let (ids, hashes): (Vec<i64>, Vec<String>) = chunk
             .iter()
             .map(|row| (row.id, lookup::hash(&row.address, &row.medium, pepper)))

@@ -353,27 +353,6 @@ mod tests {
     }
 
     #[test]
-    fn ses_19_a_short_token_may_be_guessed_at_fewer_times() {
-        let threepid = ThreePid::parse("msisdn", "447700900001").unwrap();
-        let mut tried = Session {
-            threepid,
-            ..session(PENDING, None)
-        };
-        let submit = |session: Session, token: &str| {
-            let token = Token::parse(token).unwrap();
-            session.submit(Medium::Msisdn, &secret("secret"), &token, 0, LIMITS)
-        };
-        for _ in 0..2 {
-            let Submitted::WrongToken(after) = submit(tried, "wrong") else {
-                panic!("wrong")
-            };
-            tried = after;
-        }
-        let over = submit(tried, "token");
-        assert!(matches!(over, Submitted::Denied(Denied::Expired)));
-    }
-
-    #[test]
     fn ses_21_ses_22_secret_and_medium_must_fit() {
         let token = Token::parse("token").unwrap();
         let wrong_secret =

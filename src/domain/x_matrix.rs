@@ -26,6 +26,7 @@ impl XMatrix {
     /// # Errors
     /// A sentence when it does not follow the grammar, names a parameter twice
     /// or lacks one.
+    #[must_use]
     pub fn parse(header: &str) -> Option<Result<Self, Invalid>> {
         let header = header.trim_matches(SPACE);
         let (scheme, parameters) = header.split_once(SPACE).unwrap_or((header, ""));
@@ -45,7 +46,7 @@ impl XMatrix {
             if rest.is_empty() {
                 return found.finish();
             }
-            let (name, after) = take_token(rest, |c| is_token(c))?;
+            let (name, after) = take_token(rest, is_token)?;
             let after = skip_space(after).strip_prefix('=').ok_or(WRONG)?;
             let (value, after) = take_value(skip_space(after))?;
             found.set(name, value)?;

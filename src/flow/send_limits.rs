@@ -1,14 +1,15 @@
 //! Who is counted for a message, and how often messages may be sent (EML-25,
 //! MSI-15).
 
-use crate::config::LimitSettings;
+use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::rate::{Rate, client_network, counted};
 use crate::flow::validate::{RequestToken, Target};
 
 /// Everybody who is counted for the message of a request: whoever asks, by
 /// network and by account, and whoever receives it.
-pub(super) fn of(limits: &LimitSettings, request: &RequestToken) -> Vec<(String, Rate)> {
+pub(super) fn of(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
+    let limits = &app.config.limits;
     let client = request.client.map(client_network);
     let account = request.account.as_ref().map(Mxid::as_str);
     let mut all = Vec::new();

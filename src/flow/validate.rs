@@ -99,7 +99,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     let now = app.clock.now();
     let answer_until = later(now, app.config.delivery.answer_within);
     let id = random::alphanumeric(32)?;
-    let limits = send_limits::of(&app.config.limits, &request);
+    let limits = send_limits::of(&app, &request);
     let threepid = request.target.threepid();
     let medium = threepid.medium();
     let ask = BeginSession {

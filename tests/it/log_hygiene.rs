@@ -7,16 +7,19 @@ use awc::http::Method;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sydent::config::LogFormat;
+use sydent::domain::lookup::{self, Pepper};
+use sydent::domain::secret::TokenHash;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::harness::{
-    Api, KEY_FILE, Mail, SmtpServer, TestDatabase, TestProcess, Tls, V1, fresh_address, until,
+    Api, KEY_FILE, Mail, SmtpServer, TestDatabase, TestProcess, Tls, V1, V2, fresh_address, until,
 };
 
 const USER: &str = "mailer";
 const PASSWORD: &str = "relay-password-8d1f";
 const SECRET: &str = "client-secret-2c7e";
+const ACCESS_TOKEN: &str = "access-token-a90f";
 const WRONG_TOKEN: &str = "wrong-token-51ba";
 const NEXT_LINK: &str = "https://app.example.org/#/next-link-9e04";
 const MXID: &str = "@alice:example.org";
@@ -101,6 +104,47 @@ impl Day {
         let internal = &self.internal;
         internal.internal_bind("email", &address, MXID).await.ok();
         internal.internal_unbind("email", &address, MXID).await.ok();
+        let threepid = json!({"medium": "email", "address": address});
+        let proof =
+            json!({"mxid": MXID, "threepid": threepid, "sid": sid, "client_secret": SECRET});
+        client.unbind(&[], &proof).await.ok();
+        let forged = "X-Matrix origin=\"example.org\",key=\"ed25519:1\",sig=\"signature-6b3d\"";
+        let proof = json!({"mxid": "@a:b.example", "threepid": threepid});
+        let refused = client.unbind(&[("authorization", forged)], &proof).await;
+        refused.refused(403, "M_FORBIDDEN");
+        self.secrets.push("signature-6b3d".to_owned());
+        self.looks_up(&address).await;
+    }
+
+    /// Looks up by hash and in the clear, with the access token of an account.
+    async fn looks_up(&mut self, address: &str) {
+        let hash = TokenHash::of(ACCESS_TOKEN);
+        self.database.execute(&format!(
+            "INSERT INTO accounts VALUES ('{MXID}', 0); \
+             INSERT INTO access_tokens VALUES ('{}', '{MXID}', 0)",
+            hash.as_str()
+        ));
+        let account = self.process.api().with_token(ACCESS_TOKEN);
+        let details = format!("{V2}/hash_details?access_token={ACCESS_TOKEN}");
+        let pepper = account.get(&details).await.ok()["lookup_pepper"].clone();
+        let hash = lookup::hash(
+            address,
+            "email",
+            &Pepper::parse(pepper.as_str().unwrap()).unwrap(),
+        );
+        for (algorithm, entry, pepper) in [
+            ("sha256", hash.clone(), &pepper),
+            ("none", format!("{address} email"), &pepper),
+            ("sha256", hash.clone(), &json!("wrong")),
+            ("none", address.to_owned(), &json!(1)),
+        ] {
+            let fields = json!({"algorithm": algorithm, "pepper": pepper, "addresses": [entry]});
+            let answer = account.hashed_lookup(fields).await;
+            assert!(answer.status < 500, "{answer:?}");
+        }
+        // Its requests are counted as those of the client.
+        self.client.sent.update(|sent| sent + account.sent.get());
+        self.secrets.extend([hash, ACCESS_TOKEN.to_owned()]);
     }
 
     async fn is_asked_nonsense(&mut self) {
@@ -216,7 +260,7 @@ async fn log_of_a_bad_day(format: LogFormat) -> String {
 }
 
 #[actix_web::test]
-async fn sec_23_msg_09_the_text_log_holds_no_secrets() {
+async fn sec_23_msg_09_lkp_19_the_text_log_holds_no_secrets() {
     let log = log_of_a_bad_day(LogFormat::Text).await;
     for line in log.lines().filter(|line| line.contains("sydent::access")) {
         assert!(!line.contains('?'), "{line}");
@@ -224,7 +268,7 @@ async fn sec_23_msg_09_the_text_log_holds_no_secrets() {
 }
 
 #[actix_web::test]
-async fn sec_23_msg_09_the_json_log_holds_no_secrets_and_every_line_is_json() {
+async fn sec_23_msg_09_lkp_19_the_json_log_holds_no_secrets_and_every_line_is_json() {
     let log = log_of_a_bad_day(LogFormat::Json).await;
     for line in log.lines() {
         let Ok(Value::Object(record)) = serde_json::from_str(line) else {

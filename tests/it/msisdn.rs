@@ -1,6 +1,8 @@
 //! Phone validation (section 10 of the conformance list): requestToken,
 //! submitToken and its page. What providers make of a text is in `sms_providers`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sydent::config::{ProviderKind, Rule, Settings};
 
@@ -391,7 +393,7 @@ async fn msi_01_msi_03_on_v2_it_takes_an_account() {
 #[actix_web::test]
 async fn ses_10_ses_11_an_attempt_is_sent_once_and_a_failed_one_may_be_made_again() {
     let phones = Phones::start(|settings| {
-        settings.delivery.answer_within = std::time::Duration::from_millis(300)
+        settings.delivery.answer_within = Duration::from_millis(300);
     });
     let (api, msisdn) = (phones.server.api(), fresh_msisdn());
     let number = format!("+{msisdn}");

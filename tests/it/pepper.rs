@@ -1,7 +1,8 @@
 //! Changing the pepper (LKP-11).
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -144,14 +145,27 @@ async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
     // Enough for a change to take its time.
     fill(&server, 5000).await;
     let alice = server.account("@alice:example.org").await;
-    let binding = Arc::new(AtomicBool::new(true));
+    let (changes, enough) = (Arc::new(AtomicUsize::new(0)), 5);
+    let done = Arc::clone(&changes);
+    let changing = std::thread::spawn(move || {
+        while done.load(Ordering::SeqCst) < enough {
+            let told = rotate(&url, "");
+            assert_eq!(told.code, 0, "{}", told.err);
+            done.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    // Some bind new addresses, and some what a change has already hashed.
     let binder = async |binder: usize| {
         let mut bound = Vec::new();
-        for n in 0..10 {
-            let address = format!("user-{binder}-{n}@example.com");
+        while !changing.is_finished() {
+            let n = bound.len();
+            let address = match binder % 2 {
+                0 => format!("{n}@example.com"),
+                _ => format!("user-{binder}-{n}@example.com"),
+            };
             let done = server
                 .internal()
-                .internal_bind("email", &address, "@a:example.org")
+                .internal_bind("email", &address, "@b:example.org")
                 .await;
             done.ok();
             // What was answered is found at once.
@@ -161,24 +175,18 @@ async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
         }
         bound
     };
-    let goes_on = Arc::clone(&binding);
-    let changes = std::thread::spawn(move || {
-        let mut changes = 0;
-        while goes_on.load(Ordering::SeqCst) {
-            let told = rotate(&url, "");
-            assert_eq!(told.code, 0, "{}", told.err);
-            changes += 1;
-        }
-        changes
-    });
-    let bound = join_all((0..4).map(binder)).await.concat();
-    binding.store(false, Ordering::SeqCst);
-    assert!(
-        changes.join().unwrap() > 1,
-        "they were hardly at the same time"
-    );
+    let bound: HashSet<String> = join_all((0..4).map(binder))
+        .await
+        .concat()
+        .into_iter()
+        .collect();
+    changing.join().unwrap();
+    let bound: Vec<String> = bound.into_iter().collect();
+    assert!(!bound.is_empty());
     let found = look(&alice, &bound).await;
-    assert_eq!(found.as_object().unwrap().len(), 40);
+    assert_eq!(found.as_object().unwrap().len(), bound.len());
+    let owned = |mxid: &Value| mxid == "@b:example.org";
+    assert!(found.as_object().unwrap().values().all(owned));
 }
 
 #[actix_web::test]
@@ -216,7 +224,7 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
     server
         .database
         .execute("UPDATE lookup_peppers SET created_at = created_at - 7200000");
-    let _instances: Vec<_> = (0..3).map(|_| start(2)).collect();
+    let instances: Vec<_> = (0..3).map(|_| start(2)).collect();
     let new = eventually("another pepper", async || {
         Some(pepper_of(&alice).await).filter(|pepper| *pepper != old)
     })
@@ -229,6 +237,6 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
             .len(),
         1
     );
-    drop(_instances);
+    drop(instances);
     assert_eq!(pepper_of(&alice).await, new, "one of them has changed it");
 }

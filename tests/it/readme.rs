@@ -127,7 +127,9 @@ fn settings() -> Table {
     let lines = SETTINGS.lines().map(|line| {
         let example = line.strip_prefix("# ").filter(|rest| {
             let name = rest.split(" = ").next().unwrap_or_default();
-            rest.contains(" = ") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            let is_setting = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let is_section = rest.starts_with('[') && rest.ends_with(']');
+            is_section || (rest.contains(" = ") && is_setting)
         });
         example.unwrap_or(line)
     });

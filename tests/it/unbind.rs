@@ -364,13 +364,15 @@ async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_ori
     let bad = good.replace("sig=\"", "sig=\"A");
     let of_another = Signing::to(HERE).header(&Homeserver::start(), &body);
     let send = async |headers: &[&str]| {
-        let mut text =
-            format!("POST {V2}/3pid/unbind HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        for header in headers {
-            text += &format!("Authorization: {header}\r\n");
-        }
-        let body = body.to_string();
-        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        let lines = headers
+            .iter()
+            .map(|header| format!("Authorization: {header}\r\n"));
+        let (lines, body) = (lines.collect::<String>(), body.to_string());
+        let text = format!(
+            "POST {V2}/3pid/unbind HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             {lines}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         server.api().raw(text.as_bytes()).await.unwrap()
     };
     send(&[&good, &of_another])

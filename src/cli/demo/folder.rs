@@ -114,11 +114,22 @@ transport = "file"
 [email.file]
 dir = "mail"
 
+# Texts to phones are shown there as well.
+[sms.providers.folder]
+kind = "file"
+dir = "mail"
+
 # So nobody can be flooded with mails, and trying things out is not held up.
 [limits.email_per_client]
 burst = 0
 
 [limits.email_per_address]
+burst = 0
+
+[limits.sms_per_client]
+burst = 0
+
+[limits.sms_per_number]
 burst = 0
 
 [federation]

@@ -77,7 +77,7 @@ impl Provider {
 #[derive(Debug, Clone)]
 pub struct Access {
     /// The address, without a slash at the end; a gateway's has placeholders.
-    pub url: Secret,
+    pub url: String,
     /// The login.
     pub login: Option<Credentials>,
     /// Authorities to trust besides the system's own.
@@ -103,7 +103,7 @@ pub struct Gateway {
     /// How values are escaped in the body.
     pub body_form: BodyForm,
     /// The body.
-    pub body: Secret,
+    pub body: String,
     /// Statuses that mean that the text was taken.
     pub accepted_statuses: Vec<StatusRange>,
     /// Statuses that mean that it never will be.

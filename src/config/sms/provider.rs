@@ -23,9 +23,8 @@ const TWILIO: &str = "https://api.twilio.com";
 pub struct ProviderSettings {
     /// What it is. Required.
     pub kind: Option<ProviderKind>,
-    /// Where it is reached; the services that are known have a default. A
-    /// gateway's may hold a password.
-    pub url: Option<Secret>,
+    /// Where it is reached; the services that are known have a default.
+    pub url: Option<String>,
     /// The login's name; of Twilio the account's id.
     pub username: Option<String>,
     /// The login's password. This or `password_file`.
@@ -46,7 +45,7 @@ pub struct ProviderSettings {
     /// Gateway: what the body is.
     pub body_form: BodyForm,
     /// Gateway: the body, with placeholders.
-    pub body: Option<Secret>,
+    pub body: Option<String>,
     /// Gateway: statuses of texts that were taken.
     pub accepted_statuses: Vec<String>,
     /// Gateway: statuses of texts that never will be.
@@ -121,13 +120,13 @@ impl ProviderSettings {
             ProviderKind::Gateway | ProviderKind::File => None,
         };
         if self.url.is_none() {
-            self.url = known_url.map(|url| Secret::from(url.to_owned()));
+            self.url = known_url.map(str::to_owned);
         }
         if kind == ProviderKind::Gateway {
             return gateway::check(self, key, checker);
         }
         let url = self.url.take()?;
-        check_url(&format!("{key}.url"), url.expose(), checker);
+        check_url(&format!("{key}.url"), &url, checker);
         let password = self.password(key, checker);
         for (name, missing) in [
             ("username", self.username.is_none()),
@@ -164,14 +163,14 @@ impl ProviderSettings {
 
     pub(super) fn access(
         &self,
-        url: &Secret,
+        url: &str,
         login: Option<Credentials>,
         key: &str,
         checker: &mut Checker<'_>,
     ) -> Access {
         let ca_key = format!("{key}.ca_file");
         Access {
-            url: Secret::from(url.expose().trim_end_matches('/').to_owned()),
+            url: url.trim_end_matches('/').to_owned(),
             login,
             extra_authorities: self
                 .ca_file

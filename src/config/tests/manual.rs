@@ -36,14 +36,14 @@ fn sms() -> SmsSettings {
     let secret = || Some(Secret::from(text()));
     let provider = ProviderSettings {
         kind: Some(ProviderKind::Gateway),
-        url: secret(),
+        url: Some(text()),
         username: Some(text()),
         password: secret(),
         password_file: Some("a".into()),
         ca_file: Some("a".into()),
         messaging_service: Some(text()),
         headers: [("x".to_owned(), Secret::from(text()))].into(),
-        body: secret(),
+        body: Some(text()),
         dir: Some("a".into()),
         ..ProviderSettings::default()
     };

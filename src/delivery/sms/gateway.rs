@@ -28,17 +28,17 @@ impl Provider for Gateway {
             let settings = &self.settings;
             let value = |name: &str| self.value(text, name);
             let percent = |name: &str| utf8_percent_encode(&value(name), IN_A_QUERY).to_string();
-            let url = fill(settings.access.url.expose(), percent);
+            let url = fill(&settings.access.url, percent);
             let mut request = self.wire.request(self.method(), &url)?;
             let (content_type, body) = match (settings.method, settings.body_form) {
                 (config::Method::Get, _) => (None, String::new()),
                 (_, BodyForm::Json) => (
                     Some("application/json"),
-                    fill(settings.body.expose(), |name| in_json(&value(name))),
+                    fill(&settings.body, |name| in_json(&value(name))),
                 ),
                 (_, BodyForm::Form) => (
                     Some("application/x-www-form-urlencoded"),
-                    fill(settings.body.expose(), percent),
+                    fill(&settings.body, percent),
                 ),
             };
             let mut content_type = content_type;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, Uri, header};
 use awc::{Client, ClientRequest, Connector};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -131,6 +131,10 @@ fn uncertain(what: &str) -> SendFailure {
 /// texts are ours: an error's own may quote the address.
 fn not_sent(error: &SendRequestError) -> SendFailure {
     match error {
+        // So it calls a connection that ended before the answer.
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            uncertain("the provider's answer was lost")
+        }
         SendRequestError::Connect(_) => SendFailure::passing("the provider cannot be reached"),
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
             SendFailure::passing("the provider's address cannot be used")

@@ -101,7 +101,7 @@ impl Way {
             (config::Provider::File { .. }, Self::Folder(folder)) => Box::new(Folder(folder)),
             (config::Provider::OpenMarket { access }, Self::Http(tls)) => Box::new(OpenMarket {
                 wire: Wire::new(&access, tls),
-                url: access.url.expose().to_owned(),
+                url: access.url.clone(),
             }),
             (
                 config::Provider::Twilio {
@@ -126,6 +126,6 @@ impl Way {
 /// Twilio's address of the messages of an account.
 fn messages_of(access: &Access) -> String {
     let account = access.login.as_ref().map_or("", |login| &login.username);
-    let url = access.url.expose();
+    let url = &access.url;
     format!("{url}/2010-04-01/Accounts/{account}/Messages.json")
 }

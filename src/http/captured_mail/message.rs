@@ -76,6 +76,8 @@ fn addresses(header: &Address<'_>) -> String {
 
 fn address(one: &Addr<'_>) -> String {
     match (one.name(), one.address().unwrap_or_default()) {
+        // A phone number is no address, and reads as a name.
+        (Some(name), "") => name.to_owned(),
         (Some(name), address) => format!("{name} <{address}>"),
         (None, address) => address.to_owned(),
     }

@@ -141,7 +141,7 @@ impl SmsProvider {
         };
         let mut settings = ProviderSettings {
             kind: Some(self.state.kind),
-            url: Some(format!("{scheme}://localhost:{}{path}", self.port).into()),
+            url: Some(format!("{scheme}://localhost:{}{path}", self.port)),
             username: Some(SMS_USER.to_owned()),
             password: Some(SMS_PASSWORD.to_owned().into()),
             ca_file: self.ca.as_ref().map(TestCa::file),
@@ -149,7 +149,7 @@ impl SmsProvider {
         };
         if self.state.kind == ProviderKind::Gateway {
             let body = r#"{"to": "{to}", "from": "{from}", "text": "{text}"}"#;
-            settings.body = Some(body.to_owned().into());
+            settings.body = Some(body.to_owned());
         }
         settings
     }
