@@ -4,6 +4,7 @@
 //! Node to run it, and `TEST_PYTHON` a Python as for the other tests;
 //! `tests/tools/install js` makes both.
 
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
 #[expect(
     dead_code,
@@ -78,6 +79,7 @@ async fn what_element_web_does_with_an_identity_server() {
     .await;
 }
 
+#[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests are told by the environment where the SDK is"
