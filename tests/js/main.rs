@@ -4,6 +4,7 @@
 //! Node to run it, and `TEST_PYTHON` a Python as for the other tests;
 //! `tests/tools/install js` makes both.
 
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
 #[expect(
     dead_code,
@@ -14,15 +15,18 @@ mod harness;
 
 use std::process::Command;
 
-use serde_json::json;
-use sydent::config::TransportKind;
+use serde_json::{Value, json};
+use sydent::config::{ProviderKind, ProviderSettings, TransportKind};
 
 use harness::{
-    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository,
+    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, until,
 };
 
-#[test]
-fn what_element_web_does_with_an_identity_server() {
+/// The room that somebody is invited to.
+const ROOM: &str = "!room:example.org";
+
+#[actix_web::test]
+async fn what_element_web_does_with_an_identity_server() {
     let folder = tempfile::tempdir().unwrap();
     let messages = folder.path().join("messages");
     let (terms, homeserver) = (TermsFile::two(), Homeserver::start());
@@ -32,6 +36,12 @@ fn what_element_web_does_with_an_identity_server() {
         homeserver.configure(settings);
         settings.email.transport = TransportKind::File;
         settings.email.file.dir.clone_from(&messages);
+        let texts = ProviderSettings {
+            kind: Some(ProviderKind::File),
+            dir: Some(messages.clone()),
+            ..ProviderSettings::default()
+        };
+        settings.sms.providers.insert("folder".to_owned(), texts);
     });
     let modules = modules();
     let walk = json!({
@@ -39,10 +49,12 @@ fn what_element_web_does_with_an_identity_server() {
         "server": format!("http://{}", process.client),
         "base": BASE_URL,
         "name": SERVER_NAME,
-        "user": homeserver.user("alice"),
-        "openId": homeserver.open_id("alice"),
+        "alice": {"user": homeserver.user("alice"), "openId": homeserver.open_id("alice")},
+        "bob": {"user": homeserver.user("bob"), "openId": homeserver.open_id("bob")},
         "messages": messages,
+        "room": ROOM,
         "email": "alice@example.com",
+        "invited": "bob@example.com",
         "country": "GB",
         "phone": "07700 900001",
         "msisdn": "447700900001",
@@ -59,8 +71,15 @@ fn what_element_web_does_with_an_identity_server() {
         String::from_utf8_lossy(&output.stderr),
         process.log()
     );
+    let bob = homeserver.user("bob");
+    let of_bob = |onbind: &Value| onbind["mxid"] == *bob && onbind["invites"][0]["room_id"] == ROOM;
+    until("the homeserver hears of the invitation", || {
+        homeserver.onbinds().iter().any(of_bob)
+    })
+    .await;
 }
 
+#[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests are told by the environment where the SDK is"

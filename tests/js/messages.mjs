@@ -4,29 +4,31 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** The text of the one message to an address or number; waits for it up to 20 s. */
+/** The text of a message to somebody; waits for it up to 20 s. */
 export async function messageTo(folder, address) {
+    return await waitFor(folder, address, (text) => text);
+}
+
+/** The link with that in it, of a message to somebody; waits for it up to 20 s. */
+export async function linkTo(folder, address, part) {
+    const link = (word) => word.startsWith("http") && word.includes(part);
+    return await waitFor(folder, address, (text) => text.split(/\s+/).find(link));
+}
+
+async function waitFor(folder, address, find) {
     for (let tries = 0; tries < 200; tries++) {
         for (const name of await readdir(folder)) {
             const message = name.endsWith(".eml") ? await readFile(join(folder, name), "utf8") : "";
             const [head] = message.split("\r\n\r\n", 1);
             const to = head.split("\r\n").find((line) => line.startsWith("To: "));
-            if (to?.includes(address)) {
-                return plainText(message);
+            const found = to?.includes(address) && find(plainText(message));
+            if (found) {
+                return found;
             }
         }
         await pause(100);
     }
-    throw new Error(`no message to ${address}`);
-}
-
-/** The first link in a text with that in it. */
-export function link(text, part) {
-    const found = text.split(/\s+/).find((word) => word.startsWith("http") && word.includes(part));
-    if (!found) {
-        throw new Error(`no link with ${part} in: ${text}`);
-    }
-    return found;
+    throw new Error(`no such message to ${address}`);
 }
 
 /** Its text/plain part, or all of it if it has no parts. */
