@@ -35,7 +35,7 @@ fn refusal(answer: &Answer) -> Refusal {
 type Refusal = Option<(u16, String)>;
 
 #[actix_web::test]
-async fn auth_05_auth_06_auth_13_gen_28_sec_27_the_token_comes_before_terms_and_body() {
+async fn auth_05_auth_06_auth_13_auth_19_gen_28_sec_27_the_token_comes_before_terms_and_body() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     for (route, method) in calls().filter(|(route, _)| !route.path.ends_with("/unbind")) {

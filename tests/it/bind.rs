@@ -226,3 +226,24 @@ async fn bnd_11_repeating_a_bind_signs_anew() {
     }
     assert_eq!(server.database.count("associations"), 1);
 }
+
+#[actix_web::test]
+async fn bnd_15_a_binding_is_there_with_its_notice_or_not_at_all() {
+    let server = TestServer::start(|_| {});
+    let address = fresh_address("whole");
+    let bind = async || {
+        let user = "@alice:example.org";
+        server
+            .internal()
+            .internal_bind("email", &address, user)
+            .await
+    };
+    server.database.execute("ALTER TABLE outbox RENAME TO away");
+    assert!(bind().await.status >= 500);
+    assert_eq!(server.database.count("associations"), 0);
+    server.database.execute("ALTER TABLE away RENAME TO outbox");
+    bind().await.ok();
+    assert_eq!(server.database.count("associations"), 1);
+    let notices = server.database.count("outbox");
+    assert_eq!(notices, 1, "the homeserver is to be told");
+}
