@@ -33,7 +33,7 @@
 //! 2. Only `actor/pool.rs` names `SyncArbiter`; only `actor/`, `server/` and the
 //!    commands that start a System import `actix`.
 //! 3. Only `db/` builds queries; one message is one transaction.
-//! 4. Only `http/`, `error.rs` and `server/` import `actix_web`; flows do not
+//! 4. Only `http/`, `error` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
 //! 5. Only `delivery/` and `federation/` reach outside the machine, and no address
 //!    that a stranger chose is connected to unguarded. (A command that asks a
@@ -42,7 +42,7 @@
 //! 7. Every queue is bounded at the door; full is an answer (503), not a wait
 //!    without end.
 //! 8. An accepted change is finished or stored.
-//! 9. Status codes and errcodes occur in `error.rs` only; a 5xx body tells
+//! 9. Status codes and errcodes occur in `error` only; a 5xx body tells
 //!    nothing, its one log line tells all but secrets.
 //! 10. No address, token or secret in logs, errors, metrics or `Debug`.
 //! 11. Time and fresh tokens are arguments.
