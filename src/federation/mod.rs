@@ -2,16 +2,16 @@
 //! and telling a server of a binding.
 //!
 //! The names of homeservers come from strangers. Everything here therefore
-//! passes the guard at the moment of the connection ([`guard`]), is verified by
-//! TLS for the name that the specification says ([`route`]), has an end in time
+//! passes the guard at the moment of the connection (`guard`), is verified by
+//! TLS for the name that the specification says (`route`), has an end in time
 //! and size, and is never answered to whoever asked.
 //!
-//! - [`route`]: from a server name to what is connected to: pure rules.
-//! - [`well_known`]: delegation, and how long it is remembered.
-//! - [`dns`], [`guard`], [`connect`], [`proxy`], [`tls`]: from there to a
+//! - `route`: from a server name to what is connected to: pure rules.
+//! - `well_known`: delegation, and how long it is remembered.
+//! - `dns`, `guard`, `connect`, `proxy`, `tls`: from there to a
 //!   connection.
-//! - [`exchange`]: one HTTP request on a connection.
-//! - [`user_info`], [`keys`], [`onbind`]: the three things that are asked.
+//! - `exchange`: one HTTP request on a connection.
+//! - `user_info`, `keys`, `onbind`: the three things that are asked.
 
 mod cache;
 mod client;
