@@ -13,8 +13,9 @@ use super::msisdn::CanonicalMsisdn;
 const LONGEST: usize = 250;
 
 const UNKNOWN_COUNTRY: Invalid =
-    Invalid("must be a country code of two capital letters, such as GB");
-const NO_NUMBER: Invalid = Invalid("must be a phone number");
+    Invalid("the country must be a code of two capital letters, such as GB");
+const NO_NUMBER: Invalid =
+    Invalid("give it as it is dialled in that country, or with + and the country's digits");
 
 /// A phone number that was understood. Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]

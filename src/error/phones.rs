@@ -10,7 +10,7 @@ impl Error {
     /// MSI-07).
     #[must_use]
     pub fn invalid_address(why: Invalid) -> Self {
-        let message = format!("This is not a valid phone number: it {why}");
+        let message = format!("This is not a valid phone number: {why}");
         Self::new(StatusCode::BAD_REQUEST, "M_INVALID_ADDRESS", message)
     }
 
