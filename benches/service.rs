@@ -1,8 +1,9 @@
 //! How fast the service answers: `cargo bench --bench service`.
 //!
-//! Two measurements, each printed as a table:
+//! Three measurements, each printed as a table:
 //! - look-ups of v1 on 100,000 associations, beside a bare actix-web handler
 //!   that answers a constant JSON, in turn, under the same load;
+//! - hashed look-ups of v2, of one address and of a thousand;
 //! - look-ups while 50 requests for a token wait on a mail relay that takes 5 s
 //!   a mail, beside the same look-ups in peace. It needs `TEST_PYTHON`, as the
 //!   tests do.
@@ -27,12 +28,13 @@ mod harness;
 mod load;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::Value;
 use sydent::config::DatabaseUrl;
-use sydent::db::{Database, associations};
+use sydent::db::{Database, associations, peppers};
 use sydent::domain::association::Association;
 use sydent::domain::ids::{Mxid, ServerName};
 use sydent::domain::lookup::{Pepper, sha256_hash};
@@ -40,7 +42,7 @@ use sydent::domain::signing::KeyRing;
 use sydent::domain::threepid::ThreePid;
 
 use harness::{KEY_FILE, SERVER_NAME, TestDatabase, TestServer};
-use load::{Figures, load};
+use load::{Figures, get, load, post};
 
 const ASSOCIATIONS: u32 = 100_000;
 const CONNECTIONS: u32 = 32;
@@ -57,10 +59,12 @@ fn main() {
     let server = TestServer::start_on(database, |settings| {
         settings.http.workers = 0;
         settings.limits.lookup_per_client.burst = 0;
+        settings.limits.lookup_per_account.burst = 0;
     });
-    fill(&server.database);
+    let pepper = fill(&server.database);
     let ours = server.addresses.client[0];
     lookups_beside_a_bare_handler(ours);
+    hashed_lookups(&server, &pepper);
     lookups_while_the_relay_stalls(&server.database.url);
 }
 
@@ -71,12 +75,39 @@ fn lookups_beside_a_bare_handler(ours: SocketAddr) {
     );
     let mut rounds: Vec<(Figures, Figures)> = Vec::new();
     for _ in 0..ROUNDS {
-        let constant = load(bare, CONNECTIONS, ROUND, |_| "/".to_owned());
-        let lookup = load(ours, CONNECTIONS, ROUND, path_of);
+        let constant = load(bare, CONNECTIONS, ROUND, &get(|_| "/".to_owned()));
+        let lookup = load(ours, CONNECTIONS, ROUND, &get(path_of));
         rounds.push((lookup, constant));
     }
     print_median("lookup", rounds.iter().map(|(lookup, _)| lookup));
     print_median("bare handler", rounds.iter().map(|(_, bare)| bare));
+}
+
+fn hashed_lookups(server: &TestServer, pepper: &Pepper) {
+    let account = actix_web::rt::System::new().block_on(server.account("@bench:example.org"));
+    let hashes: Arc<[String]> = (0..ASSOCIATIONS)
+        .map(|number| sha256_hash(&threepid(number), pepper))
+        .collect();
+    println!("v2 lookup by sha256, {ASSOCIATIONS} associations, all of them found");
+    for (name, connections, count) in [("1 hash", CONNECTIONS, 1), ("1000 hashes", 4, 1000)] {
+        let (hashes, pepper) = (Arc::clone(&hashes), pepper.clone());
+        let body = move |number: u32| {
+            let first = number.wrapping_mul(2_654_435_761) % (ASSOCIATIONS - count);
+            let asked = &hashes[first as usize..(first + count) as usize];
+            serde_json::json!({"algorithm": "sha256", "pepper": pepper.as_str(), "addresses": asked})
+                .to_string()
+        };
+        let request = post("/_matrix/identity/v2/lookup", account.token(), body);
+        let ours = server.addresses.client[0];
+        let rounds: Vec<_> = (0..ROUNDS)
+            .map(|_| load(ours, connections, ROUND, &request))
+            .collect();
+        print_median(name, rounds.iter());
+    }
+}
+
+fn threepid(number: u32) -> ThreePid {
+    ThreePid::parse("email", &format!("user{number}@example.com")).expect("an address")
 }
 
 fn lookups_while_the_relay_stalls(url: &str) {
@@ -91,12 +122,18 @@ fn lookups_while_the_relay_stalls(url: &str) {
         "v1 lookup, 4 connections, in peace and while 50 requestTokens wait on a relay that takes 5 s a mail"
     );
     let second = Duration::from_secs(1);
-    print_median("in peace", [load(ours, 4, 4 * second, path_of)].iter());
+    print_median(
+        "in peace",
+        [load(ours, 4, 4 * second, &get(path_of))].iter(),
+    );
     let waiting: Vec<_> = (0..50)
         .map(|number| load::request_token(ours, number))
         .collect();
     std::thread::sleep(second / 2);
-    print_median("relay stalls", [load(ours, 4, 3 * second, path_of)].iter());
+    print_median(
+        "relay stalls",
+        [load(ours, 4, 3 * second, &get(path_of))].iter(),
+    );
     let answers: Vec<u16> = waiting
         .into_iter()
         .map(|thread| thread.join().expect("an answer"))
@@ -123,7 +160,8 @@ fn print_median<'a>(name: &str, rounds: impl Iterator<Item = &'a Figures>) {
     );
 }
 
-fn fill(database: &TestDatabase) {
+/// Stores the associations; answers the pepper that they are hashed with.
+fn fill(database: &TestDatabase) -> Pepper {
     let url = DatabaseUrl::parse(&database.url).expect("a database");
     let mut store = Database::new(url, Duration::from_secs(10))
         .writer()
@@ -134,12 +172,10 @@ fn fill(database: &TestDatabase) {
     );
     store
         .write(sydent::db::Turn::Job("fill"), |connection| {
-            let pepper = Pepper::parse("pepper").expect("a pepper");
+            let pepper = peppers::current(connection)?.expect("a pepper").pepper;
             for number in 0..ASSOCIATIONS {
-                let threepid = ThreePid::parse("email", &format!("user{number}@example.com"))
-                    .expect("an address");
                 let mxid = Mxid::parse(&format!("@user{number}:example.org")).expect("a user id");
-                let association = Association::new(threepid, mxid, 1_700_000_000_000);
+                let association = Association::new(threepid(number), mxid, 1_700_000_000_000);
                 let mut signed = association.to_object();
                 keys.active().sign(&name, &mut signed).expect("a signature");
                 let hash = sha256_hash(&association.threepid, &pepper);
@@ -151,9 +187,9 @@ fn fill(database: &TestDatabase) {
                     &Value::Object(signed).to_string(),
                 )?;
             }
-            Ok::<_, sydent::db::DbError>(())
+            Ok::<_, sydent::db::DbError>(pepper)
         })
-        .expect("associations");
+        .expect("associations")
 }
 
 fn bare_handler() -> SocketAddr {

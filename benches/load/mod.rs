@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,38 @@ pub struct Figures {
     pub slow: Duration,
 }
 
-/// Keeps `connections` connections busy for `time`; request number n of a
-/// connection asks for `path(n)`.
-pub fn load(at: SocketAddr, connections: u32, time: Duration, path: fn(u32) -> String) -> Figures {
+/// Makes request number n.
+pub type Request = Arc<dyn Fn(u32) -> String + Send + Sync>;
+
+/// A `GET` of `path(n)`.
+pub fn get(path: impl Fn(u32) -> String + Send + Sync + 'static) -> Request {
+    Arc::new(move |number| format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", path(number)))
+}
+
+/// A `POST` of `body(n)` with an access token.
+pub fn post(
+    path: &'static str,
+    token: &str,
+    body: impl Fn(u32) -> String + Send + Sync + 'static,
+) -> Request {
+    let token = token.to_owned();
+    Arc::new(move |number| {
+        let body = body(number);
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    })
+}
+
+/// Keeps `connections` connections busy for `time`.
+pub fn load(at: SocketAddr, connections: u32, time: Duration, request: &Request) -> Figures {
     let begun = Instant::now();
     let threads: Vec<_> = (0..connections)
         .map(|connection| {
-            std::thread::spawn(move || ask_for(at, connection * 1_000_003, time, path))
+            let request = Arc::clone(request);
+            std::thread::spawn(move || ask_for(at, connection * 1_000_003, time, &request))
         })
         .collect();
     let mut times: Vec<Duration> = threads
@@ -50,7 +76,7 @@ pub fn request_token(at: SocketAddr, number: u32) -> JoinHandle<u16> {
     })
 }
 
-fn ask_for(at: SocketAddr, first: u32, time: Duration, path: fn(u32) -> String) -> Vec<Duration> {
+fn ask_for(at: SocketAddr, first: u32, time: Duration, request: &Request) -> Vec<Duration> {
     let mut connection = Connection::open(at);
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -59,10 +85,7 @@ fn ask_for(at: SocketAddr, first: u32, time: Duration, path: fn(u32) -> String) 
         if asked - begun > time {
             break;
         }
-        let status = connection.ask(&format!(
-            "GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n",
-            path(number)
-        ));
+        let status = connection.ask(&request(number));
         assert_eq!(status, 200);
         times.push(asked.elapsed());
     }
