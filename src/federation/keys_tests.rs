@@ -137,3 +137,22 @@ fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     assert_eq!(known.find(&server(), &a, later), found);
     assert_eq!(known.find(&server(), &a, NOW + DAY), Known::Ask);
 }
+
+#[test]
+fn net_20_a_failure_is_remembered_for_a_while_and_costs_no_known_key() {
+    let mut known = KnownKeys::new();
+    let (a, b) = (id("ed25519:a"), id("ed25519:b"));
+    let late = KeyError::Unreachable(CallError::Late);
+    known.remember_failure(&server(), late.clone(), NOW);
+    let later = NOW + ASK_AGAIN_AFTER_MS;
+    let failed = Known::Failure(late.clone());
+    assert_eq!(known.find(&server(), &a, later - 1), failed);
+    assert_eq!(known.find(&server(), &a, later), Known::Ask);
+    known.remember(&server(), read_text(&signed(published())).unwrap(), later);
+    let much_later = later + ASK_AGAIN_AFTER_MS;
+    assert_eq!(known.find(&server(), &b, much_later), Known::Ask);
+    known.remember_failure(&server(), late, much_later);
+    assert_eq!(known.find(&server(), &b, much_later), failed);
+    let found = Known::Answer(Some(pair().public()));
+    assert_eq!(known.find(&server(), &a, much_later), found);
+}
