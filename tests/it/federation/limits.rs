@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sydent::actor::federation::{CallError, KeyError, OnbindFailure};
 use sydent::actor::pool::Fault;
 use sydent::domain::ids::{KeyId, ServerName};
 
 use super::{unreachable, user_info};
-use crate::harness::{Behaviour, Homeserver, TestServer, USER_INFO, eventually};
+use crate::harness::{
+    Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, USER_INFO, V2, eventually,
+};
 
 #[actix_web::test]
 async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
@@ -41,6 +44,27 @@ async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
             .insert("mute.test".to_owned(), address);
     });
     assert_eq!(unreachable(&id, "mute.test").await, CallError::Late);
+}
+
+#[actix_web::test]
+async fn net_16_a_silent_homeserver_delays_the_answer_to_unbind_no_longer_than_a_request() {
+    let hs = Homeserver::start();
+    hs.behave(SERVER_KEYS, Behaviour::Silent);
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.http.request_timeout = Duration::from_secs(2);
+        settings.delivery.answer_within = Duration::from_secs(1);
+    });
+    let threepid = json!({"medium": "email", "address": "alice@example.com"});
+    let body = json!({"mxid": hs.user("alice"), "threepid": threepid});
+    let uri = format!("{V2}/3pid/unbind");
+    let header = hs.authorization("POST", &uri, SERVER_NAME, Some(&body));
+    let begun = Instant::now();
+    let api = id.api().on(V2);
+    let answer = api.unbind(&[("authorization", &header)], &body).await;
+    answer.refused(504, "M_UNKNOWN");
+    // A call may take 20 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[actix_web::test]
