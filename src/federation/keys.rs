@@ -8,9 +8,8 @@ use serde_json::{Map, Value};
 use super::CallError;
 use super::cache::Cache;
 use super::exchange::Answer;
-use crate::domain::base64;
 use crate::domain::ids::{KeyId, ServerName};
-use crate::domain::signing;
+use crate::domain::{base64, canonical_json, signing};
 
 /// Where they are published: without a key id and a slash (NET-17).
 pub(super) const PATH: &str = "/_matrix/key/v2/server";
@@ -19,6 +18,9 @@ pub(super) const LIMIT: usize = 50 * 1024;
 
 /// Servers whose keys are remembered.
 const MOST_SERVERS: usize = 1000;
+/// More keys than a server needs that signs with one and brings in another.
+/// Each of them may have to be tried.
+const MOST_KEYS: usize = 16;
 /// No key is believed for longer, whatever it says itself (NET-18).
 const LONGEST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// A server that has been asked is not asked again for so long, because of a key
@@ -139,14 +141,40 @@ fn check(
             Some((KeyId::parse(id).ok()?, key.try_into().ok()?))
         })
         .collect();
-    let signed = |(id, key): (&KeyId, &[u8; 32])| signing::verify(object, server.as_str(), id, key);
-    if !keys.iter().any(signed) {
+    if keys.len() > MOST_KEYS {
+        return Err("it has more keys than a server needs");
+    }
+    if !is_signed(server, object, &keys) {
         return Err("none of its keys has signed it");
     }
     Ok(ServerKeys {
         keys,
         valid_until: valid_until.min(now.saturating_add(LONGEST_MS)),
         asked_at: now,
+    })
+}
+
+/// Whether one of the keys has signed the object. What is signed is the same for
+/// all of them, and large enough to be made once.
+fn is_signed(
+    server: &ServerName,
+    object: &Map<String, Value>,
+    keys: &HashMap<KeyId, [u8; 32]>,
+) -> bool {
+    let signatures = object
+        .get("signatures")
+        .and_then(|all| all.get(server.as_str()));
+    let Some(signatures) = signatures else {
+        return false;
+    };
+    let mut bare = object.clone();
+    bare.remove("signatures");
+    bare.remove("unsigned");
+    canonical_json::encode_object(&bare).is_ok_and(|text| {
+        keys.iter().any(|(id, key)| {
+            let signature = signatures.get(id.as_str()).and_then(Value::as_str);
+            signature.is_some_and(|signature| signing::verify_text(&text, signature, key))
+        })
     })
 }
 

@@ -122,6 +122,20 @@ fn net_19_malformed_keys_are_passed_over() {
 }
 
 #[test]
+fn sec_25_a_server_cannot_have_any_number_of_keys_tried() {
+    let with = |count: usize| {
+        let mut keys = Map::new();
+        keys.insert("ed25519:a".to_owned(), key_entry(&pair().public()));
+        for n in 1..count {
+            keys.insert(format!("ed25519:{n}"), key_entry(&[1; 32]));
+        }
+        changed("verify_keys", Value::Object(keys))
+    };
+    assert!(with(MOST_KEYS).is_ok());
+    assert!(with(MOST_KEYS + 1).is_err());
+}
+
+#[test]
 fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     let mut known = KnownKeys::new();
     let (a, b) = (id("ed25519:a"), id("ed25519:b"));
