@@ -100,6 +100,40 @@ async fn a_full_door_is_busy_and_recovers() {
 }
 
 #[actix_web::test]
+async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
+    let (mute, other) = (Homeserver::start(), Homeserver::start());
+    mute.behave(USER_INFO, Behaviour::Silent);
+    let id = TestServer::start(|settings| {
+        mute.configure(settings);
+        other.configure(settings);
+        settings.federation.concurrency = 20;
+        settings.federation.timeout = Duration::from_secs(3);
+    });
+    let slow = [0; 4].map(|_| {
+        let (door, name) = (id.app.federation.clone(), mute.name.clone());
+        tokio::spawn(async move { door.user_info(&name, "token").await })
+    });
+    eventually("the slow calls", async || {
+        (mute.heard().len() == slow.len()).then_some(())
+    })
+    .await;
+    let door = &id.app.federation;
+    let refused = door.user_info(&mute.name, "token").await;
+    assert!(matches!(refused, Err(Fault::Busy(_))), "{refused:?}");
+    let token = other.token_of("alice");
+    let found = user_info(&id, other.name.as_str(), &token).await;
+    assert_eq!(found, Ok(other.user("alice")));
+    let (key_id, public) = mute.key();
+    let key = door.server_key(&mute.name, &key_id).await;
+    assert_eq!(key.unwrap(), Ok(Some(public)), "keys have their own places");
+    let told = door.onbind(&mute.name, "{}".to_owned()).await;
+    assert_eq!(told.unwrap(), Ok(()), "and so have notices");
+    for call in slow {
+        assert!(call.await.unwrap().unwrap().is_err());
+    }
+}
+
+#[actix_web::test]
 async fn auth_14_only_users_of_listed_homeservers_register() {
     let (listed, other) = (Homeserver::start(), Homeserver::start());
     let id = TestServer::start(|settings| {
