@@ -33,7 +33,8 @@ pub struct FederationSettings {
     /// How long a call may take as a whole.
     #[serde(with = "period")]
     pub timeout: Duration,
-    /// Calls at the same time.
+    /// Tokens that are asked about at the same time; half as many calls of each
+    /// other kind besides.
     pub concurrency: usize,
     /// Name servers to ask instead of the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -78,7 +79,8 @@ pub struct Federation {
     pub proxy: Option<Proxy>,
     /// How long a call may take as a whole.
     pub timeout: Duration,
-    /// Calls at the same time.
+    /// Tokens that are asked about at the same time; half as many calls of each
+    /// other kind besides.
     pub concurrency: usize,
     /// Name servers to ask instead of the system's.
     pub dns_servers: Vec<SocketAddr>,

@@ -11,7 +11,7 @@ use super::connect::Network;
 use super::dns::Dns;
 use super::exchange::{Answer, Request, exchange};
 use super::guard::Guard;
-use super::keys::{self, KeyError, Known, KnownKeys};
+use super::keys::{self, KeyError, Known, KnownKeys, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
 use super::user_info::{self, UserInfoError};
@@ -114,9 +114,27 @@ impl Client {
         now: i64,
     ) -> Result<Option<[u8; 32]>, KeyError> {
         let known = self.keys.borrow().find(server, id, now);
-        if let Known::Answer(key) = known {
-            return Ok(key);
+        match known {
+            Known::Answer(key) => return Ok(key),
+            Known::Failure(error) => return Err(error),
+            Known::Ask => {}
         }
+        let asked = self.ask_for_keys(server, now).await;
+        let mut known = self.keys.borrow_mut();
+        match asked {
+            Ok(found) => {
+                let key = found.key(id);
+                known.remember(server, found, now);
+                Ok(key)
+            }
+            Err(error) => {
+                known.remember_failure(server, error.clone(), now);
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask_for_keys(&self, server: &ServerName, now: i64) -> Result<ServerKeys, KeyError> {
         let question = Question {
             method: Method::GET,
             path: keys::PATH,
@@ -124,10 +142,7 @@ impl Client {
             limit: keys::LIMIT,
         };
         let answer = self.ask(server, question, now).await?;
-        let found = keys::read(server, &answer, now)?;
-        let key = found.key(id);
-        self.keys.borrow_mut().remember(server, found, now);
-        Ok(key)
+        keys::read(server, &answer, now)
     }
 
     /// Tells a homeserver of a binding of one of its users; `body` is JSON
