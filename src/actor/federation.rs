@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
-use crate::federation::{Client, NoPlace, Place, Places};
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
+use crate::federation::{Client, NoPlace, Place, Places};
 use crate::metrics::Metrics;
 
 const NAME: &str = "the way to homeservers";

@@ -9,7 +9,8 @@ use sydent::domain::ids::{KeyId, ServerName};
 
 use super::{unreachable, user_info};
 use crate::harness::{
-    Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, USER_INFO, V2, eventually,
+    Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, USER_INFO, V2, WELL_KNOWN,
+    eventually,
 };
 
 #[actix_web::test]
@@ -173,6 +174,36 @@ async fn a_denied_homeserver_is_never_contacted() {
         assert!(matches!(told, Err(OnbindFailure::Final { .. })), "{told:?}");
     }
     assert!(hs.heard().is_empty());
+}
+
+#[actix_web::test]
+async fn a_denied_homeserver_is_not_contacted_under_another_name() {
+    let (front, denied) = (
+        Homeserver::named("front.test"),
+        Homeserver::named("denied.test"),
+    );
+    let id = TestServer::start_with_clock(|settings| {
+        front.configure(settings);
+        settings.federation.hosts.clear();
+        let hosts = [
+            ("front.test:443", &front),
+            ("denied.test", &denied),
+            ("denied.test:443", &denied),
+        ];
+        for (name, hs) in hosts {
+            let hosts = &mut settings.federation.hosts;
+            hosts.insert(name.to_owned(), hs.address);
+        }
+        settings.federation.deny_homeservers = vec!["denied.test".parse().unwrap()];
+    });
+    let delegation = json!({"m.server": "denied.test"});
+    front.behave(WELL_KNOWN, Behaviour::json(200, &delegation));
+    assert_eq!(unreachable(&id, "front.test").await, CallError::NotAllowed);
+    id.advance(3 * 24 * 60 * 60 * 1000);
+    front.behave(WELL_KNOWN, Behaviour::redirect("https://denied.test/x"));
+    assert_eq!(unreachable(&id, "front.test").await, CallError::NoAddress);
+    assert_eq!(front.heard_at(WELL_KNOWN).len(), 2);
+    assert!(denied.heard().is_empty());
 }
 
 #[actix_web::test]
