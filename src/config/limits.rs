@@ -34,6 +34,9 @@ pub struct LimitSettings {
     /// Invitations that one client may sign (SGN-10); counted in memory, by each
     /// instance.
     pub signatures_per_client: RateSettings,
+    /// Codes that one client may submit by `POST` for its sessions of all media
+    /// (OPS-03); counted in memory, by each instance.
+    pub submit_per_client: RateSettings,
     /// Mails that one account may have sent (EML-25).
     pub email_per_account: RateSettings,
     /// Texts that one client, known by its IP address, may have sent (MSI-15).
@@ -77,6 +80,10 @@ impl Default for LimitSettings {
             signatures_per_client: RateSettings {
                 burst: 50,
                 every: Duration::from_secs(10),
+            },
+            submit_per_client: RateSettings {
+                burst: 200,
+                every: Duration::from_secs(1),
             },
             email_per_account: RateSettings::default(),
             sms_per_client: RateSettings::default(),
@@ -174,6 +181,7 @@ impl LimitSettings {
             ),
             ("invites_per_address", &self.invites_per_address),
             ("signatures_per_client", &self.signatures_per_client),
+            ("submit_per_client", &self.submit_per_client),
             ("sms_per_client", &self.sms_per_client),
             ("sms_per_number", &self.sms_per_number),
             ("sms_per_calling_code", &self.sms_per_calling_code),
