@@ -179,6 +179,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         federation,
         waiting,
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
+        submit_limiter: Limiter::new(&config.limits.submit_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_per_client: Limiter::new(&config.limits.register_per_client),

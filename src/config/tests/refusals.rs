@@ -40,6 +40,7 @@ limits.register_per_client.every | limits.register_per_client.every = '0s'
 limits.register_per_homeserver.burst | limits.register_per_homeserver.burst = 1000001
 limits.email_per_address.every | limits.email_per_address.every = '0s'
 limits.invites_per_sender.burst | limits.invites_per_sender.burst = 1000001
+limits.submit_per_client.every | limits.submit_per_client.every = '0s'
 limits.signatures_per_client.every | limits.signatures_per_client.every = '0s'
 invites.show_local_part | invites.show_local_part = 65
 invites.web_client | invites.web_client = 'app.example'
