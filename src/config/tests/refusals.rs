@@ -61,7 +61,7 @@ email.from | email.transport = 'file'
 email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db'
 email.sendmail.command | email.from = 'a@b.example'; email.transport = 'sendmail'; email.sendmail.command = 'x'
 email.concurrency | email.concurrency = 0
-delivery.lease | delivery.lease = '2s'
+delivery.lease | delivery.lease = '9s'
 delivery.retry_max | delivery.retry_first = '1h'
 delivery.poll_every | delivery.poll_every = '0s'
 federation.ca_file | federation.ca_file = 'missing'
