@@ -119,10 +119,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         instance: instance.clone(),
         outbox: outbox.clone(),
         waiting: Arc::clone(&waiting),
-        pauses: Pauses {
-            first_ms: ms(config.delivery.retry_first),
-            max_ms: ms(config.delivery.retry_max),
-        },
+        pauses: pauses(&config),
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
     };
@@ -190,6 +187,13 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         public_keys,
         metrics,
     })
+}
+
+fn pauses(config: &Config) -> Pauses {
+    Pauses {
+        first_ms: ms(config.delivery.retry_first),
+        max_ms: ms(config.delivery.retry_max),
+    }
 }
 
 fn templates(config: &Config) -> Result<Templates, ServerError> {
