@@ -12,6 +12,8 @@
     reason = "the harness serves the other tests as well"
 )]
 mod harness;
+#[cfg(test)]
+mod pages;
 
 use std::process::Command;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use minijinja::{Value, context};
 use sha2::{Digest, Sha256};
 
+use crate::domain::threepid::Medium;
+
 /// The values of the mail that carries the link and the code.
 ///
 /// Control characters are taken out of every value before a template sees it, so that none can
@@ -87,17 +89,24 @@ pub struct VerifyResponse {
     pub message: String,
     /// Whether the address is validated now: `success`.
     pub success: bool,
+    /// What was to be confirmed, `email` or `msisdn`: `medium`.
+    pub medium: Medium,
 }
 
 impl VerifyResponse {
     pub(super) fn context(&self) -> Value {
-        context! { message => clean(&self.message), success => self.success }
+        context! {
+            message => clean(&self.message),
+            success => self.success,
+            medium => self.medium.as_str(),
+        }
     }
 
     pub(super) fn samples() -> [Self; 2] {
         [true, false].map(|success| Self {
             message: "This is a sample.".to_owned(),
             success,
+            medium: Medium::Email,
         })
     }
 }

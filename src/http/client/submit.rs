@@ -82,6 +82,7 @@ pub(super) async fn page(
     let values = VerifyResponse {
         message: message.to_owned(),
         success: refusal.is_none(),
+        medium,
     };
     let page = app
         .templates

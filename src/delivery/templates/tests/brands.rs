@@ -26,6 +26,7 @@ fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
     let response = VerifyResponse {
         message: "hello".to_owned(),
         success: true,
+        medium: crate::domain::threepid::Medium::Email,
     };
     let acme = templates.brand(Some("acme"));
     assert!(token_mail(&templates, &acme).starts_with("acme 0123"));

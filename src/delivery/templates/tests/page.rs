@@ -1,11 +1,17 @@
 //! The page behind the mailed link.
 
 use super::*;
+use crate::domain::threepid::Medium;
 
 fn page(templates: &Templates, message: &str, success: bool) -> String {
+    page_of(templates, message, success, Medium::Email)
+}
+
+fn page_of(templates: &Templates, message: &str, success: bool, medium: Medium) -> String {
     let values = VerifyResponse {
         message: message.to_owned(),
         success,
+        medium,
     };
     templates
         .verify_response_page(&templates.brand(None), &values)
@@ -15,11 +21,13 @@ fn page(templates: &Templates, message: &str, success: bool) -> String {
 #[test]
 fn the_default_page_says_how_it_went_and_loads_nothing() {
     let templates = Templates::load(None, None).unwrap();
-    for (success, heading) in [
-        (true, "Address confirmed"),
-        (false, "Address not confirmed"),
+    for (medium, success, heading) in [
+        (Medium::Email, true, "Address confirmed"),
+        (Medium::Email, false, "Address not confirmed"),
+        (Medium::Msisdn, true, "Number confirmed"),
+        (Medium::Msisdn, false, "Number not confirmed"),
     ] {
-        let page = page(&templates, "Go back to your app.", success);
+        let page = page_of(&templates, "Go back to your app.", success, medium);
         assert!(
             page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"),
             "{page}"
