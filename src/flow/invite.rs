@@ -10,7 +10,6 @@ use super::wait;
 use crate::actor::invites::{InviteMail, StoreInvite, Stored};
 use crate::actor::outbox::Subject;
 use crate::app::App;
-use crate::config::RateSettings;
 use crate::delivery::invitation::InvitationPayload;
 use crate::delivery::waiting::Outcome;
 use crate::domain::email::CanonicalEmail;
@@ -168,8 +167,8 @@ fn limits(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
     let client = invitation.client.map(client_network);
     let client = client.as_deref();
     let mut all = Vec::new();
-    let mut count = |scope: &str, who: Option<&str>, rate: &RateSettings| {
-        if let (Some(who), Some(rate)) = (who, rate.rate()) {
+    let mut count = |scope: &str, who: Option<&str>, rate: Option<Rate>| {
+        if let (Some(who), Some(rate)) = (who, rate) {
             all.push((counted(scope, who), rate));
         }
     };
@@ -178,23 +177,23 @@ fn limits(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
         count(
             "invite-by",
             Some(sender.as_str()),
-            &limits.invites_per_sender,
+            limits.invites_per_sender.rate(),
         );
         count(
             "invite-of",
             Some(sender.server_name()),
-            &limits.invites_per_homeserver,
+            limits.invites_per_homeserver.rate(),
         );
         count(
             "invite-via",
             client,
-            &limits.invites_per_client_with_account,
+            limits.invites_per_client_with_account.rate(),
         );
     } else {
-        count("invite-from", client, &limits.invites_per_client);
+        count("invite-from", client, limits.invites_per_client.rate());
     }
     let to = invitation.email.as_str();
-    count("invite-to", Some(to), &limits.invites_per_address);
+    count("invite-to", Some(to), limits.invites_per_address.rate());
     all
 }
 
