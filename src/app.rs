@@ -72,6 +72,8 @@ pub struct App {
     /// How many invitations each client may have signed; `None` when that is not
     /// limited.
     pub signature_limiter: Option<Limiter>,
+    /// How many codes each client may submit; `None` when that is not limited.
+    pub submit_limiter: Option<Limiter>,
     /// The policies that people agree to first.
     pub terms: CurrentTerms,
     /// Mail and page templates.

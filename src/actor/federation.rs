@@ -5,24 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Context, Handler, Message, ResponseFuture};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use futures_util::future::join_all;
+use zeroize::Zeroizing;
 
 use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
-use crate::federation::Client;
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
+use crate::federation::{Client, NoPlace, Place, Places};
 use crate::metrics::Metrics;
 
 const NAME: &str = "the way to homeservers";
+
+/// So many calls of one kind may be under way to any host at least.
+const LEAST_SHARE: usize = 4;
 
 /// The door to it. A homeserver's "no" is part of an answer; a [`Fault`] is that
 /// this server could not ask.
 #[derive(Clone)]
 pub struct FederationDoor {
     owner: Addr<Federation>,
-    free: Arc<Semaphore>,
-    places: u32,
+    // Apart from each other: whoever fills one of them leaves the others free.
+    user_infos: Places,
+    keys: Places,
+    notices: Places,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
@@ -36,18 +42,22 @@ impl Actor for Federation {
 }
 
 impl FederationDoor {
-    /// Starts the owner on an arbiter of its own; at most `places` calls are
-    /// under way at a time.
+    /// Starts the owner on an arbiter of its own. At most `places` tokens are
+    /// asked about at a time, and half as many keys are asked for, and half as
+    /// many notices given. One host has a tenth of the former two and half of
+    /// the latter, four at least.
     #[must_use]
     pub fn start(client: Client, places: usize, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let half = (places / 2).max(1);
         let arbiter = Arbiter::new();
         let owner = Federation::start_in_arbiter(&arbiter.handle(), move |_context| Federation {
             client: Rc::new(client),
         });
         Self {
             owner,
-            free: Arc::new(Semaphore::new(places)),
-            places: u32::try_from(places).unwrap_or(u32::MAX),
+            user_infos: Places::new(places, (places / 10).max(LEAST_SHARE)),
+            keys: Places::new(half, (half / 10).max(LEAST_SHARE)),
+            notices: Places::new(half, (half / 2).max(LEAST_SHARE)),
             clock,
             metrics,
         }
@@ -62,12 +72,13 @@ impl FederationDoor {
         server: &ServerName,
         access_token: &str,
     ) -> Result<Result<Mxid, UserInfoError>, Fault> {
+        let place = self.place(&self.user_infos, server)?;
         let ask = UserInfo {
             server: server.clone(),
-            access_token: access_token.to_owned(),
+            access_token: Zeroizing::new(access_token.to_owned()),
             now: self.clock.now(),
         };
-        let answer = self.ask(ask).await?;
+        let answer = self.ask(ask, place).await?;
         self.metrics.homeserver_asked(
             "userinfo",
             match &answer {
@@ -90,12 +101,13 @@ impl FederationDoor {
         server: &ServerName,
         key_id: &KeyId,
     ) -> Result<Result<Option<[u8; 32]>, KeyError>, Fault> {
+        let place = self.place(&self.keys, server)?;
         let ask = ServerKey {
             server: server.clone(),
             key_id: key_id.clone(),
             now: self.clock.now(),
         };
-        let answer = self.ask(ask).await?;
+        let answer = self.ask(ask, place).await?;
         self.metrics.homeserver_asked(
             "keys",
             match &answer {
@@ -108,7 +120,8 @@ impl FederationDoor {
     }
 
     /// Tells a homeserver of a binding of one of its users; `body` is JSON
-    /// (ONB-01, ONB-02).
+    /// (ONB-01, ONB-02). It may be told later where it is being told too much at
+    /// a time already.
     ///
     /// # Errors
     /// [`Fault::Busy`] at once when too many calls are under way.
@@ -117,12 +130,19 @@ impl FederationDoor {
         server: &ServerName,
         body: String,
     ) -> Result<Result<(), OnbindFailure>, Fault> {
+        let place = match self.notices.take(server) {
+            Err(NoPlace::HostBusy) => {
+                let what = "it is being told of many bindings at this moment".to_owned();
+                return Ok(Err(OnbindFailure::Passing { what }));
+            }
+            taken => taken.map_err(|why| self.refuse(why))?,
+        };
         let ask = Onbind {
             server: server.clone(),
             body,
             now: self.clock.now(),
         };
-        let answer = self.ask(ask).await?;
+        let answer = self.ask(ask, place).await?;
         self.metrics.homeserver_asked(
             "onbind",
             match &answer {
@@ -134,20 +154,25 @@ impl FederationDoor {
         Ok(answer)
     }
 
-    async fn ask<Q>(&self, question: Q) -> Result<Q::Answer, Fault>
+    fn place(&self, places: &Places, server: &ServerName) -> Result<Place, Fault> {
+        places.take(server).map_err(|why| self.refuse(why))
+    }
+
+    fn refuse(&self, why: NoPlace) -> Fault {
+        match why {
+            NoPlace::Full | NoPlace::HostBusy => {
+                self.metrics.owner_refused(NAME);
+                Fault::Busy(NAME)
+            }
+            NoPlace::Closed => Fault::Stopped(NAME),
+        }
+    }
+
+    async fn ask<Q>(&self, question: Q, place: Place) -> Result<Q::Answer, Fault>
     where
         Q: Question,
         Federation: Handler<Call<Q>>,
     {
-        let place = Arc::clone(&self.free)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => {
-                    self.metrics.owner_refused(NAME);
-                    Fault::Busy(NAME)
-                }
-                TryAcquireError::Closed => Fault::Stopped(NAME),
-            })?;
         let call = Call {
             question,
             _place: place,
@@ -169,9 +194,9 @@ impl FederationDoor {
     /// Lets nothing more in and waits for the calls that are under way; answers
     /// whether all of them ended within `patience`.
     pub async fn drain(&self, patience: Duration) -> bool {
-        let all = tokio::time::timeout(patience, self.free.acquire_many(self.places)).await;
-        self.free.close();
-        all.is_ok()
+        let all = [&self.user_infos, &self.keys, &self.notices];
+        let ended = all.map(|places| places.drain(patience));
+        join_all(ended).await.into_iter().all(|ended| ended)
     }
 }
 
@@ -185,7 +210,7 @@ trait Question: Send + 'static {
 
 struct UserInfo {
     server: ServerName,
-    access_token: String,
+    access_token: Zeroizing<String>,
     now: i64,
 }
 
@@ -232,7 +257,7 @@ struct Call<Q> {
     question: Q,
     // Travels with the question, so that the door counts what is under way, also
     // when nobody waits for it any more.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl<Q: Question> Message for Call<Q> {
@@ -299,13 +324,18 @@ mod tests {
         let client = Client::open(&settings).unwrap();
         let metrics: Arc<Metrics> = Arc::default();
         let door = FederationDoor::start(client, 1, Clock::system(), Arc::clone(&metrics));
+        let server = ServerName::parse("hs.example").unwrap();
+        let place = || door.place(&door.user_infos, &server).unwrap();
         for _ in 0..3 {
-            let panicked = door.ask(Panic).await;
+            let panicked = door.ask(Panic, place()).await;
             assert!(
                 matches!(panicked, Err(Fault::Panicked(NAME))),
                 "{panicked:?}"
             );
-            assert!(door.ask(Nothing).await.is_ok(), "its place is free again");
+            assert!(
+                door.ask(Nothing, place()).await.is_ok(),
+                "its place is free again"
+            );
         }
         assert!(door.is_running());
         let counted = format!("sydent_owner_panics_total{{owner=\"{NAME}\"}} 3");

@@ -45,13 +45,17 @@ impl Default for DeliverySettings {
     }
 }
 
+/// Instances compare leases by their own clocks: one whose clock is ahead by a
+/// whole lease would take what another is delivering.
+const SHORTEST_LEASE: Duration = Duration::from_secs(10);
+
 impl DeliverySettings {
     /// Checks each time, and the times that depend on those of other sections.
     pub(super) fn check(&self, request_timeout: Duration, checker: &mut Checker<'_>) {
         let ten = Duration::from_millis(10);
         let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
         checker.period("delivery.answer_within", self.answer_within, ten, minute);
-        checker.period("delivery.lease", self.lease, Duration::from_secs(3), day);
+        checker.period("delivery.lease", self.lease, SHORTEST_LEASE, day);
         checker.period("delivery.retry_first", self.retry_first, ten, day);
         checker.period("delivery.retry_max", self.retry_max, ten, day);
         let year = 366 * day;

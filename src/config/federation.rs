@@ -22,7 +22,7 @@ use crate::domain::ids::ServerName;
 pub struct FederationSettings {
     /// Networks that may be reached although they are blocked otherwise.
     pub allow_ranges: Vec<IpNet>,
-    /// Networks that are blocked besides the built-in ones.
+    /// Networks that are blocked in any case.
     pub block_ranges: Vec<IpNet>,
     /// Certificates of further authorities, PEM.
     pub ca_file: Option<PathBuf>,
@@ -33,7 +33,8 @@ pub struct FederationSettings {
     /// How long a call may take as a whole.
     #[serde(with = "period")]
     pub timeout: Duration,
-    /// Calls at the same time.
+    /// Tokens that are asked about at the same time; half as many calls of each
+    /// other kind besides.
     pub concurrency: usize,
     /// Name servers to ask instead of the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -68,7 +69,7 @@ impl Default for FederationSettings {
 pub struct Federation {
     /// Networks that may be reached although they are blocked otherwise.
     pub allow_ranges: Vec<IpNet>,
-    /// Networks that are blocked besides the built-in ones.
+    /// Networks that are blocked in any case.
     pub block_ranges: Vec<IpNet>,
     /// Authorities to trust besides the system's own.
     pub extra_authorities: Vec<CertificateDer<'static>>,
@@ -78,7 +79,8 @@ pub struct Federation {
     pub proxy: Option<Proxy>,
     /// How long a call may take as a whole.
     pub timeout: Duration,
-    /// Calls at the same time.
+    /// Tokens that are asked about at the same time; half as many calls of each
+    /// other kind besides.
     pub concurrency: usize,
     /// Name servers to ask instead of the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -103,6 +105,9 @@ const UNVERIFIED: &str = "is false: whoever stands between this server and a hom
     pretend to be that homeserver, and so to be any of its users. For tests only";
 const NOT_A_PROXY: &str = "must be a URL such as http://proxy.example.org:3128, without a path; \
     the proxy itself is spoken to without TLS";
+const PROXY_LOOKS_UP: &str = "is set: the proxy looks the names of homeservers up, which come \
+    from strangers, so that the proxy itself must keep them from leading into networks that only \
+    it can reach. This server checks only addresses that are written as such";
 const ALLOW_LIST_WITH_V1: &str = "has no effect while the deprecated API is on, which asks \
     nobody for an account; set v1.enabled = false, or remove the list";
 
@@ -123,6 +128,18 @@ impl FederationSettings {
                 );
             }
         }
+        for network in &self.allow_ranges {
+            if self
+                .block_ranges
+                .iter()
+                .any(|block| block.contains(network))
+            {
+                let sentence = format!(
+                    "allows {network}, which federation.block_ranges blocks: it stays blocked"
+                );
+                checker.warn("federation.allow_ranges", sentence);
+            }
+        }
         if !self.allow_homeservers.is_empty() && v1.enabled {
             checker.refuse("federation.allow_homeservers", ALLOW_LIST_WITH_V1);
         }
@@ -131,8 +148,9 @@ impl FederationSettings {
         });
         let proxy = self.proxy.as_ref().and_then(|url| {
             let proxy = proxy(url.expose());
-            if proxy.is_none() {
-                checker.refuse("federation.proxy", NOT_A_PROXY);
+            match proxy {
+                Some(_) => checker.warn("federation.proxy", PROXY_LOOKS_UP),
+                None => checker.refuse("federation.proxy", NOT_A_PROXY),
             }
             proxy
         });
@@ -196,6 +214,38 @@ fn proxy(text: &str) -> Option<Proxy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::origins::Origins;
+
+    fn warned_of(settings: FederationSettings) -> Vec<String> {
+        let origins = Origins::default();
+        let mut checker = Checker::new(&origins);
+        settings.check(&V1Settings::default(), &mut checker);
+        let warnings = checker.warnings.into_iter();
+        warnings.map(|warning| warning.key).collect()
+    }
+
+    #[test]
+    fn net_11_who_leaves_the_guard_to_a_proxy_is_told() {
+        assert!(warned_of(FederationSettings::default()).is_empty());
+        let proxy = SecretUrl::from("http://proxy.example:3128".to_owned());
+        let behind_proxy = FederationSettings {
+            proxy: Some(proxy),
+            ..FederationSettings::default()
+        };
+        assert_eq!(warned_of(behind_proxy), ["federation.proxy"]);
+    }
+
+    #[test]
+    fn net_12_an_allowed_network_that_stays_blocked_is_worth_a_warning() {
+        for (block, warned) in [("10.1.0.0/24", 0), ("10.1.0.0/16", 1), ("10.0.0.0/8", 1)] {
+            let settings = FederationSettings {
+                allow_ranges: vec!["10.1.0.0/16".parse().unwrap()],
+                block_ranges: vec![block.parse().unwrap()],
+                ..FederationSettings::default()
+            };
+            assert_eq!(warned_of(settings).len(), warned, "{block}");
+        }
+    }
 
     #[test]
     fn proxies() {

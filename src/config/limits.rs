@@ -23,11 +23,20 @@ pub struct LimitSettings {
     pub invites_per_sender: RateSettings,
     /// Invitations that one client may have sent without an account (INV-24).
     pub invites_per_client: RateSettings,
+    /// Invitations that all accounts of one homeserver together may have sent
+    /// (INV-23): a homeserver makes accounts as it likes.
+    pub invites_per_homeserver: RateSettings,
+    /// Invitations that one client may have sent on behalf of accounts (INV-23);
+    /// often it is a homeserver that asks for all of its users.
+    pub invites_per_client_with_account: RateSettings,
     /// Invitations that may be sent to one address, whoever asks.
     pub invites_per_address: RateSettings,
     /// Invitations that one client may sign (SGN-10); counted in memory, by each
     /// instance.
     pub signatures_per_client: RateSettings,
+    /// Codes that one client may submit by `POST` for its sessions of all media
+    /// (OPS-03); counted in memory, by each instance.
+    pub submit_per_client: RateSettings,
     /// Mails that one account may have sent (EML-25).
     pub email_per_account: RateSettings,
     /// Texts that one client, known by its IP address, may have sent (MSI-15).
@@ -52,6 +61,12 @@ pub struct LimitSettings {
     pub register_per_homeserver: RateSettings,
 }
 
+/// For those who ask on behalf of many people.
+const MANY_INVITES: RateSettings = RateSettings {
+    burst: 200,
+    every: Duration::from_secs(5),
+};
+
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
@@ -59,10 +74,16 @@ impl Default for LimitSettings {
             email_per_address: RateSettings::default(),
             invites_per_sender: RateSettings::default(),
             invites_per_client: RateSettings::default(),
+            invites_per_homeserver: MANY_INVITES,
+            invites_per_client_with_account: MANY_INVITES,
             invites_per_address: RateSettings::default(),
             signatures_per_client: RateSettings {
                 burst: 50,
                 every: Duration::from_secs(10),
+            },
+            submit_per_client: RateSettings {
+                burst: 200,
+                every: Duration::from_secs(1),
             },
             email_per_account: RateSettings::default(),
             sms_per_client: RateSettings::default(),
@@ -153,8 +174,14 @@ impl LimitSettings {
             ("email_per_account", &self.email_per_account),
             ("invites_per_sender", &self.invites_per_sender),
             ("invites_per_client", &self.invites_per_client),
+            ("invites_per_homeserver", &self.invites_per_homeserver),
+            (
+                "invites_per_client_with_account",
+                &self.invites_per_client_with_account,
+            ),
             ("invites_per_address", &self.invites_per_address),
             ("signatures_per_client", &self.signatures_per_client),
+            ("submit_per_client", &self.submit_per_client),
             ("sms_per_client", &self.sms_per_client),
             ("sms_per_number", &self.sms_per_number),
             ("sms_per_calling_code", &self.sms_per_calling_code),

@@ -124,10 +124,12 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
     make_private(path).map_err(|error| unusable(error.to_string()))?;
     let mut connection =
         SqliteConnection::establish(name).map_err(|error| unusable(error.to_string()))?;
-    // FULL: an answered change survives a power cut.
+    // FULL: an answered change survives a power cut. What is deleted (codes, keys
+    // of invites) is overwritten and not only let go of.
     let settings = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA foreign_keys = ON; PRAGMA cache_size = -{}; PRAGMA query_only = {};",
+         PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; \
+         PRAGMA query_only = {};",
         busy_timeout.as_millis(),
         // KiB. Look-ups profit from it; there are as many writers as owners.
         if mode == Mode::Read { 16384 } else { 2048 },
@@ -180,6 +182,27 @@ mod tests {
             assert!(!shown.contains("ssWORD"), "{shown}");
             assert!(!error.to_string().contains('\n'), "{shown}");
         }
+    }
+
+    #[test]
+    fn what_is_deleted_is_not_in_an_sqlite_file_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let url = DatabaseUrl::Sqlite(file.clone());
+        let mut connection = connect(&url, Mode::Write, Duration::ZERO).unwrap();
+        let super::Conn::Sqlite(sqlite) = &mut connection else {
+            panic!("it is SQLite");
+        };
+        let mut is_there_after = |statements: &str| {
+            let all = format!("{statements}; PRAGMA wal_checkpoint(TRUNCATE)");
+            diesel::connection::SimpleConnection::batch_execute(sqlite, &all).unwrap();
+            let bytes = std::fs::read(&file).unwrap();
+            bytes.windows(6).any(|part| part == b"needle")
+        };
+        assert!(is_there_after(
+            "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('needle'), ('hay')"
+        ));
+        assert!(!is_there_after("DELETE FROM t WHERE a = 'needle'"));
     }
 
     #[cfg(unix)]

@@ -12,6 +12,9 @@ use super::msisdn::CanonicalMsisdn;
 /// Longer input is no phone number, whatever stands in it.
 const LONGEST: usize = 250;
 
+/// The parameter of a `tel:` URI that says where its number is dialled.
+const CONTEXT: &str = ";phone-context=";
+
 const UNKNOWN_COUNTRY: Invalid =
     Invalid("the country must be a code of two capital letters, such as GB");
 const NO_NUMBER: Invalid =
@@ -41,7 +44,12 @@ impl PhoneNumber {
             "" => None,
             country => Some(region(country).ok_or(UNKNOWN_COUNTRY)?),
         };
-        if number.len() > LONGEST || (region.is_none() && !begins_with_plus(number)) {
+        // The parser stops the thread at a context before the `tel:`, and nobody
+        // types one: the country is given apart.
+        if number.contains(CONTEXT)
+            || number.len() > LONGEST
+            || (region.is_none() && !begins_with_plus(number))
+        {
             return Err(NO_NUMBER);
         }
         let phone = Self::of(&read(number, region)?)?;
@@ -199,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_with_a_context_is_refused() {
+        for number in [
+            ";phone-context=ext;ext=tel:",
+            "tel:07700900001;phone-context=+44",
+        ] {
+            assert_eq!(msisdn("GB", number), None, "{number}");
+        }
+    }
+
+    #[test]
     fn msi_09_extensions_are_left_out() {
         for number in ["07700 900001 x12", "+44 7700 900001;ext=5"] {
             let phone = PhoneNumber::parse("GB", number).unwrap();
@@ -221,7 +239,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_an_answer(country in "[A-Z]{2}|.{0,3}", number in ".{0,30}") {
+        fn any_text_gives_an_answer(
+            country in "[A-Z]{2}|.{0,3}",
+            number in ".{0,250}|([0-9 +;=x#]|ext|;ext=|;isub=|;phone-context=|tel:){0,40}",
+        ) {
             let _ = PhoneNumber::parse(&country, &number);
         }
 

@@ -11,14 +11,13 @@ use super::connect::Network;
 use super::dns::Dns;
 use super::exchange::{Answer, Request, exchange};
 use super::guard::Guard;
-use super::keys::{self, KeyError, Known, KnownKeys};
+use super::keys::{self, KeyError, Known, KnownKeys, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
 use super::user_info::{self, UserInfoError};
 use super::well_known::{self, Said};
 use super::{CallError, DnsError, tls};
 use crate::config::Federation;
-use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 
 /// Server names whose delegation is remembered.
@@ -28,7 +27,6 @@ const MOST_NAMES: usize = 10_000;
 /// epoch.
 pub struct Client {
     network: Network,
-    homeservers: HomeserverLists,
     /// How long a call may take as a whole.
     limit: Duration,
     delegations: RefCell<Cache<String, Option<ServerName>>>,
@@ -66,12 +64,12 @@ impl Client {
             tls: tls::connector(settings)?,
             proxy: settings.proxy.clone(),
             hosts: settings.hosts.clone(),
+            homeservers: settings.homeservers.clone(),
             // Time for another target, or for going on without .well-known.
             patience: settings.timeout / 4,
         };
         Ok(Self {
             network,
-            homeservers: settings.homeservers.clone(),
             limit: settings.timeout,
             delegations: RefCell::new(Cache::new(MOST_NAMES)),
             keys: RefCell::new(KnownKeys::new()),
@@ -88,7 +86,7 @@ impl Client {
         access_token: &str,
         now: i64,
     ) -> Result<Mxid, UserInfoError> {
-        if !self.homeservers.may_register(server) {
+        if !self.network.homeservers.may_register(server) {
             return Err(CallError::NotAllowed.into());
         }
         let path = user_info::path(access_token);
@@ -114,9 +112,27 @@ impl Client {
         now: i64,
     ) -> Result<Option<[u8; 32]>, KeyError> {
         let known = self.keys.borrow().find(server, id, now);
-        if let Known::Answer(key) = known {
-            return Ok(key);
+        match known {
+            Known::Answer(key) => return Ok(key),
+            Known::Failure(error) => return Err(error),
+            Known::Ask => {}
         }
+        let asked = self.ask_for_keys(server, now).await;
+        let mut known = self.keys.borrow_mut();
+        match asked {
+            Ok(found) => {
+                let key = found.key(id);
+                known.remember(server, found, now);
+                Ok(key)
+            }
+            Err(error) => {
+                known.remember_failure(server, error.clone(), now);
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask_for_keys(&self, server: &ServerName, now: i64) -> Result<ServerKeys, KeyError> {
         let question = Question {
             method: Method::GET,
             path: keys::PATH,
@@ -124,10 +140,7 @@ impl Client {
             limit: keys::LIMIT,
         };
         let answer = self.ask(server, question, now).await?;
-        let found = keys::read(server, &answer, now)?;
-        let key = found.key(id);
-        self.keys.borrow_mut().remember(server, found, now);
-        Ok(key)
+        keys::read(server, &answer, now)
     }
 
     /// Tells a homeserver of a binding of one of its users; `body` is JSON
@@ -164,9 +177,7 @@ impl Client {
         question: Question<'_>,
         now: i64,
     ) -> Result<Answer, CallError> {
-        if !self.homeservers.may_be_contacted(server) {
-            return Err(CallError::NotAllowed);
-        }
+        self.network.want(server)?;
         let whole = async {
             let route = self.find(server, now).await?;
             let stream = self.network.connect(&route).await?;
@@ -191,6 +202,8 @@ impl Client {
             _ => None,
         };
         let name = delegate.as_ref().unwrap_or(server);
+        // Whoever is not wanted is not reached under another name either.
+        self.network.want(name)?;
         let mut route = route(name).ok_or(CallError::NoAddress)?;
         if let Some(fixed) = self.network.fixed(name.as_str()) {
             route.target = fixed;

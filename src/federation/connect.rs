@@ -16,6 +16,7 @@ use super::proxy;
 use super::route::{Route, Target, without_service};
 use super::stream::Stream;
 use crate::config::Proxy;
+use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::ServerName;
 
 /// So many SRV targets, and so many addresses of each, are tried.
@@ -29,6 +30,8 @@ pub(super) struct Network {
     pub proxy: Option<Proxy>,
     /// Where the administrator says that servers are.
     pub hosts: BTreeMap<ServerName, SocketAddr>,
+    /// Which homeservers are never contacted.
+    pub homeservers: HomeserverLists,
     /// How long each try at a connection, and each handshake, may take.
     pub patience: Duration,
 }
@@ -38,6 +41,18 @@ impl Network {
     pub(super) fn fixed(&self, host: &str) -> Option<Target> {
         let name = ServerName::parse(host).ok()?;
         self.hosts.get(&name).copied().map(Target::Fixed)
+    }
+
+    /// Whether the administrator lets that homeserver be contacted.
+    ///
+    /// # Errors
+    /// [`CallError::NotAllowed`] if not.
+    pub(super) fn want(&self, server: &ServerName) -> Result<(), CallError> {
+        if self.homeservers.may_be_contacted(server) {
+            Ok(())
+        } else {
+            Err(CallError::NotAllowed)
+        }
     }
 
     /// Connects, trying one target after the other.

@@ -28,15 +28,21 @@ const fn v6(high: u16, second: u16) -> Ipv6Addr {
     Ipv6Addr::new(high, second, 0, 0, 0, 0, 0, 0)
 }
 
-const BLOCKED_V6: [(Ipv6Addr, u8); 10] = [
+const BLOCKED_V6: [(Ipv6Addr, u8); 15] = [
     (Ipv6Addr::LOCALHOST, 128),
     // Addresses for translation (NAT64), and for discarding.
     (v6(0x64, 0xff9b), 96),
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
     (v6(0x100, 0), 64),
-    // Teredo, documentation.
+    // Teredo, benchmarks, and hashes that only look like addresses (ORCHID).
     (v6(0x2001, 0), 32),
+    (v6(0x2001, 2), 48),
+    (v6(0x2001, 0x10), 28),
+    (v6(0x2001, 0x20), 28),
+    // Documentation, and segments of routes.
     (v6(0x2001, 0xdb8), 32),
+    (v6(0x3fff, 0), 20),
+    (v6(0x5f00, 0), 16),
     // Unique local, link local, site local, multicast.
     (v6(0xfc00, 0), 7),
     (v6(0xfe80, 0), 10),
@@ -47,29 +53,31 @@ const BLOCKED_V6: [(Ipv6Addr, u8); 10] = [
 /// Decides on each address at the moment when it is connected to.
 #[derive(Debug)]
 pub(super) struct Guard {
+    special: Vec<IpNet>,
     allow: Vec<IpNet>,
     block: Vec<IpNet>,
 }
 
 impl Guard {
-    /// The built-in networks and `block` are blocked, but for what is in
-    /// `allow`.
+    /// The built-in networks are blocked, but for what is in `allow`; what is in
+    /// `block` is blocked in any case.
     pub(super) fn new(allow: &[IpNet], block: &[IpNet]) -> Self {
         let v4 = BLOCKED_V4.map(|(ip, length)| Ipv4Net::new_assert(ip, length).into());
         let v6 = BLOCKED_V6.map(|(ip, length)| Ipv6Net::new_assert(ip, length).into());
         Self {
+            special: v4.into_iter().chain(v6).collect(),
             allow: allow.to_vec(),
-            block: v4.into_iter().chain(v6).chain(block.to_vec()).collect(),
+            block: block.to_vec(),
         }
     }
 
     /// Whether the address may be connected to. An IPv6 address that carries an
     /// IPv4 address is judged by both.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
-        if is_nowhere(ip) {
+        let inner = carried(ip);
+        if self.is_never_allowed(ip) || inner.is_some_and(|inner| self.is_never_allowed(inner)) {
             return false;
         }
-        let inner = carried(ip);
         if inner.is_some_and(|inner| !self.allows_one(inner)) {
             // Allowed as it is written, or not at all.
             return self.is_allowed_explicitly(ip);
@@ -78,12 +86,15 @@ impl Guard {
     }
 
     fn allows_one(&self, ip: IpAddr) -> bool {
-        !is_nowhere(ip) && (self.is_allowed_explicitly(ip) || !within(&self.block, ip))
+        self.is_allowed_explicitly(ip) || !within(&self.special, ip)
     }
 
     fn is_allowed_explicitly(&self, ip: IpAddr) -> bool {
-        let inner_is_somewhere = carried(ip).is_none_or(|inner| !is_nowhere(inner));
-        inner_is_somewhere && within(&self.allow, ip)
+        within(&self.allow, ip)
+    }
+
+    fn is_never_allowed(&self, ip: IpAddr) -> bool {
+        is_nowhere(ip) || within(&self.block, ip)
     }
 }
 
@@ -100,7 +111,9 @@ fn is_nowhere(ip: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that a mapped, compatible, 6to4 or NAT64 address carries.
+/// The IPv4 address that a mapped, compatible, 6to4, ISATAP or NAT64 address
+/// carries. A network's own NAT64 prefix is taken to be the longest that there
+/// is, unless nothing stands where it would have the address.
 fn carried(ip: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(ip) = ip else {
         return None;
@@ -115,7 +128,13 @@ fn carried(ip: IpAddr) -> Option<IpAddr> {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
         | [0x2002, high, low, ..] => Some(v4(high, low)),
+        [0x64, 0xff9b, 1, high, middle, last, 0, 0] => {
+            let ([_, c], [d, _]) = (middle.to_be_bytes(), last.to_be_bytes());
+            Some(v4(high, u16::from_be_bytes([c, d])))
+        }
+        [0x64, 0xff9b, 1, _, _, _, high, low] => Some(v4(high, low)),
         _ => None,
     }
 }
@@ -158,7 +177,11 @@ mod tests {
             ("::", "::1"),
             ("64:ff9b::", "64:ff9b::ffff:ffff"),
             ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff"),
+            ("2001:10::", "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff"),
             ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             ("fe80::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
@@ -181,6 +204,10 @@ mod tests {
             "198.20.0.0",
             "223.255.255.255",
             "2001:1::",
+            "2001:2:1::",
+            "2001:30::",
+            "3fff:1000::",
+            "2606::5efe:101:101",
             "2606:4700::1111",
             "2002:101:101::1",
             "::ffff:1.1.1.1",
@@ -201,6 +228,8 @@ mod tests {
             "2002:7f00:1::",
             "2002:a9fe:a9fe::1",
             "64:ff9b::a00:1",
+            "2606::5efe:7f00:1",
+            "2606::200:5efe:a00:1",
         ] {
             assert!(!guard.allows(ip(bad)), "{bad}");
         }
@@ -223,6 +252,26 @@ mod tests {
             ("::ffff:198.41.0.4", false),
             ("198.42.0.4", true),
             ("2606:4700::1111", false),
+        ] {
+            assert_eq!(guard.allows(ip(address)), allowed, "{address}");
+        }
+    }
+
+    #[test]
+    fn net_12_a_part_of_an_allowed_network_can_be_blocked() {
+        let guard = guard(
+            &["10.0.0.0/8", "64:ff9b:1::/48", "::ffff:0:0/96"],
+            &["10.9.0.0/16"],
+        );
+        for (address, allowed) in [
+            ("10.8.0.1", true),
+            ("10.9.0.1", false),
+            ("::ffff:10.8.0.1", true),
+            ("::ffff:10.9.0.1", false),
+            ("64:ff9b:1::10.8.0.1", true),
+            ("64:ff9b:1::10.9.0.1", false),
+            ("64:ff9b:1:a08:0:100::", true),
+            ("64:ff9b:1:a09:0:100::", false),
         ] {
             assert_eq!(guard.allows(ip(address)), allowed, "{address}");
         }

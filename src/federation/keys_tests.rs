@@ -122,6 +122,20 @@ fn net_19_malformed_keys_are_passed_over() {
 }
 
 #[test]
+fn sec_25_a_server_cannot_have_any_number_of_keys_tried() {
+    let with = |count: usize| {
+        let mut keys = Map::new();
+        keys.insert("ed25519:a".to_owned(), key_entry(&pair().public()));
+        for n in 1..count {
+            keys.insert(format!("ed25519:{n}"), key_entry(&[1; 32]));
+        }
+        changed("verify_keys", Value::Object(keys))
+    };
+    assert!(with(MOST_KEYS).is_ok());
+    assert!(with(MOST_KEYS + 1).is_err());
+}
+
+#[test]
 fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     let mut known = KnownKeys::new();
     let (a, b) = (id("ed25519:a"), id("ed25519:b"));
@@ -136,4 +150,23 @@ fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     assert_eq!(known.find(&server(), &b, later), Known::Ask);
     assert_eq!(known.find(&server(), &a, later), found);
     assert_eq!(known.find(&server(), &a, NOW + DAY), Known::Ask);
+}
+
+#[test]
+fn net_20_a_failure_is_remembered_for_a_while_and_costs_no_known_key() {
+    let mut known = KnownKeys::new();
+    let (a, b) = (id("ed25519:a"), id("ed25519:b"));
+    let late = KeyError::Unreachable(CallError::Late);
+    known.remember_failure(&server(), late.clone(), NOW);
+    let later = NOW + ASK_AGAIN_AFTER_MS;
+    let failed = Known::Failure(late.clone());
+    assert_eq!(known.find(&server(), &a, later - 1), failed);
+    assert_eq!(known.find(&server(), &a, later), Known::Ask);
+    known.remember(&server(), read_text(&signed(published())).unwrap(), later);
+    let much_later = later + ASK_AGAIN_AFTER_MS;
+    assert_eq!(known.find(&server(), &b, much_later), Known::Ask);
+    known.remember_failure(&server(), late, much_later);
+    assert_eq!(known.find(&server(), &b, much_later), failed);
+    let found = Known::Answer(Some(pair().public()));
+    assert_eq!(known.find(&server(), &a, much_later), found);
 }

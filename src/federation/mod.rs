@@ -11,6 +11,7 @@
 //! - `dns`, `guard`, `connect`, `proxy`, `tls`: from there to a
 //!   connection.
 //! - `exchange`: one HTTP request on a connection.
+//! - `places`: how many calls are made at a time.
 //! - `user_info`, `keys`, `onbind`: the three things that are asked.
 
 mod cache;
@@ -22,6 +23,7 @@ mod exchange;
 mod guard;
 mod keys;
 mod onbind;
+mod places;
 mod proxy;
 mod route;
 mod stream;
@@ -34,4 +36,5 @@ pub use dns::DnsError;
 pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
+pub use places::{NoPlace, Place, Places};
 pub use user_info::UserInfoError;

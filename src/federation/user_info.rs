@@ -3,6 +3,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::CallError;
 use super::exchange::Answer;
@@ -29,9 +30,15 @@ pub enum UserInfoError {
     ForeignUser,
 }
 
-pub(super) fn path(access_token: &str) -> String {
-    let token = utf8_percent_encode(access_token, NON_ALPHANUMERIC);
-    format!("/_matrix/federation/v1/openid/userinfo?access_token={token}")
+/// Where it is asked about a token, and so a secret too.
+pub(super) fn path(access_token: &str) -> Zeroizing<String> {
+    const START: &str = "/_matrix/federation/v1/openid/userinfo?access_token=";
+    // Room for all of it: what grows leaves copies behind.
+    let room = START.len() + 3 * access_token.len();
+    let mut path = Zeroizing::new(String::with_capacity(room));
+    path.push_str(START);
+    path.extend(utf8_percent_encode(access_token, NON_ALPHANUMERIC));
+    path
 }
 
 pub(super) fn read(server: &ServerName, answer: &Answer) -> Result<Mxid, UserInfoError> {

@@ -81,7 +81,11 @@ async fn get(network: &Network, url: &Url) -> Result<Answer, CallError> {
     if let Some(fixed) = with_port.and_then(|name| network.fixed(&name)) {
         route.target = fixed;
     }
-    // Each hop goes through the guard, whatever the one before said.
+    // Each hop is one that is wanted, and goes through the guard, whatever the
+    // one before said.
+    if let Ok(server) = ServerName::parse(&route.host) {
+        network.want(&server)?;
+    }
     let stream = network.connect(&route).await?;
     let path = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),

@@ -10,6 +10,7 @@ use super::wait;
 use crate::actor::invites::{InviteMail, StoreInvite, Stored};
 use crate::actor::outbox::Subject;
 use crate::app::App;
+use crate::config::RateSettings;
 use crate::delivery::invitation::InvitationPayload;
 use crate::delivery::waiting::Outcome;
 use crate::domain::email::CanonicalEmail;
@@ -158,24 +159,43 @@ fn payload(
     }
 }
 
-/// Who is counted for the mail: the account or, where there is none and the
-/// sender is anybody's claim, the client (INV-23, INV-24); and the recipient.
+/// Who is counted for the mail (INV-23): the account, its homeserver, which may
+/// have as many accounts as it likes, and the client; where there is no account
+/// and the sender is anybody's claim, the client alone (INV-24). And the
+/// recipient.
 fn limits(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
     let limits = &app.config.limits;
-    let by = if invitation.verified {
-        let rate = limits.invites_per_sender.rate();
-        rate.map(|rate| (counted("invite-by", invitation.sender.as_str()), rate))
-    } else {
-        let client = invitation.client.map(client_network);
-        client
-            .zip(limits.invites_per_client.rate())
-            .map(|(client, rate)| (counted("invite-from", &client), rate))
+    let client = invitation.client.map(client_network);
+    let client = client.as_deref();
+    let mut all = Vec::new();
+    let mut count = |scope: &str, who: Option<&str>, rate: &RateSettings| {
+        if let (Some(who), Some(rate)) = (who, rate.rate()) {
+            all.push((counted(scope, who), rate));
+        }
     };
-    let to = limits
-        .invites_per_address
-        .rate()
-        .map(|rate| (counted("invite-to", invitation.email.as_str()), rate));
-    by.into_iter().chain(to).collect()
+    if invitation.verified {
+        let sender = &invitation.sender;
+        count(
+            "invite-by",
+            Some(sender.as_str()),
+            &limits.invites_per_sender,
+        );
+        count(
+            "invite-of",
+            Some(sender.server_name()),
+            &limits.invites_per_homeserver,
+        );
+        count(
+            "invite-via",
+            client,
+            &limits.invites_per_client_with_account,
+        );
+    } else {
+        count("invite-from", client, &limits.invites_per_client);
+    }
+    let to = invitation.email.as_str();
+    count("invite-to", Some(to), &limits.invites_per_address);
+    all
 }
 
 /// What the homeserver is told of the mail.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use crate::actor::federation::{CallError, KeyError};
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
@@ -48,17 +50,26 @@ pub async fn by_homeserver(
     if !stated.iter().all(of_the_user) || stated.len() > MOST_SIGNATURES {
         return Err(Error::unbind_refused());
     }
-    let mut unreachable = None;
-    for one in &stated {
-        match key_of(&app, &one.origin, one).await {
-            Ok(Some(key)) if request.is_signed(one, own, &key) => {
-                return bind::unbind(&app, binding.threepid, binding.mxid).await;
-            }
-            Ok(_) => {}
-            Err(error) => unreachable = Some(error),
+    // The rest of the time is for the answer.
+    let patience = app.config.http.request_timeout * 3 / 4;
+    let proven = timeout(patience, is_proven(&app, &request, &stated)).await;
+    if !proven.map_err(|_elapsed| Error::homeserver_unreachable())?? {
+        return Err(Error::unbind_refused());
+    }
+    bind::unbind(&app, binding.threepid, binding.mxid).await
+}
+
+/// Whether one of the signatures is good. All are of one origin, so that the
+/// first key that it does not give is the last one that it is asked for.
+async fn is_proven(app: &App, request: &SignedRequest, stated: &[XMatrix]) -> Result<bool, Error> {
+    let own = &app.config.server.own_names;
+    for one in stated {
+        let key = key_of(app, &one.origin, one).await?;
+        if key.is_some_and(|key| request.is_signed(one, own, &key)) {
+            return Ok(true);
         }
     }
-    Err(unreachable.unwrap_or_else(Error::unbind_refused))
+    Ok(false)
 }
 
 async fn key_of(

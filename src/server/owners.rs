@@ -119,10 +119,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         instance: instance.clone(),
         outbox: outbox.clone(),
         waiting: Arc::clone(&waiting),
-        pauses: Pauses {
-            first_ms: ms(config.delivery.retry_first),
-            max_ms: ms(config.delivery.retry_max),
-        },
+        pauses: pauses(&config),
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
     };
@@ -179,6 +176,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         federation,
         waiting,
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
+        submit_limiter: Limiter::new(&config.limits.submit_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_per_client: Limiter::new(&config.limits.register_per_client),
@@ -189,6 +187,13 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         public_keys,
         metrics,
     })
+}
+
+fn pauses(config: &Config) -> Pauses {
+    Pauses {
+        first_ms: ms(config.delivery.retry_first),
+        max_ms: ms(config.delivery.retry_max),
+    }
 }
 
 fn templates(config: &Config) -> Result<Templates, ServerError> {

@@ -74,7 +74,7 @@ async fn a_mail_that_was_promised_before_a_crash_is_sent_after_it() {
     let mut process = TestProcess::start(&database, |settings| {
         relay.configure(settings);
         settings.delivery.answer_within = Duration::from_millis(300);
-        settings.delivery.lease = Duration::from_secs(3);
+        settings.delivery.lease = Duration::from_secs(10);
     });
     let api = process.api();
     api.request_token(&address, "secret", 1).await.ok();

@@ -124,11 +124,11 @@ async fn a_fresh_mail_is_left_to_the_instance_whose_client_waits() {
 #[actix_web::test]
 async fn a_delivery_that_outlasts_its_lease_stays_with_its_instance() {
     let slow = relay();
-    slow.behave(&json!({"delay_ms": 8000}));
+    slow.behave(&json!({"delay_ms": 14_000}));
     let start = |database: TestDatabase| {
         TestServer::start_on(database, |settings| {
             slow.configure(settings);
-            settings.delivery.lease = Duration::from_secs(3);
+            settings.delivery.lease = Duration::from_secs(10);
             settings.delivery.answer_within = Duration::from_millis(100);
         })
     };

@@ -22,7 +22,7 @@ async fn ops_06_a_text_that_was_promised_before_a_crash_is_sent_after_it() {
     let mut process = TestProcess::start(&database, |settings| {
         configure_process(&provider, password.path(), settings);
         settings.delivery.answer_within = Duration::from_millis(300);
-        settings.delivery.lease = Duration::from_secs(3);
+        settings.delivery.lease = Duration::from_secs(10);
     });
     let number = format!("+{msisdn}");
     let api = process.api();

@@ -118,6 +118,30 @@ async fn msi_15_only_real_texts_are_counted() {
     limited(&third);
 }
 
+#[actix_web::test]
+async fn ops_03_a_client_submits_a_burst_of_codes_of_all_media_and_then_waits() {
+    let server = TestServer::start(|settings| {
+        settings.limits.submit_per_client = RateSettings {
+            burst: 2,
+            every: Duration::from_hours(1),
+        };
+    });
+    let api = server.api();
+    for answer in [
+        api.submit_token("1", "secret", "123456").await,
+        api.submit_sms("1", "secret", "123456").await,
+    ] {
+        assert_ne!(answer.status, 429);
+    }
+    for answer in [
+        api.submit_token("1", "secret", "123456").await,
+        api.submit_sms("1", "secret", "123456").await,
+    ] {
+        answer.refused(429, "M_LIMIT_EXCEEDED");
+        assert!(answer.header("retry-after").is_some());
+    }
+}
+
 #[test]
 fn ops_03_the_defaults() {
     let limits = LimitSettings::default();
@@ -125,6 +149,7 @@ fn ops_03_the_defaults() {
         (limits.email_per_client, 5, 300),
         (limits.email_per_account, 5, 300),
         (limits.sms_per_number, 5, 3600),
+        (limits.submit_per_client, 200, 1),
         (limits.sms_per_calling_code, 50, 60),
     ] {
         assert_eq!((rate.burst, rate.every.as_secs()), (burst, seconds));

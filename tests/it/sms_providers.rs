@@ -145,6 +145,12 @@ async fn msi_10_a_refusal_is_a_send_error_at_once() {
 }
 
 #[actix_web::test]
+async fn a_text_that_was_taken_without_an_id_is_not_sent_again() {
+    let (status, _, asked) = told(ProviderKind::OpenMarket, 202, json!({})).await;
+    assert_eq!((status, asked), (200, 1));
+}
+
+#[actix_web::test]
 async fn msi_10_what_may_pass_is_tried_again_until_the_client_is_told() {
     for (kind, status, body) in [
         (ProviderKind::OpenMarket, 503, json!({})),

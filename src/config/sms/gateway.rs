@@ -31,7 +31,8 @@ pub(super) fn check(
         return None;
     };
     // A placeholder could change where the request goes.
-    let host = url.split('/').nth(2).unwrap_or_default();
+    let authority = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let host = authority.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('{') {
         checker.refuse(&at("url"), "must not have a placeholder in its host");
     } else if unknown(&url, &PLACEHOLDERS).is_some() {
@@ -40,6 +41,11 @@ pub(super) fn check(
         let sample = fill(&url, |_name| "1".to_owned());
         check_url(&at("url"), &sample, checker);
     }
+    // A request has a path, whatever the address says.
+    let url = match authority.strip_prefix(host) {
+        Some(rest) if rest.starts_with('?') => url.replacen('?', "/?", 1),
+        _ => url.clone(),
+    };
     let body = settings.body.clone().unwrap_or_default();
     check_body(&settings, &body, key, checker);
     for (name, value) in &settings.headers {

@@ -50,8 +50,9 @@ fn outcome(answer: &Answer) -> Result<(), SendFailure> {
         200..300 => {
             let id = answer.location.as_deref().map(message_id);
             if id.is_none_or(str::is_empty) {
-                let what = "the provider's answer has no id of the text".to_owned();
-                return Err(SendFailure::Uncertain { what });
+                // A proxy may have taken it away. The status says that the text
+                // was taken, and a second try would send it twice.
+                log::warn!("a text was taken, but the provider's answer has no id of it");
             }
             Ok(())
         }

@@ -12,6 +12,7 @@ use crate::domain::session::Denied;
 use crate::domain::threepid::Medium;
 use crate::error::Error;
 use crate::http::args::{Fields, QueryArgs};
+use crate::http::call::{Call, FormBody, Version};
 use crate::http::page;
 
 /// What the page says to people.
@@ -29,8 +30,16 @@ pub(super) struct Words {
 /// `POST submitToken`.
 ///
 /// # Errors
-/// See EML-15 … EML-17.
-pub(super) async fn token(app: &App, args: &Fields, medium: Medium) -> Result<HttpResponse, Error> {
+/// See EML-15 … EML-17; 429 when the client submits too many (OPS-03).
+pub(super) async fn token<V: Version>(
+    app: &App,
+    args: &Call<V, FormBody>,
+    medium: Medium,
+) -> Result<HttpResponse, Error> {
+    if let Some(limiter) = &app.submit_limiter {
+        let counted = limiter.take_for_client(args.client, 1);
+        counted.map_err(Error::limit_exceeded)?;
+    }
     match show(app, args, medium).await? {
         Shown::Validated(_) => {}
         Shown::WrongToken => return Err(Error::token_incorrect()),

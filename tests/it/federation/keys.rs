@@ -9,6 +9,8 @@ use super::reaching;
 use crate::harness::{Behaviour, Homeserver, SERVER_KEYS, TestServer};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
+/// For so long a server is not asked again, ms.
+const ASKED_AGAIN_AFTER: i64 = 60 * 1000;
 
 async fn key(id: &TestServer, hs: &Homeserver, key_id: &str) -> Result<Option<[u8; 32]>, KeyError> {
     let key_id = KeyId::parse(key_id).unwrap();
@@ -26,7 +28,7 @@ fn changed(hs: &Homeserver, field: &str, value: Value) -> Behaviour {
 #[actix_web::test]
 async fn net_18_sec_11_what_cannot_be_believed_is_not() {
     let (hs, other) = (Homeserver::start(), Homeserver::start());
-    let id = reaching(&hs);
+    let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     let now = id.now();
     let entry = |key: Value| json!({"ed25519:hs": {"key": key}});
     for bad in [
@@ -47,6 +49,7 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         Behaviour::text(200, "[]"),
     ] {
         hs.behave(SERVER_KEYS, bad.clone());
+        id.advance(ASKED_AGAIN_AFTER);
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(
             matches!(found, Err(KeyError::BadAnswer(_))),
@@ -63,23 +66,26 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         let mut keys = hs.signed(hs.unsigned_keys());
         keys["valid_until_ts"] = odd;
         hs.behave(SERVER_KEYS, Behaviour::json(200, &keys));
+        id.advance(ASKED_AGAIN_AFTER);
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(matches!(found, Err(KeyError::BadAnswer(_))), "{found:?}");
     }
     hs.behave_well(SERVER_KEYS);
+    id.advance(ASKED_AGAIN_AFTER);
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }
 
 #[actix_web::test]
 async fn net_15_sec_01_key_answers_have_an_end() {
     let hs = Homeserver::start();
-    let id = reaching(&hs);
+    let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     let too_long = Err(KeyError::Unreachable(CallError::TooLong));
     for huge in [
         changed(&hs, "pad", json!("x".repeat(50 * 1024))),
         Behaviour::Endless,
     ] {
         hs.behave(SERVER_KEYS, huge);
+        id.advance(ASKED_AGAIN_AFTER);
         assert_eq!(key(&id, &hs, "ed25519:hs").await, too_long);
     }
 }
@@ -137,4 +143,21 @@ async fn net_20_a_new_key_is_found_but_made_up_ids_cost_one_call_a_minute() {
         "it is no longer published"
     );
     assert_eq!(hs.heard().len(), 2);
+}
+
+#[actix_web::test]
+async fn net_20_a_homeserver_that_fails_costs_one_call_a_minute() {
+    let hs = Homeserver::start();
+    let id = TestServer::start_with_clock(|settings| hs.configure(settings));
+    for (calls, bad) in [(1, Behaviour::HangUp), (2, Behaviour::text(404, "no"))] {
+        hs.behave(SERVER_KEYS, bad);
+        for n in 0..5 {
+            let found = key(&id, &hs, &format!("ed25519:{n}")).await;
+            assert!(found.is_err(), "{found:?}");
+        }
+        assert_eq!(hs.heard_at(SERVER_KEYS).len(), calls);
+        id.advance(ASKED_AGAIN_AFTER);
+    }
+    hs.behave_well(SERVER_KEYS);
+    assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }

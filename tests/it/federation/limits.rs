@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sydent::actor::federation::{CallError, KeyError, OnbindFailure};
 use sydent::actor::pool::Fault;
 use sydent::domain::ids::{KeyId, ServerName};
 
 use super::{unreachable, user_info};
-use crate::harness::{Behaviour, Homeserver, TestServer, USER_INFO, eventually};
+use crate::harness::{
+    Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, USER_INFO, V2, WELL_KNOWN,
+    eventually,
+};
 
 #[actix_web::test]
 async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
@@ -44,6 +48,27 @@ async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
 }
 
 #[actix_web::test]
+async fn net_16_a_silent_homeserver_delays_the_answer_to_unbind_no_longer_than_a_request() {
+    let hs = Homeserver::start();
+    hs.behave(SERVER_KEYS, Behaviour::Silent);
+    let id = TestServer::start(|settings| {
+        hs.configure(settings);
+        settings.http.request_timeout = Duration::from_secs(2);
+        settings.delivery.answer_within = Duration::from_secs(1);
+    });
+    let threepid = json!({"medium": "email", "address": "alice@example.com"});
+    let body = json!({"mxid": hs.user("alice"), "threepid": threepid});
+    let uri = format!("{V2}/3pid/unbind");
+    let header = hs.authorization("POST", &uri, SERVER_NAME, Some(&body));
+    let begun = Instant::now();
+    let api = id.api().on(V2);
+    let answer = api.unbind(&[("authorization", &header)], &body).await;
+    answer.refused(504, "M_UNKNOWN");
+    // A call may take 20 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[actix_web::test]
 async fn a_full_door_is_busy_and_recovers() {
     let hs = Homeserver::start();
     hs.behave(USER_INFO, Behaviour::Silent);
@@ -72,6 +97,40 @@ async fn a_full_door_is_busy_and_recovers() {
             "sydent_homeserver_calls_total{{what=\"userinfo\",outcome=\"{outcome}\"}} {count}"
         );
         assert!(metrics.contains(&line), "{line}");
+    }
+}
+
+#[actix_web::test]
+async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
+    let (mute, other) = (Homeserver::start(), Homeserver::start());
+    mute.behave(USER_INFO, Behaviour::Silent);
+    let id = TestServer::start(|settings| {
+        mute.configure(settings);
+        other.configure(settings);
+        settings.federation.concurrency = 20;
+        settings.federation.timeout = Duration::from_secs(3);
+    });
+    let slow = [0; 4].map(|_| {
+        let (door, name) = (id.app.federation.clone(), mute.name.clone());
+        tokio::spawn(async move { door.user_info(&name, "token").await })
+    });
+    eventually("the slow calls", async || {
+        (mute.heard().len() == slow.len()).then_some(())
+    })
+    .await;
+    let door = &id.app.federation;
+    let refused = door.user_info(&mute.name, "token").await;
+    assert!(matches!(refused, Err(Fault::Busy(_))), "{refused:?}");
+    let token = other.token_of("alice");
+    let found = user_info(&id, other.name.as_str(), &token).await;
+    assert_eq!(found, Ok(other.user("alice")));
+    let (key_id, public) = mute.key();
+    let key = door.server_key(&mute.name, &key_id).await;
+    assert_eq!(key.unwrap(), Ok(Some(public)), "keys have their own places");
+    let told = door.onbind(&mute.name, "{}".to_owned()).await;
+    assert_eq!(told.unwrap(), Ok(()), "and so have notices");
+    for call in slow {
+        assert!(call.await.unwrap().unwrap().is_err());
     }
 }
 
@@ -115,6 +174,36 @@ async fn a_denied_homeserver_is_never_contacted() {
         assert!(matches!(told, Err(OnbindFailure::Final { .. })), "{told:?}");
     }
     assert!(hs.heard().is_empty());
+}
+
+#[actix_web::test]
+async fn a_denied_homeserver_is_not_contacted_under_another_name() {
+    let (front, denied) = (
+        Homeserver::named("front.test"),
+        Homeserver::named("denied.test"),
+    );
+    let id = TestServer::start_with_clock(|settings| {
+        front.configure(settings);
+        settings.federation.hosts.clear();
+        let hosts = [
+            ("front.test:443", &front),
+            ("denied.test", &denied),
+            ("denied.test:443", &denied),
+        ];
+        for (name, hs) in hosts {
+            let hosts = &mut settings.federation.hosts;
+            hosts.insert(name.to_owned(), hs.address);
+        }
+        settings.federation.deny_homeservers = vec!["denied.test".parse().unwrap()];
+    });
+    let delegation = json!({"m.server": "denied.test"});
+    front.behave(WELL_KNOWN, Behaviour::json(200, &delegation));
+    assert_eq!(unreachable(&id, "front.test").await, CallError::NotAllowed);
+    id.advance(3 * 24 * 60 * 60 * 1000);
+    front.behave(WELL_KNOWN, Behaviour::redirect("https://denied.test/x"));
+    assert_eq!(unreachable(&id, "front.test").await, CallError::NoAddress);
+    assert_eq!(front.heard_at(WELL_KNOWN).len(), 2);
+    assert!(denied.heard().is_empty());
 }
 
 #[actix_web::test]

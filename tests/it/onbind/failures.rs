@@ -167,7 +167,7 @@ async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
     let (database, address) = (TestDatabase::fresh(), fresh_address("crash"));
     let mut process = TestProcess::start(&database, |settings| {
         configure(&hs, settings);
-        settings.delivery.lease = Duration::from_secs(3);
+        settings.delivery.lease = Duration::from_secs(10);
     });
     let room = invite(&process.api(), &address, "@bob:example.org").await;
     let (internal, mxid) = (process.internal(), hs.user("alice"));

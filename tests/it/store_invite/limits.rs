@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sydent::config::RateSettings;
+use sydent::config::{LimitSettings, RateSettings};
 
 use super::{by_synapse, with};
 use crate::harness::{TestServer, fresh_address};
@@ -69,6 +69,29 @@ async fn inv_23_an_account_and_an_address_have_a_burst_and_then_one_per_interval
     api.store_invite(by_synapse(&fresh_address("later")))
         .await
         .ok();
+}
+
+#[actix_web::test]
+async fn inv_23_a_homeserver_and_a_client_do_not_get_more_by_more_accounts() {
+    type Pick = fn(&mut LimitSettings) -> &mut RateSettings;
+    let homeserver: Pick = |limits| &mut limits.invites_per_homeserver;
+    let client: Pick = |limits| &mut limits.invites_per_client_with_account;
+    for (pick, third, status) in [
+        (homeserver, "@c:example.org", 429),
+        (homeserver, "@c:other.example.org", 200),
+        (client, "@c:other.example.org", 429),
+    ] {
+        let server = TestServer::start(|settings| *pick(&mut settings.limits) = TWO);
+        for (sender, status) in [
+            ("@a:example.org", 200),
+            ("@b:example.org", 200),
+            (third, status),
+        ] {
+            let api = server.account(sender).await;
+            let fields = with(&fresh_address("by"), json!({"sender": sender}));
+            assert_eq!(api.store_invite(fields).await.status, status, "{sender}");
+        }
+    }
 }
 
 #[actix_web::test]
