@@ -19,6 +19,7 @@ use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
 use crate::limiter::Limiter;
+use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
 use crate::terms::CurrentTerms;
 
@@ -63,12 +64,10 @@ pub struct App {
     pub lookup_limiter: Option<Limiter>,
     /// The same for each account.
     pub account_limiter: Option<Limiter>,
-    /// How many accounts each client may register; `None` when that is not
-    /// limited.
-    pub register_per_client: Option<Limiter>,
-    /// How often each homeserver may be asked for a registration; `None` when
-    /// that is not limited.
-    pub register_per_homeserver: Option<Limiter>,
+    /// How often clients may register, and homeservers be asked for that.
+    pub register_limits: CallLimits,
+    /// How often clients may ask to unbind with a homeserver's signature.
+    pub unbind_limits: CallLimits,
     /// How many invitations each client may have signed; `None` when that is not
     /// limited.
     pub signature_limiter: Option<Limiter>,

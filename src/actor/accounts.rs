@@ -95,9 +95,10 @@ impl Ask for CloseToken {
     type Reply = bool;
 
     fn run(self, of: &mut Accounts) -> Result<bool, Fault> {
-        of.store.write(Turn::Job("close-token"), |connection| {
-            Ok(accounts::close(connection, self.token_hash.as_str())?)
-        })
+        of.store
+            .write(Turn::AccessToken(&self.token_hash), |connection| {
+                Ok(accounts::close(connection, self.token_hash.as_str())?)
+            })
     }
 }
 

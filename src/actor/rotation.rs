@@ -18,8 +18,9 @@ pub fn fresh_pepper() -> Result<Pepper, RandomError> {
 
 /// Makes a pepper the current one and hashes every association with it, in one
 /// transaction: until it ends everybody finds everything with the old one, and
-/// then with the new one, on every instance that shares the database. Who binds
-/// meanwhile waits.
+/// then with the new one, on every instance that shares the database. Meanwhile
+/// on SQLite every change of anything waits; on PostgreSQL only who binds does, and
+/// fails after the patience of its connection, 20 s.
 #[derive(Debug)]
 pub struct RotatePepper {
     /// The pepper from now on.

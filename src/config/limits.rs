@@ -56,9 +56,17 @@ pub struct LimitSettings {
     /// Accounts that one client may register (ACC-14); counted in memory, by each
     /// instance.
     pub register_per_client: RateSettings,
+    /// Registrations of one client for which one homeserver is asked who its user
+    /// is; counted in memory, by each instance.
+    pub register_per_client_and_homeserver: RateSettings,
     /// Registrations for which one homeserver is asked who its user is; counted in
     /// memory, by each instance.
     pub register_per_homeserver: RateSettings,
+    /// Requests to unbind, signed by a homeserver, from one client; counted in
+    /// memory, by each instance.
+    pub unbind_per_client: RateSettings,
+    /// The same in the name of one homeserver, whose keys are asked for.
+    pub unbind_per_homeserver: RateSettings,
 }
 
 /// For those who ask on behalf of many people.
@@ -108,9 +116,21 @@ impl Default for LimitSettings {
                 burst: 30,
                 every: Duration::from_secs(10),
             },
+            register_per_client_and_homeserver: RateSettings {
+                burst: 20,
+                every: Duration::from_secs(30),
+            },
             register_per_homeserver: RateSettings {
-                burst: 200,
-                every: Duration::from_millis(200),
+                burst: 1000,
+                every: Duration::from_millis(50),
+            },
+            unbind_per_client: RateSettings {
+                burst: 60,
+                every: Duration::from_secs(5),
+            },
+            unbind_per_homeserver: RateSettings {
+                burst: 300,
+                every: Duration::from_millis(100),
             },
         }
     }
@@ -168,7 +188,13 @@ impl LimitSettings {
         }
         for (name, rate) in [
             ("register_per_client", &self.register_per_client),
+            (
+                "register_per_client_and_homeserver",
+                &self.register_per_client_and_homeserver,
+            ),
             ("register_per_homeserver", &self.register_per_homeserver),
+            ("unbind_per_client", &self.unbind_per_client),
+            ("unbind_per_homeserver", &self.unbind_per_homeserver),
             ("email_per_client", &self.email_per_client),
             ("email_per_address", &self.email_per_address),
             ("email_per_account", &self.email_per_account),

@@ -13,7 +13,7 @@ use super::connection::{Mode, connect};
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
-use crate::domain::secret::Sid;
+use crate::domain::secret::{Sid, TokenHash};
 use crate::domain::threepid::ThreePid;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -38,6 +38,8 @@ pub enum Turn<'a> {
     ThreePid(&'a ThreePid),
     /// The account of a user.
     Account(&'a Mxid),
+    /// The access token with that hash.
+    AccessToken(&'a TokenHash),
     /// The queued message with that id.
     Message(&'a str),
     /// Work of the server's own.
@@ -52,6 +54,7 @@ impl Turn<'_> {
                 format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
             }
             Self::Account(user) => format!("account:{user}"),
+            Self::AccessToken(hash) => format!("token:{}", hash.as_str()),
             Self::Message(id) => format!("message:{id}"),
             Self::Job(name) => format!("job:{name}"),
         }
@@ -268,9 +271,13 @@ mod tests {
     fn nobody_can_name_the_turn_of_another_kind() {
         let sid = Sid::parse("purge").unwrap();
         let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
+        let user = Mxid::parse("@purge:example.org").unwrap();
+        let hash = TokenHash::of("purge");
         let keys = [
             Turn::Session(&sid),
             Turn::ThreePid(&threepid),
+            Turn::Account(&user),
+            Turn::AccessToken(&hash),
             Turn::Message("purge"),
             Turn::Job("purge"),
         ]
@@ -280,6 +287,8 @@ mod tests {
             [
                 "sid:purge",
                 "3pid:email:purge@example.com",
+                "account:@purge:example.org",
+                &format!("token:{}", hash.as_str()),
                 "message:purge",
                 "job:purge"
             ]

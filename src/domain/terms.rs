@@ -145,6 +145,12 @@ impl Terms {
         json!({ "policies": policies.collect::<Map<String, Value>>() })
     }
 
+    /// Whether there is nothing to accept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
     /// Whether that is enough: of each policy one of its present URLs, in any
     /// language (TOS-05, TOS-07), and the master version if there is one.
     /// `accepted` is what [`Terms::known`] returned at any time.
@@ -153,7 +159,7 @@ impl Terms {
         let accepted: BTreeSet<&str> = accepted.iter().map(AsRef::as_ref).collect();
         let agreed = |policy: &Policy| policy.urls().any(|url| accepted.contains(url));
         let asked_again = self.master_mark();
-        self.policies.is_empty()
+        self.is_empty()
             || (self.policies.values().all(agreed)
                 && asked_again.is_none_or(|mark| accepted.contains(mark.as_str())))
     }

@@ -43,11 +43,15 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
     Ok(signed)
 }
 
-/// Removes the binding of a 3PID to a user, if there is one.
+/// Removes the binding of a 3PID to a user, if there is one; of what is no 3PID
+/// there is none.
 ///
 /// # Errors
 /// Only when the machinery fails.
-pub async fn unbind(app: &App, threepid: ThreePid, mxid: Mxid) -> Result<(), Error> {
+pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result<(), Error> {
+    let Some(threepid) = threepid else {
+        return Ok(());
+    };
     Ok(app.associations.ask(Unbind { threepid, mxid }).await?)
 }
 

@@ -1,5 +1,7 @@
 //! Register: ask a homeserver who its user is, and open an account.
 
+use std::net::IpAddr;
+
 use zeroize::Zeroizing;
 
 use crate::actor::accounts::OpenAccount;
@@ -15,16 +17,19 @@ use crate::random;
 const TOKEN_LENGTH: usize = 64;
 
 /// Gives the user whom the homeserver vouches for a fresh access token to this
-/// server. Other tokens of the user stay (ACC-15).
+/// server. The client is known by its IP address. Other tokens of the user stay (ACC-15).
 ///
 /// # Errors
 /// See ACC-08, ACC-12, ACC-14; no account is opened then.
 pub async fn register(
     app: &App,
+    client: Option<IpAddr>,
     server: &ServerName,
     openid_token: &str,
 ) -> Result<Zeroizing<String>, Error> {
-    count(app, server)?;
+    app.register_limits
+        .take_for_homeserver(client, server)
+        .map_err(Error::limit_exceeded)?;
     let user = app
         .federation
         .user_info(server, openid_token)
@@ -38,16 +43,6 @@ pub async fn register(
     };
     app.accounts.ask(open).await?;
     Ok(token)
-}
-
-/// A stranger makes this server call out, and chooses whom (ACC-14). All ports
-/// of a host count together, since whoever has it can choose among them.
-fn count(app: &App, server: &ServerName) -> Result<(), Error> {
-    let host = server.host().to_ascii_lowercase();
-    let limiter = app.register_per_homeserver.as_ref();
-    limiter
-        .map_or(Ok(()), |limiter| limiter.take(&host, 1))
-        .map_err(Error::limit_exceeded)
 }
 
 fn refusal(server: &ServerName, error: &UserInfoError) -> Error {

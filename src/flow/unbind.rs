@@ -17,8 +17,8 @@ use crate::flow::bind;
 /// What is to be removed.
 #[derive(Debug)]
 pub struct Binding {
-    /// What is bound.
-    pub threepid: ThreePid,
+    /// What is bound; `None` is nothing that can be bound.
+    pub threepid: Option<ThreePid>,
     /// To whom.
     pub mxid: Mxid,
 }
@@ -78,10 +78,13 @@ async fn key_of(
     stated: &XMatrix,
 ) -> Result<Option<[u8; 32]>, Error> {
     let asked = app.federation.server_key(origin, &stated.key).await?;
-    asked.map_err(|error| match error {
-        KeyError::Unreachable(CallError::NotAllowed) => Error::homeserver_not_allowed(),
-        KeyError::Unreachable(_) => Error::homeserver_unreachable(),
-        KeyError::BadAnswer(_) => Error::homeserver_keys_unusable(),
+    asked.map_err(|error| {
+        log::info!("a homeserver's request to unbind failed: {origin}: {error}");
+        match error {
+            KeyError::Unreachable(CallError::NotAllowed) => Error::homeserver_not_allowed(),
+            KeyError::Unreachable(_) => Error::homeserver_unreachable(),
+            KeyError::BadAnswer(_) => Error::homeserver_keys_unusable(),
+        }
     })
 }
 
@@ -97,7 +100,7 @@ pub async fn by_session(
 ) -> Result<(), Error> {
     let proof = app.sessions.ask(session).await?;
     let proof = proof.map_err(Error::unbind_session)?;
-    if *proof.threepid() != binding.threepid {
+    if Some(proof.threepid()) != binding.threepid.as_ref() {
         return Err(Error::unbind_refused());
     }
     bind::unbind(&app, binding.threepid, binding.mxid).await

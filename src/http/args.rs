@@ -8,12 +8,12 @@ use std::ops::Deref;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
+use super::token::app_of;
 use super::{body, query};
-use crate::app::App;
 use crate::domain::Invalid;
 use crate::error::Error;
 
@@ -124,7 +124,7 @@ macro_rules! extractor {
             fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
                 let (request, payload) = (request.clone(), payload.take());
                 Box::pin(async move {
-                    let app = request.app_data::<web::Data<App>>().cloned().ok_or_else(Error::internal)?;
+                    let app = app_of(&request)?;
                     let body = body::read(app, payload).await?;
                     let read: fn(&HttpRequest, &Bytes) -> Result<Map<String, Value>, Error> = $read;
                     read(&request, &body).map(|fields| Self(Fields(fields)))

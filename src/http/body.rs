@@ -20,7 +20,20 @@ const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 /// 413 when it is too large, 408 when it does not arrive in time, 400 when the
 /// connection fails under it.
 pub async fn read(app: web::Data<App>, payload: Payload) -> Result<Bytes, Error> {
-    let limit = app.config.http.max_body_bytes;
+    read_at_most(usize::MAX, app, payload).await
+}
+
+/// The whole body, of at most so many bytes if that is less than what is
+/// configured.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_at_most(
+    limit: usize,
+    app: web::Data<App>,
+    payload: Payload,
+) -> Result<Bytes, Error> {
+    let limit = limit.min(app.config.http.max_body_bytes);
     let patience = app.config.http.request_timeout;
     within(patience, collect(payload, limit)).await
 }

@@ -211,8 +211,9 @@ pub(super) async fn caller<V: Version>(app: &App, request: &HttpRequest) -> Resu
         return Ok(Caller::Anonymous);
     }
     let terms = app.terms.current();
-    let account = account(app, request, V::NEEDS_TERMS).await?;
-    if V::NEEDS_TERMS && !terms.are_accepted(&account.accepted) {
+    let needs_terms = V::NEEDS_TERMS && !terms.is_empty();
+    let account = account(app, request, needs_terms).await?;
+    if needs_terms && !terms.are_accepted(&account.accepted) {
         return Err(Error::terms_not_signed());
     }
     Ok(Caller::Account(account.user))

@@ -31,7 +31,7 @@ pub async fn bind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse, E
 pub async fn unbind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse, Error> {
     let (threepid, mxid) = binding(&args)?;
     let inner = app.clone().into_inner();
-    let unbound = async move { bind::unbind(&inner, threepid, mxid).await };
+    let unbound = async move { bind::unbind(&inner, Some(threepid), mxid).await };
     app.detached.run(unbound).await??;
     Ok(HttpResponse::Ok().json(json!({})))
 }

@@ -85,10 +85,10 @@ impl FromRequest for AccessToken {
     type Future = std::future::Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let in_query = request
-            .app_data::<web::Data<App>>()
-            .is_some_and(|app| app.config.accounts.query_tokens);
-        std::future::ready(Self::of(request, in_query).ok_or_else(Error::unauthorized))
+        let token = app_of(request).and_then(|app| {
+            Self::of(request, app.config.accounts.query_tokens).ok_or_else(Error::unauthorized)
+        });
+        std::future::ready(token)
     }
 }
 

@@ -37,6 +37,7 @@ use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::federation;
 use crate::limiter::Limiter;
+use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::terms::CurrentTerms;
@@ -179,8 +180,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         submit_limiter: Limiter::new(&config.limits.submit_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
-        register_per_client: Limiter::new(&config.limits.register_per_client),
-        register_per_homeserver: Limiter::new(&config.limits.register_per_homeserver),
+        register_limits: CallLimits::for_register(&config.limits),
+        unbind_limits: CallLimits::for_unbind(&config.limits),
         terms,
         config,
         templates,

@@ -85,7 +85,11 @@ async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_te
                 alice.clone()
             };
             let answer = call(&api, method, route.path, body).await;
+            // It can do without a token, but not with one of somebody who has not
+            // accepted the terms (UNB-04).
+            let unbinds = route.path.ends_with("/3pid/unbind") && method == "POST";
             let expected = match route.needs(method) {
+                _ if unbinds => Some((403, "M_TERMS_NOT_SIGNED".to_owned())),
                 Needs::Terms => Some((403, "M_TERMS_NOT_SIGNED".to_owned())),
                 Needs::Account | Needs::Nothing => None,
             };

@@ -1,6 +1,7 @@
 //! `3pid/unbind` (section 14): what a homeserver signs, as Synapse does and as
 //! the specification says.
 
+mod limits;
 mod odd;
 mod session;
 

@@ -26,15 +26,14 @@ pub async fn register(
     args: JsonArgs,
 ) -> Result<HttpResponse, Error> {
     let client = ClientIp::of(&http, &app.config.http.trusted_proxies).0;
-    let limiter = app.register_per_client.as_ref();
-    limiter
-        .map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
+    app.register_limits
+        .take_for_client(client)
         .map_err(Error::limit_exceeded)?;
     args.require(&["access_token", "matrix_server_name"])?;
     let server = args.parse("matrix_server_name", ServerName::parse)?;
     let openid_token = args.parse("access_token", openid_token)?;
     check_the_rest(&args)?;
-    let token = register::register(&app, &server, &openid_token).await?;
+    let token = register::register(&app, client, &server, &openid_token).await?;
     // iOS reads only `access_token` (ACC-03).
     let answer = json!({ "token": token.as_str(), "access_token": token.as_str() });
     Ok(HttpResponse::Ok().json(answer))

@@ -1,5 +1,5 @@
 //! `POST …/3pid/unbind`, the same in v1 and v2 (section 14 of the conformance
-//! list). The access token is one proof of several here, so the body comes first.
+//! list). The access token is one proof of several here, so that it may be missing.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,49 +10,75 @@ use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::request_auth::SignedRequest;
 use crate::domain::secret::{ClientSecret, Sid};
-use crate::domain::threepid::{Medium, ThreePid};
+use crate::domain::threepid::ThreePid;
 use crate::domain::x_matrix::XMatrix;
 use crate::error::Error;
 use crate::flow::unbind::{self, Binding};
-use crate::http::args::{Fields, JsonArgs};
+use crate::http::args::{self, Fields};
+use crate::http::body;
 use crate::http::call::{V2, caller};
+use crate::http::client_ip::ClientIp;
 use crate::http::token::AccessToken;
+
+/// Bytes of a body. A homeserver signs it whole, with its unknown fields; the
+/// known ones have at most 2 KiB.
+const LARGEST_BODY: usize = 32 * 1024;
 
 /// Removes the binding of an address to a user; `{}` whether or not there was
 /// one (UNB-09).
 ///
 /// # Errors
-/// See UNB-04 … UNB-08.
+/// See UNB-04 … UNB-08; 413 for a large body, 429 for many signed requests.
 pub async fn unbind(
     app: web::Data<App>,
     http: HttpRequest,
-    args: JsonArgs,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
+    let stated = signatures(&http);
+    let is_signed = !stated.as_ref().is_ok_and(Vec::is_empty);
+    let has_token = !is_signed && AccessToken::of(&http, false).is_some();
+    // A bad token is a 401 whatever the body says (GEN-28).
+    let asker = if has_token {
+        caller::<V2>(&app, &http).await.map(drop)
+    } else {
+        Ok(())
+    };
+    // Read even if it does not matter any more, as for every other call.
+    let body = body::read_at_most(LARGEST_BODY, app.clone(), payload.into_inner()).await;
+    let ((), body) = (asker?, body?);
+    let args = Fields::from(args::json_object(&body)?);
     args.require(&["mxid", "threepid"])?;
     let binding = binding(&args)?;
-    let stated = signatures(&http)?;
+    let stated = stated?;
     let inner = app.clone().into_inner();
-    if !stated.is_empty() {
+    if let Some(first) = stated.first() {
+        // Such a request makes this server call the homeserver that it names.
+        let client = ClientIp::of(&http, &app.config.http.trusted_proxies).0;
+        let limits = &app.unbind_limits;
+        limits
+            .take_for_client(client)
+            .and_then(|()| limits.take_for_homeserver(client, &first.origin))
+            .map_err(Error::limit_exceeded)?;
         let request = SignedRequest::new("POST", uri(&http), args.all())
             .map_err(|_invalid| Error::unbind_refused())?;
         let unbound = unbind::by_homeserver(inner, binding, request, stated);
         app.detached_waits.run(unbound).await??;
     } else if args.value("sid").is_some() || args.value("client_secret").is_some() {
         let session = session(&app, &args)?;
-        if AccessToken::of(&http, false).is_some() {
-            caller::<V2>(&app, &http).await?;
-        }
         let unbound = unbind::by_session(inner, binding, session);
         app.detached.run(unbound).await??;
-    } else {
+    } else if has_token {
         // No proof by itself: whoever a user showed an OpenID token to could have
         // got one (UNB-05).
-        caller::<V2>(&app, &http).await?;
         return Err(Error::unbind_refused());
+    } else {
+        return Err(Error::unauthorized());
     }
     Ok(HttpResponse::Ok().json(json!({})))
 }
 
+/// What has no medium or address that can be bound is nobody's (IDN-06): it is
+/// `None`, and no error, which a homeserver would take for "cannot unbind".
 fn binding(args: &Fields) -> Result<Binding, Error> {
     let mxid = args.parse("mxid", Mxid::parse)?;
     let Some(Value::Object(threepid)) = args.value("threepid") else {
@@ -60,10 +86,9 @@ fn binding(args: &Fields) -> Result<Binding, Error> {
     };
     let threepid = Fields::from(threepid.clone());
     threepid.require(&["medium", "address"])?;
-    let medium = threepid.parse("medium", Medium::parse)?;
-    let parse = |address: &str| ThreePid::parse(medium.as_str(), address);
+    let (medium, address) = (threepid.text("medium")?, threepid.text("address")?);
     Ok(Binding {
-        threepid: threepid.parse("address", parse)?,
+        threepid: ThreePid::parse(medium, address).ok(),
         mxid,
     })
 }

@@ -1,0 +1,191 @@
+//! The code of a text, typed into a client or into the page.
+
+use serde_json::json;
+
+use super::Phones;
+use crate::harness::{Answer, Api, V1, V2, encode, fresh_address, fresh_msisdn};
+
+fn page(api: &Api, version: &str, query: &[(&str, &str)]) -> impl Future<Output = Answer> {
+    let path = format!("{version}/validate/msisdn/submitToken?{}", encode(query));
+    let api = api.clone();
+    async move { api.get(&path).await }
+}
+
+#[actix_web::test]
+async fn msi_12_ses_06_the_code_validates_the_number() {
+    let phones = Phones::start(|_| {});
+    let api = phones.server.api();
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let wrong = api.submit_sms(&sid, "secret", "wrong").await;
+    assert_eq!(wrong.refused(400, "M_TOKEN_INCORRECT")["success"], false);
+    let unknown = api.submit_sms("nonesuch", "secret", "123456").await;
+    unknown.refused(400, "M_INVALID_PARAM");
+    let other = api.submit_sms(&sid, "other", &text.token()).await;
+    other.refused(400, "M_INVALID_PARAM");
+
+    let typed = format!("  {} ", text.token());
+    for token in [typed, text.token()] {
+        let answer = api.submit_sms(&sid, "secret", &token).await;
+        assert_eq!(answer.ok(), json!({"success": true}));
+    }
+    let validated = api.get_validated(&sid, "secret").await.ok();
+    let expected = json!({
+        "medium": "msisdn", "address": text.to, "validated_at": phones.server.now(),
+    });
+    assert_eq!(validated, expected);
+    let bound = api.bind(&sid, "secret", "@a:example.org").await.ok();
+    assert_eq!(
+        (&bound["medium"], &bound["address"]),
+        (&json!("msisdn"), &json!(text.to))
+    );
+}
+
+#[actix_web::test]
+async fn msi_12_a_session_that_has_ended_takes_no_code() {
+    let phones = Phones::start(|_| {});
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    phones.server.advance(24 * 60 * 60 * 1000 + 1);
+    let api = phones.server.api();
+    let late = api.submit_sms(&sid, "secret", &text.token()).await;
+    late.refused(400, "M_SESSION_EXPIRED");
+}
+
+#[actix_web::test]
+async fn ses_22_a_session_takes_its_code_on_its_own_route_only() {
+    let phones = Phones::start(|_| {});
+    let api = phones.server.api();
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let by_mail = api.submit_token(&sid, "secret", &text.token()).await;
+    by_mail.refused(400, "M_INVALID_PARAM");
+    let (sid, mail) = phones
+        .server
+        .requested(&fresh_address("route"), "secret")
+        .await;
+    let by_phone = api.submit_sms(&sid, "secret", &mail.token()).await;
+    by_phone.refused(400, "M_INVALID_PARAM");
+}
+
+#[actix_web::test]
+async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
+    let phones = Phones::start(|_| {});
+    let api = phones.server.api();
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    for _ in 0..5 {
+        let answer = api.submit_sms(&sid, "secret", "000").await;
+        answer.refused(400, "M_TOKEN_INCORRECT");
+    }
+    let answer = api.submit_sms(&sid, "secret", &text.token()).await;
+    answer.refused(400, "M_SESSION_EXPIRED");
+    let unproven = api.get_validated(&sid, "secret").await;
+    unproven.refused(400, "M_SESSION_EXPIRED");
+
+    let number = format!("+{}", text.to);
+    let fresh = api.request_sms("GB", &number, "secret", 2).await.ok();
+    assert_ne!(fresh["sid"], json!(sid));
+    let texts = phones.provider.texts_to(&text.to);
+    let token = texts.last().unwrap().token();
+    let sid = fresh["sid"].as_str().unwrap();
+    api.submit_sms(sid, "secret", &token).await.ok();
+}
+
+#[actix_web::test]
+async fn validation_max_wrong_sms_tokens_is_the_cap_on_guesses() {
+    let phones = Phones::start(|settings| settings.validation.max_wrong_sms_tokens = 1);
+    let api = phones.server.api();
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let wrong = api.submit_sms(&sid, "secret", "000").await;
+    wrong.refused(400, "M_TOKEN_INCORRECT");
+    let answer = api.submit_sms(&sid, "secret", &text.token()).await;
+    answer.refused(400, "M_SESSION_EXPIRED");
+}
+
+#[actix_web::test]
+async fn ses_05_codes_differ() {
+    let phones = Phones::start(|_| {});
+    let mut codes = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let (_, text) = phones.requested(&fresh_msisdn()).await;
+        codes.insert(text.token());
+    }
+    assert!(codes.len() > 6, "{codes:?}");
+}
+
+#[actix_web::test]
+async fn msi_13_the_page_validates_and_says_so() {
+    let phones = Phones::start(|_| {});
+    let api = phones.server.api();
+    for version in [V1, V2] {
+        let (sid, text) = phones.requested(&fresh_msisdn()).await;
+        let token = text.token();
+        let wrong = [
+            ("sid", sid.as_str()),
+            ("client_secret", "secret"),
+            ("token", "000"),
+        ];
+        for query in [wrong.as_slice(), &wrong[..2], &[]] {
+            let answer = page(&api, version, query).await;
+            assert_eq!(answer.status, 400);
+            assert_eq!(
+                answer.header("content-type"),
+                Some("text/html; charset=utf-8")
+            );
+            assert!(
+                answer.text().contains("This code is not valid"),
+                "{}",
+                answer.text()
+            );
+        }
+        let right = [
+            ("sid", sid.as_str()),
+            ("client_secret", "secret"),
+            ("token", &token),
+        ];
+        let answer = page(&api, version, &right).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("Your phone number is confirmed."));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        api.get_validated(&sid, "secret").await.ok();
+    }
+    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    phones.server.advance(24 * 60 * 60 * 1000 + 1);
+    let token = text.token();
+    let query = [
+        ("sid", sid.as_str()),
+        ("client_secret", "secret"),
+        ("token", &token),
+    ];
+    let answer = page(&api, V2, &query).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("This code has expired."));
+}
+
+#[actix_web::test]
+async fn msi_13_new_17_ses_23_the_page_goes_on_to_the_stored_link() {
+    let phones = Phones::start(|_| {});
+    let (api, msisdn) = (phones.server.api(), fresh_msisdn());
+    let mut fields = json!({
+        "client_secret": "secret", "country": "", "phone_number": format!("+{msisdn}"),
+        "send_attempt": 1, "next_link": "javascript:alert(1)",
+    });
+    let refused = api.request_sms_with(fields.clone()).await;
+    refused.refused(400, "M_INVALID_PARAM");
+    fields["next_link"] = json!("https://app.example/#/done");
+    let sid = api.request_sms_with(fields).await.ok()["sid"].clone();
+    let (sid, token) = (
+        sid.as_str().unwrap(),
+        phones.provider.text_to(&msisdn).await.token(),
+    );
+    // A client that submits the code stays where it is.
+    let posted = api.submit_sms(sid, "secret", &token).await;
+    assert_eq!(posted.ok(), json!({"success": true}));
+    let query = [
+        ("sid", sid),
+        ("client_secret", "secret"),
+        ("token", &token),
+        ("next_link", "https://evil.example/"),
+    ];
+    let answer = page(&api, V2, &query).await;
+    assert_eq!(answer.status, 302);
+    let expected = format!("https://app.example/#/done?sid={sid}");
+    assert_eq!(answer.header("location"), Some(expected.as_str()));
+}

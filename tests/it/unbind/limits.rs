@@ -1,0 +1,58 @@
+//! How often a homeserver's signature may be shown.
+
+use std::time::Duration;
+
+use sydent::config::RateSettings;
+
+use super::{ADDRESS, HERE, Signing, body, v2};
+use crate::harness::{Homeserver, SERVER_KEYS, TestServer};
+
+/// A server with those limits, and two homeservers.
+fn limited(per_client: u32, per_homeserver: u32) -> (TestServer, Homeserver, Homeserver) {
+    let (homeserver, other) = (Homeserver::start(), Homeserver::start());
+    let rate = |burst| RateSettings {
+        burst,
+        every: Duration::from_hours(1),
+    };
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        other.configure(settings);
+        settings.limits.unbind_per_client = rate(per_client);
+        settings.limits.unbind_per_homeserver = rate(per_homeserver);
+    });
+    (server, homeserver, other)
+}
+
+async fn unbind(server: &TestServer, homeserver: &Homeserver) -> crate::harness::Answer {
+    let body = body(&homeserver.user("alice"));
+    let header = Signing::to(HERE).header(homeserver, &body);
+    let headers = [("authorization", header.as_str())];
+    v2(server).unbind(&headers, &body).await
+}
+
+#[actix_web::test]
+async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
+    let (server, homeserver, other) = limited(2, 100);
+    for _ in 0..2 {
+        unbind(&server, &homeserver).await.ok();
+    }
+    let refused = unbind(&server, &other).await;
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    assert!(other.heard_at(SERVER_KEYS).is_empty());
+    // Who calls nobody out is not counted.
+    let done = server.validated(ADDRESS).await;
+    let mut by_session = body("@alice:example.org");
+    by_session["sid"] = done.sid.into();
+    by_session["client_secret"] = done.client_secret.into();
+    v2(&server).unbind(&[], &by_session).await.ok();
+}
+
+#[actix_web::test]
+async fn net_20_each_homeserver_has_its_limit_whoever_names_it() {
+    let (server, homeserver, other) = limited(100, 1);
+    unbind(&server, &homeserver).await.ok();
+    let refused = unbind(&server, &homeserver).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    unbind(&server, &other).await.ok();
+}
