@@ -13,10 +13,13 @@ use crate::domain::base64;
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
 use crate::domain::rate::Rate;
+use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 
 /// Stores an invite with the public half of its key, and queues its mail.
 pub struct StoreInvite {
+    /// Names it in the room; the mail has it as well.
+    pub token: InviteToken,
     /// Who is invited.
     pub threepid: ThreePid,
     /// Where to.
@@ -93,7 +96,7 @@ impl Ask for StoreInvite {
                 invites::insert(
                     connection,
                     &Invite {
-                        token: &self.mail.payload.token,
+                        token: &self.token,
                         threepid: &self.threepid,
                         room_id: &self.room_id,
                         sender: &self.sender,

@@ -1,12 +1,12 @@
 //! Readers that answer look-ups, from connections that cannot change anything.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use super::pool::{Ask, Fault, State};
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::base64;
 use crate::domain::lookup::{Entries, Pepper};
+use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
 
 /// What a reader's thread holds.
@@ -181,16 +181,10 @@ impl Ask for FindEphemeralKey {
 }
 
 /// Who sent the invite with that token.
+#[derive(Debug)]
 pub struct InviteSender {
     /// The token.
-    pub token: String,
-}
-
-// Written by hand: who has the token can have it signed.
-impl fmt::Debug for InviteSender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InviteSender").finish_non_exhaustive()
-    }
+    pub token: InviteToken,
 }
 
 impl Ask for InviteSender {

@@ -28,15 +28,17 @@ impl Ask for WaitingInvites {
     type Reply = Option<Vec<Pending>>;
 
     fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
-        let connection = of.store.read();
-        let (medium, address) = (self.threepid.medium(), self.threepid.address());
-        let bound = associations::mxids(connection, medium, &[address], self.now)?;
-        // The newest comes last.
-        let newest = bound.into_iter().next_back().map(|(_, mxid)| mxid);
-        if newest.as_deref() != Some(self.mxid.as_str()) {
-            return Ok(None);
-        }
-        Ok(Some(invites::pending(connection, &self.threepid)?))
+        // On one state, or a binding to somebody else between the two is missed.
+        of.store.snapshot(|connection| {
+            let (medium, address) = (self.threepid.medium(), self.threepid.address());
+            let bound = associations::mxids(connection, medium, &[address], self.now)?;
+            // The newest comes last.
+            let newest = bound.into_iter().next_back().map(|(_, mxid)| mxid);
+            if newest.as_deref() != Some(self.mxid.as_str()) {
+                return Ok(None);
+            }
+            Ok(Some(invites::pending(connection, &self.threepid)?))
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::pool::{Ask, Fault, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, Queued};
 use crate::db::{Store, Turn, invites, sessions};
-use crate::domain::secret::Sid;
+use crate::domain::secret::{InviteToken, Sid};
 
 /// What the owner's thread holds.
 pub struct Outbox {
@@ -157,7 +157,7 @@ pub enum Subject {
     /// The invite with that token.
     Invite {
         /// The token.
-        token: String,
+        token: InviteToken,
     },
 }
 
@@ -195,10 +195,10 @@ impl Ask for StopWaiting {
                 let under_way = message.tries == 0 || message.lease_until >= self.now;
                 if under_way || message.is_promised() {
                     // Others may wait for the same message, and must not drop it.
-                    outbox::promise(connection, &message.id)?;
-                    return Ok(AfterWaiting::OnItsWay);
-                }
-                if outbox::drop_unsent(connection, &message)? {
+                    if outbox::promise(connection, &message.id)? {
+                        return Ok(AfterWaiting::OnItsWay);
+                    }
+                } else if outbox::drop_unsent(connection, &message)? {
                     return Ok(AfterWaiting::GivenUp);
                 }
             }

@@ -1,18 +1,21 @@
 //! Invitations of addresses to rooms.
 
+use std::fmt;
+
 use diesel::prelude::*;
 
 use super::schema::{ephemeral_keys, invites, invites::dsl};
 use super::{Conn, DbError};
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
+use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 
 /// An invite that is stored.
 #[derive(Debug)]
 pub struct Invite<'a> {
     /// Names it in the room; unguessable.
-    pub token: &'a str,
+    pub token: &'a InviteToken,
     /// Who is invited.
     pub threepid: &'a ThreePid,
     /// Where to.
@@ -29,7 +32,7 @@ pub struct Invite<'a> {
 }
 
 /// An invite that no homeserver has taken yet.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Clone, PartialEq, Eq, Queryable)]
 pub struct Pending {
     /// Its row.
     pub id: i64,
@@ -41,6 +44,15 @@ pub struct Pending {
     pub sender: String,
     /// The long-term key that was advertised with it.
     pub key_id: String,
+}
+
+// Written by hand: who has the token can have it signed.
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Stores an invite, and the public half of its key as one that is valid
@@ -57,7 +69,7 @@ pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError>
         .execute(connection)?;
     diesel::insert_into(dsl::invites)
         .values((
-            dsl::token.eq(invite.token),
+            dsl::token.eq(invite.token.expose()),
             dsl::medium.eq(invite.threepid.medium().as_str()),
             dsl::address.eq(invite.threepid.address()),
             dsl::room_id.eq(invite.room_id.as_str()),
@@ -74,9 +86,9 @@ pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError>
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn sender(connection: &mut Conn, token: &str) -> Result<Option<String>, DbError> {
+pub fn sender(connection: &mut Conn, token: &InviteToken) -> Result<Option<String>, DbError> {
     Ok(dsl::invites
-        .filter(dsl::token.eq(token))
+        .filter(dsl::token.eq(token.expose()))
         .select(dsl::sender)
         .first(connection)
         .optional()?)
@@ -121,9 +133,9 @@ pub fn remove(connection: &mut Conn, ids: &[i64]) -> Result<(), DbError> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn exists(connection: &mut Conn, token: &str) -> Result<bool, DbError> {
+pub fn exists(connection: &mut Conn, token: &InviteToken) -> Result<bool, DbError> {
     let found: Option<i64> = dsl::invites
-        .filter(dsl::token.eq(token))
+        .filter(dsl::token.eq(token.expose()))
         .select(dsl::id)
         .first(connection)
         .optional()?;

@@ -252,15 +252,16 @@ impl Queued {
     }
 }
 
-/// Notes that a client was told that the message is on its way.
+/// Notes that a client is told that the message is on its way. Answers whether
+/// it was still there: another turn may have settled it a moment ago.
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn promise(connection: &mut Conn, id: &str) -> Result<(), DbError> {
-    diesel::update(dsl::outbox.find(id))
+pub fn promise(connection: &mut Conn, id: &str) -> Result<bool, DbError> {
+    let promised = diesel::update(dsl::outbox.find(id))
         .set(dsl::answer_until.eq(PROMISED))
         .execute(connection)?;
-    Ok(())
+    Ok(promised == 1)
 }
 
 /// The message that the attempt of a session waits for, if it is still queued.

@@ -1,13 +1,15 @@
 //! The objects that tell a homeserver of a binding and of the invites that
 //! waited for it (section 16 of the conformance list).
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use super::ids::Mxid;
 use super::threepid::ThreePid;
 
 /// An invite that waited for the binding of its address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WaitingInvite {
     /// Its token.
     pub token: String,
@@ -15,6 +17,13 @@ pub struct WaitingInvite {
     pub room_id: String,
     /// Who sent it.
     pub sender: String,
+}
+
+// Written by hand: who has the token can have it signed.
+impl fmt::Debug for WaitingInvite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitingInvite").finish_non_exhaustive()
+    }
 }
 
 /// What is signed of an invite: that the user is the one whom it was for

@@ -45,7 +45,10 @@ secret_text!(
     Sid,
     /// What the owner of an address reads in the message that was sent there:
     /// at most 255 code points (SES-04).
-    Token
+    Token,
+    /// What names an invitation in its room: 1 to 255 characters of
+    /// `[0-9a-zA-Z.=_-]` (INV-11). Who has it can have it signed.
+    InviteToken
 );
 
 impl ClientSecret {
@@ -74,6 +77,20 @@ impl Sid {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid("must be the sid that requestToken answered"))
+        }
+    }
+}
+
+impl InviteToken {
+    /// Reads the token of an invitation.
+    ///
+    /// # Errors
+    /// A sentence when length or alphabet are wrong: no invitation has it.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if is_opaque(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be the token of an invitation"))
         }
     }
 }

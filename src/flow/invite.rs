@@ -1,5 +1,6 @@
 //! store-invite: store an invitation and get its mail on the way.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
 use crate::domain::invite_key::InviteKey;
 use crate::domain::rate::{Rate, client_network, counted};
+use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
 use crate::random;
@@ -29,7 +31,6 @@ const TRIED_FOR_MS: i64 = 24 * 60 * 60 * 1000;
 const TOKEN_LENGTH: usize = 64;
 
 /// What a homeserver asks for.
-#[derive(Debug)]
 pub struct Invitation {
     /// Who is invited.
     pub email: CanonicalEmail,
@@ -47,11 +48,21 @@ pub struct Invitation {
     pub client: Option<IpAddr>,
 }
 
+// Written by hand: the client's address is nobody's business.
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invitation")
+            .field("verified", &self.verified)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An invite that was stored, as the room needs it.
 #[derive(Debug)]
 pub struct Invited {
     /// Its token.
-    pub token: String,
+    pub token: InviteToken,
     /// The long-term public key that will sign it.
     pub long_term_key: [u8; 32],
     /// The public half of its own key.
@@ -82,11 +93,13 @@ pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invit
     let (key_id, long_term_key) = app.public_keys.first().ok_or_else(Error::internal)?;
     let private_key = fresh_key()?;
     let ephemeral_key = private_key.public();
-    let token = random::alphanumeric(TOKEN_LENGTH)?;
+    let token = InviteToken::parse(&random::alphanumeric(TOKEN_LENGTH)?)
+        .map_err(|_impossible| Error::internal())?;
     let id = random::alphanumeric(32)?;
     let now = app.clock.now();
     let answer_until = later(now, app.config.delivery.answer_within);
     let ask = StoreInvite {
+        token: token.clone(),
         key_id: key_id.clone(),
         ephemeral_key,
         limits,
@@ -98,7 +111,7 @@ pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invit
             expires_at: now.saturating_add(TRIED_FOR_MS),
             home: app.instance.clone(),
             home_until: answer_until.saturating_add(HOME_GRACE_MS),
-            payload: payload(&app, &invitation, token.clone(), private_key),
+            payload: payload(&app, &invitation, &token, private_key),
         },
         threepid: ThreePid::Email(invitation.email),
         now,
@@ -139,14 +152,16 @@ fn fresh_key() -> Result<InviteKey, Error> {
 fn payload(
     app: &App,
     invitation: &Invitation,
-    token: String,
+    token: &InviteToken,
     private_key: InviteKey,
 ) -> InvitationPayload {
+    // The page gets the token and the key: nobody unknown chooses it (INV-24).
     let web_client = invitation.fields.get(WEB_CLIENT);
+    let web_client = web_client.filter(|_| invitation.verified);
     InvitationPayload {
         address: invitation.email.as_str().to_owned(),
         brand: invitation.brand.clone(),
-        token,
+        token: token.expose().to_owned(),
         private_key,
         room_id: invitation.room_id.as_str().to_owned(),
         sender: invitation.sender.to_string(),

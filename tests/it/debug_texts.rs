@@ -16,7 +16,7 @@ use sydent::domain::ids::{KeyId, Mxid};
 use sydent::domain::invite::{InviteFields, RoomId};
 use sydent::domain::invite_key::InviteKey;
 use sydent::domain::next_link::{NextLink, NextLinkRules};
-use sydent::domain::secret::{ClientSecret, Sid, Token};
+use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State};
 use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::flow::invite::Invitation;
@@ -139,6 +139,7 @@ fn invitation() -> Invitation {
 
 fn store_invite() -> StoreInvite {
     StoreInvite {
+        token: InviteToken::parse(SECRET).unwrap(),
         threepid: threepid(),
         room_id: room(),
         sender: alice(),
@@ -263,7 +264,7 @@ fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
             format!(
                 "{:?}",
                 InviteSender {
-                    token: SECRET.to_owned(),
+                    token: InviteToken::parse(SECRET).unwrap(),
                 }
             ),
         ),

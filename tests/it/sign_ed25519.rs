@@ -115,9 +115,12 @@ async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     let api = server.api();
-    api.sign(MXID, "unknown", &invited.private_key)
-        .await
-        .refused(404, "M_UNRECOGNIZED");
+    // PostgreSQL cannot even be asked for a NUL.
+    let long = "x".repeat(256);
+    for unknown in ["unknown", "", "a\0b", "a b", "é", &long] {
+        let answer = api.sign(MXID, unknown, &invited.private_key).await;
+        answer.refused(404, "M_UNRECOGNIZED");
+    }
     for bad in ["", "x", "c2hvcnQ", "!!!"] {
         let answer = api.sign(MXID, &invited.token, bad).await;
         answer.refused(400, "M_INVALID_PARAM");

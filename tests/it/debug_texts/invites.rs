@@ -10,6 +10,7 @@ use sydent::domain::email::CanonicalEmail;
 use sydent::domain::ids::{KeyId, Mxid};
 use sydent::domain::invite::{InviteFields, RoomId};
 use sydent::domain::invite_key::InviteKey;
+use sydent::domain::secret::InviteToken;
 use sydent::flow::invite::Invitation;
 
 use super::{SECRET, address, queued, signed, threepid};
@@ -20,6 +21,10 @@ fn alice() -> Mxid {
 
 fn room() -> RoomId {
     RoomId::parse("!room:example.org").unwrap()
+}
+
+fn token() -> InviteToken {
+    InviteToken::parse(SECRET).unwrap()
 }
 
 fn said() -> InviteFields {
@@ -41,6 +46,7 @@ fn invitation() -> Invitation {
 
 fn store_invite() -> StoreInvite {
     StoreInvite {
+        token: token(),
         threepid: threepid(),
         room_id: room(),
         sender: alice(),
@@ -88,9 +94,7 @@ fn sec_23_inv_14_invitations_show_no_secret_and_no_address() {
             "InviteSender",
             format!(
                 "{:?}",
-                InviteSender {
-                    token: SECRET.to_owned(),
-                }
+                InviteSender { token: token() }
             ),
         ),
         (

@@ -28,6 +28,7 @@ async fn inv_22_blocked_homeservers_rooms_and_keywords() {
         json!({"room_name": "The LOTTERY of the year"}),
         json!({"further": "Http://x"}),
         json!({"sender_display_name": "lottery"}),
+        json!({"room_name": "lot\u{200b}tery"}),
     ] {
         let answer = api.store_invite(with(&address, refused)).await;
         answer.refused(403, "M_UNAUTHORIZED");
