@@ -66,7 +66,7 @@ fn entries(value: Option<&Value>, limit: usize) -> Result<Vec<String>, Error> {
 }
 
 /// Slows down whoever asks for address after address (LKP-18).
-fn count(app: &App, user: Option<&Mxid>, entries: usize) -> Result<(), Error> {
+pub(super) fn count(app: &App, user: Option<&Mxid>, entries: usize) -> Result<(), Error> {
     let entries = u32::try_from(entries).unwrap_or(u32::MAX);
     app.account_limiter
         .as_ref()

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::{hashed_lookup, lookup};
 use crate::actor::lookups::InviteSender;
 use crate::app::App;
 use crate::domain::base64;
@@ -24,6 +25,11 @@ pub async fn store<V: Version>(
     args: Call<V, Body>,
 ) -> Result<HttpResponse, Error> {
     let invitation = invitation(&app, &args)?;
+    // The answer tells whether the address is bound, and to whom (SEC-22).
+    match args.caller.user() {
+        Some(user) => hashed_lookup::count(&app, Some(user), 1)?,
+        None => lookup::count(&app, args.client, 1)?,
+    }
     let stored = invite::store_invite(app.clone().into_inner(), invitation);
     let invited = app.detached_waits.run(stored).await??;
     let base_url = app.config.server.public_base_url.as_str();

@@ -78,7 +78,7 @@ pub async fn bulk_lookup(app: web::Data<App>, args: Call<V1, Body>) -> Result<Ht
 }
 
 /// Slows down whoever asks for address after address (V1L-06).
-fn count(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
+pub(super) fn count(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
     let limiter = app.lookup_limiter.as_ref();
     limiter

@@ -116,3 +116,25 @@ async fn inv_24_without_an_account_the_client_is_counted_and_not_the_forgeable_s
         .await;
     answer.refused(403, "M_FORBIDDEN");
 }
+
+#[actix_web::test]
+async fn sec_22_inv_08_who_asks_whether_addresses_are_bound_is_counted_as_for_look_ups() {
+    let server = TestServer::start(|settings| {
+        settings.lookup.max_addresses = 2;
+        settings.limits.lookup_per_client.burst = 2;
+        settings.limits.lookup_per_client.every = Duration::from_hours(1);
+    });
+    let address = fresh_address("asked");
+    let user = "@alice:example.org";
+    server
+        .internal()
+        .internal_bind("email", &address, user)
+        .await
+        .ok();
+    for _ in 0..2 {
+        let answer = server.api().store_invite(by_synapse(&address)).await;
+        answer.refused(400, "M_THREEPID_IN_USE");
+    }
+    let answer = server.api().store_invite(by_synapse(&address)).await;
+    answer.refused(429, "M_LIMIT_EXCEEDED");
+}
