@@ -55,7 +55,11 @@ impl Notice {
         let payload = serde_json::to_string(&payload)
             .map_err(|_unwritable| Fault::Broken("a notice could not be written down"))?;
         let (now, expires_at) = (association.ts, self.expires_at);
-        Ok(Queued::fresh(self.id, "onbind", payload, now, expires_at))
+        let threepid = &association.threepid;
+        Ok(Queued {
+            subject: format!("{}:{}", threepid.medium().as_str(), threepid.address()),
+            ..Queued::fresh(self.id, "onbind", payload, now, expires_at)
+        })
     }
 }
 
@@ -85,6 +89,8 @@ impl Ask for Bind {
                     .ok_or(Fault::Broken("the database has no pepper"))?;
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
+                // Both would carry the same invites.
+                outbox::replace_notices(connection, &notice.subject, association.ts)?;
                 Ok(outbox::insert(connection, &notice)?)
             })
     }

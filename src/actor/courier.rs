@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::dispatcher::Courier;
 use super::outbox::{Outbox, Settle, Settlement};
-use super::pool::Pool;
+use super::pool::{Fault, Pool};
 use crate::clock::Clock;
 use crate::db::outbox::Queued;
 use crate::delivery::failure::SendFailure;
@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::random;
 
 /// How long a database may be away before a delivery is left to be made again.
-pub(super) const SETTLE_PATIENCE_MS: i64 = 3_600_000;
+const SETTLE_PATIENCE_MS: i64 = 3_600_000;
 
 /// After so many tries a message that may have arrived is not sent again.
 const UNCERTAIN_TRIES: i32 = 3;
@@ -183,24 +183,26 @@ impl Books {
         pause_ms(self.pauses, tries, now, answer_until, jitter)
     }
 
-    /// Settles, however long the database is away: a message that was handed over
-    /// and not settled would be sent again. After its lease another instance
-    /// may take it.
+    /// Settles, however long the database is away.
     pub async fn settle(&self, message: Queued, settlement: Settlement) {
-        let give_up = self.clock.now().saturating_add(SETTLE_PATIENCE_MS);
-        loop {
-            let Err(fault) = self
-                .outbox
-                .ask(Settle {
-                    message: message.clone(),
-                    settlement,
-                })
-                .await
-            else {
-                return;
+        let settle = async || {
+            let settle = Settle {
+                message: message.clone(),
+                settlement,
             };
+            self.outbox.ask(settle).await
+        };
+        self.persist(&message.id, settle).await;
+    }
+
+    /// Asks until there is an answer: a message that was handed over and not
+    /// settled would be sent again. After its lease another instance may take
+    /// it.
+    pub async fn persist(&self, id: &str, ask: impl AsyncFn() -> Result<(), Fault>) {
+        let give_up = self.clock.now().saturating_add(SETTLE_PATIENCE_MS);
+        while let Err(fault) = ask().await {
             if self.clock.now() > give_up {
-                log::error!(id = message.id.as_str(); "a delivery could not be settled, it may happen again: {fault}");
+                log::error!(id; "a delivery could not be settled, it may happen again: {fault}");
                 return;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;

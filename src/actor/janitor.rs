@@ -7,13 +7,14 @@ use actix::{
 };
 
 use super::associations::Associations;
+use super::outbox::{DropExpired, Outbox};
 use super::pool::{Fault, Pool};
 use super::rotation::{RotatePepper, fresh_pepper};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
 
-/// Removes sessions that ended long ago and replaces an old pepper, at the start
-/// and then at intervals.
+/// Removes sessions that ended long ago and messages that nobody delivered in
+/// time, and replaces an old pepper, at the start and then at intervals.
 pub struct Janitor {
     /// Whom to ask.
     pub sessions: Pool<Sessions>,
@@ -23,6 +24,8 @@ pub struct Janitor {
     pub keep_ms: i64,
     /// How often to look.
     pub every: Duration,
+    /// The delivery queue.
+    pub outbox: Pool<Outbox>,
     /// Who hashes the associations.
     pub associations: Pool<Associations>,
     /// How old a pepper becomes, ms; `None` when it stays.
@@ -54,6 +57,7 @@ impl Handler<Rest> for Janitor {
 impl Janitor {
     fn work(&self, context: &mut Context<Self>) {
         self.purge(context);
+        self.drop_expired(context);
         self.rotate(context);
     }
 
@@ -79,6 +83,22 @@ impl Janitor {
                     log::info!("the pepper of look-ups is being replaced, which takes its time");
                 }
                 Err(fault) => log::warn!("the pepper could not be replaced: {fault}"),
+            }
+        };
+        context.spawn(work.into_actor(self));
+    }
+
+    /// A dispatcher drops what expires in its hands. What is of a kind that this
+    /// server delivers no more has none, and would stay with all that it says.
+    fn drop_expired(&self, context: &mut Context<Self>) {
+        let (outbox, now) = (self.outbox.clone(), self.clock.now());
+        let work = async move {
+            match outbox.ask(DropExpired { now }).await {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    log::warn!(dropped; "messages dropped that nobody delivered in time");
+                }
+                Err(fault) => log::warn!("expired messages could not be dropped: {fault}"),
             }
         };
         context.spawn(work.into_actor(self));

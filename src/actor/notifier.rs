@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::associations::Associations;
-use super::courier::{Books, SETTLE_PATIENCE_MS, millis};
+use super::courier::{Books, millis};
 use super::dispatcher::Courier;
 use super::federation::{FederationDoor, OnbindFailure};
 use super::notices::{NoticeHeard, WaitingInvites};
@@ -134,7 +134,7 @@ impl Courier for Notifier {
 impl Notifier {
     /// Tells the homeserver once, with all that waits. If it refuses that for
     /// good, one invite may have been the cause: then each is told alone
-    /// (ONB-11).
+    /// (ONB-11), and if it wants none of them, the binding without any (ONB-17).
     async fn tell(&self, notice: &Notice) -> Result<Told, Fault> {
         let waiting = self.associations.ask(WaitingInvites {
             threepid: notice.threepid.clone(),
@@ -145,11 +145,17 @@ impl Notifier {
             return Ok(Told::Obsolete);
         };
         let told = self.tell_of(notice, &waiting).await?;
-        if waiting.len() < 2 || !matches!(told, Told::Refused(_)) {
+        if waiting.is_empty() || !matches!(told, Told::Refused(_)) {
             return Ok(told);
         }
         let mut taken = Vec::new();
-        for invite in &waiting {
+        // One alone was told just now.
+        let alone = if waiting.len() > 1 {
+            waiting.as_slice()
+        } else {
+            &[]
+        };
+        for invite in alone {
             match self.tell_of(notice, std::slice::from_ref(invite)).await? {
                 Told::Heard(ids) => taken.extend(ids),
                 // What was taken by then is told again, which does no harm.
@@ -157,11 +163,10 @@ impl Notifier {
                 Told::Refused(_) | Told::Obsolete => {}
             }
         }
-        Ok(if taken.is_empty() {
-            told
-        } else {
-            Told::Heard(taken)
-        })
+        if taken.is_empty() {
+            return self.tell_of(notice, &[]).await;
+        }
+        Ok(Told::Heard(taken))
     }
 
     async fn tell_of(&self, notice: &Notice, waiting: &[Pending]) -> Result<Told, Fault> {
@@ -197,23 +202,16 @@ impl Notifier {
     /// would be told again otherwise.
     async fn heard(&self, message: Queued, invites: Vec<i64>) {
         self.books.metrics.delivered(Self::NAME, "delivered");
-        let give_up = self.now().saturating_add(SETTLE_PATIENCE_MS);
-        loop {
-            let noted = self.associations.ask(NoticeHeard {
+        let noted = async || {
+            let noted = NoticeHeard {
                 message: message.clone(),
                 invites: invites.clone(),
                 keep: self.keep_delivered,
                 now: self.now(),
-            });
-            let Err(fault) = noted.await else {
-                return;
             };
-            if self.now() > give_up {
-                log::error!(id = message.id.as_str(); "a notice could not be settled, it may be delivered again: {fault}");
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+            self.associations.ask(noted).await
+        };
+        self.books.persist(&message.id, noted).await;
     }
 }
 

@@ -217,6 +217,32 @@ impl Ask for StopWaiting {
     }
 }
 
+/// Messages that are dropped in one transaction, since dispatchers wait for it.
+const DROPPED_AT_ONCE: i64 = 500;
+
+/// Drops some of the messages that expired before anybody delivered them;
+/// answers how many.
+#[derive(Debug)]
+pub struct DropExpired {
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl Ask for DropExpired {
+    type Of = Outbox;
+    type Reply = usize;
+
+    fn run(self, of: &mut Outbox) -> Result<usize, Fault> {
+        of.store.write(Turn::Job("outbox"), |connection| {
+            let mut dropped = 0;
+            for message in outbox::expired(connection, self.now, DROPPED_AT_ONCE)? {
+                dropped += usize::from(outbox::drop_unsent(connection, &message)?);
+            }
+            Ok(dropped)
+        })
+    }
+}
+
 /// How much waits.
 #[derive(Debug)]
 pub struct QueueDepth;

@@ -20,6 +20,7 @@ pub struct Queued {
     pub payload: String,
     /// What is undone when it is dropped: the attempt of the session with that
     /// sid, or for an `invite` the invite with that token; empty when nothing is.
+    /// For an `onbind` the 3PID, whose next notice replaces it.
     pub subject: String,
     /// The attempt of a session that made it.
     pub send_attempt: i64,
@@ -174,9 +175,9 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 
 /// Drops a message that will not be sent; the attempt that made it does not
 /// count (SES-11), an invite is withdrawn (INV-18) unless its sender was told
-/// that it holds, and what it took from the send limits is given back. Answers whether it was there
-/// as it is given: what somebody else settled or took meanwhile is left alone,
-/// so that nothing is given back twice.
+/// that it holds, and what it took from the send limits is given back. Answers
+/// whether it was there as it is given: what somebody else settled or took
+/// meanwhile is left alone, so that nothing is given back twice.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -280,6 +281,33 @@ pub fn of_attempt(
         .select(dsl::id)
         .first(connection)
         .optional()?)
+}
+
+/// Up to `limit` messages that have expired and are in nobody's hands.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn expired(connection: &mut Conn, now: i64, limit: i64) -> Result<Vec<Queued>, DbError> {
+    Ok(dsl::outbox
+        .filter(dsl::expires_at.lt(now))
+        .filter(dsl::lease_until.lt(now))
+        .limit(limit)
+        .select(Queued::as_select())
+        .load(connection)?)
+}
+
+/// Takes notices of a subject out of the queue that a newer one replaces; one
+/// that is being delivered stays.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn replace_notices(connection: &mut Conn, subject: &str, now: i64) -> Result<(), DbError> {
+    let older = dsl::outbox
+        .filter(dsl::subject.eq(subject))
+        .filter(dsl::kind.eq("onbind"))
+        .filter(dsl::lease_until.lt(now));
+    diesel::delete(older).execute(connection)?;
+    Ok(())
 }
 
 /// The message, unless it was settled.

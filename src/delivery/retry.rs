@@ -11,13 +11,25 @@ pub struct Pauses {
 
 /// The pause after try number `tries` (the first is 1).
 ///
-/// While a client waits for the outcome the pauses are short; afterwards they
-/// double up to the longest. `jitter` (0 to 1) shortens a long pause by up to a
+/// While a client waits for the outcome the pauses are short, and no try begins
+/// that would hardly end before the client is answered: it would be promised a
+/// message of which every try failed. Afterwards the pauses double up to the
+/// longest. `jitter` (0 to 1) shortens a long pause by up to a
 /// quarter, so that what failed together is not tried together.
 #[must_use]
 pub fn pause_ms(pauses: Pauses, tries: i32, now: i64, answer_until: i64, jitter: f64) -> i64 {
     if now < answer_until {
-        return pauses.first_ms;
+        let time_to_fail = pauses.first_ms.saturating_mul(2);
+        let ends = now
+            .saturating_add(pauses.first_ms)
+            .saturating_add(time_to_fail);
+        if ends <= answer_until {
+            return pauses.first_ms;
+        }
+        return answer_until
+            .saturating_sub(now)
+            .saturating_add(pauses.first_ms)
+            .min(pauses.max_ms);
     }
     let doublings = tries.saturating_sub(1).clamp(0, 30);
     let pause = pauses
@@ -47,7 +59,9 @@ mod tests {
 
     #[test]
     fn short_while_a_client_waits_then_doubling_up_to_the_longest() {
-        assert_eq!(pause_ms(PAUSES, 9, 99, 100, 0.0), 500);
+        assert_eq!(pause_ms(PAUSES, 9, 100, 1600, 0.0), 500);
+        assert_eq!(pause_ms(PAUSES, 9, 101, 1600, 0.0), 1999);
+        assert_eq!(pause_ms(PAUSES, 9, 1599, 1600, 0.0), 501);
         for (tries, expected) in [
             (1, 500),
             (2, 1000),

@@ -19,6 +19,16 @@ impl Error {
         )
     }
 
+    /// 401 `M_UNAUTHORIZED`: there is no proof at all (UNB-06).
+    #[must_use]
+    pub fn unbind_unproven() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            errcode: "M_UNAUTHORIZED",
+            ..Self::unbind_refused()
+        }
+    }
+
     /// 401 `M_UNAUTHORIZED`: the signature is for another server (UNB-14).
     #[must_use]
     pub fn signed_for_another() -> Self {
@@ -57,6 +67,7 @@ mod tests {
     fn unb_06_unb_07_unb_08_status_codes_that_homeservers_do_not_take_for_an_end() {
         for (error, status, errcode) in [
             (Error::unbind_refused(), 403, "M_FORBIDDEN"),
+            (Error::unbind_unproven(), 401, "M_UNAUTHORIZED"),
             (Error::signed_for_another(), 401, "M_UNAUTHORIZED"),
             (Error::homeserver_keys_unusable(), 502, "M_UNKNOWN"),
             (

@@ -307,6 +307,7 @@ pub(super) fn start_timers(app: &App) -> Timers {
     let pepper_age = app.config.lookup.rotate_pepper_every;
     let janitor = Janitor {
         associations: app.associations.clone(),
+        outbox: app.outbox.clone(),
         pepper_age_ms: (!pepper_age.is_zero()).then(|| ms(pepper_age)),
         sessions: app.sessions.clone(),
         clock: app.clock.clone(),

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use sydent::actor::outbox::{Outbox, Settle, Settlement, TakeDue};
+use sydent::actor::outbox::{DropExpired, Outbox, Settle, Settlement, TakeDue};
 use sydent::actor::pool::{Ask, Fault};
 use sydent::config::DatabaseUrl;
 use sydent::db::outbox::Queued;
-use sydent::db::{Database, DbError, Turn, send_limits};
+use sydent::db::{Database, DbError, Turn, outbox as table, send_limits};
 use sydent::domain::rate::Rate;
 
 use crate::harness::{TestDatabase, fresh_address};
@@ -81,6 +81,39 @@ fn who_lost_a_mail_cannot_drop_it() {
     // What was handed over must not be sent again, whoever has it now.
     settle(&mut outbox, &message, Settlement::Delivered);
     assert_eq!(test.queued("tries > 0"), 0);
+}
+
+/// A kind that is delivered no more has no dispatcher that would drop it.
+#[test]
+fn what_expires_in_nobodys_hands_is_dropped() {
+    let test = TestDatabase::fresh();
+    let mut outbox = outbox(&prepared(&test));
+    one_mail(&test);
+    test.execute("UPDATE outbox SET kind = 'sms', expires_at = 50");
+    let mut dropped = |now| DropExpired { now }.run(&mut outbox).unwrap();
+    assert_eq!(dropped(50), 0);
+    test.execute("UPDATE outbox SET lease_until = 60");
+    assert_eq!(dropped(60), 0, "somebody delivers it");
+    assert_eq!(dropped(61), 1);
+    assert_eq!(test.count("outbox"), 0);
+    assert_eq!(test.count("send_limits WHERE paid_until = 900"), 1);
+}
+
+/// The waiting client's turn is another than that of who settles.
+#[test]
+fn nobody_is_promised_what_was_dropped_a_moment_ago() {
+    let test = TestDatabase::fresh();
+    let database = prepared(&test);
+    let mut outbox = outbox(&database);
+    one_mail(&test);
+    let message = take(&mut outbox, "one", 1);
+    let promised = || {
+        let mut waiter = database.writer().unwrap();
+        table::promise(waiter.read(), &message.id).unwrap()
+    };
+    assert!(promised());
+    settle(&mut outbox, &message, Settlement::Dropped);
+    assert!(!promised());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::harness::{Reply, SMS_PASSWORD, SmsProvider, TestServer, eventually, f
 
 /// Tries often and does not wait for long.
 fn quick(settings: &mut Settings) {
-    settings.delivery.answer_within = Duration::from_secs(1);
-    settings.delivery.retry_first = Duration::from_millis(100);
+    settings.delivery.answer_within = Duration::from_secs(3);
+    settings.delivery.retry_first = Duration::from_millis(500);
     settings.delivery.poll_every = Duration::from_millis(50);
 }
 

@@ -72,7 +72,7 @@ pub async fn unbind(
         // got one (UNB-05).
         return Err(Error::unbind_refused());
     } else {
-        return Err(Error::unauthorized());
+        return Err(Error::unbind_unproven());
     }
     Ok(HttpResponse::Ok().json(json!({})))
 }

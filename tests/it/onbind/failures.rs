@@ -59,7 +59,7 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
         .iter()
         .map(|heard| heard.json()["invites"].as_array().unwrap().len())
         .collect();
-    assert_eq!(told, [2, 1, 1], "once with all, then each alone");
+    assert_eq!(told, [2, 1, 1, 0], "with all, then each alone, then none");
     assert_eq!(
         server.database.count("invites WHERE delivered_at IS NULL"),
         2
@@ -68,7 +68,7 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     assert!(metrics.contains("deliveries_total{kind=\"notice\",outcome=\"refused\"} 1"));
     hs.behave_well(ONBIND);
     internal.internal_bind("email", &address, &mxid).await.ok();
-    let notice = notices(&hs, 4).await.pop().unwrap();
+    let notice = notices(&hs, 5).await.pop().unwrap();
     assert_eq!(notice["invites"].as_array().unwrap().len(), 2);
 }
 
@@ -182,4 +182,22 @@ async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
     assert_eq!(database.count("invites"), 0);
     let log = process.log();
     assert!(!log.contains(&address) && !log.contains(room["token"].as_str().unwrap()));
+}
+
+#[actix_web::test]
+async fn onb_08_a_newer_binding_replaces_the_notice_that_waits() {
+    let hs = Homeserver::start();
+    hs.behave(ONBIND, Behaviour::json(500, &json!({})));
+    let server = start(&hs, |settings| {
+        settings.delivery.retry_first = Duration::from_mins(10);
+        settings.delivery.retry_max = Duration::from_mins(10);
+    });
+    let (internal, mxid) = (server.internal(), hs.user("alice"));
+    let (address, other) = (fresh_address("twice"), fresh_address("other"));
+    for (bound, tries) in [(&address, 1), (&other, 2), (&address, 3)] {
+        internal.internal_bind("email", bound, &mxid).await.ok();
+        until("a try", || hs.heard_at(ONBIND).len() == tries).await;
+        until("its end", || server.database.queued("lease_until > 0") == 0).await;
+    }
+    assert_eq!(server.database.count("outbox"), 2, "one for each address");
 }
