@@ -112,4 +112,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    association_journal (id) {
+        id -> BigInt,
+        medium -> Text,
+        address -> Text,
+        removed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    replication_peers (name) {
+        name -> Text,
+        sent_id -> BigInt,
+        sent_at -> Nullable<BigInt>,
+        received_at -> Nullable<BigInt>,
+        tries -> Integer,
+        last_error -> Nullable<Text>,
+        due_at -> BigInt,
+        lease_owner -> Text,
+        lease_until -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, access_tokens, accepted_terms);
+diesel::allow_tables_to_appear_in_same_query!(association_journal, associations);

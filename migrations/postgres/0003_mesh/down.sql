@@ -1,0 +1,2 @@
+DROP TABLE replication_peers;
+DROP TABLE association_journal;
