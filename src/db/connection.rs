@@ -135,10 +135,34 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
         if mode == Mode::Read { 16384 } else { 2048 },
         if mode == Mode::Read { "ON" } else { "OFF" },
     );
-    connection
-        .batch_execute(&settings)
-        .map_err(|error| unusable(error.to_string()))?;
+    in_turn(&mut connection, |connection| {
+        connection.batch_execute(&settings)
+    })
+    .map_err(|error| unusable(error.to_string()))?;
     Ok(Conn::Sqlite(connection))
+}
+
+/// How often SQLite is asked again for what it does not wait for: it gives up at
+/// once when two programs turn a file into WAL, or when what was read is to be
+/// changed and somebody else was faster.
+const SQLITE_TRIES: usize = 8;
+
+/// Asks again after a turn of its own, which does wait for the others. Only for
+/// what may have been done by another program meanwhile and is then nothing.
+pub(super) fn in_turn<E>(
+    connection: &mut SqliteConnection,
+    mut ask: impl FnMut(&mut SqliteConnection) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut outcome = ask(connection);
+    for _ in 1..SQLITE_TRIES {
+        if outcome.is_ok() {
+            break;
+        }
+        // When even that fails, the next answer says why.
+        let _waited = connection.batch_execute("BEGIN EXCLUSIVE; COMMIT");
+        outcome = ask(connection);
+    }
+    outcome
 }
 
 /// Makes the file for its owner alone if it is not there: it will hold tokens

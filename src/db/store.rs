@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::connection::{Mode, connect};
+use super::connection::{Mode, connect, in_turn};
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
@@ -159,24 +159,15 @@ impl Database {
 const NOT_PREPARED: &str = "it was not yet prepared by this version of the server; start the \
     server on it once";
 
-/// How often SQLite is asked again, which has no lock for a whole migration:
-/// what failed may have been done by another process meanwhile. Each migration
-/// is a transaction, so that nothing is done by halves.
-const SQLITE_TRIES: usize = 8;
-
+/// SQLite has no lock for all migrations: what failed may have been done by
+/// another process meanwhile. Each is a transaction, so that nothing is done by
+/// halves.
 fn migrate(connection: &mut Conn) -> diesel::migration::Result<()> {
     match connection {
         Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
-        Conn::Sqlite(sqlite) => {
-            let mut outcome = sqlite.run_pending_migrations(SQLITE).map(drop);
-            for _ in 1..SQLITE_TRIES {
-                if outcome.is_ok() {
-                    break;
-                }
-                outcome = sqlite.run_pending_migrations(SQLITE).map(drop);
-            }
-            outcome
-        }
+        Conn::Sqlite(sqlite) => in_turn(sqlite, |sqlite| {
+            sqlite.run_pending_migrations(SQLITE).map(drop)
+        }),
     }
 }
 

@@ -207,7 +207,7 @@ async fn msi_01_msi_03_on_v2_it_takes_an_account() {
 #[actix_web::test]
 async fn ses_10_ses_11_an_attempt_is_sent_once_and_a_failed_one_may_be_made_again() {
     let phones = Phones::start(|settings| {
-        settings.delivery.answer_within = Duration::from_millis(300);
+        settings.delivery.answer_within = Duration::from_secs(3);
     });
     let (api, msisdn) = (phones.server.api(), fresh_msisdn());
     let number = format!("+{msisdn}");
