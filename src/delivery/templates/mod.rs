@@ -22,7 +22,6 @@ mod values;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use minijinja::{Environment, Value};
@@ -34,6 +33,7 @@ pub(crate) use jinja::format as escaping_formatter;
 pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
+use crate::config::TemplateSettings;
 use folder::Sources;
 
 /// The mail that carries the link and the code of an e-mail validation.
@@ -44,6 +44,12 @@ const INVITATION_MAIL: &str = "invite_template.eml.j2";
 const SUBJECTS: [&str; 2] = ["invites.subject_room", "invites.subject_space"];
 /// The page behind the mailed link.
 const VERIFY_RESPONSE: &str = "verify_response_template.html";
+/// Each template's file, and the setting that names a single one for all brands.
+const SINGLE_FILES: [(&str, &str); 3] = [
+    (VERIFICATION_MAIL, "templates.verification_mail"),
+    (INVITATION_MAIL, "templates.invitation_mail"),
+    (VERIFY_RESPONSE, "templates.verify_response"),
+];
 /// The brand inside the binary.
 const BUILT_IN: &str = "default";
 /// The longest line that SMTP carries, without its line end (RFC 5321, section 4.5.3.1.6).
@@ -67,7 +73,8 @@ struct Brand {
 }
 
 impl Templates {
-    /// Reads every brand folder in `brands_dir` and renders each template once with sample values.
+    /// Reads every brand folder in `brands_dir`, and the single files, and renders each template
+    /// once with sample values.
     ///
     /// Without a folder there is the default brand inside the binary only. `default_brand` is the
     /// brand for requests that name none, or one that does not exist.
@@ -77,12 +84,9 @@ impl Templates {
     /// A folder or template cannot be read, `default_brand` does not exist, or a template does not
     /// compile or render, or writes a mail line that is too long for SMTP. The text is a sentence
     /// that names the file, and the line where there is one.
-    pub fn load(
-        brands_dir: Option<&Path>,
-        default_brand: Option<&str>,
-    ) -> Result<Self, TemplateError> {
-        let sources = Arc::new(Sources::read(brands_dir)?);
-        let default_brand = default_brand.unwrap_or(BUILT_IN);
+    pub fn load(settings: &TemplateSettings) -> Result<Self, TemplateError> {
+        let sources = Arc::new(Sources::read(settings)?);
+        let default_brand = settings.default_brand.as_deref().unwrap_or(BUILT_IN);
         if default_brand != BUILT_IN && !sources.brands().any(|brand| brand == default_brand) {
             return Err(TemplateError::UnknownDefaultBrand {
                 name: default_brand.to_owned(),
