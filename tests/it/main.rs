@@ -116,6 +116,7 @@ mod store_invite;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
+mod templates_command;
 mod terms;
 #[cfg(test)]
 mod transports;

@@ -180,7 +180,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
 }
 
 /// The names that a template may have in a folder: that of the present form, and of the old one.
-fn forms(file: &str) -> impl Iterator<Item = &str> {
+pub(super) fn forms(file: &str) -> impl Iterator<Item = &str> {
     [Some(file), file.strip_suffix(".j2")].into_iter().flatten()
 }
 

@@ -9,11 +9,14 @@
 //! random values.
 
 mod brand;
+mod check;
 mod error;
 mod folder;
 mod invitation;
 mod jinja;
+mod mend;
 mod mime;
+mod preview;
 mod python_format;
 mod urlencode;
 mod values;
@@ -27,14 +30,17 @@ use std::sync::Arc;
 use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
+pub use check::{Checked, Mistake, check};
 pub use error::TemplateError;
 pub use invitation::InvitationMail;
 pub(crate) use jinja::format as escaping_formatter;
+pub use preview::PREVIEWS;
 pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
 use crate::config::TemplateSettings;
 use folder::Sources;
+use mend::LONGEST_LINE;
 
 /// The mail that carries the link and the code of an e-mail validation.
 const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
@@ -52,8 +58,6 @@ const SINGLE_FILES: [(&str, &str); 3] = [
 ];
 /// The brand inside the binary.
 const BUILT_IN: &str = "default";
-/// The longest line that SMTP carries, without its line end (RFC 5321, section 4.5.3.1.6).
-const LONGEST_LINE: usize = 998;
 
 /// All brands' templates, read and tried.
 #[derive(Debug)]
@@ -146,7 +150,7 @@ impl Templates {
             .templates_of(brand)
             .map(|brand| &brand.verification_mail);
         self.render(name, values.context())
-            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map(|text| finished(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
@@ -183,7 +187,7 @@ impl Templates {
     ) -> Result<Vec<u8>, TemplateError> {
         let name = self.templates_of(brand).map(|brand| &brand.invitation_mail);
         self.invitation(name, values)
-            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map(|text| finished(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
@@ -254,7 +258,10 @@ impl Templates {
     }
 
     fn has_short_lines(&self, mail: &str, name: &str) -> Result<(), TemplateError> {
-        match mail.lines().position(|line| line.len() > LONGEST_LINE) {
+        match finished(mail)
+            .lines()
+            .position(|line| line.len() > LONGEST_LINE)
+        {
             None => Ok(()),
             Some(line) => Err(TemplateError::LineTooLong {
                 file: self.sources.file(name),
@@ -263,4 +270,9 @@ impl Templates {
             }),
         }
     }
+}
+
+/// What a mail template wrote, as it is sent.
+fn finished(text: &str) -> String {
+    mend::mended(mime::with_crlf(text))
 }

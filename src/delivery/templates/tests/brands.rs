@@ -151,9 +151,9 @@ fn other_mistakes_are_sentences_too() {
         dir.path(),
         "acme",
         VERIFICATION_MAIL,
-        format!("Subject: x\n\n{}", "x".repeat(999)),
+        format!("To: x\n {}\n\nx", "x".repeat(999)),
     );
-    assert!(failure(dir.path(), None).contains("whose line 3 is longer than 998 bytes"));
+    assert!(failure(dir.path(), None).contains("whose line 2 is longer than 998 bytes"));
     put(dir.path(), "acme", VERIFICATION_MAIL, b"\xff");
     assert!(failure(dir.path(), None).contains("is not UTF-8"));
 }
