@@ -19,8 +19,8 @@ pub(super) enum TemplatesCommand {
     /// folder. Each is filled in with sample values, also with such as an
     /// attacker would send. The exit code is 1 if anything is wrong.
     Check {
-        /// A folder with a folder per brand, as templates.brands_dir; that of
-        /// the Python Sydent (templates.path) too.
+        /// A folder with a folder per brand: `templates.brands_dir`, or what
+        /// the Python Sydent calls `templates.path`.
         dir: PathBuf,
     },
     /// Write the mails and pages with made-up values, for looking at them.
@@ -57,7 +57,7 @@ impl TemplatesCommand {
 }
 
 fn check_folder(dir: &Path) -> Result<(), Failure> {
-    let checked = check(dir).map_err(unusable)?;
+    let checked = check(dir).map_err(|error| unusable(&error))?;
     for mistake in &checked.mistakes {
         print(&format!("{mistake}.\n"))?;
     }
@@ -103,7 +103,9 @@ impl Preview {
                 if self.only.as_ref().is_some_and(|only| only != what) {
                     continue;
                 }
-                let bytes = templates.preview(brand, what).map_err(unusable)?;
+                let bytes = templates
+                    .preview(brand, what)
+                    .map_err(|error| unusable(&error))?;
                 self.write(brand.as_str(), what, &bytes)?;
             }
         }
@@ -127,7 +129,7 @@ impl Preview {
         }
         Templates::load(&templates)
             .and_then(|all| all.with_subjects(&invites.subject_room, &invites.subject_space))
-            .map_err(unusable)
+            .map_err(|error| unusable(&error))
     }
 
     fn write(&self, brand: &str, what: &str, bytes: &[u8]) -> Result<(), Failure> {
@@ -145,6 +147,6 @@ impl Preview {
     }
 }
 
-fn unusable(error: TemplateError) -> Failure {
+fn unusable(error: &TemplateError) -> Failure {
     Failure::new(error.to_string())
 }

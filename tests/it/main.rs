@@ -117,6 +117,7 @@ mod store_invite;
 mod submit_page;
 #[cfg(test)]
 mod templates_command;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod transports;

@@ -49,7 +49,8 @@ pub(super) fn to_jinja(text: &str, kind: Kind) -> String {
             }
             Piece::Value(name) => {
                 let escape = place.in_html;
-                template.push_str(&format!("{{{{ {FUNCTION}(\"{name}\", {escape}) }}}}"));
+                let call = format!("{{{{ {FUNCTION}(\"{name}\", {escape}) }}}}");
+                template.push_str(&call);
             }
             Piece::Percent | Piece::Stray => template.push('%'),
         }
