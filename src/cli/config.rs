@@ -29,16 +29,12 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     let settings = file.settings()?;
     let shown = toml::to_string(&settings);
     let config = settings.into_config()?;
-    let templates = &config.templates;
-    Templates::load(
-        templates.brands_dir.as_deref(),
-        templates.default_brand.as_deref(),
-    )
-    .and_then(|templates| {
-        let invites = &config.invites;
-        templates.with_subjects(&invites.subject_room, &invites.subject_space)
-    })
-    .map_err(|error| Failure::new(format!("The templates cannot be used: {error}.")))?;
+    Templates::load(&config.templates)
+        .and_then(|templates| {
+            let invites = &config.invites;
+            templates.with_subjects(&invites.subject_room, &invites.subject_space)
+        })
+        .map_err(|error| Failure::new(format!("The templates cannot be used: {error}.")))?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }

@@ -10,6 +10,7 @@ mod new_file;
 mod pepper;
 mod relay;
 mod serve;
+mod templates;
 mod threepid;
 
 use std::io::{self, Write};
@@ -45,6 +46,9 @@ enum Command {
     /// Replace the pepper of hashed look-ups.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
+    /// Check the templates of mails and pages, or look at them.
+    #[command(subcommand)]
+    Templates(templates::TemplatesCommand),
     /// Bind an address to a user of a running server, without asking the
     /// address's owner.
     Bind(threepid::Binding),
@@ -65,6 +69,7 @@ impl Cli {
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Pepper(command) => command.run(),
+            Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
             Command::Unbind(binding) => binding.unbind(),
             Command::Lookup(threepid) => threepid.lookup(),

@@ -14,12 +14,19 @@ pub struct TemplateSettings {
     pub brands_dir: Option<PathBuf>,
     /// The brand for requests that name none.
     pub default_brand: Option<String>,
+    /// One verification mail for all brands.
+    pub verification_mail: Option<PathBuf>,
+    /// One invitation for all brands.
+    pub invitation_mail: Option<PathBuf>,
+    /// One page behind the mailed link for all brands.
+    pub verify_response: Option<PathBuf>,
 }
 
 impl TemplateSettings {
     pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
         const DIR: &str = "templates.brands_dir";
         const BRAND: &str = "templates.default_brand";
+        self.check_single_files(checker);
         self.brands_dir = self.brands_dir.map(|dir| checker.resolve(DIR, &dir));
         if let Some(dir) = &self.brands_dir
             && !dir.is_dir()
@@ -34,7 +41,8 @@ impl TemplateSettings {
             (_, Some(brand)) if !is_name(brand) => {
                 checker.refuse(
                     BRAND,
-                    "must be a name of letters, digits, hyphens and underscores",
+                    "must be a name of letters, digits, hyphens, underscores and dots that begins with \
+                     none of the last",
                 );
             }
             (None, Some(_)) => {
@@ -51,10 +59,25 @@ impl TemplateSettings {
         }
         self
     }
+
+    fn check_single_files(&mut self, checker: &mut Checker<'_>) {
+        for (key, file) in [
+            ("templates.verification_mail", &mut self.verification_mail),
+            ("templates.invitation_mail", &mut self.invitation_mail),
+            ("templates.verify_response", &mut self.verify_response),
+        ] {
+            let Some(path) = file else { continue };
+            *path = checker.resolve(key, path);
+            if !path.is_file() {
+                let sentence = format!("{} must be a file that exists", path.display());
+                checker.refuse(key, sentence);
+            }
+        }
+    }
 }
 
 /// A brand is one folder below `brands_dir` and can never be a way out of it.
 fn is_name(brand: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !brand.is_empty() && brand.bytes().all(letter)
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !brand.is_empty() && !brand.starts_with('.') && brand.bytes().all(letter)
 }

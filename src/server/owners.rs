@@ -198,10 +198,7 @@ fn pauses(config: &Config) -> Pauses {
 }
 
 fn templates(config: &Config) -> Result<Templates, ServerError> {
-    let templates = Templates::load(
-        config.templates.brands_dir.as_deref(),
-        config.templates.default_brand.as_deref(),
-    )?;
+    let templates = Templates::load(&config.templates)?;
     let invites = &config.invites;
     Ok(templates.with_subjects(&invites.subject_room, &invites.subject_space)?)
 }

@@ -147,3 +147,58 @@ async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
         assert!(page.text().starts_with(begin), "{}", page.text());
     }
 }
+
+#[actix_web::test]
+async fn eml_10_msg_04_a_folder_of_an_old_sydent_is_taken_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let brand = folder.path().join("brands/example.org");
+    std::fs::create_dir_all(&brand).unwrap();
+    let mail = "From: %(from)s\nTo: %(to)s\nSubject: 100%%\n\nGrüezi %(to)s\n%(link)s\n";
+    std::fs::write(brand.join("verification_template.eml"), mail).unwrap();
+    std::fs::write(brand.join(PAGE), "<p>old: %(message)s</p>").unwrap();
+    let server = start(folder.path(), Some("example.org"));
+    let mail = mail_of(&server, Some("nobody")).await;
+    let message = mail_parser::MessageParser::default()
+        .parse(&mail.raw)
+        .unwrap();
+    assert_eq!(message.subject(), Some("100%"));
+    let text = message.body_text(0).unwrap();
+    assert!(text.starts_with("Grüezi brand"), "{text}");
+    assert!(mail.raw.is_ascii());
+    let link = text.lines().nth(1).unwrap();
+    let page = server.api().open_link(link).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().starts_with("<p>old: Your"), "{}", page.text());
+}
+
+#[actix_web::test]
+async fn eml_10_single_files_are_for_all_brands() {
+    let folder = brands();
+    let single = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        Some(file)
+    };
+    let server = TestServer::start(|settings| {
+        let templates = &mut settings.templates;
+        templates.brands_dir = Some(folder.path().join("brands"));
+        templates.verification_mail = single("check.eml", "Subject: single\n\n%(link)s\n");
+        templates.invitation_mail = single("invite.j2", "Subject: one\n\n{{ join_link }}\n");
+        templates.verify_response = single("page", "single: %(message)s");
+    });
+    for brand in [None, Some("house"), Some("nobody")] {
+        let mail = mail_of(&server, brand).await;
+        assert!(mail.raw.starts_with(b"Subject: single\r\n"), "{brand:?}");
+        let page = server.api().open_link(&mail.link()).await;
+        assert!(page.text().starts_with("single: "), "{}", page.text());
+    }
+    let address = fresh_address("brand");
+    let fields = json!({
+        "medium": "email", "address": address, "room_id": "!r:example.org",
+        "sender": "@a:example.org", "brand": "house",
+    });
+    let api = server.account("@a:example.org").await;
+    api.store_invite(fields).await.ok();
+    let mail = server.mails_sent(&address).await.pop().unwrap();
+    assert!(mail.raw.starts_with(b"Subject: one\r\n"));
+}

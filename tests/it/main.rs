@@ -116,6 +116,8 @@ mod store_invite;
 #[cfg(test)]
 mod submit_page;
 #[cfg(test)]
+mod templates_command;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod transports;

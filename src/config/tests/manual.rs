@@ -77,6 +77,9 @@ fn filled() -> Settings {
         templates: TemplateSettings {
             brands_dir: Some("a".into()),
             default_brand: some_text(),
+            verification_mail: Some("a".into()),
+            invitation_mail: Some("a".into()),
+            verify_response: Some("a".into()),
         },
         terms: TermSettings {
             file: Some("a".into()),

@@ -80,7 +80,7 @@ impl InvitationMail {
     }
 
     /// What no request can set (INV-20).
-    fn computed(&self) -> [(&'static str, Value); 21] {
+    fn computed(&self) -> [(&'static str, Value); 23] {
         let name = |field| self.fields.get(field).map(|name| clean(&defanged(name)));
         let bracketed = |name: &str| {
             if name.is_empty() {
@@ -120,6 +120,9 @@ impl InvitationMail {
             ("ephemeral_private_key", clean(&self.private_key).into()),
             ("from", clean(&self.from).into()),
             ("to", clean(&self.to).into()),
+            // As the request has them.
+            ("medium", "email".into()),
+            ("address", clean(&self.to).into()),
             ("date", clean(&self.date).into()),
             ("messageid", clean(&self.messageid).into()),
             ("multipart_boundary", boundary(&self.messageid).into()),

@@ -14,7 +14,7 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::folder::Sources;
-use super::{mime, urlencode};
+use super::{mime, python_format, urlencode};
 
 /// An engine over these sources. Escaping is on in every template, mails included, as in Sydent.
 pub(super) fn environment(sources: Arc<Sources>) -> Environment<'static> {
@@ -33,6 +33,7 @@ pub(super) fn environment(sources: Arc<Sources>) -> Environment<'static> {
     environment.add_filter("urlencode", urlencode::urlencode);
     environment.add_filter("quoted_printable", quoted_printable);
     environment.add_filter("encoded_words", encoded_words);
+    environment.add_function(python_format::FUNCTION, python_format::value);
     environment
 }
 

@@ -9,11 +9,14 @@
 //! random values.
 
 mod brand;
+mod check;
 mod error;
 mod folder;
 mod invitation;
 mod jinja;
+mod mend;
 mod mime;
+mod preview;
 mod python_format;
 mod urlencode;
 mod values;
@@ -22,19 +25,22 @@ mod values;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
+pub use check::{Checked, Mistake, check};
 pub use error::TemplateError;
 pub use invitation::InvitationMail;
 pub(crate) use jinja::format as escaping_formatter;
+pub use preview::PREVIEWS;
 pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
+use crate::config::TemplateSettings;
 use folder::Sources;
+use mend::LONGEST_LINE;
 
 /// The mail that carries the link and the code of an e-mail validation.
 const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
@@ -44,10 +50,14 @@ const INVITATION_MAIL: &str = "invite_template.eml.j2";
 const SUBJECTS: [&str; 2] = ["invites.subject_room", "invites.subject_space"];
 /// The page behind the mailed link.
 const VERIFY_RESPONSE: &str = "verify_response_template.html";
+/// Each template's file, and the setting that names a single one for all brands.
+const SINGLE_FILES: [(&str, &str); 3] = [
+    (VERIFICATION_MAIL, "templates.verification_mail"),
+    (INVITATION_MAIL, "templates.invitation_mail"),
+    (VERIFY_RESPONSE, "templates.verify_response"),
+];
 /// The brand inside the binary.
 const BUILT_IN: &str = "default";
-/// The longest line that SMTP carries, without its line end (RFC 5321, section 4.5.3.1.6).
-const LONGEST_LINE: usize = 998;
 
 /// All brands' templates, read and tried.
 #[derive(Debug)]
@@ -67,7 +77,8 @@ struct Brand {
 }
 
 impl Templates {
-    /// Reads every brand folder in `brands_dir` and renders each template once with sample values.
+    /// Reads every brand folder in `brands_dir`, and the single files, and renders each template
+    /// once with sample values.
     ///
     /// Without a folder there is the default brand inside the binary only. `default_brand` is the
     /// brand for requests that name none, or one that does not exist.
@@ -77,12 +88,9 @@ impl Templates {
     /// A folder or template cannot be read, `default_brand` does not exist, or a template does not
     /// compile or render, or writes a mail line that is too long for SMTP. The text is a sentence
     /// that names the file, and the line where there is one.
-    pub fn load(
-        brands_dir: Option<&Path>,
-        default_brand: Option<&str>,
-    ) -> Result<Self, TemplateError> {
-        let sources = Arc::new(Sources::read(brands_dir)?);
-        let default_brand = default_brand.unwrap_or(BUILT_IN);
+    pub fn load(settings: &TemplateSettings) -> Result<Self, TemplateError> {
+        let sources = Arc::new(Sources::read(settings)?);
+        let default_brand = settings.default_brand.as_deref().unwrap_or(BUILT_IN);
         if default_brand != BUILT_IN && !sources.brands().any(|brand| brand == default_brand) {
             return Err(TemplateError::UnknownDefaultBrand {
                 name: default_brand.to_owned(),
@@ -142,7 +150,7 @@ impl Templates {
             .templates_of(brand)
             .map(|brand| &brand.verification_mail);
         self.render(name, values.context())
-            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map(|text| finished(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
@@ -179,7 +187,7 @@ impl Templates {
     ) -> Result<Vec<u8>, TemplateError> {
         let name = self.templates_of(brand).map(|brand| &brand.invitation_mail);
         self.invitation(name, values)
-            .map(|text| mime::with_crlf(&text).into_bytes())
+            .map(|text| finished(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
@@ -250,7 +258,10 @@ impl Templates {
     }
 
     fn has_short_lines(&self, mail: &str, name: &str) -> Result<(), TemplateError> {
-        match mail.lines().position(|line| line.len() > LONGEST_LINE) {
+        match finished(mail)
+            .lines()
+            .position(|line| line.len() > LONGEST_LINE)
+        {
             None => Ok(()),
             Some(line) => Err(TemplateError::LineTooLong {
                 file: self.sources.file(name),
@@ -259,4 +270,9 @@ impl Templates {
             }),
         }
     }
+}
+
+/// What a mail template wrote, as it is sent.
+fn finished(text: &str) -> String {
+    mend::mended(mime::with_crlf(text))
 }

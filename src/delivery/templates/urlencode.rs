@@ -30,9 +30,14 @@ pub(super) fn urlencode(value: &Value) -> Result<String, Error> {
                 ))
             })
             .collect::<Result<_, Error>>()?,
-        _ => return Ok(utf8_percent_encode(&value.to_string(), IN_PATH).to_string()),
+        _ => return Ok(path(&value.to_string())),
     };
     Ok(pairs.join("&"))
+}
+
+/// A text as part of a path, as Python's `quote` writes it.
+pub(super) fn path(text: &str) -> String {
+    utf8_percent_encode(text, IN_PATH).to_string()
 }
 
 fn pair(name: &Value, value: &Value) -> String {

@@ -3,9 +3,7 @@
 use super::*;
 
 fn failure(dir: &Path, default_brand: Option<&str>) -> String {
-    Templates::load(Some(dir), default_brand)
-        .unwrap_err()
-        .to_string()
+    load(Some(dir), default_brand).unwrap_err().to_string()
 }
 
 fn token_mail(templates: &Templates, brand: &BrandName) -> String {
@@ -20,7 +18,7 @@ fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
     put(dir.path(), "house", "logo.png", b"\x89PNG\xff");
     put(dir.path(), ".git", VERIFICATION_MAIL, "{% broken");
     fs::write(dir.path().join("README"), "not a brand").unwrap();
-    let templates = Templates::load(Some(dir.path()), Some("house")).unwrap();
+    let templates = load(Some(dir.path()), Some("house")).unwrap();
     assert!(templates.brands.keys().eq(["acme", "house"]));
 
     let response = VerifyResponse {
@@ -47,7 +45,7 @@ fn what_is_no_brand_means_the_default_brand_and_never_a_path() {
     put(dir.path(), "brands/acme", VERIFICATION_MAIL, "acme");
     put(dir.path(), "secret", VERIFICATION_MAIL, "secret");
     let brands = dir.path().join("brands");
-    let templates = Templates::load(Some(&brands), None).unwrap();
+    let templates = load(Some(&brands), None).unwrap();
     let absolute = dir.path().join("secret");
     for asked in [
         "",
@@ -75,7 +73,7 @@ fn what_is_no_brand_means_the_default_brand_and_never_a_path() {
 
 #[test]
 fn a_stored_name_that_is_gone_means_the_default_brand() {
-    let templates = Templates::load(None, None).unwrap();
+    let templates = load(None, None).unwrap();
     let stored: BrandName = serde_json::from_str("\"../gone\"").unwrap();
     assert_eq!(serde_json::to_string(&stored).unwrap(), "\"../gone\"");
     assert!(token_mail(&templates, &stored).starts_with("Date: "));
@@ -88,7 +86,7 @@ fn a_template_can_include_and_extend_others() {
     let mail = "{% include 'acme/head.txt' %}{% extends 'default/verification_template.eml.j2' %}";
     put(dir.path(), "acme", VERIFICATION_MAIL, mail);
     put(dir.path(), "acme", "head.txt", "X-Brand: {{ server }}\n\n");
-    let templates = Templates::load(Some(dir.path()), None).unwrap();
+    let templates = load(Some(dir.path()), None).unwrap();
     let text = token_mail(&templates, &templates.brand(Some("acme")));
     assert!(
         text.starts_with("X-Brand: id.example.org\r\nDate: "),
@@ -142,7 +140,7 @@ fn other_mistakes_are_sentences_too() {
         error,
         "The default brand \"amce\" does not exist. The brands that exist: acme."
     );
-    let error = Templates::load(None, Some("acme")).unwrap_err().to_string();
+    let error = load(None, Some("acme")).unwrap_err().to_string();
     assert!(
         error.ends_with("The brands that exist: only \"default\", which is built in."),
         "{error}"
@@ -153,9 +151,9 @@ fn other_mistakes_are_sentences_too() {
         dir.path(),
         "acme",
         VERIFICATION_MAIL,
-        format!("Subject: x\n\n{}", "x".repeat(999)),
+        format!("To: x\n {}\n\nx", "x".repeat(999)),
     );
-    assert!(failure(dir.path(), None).contains("whose line 3 is longer than 998 bytes"));
+    assert!(failure(dir.path(), None).contains("whose line 2 is longer than 998 bytes"));
     put(dir.path(), "acme", VERIFICATION_MAIL, b"\xff");
     assert!(failure(dir.path(), None).contains("is not UTF-8"));
 }
@@ -165,7 +163,7 @@ fn an_error_with_real_values_does_not_quote_them() {
     let dir = tempfile::tempdir().unwrap();
     let text = "{% if token == 'hunter2' %}{{ token|int + 1 }}{% endif %}";
     put(dir.path(), "acme", VERIFICATION_MAIL, text);
-    let templates = Templates::load(Some(dir.path()), Some("acme")).unwrap();
+    let templates = load(Some(dir.path()), Some("acme")).unwrap();
     let values = VerificationMail {
         token: "hunter2".to_owned(),
         ..sample()

@@ -23,7 +23,9 @@ fn values() -> Value {
 
 #[test]
 fn snippets_give_what_jinja2_gives() {
-    let environment = jinja::environment(Arc::new(Sources::read(None).unwrap()));
+    let environment = jinja::environment(Arc::new(
+        Sources::read(&TemplateSettings::default()).unwrap(),
+    ));
     let wrong: Vec<String> = JINJA2
         .iter()
         .filter_map(|(snippet, expected)| {

@@ -11,7 +11,7 @@ fn parse(mail: &str) -> Message<'_> {
 #[test]
 fn the_default_mail_says_what_it_must_in_text_and_in_html() {
     let values = sample();
-    let mail = mail_of(&Templates::load(None, None).unwrap(), &values);
+    let mail = mail_of(&load(None, None).unwrap(), &values);
     let mail = parse(&mail);
     let (text, html) = (mail.body_text(0).unwrap(), mail.body_html(0).unwrap());
     for needed in [
@@ -45,7 +45,7 @@ fn the_default_mail_says_what_it_must_in_text_and_in_html() {
 
 #[test]
 fn the_default_mail_has_its_headers() {
-    let mail = mail_of(&Templates::load(None, None).unwrap(), &sample());
+    let mail = mail_of(&load(None, None).unwrap(), &sample());
     assert!(
         mail.starts_with("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n"),
         "{mail}"
@@ -72,7 +72,7 @@ fn the_default_mail_has_its_headers() {
 
 #[test]
 fn every_line_of_the_default_mail_is_short_ascii_and_ends_with_crlf() {
-    let templates = Templates::load(None, None).unwrap();
+    let templates = load(None, None).unwrap();
     let values = VerificationMail {
         from: "\"Identitätsdienst, Köln\" <id@example.org>".to_owned(),
         link: format!("https://id.example.org/{}ü", "x".repeat(2000)),
@@ -96,7 +96,7 @@ fn every_line_of_the_default_mail_is_short_ascii_and_ends_with_crlf() {
 #[test]
 fn without_an_ip_address_nothing_speaks_of_one() {
     let [_, values] = VerificationMail::samples();
-    let mail = mail_of(&Templates::load(None, None).unwrap(), &values);
+    let mail = mail_of(&load(None, None).unwrap(), &values);
     let mail = parse(&mail);
     assert!(!mail.body_text(0).unwrap().contains("IP address"));
     assert!(!mail.body_html(0).unwrap().contains("IP address"));
@@ -104,7 +104,7 @@ fn without_an_ip_address_nothing_speaks_of_one() {
 
 #[test]
 fn no_value_can_add_a_header_a_part_or_markup() {
-    let templates = Templates::load(None, None).unwrap();
+    let templates = load(None, None).unwrap();
     let attack = |value: &str| {
         format!("{value}\r\nBcc: x@example.net\n\rX-Evil: 1\r\n\r\n\0--boundary\r\n<script>&\"'")
     };
@@ -151,7 +151,7 @@ fn a_template_in_the_manner_of_sydent_works_and_may_begin_with_anything() {
     put(dir.path(), "full", VERIFICATION_MAIL, full);
     let values = sample();
 
-    let templates = Templates::load(Some(dir.path()), Some("bare")).unwrap();
+    let templates = load(Some(dir.path()), Some("bare")).unwrap();
     assert_eq!(
         mail_of(&templates, &values),
         format!("<<<{}>>>\r\n", values.token)

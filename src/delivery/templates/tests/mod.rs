@@ -5,11 +5,21 @@ mod invitation;
 mod jinja_table;
 mod mail;
 mod page;
+mod sydent;
 
 use std::fs;
 use std::path::Path;
 
 use super::*;
+
+/// Loads a folder of brands.
+fn load(dir: Option<&Path>, default_brand: Option<&str>) -> Result<Templates, TemplateError> {
+    Templates::load(&TemplateSettings {
+        brands_dir: dir.map(Path::to_owned),
+        default_brand: default_brand.map(str::to_owned),
+        ..TemplateSettings::default()
+    })
+}
 
 /// The whole mail of the default brand.
 fn mail_of(templates: &Templates, values: &VerificationMail) -> String {

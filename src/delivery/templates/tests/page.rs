@@ -20,7 +20,7 @@ fn page_of(templates: &Templates, message: &str, success: bool, medium: Medium) 
 
 #[test]
 fn the_default_page_says_how_it_went_and_loads_nothing() {
-    let templates = Templates::load(None, None).unwrap();
+    let templates = load(None, None).unwrap();
     for (medium, success, heading) in [
         (Medium::Email, true, "Address confirmed"),
         (Medium::Email, false, "Address not confirmed"),
@@ -44,7 +44,7 @@ fn the_default_page_says_how_it_went_and_loads_nothing() {
 
 #[test]
 fn the_message_is_text_and_not_markup() {
-    let templates = Templates::load(None, None).unwrap();
+    let templates = load(None, None).unwrap();
     let page = page(&templates, "<img src=x>\r\n&\"'/", false);
     assert!(
         page.contains("<p>&lt;img src=x&gt;&amp;&#34;&#39;/</p>"),
@@ -57,10 +57,10 @@ fn a_page_of_the_python_sydent_works() {
     let dir = tempfile::tempdir().unwrap();
     let text = "<style>a{#x{width:100%%}}</style><p>%(message)s</p>\n";
     put(dir.path(), "old", VERIFY_RESPONSE, text);
-    let templates = Templates::load(Some(dir.path()), Some("old")).unwrap();
+    let templates = load(Some(dir.path()), Some("old")).unwrap();
     let page = page(&templates, "It's done.", true);
     assert_eq!(
         page,
-        "<style>a{#x{width:100%}}</style><p>It&#39;s done.</p>"
+        "<style>a{#x{width:100%}}</style><p>It&#x27;s done.</p>\n"
     );
 }

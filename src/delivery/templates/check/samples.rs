@@ -1,0 +1,127 @@
+//! Values to try templates with: plain ones, the longest, and those that an attacker would send.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::Value;
+
+use super::super::{
+    INVITATION_MAIL, InvitationMail, VERIFICATION_MAIL, VerificationMail, VerifyResponse, mime,
+};
+use crate::domain::invite::InviteFields;
+
+/// One set of values.
+pub(super) struct Sample {
+    pub values: BTreeMap<String, Value>,
+}
+
+/// What strangers choose, and the mark by which it is found again.
+pub(super) const STRANGERS: [(&str, &str); 12] = [
+    ("to", "<t00>"),
+    ("message", "<t01>"),
+    ("sender_display_name", "<t02>"),
+    ("room_name", "<t03>"),
+    ("sender", "<t04>"),
+    ("room_id", "<t05>"),
+    ("room_alias", "<t06>"),
+    ("room_avatar_url", "<t07>"),
+    ("sender_avatar_url", "<t08>"),
+    ("guest_user_id", "<t09>"),
+    ("guest_access_token", "<t10>"),
+    ("room_type", "<t11>"),
+];
+
+/// What homeservers say besides what is always there.
+const FURTHER: [&str; 2] = ["room_join_rules", "org.matrix.web_client_location"];
+
+/// The samples for a template.
+pub(super) fn of(file: &str) -> Vec<Sample> {
+    let values: Vec<BTreeMap<String, Value>> = match file {
+        VERIFICATION_MAIL => {
+            let [full, bare] = VerificationMail::samples();
+            let nasty = VerificationMail {
+                to: marked("to", "\"o'neil ", "ü&\"@example.com"),
+                ipaddress: Some("::1".to_owned()),
+                ..full.clone()
+            };
+            [full, bare, nasty].iter().map(verification).collect()
+        }
+        INVITATION_MAIL => {
+            let [full, bare] = InvitationMail::samples();
+            let nasty = nasty(full.clone());
+            [full, bare, nasty].iter().map(invitation).collect()
+        }
+        _ => {
+            let [done, failed] = VerifyResponse::samples();
+            let nasty = VerifyResponse {
+                message: marked("message", "100% \"", "'&ü"),
+                ..failed.clone()
+            };
+            [done, failed, nasty].iter().map(page).collect()
+        }
+    };
+    values.into_iter().map(|values| Sample { values }).collect()
+}
+
+/// The names of all variables that a template may have.
+pub(super) fn names(file: &str) -> BTreeSet<String> {
+    let more = if file == INVITATION_MAIL {
+        FURTHER.as_slice()
+    } else {
+        &[]
+    };
+    of(file)
+        .into_iter()
+        .flat_map(|sample| sample.values.into_keys())
+        .chain(more.iter().map(|&name| name.to_owned()))
+        .collect()
+}
+
+fn nasty(full: InvitationMail) -> InvitationMail {
+    let fields: Vec<(&str, serde_json::Value)> = STRANGERS
+        .iter()
+        .map(|(name, tag)| match *name {
+            "room_alias" => (*name, format!("#{tag}:x").into()),
+            "room_avatar_url" | "sender_avatar_url" => (*name, format!("mxc://x/{tag}\"").into()),
+            "room_name" => (*name, format!("{tag} \"'&ü {}", "x".repeat(40)).into()),
+            _ => (*name, format!("{tag}\"'&ü").into()),
+        })
+        .collect();
+    InvitationMail {
+        fields: InviteFields::of(fields.iter().map(|(name, value)| (*name, value))),
+        inviter: marked("sender", "@", ":example.org"),
+        room_id: marked("room_id", "!\"'&", ":example.org"),
+        to: marked("to", "\"o'neil ", "ü&\"@example.com"),
+        ..full
+    }
+}
+
+fn marked(name: &str, before: &str, after: &str) -> String {
+    let tag = STRANGERS.iter().find(|(stranger, _)| *stranger == name);
+    format!("{before}{}{after}", tag.map_or("", |(_, tag)| tag))
+}
+
+fn verification(values: &VerificationMail) -> BTreeMap<String, Value> {
+    entries(&values.context())
+}
+
+fn page(values: &VerifyResponse) -> BTreeMap<String, Value> {
+    entries(&values.context())
+}
+
+fn invitation(values: &InvitationMail) -> BTreeMap<String, Value> {
+    let mut context = values.context();
+    let subject = "An invitation – ü";
+    context.insert("subject".to_owned(), subject.into());
+    let header = Value::from_safe_string(mime::subject(subject));
+    context.insert("subject_header_value".to_owned(), header);
+    context
+}
+
+fn entries(values: &Value) -> BTreeMap<String, Value> {
+    let Ok(names) = values.try_iter() else {
+        return BTreeMap::new();
+    };
+    names
+        .filter_map(|name| Some((name.to_string(), values.get_item(&name).ok()?)))
+        .collect()
+}

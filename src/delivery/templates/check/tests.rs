@@ -1,0 +1,176 @@
+//! Each kind of mistake, in templates that are right but for it.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const HEAD: &str = "Date: {{ date|safe }}\nFrom: {{ from|safe }}\nTo: {{ to|safe }}\n\
+                    Message-ID: {{ messageid|safe }}\nSubject: x\nMIME-Version: 1.0\n";
+const PARTS: &str = "Content-Type: multipart/alternative; boundary={{ multipart_boundary }}\n\n\
+                     --{{ multipart_boundary }}\nContent-Type: text/plain; charset=utf-8\n\n\
+                     {{ token }} ü\n--{{ multipart_boundary }}\nContent-Type: text/html\n\n\
+                     <p>{{ token }} {{ to }}</p>\n--{{ multipart_boundary }}--\n";
+
+fn checked(file: &str, text: &str) -> (TempDir, Checked) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("acme")).unwrap();
+    fs::write(dir.path().join("acme").join(file), text).unwrap();
+    let checked = check(dir.path()).unwrap();
+    (dir, checked)
+}
+
+/// Whether the only mistake is this one, in this line.
+fn finds(file: &str, text: &str, line: Option<usize>, what: &str) {
+    let (dir, checked) = checked(file, text);
+    assert_eq!(checked.mistakes.len(), 1, "{what}: {:#?}", checked.mistakes);
+    let mistake = &checked.mistakes[0];
+    assert!(mistake.what.contains(what), "{mistake}");
+    assert_eq!(mistake.line, line, "{mistake}");
+    let path = dir.path().join("acme").join(file);
+    assert!(mistake.to_string().starts_with(&path.display().to_string()));
+}
+
+#[test]
+fn good_templates_of_both_forms_have_no_mistakes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built_in = check(&root.join("config/brands")).unwrap();
+    assert_eq!((built_in.brands, built_in.templates), (1, 3));
+    assert_eq!(built_in.mistakes, []);
+    let old = check(&root.join("tests/data/sydent_templates/brands")).unwrap();
+    assert_eq!((old.brands, old.templates), (2, 6));
+    // That one shows what becomes of a variable that nobody knows.
+    let mistakes: Vec<_> = old.mistakes.iter().map(|mistake| &mistake.what).collect();
+    let [mistake] = mistakes.as_slice() else {
+        panic!("{:#?}", old.mistakes);
+    };
+    assert!(mistake.contains("\"nothing_such\""), "{mistake}");
+    let (_dir, plain) = checked(VERIFICATION_MAIL, &format!("{HEAD}{PARTS}"));
+    assert_eq!(plain.mistakes, []);
+    let (_dir, other) = checked("logo.svg", "{{ broken");
+    assert_eq!((other.brands, other.templates), (1, 0));
+}
+
+#[test]
+fn mistakes_in_a_template_are_named_with_their_line() {
+    for (text, line, what) in [
+        (format!("{HEAD}{PARTS}{{% if %}}"), 18, "syntax error"),
+        (format!("{HEAD}{PARTS}\n{{{{ tokn }}}}"), 19, "\"tokn\""),
+        (format!("{HEAD}{PARTS}\n{{{{ token|shout }}}}"), 19, "shout"),
+        (
+            format!("{HEAD}{}", PARTS.replace("<p>", "{{ to|safe }}<p>")),
+            16,
+            "to stands in the HTML part unescaped",
+        ),
+    ] {
+        finds(VERIFICATION_MAIL, &text, Some(line), what);
+    }
+    let invitation = format!(
+        "{HEAD}{}",
+        PARTS.replace(
+            "<p>",
+            "\n\n{{ bracketed_room_name|safe }} {{ room_name|safe }}<p>"
+        )
+    );
+    finds(
+        INVITATION_MAIL,
+        &invitation,
+        Some(18),
+        "room_name stands in",
+    );
+    finds(
+        VERIFY_RESPONSE,
+        "\n{{ message|safe }}",
+        Some(2),
+        "message stands in the page",
+    );
+    finds(
+        VERIFY_RESPONSE,
+        "%(message)s\n%(mesage)s",
+        Some(2),
+        "mesage",
+    );
+}
+
+#[test]
+fn mistakes_in_an_old_template_are_named_with_their_line() {
+    let old = VERIFICATION_MAIL.strip_suffix(".j2").unwrap();
+    let mail = format!("{HEAD}{PARTS}").replace("|safe", "");
+    let mail = mail.replace("{{ ", "%(").replace(" }}", ")s");
+    let (_dir, good) = checked(old, &mail);
+    assert_eq!(good.mistakes, []);
+    for (more, what) in [
+        ("%(tokn_forurl)s", "\"tokn\""),
+        ("100% of us", "percent sign"),
+        ("%(token)d", "percent sign"),
+    ] {
+        finds(old, &format!("{mail}\n{more}\n"), Some(19), what);
+    }
+}
+
+#[test]
+fn msg_05_what_is_no_valid_mail_is_named() {
+    let without = |name: &str| {
+        let lines = HEAD.split_inclusive('\n');
+        lines
+            .filter(|line| !line.starts_with(name))
+            .collect::<String>()
+    };
+    for (text, what) in [
+        (without("From") + PARTS, "has no From"),
+        (without("To") + PARTS, "has no To"),
+        (without("Subject") + PARTS, "has no Subject"),
+        (without("Date") + PARTS, "has no Date"),
+        (without("Message-ID") + PARTS, "has no Message-ID"),
+        (without("MIME") + PARTS, "no MIME-Version"),
+        (
+            format!("Subject: y\n{HEAD}{PARTS}"),
+            "more than one Subject",
+        ),
+        (
+            format!("{HEAD}{PARTS}").replace("from|safe", "from"),
+            "From does not hold the address",
+        ),
+        (
+            format!("Hello {{{{ to }}}}\n{HEAD}{PARTS}"),
+            "line 1 of the mail is no header",
+        ),
+        (
+            format!(
+                "{HEAD}{}",
+                PARTS.replace("; boundary={{ multipart_boundary }}", "")
+            ),
+            "names no boundary",
+        ),
+        (
+            format!("{HEAD}{}", PARTS.replace("}}--", "}}")),
+            "not ended",
+        ),
+        (
+            format!("{HEAD}{}", PARTS.replace("Content-Type: text/html\n\n", "")),
+            "part 2 of the mail lacks headers",
+        ),
+        (
+            format!(
+                "{HEAD}{}",
+                PARTS.replace("{{ multipart_boundary }}", "part")
+            ),
+            "delimited by text that is the same",
+        ),
+        (
+            format!("{HEAD}X: {{{{ 'x' * 999 }}}}\n{PARTS}"),
+            "longer than 998 bytes",
+        ),
+        (
+            format!("{HEAD}\nHello.\n"),
+            "neither the link nor the token",
+        ),
+        (
+            format!("{HEAD}Content-Transfer-Encoding: quoted-printable\n\n{{{{ token }}}} a=b"),
+            "says it is quoted-printable",
+        ),
+    ] {
+        finds(VERIFICATION_MAIL, &text, None, what);
+    }
+}

@@ -1,0 +1,85 @@
+//! `sydent templates`: naming mistakes, and showing what mails look like.
+
+use tempfile::TempDir;
+
+use crate::harness::Told;
+
+fn run(folder: &TempDir, arguments: &str) -> Told {
+    Told::by(folder.path(), arguments)
+}
+
+/// A folder `brands` with one template.
+fn with(file: &str, text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let brand = folder.path().join("brands/acme");
+    std::fs::create_dir_all(&brand).unwrap();
+    std::fs::write(brand.join(file), text).unwrap();
+    folder
+}
+
+#[test]
+fn a_check_names_file_line_and_mistake_and_fails() {
+    let folder = with("verify_response_template.html", "<p>\n{{ mesage }}</p>");
+    let told = run(&folder, "templates check brands");
+    assert_eq!(told.code, 1, "{}", told.out);
+    assert!(
+        told.out
+            .starts_with("brands/acme/verify_response_template.html:2: no message has a value"),
+        "{}",
+        told.out
+    );
+    assert_eq!(told.err, "1 template in 1 brand looked at: 1 mistake.\n");
+
+    let folder = with("verify_response_template.html", "<p>%(message)s</p>");
+    let told = run(&folder, "templates check brands");
+    assert_eq!((told.code, told.err.as_str()), (0, ""));
+    assert_eq!(
+        told.out,
+        "1 template in 1 brand looked at: nothing is wrong.\n"
+    );
+    for (dir, what) in [
+        ("brands/acme", "holds no templates"),
+        ("missing", "cannot be read"),
+    ] {
+        let told = run(&folder, &format!("templates check {dir}"));
+        assert_eq!(told.code, 1);
+        assert!(told.err.contains(what), "{}", told.err);
+    }
+}
+
+#[test]
+fn a_preview_is_written_for_each_brand_or_shown() {
+    let folder = with("verification_template.eml", "To: %(to)s\n\n%(token)s\n");
+    let told = run(&folder, "templates preview --dir brands --out looks");
+    assert_eq!(told.code, 0, "{}", told.err);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("looks").join(name));
+    let mail = read("acme/verification.eml").unwrap();
+    assert!(
+        mail.starts_with("To: alice@example.com\r\n\r\n0123"),
+        "{mail}"
+    );
+    for brand in ["acme", "default"] {
+        let space = read(&format!("{brand}/invitation-to-a-space.eml")).unwrap();
+        assert!(space.contains("Subject: =?utf-8?B?"), "{space}");
+        let page = read(&format!("{brand}/not-confirmed.html")).unwrap();
+        assert!(page.contains("not valid any more"), "{page}");
+    }
+    assert_eq!(told.out.lines().count(), 10);
+
+    let shown = "templates preview --dir brands --brand acme --only verification.eml";
+    assert_eq!(run(&folder, shown).out, mail);
+    let again = run(
+        &folder,
+        "templates preview --out looks --only confirmed.html",
+    );
+    assert_eq!(again.out, "looks/default/confirmed.html\n");
+    for (arguments, what) in [
+        ("--brand nobody --out x", "no brand \"nobody\""),
+        ("--dir brands", "--out"),
+        ("--dir brands --only x.eml", "verification.eml"),
+    ] {
+        let told = run(&folder, &format!("templates preview {arguments}"));
+        assert_ne!(told.code, 0, "{arguments}");
+        assert!(told.err.contains(what), "{}", told.err);
+    }
+}
