@@ -99,7 +99,7 @@ pub(super) fn own(work: &mut Work<'_>) -> Result<Tally, ImportError> {
                     Err(reason) => tally.skip(reason),
                 }
             }
-            store(target, changes, (name, keys, pepper), &mut tally)
+            store(target, &changes, (name, keys, pepper), &mut tally)
         })?;
     }
     takeover::journal_goes_on_after(work.target, next)?;
@@ -153,7 +153,7 @@ pub(super) fn threepid(
 
 fn store(
     target: &mut Conn,
-    changes: Vec<Change>,
+    changes: &[Change],
     (name, keys, pepper): (&ServerName, &KeyRing, &Pepper),
     tally: &mut Tally,
 ) -> Result<(), ImportError> {
