@@ -2,6 +2,8 @@
 
 mod source;
 
+use diesel::SqliteConnection;
+use diesel::connection::{Connection as _, SimpleConnection as _};
 use serde_json::{Value, json};
 use sydent::domain::base64;
 use sydent::domain::lookup::{self, Pepper};
@@ -240,6 +242,50 @@ fn ops_07_all_or_nothing_and_the_same_again() {
         assert_eq!(database.count("associations WHERE id = 1"), 1);
         assert_eq!(database.count("association_journal WHERE id = 1"), 1);
     }
+}
+
+#[test]
+fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
+    for journal in ["delete", "wal"] {
+        let source = Source::of_schema(5);
+        source.run(&format!("PRAGMA journal_mode = {journal}"));
+        source.bind(1, "alice@example.com", "@alice:example.org", now());
+        let file = source.folder.path().join("old.db");
+        let mut busy = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        busy.batch_execute(
+            "BEGIN IMMEDIATE; UPDATE local_threepid_associations SET mxid = '@eve:example.org'",
+        )
+        .unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let database = TestDatabase::fresh();
+        let told = source.import(&database, "");
+        assert_eq!(told.code, 0, "{journal}: {}", told.err);
+        assert_eq!(
+            database.count("associations WHERE mxid = '@alice:example.org'"),
+            1
+        );
+        assert!(std::fs::read(&file).unwrap() == before, "{journal}");
+        busy.batch_execute("COMMIT").unwrap();
+    }
+}
+
+#[test]
+fn ops_07_what_sydent_states_without_a_row_of_its_own_is_kept() {
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    source.bind(4, "alice@example.com", "@alice:example.org", t);
+    for (id, address) in [(2, "Alice@example.com"), (3, "bob@example.com")] {
+        let signed = signed(address, "@bob:example.org", t + 1, "id.example.test");
+        source.state("id.example.test", id, &signed);
+    }
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!(told.row("bindings"), [3, 2, 1, 0], "{}", told.out);
+    assert_eq!(
+        database.count("associations WHERE mxid = '@alice:example.org'"),
+        1
+    );
+    assert_eq!(database.count("association_journal WHERE id > 4"), 1);
 }
 
 #[test]
