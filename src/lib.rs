@@ -63,6 +63,7 @@ pub mod error;
 pub mod federation;
 pub mod flow;
 pub mod http;
+pub mod import;
 pub mod limiter;
 pub mod logging;
 pub mod metrics;

@@ -5,6 +5,7 @@ mod config;
 mod config_file;
 mod demo;
 mod generate;
+mod import;
 mod key;
 mod new_file;
 mod pepper;
@@ -43,6 +44,9 @@ enum Command {
     /// Make signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Take over an existing server.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Replace the pepper of hashed look-ups.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
@@ -68,6 +72,7 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Pepper(command) => command.run(),
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),

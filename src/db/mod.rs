@@ -15,6 +15,8 @@ mod schema;
 pub mod send_limits;
 pub mod sessions;
 mod store;
+pub mod sydent;
+pub mod takeover;
 mod without_login;
 
 pub use connection::Conn;

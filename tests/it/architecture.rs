@@ -99,6 +99,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("config", "domain"),
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
+    ("import", "db domain config::DatabaseUrl"),
     ("delivery", "config domain"),
     ("federation", "config clock domain random"),
     (
@@ -129,7 +130,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "server delivery::templates domain config error::UNRECOGNIZED clock logging random",
+        "server import delivery::templates domain config error::UNRECOGNIZED clock logging random",
     ),
 ];
 

@@ -24,6 +24,8 @@ fn every_command_has_help_and_a_version() {
         "config check",
         "key",
         "key generate",
+        "import",
+        "import sydent",
         "pepper",
         "pepper rotate",
         "bind",

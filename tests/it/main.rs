@@ -52,6 +52,8 @@ mod hangup;
 #[cfg(test)]
 mod hashed_lookup;
 #[cfg(test)]
+mod import_sydent;
+#[cfg(test)]
 mod instances;
 #[cfg(test)]
 mod internal;

@@ -1,0 +1,3 @@
+//! An existing Sydent, and how it becomes one of this program.
+
+pub mod data;

@@ -1,0 +1,317 @@
+//! Taking over the database of a Python Sydent, and serving what was in it.
+
+mod source;
+
+use diesel::SqliteConnection;
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use serde_json::{Value, json};
+use sydent::domain::base64;
+use sydent::domain::lookup::{self, Pepper};
+use sydent::domain::signing::verify;
+
+use crate::harness::{TestDatabase, TestServer, Told, V2, mode};
+use source::{DAY, Source, key, now, signed};
+
+fn hash(address: &str) -> String {
+    lookup::hash(address, "email", &Pepper::parse(source::PEPPER).unwrap())
+}
+
+async fn found(server: &TestServer, addresses: &[&str]) -> Value {
+    let api = server.api().with_token("alices-token");
+    let hashes: Vec<String> = addresses.iter().map(|address| hash(address)).collect();
+    let body = json!({ "addresses": hashes, "algorithm": "sha256", "pepper": source::PEPPER });
+    let answer = api.post(&format!("{V2}/lookup"), body).await.ok();
+    let mappings = &answer["mappings"];
+    addresses
+        .iter()
+        .map(|address| mappings[hash(address)].clone())
+        .collect()
+}
+
+#[actix_web::test]
+async fn ops_07_idn_04_of_each_address_the_newest_change_counts() {
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    source.bind(1, "Alice@Example.com", "@old:example.org", t);
+    source.bind(2, "alice@example.com", "@alice:example.org", t + 2);
+    source.bind(3, "bob@example.com", "@bob:example.org", t);
+    source.unbind(4, "BOB@example.com", t + 1);
+    source.bind(5, "CAROL@example.com", "@carol:example.org", t + 3);
+    source.unbind(6, "Carol@example.com", t);
+    source.bind(7, "no address", "@a:example.org", t);
+    source.bind(8, "dave@example.com", "dave", t);
+    source.account("@alice:example.org", "alices-token", None);
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert_eq!(told.row("bindings"), [8, 3, 3, 2], "{}", told.out);
+    assert!(
+        told.out
+            .contains("1 skipped: its medium or address is malformed")
+    );
+    assert!(!told.out.contains('@') && !told.err.contains('@'));
+    assert_eq!(
+        database.count("association_journal WHERE id = 4 AND removed_at IS NOT NULL"),
+        1
+    );
+    assert_eq!(
+        database.count("association_journal WHERE id IN (2, 5) AND removed_at IS NULL"),
+        2
+    );
+
+    let server = TestServer::start_on(database, |_| {});
+    let users = found(
+        &server,
+        &["alice@example.com", "bob@example.com", "carol@example.com"],
+    )
+    .await;
+    assert_eq!(
+        users,
+        json!(["@alice:example.org", null, "@carol:example.org"])
+    );
+    // The journal goes on where Sydent's numbers end.
+    server.database.execute(
+        "INSERT INTO association_journal (medium, address) VALUES ('email', 'next@example.com')",
+    );
+    assert_eq!(server.database.count("association_journal WHERE id = 9"), 1);
+}
+
+#[actix_web::test]
+async fn ops_07_what_was_signed_stays_and_the_rest_is_signed() {
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    let alice = source.bind(1, "alice@example.com", "@alice:example.org", t);
+    let stored = source.state("id.example.test", 1, &alice);
+    source.bind(2, "BOB@example.com", "@bob:example.org", t);
+    let carol = signed("carol@example.com", "@carol:other.test", t, "other.test");
+    source.state("other.test", 9, &carol);
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert_eq!(told.row("of other servers"), [1, 1, 0, 0], "{}", told.out);
+    assert!(
+        told.out.contains("1 of its signatures were checked"),
+        "{}",
+        told.out
+    );
+
+    let server = TestServer::start_on(database, |_| {});
+    let lookup = async |address: &str| server.api().lookup("email", address).await.ok();
+    let found = lookup("alice@example.com").await;
+    assert_eq!(found["signatures"], stored["signatures"]);
+    let found = lookup("bob@example.com").await;
+    let object = found.as_object().unwrap();
+    assert_eq!(found["address"], "bob@example.com");
+    let key = key();
+    assert!(verify(object, "id.example.test", key.id(), &key.public()));
+    let found = lookup("carol@example.com").await;
+    assert_eq!(
+        found["signatures"]["other.test"],
+        carol["signatures"]["other.test"]
+    );
+}
+
+#[actix_web::test]
+async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() {
+    let source = Source::of_schema(5);
+    source.account("@alice:example.org", "alices-token", Some("3.1"));
+    source.run("INSERT INTO accepted_terms_urls VALUES ('@alice:example.org', 'https://a/1')");
+    source.run("INSERT INTO tokens VALUES ('nobodys', '@nobody:example.org')");
+    let ephemeral = base64::encode_url_safe(&[255; 32]);
+    source.run(&format!(
+        "INSERT INTO ephemeral_public_keys (public_key, verify_count, persistence_ts) \
+         VALUES ('{ephemeral}', 7, 1500000000)"
+    ));
+    source.run(
+        "INSERT INTO invite_tokens (medium, address, room_id, sender, token, received_ts, sent_ts) \
+         VALUES ('email', 'Eve@example.com', '!r:hs', '@bob:hs', 'waiting', 1500000000, NULL), \
+                ('email', 'alice@example.com', '!r:hs', '@bob:hs', 'sent', 1500000000, 1500000001)",
+    );
+    let (live, over) = (now() - DAY / 2, now() - 2 * DAY);
+    source.run(&format!(
+        "INSERT INTO threepid_validation_sessions VALUES \
+         (11, 'email', 'Alice@Example.com', 'secret', 1, {live}), \
+         (12, 'email', 'frank@example.com', 'secret', 0, {live}), \
+         (13, 'email', 'old@example.com', 'secret', 1, {over}); \
+         INSERT INTO threepid_token_auths (validationSession, token, sendAttemptNumber) VALUES \
+         (11, 'tokenA', 1), (12, 'tokenF', -1), (13, 'tokenO', 1)"
+    ));
+    source.run(
+        "INSERT INTO peers (name, lastSentVersion, lastPokeSucceededAt, active) \
+         VALUES ('other.test', 41, 1500000000000, 1), ('gone.test', 3, NULL, 0)",
+    );
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    for (kind, row) in [
+        ("accounts", [1, 1, 0, 0]),
+        ("access tokens", [2, 1, 0, 1]),
+        ("accepted terms", [1, 1, 0, 0]),
+        ("invites", [2, 2, 0, 0]),
+        ("keys of invites", [1, 1, 0, 0]),
+        ("open sessions", [3, 2, 0, 1]),
+        ("peers", [2, 1, 0, 1]),
+    ] {
+        assert_eq!(told.row(kind), row, "{kind}: {}", told.out);
+    }
+    assert_eq!(
+        database.count("accepted_terms WHERE url = 'master_version 3.1'"),
+        1
+    );
+    assert_eq!(database.count("replication_peers WHERE sent_id = 41"), 1);
+    assert_eq!(
+        database.count("invites WHERE delivered_at IS NULL AND address = 'eve@example.com'"),
+        1
+    );
+
+    let server = TestServer::start_on(database, |_| {});
+    let api = server.api().with_token("alices-token");
+    assert_eq!(api.account().await.ok()["user_id"], "@alice:example.org");
+    for other in [
+        ephemeral.clone(),
+        base64::encode(&[255; 32]).replace('+', "%2B"),
+    ] {
+        let path = format!("{V2}/pubkey/ephemeral/isvalid?public_key={other}");
+        assert_eq!(api.get(&path).await.ok()["valid"], true);
+    }
+    let path = format!("{V2}/3pid/getValidated3pid?sid=11&client_secret=secret");
+    let proof = api.get(&path).await.ok();
+    assert_eq!(proof["address"], "alice@example.com");
+    assert_eq!(proof["validated_at"], live);
+    let path = format!("{V2}/validate/email/submitToken");
+    let body = json!({ "sid": "12", "client_secret": "secret", "token": "tokenF" });
+    assert_eq!(api.post(&path, body).await.ok()["success"], true);
+    let seed = base64::encode(&[7; 32]);
+    let body = json!({ "mxid": "@alice:example.org", "token": "sent", "private_key": seed });
+    let signed = api.post(&format!("{V2}/sign-ed25519"), body).await.ok();
+    assert_eq!(signed["sender"], "@bob:hs");
+}
+
+#[actix_web::test]
+async fn ops_07_older_schemas_are_read_and_get_a_pepper() {
+    for schema in [0, 1] {
+        let source = Source::of_schema(schema);
+        let t = now() - DAY;
+        source.bind(1, "Alice@Example.com", "@alice:example.org", t);
+        if schema == 1 {
+            source.unbind(3, "bob@example.com", t);
+        }
+        let database = TestDatabase::fresh();
+        let told = source.import(&database, "");
+        assert_eq!(told.code, 0, "{}", told.err);
+        assert!(
+            told.out.contains(&format!("had schema {schema};")),
+            "{}",
+            told.out
+        );
+        let server = TestServer::start_on(database, |_| {});
+        let found = server.api().lookup("email", "alice@example.com").await.ok();
+        assert_eq!(found["mxid"], "@alice:example.org");
+        assert_eq!(server.database.count("lookup_peppers"), 1);
+    }
+}
+
+#[test]
+fn ops_07_all_or_nothing_and_the_same_again() {
+    let source = Source::of_schema(5);
+    source.bind(1, "alice@example.com", "@alice:example.org", now());
+    let database = TestDatabase::fresh();
+    let dry = source.import(&database, "--dry-run");
+    assert_eq!(dry.code, 0, "{}", dry.err);
+    assert!(!source.folder.path().join("new.key").exists());
+    if let Some(file) = database.url.strip_prefix("sqlite:") {
+        assert!(!std::path::Path::new(file).exists());
+    }
+    let first = source.import(&database, "");
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert_eq!(mode(&source.folder.path().join("new.key")), 0o600);
+    let again = source.import(&database, "");
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("--force"), "{}", again.err);
+    std::fs::remove_file(source.folder.path().join("new.key")).unwrap();
+    let again = source.import(&database, "");
+    assert!(again.err.contains("is not empty"), "{}", again.err);
+    for _ in 0..2 {
+        let forced = source.import(&database, "--force");
+        assert_eq!(
+            (forced.code, &forced.out),
+            (0, &first.out),
+            "{}",
+            forced.err
+        );
+        assert_eq!(database.count("associations WHERE id = 1"), 1);
+        assert_eq!(database.count("association_journal WHERE id = 1"), 1);
+    }
+}
+
+#[test]
+fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
+    for journal in ["delete", "wal"] {
+        let source = Source::of_schema(5);
+        source.run(&format!("PRAGMA journal_mode = {journal}"));
+        source.bind(1, "alice@example.com", "@alice:example.org", now());
+        let file = source.folder.path().join("old.db");
+        let mut busy = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        busy.batch_execute(
+            "BEGIN IMMEDIATE; UPDATE local_threepid_associations SET mxid = '@eve:example.org'",
+        )
+        .unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let database = TestDatabase::fresh();
+        let told = source.import(&database, "");
+        assert_eq!(told.code, 0, "{journal}: {}", told.err);
+        assert_eq!(
+            database.count("associations WHERE mxid = '@alice:example.org'"),
+            1
+        );
+        assert!(std::fs::read(&file).unwrap() == before, "{journal}");
+        busy.batch_execute("COMMIT").unwrap();
+    }
+}
+
+#[test]
+fn ops_07_what_sydent_states_without_a_row_of_its_own_is_kept() {
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    source.bind(4, "alice@example.com", "@alice:example.org", t);
+    for (id, address) in [(2, "Alice@example.com"), (3, "bob@example.com")] {
+        let signed = signed(address, "@bob:example.org", t + 1, "id.example.test");
+        source.state("id.example.test", id, &signed);
+    }
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!(told.row("bindings"), [3, 2, 1, 0], "{}", told.out);
+    assert_eq!(
+        database.count("associations WHERE mxid = '@alice:example.org'"),
+        1
+    );
+    assert_eq!(database.count("association_journal WHERE id > 4"), 1);
+}
+
+#[test]
+fn cry_09_a_key_that_did_not_sign_the_database_is_refused() {
+    let source = Source::of_schema(5);
+    let alice = source.bind(1, "alice@example.com", "@alice:example.org", now());
+    source.state("id.example.test", 1, &alice);
+    source.key(&format!("ed25519 0 {}", base64::encode(&[9; 32])));
+    let database = TestDatabase::fresh();
+    let told = source.import(&database, "");
+    assert_eq!((told.code, told.out.as_str()), (1, ""));
+    assert!(told.err.contains("none is good"), "{}", told.err);
+    source.key("nonsense");
+    let told = source.import(&database, "");
+    assert!(told.err.contains("must read"), "{}", told.err);
+}
+
+impl Told {
+    /// A line of the closing table: read, taken, merged, skipped.
+    fn row(&self, kind: &str) -> [u64; 4] {
+        let line = self.out.lines().find_map(|line| line.strip_prefix(kind));
+        let numbers = line.unwrap_or_else(|| panic!("{kind}: {}", self.out));
+        let numbers: Vec<u64> = numbers
+            .split_whitespace()
+            .map(|number| number.parse().unwrap())
+            .collect();
+        numbers.try_into().unwrap()
+    }
+}
