@@ -42,6 +42,8 @@ mod federation;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod from_sydent;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod general;
