@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::json;
 
 use crate::harness::{
-    Api, Homeserver, OLD_TERMS, RealSydent, SmtpServer, V2, fresh_address, shared_ca,
+    Api, Homeserver, OLD_TERMS, RealSydent, V2, fresh_address, old_mail_server, shared_ca,
 };
 
 /// What was done, as the people who did it remember.
@@ -52,7 +52,7 @@ pub async fn fill() -> Filled {
     // Validated by mail and bound, written as people write.
     let mut bound = Vec::new();
     let mixed = fresh_address("Mixed.Case");
-    let session = validated(&sydent, &client, &mixed).await;
+    let session = validated(&client, &mixed).await;
     client
         .bind(&session.sid, &session.client_secret, &alice)
         .await
@@ -108,8 +108,8 @@ pub async fn fill() -> Filled {
     // It has told the homeserver and noted so.
     crate::harness::until("a notice", || !homeserver.onbinds().is_empty()).await;
 
-    let open = requested(&sydent, &client, &fresh_address("open")).await;
-    let validated = validated(&sydent, &client, &fresh_address("validated")).await;
+    let open = requested(&client, &fresh_address("open")).await;
+    let validated = validated(&client, &fresh_address("validated")).await;
     Filled {
         token: client.token().to_owned(),
         user: alice,
@@ -138,7 +138,7 @@ async fn account(sydent: &RealSydent, homeserver: &Homeserver, user: &str) -> Ap
     sydent.api().with_token(token)
 }
 
-async fn requested(sydent: &RealSydent, client: &Api, address: &str) -> Session {
+async fn requested(client: &Api, address: &str) -> Session {
     let client_secret = fresh_address("secret").replace('@', "-");
     let answer = client.request_token(address, &client_secret, 1).await.ok();
     Session {
@@ -147,20 +147,12 @@ async fn requested(sydent: &RealSydent, client: &Api, address: &str) -> Session 
             .map_or_else(|| answer["sid"].to_string(), str::to_owned),
         client_secret,
         address: address.to_owned(),
-        code: SmtpServer::shared()
-            .mail_to(&sent_to(sydent, address))
-            .await
-            .token(),
+        code: old_mail_server().mail_to(address).await.token(),
     }
 }
 
-/// Sydent writes to an address as its owner wrote it.
-fn sent_to(_sydent: &RealSydent, address: &str) -> String {
-    address.to_owned()
-}
-
-async fn validated(sydent: &RealSydent, client: &Api, address: &str) -> Session {
-    let session = requested(sydent, client, address).await;
+async fn validated(client: &Api, address: &str) -> Session {
+    let session = requested(client, address).await;
     let path = format!("{V2}/validate/email/submitToken");
     let body =
         json!({"sid": session.sid, "client_secret": session.client_secret, "token": session.code});
