@@ -2,5 +2,3 @@
 
 mod filled;
 mod old_schemas;
-
-pub use filled::{Filled, fill};

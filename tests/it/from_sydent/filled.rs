@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use serde_json::json;
 
 use crate::harness::{
-    Api, Homeserver, OLD_TERMS, RealSydent, V2, fresh_address, old_mail_server, shared_ca,
+    Api, Homeserver, OLD_TERMS, RealSydent, TestDatabase, V2, fresh_address, old_mail_server,
+    shared_ca,
 };
 
 /// What was done, as the people who did it remember.
@@ -164,7 +165,13 @@ async fn validated(client: &Api, address: &str) -> Session {
 #[actix_web::test]
 async fn a_real_sydent_is_filled_and_keeps_it_all_through_a_restart() {
     let mut filled = fill().await;
+    let conf = std::fs::read(filled.sydent.configuration()).unwrap();
     filled.sydent.restart().await;
+    assert_eq!(std::fs::read(filled.sydent.configuration()).unwrap(), conf);
+    let url = format!("sqlite:{}", filled.sydent.database().display());
+    let accounts = TestDatabase::existing(&url).count("accounts");
+    assert_eq!(accounts, 2);
+    assert!(filled.user.ends_with(filled.homeserver.name.as_str()));
     let api = filled.sydent.api();
     for (address, user) in &filled.bound {
         let found = api.lookup("email", address).await.ok();
@@ -182,10 +189,11 @@ async fn a_real_sydent_is_filled_and_keeps_it_all_through_a_restart() {
     } = &filled;
     let answer = client.get_validated(&open.sid, &open.client_secret).await;
     assert_eq!(answer.status, 400, "{answer:?}");
-    let answer = client
+    let proved = client
         .get_validated(&validated.sid, &validated.client_secret)
-        .await;
-    assert_eq!(answer.ok()["medium"], "email");
+        .await
+        .ok();
+    assert_eq!(proved["address"], validated.address.as_str());
     let keys = filled
         .invites
         .iter()
