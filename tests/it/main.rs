@@ -2,7 +2,8 @@
 //!
 //! Each test starts what `main` starts, with a database of its own, and a real
 //! SMTP server. `tests/run` runs them on SQLite and on PostgreSQL; without it,
-//! `TEST_PYTHON` must name a Python that has aiosmtpd.
+//! `TEST_PYTHON` must name a Python that has aiosmtpd, and `TEST_SYDENT_PYTHON`
+//! one that has matrix-sydent.
 
 #[cfg(test)]
 mod harness;
@@ -41,6 +42,8 @@ mod email;
 mod federation;
 #[cfg(test)]
 mod flow;
+#[cfg(test)]
+mod from_sydent;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod server;
 mod sms;
 mod smtp;
 mod source;
+mod sydent;
 mod terms;
 mod wire;
 
@@ -28,7 +29,7 @@ pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
 pub use command::{Told, mode};
-pub use database::TestDatabase;
+pub use database::{TestDatabase, sqlite};
 pub use dns::TestDns;
 pub use fragile::FragileDatabase;
 pub use hold::Hold;
@@ -42,6 +43,7 @@ pub use server::{TestServer, settings as test_settings};
 pub use sms::{Reply, SMS_PASSWORD, SmsProvider, TakenText, fresh_msisdn};
 pub use smtp::{SmtpServer, Tls};
 pub use source::{is_within, repository, sources};
+pub use sydent::{OLD_TERMS, RealSydent, mail_server as old_mail_server};
 pub use terms::TermsFile;
 pub use wire::{Wire, post};
 

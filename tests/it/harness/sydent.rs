@@ -1,0 +1,238 @@
+//! The Python Sydent, as the judge of what is taken from it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use super::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls};
+
+/// Where it says that it is reached.
+const PUBLIC_URL: &str = "https://old.example.test";
+
+const VERIFICATION: &str = "From: {{ from }}\nTo: {{ to }}\nDate: {{ date }}\n\
+    Message-ID: {{ messageid }}\nSubject: Is this you?\nMIME-Version: 1.0\n\
+    Content-Type: text/plain; charset=UTF-8\n\nOpen {{ link }}\nor enter\n{{ token }}\n";
+const INVITATION: &str = "From: {{ from }}\nTo: {{ to }}\nDate: {{ date }}\n\
+    Message-ID: {{ messageid }}\nSubject: {{ subject_header_value }}\nMIME-Version: 1.0\n\
+    Content-Type: text/plain; charset=UTF-8\n\nCome to {{ room_id }}\n{{ token }}\n";
+const ANSWER_PAGE: &str = "<!DOCTYPE html>\n<title>Checked</title>\n<p>{{ message }}</p>\n";
+const TERMS: &str = "master_version: '3'\ndocs:\n  privacy:\n    version: '1.2'\n    langs:\n      \
+    en: { name: Privacy, url: 'https://old.example.test/privacy' }\n";
+
+/// The URL in its terms.
+pub const OLD_TERMS: &str = "https://old.example.test/privacy";
+
+/// Its configuration: values by section and key.
+pub type Conf = BTreeMap<String, BTreeMap<String, String>>;
+
+/// A running Sydent. It stops when it goes out of scope.
+pub struct RealSydent {
+    client_port: u16,
+    internal_port: u16,
+    folder: TempDir,
+    child: Child,
+}
+
+impl RealSydent {
+    /// Starts one in a folder of its own; `change` changes its configuration.
+    pub async fn start(change: impl FnOnce(&mut Conf)) -> Self {
+        Self::start_on(|_| (), change).await
+    }
+
+    /// The same after `prepare` has put a database where it is told.
+    pub async fn start_on(prepare: impl FnOnce(&Path), change: impl FnOnce(&mut Conf)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(&folder.path().join("sydent.db"));
+        let brand = folder.path().join("res/house");
+        std::fs::create_dir_all(&brand).unwrap();
+        for (name, text) in [
+            ("verification_template.eml.j2", VERIFICATION),
+            ("invite_template.eml.j2", INVITATION),
+            ("verify_response_template.html", ANSWER_PAGE),
+        ] {
+            std::fs::write(brand.join(name), text).unwrap();
+        }
+        std::fs::write(folder.path().join("terms.yaml"), TERMS).unwrap();
+        let ports = free_ports();
+        let mut conf = conf(folder.path(), ports);
+        change(&mut conf);
+        std::fs::write(folder.path().join("sydent.conf"), text_of(&conf)).unwrap();
+        let child = launch(folder.path());
+        let sydent = Self {
+            client_port: ports[0],
+            internal_port: ports[1],
+            folder,
+            child,
+        };
+        sydent.wait_until_it_answers().await;
+        sydent
+    }
+
+    /// Ends it and starts it again on what it had.
+    pub async fn restart(&mut self) {
+        self.stop();
+        self.child = launch(self.folder.path());
+        self.wait_until_it_answers().await;
+    }
+
+    /// Ends it; its files stay.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// A client of it.
+    pub fn api(&self) -> Api {
+        Api::new(self.url())
+    }
+
+    /// A client of its internal listener.
+    pub fn internal(&self) -> Api {
+        Api::new(format!("http://127.0.0.1:{}", self.internal_port))
+    }
+
+    /// Where its public listener is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.client_port)
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("sydent.db")
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("sydent.conf")
+    }
+
+    async fn wait_until_it_answers(&self) {
+        let api = self.api();
+        let path = format!("{}/pubkey/ed25519:0", super::V1);
+        let log = self.folder.path().join("sydent.log");
+        for _ in 0..1500 {
+            let asked = api.try_send(awc::http::Method::GET, &path, &[], Vec::new());
+            if asked.await.is_ok_and(|answer| answer.status == 200) {
+                return;
+            }
+            actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!(
+            "Sydent does not start: {}",
+            std::fs::read_to_string(log).unwrap()
+        );
+    }
+}
+
+impl Drop for RealSydent {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where Sydents send their mail: without TLS, since Python does not take the
+/// certificates that these tests make.
+pub fn mail_server() -> &'static SmtpServer {
+    static SERVER: OnceLock<SmtpServer> = OnceLock::new();
+    SERVER.get_or_init(|| SmtpServer::start(Tls::None, "localhost", &[]))
+}
+
+fn conf(folder: &Path, [client, internal, replication]: [u16; 3]) -> Conf {
+    let mail = mail_server();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let key = KEY_FILE.trim().to_owned();
+    let sections = [
+        (
+            "general",
+            vec![
+                ("server.name", SERVER_NAME.to_owned()),
+                ("pidfile.path", file("sydent.pid")),
+                ("terms.path", file("terms.yaml")),
+                ("templates.path", file("res")),
+                ("brand.default", "house".to_owned()),
+                ("ip.whitelist", "127.0.0.0/8".to_owned()),
+            ],
+        ),
+        ("db", vec![("db.file", file("sydent.db"))]),
+        (
+            "http",
+            vec![
+                ("clientapi.http.bind_address", "127.0.0.1".to_owned()),
+                ("clientapi.http.port", client.to_string()),
+                ("internalapi.http.bind_address", "127.0.0.1".to_owned()),
+                ("internalapi.http.port", internal.to_string()),
+                ("replication.https.bind_address", "127.0.0.1".to_owned()),
+                ("replication.https.port", replication.to_string()),
+                ("federation.verifycerts", "False".to_owned()),
+                ("client_http_base", PUBLIC_URL.to_owned()),
+            ],
+        ),
+        (
+            "email",
+            vec![
+                (
+                    "email.from",
+                    "Old server <noreply@old.example.test>".to_owned(),
+                ),
+                ("email.smtphost", "localhost".to_owned()),
+                ("email.smtpport", mail.port.to_string()),
+                ("email.tlsmode", "0".to_owned()),
+                ("email.hostname", "localhost".to_owned()),
+                ("email.ratelimit_sender.burst", "1000".to_owned()),
+            ],
+        ),
+        ("crypto", vec![("ed25519.signingkey", key)]),
+    ];
+    let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+    sections
+        .into_iter()
+        .map(|(name, values)| (name.to_owned(), values.into_iter().map(owned).collect()))
+        .collect()
+}
+
+fn text_of(conf: &Conf) -> String {
+    let mut text = String::new();
+    for (section, values) in conf {
+        writeln!(text, "[{section}]").unwrap();
+        for (key, value) in values {
+            writeln!(text, "{key} = {value}").unwrap();
+        }
+    }
+    text
+}
+
+fn launch(folder: &Path) -> Child {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("sydent.log"))
+        .unwrap();
+    Command::new(python())
+        .args(["-m", "sydent.sydent"])
+        .current_dir(folder)
+        .env("SYDENT_CONF", folder.join("sydent.conf"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .expect("TEST_SYDENT_PYTHON names a Python with matrix-sydent; tests/run sets it")
+}
+
+/// Ports that were free a moment ago; Sydent cannot be told to choose.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by the environment which Python has Sydent"
+)]
+fn python() -> String {
+    std::env::var("TEST_SYDENT_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
