@@ -6,7 +6,7 @@ use serde_json::json;
 use sydent::config::Settings;
 
 use crate::harness::{
-    Answer, Api, FragileDatabase, SmtpServer, TestProcess, Tls, eventually, fresh_address,
+    Answer, Api, FragileDatabase, SmtpServer, TestProcess, Tls, eventually, fresh_address, until,
 };
 
 const MXID: &str = "@alice:example.org";
@@ -152,6 +152,7 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
     // A line for each failed request, and one for the queue however often it
     // was looked at.
+    until("the last line", || lines("a request failed: ") >= failed).await;
     assert_eq!(lines("a request failed: "), failed, "{}", server.log());
     assert_eq!(lines("the delivery queue cannot be read for mail"), 1);
     let url = url::Url::parse(&outage.database.url).unwrap();

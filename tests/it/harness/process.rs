@@ -126,6 +126,14 @@ impl TestProcess {
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
+
+    /// The log, once it tells of this: an answer may be here before its line.
+    pub async fn log_that_tells(&self, text: &str) -> String {
+        super::eventually(text, async || {
+            Some(self.log()).filter(|log| log.contains(text))
+        })
+        .await
+    }
 }
 
 impl Drop for TestProcess {
