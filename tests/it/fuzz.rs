@@ -7,7 +7,8 @@ use awc::http::Method;
 
 use crate::harness::{Answer, Api, Listener, ROUTES, TestServer, V1, V2, encode, fresh_address};
 use fields::{GETS, POSTS};
-use values::{encoded_values, json_values};
+use values::encoded_values;
+pub use values::json_values;
 
 #[track_caller]
 fn is_harmless(answer: &Answer, what: &str) {

@@ -67,6 +67,8 @@ mod lookup_v1;
 #[cfg(test)]
 mod mail_content;
 #[cfg(test)]
+mod mesh_receive;
+#[cfg(test)]
 mod msisdn;
 #[cfg(test)]
 mod onbind;

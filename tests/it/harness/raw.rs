@@ -26,7 +26,7 @@ impl Api {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");

@@ -1,0 +1,186 @@
+//! Another identity server of a mesh, as far as it pushes.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use sydent::config::{PeerSettings, Settings};
+use sydent::domain::base64;
+use sydent::domain::ids::{KeyId, ServerName};
+use sydent::domain::signing::KeyPair;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Answer, SERVER_NAME, TestCa, TestServer, raw};
+
+pub const PUSH: &str = "/_matrix/identity/replicate/v1/push";
+
+/// A peer: a name, a key that it signs with, and a certificate that it shows.
+pub struct Peer {
+    pub name: String,
+    key: KeyPair,
+    certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+}
+
+impl Peer {
+    /// A peer with a certificate of the mesh's authority.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            key: key(&seed(name)),
+            certificate: Some(mesh_ca().certified(name)),
+        }
+    }
+
+    /// The same peer with a certificate of another authority.
+    pub fn certified_by(self, ca: &TestCa) -> Self {
+        let certificate = Some(ca.certified(&self.name));
+        Self {
+            certificate,
+            ..self
+        }
+    }
+
+    /// The same peer without a certificate.
+    pub fn without_certificate(self) -> Self {
+        Self {
+            certificate: None,
+            ..self
+        }
+    }
+
+    /// The same peer with another key than the one that is known of it.
+    pub fn with_wrong_key(self) -> Self {
+        Self {
+            key: key(&[0; 32]),
+            ..self
+        }
+    }
+
+    /// Lets a server listen to it.
+    pub fn configure(&self, settings: &mut Settings) {
+        listen(settings);
+        let peer = PeerSettings {
+            public_key: Some(base64::encode(&self.key.public())),
+            // Nobody listens there.
+            url: Some("https://127.0.0.1:1".to_owned()),
+            ..PeerSettings::default()
+        };
+        let peers = &mut settings.replication.peers;
+        peers.insert(self.name.clone(), peer);
+    }
+
+    /// The public key that it signs with.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.key.public()
+    }
+
+    /// The same key as a Sydent has it in its configuration.
+    pub fn key_line(&self) -> String {
+        format!("ed25519 0 {}", base64::encode(&seed(&self.name)))
+    }
+
+    /// An object with its signature.
+    pub fn signed(&self, object: Value) -> Value {
+        let Value::Object(mut object) = object else {
+            panic!("an object")
+        };
+        let name = ServerName::parse(&self.name).unwrap();
+        self.key.sign(&name, &mut object).unwrap();
+        Value::Object(object)
+    }
+
+    /// That an address is bound to a user since `ts`, signed.
+    pub fn bound(&self, address: &str, mxid: &str, ts: i64) -> Value {
+        self.signed(json!({
+            "medium": "email", "address": address, "mxid": mxid,
+            "ts": ts, "not_before": ts, "not_after": ts + 1_000_000_000_000_i64,
+        }))
+    }
+
+    /// That it is bound to nobody since `ts`, signed.
+    pub fn removed(&self, address: &str, ts: i64) -> Value {
+        self.signed(json!({
+            "medium": "email", "address": address, "mxid": null,
+            "ts": ts, "not_before": null, "not_after": null,
+        }))
+    }
+
+    /// Pushes associations, by their numbers.
+    pub async fn push(&self, server: &TestServer, associations: Value) -> Answer {
+        let body = json!({ "sgAssocs": associations }).to_string();
+        let answer = self.post(server, PUSH, "application/json", body.as_bytes());
+        answer.await.expect("an answer")
+    }
+
+    /// Posts a body; `None` where there is no answer.
+    pub async fn post(
+        &self,
+        server: &TestServer,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> Option<Answer> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len(),
+        );
+        let stream = TcpStream::connect(server.addresses.replication[0]).await;
+        let name = SERVER_NAME.try_into().unwrap();
+        let connecting = self.connector().connect(name, stream.unwrap());
+        let mut stream = connecting.await.ok()?;
+        // Whether the certificate is taken is heard when the answer is read.
+        let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        raw::parse(&bytes)
+    }
+
+    fn connector(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_file(mesh_ca().file()).unwrap();
+        roots.add(authority).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match &self.certificate {
+            Some((certificate, key)) => builder
+                .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
+                .unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+/// Lets a server listen to peers, of whom it knows none.
+pub fn listen(settings: &mut Settings) {
+    static FILES: OnceLock<(std::path::PathBuf, std::path::PathBuf)> = OnceLock::new();
+    let (certificate, key) =
+        FILES.get_or_init(|| mesh_ca().certify_at(SERVER_NAME, &[SERVER_NAME, "127.0.0.1"]));
+    let replication = &mut settings.replication;
+    replication.listen = "127.0.0.1:0".to_owned();
+    replication.certificate = Some(certificate.clone());
+    replication.private_key = Some(key.clone());
+    replication.client_ca = Some(mesh_ca().file());
+}
+
+/// The authority of the mesh.
+pub fn mesh_ca() -> &'static TestCa {
+    static CA: OnceLock<TestCa> = OnceLock::new();
+    CA.get_or_init(TestCa::new)
+}
+
+fn key(seed: &[u8; 32]) -> KeyPair {
+    KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), seed)
+}
+
+fn seed(name: &str) -> [u8; 32] {
+    [name.as_bytes()[0]; 32]
+}

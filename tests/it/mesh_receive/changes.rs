@@ -1,0 +1,178 @@
+//! What is taken, and what stays as it was.
+
+use serde_json::json;
+
+use super::{mxid_of, start, start_with, taken};
+use crate::harness::{Peer, TestServer, listen_to_peers};
+
+const A: &str = "a@example.com";
+const B: &str = "b@example.com";
+const ALICE: &str = "@alice:example.org";
+const BOB: &str = "@bob:example.org";
+
+#[actix_web::test]
+async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
+    let (server, peer) = start();
+    let before = server.now();
+    let bound = peer.bound("Straße@Example.com", ALICE, before);
+    taken(&server, &peer, json!({ "7": bound })).await;
+    for address in ["strasse@example.com", "STRASSE@example.com"] {
+        assert_eq!(
+            mxid_of(&server, &address.to_lowercase()).await.as_deref(),
+            Some(ALICE)
+        );
+    }
+    assert_eq!(
+        server
+            .database
+            .count("associations WHERE origin = 'peer.test' AND address = 'strasse@example.com'"),
+        1
+    );
+    let heard = format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");
+    assert_eq!(server.database.count(&heard), 1);
+    let metrics = server.operations().get("/metrics").await.text();
+    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"taken\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[actix_web::test]
+async fn int_03_the_numbers_say_what_happened_first() {
+    let (server, peer) = start();
+    let now = server.now();
+    let push = json!({
+        "10": peer.bound(A, BOB, now),
+        "9": peer.bound(A, ALICE, now),
+        "100": peer.removed(B, now),
+        "99": peer.bound(B, ALICE, now),
+    });
+    for _ in 0..2 {
+        // Once more makes no difference.
+        taken(&server, &peer, push.clone()).await;
+        assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
+        assert_eq!(mxid_of(&server, B).await, None);
+        assert_eq!(server.database.count("associations"), 1);
+    }
+    taken(&server, &peer, json!({})).await;
+}
+
+#[actix_web::test]
+async fn int_03_what_is_older_than_what_is_held_is_passed_over() {
+    let (server, peer) = start();
+    let now = server.now();
+    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
+    for older in [peer.bound(A, BOB, now - 1), peer.removed(A, now - 1)] {
+        taken(&server, &peer, json!({ "2": older })).await;
+        assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+    }
+    taken(&server, &peer, json!({"3": peer.bound(A, BOB, now + 1)})).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
+    taken(&server, &peer, json!({"4": peer.removed(A, now + 2)})).await;
+    assert_eq!(mxid_of(&server, A).await, None);
+}
+
+#[actix_web::test]
+async fn int_03_one_that_is_wrong_keeps_all_out_removals_too() {
+    let (server, peer) = start();
+    let now = server.now();
+    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
+    let mut forged = peer.bound(B, BOB, now);
+    forged["mxid"] = json!(ALICE);
+    let answer = peer
+        .push(
+            &server,
+            json!({
+                "2": peer.removed(A, now + 1),
+                "12": forged,
+                "3": peer.bound(B, BOB, now),
+                "4": "nothing",
+                "13": peer.bound("c@example.com", BOB, now),
+            }),
+        )
+        .await;
+    let body = answer.refused(400, "M_VERIFICATION_FAILED");
+    assert_eq!(body["failed_ids"], json!(["4", "12"]));
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+    assert_eq!(mxid_of(&server, B).await, None);
+    assert_eq!(server.database.count("associations"), 1);
+    let metrics = server.operations().get("/metrics").await.text();
+    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"refused\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[actix_web::test]
+async fn int_03_a_peer_speaks_for_itself_alone() {
+    let other = Peer::new("other.test");
+    let (server, peer) = start_with(|settings| other.configure(settings));
+    let internal = server.internal();
+    internal.internal_bind("email", A, ALICE).await.ok();
+    let now = server.now();
+    taken(&server, &other, json!({"1": other.bound(B, BOB, now)})).await;
+
+    // Neither ours nor another's is removed or changed.
+    let removals = json!({"1": peer.removed(A, now + 9), "2": peer.removed(B, now + 9)});
+    taken(&server, &peer, removals).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
+    let own =
+        json!({"3": peer.bound(A, BOB, now - 60_000), "4": peer.bound(B, ALICE, now - 60_000)});
+    taken(&server, &peer, own).await;
+    assert_eq!(server.database.count("associations"), 4);
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
+
+    // What another signed is not taken from it, nor what is signed in its name.
+    for signed in [other.bound(A, BOB, now), other.removed(B, now)] {
+        let answer = peer.push(&server, json!({ "5": signed })).await;
+        answer.refused(400, "M_VERIFICATION_FAILED");
+    }
+    let impostor = Peer::new("peer.test").with_wrong_key();
+    let forged = impostor.bound(A, BOB, now);
+    let answer = impostor.push(&server, json!({ "5": forged })).await;
+    answer.refused(400, "M_VERIFICATION_FAILED");
+}
+
+#[actix_web::test]
+async fn int_03_the_newest_of_several_servers_counts_and_the_others_come_back() {
+    let other = Peer::new("other.test");
+    let (server, peer) = start_with(|settings| other.configure(settings));
+    let now = server.now();
+    taken(&server, &other, json!({"1": other.bound(A, BOB, now)})).await;
+    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now - 5)})).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
+    taken(&server, &peer, json!({"2": peer.bound(A, ALICE, now + 5)})).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+    taken(&server, &peer, json!({"3": peer.removed(A, now + 6)})).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
+}
+
+#[actix_web::test]
+async fn int_03_what_was_taken_survives_a_restart_without_the_listener() {
+    let (server, peer) = start();
+    let bound = peer.bound(A, ALICE, server.now());
+    taken(&server, &peer, json!({ "1": bound })).await;
+    let server = server.start_again(|_| {});
+    assert!(server.addresses.replication.is_empty());
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
+}
+
+#[actix_web::test]
+async fn int_03_a_stop_lets_a_push_finish() {
+    let (mut server, peer) = start();
+    let now = server.now();
+    let many: serde_json::Map<String, serde_json::Value> = (0..100)
+        .map(|number| {
+            let bound = peer.bound(&format!("many-{number}@example.com"), ALICE, now);
+            (number.to_string(), bound)
+        })
+        .collect();
+    taken(&server, &peer, many.into()).await;
+    server.stop();
+    assert_eq!(server.database.count("associations"), 100);
+}
+
+#[actix_web::test]
+async fn int_03_nobody_is_a_peer_of_a_server_that_knows_none() {
+    let server = TestServer::start(listen_to_peers);
+    let answer = Peer::new("peer.test").push(&server, json!({})).await;
+    answer.refused(403, "M_UNKNOWN_PEER");
+}

@@ -1,0 +1,120 @@
+//! What becomes of what was taken: signatures in look-ups, and invites.
+
+use serde_json::{Value, json};
+use sydent::domain::ids::KeyId;
+use sydent::domain::signing;
+
+use super::{start, start_with, taken};
+use crate::harness::{Homeserver, Peer, SERVER_NAME, TestServer, eventually, fresh_address, until};
+use crate::store_invite::with;
+
+const ALICE: &str = "@alice:example.org";
+
+#[actix_web::test]
+async fn v1l_03_what_a_peer_signed_bears_our_signature_beside_its_own() {
+    let (server, peer) = start();
+    let original = peer.bound("Alice@Example.com", ALICE, server.now());
+    taken(&server, &peer, json!({"1": original.clone()})).await;
+    let id = KeyId::parse("ed25519:0").unwrap();
+    for (api, path) in [
+        (server.api(), "api/v1/lookup"),
+        (server.internal(), "internal/lookup"),
+    ] {
+        let query = format!("/_matrix/identity/{path}?medium=email&address=alice%40example.com");
+        let found = api.get(&query).await.ok();
+        let object = found.as_object().unwrap();
+        let ours = server.app.public_keys[0].1;
+        assert!(signing::verify(object, SERVER_NAME, &id, &ours));
+        assert!(signing::verify(
+            object,
+            "peer.test",
+            &id,
+            &peer.public_key()
+        ));
+        let mut bare = found.clone();
+        bare["signatures"]
+            .as_object_mut()
+            .unwrap()
+            .remove(SERVER_NAME);
+        assert_eq!(bare, original, "nothing else is changed");
+    }
+    // What is bound here has one signature.
+    let internal = server.internal();
+    internal
+        .internal_bind("email", "b@example.com", ALICE)
+        .await
+        .ok();
+    let found = server.api().lookup("email", "b@example.com").await.ok();
+    assert_eq!(found["signatures"].as_object().unwrap().len(), 1);
+}
+
+fn start_beside(hs: &Homeserver) -> (TestServer, Peer) {
+    start_with(|settings| hs.configure(settings))
+}
+
+async fn invite(server: &TestServer, address: &str) -> Value {
+    let fields = json!({"sender": "@bob:example.org", "room_id": "!tea:example.org"});
+    server.api().store_invite(with(address, fields)).await.ok()
+}
+
+#[actix_web::test]
+async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding() {
+    let hs = Homeserver::start();
+    let (server, peer) = start_beside(&hs);
+    let (address, other) = (fresh_address("invited"), fresh_address("other"));
+    let room = invite(&server, &address).await;
+    let mxid = hs.user("alice");
+    let now = server.now();
+    let push = json!({
+        "1": peer.bound(&address, &hs.user("before"), now - 1),
+        "2": peer.bound(&address.to_uppercase(), &mxid, now),
+        "3": peer.bound(&other, &mxid, now),
+    });
+    taken(&server, &peer, push.clone()).await;
+    let notice = eventually("a notice", async || hs.onbinds().into_iter().next()).await;
+    assert_eq!(
+        (&notice["address"], &notice["mxid"]),
+        (&json!(address), &json!(mxid))
+    );
+    let invites = notice["invites"].as_array().unwrap();
+    assert_eq!(invites.len(), 1);
+    assert_eq!(invites[0]["signed"]["token"], room["token"]);
+    until("an empty queue", || server.database.count("outbox") == 0).await;
+
+    // Nobody waits any more, so that there is nothing to tell, nor when it is
+    // sent again.
+    taken(&server, &peer, push).await;
+    taken(
+        &server,
+        &peer,
+        json!({"4": peer.bound(&address, &mxid, now + 1)}),
+    )
+    .await;
+    assert_eq!(server.database.count("outbox"), 0);
+    assert_eq!(hs.onbinds().len(), 1);
+}
+
+#[actix_web::test]
+async fn onb_14_an_older_binding_of_a_peer_does_not_get_the_invites() {
+    let hs = Homeserver::start();
+    let (server, peer) = start_beside(&hs);
+    let address = fresh_address("invited");
+    invite(&server, &address).await;
+    let internal = server.internal();
+    // To a user whose homeserver cannot be reached, so that the invite waits.
+    internal
+        .internal_bind("email", &address, "@alice:nowhere.test")
+        .await
+        .ok();
+    let older = peer.bound(&address, &hs.user("alice"), server.now() - 60_000);
+    taken(&server, &peer, json!({ "1": older })).await;
+    assert_eq!(
+        server.database.count("outbox"),
+        1,
+        "the notice of ours stays"
+    );
+    let newer = peer.bound(&address, &hs.user("alice"), server.now() + 1000);
+    taken(&server, &peer, json!({ "2": newer })).await;
+    let notice = eventually("a notice", async || hs.onbinds().into_iter().next()).await;
+    assert_eq!(notice["mxid"], hs.user("alice"));
+}

@@ -1,0 +1,138 @@
+//! Who is not heard, and what is not read.
+
+use serde_json::{Value, json};
+
+use super::{start, taken};
+use crate::harness::{Answer, PUSH, Peer, TestCa, TestServer};
+
+async fn post(server: &TestServer, peer: &Peer, kind: &str, body: impl AsRef<[u8]>) -> Answer {
+    let answer = peer.post(server, PUSH, kind, body.as_ref()).await;
+    answer.expect("an answer")
+}
+
+#[actix_web::test]
+async fn int_03_who_shows_no_good_certificate_is_not_heard() {
+    let (server, peer) = start();
+    let push = json!({"sgAssocs": {}}).to_string();
+    for stranger in [
+        Peer::new("peer.test").without_certificate(),
+        Peer::new("peer.test").certified_by(&TestCa::new()),
+    ] {
+        let answer = stranger
+            .post(&server, PUSH, "application/json", push.as_bytes())
+            .await;
+        assert!(answer.is_none(), "{answer:?}");
+    }
+    for name in ["stranger.test", "PEER.TEST", "id.example.test"] {
+        let answer = Peer::new(name).push(&server, json!({})).await;
+        answer.refused(403, "M_UNKNOWN_PEER");
+    }
+    let metrics = server.operations().get("/metrics").await.text();
+    let counted = "sydent_replication_received_total{peer=\"\",outcome=\"unknown\"} 3";
+    assert!(metrics.contains(counted), "{metrics}");
+    // It still listens to those whom it knows.
+    taken(&server, &peer, json!({})).await;
+}
+
+#[actix_web::test]
+async fn int_03_a_body_must_be_json_and_say_so() {
+    let (server, peer) = start();
+    for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let answer = post(&server, &peer, kind, "{\"sgAssocs\": {}}").await;
+        answer.refused(400, "M_NOT_JSON");
+    }
+    let kind = "application/json; charset=utf-8";
+    post(&server, &peer, kind, "{\"sgAssocs\": {}}").await.ok();
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        "\u{0}",
+        "{\"sgAssocs\": null}",
+        "{\"sgAssocs\": []}",
+        "{\"sgAssocs\": \"{}\"}",
+        "{\"sgAssocs\": {\"a\": {}}}",
+        "{\"sgAssocs\": {\"-1\": {}}}",
+        "{\"sgAssocs\": {\"1.5\": {}}}",
+        "{\"sgAssocs\": {\"\": {}}}",
+    ] {
+        let answer = post(&server, &peer, "application/json", body).await;
+        answer.refused(400, "M_BAD_JSON");
+    }
+    let not_utf8 = b"{\"sgAssocs\": {\"1\": \"\xff\"}}";
+    let answer = post(&server, &peer, "application/json", not_utf8).await;
+    answer.refused(400, "M_BAD_JSON");
+}
+
+#[actix_web::test]
+async fn int_03_a_push_is_bounded_in_size_and_in_number() {
+    let (server, peer) = start();
+    let large = format!("{{\"sgAssocs\": {{\"1\": \"{}\"}}}}", "x".repeat(1 << 20));
+    let answer = post(&server, &peer, "application/json", large).await;
+    answer.refused(413, "M_TOO_LARGE");
+    let many: serde_json::Map<String, Value> = (0..501)
+        .map(|number| (number.to_string(), Value::Null))
+        .collect();
+    let answer = peer.push(&server, many.into()).await;
+    answer.refused(400, "M_TOO_LARGE");
+}
+
+#[actix_web::test]
+async fn int_03_no_value_in_any_field_does_harm() {
+    let (server, peer) = start();
+    let good = peer.bound("a@example.com", "@alice:example.org", server.now());
+    let values = crate::fuzz::json_values();
+    let readable = values.iter().filter_map(|text| {
+        let value: Value = serde_json::from_str(text).ok()?;
+        (text.len() < 400_000).then_some(value)
+    });
+    for value in readable {
+        for field in good.as_object().unwrap().keys() {
+            let mut object = good.clone();
+            object[field] = value.clone();
+            // What has no canonical form nobody can sign.
+            let mut bare = object.as_object().unwrap().clone();
+            bare.remove("signatures");
+            let whole = sydent::domain::canonical_json::encode_object(&bare).is_ok();
+            if whole && field != "signatures" {
+                object = peer.signed(Value::Object(bare));
+            }
+            let answer = peer.push(&server, json!({ "1": object })).await;
+            assert!(
+                [200, 400].contains(&answer.status),
+                "{field}: {}",
+                answer.text()
+            );
+            if answer.status == 400 {
+                let body = answer.refused(400, "M_VERIFICATION_FAILED");
+                assert_eq!(body["failed_ids"], json!(["1"]));
+            }
+        }
+    }
+    let metrics = server.operations().get("/metrics").await.text();
+    assert!(!metrics.contains("sydent_owner_panics_total{"), "{metrics}");
+}
+
+#[actix_web::test]
+async fn int_03_the_listener_serves_nothing_else_and_no_other_serves_it() {
+    let (server, peer) = start();
+    for path in [
+        "/_matrix/identity/v2",
+        "/_matrix/identity/internal/bind",
+        "/metrics",
+        "/_matrix/identity/replicate/v1/push/",
+    ] {
+        let answer = peer.post(&server, path, "application/json", b"{}").await;
+        answer.unwrap().refused(404, "M_UNRECOGNIZED");
+    }
+    for api in [server.api(), server.internal(), server.operations()] {
+        let answer = api.post(PUSH, json!({"sgAssocs": {}})).await;
+        answer.refused(404, "M_UNRECOGNIZED");
+    }
+    let plain = crate::harness::Api::new(format!("http://{}", server.addresses.replication[0]));
+    let request = format!("GET {PUSH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(plain.raw(request.as_bytes()).await.is_none());
+    taken(&server, &peer, json!({})).await;
+}
