@@ -83,7 +83,12 @@ impl Change {
             .zip(text("address"))
             .ok_or(Invalid("medium and address must be strings"))?;
         let threepid = ThreePid::parse(medium, address)?;
-        let time = |name| object.get(name).and_then(Value::as_i64).filter(is_safe);
+        let time = |name| {
+            object
+                .get(name)
+                .and_then(Value::as_i64)
+                .filter(|time| is_safe(*time))
+        };
         let ts = time("ts").ok_or(NO_TIME)?;
         let mxid = match object.get("mxid") {
             Some(Value::Null) => return Ok(Self::Removed { threepid, ts }),
@@ -127,8 +132,8 @@ impl fmt::Debug for Change {
 const NO_TIME: Invalid = Invalid("ts, not_before and not_after must be times in milliseconds");
 
 /// The largest whole number that every reader of JSON takes.
-fn is_safe(time: &i64) -> bool {
-    (0..1 << 53).contains(time)
+fn is_safe(time: i64) -> bool {
+    (0..1 << 53).contains(&time)
 }
 
 /// Drops what nobody vouches for: signatures that were not verified, and what

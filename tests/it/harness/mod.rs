@@ -37,7 +37,7 @@ pub use hold::Hold;
 pub use homeserver::{Homeserver, ONBIND, SERVER_KEYS, USER_INFO, WELL_KNOWN, shared_ca, trust};
 pub use homeserver_wire::Behaviour;
 pub use mail::Mail;
-pub use peer::{PUSH, Peer, listen as listen_to_peers, mesh_ca};
+pub use peer::{PUSH, Peer, head as push_head, listen as listen_to_peers, mesh_ca};
 pub use port::{ClosedPort, has_ipv6, listen_everywhere};
 pub use process::TestProcess;
 pub use routes::{CAPTURED_MAIL, Listener, Needs, ROUTES, Route, posts, routes_of};

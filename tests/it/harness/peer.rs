@@ -14,6 +14,7 @@ use sydent::domain::signing::KeyPair;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Answer, SERVER_NAME, TestCa, TestServer, raw};
 
@@ -125,20 +126,21 @@ impl Peer {
         kind: &str,
         body: &[u8],
     ) -> Option<Answer> {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Type: {kind}\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len(),
-        );
-        let stream = TcpStream::connect(server.addresses.replication[0]).await;
-        let name = SERVER_NAME.try_into().unwrap();
-        let connecting = self.connector().connect(name, stream.unwrap());
-        let mut stream = connecting.await.ok()?;
+        let head = head(path, kind, body.len());
+        let mut stream = self.connect(server).await?;
         // Whether the certificate is taken is heard when the answer is read.
         let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         raw::parse(&bytes)
+    }
+
+    /// A connection on which nothing was said yet; `None` where there is none.
+    pub async fn connect(&self, server: &TestServer) -> Option<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(server.addresses.replication[0]).await;
+        let name = SERVER_NAME.try_into().unwrap();
+        let connecting = self.connector().connect(name, stream.unwrap());
+        connecting.await.ok()
     }
 
     fn connector(&self) -> TlsConnector {
@@ -159,13 +161,21 @@ impl Peer {
     }
 }
 
+/// The head of a `POST`.
+pub fn head(path: &str, kind: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Type: {kind}\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
+}
+
 /// Lets a server listen to peers, of whom it knows none.
 pub fn listen(settings: &mut Settings) {
     static FILES: OnceLock<(std::path::PathBuf, std::path::PathBuf)> = OnceLock::new();
     let (certificate, key) =
         FILES.get_or_init(|| mesh_ca().certify_at(SERVER_NAME, &[SERVER_NAME, "127.0.0.1"]));
     let replication = &mut settings.replication;
-    replication.listen = "127.0.0.1:0".to_owned();
+    "127.0.0.1:0".clone_into(&mut replication.listen);
     replication.certificate = Some(certificate.clone());
     replication.private_key = Some(key.clone());
     replication.client_ca = Some(mesh_ca().file());

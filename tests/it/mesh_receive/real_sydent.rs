@@ -70,8 +70,8 @@ async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() 
     }
     let folded = address.to_lowercase();
     eventually("the binding", async || {
-        let found = mxid_of(&server, &folded).await;
-        (found.as_deref() == Some("@alice:example.org")).then_some(())
+        let found = server.api().lookup("email", &folded).await.ok();
+        (found["mxid"] == "@alice:example.org").then_some(())
     })
     .await;
     assert_eq!(
@@ -91,8 +91,10 @@ async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() 
         .await
         .ok();
     eventually("the removal", async || {
-        mxid_of(&server, &other).await.is_none().then_some(())
+        let found = server.api().lookup("email", &other).await.ok();
+        found["mxid"].is_null().then_some(())
     })
     .await;
+    assert_eq!(mxid_of(&server, &other).await, None);
     assert!(mxid_of(&server, &folded).await.is_some());
 }
