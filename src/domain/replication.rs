@@ -194,6 +194,8 @@ mod tests {
         };
         let ordered = ids(json!({"10": 1, "9": 2, "0": 3, "100": 4})).unwrap();
         assert_eq!(ordered, ["0", "9", "10", "100"]);
+        let numbered = in_order(json!({"1": "alice"}).as_object().unwrap().clone()).unwrap();
+        assert_eq!(format!("{numbered:?}"), "[Numbered { id: \"1\", .. }]");
         for wrong in ["", "-1", "+1", "1.0", " 1", "a", "9223372036854775808"] {
             assert!(ids(json!({wrong: 1})).is_err(), "{wrong}");
         }

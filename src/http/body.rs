@@ -34,6 +34,18 @@ pub async fn read_at_most(
     payload: Payload,
 ) -> Result<Bytes, Error> {
     let limit = limit.min(app.config.http.max_body_bytes);
+    read_up_to(limit, app, payload).await
+}
+
+/// The whole body, of at most so many bytes whatever is configured.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_up_to(
+    limit: usize,
+    app: web::Data<App>,
+    payload: Payload,
+) -> Result<Bytes, Error> {
     let patience = app.config.http.request_timeout;
     within(patience, collect(payload, limit)).await
 }

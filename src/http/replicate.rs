@@ -19,6 +19,10 @@ use crate::flow::ingest::ingest;
 #[derive(Debug, Clone)]
 pub struct PeerName(pub Option<ServerName>);
 
+/// The largest push, in bytes: the longest names and addresses that there are
+/// fit in. What clients may send is another matter.
+const LARGEST: usize = 1024 * 1024;
+
 /// Takes what a peer has signed, or nothing of it.
 ///
 /// # Errors
@@ -64,7 +68,7 @@ async fn read(
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
-    let body = body::read(app.clone(), payload).await?;
+    let body = body::read_up_to(LARGEST, app.clone(), payload).await?;
     let mut object = json_object(&body)?;
     let Some(Value::Object(associations)) = object.remove("sgAssocs") else {
         return Err(Error::bad_json("There must be an object sgAssocs"));

@@ -1,6 +1,7 @@
 //! Whole configurations, from text to [`Config`](super::Config).
 
 mod manual;
+mod mesh;
 mod refusals;
 
 use std::fs;

@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use sydent::actor::rotation::RotatePepper;
+use sydent::domain::lookup::Pepper;
+
 use super::{mxid_of, start, start_with, taken};
 use crate::harness::{PUSH, Peer, TestServer, listen_to_peers, push_head};
 
@@ -31,6 +34,14 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
             .count("associations WHERE origin = 'peer.test' AND address = 'strasse@example.com'"),
         1
     );
+    let rotate = RotatePepper {
+        pepper: Pepper::parse("matrixrocks").unwrap(),
+        if_before: None,
+        now: before,
+    };
+    server.app.associations.ask(rotate).await.unwrap();
+    let found = mxid_of(&server, "strasse@example.com").await;
+    assert_eq!(found.as_deref(), Some(ALICE));
     let heard = format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");
     assert_eq!(server.database.count(&heard), 1);
     let metrics = server.operations().get("/metrics").await.text();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{start, taken};
+use super::{start, start_with, taken};
 use crate::harness::{Answer, PUSH, Peer, TestCa, TestServer};
 
 async fn post(server: &TestServer, peer: &Peer, kind: &str, body: impl AsRef<[u8]>) -> Answer {
@@ -68,7 +68,7 @@ async fn int_03_a_body_must_be_json_and_say_so() {
 
 #[actix_web::test]
 async fn int_03_a_push_is_bounded_in_size_and_in_number() {
-    let (server, peer) = start();
+    let (server, peer) = start_with(|settings| settings.http.max_body_bytes = 1024);
     let large = format!("{{\"sgAssocs\": {{\"1\": \"{}\"}}}}", "x".repeat(1 << 20));
     let answer = post(&server, &peer, "application/json", large).await;
     answer.refused(413, "M_TOO_LARGE");
@@ -77,6 +77,19 @@ async fn int_03_a_push_is_bounded_in_size_and_in_number() {
         .collect();
     let answer = peer.push(&server, many.into()).await;
     answer.refused(400, "M_TOO_LARGE");
+    // What clients may send says nothing of what peers must.
+    let now = server.now();
+    let hundred: serde_json::Map<String, Value> = (0..100)
+        .map(|number| {
+            let address = format!("{}-{number}@example.com", "long".repeat(10));
+            (
+                number.to_string(),
+                peer.bound(&address, "@alice:example.org", now),
+            )
+        })
+        .collect();
+    taken(&server, &peer, hundred.into()).await;
+    assert_eq!(server.database.count("associations"), 100);
 }
 
 #[actix_web::test]
