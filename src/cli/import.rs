@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use zeroize::Zeroizing;
 
+use super::import_verify::Verify;
 use super::new_file::{Readers, create, replace};
 use super::{Failure, print};
 use crate::clock::Clock;
@@ -24,6 +25,12 @@ pub(super) enum ImportCommand {
     /// Nothing of Sydent is changed, and it may go on running. Either everything
     /// is taken over or nothing.
     Sydent(Sydent),
+    /// Ask an old server and the new one that took it over the same questions,
+    /// and tell which answers differ.
+    ///
+    /// The exit code is 0 if nothing differs but what docs/from-sydent.md says,
+    /// 1 if something else does, and 2 if not everything could be asked.
+    Verify(Verify),
 }
 
 #[derive(Debug, Args)]
@@ -53,8 +60,10 @@ pub(super) struct Sydent {
 
 impl ImportCommand {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let Self::Sydent(sydent) = self;
-        sydent.run()
+        match self {
+            Self::Sydent(sydent) => sydent.run(),
+            Self::Verify(verify) => verify.run(),
+        }
     }
 }
 
@@ -129,7 +138,7 @@ fn fresh_pepper() -> Result<Pepper, Failure> {
 }
 
 /// Shown to people only.
-fn bar() -> ProgressBar {
+pub(super) fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -10,7 +10,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::DbError;
 
-/// An open database of Sydent, in one read transaction until it is dropped.
+/// An open database of Sydent, in one read transaction until it is dropped or
+/// let go.
 pub struct Sydent {
     connection: SqliteConnection,
     tables: BTreeMap<String, Vec<String>>,
@@ -106,6 +107,15 @@ impl Sydent {
             return Err(unusable("it is not a database of Sydent".to_owned()));
         }
         Ok(Self { connection, tables })
+    }
+
+    /// Ends the read transaction: from now on each answer is of its own moment,
+    /// and between two of them nobody has to wait for this reader.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn let_go(&mut self) -> Result<(), DbError> {
+        Ok(self.connection.batch_execute("COMMIT")?)
     }
 
     /// Its schema: 0 to 5 in the versions that exist.
