@@ -86,7 +86,7 @@ impl Verify {
         let token = facts::of_v2(&mut work, given).await?;
         addresses::compare(&mut work, token).await?;
         work.bar.finish_and_clear();
-        let waited = work.servers.waited.as_secs();
+        let waited = work.servers.waited.as_millis().div_ceil(1000);
         if waited > 0 {
             work.comparison.remarks.push(format!(
                 "The servers asked for pauses (429 or 503), {waited} s in all. It goes faster with \
