@@ -36,6 +36,10 @@ struct Change {
     is_bound: bool,
 }
 
+/// So many numbers are read at once: whoever writes waits no longer than for
+/// these.
+const IDS: i64 = 20_000;
+
 type Newest = HashMap<u64, Change>;
 
 /// Some 60 bytes an address.
@@ -49,27 +53,31 @@ impl Changes {
     pub(super) fn read(sydent: &mut Sydent, names: &BTreeSet<&str>) -> Result<Self, DbError> {
         let (mut own, mut foreign) = (Newest::new(), Newest::new());
         for (table, origin) in [(LOCAL, "NULL"), (GLOBAL, "originServer")] {
-            let query = Query {
-                table,
-                id: "id",
-                texts: &["medium", "address", "mxid", origin],
-                numbers: &["ts", "notAfter"],
-                rest: "",
-            };
-            sydent.each(&query, |rows| {
-                for row in &rows {
-                    let [.., origin, _] = row.texts();
-                    let is_own = origin.is_none_or(|origin| names.contains(origin));
-                    if let Some((threepid, change)) = change(row, table == LOCAL) {
-                        note(
-                            if is_own { &mut own } else { &mut foreign },
-                            &threepid,
-                            change,
-                        );
+            let last = sydent.greatest(table, "id")?;
+            let mut from = 0;
+            while from <= last {
+                let to = from + IDS;
+                let rest = format!("WHERE t.id >= {from} AND t.id < {to}");
+                let query = Query {
+                    table,
+                    id: "id",
+                    texts: &["medium", "address", "mxid", origin],
+                    numbers: &["ts", "notAfter"],
+                    rest: &rest,
+                };
+                sydent.each(&query, |rows| {
+                    for row in &rows {
+                        let [.., origin, _] = row.texts();
+                        let is_own = origin.is_none_or(|origin| names.contains(origin));
+                        let newest = if is_own { &mut own } else { &mut foreign };
+                        if let Some((threepid, change)) = change(row, table == LOCAL) {
+                            note(newest, &threepid, change);
+                        }
                     }
-                }
-                Ok::<(), DbError>(())
-            })?;
+                    Ok::<(), DbError>(())
+                })?;
+                from = to;
+            }
         }
         Ok(Self { own, foreign })
     }

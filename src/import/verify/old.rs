@@ -87,17 +87,16 @@ impl Old {
     /// When it is no database of Sydent or cannot be read.
     pub fn read(path: &Path, key: &[u8; 32]) -> Result<Self, DbError> {
         let mut sydent = Sydent::open(path)?;
+        // A reader that stays keeps a server from writing that does not use WAL.
+        sydent.let_go()?;
         let own_keys = own_keys(&mut sydent, key)?;
         let names = own_keys.iter().map(|key| key.name.as_str()).collect();
-        let mut old = Self {
+        Ok(Self {
             pepper: pepper(&mut sydent)?,
             changes: Changes::read(&mut sydent, &names)?,
             sydent,
             own_keys,
-        };
-        // A reader that stays keeps a server from writing that does not use WAL.
-        old.sydent.let_go()?;
-        Ok(old)
+        })
     }
 
     /// Under which names and ids the old server has signed.

@@ -197,7 +197,7 @@ fn signatures(old: &Map<String, Value>, new: &Map<String, Value>, key: &[u8; 32]
         let signature = |of: &Map<String, Value>| of.get("signatures")?.get(name)?.get(id).cloned();
         !is_same || signature(old) == signature(new)
     };
-    let mut others = all(old).into_iter().filter(|pair| !ours.contains(pair));
+    let mut others = all(old).into_iter().filter(|pair| !found.contains(pair));
     if !found.is_empty() && ours.is_subset(&found) && others.all(|pair| kept(&pair)) {
         Verdict::Equal
     } else {
@@ -288,3 +288,7 @@ pub fn users_in_mappings(body: &Value) -> HashMap<&str, &str> {
         .filter_map(|(hash, mxid)| Some((hash.as_str(), mxid.as_str()?)))
         .collect()
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

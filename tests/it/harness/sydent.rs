@@ -27,6 +27,9 @@ const TERMS: &str = "master_version: '3'\ndocs:\n  privacy:\n    version: '1.2'\
 /// The URL in its terms.
 pub const OLD_TERMS: &str = "https://old.example.test/privacy";
 
+const NEEDS_PYTHON: &str =
+    "TEST_SYDENT_PYTHON must name a Python with matrix-sydent; tests/run sets it";
+
 /// Its configuration: values by section and key.
 pub type Conf = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -63,7 +66,7 @@ impl RealSydent {
         change(&mut conf);
         std::fs::write(folder.path().join("sydent.conf"), text_of(&conf)).unwrap();
         let child = launch(folder.path());
-        let sydent = Self {
+        let mut sydent = Self {
             client_port: ports[0],
             internal_port: ports[1],
             folder,
@@ -111,7 +114,7 @@ impl RealSydent {
         self.folder.path().join("sydent.conf")
     }
 
-    async fn wait_until_it_answers(&self) {
+    async fn wait_until_it_answers(&mut self) {
         let api = self.api();
         let path = format!("{}/pubkey/ed25519:0", super::V1);
         let log = self.folder.path().join("sydent.log");
@@ -120,10 +123,13 @@ impl RealSydent {
             if asked.await.is_ok_and(|answer| answer.status == 200) {
                 return;
             }
+            if self.child.try_wait().unwrap().is_some() {
+                break;
+            }
             actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         panic!(
-            "Sydent does not start: {}",
+            "Sydent does not start. {NEEDS_PYTHON}: {}",
             std::fs::read_to_string(log).unwrap()
         );
     }
@@ -220,7 +226,7 @@ fn launch(folder: &Path) -> Child {
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
-        .expect("TEST_SYDENT_PYTHON names a Python with matrix-sydent; tests/run sets it")
+        .expect(NEEDS_PYTHON)
 }
 
 /// Ports that were free a moment ago; Sydent cannot be told to choose.
