@@ -38,6 +38,10 @@ pub(super) fn settle(draft: &mut Draft, file: &Path) -> Result<(), ConfError> {
             if left_out.contains(&setting) {
                 continue;
             }
+            if draft.remove_peer(&key) {
+                draft.remark(format!("A peer is left out: {key} {sentence}."));
+                break;
+            }
             if must_stay || !draft.remove(&setting) {
                 return Err(ConfError::new(key, sentence));
             }

@@ -63,6 +63,17 @@ impl Draft {
         removed
     }
 
+    /// Takes out the table of the peer that the setting is one of; whether there
+    /// is one.
+    pub(super) fn remove_peer(&mut self, setting: &str) -> bool {
+        let before = self.tables.len();
+        self.tables.retain(|(table, _)| {
+            let table = table.replace('"', "");
+            !(table.starts_with(PEERS) && setting.starts_with(&format!("{table}.")))
+        });
+        self.tables.len() < before
+    }
+
     /// Takes a whole table out.
     pub(super) fn remove_table(&mut self, table: &str) {
         self.tables.retain(|(name, _)| name != table);
@@ -105,6 +116,9 @@ impl Draft {
         text
     }
 }
+
+/// What the tables of peers begin with.
+const PEERS: &str = "replication.peers.";
 
 const HEAD: &str = "# Made of a sydent.conf by `sydent import sydent`. Above each setting stands the one \
     that it came\n# from. What is not here has its default: config/default.toml shows all settings, and\n\

@@ -57,6 +57,10 @@ pub(super) fn signing_key(
     Ok(key)
 }
 
+/// What a client may look up at once where nothing is said; it may not be less than what one look-up
+/// may ask for.
+const LOOKED_UP_AT_ONCE: i64 = 20_000;
+
 /// What of the API is served, to whom, and how much of it.
 pub(super) fn access(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
     let v1 = reading.get("general", "enable_v1_access")?;
@@ -73,6 +77,12 @@ pub(super) fn access(reading: &Reading, draft: &mut Draft) -> Result<(), ConfErr
         ));
     }
     draft.set("lookup", "max_addresses", taken, &limit);
+    if taken > LOOKED_UP_AT_ONCE {
+        let comment = format!("at least {}", limit.from);
+        for table in ["limits.lookup_per_client", "limits.lookup_per_account"] {
+            draft.set_because(table, "burst", taken, &comment);
+        }
+    }
     homeservers(reading, v1.is_true(), draft)
 }
 

@@ -307,9 +307,10 @@ mod tests {
 
     #[test]
     fn ops_07_what_python_fills_in() {
-        let chain: String = (0..10)
+        let chain: Vec<String> = (0..10)
             .map(|n| format!("k{n} = %(k{})s\n", n + 1))
             .collect();
+        let chain = chain.concat();
         for (text, expected) in [
             ("k = %(j)s!\nj = x%%y\n", "x%y!"),
             ("k = %(J)s\nj = %(l)s\nl = z\n", "z"),

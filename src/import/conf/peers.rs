@@ -54,13 +54,13 @@ pub(super) fn convert(
     for peer in peers {
         let table = format!("{TABLE}.peers.{}", quoted_key(&peer.name));
         let comment = "the table peers of Sydent's database";
-        match reading.optional(&format!("peer.{}", peer.name), "base_replication_url")? {
-            Some(url) => draft.set(&table, "url", url.text.clone(), &url),
-            None => {
-                let port = peer.port.filter(|port| *port != 0).unwrap_or(USUAL_PORT);
-                let url = format!("https://{}:{port}", peer.name);
-                draft.set_because(&table, "url", url, comment);
-            }
+        let url = reading.optional(&format!("peer.{}", peer.name), "base_replication_url")?;
+        if let Some(url) = url {
+            draft.set(&table, "url", url.text.clone(), &url);
+        } else {
+            let port = peer.port.filter(|port| *port != 0);
+            let url = format!("https://{}:{}", peer.name, port.unwrap_or(USUAL_PORT));
+            draft.set_because(&table, "url", url, comment);
         }
         draft.set_because(&table, "public_key", peer.public_key.as_str(), comment);
         if !authority.text.is_empty() {

@@ -93,12 +93,17 @@ impl Reading {
         let place = place(section, key);
         let text = read(raw).map_err(|sentence| ConfError::new(place.clone(), sentence))?;
         let from = match origin {
-            Origin::Section => place.clone(),
-            Origin::DefaultSection => self::place(DEFAULT, key),
+            Origin::Section => {
+                self.mark(section, key);
+                place.clone()
+            }
+            Origin::DefaultSection => {
+                self.mark(DEFAULT, key);
+                self::place(DEFAULT, key)
+            }
             Origin::Default(Some(variable)) => variable.to_owned(),
             Origin::Default(None) => format!("{place}, by default"),
         };
-        self.mark(section, key);
         Ok(Some(Given {
             text,
             key: place,
@@ -108,13 +113,8 @@ impl Reading {
     }
 
     fn mark(&self, section: &str, key: &str) {
-        let mut used = self.used.borrow_mut();
-        for section in [section, DEFAULT] {
-            if self.ini.raw(section, key).is_some() {
-                used.insert((section.to_owned(), key.to_owned()));
-                break;
-            }
-        }
+        let name = (section.to_owned(), key.to_owned());
+        self.used.borrow_mut().insert(name);
     }
 
     /// Whether somebody asked for a value of the file.
