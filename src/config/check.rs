@@ -18,6 +18,9 @@ impl Settings {
         let checker_ref = &mut checker;
         let email = self.email.check(self.server.name.as_ref(), checker_ref);
         let sms = self.sms.check(checker_ref);
+        let replication = self
+            .replication
+            .check(self.server.name.as_ref(), checker_ref);
         let server = self.server.check(checker_ref);
         let database = self.database.check(checker_ref);
         self.http.check(checker_ref);
@@ -26,6 +29,7 @@ impl Settings {
             ("http.listen", self.http.listen.as_slice()),
             ("internal.listen", self.internal.listen.as_slice()),
             ("operations.listen", self.operations.listen.as_slice()),
+            ("replication.listen", replication.listen.as_slice()),
         ];
         check_overlap(listeners, checker_ref);
         let validation = self.validation.check(checker_ref);
@@ -59,6 +63,7 @@ impl Settings {
                     sms,
                     delivery: self.delivery,
                     federation,
+                    replication,
                     log: self.log,
                     warnings,
                 })

@@ -82,6 +82,18 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Notes that a secret file is readable by more than its owner and group.
+    pub(super) fn warn_if_others_may_read(&mut self, key: &str, file: &Path) {
+        let file = self.resolve(key, file);
+        if file_access::others_may_read(&file) {
+            let sentence = format!(
+                "{} can be read by every user of this machine; run chmod 600 on it",
+                file.display()
+            );
+            self.warn(key, sentence);
+        }
+    }
+
     /// The content of a file that holds one secret, without the line break at
     /// its end.
     pub(super) fn secret_file(&mut self, key: &str, file: &Path) -> Option<Secret> {

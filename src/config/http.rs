@@ -147,7 +147,7 @@ impl InternalSettings {
 
 /// Refuses an address that two listeners would share: the system refuses the
 /// second, or one listener takes what was meant for the other.
-pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 3], checker: &mut Checker<'_>) {
+pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 4], checker: &mut Checker<'_>) {
     let mut taken: BTreeMap<u16, Vec<(&str, IpAddr)>> = BTreeMap::new();
     for (key, addresses) in lists {
         for address in addresses.iter().filter(|address| address.port() != 0) {
@@ -224,6 +224,7 @@ mod tests {
                 ("http.listen", &public[..]),
                 ("internal.listen", &internal),
                 ("o", &[]),
+                ("r", &[]),
             ];
             let found = problems(|c| check_overlap(lists, c));
             assert_eq!(!found.is_empty(), shared, "{public:?} {internal:?}");

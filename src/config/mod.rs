@@ -30,9 +30,11 @@ mod log;
 mod lookup;
 mod manual;
 mod origins;
+mod peer;
 mod period;
 mod postgres_url;
 mod problem;
+mod replication;
 mod secret;
 mod sentence;
 mod server;
@@ -64,7 +66,9 @@ pub use limits::{LimitSettings, RateSettings};
 pub use lookup::LookupSettings;
 pub use manual::MANUAL;
 pub use origins::Origins;
+pub use peer::{Peer, PeerSettings};
 pub use problem::{Problem, Problems, Source};
+pub use replication::{Replication, ReplicationSettings, TlsIdentity};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
 pub use sms::{
@@ -117,6 +121,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// `[federation]`: how homeservers are reached.
     pub federation: FederationSettings,
+    /// `[replication]`: the other servers of a mesh.
+    pub replication: ReplicationSettings,
     /// `[log]`: level and form.
     pub log: LogSettings,
     /// Where each setting was written; not a setting itself.
@@ -161,6 +167,8 @@ pub struct Config {
     pub delivery: DeliverySettings,
     /// How homeservers are reached.
     pub federation: Federation,
+    /// The other servers of a mesh.
+    pub replication: Replication,
     /// Level and form of the log.
     pub log: LogSettings,
     /// What is allowed but should be known: to be written to the log at start.

@@ -132,14 +132,6 @@ fn key_file(path: Option<&Path>, checker: &mut Checker<'_>) -> Option<PathBuf> {
             return None;
         }
     }
-    if file_access::others_may_read(&path) {
-        checker.warn(
-            KEY,
-            format!(
-                "{} can be read by every user of this machine; run chmod 600 on it",
-                path.display()
-            ),
-        );
-    }
+    checker.warn_if_others_may_read(KEY, &path);
     Some(path)
 }

@@ -20,6 +20,7 @@ pub mod onbind;
 pub mod originator;
 pub mod phone;
 pub mod placeholders;
+pub mod public_key;
 pub mod rate;
 pub mod redact;
 pub mod request_auth;

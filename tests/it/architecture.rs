@@ -102,7 +102,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("config", "domain"),
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
-    ("import", "db domain config::DatabaseUrl"),
+    ("import", "db delivery::templates domain config"),
     ("delivery", "config domain"),
     ("federation", "config clock domain random"),
     (

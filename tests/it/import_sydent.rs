@@ -228,9 +228,14 @@ fn ops_07_all_or_nothing_and_the_same_again() {
     let again = source.import(&database, "");
     assert_eq!(again.code, 1);
     assert!(again.err.contains("--force"), "{}", again.err);
-    std::fs::remove_file(source.folder.path().join("new.key")).unwrap();
+    for file in ["new.key", "new.toml"] {
+        std::fs::remove_file(source.folder.path().join(file)).unwrap();
+    }
     let again = source.import(&database, "");
     assert!(again.err.contains("is not empty"), "{}", again.err);
+    for file in ["new.key", "new.toml", "new.key.new", "new.toml.new"] {
+        assert!(!source.folder.path().join(file).exists(), "{file}");
+    }
     for _ in 0..2 {
         let forced = source.import(&database, "--force");
         assert_eq!(

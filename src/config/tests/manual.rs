@@ -31,6 +31,21 @@ fn the_manual_has_every_setting_and_nothing_else() {
     assert_eq!(keys(&documented), keys(&Table::try_from(filled()).unwrap()));
 }
 
+fn replication() -> ReplicationSettings {
+    let peer = PeerSettings {
+        url: Some("a".to_owned()),
+        public_key: Some("a".to_owned()),
+        ca_file: Some("a".into()),
+    };
+    ReplicationSettings {
+        certificate: Some("a".into()),
+        private_key: Some("a".into()),
+        client_ca: Some("a".into()),
+        peers: [("other.example.org".to_owned(), peer)].into(),
+        ..ReplicationSettings::default()
+    }
+}
+
 fn sms() -> SmsSettings {
     let text = || "a".to_owned();
     let secret = || Some(Secret::from(text()));
@@ -103,6 +118,7 @@ fn filled() -> Settings {
             proxy: Some(SecretUrl::from("a".to_owned())),
             ..FederationSettings::default()
         },
+        replication: replication(),
         ..Settings::default()
     }
 }

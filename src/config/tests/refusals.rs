@@ -85,6 +85,31 @@ federation.hosts.a b | federation.hosts = { 'a b' = '127.0.0.1:1' }
 federation.hosts.a | federation.hosts = { a = '127.0.0.1' }
 ";
 
+/// The same with a peer.
+const REFUSED_WITH_PEER: &str = "
+replication.listen | replication.listen = 'localhost:4434'
+replication.listen | replication.listen = '[::1]:8090'
+replication.certificate | replication.certificate = 'missing'
+replication.certificate | replication.certificate = 'password'
+replication.private_key | replication.private_key = 'missing'
+replication.private_key | replication.private_key = 'password'
+replication.private_key | replication.private_key = 'other.pem'
+replication.client_ca | replication.client_ca = 'password'
+replication.push_every | replication.push_every = '1ms'
+replication.peers.example.org | replication.peers.'example.org'.public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI'
+replication.peers.a b | replication.peers.'a b' = { url = 'https://a.example', public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI' }
+replication.peers.a.example.url | replication.peers.'a.example'.url = 'http://a.example'
+replication.peers.a.example.ca_file | replication.peers.'a.example'.ca_file = 'password'
+replication.peers.a.example.public_key | replication.peers.'a.example'.public_key = 'a'
+replication.peers.b.example.public_key | replication.peers.'b.example'.url = 'https://b.example'
+";
+
+const PEER: &str = "replication.certificate = 'mesh.pem'
+replication.private_key = 'mesh.pem'
+replication.peers.'a.example'.url = 'https://a.example'
+replication.peers.'a.example'.public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI'
+";
+
 /// The same with mail through a relay on another machine.
 const REFUSED_WITH_SMTP: &str = "
 email.smtp.password | email.smtp.username = 'a'
@@ -165,8 +190,15 @@ fn ops_08_what_a_start_refuses() {
     for (name, content) in files {
         fs::write(folder.0.path().join(name), content).unwrap();
     }
+    for file in ["mesh.pem", "other.pem"] {
+        let made = rcgen::generate_simple_self_signed(["example.org".to_owned()]).unwrap();
+        let content = made.cert.pem() + &made.signing_key.serialize_pem();
+        fs::write(folder.0.path().join(file), content).unwrap();
+    }
+    assert!(folder.load(&format!("{LEAST}{PEER}"), &[]).is_ok());
     for (rows, before) in [
         (REFUSED, ""),
+        (REFUSED_WITH_PEER, PEER),
         (REFUSED_WITH_SMTP, SMTP),
         (REFUSED_WITH_SMS, SMS),
     ] {
