@@ -1,13 +1,10 @@
 //! `sydent import verify`, with a real Sydent as the old server.
 
-use std::time::Duration;
-
 use crate::harness::{KEY_FILE, RealSydent, TestServer, Told};
-use sydent::config::RateSettings;
 
 use super::filled::fill;
 use super::old_schemas::{self, make_with, row, signed};
-use super::taken_over::{succeed, take_over, verify};
+use super::taken_over::{take_over, verify};
 
 /// What a comparison of everything names.
 const TOPICS: [&str; 8] = [
@@ -32,7 +29,7 @@ fn names_nobody(told: &Told) {
 async fn ops_07_a_sydent_of_today_and_its_heir_answer_the_same() {
     let filled = fill().await;
     let old = filled.sydent.database();
-    let server = succeed(take_over(&old), &filled.sydent, |_| {});
+    let (server, _database) = take_over(&filled.sydent, &old).start();
     let told = verify(&filled.sydent, &server, &old, "");
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
     names_nobody(&told);
@@ -55,16 +52,16 @@ async fn ops_07_a_sydent_of_today_and_its_heir_answer_the_same() {
 async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
     let filled = fill().await;
     let old = filled.sydent.database();
-    let database = take_over(&old);
+    let heir = take_over(&filled.sydent, &old);
     let (address, _) = &filled.bound[1];
     let (gone, _) = &filled.bound[2];
-    database.execute(&format!(
+    heir.database.execute(&format!(
         "UPDATE associations SET mxid = '@eve:hs.test' WHERE address = '{address}'; \
          DELETE FROM associations WHERE address = '{gone}'; \
          DELETE FROM accepted_terms; \
          DELETE FROM ephemeral_keys"
     ));
-    let server = succeed(database, &filled.sydent, |_| {});
+    let (server, _database) = heir.start();
     let told = verify(&filled.sydent, &server, &old, "");
     assert_eq!(told.code, 1, "{}{}", told.out, told.err);
     names_nobody(&told);
@@ -97,7 +94,7 @@ async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
 
 /// A Sydent and its heir on a database of that schema, and what the comparison
 /// says.
-async fn compared(schema: u8) -> (TestServer, Told) {
+async fn compared(schema: u8) -> Told {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     // Bound in two spellings of which one was removed again; bound anew to a user
@@ -130,16 +127,16 @@ async fn compared(schema: u8) -> (TestServer, Told) {
         |_| (),
     )
     .await;
-    let server = succeed(take_over(&file), &sydent, |_| {});
+    let (server, _database) = take_over(&sydent, &file).start();
     let told = verify(&sydent, &server, &file, "");
     names_nobody(&told);
-    (server, told)
+    told
 }
 
 #[actix_web::test]
 async fn ops_07_old_schemas_are_corrected_as_the_guide_says_and_else_the_same() {
     for schema in 0..=4 {
-        let (_server, told) = compared(schema).await;
+        let told = compared(schema).await;
         assert_eq!(told.code, 0, "schema {schema}: {}{}", told.out, told.err);
         let [asked, _, corrected, _] = told.compared("signed look-ups");
         assert!(asked > 15, "{}", told.out);
@@ -179,12 +176,13 @@ async fn ops_07_small_limits_are_respected() {
         },
     )
     .await;
-    let server = succeed(take_over(&file), &sydent, |settings| {
-        settings.lookup.max_addresses = 4;
-        settings.limits.lookup_per_client = RateSettings {
-            burst: 12,
-            every: Duration::from_millis(50),
-        };
+    let (server, _database) = take_over(&sydent, &file).start_with(|settings| {
+        // The old one's limit came along.
+        let limit = &mut settings["lookup"]["max_addresses"];
+        assert_eq!(*limit, toml::Value::from(3));
+        *limit = 4.into();
+        let rate = toml::toml! { lookup_per_client = { burst = 12, every = "50ms" } };
+        settings["limits"].as_table_mut().unwrap().extend(rate);
     });
     let told = verify(&sydent, &server, &file, "");
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);

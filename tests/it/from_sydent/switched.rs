@@ -7,7 +7,7 @@ use sydent::domain::signing::{KeyPair, verify};
 use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, until};
 
 use super::filled::{Filled, fill};
-use super::taken_over::{succeed, take_over};
+use super::taken_over::take_over;
 
 #[actix_web::test]
 async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
@@ -15,10 +15,7 @@ async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
     let before = filled.sydent.api().with_token(&filled.token);
     let details = before.hash_details().await.ok();
     filled.sydent.stop();
-    let database = take_over(&filled.sydent.database());
-    let server = succeed(database, &filled.sydent, |settings| {
-        filled.homeserver.configure(settings);
-    });
+    let (server, _database) = take_over(&filled.sydent, &filled.sydent.database()).start();
 
     // Clients stay logged in, and terms accepted or not.
     let client = server.api().with_token(&filled.token);

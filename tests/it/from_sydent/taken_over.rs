@@ -1,51 +1,69 @@
-//! A database of Sydent that the real command takes over, and the server that
-//! then runs on it.
+//! A Sydent that the real command takes over, and the server that then runs on
+//! what it wrote.
 
 use std::path::Path;
 
-use sydent::config::Settings;
+use tempfile::TempDir;
+use toml::Table;
 
-use crate::harness::{KEY_FILE, RealSydent, SERVER_NAME, TestDatabase, TestServer, Told};
+use crate::harness::{RealSydent, TestDatabase, TestProcess, Told};
 
-/// Takes the database over, with the real command.
-pub fn take_over(old: &Path) -> TestDatabase {
+/// What the command made.
+pub struct Heir {
+    pub database: TestDatabase,
+    folder: TempDir,
+}
+
+/// Takes a Sydent over, with that database and the real command.
+pub fn take_over(sydent: &RealSydent, db: &Path) -> Heir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("old.key"), KEY_FILE).unwrap();
     let database = TestDatabase::fresh();
     let told = Told::by(
         folder.path(),
         &format!(
-            "import sydent --db {} --server-name {SERVER_NAME} --signing-key-file old.key \
-             --key-out new.key --database {}",
-            old.display(),
+            "import sydent --conf {} --db {} --out sydent.toml --database {}",
+            sydent.configuration().display(),
+            db.display(),
             database.url
         ),
     );
     assert_eq!(told.code, 0, "{}", told.err);
-    database
+    Heir { database, folder }
 }
 
-/// Starts a new server on what was taken over, with the old one's terms.
-pub fn succeed(
-    database: TestDatabase,
-    sydent: &RealSydent,
-    change: impl FnOnce(&mut Settings),
-) -> TestServer {
-    let terms = sydent.configuration().with_file_name("terms.yaml");
-    TestServer::start_on(database, |settings| {
-        settings.terms.file = Some(terms);
-        change(settings);
-    })
+impl Heir {
+    /// Starts it with the configuration that was written, but for the ports.
+    pub fn start(self) -> (TestProcess, TestDatabase) {
+        self.start_with(|_| ())
+    }
+
+    /// The same with some settings changed.
+    pub fn start_with(self, change: impl FnOnce(&mut Table)) -> (TestProcess, TestDatabase) {
+        let file = self.folder.path().join("sydent.toml");
+        let mut settings: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        for section in ["http", "internal", "operations"] {
+            let none = || Table::new().into();
+            let section = settings.entry(section).or_insert_with(none);
+            let here = toml::Value::try_from(["127.0.0.1:0"]).unwrap();
+            section
+                .as_table_mut()
+                .unwrap()
+                .insert("listen".to_owned(), here);
+        }
+        change(&mut settings);
+        std::fs::write(&file, settings.to_string()).unwrap();
+        (TestProcess::start_in(self.folder), self.database)
+    }
 }
 
 /// Runs `sydent import verify` on the two.
-pub fn verify(sydent: &RealSydent, server: &TestServer, db: &Path, flags: &str) -> Told {
+pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str) -> Told {
     Told::by(
         db.parent().unwrap(),
         &format!(
-            "import verify --old {} --new {} --db {} {flags}",
+            "import verify --old {} --new http://{} --db {} {flags}",
             sydent.url(),
-            server.api().base,
+            server.client,
             db.display()
         ),
     )
