@@ -93,12 +93,7 @@ impl ReplicationSettings {
         own_name: Option<&ServerName>,
         checker: &mut Checker<'_>,
     ) -> Replication {
-        checker.period(
-            "replication.push_every",
-            self.push_every,
-            SHORTEST,
-            LONGEST,
-        );
+        checker.period("replication.push_every", self.push_every, SHORTEST, LONGEST);
         let listen = self.address(checker);
         let used = !self.listen.is_empty() || !self.peers.is_empty();
         let identity = self.identity(used, checker);
