@@ -1,6 +1,6 @@
 //! Taking over the database of a Python Sydent, and serving what was in it.
 
-mod source;
+pub mod source;
 
 use diesel::SqliteConnection;
 use diesel::connection::{Connection as _, SimpleConnection as _};

@@ -66,12 +66,20 @@ impl Draft {
     /// Takes out the table of the peer that the setting is one of; whether there
     /// is one.
     pub(super) fn remove_peer(&mut self, setting: &str) -> bool {
-        let before = self.tables.len();
-        self.tables.retain(|(table, _)| {
-            let table = table.replace('"', "");
-            !(table.starts_with(PEERS) && setting.starts_with(&format!("{table}.")))
-        });
-        self.tables.len() < before
+        let is_peer = |(table, _): &&(String, Vec<Entry>)| {
+            let name = table.replace('"', "");
+            let rest = setting.strip_prefix(&name);
+            name.starts_with(PEERS)
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        // The name of one may begin with that of another.
+        let peers = self.tables.iter().filter(is_peer);
+        let Some((name, _)) = peers.max_by_key(|(table, _)| table.len()) else {
+            return false;
+        };
+        let name = name.clone();
+        self.remove_table(&name);
+        true
     }
 
     /// Takes a whole table out.
@@ -132,18 +140,24 @@ fn closing(text: &mut String, head: &str, lines: impl Iterator<Item = String>) {
     text.push('\n');
     comment(text, head);
     for line in lines {
-        comment(text, &format!("- {line}"));
+        comment_with(text, &line, "- ", "  ");
     }
 }
 
-/// What a comment may not hold becomes a space.
 fn comment(text: &mut String, line: &str) {
+    comment_with(text, line, "", "");
+}
+
+/// Begins the first line and all others as they are told. What a comment may not hold becomes a
+/// space.
+fn comment_with(text: &mut String, line: &str, first: &str, others: &str) {
     let line: String = line
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    for line in wrapped(&line) {
-        let _ = writeln!(text, "# {line}");
+    for (index, line) in wrapped(&line).iter().enumerate() {
+        let begin = if index == 0 { first } else { others };
+        let _ = writeln!(text, "# {begin}{line}");
     }
 }
 

@@ -64,8 +64,12 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn convert(&self, reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
-        let by_default =
-            |key: &str| format!("[{}] {}.{key}, by default", self.section, self.prefix);
+        let by_default = |key: &str| {
+            format!(
+                "[{}] {}.{key} (Sydent's default)",
+                self.section, self.prefix
+            )
+        };
         match reading.optional(self.section, &format!("{}.burst", self.prefix))? {
             None => draft.set_because(self.table, "burst", self.burst, &by_default("burst")),
             Some(given) => {

@@ -102,7 +102,7 @@ impl Reading {
                 self::place(DEFAULT, key)
             }
             Origin::Default(Some(variable)) => variable.to_owned(),
-            Origin::Default(None) => format!("{place}, by default"),
+            Origin::Default(None) => format!("{place} (Sydent's default)"),
         };
         Ok(Some(Given {
             text,

@@ -89,7 +89,7 @@ fn originators(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
         draft.set(TABLE, code, senders, &given);
     }
     if !has_default {
-        let comment = "[sms] originators.default, by default";
+        let comment = "[sms] originators.default (Sydent's default)";
         draft.set_because(TABLE, "default", vec!["alpha:Matrix"], comment);
     }
     Ok(())

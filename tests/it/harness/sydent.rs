@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls};
@@ -227,6 +228,30 @@ fn launch(folder: &Path) -> Child {
         .stderr(log)
         .spawn()
         .expect(NEEDS_PYTHON)
+}
+
+/// What it makes of a configuration file, by section; a file that is not there it
+/// writes.
+pub fn sydent_reads(file: &Path, variables: &[(&str, &str)]) -> Value {
+    const SCRIPT: &str = "import json, sys\n\
+        from sydent.config import SydentConfig\n\
+        conf = SydentConfig()\n\
+        conf.parse_config_file(sys.argv[1])\n\
+        plain = lambda odd: odd.decode() if isinstance(odd, bytes) else \
+        sorted(odd) if isinstance(odd, set) else str(odd)\n\
+        sections = 'general database crypto sms email http'.split()\n\
+        print(json.dumps({name: vars(getattr(conf, name)) for name in sections}, default=plain))";
+    let output = Command::new(python())
+        .args(["-c", SCRIPT])
+        .arg(file)
+        .current_dir(file.parent().unwrap())
+        .envs(variables.iter().copied())
+        .output()
+        .expect("TEST_SYDENT_PYTHON names a Python with matrix-sydent; tests/run sets it");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let last = told.lines().last().unwrap_or_default();
+    let errors = || panic!("{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(last).unwrap_or_else(|_| errors())
 }
 
 /// Ports that were free a moment ago; Sydent cannot be told to choose.
