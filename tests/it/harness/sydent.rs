@@ -247,7 +247,7 @@ pub fn sydent_reads(file: &Path, variables: &[(&str, &str)]) -> Value {
         .current_dir(file.parent().unwrap())
         .envs(variables.iter().copied())
         .output()
-        .expect("TEST_SYDENT_PYTHON names a Python with matrix-sydent; tests/run sets it");
+        .expect(NEEDS_PYTHON);
     let told = String::from_utf8(output.stdout).unwrap();
     let last = told.lines().last().unwrap_or_default();
     let errors = || panic!("{}", String::from_utf8_lossy(&output.stderr));
