@@ -97,7 +97,13 @@ impl Sydent {
             None => None,
         };
         for file in files {
-            file.put()?;
+            file.put().map_err(|failure| match report {
+                Some(_) => Failure::new(format!(
+                    "{failure}\nThe database is filled all the same. Once the file can be \
+                     written, do it again with --force."
+                )),
+                None => failure,
+            })?;
         }
         print(&self.told(&converted, report.as_ref(), &key_out, &target))
     }

@@ -90,7 +90,7 @@ impl Verify {
         if waited > 0 {
             work.comparison.remarks.push(format!(
                 "The servers asked for pauses (429 or 503), {waited} s in all. It goes faster with \
-                 higher limits.lookup_per_client and limits.lookup_per_account."
+                 shorter limits.lookup_per_client.every and limits.lookup_per_account.every."
             ));
         }
         Ok(work.comparison)

@@ -146,8 +146,8 @@ impl Servers {
         }
         Err(Failure::new(format!(
             "The {which} server wants to be asked less often (429 or 503), for too long to wait. \
-             Raise limits.lookup_per_client and limits.lookup_per_account of the new server while \
-             you compare, or compare fewer addresses with --sample."
+             Shorten limits.lookup_per_client.every and limits.lookup_per_account.every of the new \
+             server while you compare, or compare fewer addresses with --sample."
         )))
     }
 
