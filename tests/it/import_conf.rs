@@ -75,7 +75,7 @@ fn full(folder: &Path) -> String {
         fs::write(folder.join(name), "To: %(to)s\nSubject: x\n\n%(token)s\n").unwrap();
     }
     fs::write(folder.join("page.html"), "<p>%(message)s</p>").unwrap();
-    let terms = "master_version: '3'\ndocs:\n  privacy:\n    version: '1'\n    en: \
+    let terms = "master_version: '3'\ndocs:\n  privacy:\n    version: '1'\n    langs:\n      en: \
         { name: Privacy, url: 'https://old.example.test/privacy' }\n";
     fs::write(folder.join("terms.yaml"), terms).unwrap();
     format!(
@@ -221,7 +221,7 @@ async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
         .api()
         .lookup("email", "a@b.test")
         .await
-        .refused(404, "M_UNRECOGNIZED");
+        .refused(403, "M_FORBIDDEN");
     let terms = server.api().terms().await.ok();
     assert_eq!(terms["policies"]["privacy"]["version"], "1");
     let bound = server
