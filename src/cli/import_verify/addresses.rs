@@ -9,7 +9,7 @@ use super::{Work, unreadable};
 use crate::cli::Failure;
 use crate::domain::lookup::{self, Pepper};
 use crate::import::verify::{
-    Answer, Expected, Subject, Topic, hash_details, named, same, signed, users_in_bulk,
+    Answer, Expected, Subject, Topic, hash_details, named, off, same, signed, users_in_bulk,
     users_in_mappings,
 };
 use crate::random;
@@ -46,6 +46,9 @@ pub(super) async fn compare(
         Some(token) => hashing(work, token).await?,
         None => None,
     };
+    if !work.has_v1 {
+        is_v1_off(work).await?;
+    }
     let rows = work.old.rows(work.flags.sample).map_err(unreadable)?;
     work.bar.set_length(rows.len() as u64);
     let mut batch = BATCH;
@@ -63,6 +66,20 @@ pub(super) async fn compare(
     });
     let unknown = unknown.collect::<Result<Vec<Subject>, Failure>>()?;
     ask(work, unknown, hashing.as_ref(), &mut batch).await
+}
+
+/// What the old server has switched off must not be open at the new one.
+async fn is_v1_off(work: &mut Work<'_>) -> Result<(), Failure> {
+    let question = Question::get(format!(
+        "{V1}/lookup?medium=email&address=nobody%40verify.invalid"
+    ));
+    let (old, new) = work.servers.both(&question).await?;
+    let verdict = off(&old, &new);
+    work.comparison.add(Topic::Lookups, verdict, "v1");
+    let sentence = "The old server has v1 switched off, of which therefore nothing else was \
+         compared.";
+    work.comparison.remarks.push(sentence.to_owned());
+    Ok(())
 }
 
 async fn hashing(
@@ -99,13 +116,13 @@ async fn ask(
         let expected = work.old.expected(&subject, now).map_err(unreadable)?;
         asked.push((subject, expected));
     }
-    for it in &asked {
-        ask_alone(work, it).await?;
+    if work.has_v1 {
+        for it in &asked {
+            ask_alone(work, it).await?;
+        }
     }
-    for how in [Some(How::InBulk), hashing.map(How::ByHash)]
-        .into_iter()
-        .flatten()
-    {
+    let in_bulk = work.has_v1.then_some(How::InBulk);
+    for how in in_bulk.into_iter().chain(hashing.map(How::ByHash)) {
         let mut rest = asked.as_slice();
         while !rest.is_empty() {
             let (some, others) = rest.split_at(rest.len().min(*batch));

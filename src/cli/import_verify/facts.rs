@@ -14,16 +14,19 @@ use crate::import::verify::{Topic, Verdict, key_by_id, same};
 const TOKENS: u32 = 1000;
 
 /// The old server's public key, which it knows under this id whatever the key's
-/// id is.
-pub(super) async fn key_of_old(servers: &mut Servers) -> Result<[u8; 32], Failure> {
-    let question = Question::get(format!("{V1}/pubkey/ed25519:0"));
-    let answer = servers.old(&question).await?;
-    let key = answer.body.get("public_key").and_then(Value::as_str);
-    key.and_then(base64::decode_key).ok_or_else(|| {
-        Failure::new(
-            "What --old names does not answer as a Sydent: it does not tell its public key.",
-        )
-    })
+/// id is, and whether it has v1, which can be switched off.
+pub(super) async fn key_of_old(servers: &mut Servers) -> Result<([u8; 32], bool), Failure> {
+    for (api, is_v1) in [(V1, true), (V2, false)] {
+        let question = Question::get(format!("{api}/pubkey/ed25519:0"));
+        let answer = servers.old(&question).await?;
+        let key = answer.body.get("public_key").and_then(Value::as_str);
+        if let Some(key) = key.and_then(base64::decode_key) {
+            return Ok((key, is_v1));
+        }
+    }
+    Err(Failure::new(
+        "What --old names does not answer as a Sydent: it does not tell its public key.",
+    ))
 }
 
 /// The key under its ids, whether it is valid, and whether another one is.
@@ -35,7 +38,7 @@ pub(super) async fn keys(work: &mut Work<'_>) -> Result<(), Failure> {
         .map(|key| key.id.clone())
         .collect();
     for id in ids {
-        let question = Question::get(format!("{V1}/pubkey/{id}"));
+        let question = Question::get(format!("{}/pubkey/{id}", work.api()));
         let (old, new) = work.servers.both(&question).await?;
         let verdict = key_by_id(&old, &new, &work.key);
         work.comparison.add(Topic::Keys, verdict, id);
@@ -83,7 +86,7 @@ async fn ask_if_valid(
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("public_key", key)
         .finish();
-    let question = Question::get(format!("{V1}/{path}?{query}"));
+    let question = Question::get(format!("{}/{path}?{query}", work.api()));
     let (old, new) = work.servers.both(&question).await?;
     work.comparison.add(topic, same(&old, &new), what);
     Ok(())

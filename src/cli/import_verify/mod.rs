@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use zeroize::Zeroizing;
 
-use self::servers::Servers;
+use self::servers::{Servers, V1, V2};
 use super::import::bar;
 use super::{Failure, print};
 use crate::clock::Clock;
@@ -48,9 +48,18 @@ struct Work<'a> {
     old: Old,
     /// The old server's public key.
     key: [u8; 32],
+    /// Whether it has v1.
+    has_v1: bool,
     comparison: Comparison,
     bar: ProgressBar,
     clock: Clock,
+}
+
+impl Work<'_> {
+    /// The version that the old server has for sure.
+    fn api(&self) -> &'static str {
+        if self.has_v1 { V1 } else { V2 }
+    }
 }
 
 impl Verify {
@@ -70,13 +79,14 @@ impl Verify {
     async fn compare(&self) -> Result<Comparison, Failure> {
         let given = self.given_token()?;
         let mut servers = Servers::new(self.old.clone(), self.new.clone());
-        let key = facts::key_of_old(&mut servers).await?;
+        let (key, has_v1) = facts::key_of_old(&mut servers).await?;
         let old = Old::read(&self.db, &key).map_err(unreadable)?;
         let mut work = Work {
             flags: self,
             servers,
             old,
             key,
+            has_v1,
             comparison: Comparison::default(),
             bar: bar(),
             clock: Clock::system(),

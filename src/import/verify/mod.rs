@@ -10,6 +10,6 @@ pub use changes::Expected;
 pub use old::{Old, OwnKey, Row, Subject};
 pub use report::{Comparison, Tally, Topic};
 pub use rules::{
-    Answer, Correction, Verdict, hash_details, key_by_id, named, same, signed, users_in_bulk,
+    Answer, Correction, Verdict, hash_details, key_by_id, named, off, same, signed, users_in_bulk,
     users_in_mappings,
 };

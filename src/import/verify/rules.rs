@@ -82,6 +82,15 @@ pub fn same(old: &Answer, new: &Answer) -> Verdict {
     }
 }
 
+/// Answers where the old server refuses whatever is asked, for whatever reason.
+#[must_use]
+pub fn off(old: &Answer, new: &Answer) -> Verdict {
+    match (old.status, new.status) {
+        (400..500, 400..500) => Verdict::Equal,
+        _ => same(old, new),
+    }
+}
+
 /// `pubkey/{id}`, where the old server's key is known to be `key`.
 #[must_use]
 pub fn key_by_id(old: &Answer, new: &Answer, key: &[u8; 32]) -> Verdict {

@@ -196,6 +196,11 @@ fn refusals_are_the_same_and_failures_never() {
         let bulk = signed(&refused(old), &refused(new), &Expected::Nobody, &public());
         assert_eq!(bulk, verdict);
     }
+    assert_eq!(off(&refused(404), &refused(403)), Verdict::Equal);
+    assert_eq!(
+        off(&refused(404), &refused(200)),
+        Verdict::Different(NEW_ONLY)
+    );
 }
 
 #[test]

@@ -197,6 +197,31 @@ async fn ops_07_small_limits_are_respected() {
 }
 
 #[actix_web::test]
+async fn ops_07_v1_that_is_switched_off_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.db");
+    old_schemas::make(&file, 4);
+    let sydent = RealSydent::start_on(
+        |own| {
+            std::fs::copy(&file, own).unwrap();
+        },
+        |conf| {
+            let general = conf.get_mut("general").unwrap();
+            general.insert("enable_v1_access".to_owned(), "False".to_owned());
+        },
+    )
+    .await;
+    let (server, _database) = take_over(&sydent, &file).start();
+    let told = verify(&sydent, &server, &file, "");
+    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
+    assert!(told.out.contains("v1 switched off"), "{}", told.out);
+    assert_eq!(told.compared("signed look-ups"), [1, 1, 0, 0]);
+    assert_eq!(told.compared("bulk look-ups"), [0, 0, 0, 0]);
+    assert_eq!(told.compared("look-ups by hash"), [15, 14, 1, 0]);
+    assert_eq!(told.compared("public keys"), [3, 3, 0, 0]);
+}
+
+#[actix_web::test]
 async fn ops_07_what_cannot_be_asked_is_trouble() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
