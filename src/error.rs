@@ -9,6 +9,7 @@ mod accounts;
 mod invites;
 mod lookup;
 mod phones;
+mod replication;
 mod unbind;
 
 use std::borrow::Cow;

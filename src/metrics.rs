@@ -40,6 +40,12 @@ struct Owner {
     owner: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pushed {
+    peer: String,
+    outcome: &'static str,
+}
+
 /// What the operations listener tells at `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -48,6 +54,7 @@ pub struct Metrics {
     latency: Family<Route, Histogram>,
     deliveries: Family<Delivery, Counter>,
     homeservers: Family<Asked, Counter>,
+    pushes_received: Family<Pushed, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
     waiting: Family<Owner, Histogram>,
@@ -69,6 +76,7 @@ impl Default for Metrics {
             latency: Family::new_with_constructor(seconds),
             deliveries: Family::default(),
             homeservers: Family::default(),
+            pushes_received: Family::default(),
             queue_messages: Gauge::default(),
             queue_age: Gauge::default(),
             waiting: Family::new_with_constructor(seconds),
@@ -100,6 +108,11 @@ impl Metrics {
             "homeserver_calls",
             "Questions to homeservers, by outcome",
             self.homeservers.clone(),
+        );
+        all.register(
+            "replication_received",
+            "Pushes by peers, by outcome",
+            self.pushes_received.clone(),
         );
         all.register(
             "queue_messages",
@@ -164,6 +177,14 @@ impl Metrics {
             .inc();
     }
 
+    /// A peer has sent changes; its name is one of the configuration, or empty.
+    pub fn push_received(&self, peer: &str, outcome: &'static str) {
+        let peer = peer.to_owned();
+        self.pushes_received
+            .get_or_create(&Pushed { peer, outcome })
+            .inc();
+    }
+
     /// An owner took a message after `waited` and was done after `worked`.
     pub fn owner_worked(&self, owner: &'static str, waited: Duration, worked: Duration) {
         self.waiting
@@ -212,6 +233,7 @@ mod tests {
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");
         metrics.homeserver_asked("userinfo", "answered");
+        metrics.push_received("a.example", "taken");
         metrics.queue(7, Duration::from_secs(9));
         let text = metrics.render().unwrap();
         for line in [
@@ -219,6 +241,7 @@ mod tests {
             "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
             "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
             "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
+            "sydent_replication_received_total{peer=\"a.example\",outcome=\"taken\"} 1",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
         ] {

@@ -50,15 +50,23 @@ pub struct Notice {
 }
 
 impl Notice {
-    fn of(self, association: &Association) -> Result<Queued, Fault> {
+    /// One of several that are made at once.
+    pub(super) fn numbered(&self, number: usize) -> Self {
+        Self {
+            id: format!("{}{number}", self.id),
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// The message about that association, to be delivered from `now` on.
+    pub(super) fn of(self, association: &Association, now: i64) -> Result<Queued, Fault> {
         let payload = NoticePayload::new(&association.threepid, &association.mxid);
         let payload = serde_json::to_string(&payload)
             .map_err(|_unwritable| Fault::Broken("a notice could not be written down"))?;
-        let (now, expires_at) = (association.ts, self.expires_at);
         let threepid = &association.threepid;
         Ok(Queued {
             subject: format!("{}:{}", threepid.medium().as_str(), threepid.address()),
-            ..Queued::fresh(self.id, "onbind", payload, now, expires_at)
+            ..Queued::fresh(self.id, "onbind", payload, now, self.expires_at)
         })
     }
 }
@@ -80,7 +88,7 @@ impl Ask for Bind {
         let origin = of.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
-        let notice = self.notice.of(&association)?;
+        let notice = self.notice.of(&association, association.ts)?;
         of.store
             .write(Turn::ThreePid(&association.threepid), |connection| {
                 // A binding is never hashed with a pepper that is being replaced:

@@ -23,7 +23,7 @@ impl State for Lookups {
     }
 }
 
-/// The signed association of a 3PID, as JSON.
+/// The signed association of a 3PID, as JSON, and the server that signed it.
 #[derive(Debug)]
 pub struct SignedAssociation {
     /// Which 3PID.
@@ -34,9 +34,9 @@ pub struct SignedAssociation {
 
 impl Ask for SignedAssociation {
     type Of = Lookups;
-    type Reply = Option<String>;
+    type Reply = Option<(String, String)>;
 
-    fn run(self, of: &mut Lookups) -> Result<Option<String>, Fault> {
+    fn run(self, of: &mut Lookups) -> Result<Self::Reply, Fault> {
         Ok(associations::signed(
             of.store.read(),
             &self.threepid,

@@ -6,6 +6,7 @@ pub mod courier;
 pub mod detached;
 pub mod dispatcher;
 pub mod federation;
+pub mod ingest;
 pub mod invites;
 pub mod janitor;
 pub mod lookups;

@@ -53,7 +53,7 @@ pub(super) struct Sydent {
     /// configuration begin. When left out, the folder of the configuration.
     #[arg(long, value_name = "DIR")]
     started_in: Option<PathBuf>,
-    /// Let [DEFAULT] of the configuration count before Sydent's own defaults,
+    /// Let `[DEFAULT]` of the configuration count before Sydent's own defaults,
     /// which Sydent does not.
     #[arg(long)]
     default_section: bool,
@@ -204,6 +204,10 @@ impl Sydent {
             }
         }
         for path in [&self.out, key_out] {
+            if path.is_dir() {
+                let sentence = format!("{} is a folder.", path.display());
+                return Err(Failure::new(sentence));
+            }
             if !self.force && path.exists() {
                 return Err(Failure::new(format!(
                     "{} exists already; nothing was written. --force replaces it.",

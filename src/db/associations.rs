@@ -88,8 +88,8 @@ pub fn remove(
     Ok(diesel::delete(bound).execute(connection)? > 0)
 }
 
-/// The signed association of a 3PID that holds at `now`, as JSON; the newest
-/// one where several origins state one.
+/// The signed association of a 3PID that holds at `now`, as JSON, and its
+/// origin; the newest one where several origins state one.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -97,14 +97,14 @@ pub fn signed(
     connection: &mut Conn,
     threepid: &ThreePid,
     now: i64,
-) -> Result<Option<String>, DbError> {
+) -> Result<Option<(String, String)>, DbError> {
     Ok(dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
         .order((dsl::ts.desc(), dsl::id.desc()))
-        .select(dsl::signed)
+        .select((dsl::signed, dsl::origin))
         .first(connection)
         .optional()?)
 }

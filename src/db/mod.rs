@@ -11,6 +11,7 @@ pub mod ephemeral_keys;
 pub mod invites;
 pub mod outbox;
 pub mod peppers;
+pub mod replicated;
 mod schema;
 pub mod send_limits;
 pub mod sessions;

@@ -1,12 +1,13 @@
 //! A database as its owners use it: opened, brought up to date, and written
 //! to in turns.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Array, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::connection::{Mode, connect, in_turn};
@@ -36,6 +37,8 @@ pub enum Turn<'a> {
     Session(&'a Sid),
     /// What belongs to a 3PID.
     ThreePid(&'a ThreePid),
+    /// What belongs to any of these 3PIDs.
+    ThreePids(&'a [&'a ThreePid]),
     /// The account of a user.
     Account(&'a Mxid),
     /// The access token with that hash.
@@ -47,16 +50,23 @@ pub enum Turn<'a> {
 }
 
 impl Turn<'_> {
-    fn key(self) -> String {
+    /// The names of all that it takes, in an order in which nobody waits for
+    /// somebody who waits for them.
+    fn keys(self) -> Vec<String> {
+        let of_3pid = |threepid: &ThreePid| {
+            format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
+        };
         match self {
-            Self::Session(sid) => format!("sid:{}", sid.expose()),
-            Self::ThreePid(threepid) => {
-                format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
+            Self::Session(sid) => vec![format!("sid:{}", sid.expose())],
+            Self::ThreePid(threepid) => vec![of_3pid(threepid)],
+            Self::ThreePids(threepids) => {
+                let keys: BTreeSet<_> = threepids.iter().map(|one| of_3pid(one)).collect();
+                keys.into_iter().collect()
             }
-            Self::Account(user) => format!("account:{user}"),
-            Self::AccessToken(hash) => format!("token:{}", hash.as_str()),
-            Self::Message(id) => format!("message:{id}"),
-            Self::Job(name) => format!("job:{name}"),
+            Self::Account(user) => vec![format!("account:{user}")],
+            Self::AccessToken(hash) => vec![format!("token:{}", hash.as_str())],
+            Self::Message(id) => vec![format!("message:{id}")],
+            Self::Job(name) => vec![format!("job:{name}")],
         }
     }
 }
@@ -247,9 +257,11 @@ impl Store {
 
 fn take_turn(connection: &mut Conn, turn: Turn<'_>) -> diesel::QueryResult<()> {
     if let Conn::Postgres(postgres) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind::<Text, _>(turn.key())
-            .execute(postgres)?;
+        diesel::sql_query(
+            "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1) AS key",
+        )
+        .bind::<Array<Text>, _>(turn.keys())
+        .execute(postgres)?;
     }
     Ok(())
 }
@@ -262,22 +274,27 @@ mod tests {
     fn nobody_can_name_the_turn_of_another_kind() {
         let sid = Sid::parse("purge").unwrap();
         let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
+        let second = ThreePid::parse("msisdn", "447700900001").unwrap();
         let user = Mxid::parse("@purge:example.org").unwrap();
         let hash = TokenHash::of("purge");
         let keys = [
             Turn::Session(&sid),
             Turn::ThreePid(&threepid),
+            Turn::ThreePids(&[&second, &threepid, &second]),
             Turn::Account(&user),
             Turn::AccessToken(&hash),
             Turn::Message("purge"),
             Turn::Job("purge"),
         ]
-        .map(Turn::key);
+        .map(Turn::keys)
+        .concat();
         assert_eq!(
             keys,
             [
                 "sid:purge",
                 "3pid:email:purge@example.com",
+                "3pid:email:purge@example.com",
+                "3pid:msisdn:447700900001",
                 "account:@purge:example.org",
                 &format!("token:{}", hash.as_str()),
                 "message:purge",

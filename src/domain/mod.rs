@@ -23,6 +23,7 @@ pub mod placeholders;
 pub mod public_key;
 pub mod rate;
 pub mod redact;
+pub mod replication;
 pub mod request_auth;
 pub mod secret;
 pub mod session;

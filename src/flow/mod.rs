@@ -2,7 +2,9 @@
 //! what they can finish.
 
 pub mod bind;
+pub mod ingest;
 pub mod invite;
+pub mod lookup;
 pub mod register;
 mod send_limits;
 pub mod unbind;

@@ -16,13 +16,14 @@ use super::client::{
     versions,
 };
 use super::envelope::survive;
-use super::{captured_mail, internal, operations};
+use super::{captured_mail, internal, operations, replicate};
 use crate::app::App;
 use crate::error::Error;
 
 const V1_PATH: &str = "/_matrix/identity/api/v1";
 const V2_PATH: &str = "/_matrix/identity/v2";
 const INTERNAL: &str = "/_matrix/identity/internal";
+const PUSH: &str = "/_matrix/identity/replicate/v1/push";
 
 /// What clients and homeservers call.
 pub fn client(app: &App, routes: &mut web::ServiceConfig) {
@@ -191,6 +192,11 @@ pub fn operations(_app: &App, routes: &mut web::ServiceConfig) {
         .service(path("/health", [get(operations::health)]))
         .service(path("/ready", [get(operations::ready)]))
         .service(path("/metrics", [get(operations::metrics)]));
+}
+
+/// What the other servers of a mesh call.
+pub fn replication(_app: &App, routes: &mut web::ServiceConfig) {
+    routes.service(path(PUSH, [post(replicate::push)]));
 }
 
 /// The answer to every path that no route has.

@@ -7,9 +7,11 @@ use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as WebApp, HttpServer, web};
 use log::info;
+use rustls::ServerConfig;
 
-use super::{Addresses, ServerError};
+use super::{Addresses, ServerError, client_certificates};
 use crate::app::App;
+use crate::config::Replication;
 use crate::http::routes::{self, unknown};
 use crate::http::{envelope, only_own_pages, open_to_every_page};
 
@@ -21,6 +23,7 @@ struct Listener<'a> {
     workers: usize,
     routes: Routes,
     pages: Pages,
+    tls: Option<ServerConfig>,
 }
 
 /// Which web pages may use a listener.
@@ -43,6 +46,7 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             workers: config.http.workers,
             routes: routes::client,
             pages: Pages::Every,
+            tls: None,
         },
         Listener {
             name: "internal",
@@ -50,6 +54,7 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             workers: 1,
             routes: routes::internal,
             pages: Pages::Own,
+            tls: None,
         },
         Listener {
             name: "operations",
@@ -57,6 +62,15 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             workers: 1,
             routes: routes::operations,
             pages: Pages::Unforeseen,
+            tls: None,
+        },
+        Listener {
+            name: "replication",
+            addresses: config.replication.listen.as_slice(),
+            workers: 1,
+            routes: routes::replication,
+            pages: Pages::Unforeseen,
+            tls: tls(&config.replication)?,
         },
     ];
     let mut servers = Vec::new();
@@ -65,7 +79,8 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
         let (server, addresses) = listen(app, listener)?;
         for address in &addresses {
             let name = listener.name;
-            info!("the {name} listener is at http://{address}");
+            let scheme = listener.tls.as_ref().map_or("http", |_| "https");
+            info!("the {name} listener is at {scheme}://{address}");
         }
         servers.extend(server);
         bound.push(addresses);
@@ -78,8 +93,15 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             client: next(),
             internal: next(),
             operations: next(),
+            replication: next(),
         },
     ))
+}
+
+fn tls(settings: &Replication) -> Result<Option<ServerConfig>, ServerError> {
+    let identity = settings.listen.and(settings.identity.as_ref());
+    let tls = identity.map(|identity| client_certificates::tls(settings, identity));
+    tls.transpose()
 }
 
 fn listen(
@@ -91,6 +113,7 @@ fn listen(
         workers,
         routes,
         pages,
+        ref tls,
         ..
     } = listener;
     if addresses.is_empty() {
@@ -113,14 +136,17 @@ fn listen(
     let mut server = HttpServer::new(factory)
         .disable_signals()
         .shutdown_timeout(http.shutdown_timeout.as_secs())
-        .client_request_timeout(http.request_timeout);
+        .client_request_timeout(http.request_timeout)
+        .on_connect(client_certificates::remember_peer);
     if workers > 0 {
         server = server.workers(workers);
     }
     for address in addresses {
-        server = server
-            .bind(address)
-            .map_err(|error| ServerError::Listen(*address, error))?;
+        server = match tls {
+            Some(tls) => server.bind_rustls_0_23(address, tls.clone()),
+            None => server.bind(address),
+        }
+        .map_err(|error| ServerError::Listen(*address, error))?;
     }
     let bound = server.addrs();
     Ok((Some(server.run()), bound))

@@ -1,6 +1,7 @@
 //! The composition root: opens the database, starts the owners, binds the
 //! listeners, and stops them in order.
 
+mod client_certificates;
 mod listeners;
 mod owners;
 pub mod peppers;
@@ -54,6 +55,9 @@ pub enum ServerError {
     /// The operating system gives no random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// The replication listener cannot have its TLS.
+    #[error("replication: {0}")]
+    Mesh(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -74,6 +78,8 @@ pub struct Addresses {
     pub internal: Vec<SocketAddr>,
     /// The operations listener; empty when it is off.
     pub operations: Vec<SocketAddr>,
+    /// The replication listener; empty when it is off.
+    pub replication: Vec<SocketAddr>,
 }
 
 /// A server that listens.

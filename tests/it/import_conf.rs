@@ -11,8 +11,8 @@ use sydent::domain::base64;
 use tempfile::TempDir;
 
 use crate::harness::{
-    KEY_FILE, SERVER_NAME, TestProcess, Told, V2, fresh_address, mode, old_mail_server,
-    sydent_reads,
+    Api, KEY_FILE, RealSydent, SERVER_NAME, TestProcess, Told, V1, V2, fresh_address, mode,
+    old_mail_server, sydent_reads,
 };
 use crate::import_sydent::source::{Source, key, now};
 
@@ -65,6 +65,44 @@ async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
     let server = TestProcess::start_in(folder);
     assert_eq!(server.api().get(V2).await.ok(), json!({}));
     assert_eq!(server.operations().get("/ready").await.status, 200);
+}
+
+#[actix_web::test]
+async fn ops_07_the_new_server_stands_where_the_old_one_stood() {
+    let mut old = RealSydent::start(|conf| {
+        let general = conf.get_mut("general").unwrap();
+        general.insert("prometheus_addr".to_owned(), "127.0.0.1".to_owned());
+        general.insert("prometheus_port".to_owned(), "0".to_owned());
+    })
+    .await;
+    let address = fresh_address("moved");
+    let bound = old
+        .internal()
+        .internal_bind("email", &address, "@moved:hs.test")
+        .await;
+    assert_eq!(bound.status, 200);
+    let asks = async |api: Api| {
+        [
+            api.lookup("email", &address).await.ok()["mxid"].clone(),
+            api.get(&format!("{V1}/pubkey/ed25519:0")).await.ok(),
+            api.terms().await.ok()["policies"].clone(),
+        ]
+    };
+    let before = asks(old.api()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let conf = old.configuration();
+    let written = fs::read(&conf).unwrap();
+    import(folder.path(), &format!("--conf {}", conf.display()), &[]);
+    assert!(fs::read(&conf).unwrap() == written);
+    old.stop();
+    let new = TestProcess::start_in(folder);
+    assert_eq!(format!("http://{}", new.client), old.url());
+    let api = new.api();
+    assert_eq!(asks(new.api()).await, before);
+    let session = api.on(V1).request_token(&address, "secret", 1).await.ok();
+    assert!(session["sid"].is_string());
+    let mail = old_mail_server().mail_to(&address).await;
+    assert_eq!(mail.header("Subject"), "Is this you?");
 }
 
 /// A file with everything in it, in the odd forms that Python takes.
@@ -270,10 +308,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
     let public = base64::encode(&key().public());
     assert_eq!(told["public_key"], public.as_str());
     let address = fresh_address("zoe");
-    api.on(crate::harness::V1)
-        .request_token(&address, "secret", 1)
-        .await
-        .ok();
+    api.on(V1).request_token(&address, "secret", 1).await.ok();
     let mail = old_mail_server().mail_to(&address).await;
     assert_eq!(mail.header("Subject"), "From 2018");
     assert!(mail.link().starts_with("https://old.example.test/"));

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use crate::actor::lookups::{LookupThreepids, SignedAssociation};
+use crate::actor::lookups::LookupThreepids;
 use crate::app::App;
 use crate::domain::threepid::ThreePid;
 use crate::error::Error;
+use crate::flow::lookup::signed_association;
 use crate::http::args::Fields;
 use crate::http::call::{Body, Call, Query, V1};
 
@@ -32,14 +33,7 @@ pub async fn find(app: &App, args: &Fields) -> Result<HttpResponse, Error> {
     // What is no 3PID is bound to nobody (IDN-06).
     let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
     let found = match threepid {
-        Some(threepid) => {
-            app.lookups
-                .ask(SignedAssociation {
-                    threepid,
-                    now: app.clock.now(),
-                })
-                .await?
-        }
+        Some(threepid) => signed_association(app, threepid).await?,
         None => None,
     };
     let body = found.unwrap_or_else(|| "{}".to_owned());

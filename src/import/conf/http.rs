@@ -63,24 +63,35 @@ pub(super) fn listeners(reading: &Reading, draft: &mut Draft) -> Result<(), Conf
     let address = address(&host, &port)?;
     let from = format!("{}, {}", host.from, port.from);
     draft.set_because("http", "listen", vec![address.to_string()], &from);
-    proxies(reading, draft)?;
+    proxies(reading, address, draft)?;
     internal(reading, draft)?;
     metrics(reading, draft)
 }
 
-fn proxies(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+/// Sydent sends as many mails as a client asks for, this server does not: where all clients have the
+/// address of a proxy, they share what one may ask for.
+fn proxies(reading: &Reading, listens_at: SocketAddr, draft: &mut Draft) -> Result<(), ConfError> {
+    const SHARED: &str = "add the networks of your proxies, or all clients behind one count as a \
+        single one, which this server sends a few mails at a time";
     let given = reading.get("http", "obey_x_forwarded_for")?;
-    let networks = if given.boolean()? {
-        draft.remark(format!(
-            "http.trusted_proxies has this machine alone. {} made Sydent believe anybody's \
-             X-Forwarded-For: add the networks of your proxies if they are on other machines, or all \
-             clients count as one.",
-            given.from
-        ));
+    let obeyed = given.boolean()?;
+    let networks = if obeyed {
         vec!["127.0.0.0/8", "::1/128"]
     } else {
         Vec::new()
     };
+    if !obeyed {
+        draft.remark(format!(
+            "http.trusted_proxies is empty, as {} has it: {SHARED}.",
+            given.from
+        ));
+    } else if !listens_at.ip().to_canonical().is_loopback() {
+        draft.remark(format!(
+            "http.trusted_proxies has this machine alone, while {} made Sydent believe anybody's \
+             X-Forwarded-For: {SHARED}.",
+            given.from
+        ));
+    }
     draft.set("http", "trusted_proxies", networks, &given);
     Ok(())
 }

@@ -10,7 +10,10 @@ use super::{import, setting, small};
 fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
     let folder = small("");
     let folder = folder.path();
+    fs::create_dir(folder.join("made")).unwrap();
     for (flags, sentence) in [
+        ("--conf-only --force --out made", "made is a folder"),
+        ("--conf-only --force --out .", "would be written twice"),
         ("", "There is no database"),
         ("--db none.db", "--conf-only"),
         ("--conf none.conf --conf-only", "none.conf cannot be read"),
@@ -32,11 +35,11 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
         assert_ne!(told.code, 0, "{flags}");
         assert!(told.err.contains(sentence), "{flags}: {}", told.err);
         assert_eq!(told.out, "", "{flags}");
-        assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "{flags}");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "{flags}");
     }
     let told = Told::by(folder, "import sydent --conf-only --dry-run");
     assert!(told.out.contains("nothing was written"), "{}", told.err);
-    assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
 
 #[test]

@@ -229,3 +229,19 @@ fn ops_07_the_result_is_a_configuration() {
         "id.example.test"
     );
 }
+
+#[test]
+fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
+    let case = Case::new();
+    let local = "clientapi.http.bind_address = ::1\n";
+    for (lines, is_told) in [
+        (String::new(), true),
+        ("obey_x_forwarded_for = true\n".to_owned(), true),
+        (format!("{local}obey_x_forwarded_for = true\n"), false),
+        (local.to_owned(), true),
+    ] {
+        let converted = case.convert(&with(&format!("[http]\n{lines}"))).unwrap();
+        let told = converted.remarks.join("\n");
+        assert_eq!(told.contains("http.trusted_proxies"), is_told, "{lines}");
+    }
+}

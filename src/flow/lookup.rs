@@ -1,0 +1,30 @@
+//! Looking up an association with the signatures that clients check.
+
+use serde_json::{Map, Value};
+
+use crate::actor::lookups::SignedAssociation;
+use crate::actor::pool::Fault;
+use crate::actor::signer::Sign;
+use crate::app::App;
+use crate::domain::threepid::ThreePid;
+use crate::error::Error;
+
+/// The newest association of a 3PID, as JSON. What another server signed bears
+/// our signature beside its own (V1L-03).
+///
+/// # Errors
+/// Only when the machinery fails.
+pub async fn signed_association(app: &App, threepid: ThreePid) -> Result<Option<String>, Error> {
+    let now = app.clock.now();
+    let found = app.lookups.ask(SignedAssociation { threepid, now }).await?;
+    let Some((text, origin)) = found else {
+        return Ok(None);
+    };
+    if origin == app.config.server.name.as_str() {
+        return Ok(Some(text));
+    }
+    let object: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|_corrupt| Fault::Broken("a stored association is not JSON"))?;
+    let signed = app.signer.ask(Sign { object }).await?;
+    Ok(Some(Value::Object(signed).to_string()))
+}
