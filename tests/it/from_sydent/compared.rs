@@ -1,6 +1,10 @@
 //! `sydent import verify`, with a real Sydent as the old server.
 
-use crate::harness::{KEY_FILE, RealSydent, TestServer, Told};
+use std::time::Duration;
+
+use sydent::config::RateSettings;
+
+use crate::harness::{KEY_FILE, RealSydent, SERVER_NAME, TestServer, Told};
 
 use super::filled::fill;
 use super::old_schemas::{self, make_with, row, signed};
@@ -109,10 +113,15 @@ async fn compared(schema: u8) -> Told {
          DELETE FROM local_threepid_associations WHERE address = '{moved}'; \
          INSERT INTO local_threepid_associations VALUES (20, {row}); \
          INSERT INTO global_threepid_associations VALUES \
-         (20, {row}, 'id.example.test', 20, '{signed}');",
+         (20, {row}, '{SERVER_NAME}', 20, '{signed}');",
         moved = "moved@example.com",
         row = row("moved@example.com", "@adam:hs.test", 1_500_000_008_000),
-        signed = signed("moved@example.com", "@adam:hs.test", 1_500_000_008_000),
+        signed = signed(
+            SERVER_NAME,
+            "moved@example.com",
+            "@adam:hs.test",
+            1_500_000_008_000
+        ),
     );
     if schema > 0 {
         then += "INSERT INTO local_threepid_associations (medium, address, ts) \
@@ -139,7 +148,7 @@ async fn ops_07_old_schemas_are_corrected_as_the_guide_says_and_else_the_same() 
         let told = compared(schema).await;
         assert_eq!(told.code, 0, "schema {schema}: {}{}", told.out, told.err);
         let [asked, _, corrected, _] = told.compared("signed look-ups");
-        assert!(asked > 15, "{}", told.out);
+        assert!(asked > 16, "{}", told.out);
         // Second@, no address, and Ghost@: signed anew, or removed in two spellings.
         let expected = if schema == 0 { 3 } else { 4 };
         assert_eq!(corrected, expected, "schema {schema}: {}", told.out);
@@ -187,7 +196,7 @@ async fn ops_07_small_limits_are_respected() {
     let told = verify(&sydent, &server, &file, "");
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
     for topic in ["signed look-ups", "bulk look-ups", "look-ups by hash"] {
-        assert_eq!(told.compared(topic)[0], 15, "{}", told.out);
+        assert_eq!(told.compared(topic)[0], 16, "{}", told.out);
     }
     assert!(
         told.out.contains("limits.lookup_per_client"),
@@ -217,7 +226,7 @@ async fn ops_07_v1_that_is_switched_off_stays_so() {
     assert!(told.out.contains("v1 switched off"), "{}", told.out);
     assert_eq!(told.compared("signed look-ups"), [1, 1, 0, 0]);
     assert_eq!(told.compared("bulk look-ups"), [0, 0, 0, 0]);
-    assert_eq!(told.compared("look-ups by hash"), [15, 14, 1, 0]);
+    assert_eq!(told.compared("look-ups by hash"), [16, 15, 1, 0]);
     assert_eq!(told.compared("public keys"), [3, 3, 0, 0]);
 }
 
@@ -265,4 +274,15 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
         "{}",
         said.err
     );
+    let server = TestServer::start(|settings| {
+        settings.limits.lookup_per_client = RateSettings {
+            burst: 1,
+            every: Duration::from_mins(10),
+        };
+    });
+    let new = server.api().base;
+    let flags = format!("--old {new} --new {new} --db copy.db");
+    let said = Told::by(folder.path(), &format!("import verify {flags}"));
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.err.contains("to be asked less often"), "{}", said.err);
 }

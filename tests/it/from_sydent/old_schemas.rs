@@ -6,7 +6,7 @@ use std::path::Path;
 
 use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
-use sydent::domain::ids::ServerName;
+use sydent::domain::ids::{KeyId, ServerName};
 use sydent::domain::lookup::{Pepper, hash};
 use sydent::domain::signing::KeyPair;
 
@@ -31,6 +31,9 @@ pub const OWN: [(&str, &str, i64); 4] = [
     ("@newer:hs.test", "twice@example.com", 1_500_000_004_000),
 ];
 
+/// What another server bound.
+pub const OTHERS: (&str, &str, i64) = ("@carol:hs.test", "carol@example.com", 1_500_000_001_500);
+
 /// Makes a database of schema 0 to 4. In all but the first `gone@example.com` is
 /// a tombstone.
 pub fn make(file: &Path, schema: u8) {
@@ -47,7 +50,7 @@ pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str
     sql += include_str!("old_others.sql");
     for (id, (mxid, address, ts)) in (1..).zip(OWN.iter().chain(more)) {
         let row = row(address, mxid, *ts);
-        let signed = signed(address, mxid, *ts);
+        let signed = signed(SERVER_NAME, address, mxid, *ts);
         write!(
             sql,
             "INSERT INTO local_threepid_associations VALUES ({id}, {row});\n\
@@ -56,6 +59,14 @@ pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str
         )
         .unwrap();
     }
+    let (mxid, address, ts) = OTHERS;
+    write!(
+        sql,
+        "INSERT INTO global_threepid_associations VALUES (99, {}, 'other.test', 7, '{}');\n",
+        row(address, mxid, ts),
+        signed("other.test", address, mxid, ts)
+    )
+    .unwrap();
     if schema > 0 {
         sql += "INSERT INTO local_threepid_associations \
                 (medium, address, ts) VALUES ('email', 'gone@example.com', 1500000009000);\n";
@@ -72,7 +83,7 @@ pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str
     }
     if schema >= 3 {
         let pepper = Pepper::parse(PEPPER).unwrap();
-        for (_, address, _) in OWN.iter().chain(more) {
+        for (_, address, _) in OWN.iter().chain(more).chain([&OTHERS]) {
             let hash = hash(address, "email", &pepper);
             for table in ["local", "global"] {
                 writeln!(
@@ -102,10 +113,14 @@ pub fn row(address: &str, mxid: &str, ts: i64) -> String {
     format!("'email', '{address}', '{mxid}', {ts}, {ts}, {NOT_AFTER}")
 }
 
-/// A binding as the old server signed it.
-pub fn signed(address: &str, mxid: &str, ts: i64) -> Value {
-    let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
-    let name = ServerName::parse(SERVER_NAME).unwrap();
+/// A binding as a server signed it: each has a key of its own.
+pub fn signed(server: &str, address: &str, mxid: &str, ts: i64) -> Value {
+    let key = if server == SERVER_NAME {
+        KeyPair::parse_line(KEY_FILE.trim()).unwrap()
+    } else {
+        KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[9; 32])
+    };
+    let name = ServerName::parse(server).unwrap();
     let mut signed = json!({
         "medium": "email", "address": address, "mxid": mxid, "ts": ts,
         "not_before": ts, "not_after": NOT_AFTER,
