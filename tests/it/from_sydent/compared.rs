@@ -275,6 +275,7 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
         said.err
     );
     let server = TestServer::start(|settings| {
+        settings.lookup.max_addresses = 1;
         settings.limits.lookup_per_client = RateSettings {
             burst: 1,
             every: Duration::from_mins(10),
