@@ -60,9 +60,9 @@ pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str
         .unwrap();
     }
     let (mxid, address, ts) = OTHERS;
-    write!(
+    writeln!(
         sql,
-        "INSERT INTO global_threepid_associations VALUES (99, {}, 'other.test', 7, '{}');\n",
+        "INSERT INTO global_threepid_associations VALUES (99, {}, 'other.test', 7, '{}');",
         row(address, mxid, ts),
         signed("other.test", address, mxid, ts)
     )
