@@ -253,24 +253,6 @@ fn ops_07_all_or_nothing_and_the_same_again() {
 }
 
 #[test]
-fn ops_07_a_file_that_cannot_be_put_in_its_place_is_told_with_what_was_done() {
-    let source = Source::of_schema(5);
-    source.bind(1, "alice@example.com", "@alice:example.org", now());
-    std::fs::create_dir_all(source.folder.path().join("new.toml/folder")).unwrap();
-    let database = TestDatabase::fresh();
-    let told = source.import(&database, "--force");
-    assert_eq!(told.code, 1, "{}", told.out);
-    for what in [
-        "new.toml cannot be written",
-        "is filled all the same",
-        "--force",
-    ] {
-        assert!(told.err.contains(what), "{}", told.err);
-    }
-    assert_eq!(database.count("associations"), 1);
-}
-
-#[test]
 fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
     for journal in ["delete", "wal"] {
         let source = Source::of_schema(5);
