@@ -6,7 +6,9 @@ use std::path::Path;
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection as _};
 use diesel::prelude::*;
+use diesel::result::ConnectionError;
 use diesel::sql_types::{BigInt, Nullable, Text};
+use tempfile::TempDir;
 
 use super::DbError;
 
@@ -15,6 +17,8 @@ use super::DbError;
 pub struct Sydent {
     connection: SqliteConnection,
     tables: BTreeMap<String, Vec<String>>,
+    /// The folder of the copy that is read, if it is one.
+    _copy: Option<TempDir>,
 }
 
 /// One row of something: what is read of every table fits into it. What the
@@ -80,6 +84,10 @@ impl Sydent {
     /// # Errors
     /// When there is no such file or it is no such database.
     pub fn open(path: &Path) -> Result<Self, DbError> {
+        Self::opened(path, None)
+    }
+
+    fn opened(path: &Path, copy: Option<TempDir>) -> Result<Self, DbError> {
         let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
         if !path.is_file() {
             return Err(unusable("there is no such file".to_owned()));
@@ -87,18 +95,7 @@ impl Sydent {
         let name = path
             .to_str()
             .ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
-        let mut coded = String::from("file:");
-        for c in name.chars() {
-            match c {
-                '%' => coded.push_str("%25"),
-                '?' => coded.push_str("%3f"),
-                '#' => coded.push_str("%23"),
-                c => coded.push(c),
-            }
-        }
-        coded.push_str("?mode=ro");
-        let mut connection =
-            SqliteConnection::establish(&coded).map_err(|error| unusable(error.to_string()))?;
+        let mut connection = read_only(name).map_err(|error| unusable(error.to_string()))?;
         connection
             .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; BEGIN")
             .map_err(|error| unusable(error.to_string()))?;
@@ -106,7 +103,27 @@ impl Sydent {
         if !tables.contains_key("local_threepid_associations") {
             return Err(unusable("it is not a database of Sydent".to_owned()));
         }
-        Ok(Self { connection, tables })
+        Ok(Self {
+            connection,
+            tables,
+            _copy: copy,
+        })
+    }
+
+    /// Opens a copy of the file as it is now, which only this user can read and
+    /// which is gone with this. The server that the file belongs to then waits
+    /// for the copying at most, and not for a reader that takes its time. When
+    /// there is no room for a copy, this is [`Sydent::open`].
+    ///
+    /// # Errors
+    /// When there is no such file or it is no such database.
+    pub fn open_copy(path: &Path) -> Result<Self, DbError> {
+        let original = Self::open(path)?;
+        let Some(copy) = path.to_str().and_then(copy) else {
+            return Ok(original);
+        };
+        drop(original);
+        Self::opened(&copy.path().join(COPY), Some(copy))
     }
 
     /// Ends the read transaction: from now on each answer is of its own moment,
@@ -233,6 +250,45 @@ impl Sydent {
             None => "NULL".to_owned(),
         }
     }
+}
+
+/// The name of a copy in its folder.
+const COPY: &str = "copy.db";
+
+fn copy(name: &str) -> Option<TempDir> {
+    let folder = tempfile::tempdir().ok()?;
+    let target = folder.path().join(COPY);
+    let copied = read_only(name).and_then(|mut connection| {
+        connection
+            .batch_execute("PRAGMA busy_timeout = 10000")
+            .and_then(|()| {
+                diesel::sql_query("VACUUM INTO ?")
+                    .bind::<Text, _>(target.to_str().unwrap_or_default())
+                    .execute(&mut connection)
+            })
+            .map_err(ConnectionError::CouldntSetupConfiguration)
+    });
+    match copied {
+        Ok(_) => Some(folder),
+        Err(error) => {
+            log::warn!("The database is read where it is; it cannot be copied first: {error}.");
+            None
+        }
+    }
+}
+
+fn read_only(name: &str) -> ConnectionResult<SqliteConnection> {
+    let mut coded = String::from("file:");
+    for c in name.chars() {
+        match c {
+            '%' => coded.push_str("%25"),
+            '?' => coded.push_str("%3f"),
+            '#' => coded.push_str("%23"),
+            c => coded.push(c),
+        }
+    }
+    coded.push_str("?mode=ro");
+    SqliteConnection::establish(&coded)
 }
 
 fn tables(connection: &mut SqliteConnection) -> QueryResult<BTreeMap<String, Vec<String>>> {

@@ -107,7 +107,7 @@ pub fn insert(connection: &mut Conn, into: Into, mut rows: Vec<Vec<Cell>>) -> Re
     let mut added = 0;
     while !rows.is_empty() {
         let batch: Vec<Vec<Cell>> = rows.drain(..rows.len().min(ROWS)).collect();
-        let sql = statement(table, columns, &batch, "");
+        let sql = statement(connection, table, columns, &batch, "");
         added += on_each!(connection, inner => {
             let mut query = diesel::sql_query(sql).into_boxed();
             for cell in batch.into_iter().flatten() {
@@ -122,14 +122,27 @@ pub fn insert(connection: &mut Conn, into: Into, mut rows: Vec<Vec<Cell>>) -> Re
     Ok(added as u64)
 }
 
-fn statement(table: &str, columns: &str, rows: &[Vec<Cell>], answer: &str) -> String {
+fn statement(
+    connection: &Conn,
+    table: &str,
+    columns: &str,
+    rows: &[Vec<Cell>],
+    answer: &str,
+) -> String {
+    // SQLite looks a variable with a name up among all before it.
+    let is_numbered = matches!(connection, Conn::Postgres(_));
     let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
     let mut number = 0;
     for (index, row) in rows.iter().enumerate() {
         sql.push_str(if index > 0 { ", (" } else { "(" });
         for (place, _) in row.iter().enumerate() {
+            sql.push_str(if place > 0 { ", " } else { "" });
             number += 1;
-            let _ = write!(sql, "{}${number}", if place > 0 { ", " } else { "" });
+            if is_numbered {
+                let _ = write!(sql, "${number}");
+            } else {
+                sql.push('?');
+            }
         }
         sql.push(')');
     }
@@ -162,7 +175,13 @@ pub fn journal(connection: &mut Conn, changes: &[Change<'_>]) -> Result<HashSet<
             })
             .collect();
         let columns = "id, medium, address, removed_at";
-        let sql = statement("association_journal", columns, &rows, " RETURNING id");
+        let sql = statement(
+            connection,
+            "association_journal",
+            columns,
+            &rows,
+            " RETURNING id",
+        );
         let found: Vec<Added> = on_each!(connection, inner => {
             let mut query = diesel::sql_query(sql).into_boxed();
             for &(id, medium, address, removed_at) in batch {

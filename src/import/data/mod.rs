@@ -74,7 +74,7 @@ impl Import<'_> {
     /// Why nothing was taken over; the target is as it was, but for tables that
     /// an empty database lacked.
     pub fn run(self, progress: Progress<'_>) -> Result<Report, ImportError> {
-        let mut source = Sydent::open(self.source)?;
+        let mut source = Sydent::open_copy(self.source)?;
         let mut report = Report {
             schema: source.schema()?,
             ..Report::default()
