@@ -5,6 +5,8 @@ mod settings;
 use std::fmt::Write as _;
 use std::fs;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::Settings;
 
@@ -243,5 +245,18 @@ fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
         let converted = case.convert(&with(&format!("[http]\n{lines}"))).unwrap();
         let told = converted.remarks.join("\n");
         assert_eq!(told.contains("http.trusted_proxies"), is_told, "{lines}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn ops_07_any_text_gives_an_answer(
+        text in ".{0,40}",
+        lines in "(server\\.name|log\\.level|ip\\.blacklist)[ =:%()s]{0,6}.{0,20}",
+    ) {
+        let case = Case::new();
+        let _ = case.convert(&text);
+        let _ = case.convert(&with(&format!("[http]\n{lines}\n[email]\n{lines}\n[sms]\n{lines}\n")));
+        let _ = case.convert(&format!("[general]\n{lines}\n[crypto]\ned25519.signingkey = {KEY}\n"));
     }
 }
