@@ -6,6 +6,8 @@ mod config_file;
 mod demo;
 mod generate;
 mod import;
+mod import_sydent;
+mod import_verify;
 mod key;
 mod new_file;
 mod pepper;

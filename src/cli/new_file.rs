@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 
@@ -34,18 +34,53 @@ pub(super) fn create(path: &Path, content: &str, readers: Readers) -> Result<(),
 /// # Errors
 /// When it cannot be written; the old one then stays.
 pub(super) fn replace(path: &Path, content: &str, readers: Readers) -> Result<(), Failure> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = Path::new(&draft);
-    let write = || {
-        match fs::remove_file(draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+    Waiting::write(path, content, readers)?.put()
+}
+
+/// A file that is written beside its place, so that several can be put in their
+/// places once all else has worked. It is gone when it is dropped before.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    draft: PathBuf,
+    path: PathBuf,
+}
+
+impl Waiting {
+    /// Writes it beside its place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(path: &Path, content: &str, readers: Readers) -> Result<Self, Failure> {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".new");
+        let waiting = Self {
+            draft: draft.into(),
+            path: path.to_owned(),
+        };
+        match fs::remove_file(&waiting.draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(not_written(path, &error));
+            }
             _ => {}
         }
-        write_new(draft, content, readers)?;
-        fs::rename(draft, path)
-    };
-    write().map_err(|error| not_written(path, &error))
+        write_new(&waiting.draft, content, readers).map_err(|error| not_written(path, &error))?;
+        Ok(waiting)
+    }
+
+    /// Puts it in its place, where it replaces what is there.
+    ///
+    /// # Errors
+    /// When that does not work; what is there then stays.
+    pub(super) fn put(self) -> Result<(), Failure> {
+        fs::rename(&self.draft, &self.path).map_err(|error| not_written(&self.path, &error))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // In its place it is not there any more.
+        let _ = fs::remove_file(&self.draft);
+    }
 }
 
 fn not_written(path: &Path, error: &io::Error) -> Failure {
@@ -87,6 +122,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         replace(&path, "two", Readers::Owner).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_waiting_file_appears_when_it_is_put_and_leaves_nothing_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let waiting = Waiting::write(&path, "one", Readers::Umask).unwrap();
+        assert!(!path.exists());
+        waiting.put().unwrap();
+        drop(Waiting::write(&path, "two", Readers::Umask).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

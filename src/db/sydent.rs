@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use super::DbError;
 
-/// An open database of Sydent, in one read transaction until it is dropped.
+/// An open database of Sydent, in one read transaction until it is dropped or
+/// let go.
 pub struct Sydent {
     connection: SqliteConnection,
     tables: BTreeMap<String, Vec<String>>,
@@ -123,6 +124,15 @@ impl Sydent {
         };
         drop(original);
         Self::opened(&copy.path().join(COPY), Some(copy))
+    }
+
+    /// Ends the read transaction: from now on each answer is of its own moment,
+    /// and between two of them nobody has to wait for this reader.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn let_go(&mut self) -> Result<(), DbError> {
+        Ok(self.connection.batch_execute("COMMIT")?)
     }
 
     /// Its schema: 0 to 5 in the versions that exist.

@@ -55,6 +55,8 @@ mod hangup;
 #[cfg(test)]
 mod hashed_lookup;
 #[cfg(test)]
+mod import_conf;
+#[cfg(test)]
 mod import_sydent;
 #[cfg(test)]
 mod instances;

@@ -1,18 +1,26 @@
-//! Databases as the first Sydents left them. The SQL is our own; that the
-//! columns are right is judged by the Sydent of today, which upgrades them.
+//! Databases as older Sydents left them. The SQL is our own; that the columns
+//! are right is judged by the Sydent of today, which upgrades them.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use diesel::connection::SimpleConnection as _;
-use serde_json::json;
-use sydent::domain::ids::ServerName;
+use serde_json::{Value, json};
+use sydent::domain::ids::{KeyId, ServerName};
+use sydent::domain::lookup::{Pepper, hash};
 use sydent::domain::signing::KeyPair;
 
-use crate::harness::{Answer, KEY_FILE, RealSydent, SERVER_NAME, sqlite};
+use crate::harness::{Answer, KEY_FILE, OLD_TERMS, RealSydent, SERVER_NAME, sqlite};
 
 /// The end of all these bindings.
 const NOT_AFTER: i64 = 4_652_000_000_000;
+
+/// The pepper of those that have one.
+pub const PEPPER: &str = "oldpepper";
+
+/// The access token of `@first:hs.test`, who accepted the terms, where there are
+/// accounts.
+pub const TOKEN: &str = "OldTokenOldTokenOldToken";
 
 /// The user, the address as it was written and the time: what was bound on the
 /// server itself. Two addresses differ in nothing but their case.
@@ -23,23 +31,26 @@ pub const OWN: [(&str, &str, i64); 4] = [
     ("@newer:hs.test", "twice@example.com", 1_500_000_004_000),
 ];
 
-/// Makes a database of schema 0 or 1. In the latter `gone@example.com` is a
-/// tombstone.
+/// What another server bound.
+pub const OTHERS: (&str, &str, i64) = ("@carol:hs.test", "carol@example.com", 1_500_000_001_500);
+
+/// Makes a database of schema 0 to 4. In all but the first `gone@example.com` is
+/// a tombstone.
 pub fn make(file: &Path, schema: u8) {
+    make_with(file, schema, &[], "");
+}
+
+/// The same with more that was bound on the server itself, and with whatever SQL
+/// comes after the first bindings.
+pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str) {
     let mut sql = match schema {
         0 => include_str!("schema_0.sql").to_owned(),
         _ => include_str!("schema_1.sql").to_owned(),
     };
     sql += include_str!("old_others.sql");
-    let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
-    let name = ServerName::parse(SERVER_NAME).unwrap();
-    for (id, (mxid, address, ts)) in (1..).zip(OWN) {
-        let mut signed = json!({
-            "medium": "email", "address": address, "mxid": mxid, "ts": ts,
-            "not_before": ts, "not_after": NOT_AFTER,
-        });
-        key.sign(&name, signed.as_object_mut().unwrap()).unwrap();
-        let row = format!("'email', '{address}', '{mxid}', {ts}, {ts}, {NOT_AFTER}");
+    for (id, (mxid, address, ts)) in (1..).zip(OWN.iter().chain(more)) {
+        let row = row(address, mxid, *ts);
+        let signed = signed(SERVER_NAME, address, mxid, *ts);
         write!(
             sql,
             "INSERT INTO local_threepid_associations VALUES ({id}, {row});\n\
@@ -48,11 +59,74 @@ pub fn make(file: &Path, schema: u8) {
         )
         .unwrap();
     }
+    let (mxid, address, ts) = OTHERS;
+    writeln!(
+        sql,
+        "INSERT INTO global_threepid_associations VALUES (99, {}, 'other.test', 7, '{}');",
+        row(address, mxid, ts),
+        signed("other.test", address, mxid, ts)
+    )
+    .unwrap();
     if schema > 0 {
         sql += "INSERT INTO local_threepid_associations \
-                VALUES (5, 'email', 'gone@example.com', NULL, 1500000009000, NULL, NULL);\n";
+                (medium, address, ts) VALUES ('email', 'gone@example.com', 1500000009000);\n";
+    }
+    sql += then;
+    for (step, text) in [
+        (2, include_str!("schema_2.sql")),
+        (3, include_str!("schema_3.sql")),
+        (4, include_str!("schema_4.sql")),
+    ] {
+        if step <= schema {
+            sql += text;
+        }
+    }
+    if schema >= 3 {
+        let pepper = Pepper::parse(PEPPER).unwrap();
+        for (_, address, _) in OWN.iter().chain(more).chain([&OTHERS]) {
+            let hash = hash(address, "email", &pepper);
+            for table in ["local", "global"] {
+                writeln!(
+                    sql,
+                    "UPDATE {table}_threepid_associations SET lookup_hash = '{hash}' \
+                     WHERE address = '{address}';"
+                )
+                .unwrap();
+            }
+        }
+        writeln!(sql, "INSERT INTO hashing_metadata VALUES (0, '{PEPPER}');").unwrap();
+    }
+    if schema >= 4 {
+        writeln!(
+            sql,
+            "INSERT INTO accounts VALUES ('@first:hs.test', 1500000000000, '3');\n\
+             INSERT INTO tokens VALUES ('{TOKEN}', '@first:hs.test');\n\
+             INSERT INTO accepted_terms_urls VALUES ('@first:hs.test', '{OLD_TERMS}');"
+        )
+        .unwrap();
     }
     sqlite(file.to_str().unwrap()).batch_execute(&sql).unwrap();
+}
+
+/// The columns of a binding from medium to notAfter.
+pub fn row(address: &str, mxid: &str, ts: i64) -> String {
+    format!("'email', '{address}', '{mxid}', {ts}, {ts}, {NOT_AFTER}")
+}
+
+/// A binding as a server signed it: each has a key of its own.
+pub fn signed(server: &str, address: &str, mxid: &str, ts: i64) -> Value {
+    let key = if server == SERVER_NAME {
+        KeyPair::parse_line(KEY_FILE.trim()).unwrap()
+    } else {
+        KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[9; 32])
+    };
+    let name = ServerName::parse(server).unwrap();
+    let mut signed = json!({
+        "medium": "email", "address": address, "mxid": mxid, "ts": ts,
+        "not_before": ts, "not_after": NOT_AFTER,
+    });
+    key.sign(&name, signed.as_object_mut().unwrap()).unwrap();
+    signed
 }
 
 async fn is_understood(schema: u8) {
@@ -71,11 +145,8 @@ async fn is_understood(schema: u8) {
 }
 
 #[actix_web::test]
-async fn a_database_of_schema_0_is_one_that_sydent_knows() {
-    is_understood(0).await;
-}
-
-#[actix_web::test]
-async fn a_database_of_schema_1_is_one_that_sydent_knows() {
-    is_understood(1).await;
+async fn a_database_of_any_older_schema_is_one_that_sydent_knows() {
+    for schema in 0..=4 {
+        is_understood(schema).await;
+    }
 }

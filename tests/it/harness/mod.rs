@@ -45,7 +45,7 @@ pub use server::{TestServer, settings as test_settings};
 pub use sms::{Reply, SMS_PASSWORD, SmsProvider, TakenText, fresh_msisdn};
 pub use smtp::{SmtpServer, Tls};
 pub use source::{is_within, repository, sources};
-pub use sydent::{OLD_TERMS, RealSydent, mail_server as old_mail_server};
+pub use sydent::{OLD_TERMS, RealSydent, mail_server as old_mail_server, sydent_reads};
 pub use terms::TermsFile;
 pub use wire::{Wire, post};
 

@@ -43,6 +43,12 @@ impl TestProcess {
         Self::launch(folder)
     }
 
+    /// Starts the binary on the configuration `sydent.toml` in that folder,
+    /// which must have all three listeners.
+    pub fn start_in(folder: TempDir) -> Self {
+        Self::launch(folder)
+    }
+
     fn launch(folder: TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sydent"))
             .arg("serve")

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls};
@@ -26,6 +27,9 @@ const TERMS: &str = "master_version: '3'\ndocs:\n  privacy:\n    version: '1.2'\
 
 /// The URL in its terms.
 pub const OLD_TERMS: &str = "https://old.example.test/privacy";
+
+const NEEDS_PYTHON: &str =
+    "TEST_SYDENT_PYTHON must name a Python with matrix-sydent; tests/run sets it";
 
 /// Its configuration: values by section and key.
 pub type Conf = BTreeMap<String, BTreeMap<String, String>>;
@@ -63,7 +67,7 @@ impl RealSydent {
         change(&mut conf);
         std::fs::write(folder.path().join("sydent.conf"), text_of(&conf)).unwrap();
         let child = launch(folder.path());
-        let sydent = Self {
+        let mut sydent = Self {
             client_port: ports[0],
             internal_port: ports[1],
             folder,
@@ -111,19 +115,22 @@ impl RealSydent {
         self.folder.path().join("sydent.conf")
     }
 
-    async fn wait_until_it_answers(&self) {
+    async fn wait_until_it_answers(&mut self) {
         let api = self.api();
-        let path = format!("{}/pubkey/ed25519:0", super::V1);
+        let path = format!("{}/pubkey/ed25519:0", super::V2);
         let log = self.folder.path().join("sydent.log");
         for _ in 0..1500 {
             let asked = api.try_send(awc::http::Method::GET, &path, &[], Vec::new());
             if asked.await.is_ok_and(|answer| answer.status == 200) {
                 return;
             }
+            if self.child.try_wait().unwrap().is_some() {
+                break;
+            }
             actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         panic!(
-            "Sydent does not start: {}",
+            "Sydent does not start. {NEEDS_PYTHON}: {}",
             std::fs::read_to_string(log).unwrap()
         );
     }
@@ -220,7 +227,31 @@ fn launch(folder: &Path) -> Child {
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
-        .expect("TEST_SYDENT_PYTHON names a Python with matrix-sydent; tests/run sets it")
+        .expect(NEEDS_PYTHON)
+}
+
+/// What it makes of a configuration file, by section; a file that is not there it
+/// writes.
+pub fn sydent_reads(file: &Path, variables: &[(&str, &str)]) -> Value {
+    const SCRIPT: &str = "import json, sys\n\
+        from sydent.config import SydentConfig\n\
+        conf = SydentConfig()\n\
+        conf.parse_config_file(sys.argv[1])\n\
+        plain = lambda odd: odd.decode() if isinstance(odd, bytes) else \
+        sorted(odd) if isinstance(odd, set) else str(odd)\n\
+        sections = 'general database crypto sms email http'.split()\n\
+        print(json.dumps({name: vars(getattr(conf, name)) for name in sections}, default=plain))";
+    let output = Command::new(python())
+        .args(["-c", SCRIPT])
+        .arg(file)
+        .current_dir(file.parent().unwrap())
+        .envs(variables.iter().copied())
+        .output()
+        .expect(NEEDS_PYTHON);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let last = told.lines().last().unwrap_or_default();
+    let errors = || panic!("{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(last).unwrap_or_else(|_| errors())
 }
 
 /// Ports that were free a moment ago; Sydent cannot be told to choose.

@@ -13,7 +13,7 @@ use crate::harness::{KEY_FILE, SERVER_NAME, TestDatabase, Told};
 pub const PEPPER: &str = "matrixrocks";
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// A folder with `old.db` and `old.key`.
+/// A folder with `old.db` and `old.conf`.
 pub struct Source {
     pub folder: TempDir,
 }
@@ -94,9 +94,13 @@ impl Source {
         connection.batch_execute(sql).unwrap();
     }
 
-    /// Its signing key, as Sydent's configuration has it.
+    /// Its signing key, as its configuration has it.
     pub fn key(&self, written: &str) {
-        std::fs::write(self.folder.path().join("old.key"), written).unwrap();
+        let text = format!(
+            "[general]\nserver.name = {SERVER_NAME}\n[db]\ndb.file = old.db\n[http]\n\
+             client_http_base = https://old.example.test\n[crypto]\ned25519.signingkey = {written}\n"
+        );
+        std::fs::write(self.folder.path().join("old.conf"), text).unwrap();
     }
 
     /// A binding of its own; answers it signed.
@@ -144,10 +148,7 @@ impl Source {
         let url = &into.url;
         Told::by(
             self.folder.path(),
-            &format!(
-                "import sydent --db old.db --server-name {SERVER_NAME} --signing-key-file old.key \
-                 --key-out new.key --database {url} {flags}"
-            ),
+            &format!("import sydent --conf old.conf --out new.toml --database {url} {flags}"),
         )
     }
 }

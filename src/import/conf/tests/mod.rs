@@ -1,0 +1,262 @@
+//! Whole files, and what becomes of each setting.
+
+mod settings;
+
+use std::fmt::Write as _;
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Settings;
+
+const KEY: &str = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
+
+struct Case {
+    folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+    default_section: bool,
+    server_name: Option<ServerName>,
+    peers: Vec<Peer>,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            environment: Vec::new(),
+            default_section: false,
+            server_name: None,
+            peers: Vec::new(),
+        }
+    }
+
+    fn convert(&self, text: &str) -> Result<Converted, ConfError> {
+        let circumstances = Circumstances {
+            environment: &self.environment,
+            folder: self.folder.path(),
+            default_section: self.default_section,
+        };
+        let conf = SydentConf::read(text, circumstances)?;
+        conf.convert(&Target {
+            server_name: self.server_name.as_ref(),
+            file: &self.folder.path().join("sydent.toml"),
+            key_file: "sydent.key",
+            database: "sqlite:sydent.sqlite",
+            peers: &self.peers,
+        })
+    }
+}
+
+/// A minimal file and what `more` says besides.
+fn with(more: &str) -> String {
+    let [mut general, mut crypto] = ["server.name = id.example.test\n".to_owned(), String::new()];
+    let mut others = String::new();
+    for part in more.split("\n[") {
+        let part = part.trim_start_matches('[');
+        match part.split_once("]\n") {
+            Some(("general", lines)) => general.push_str(lines),
+            Some(("crypto", lines)) => crypto.push_str(lines),
+            _ if part.is_empty() => {}
+            _ => writeln!(others, "[{part}").unwrap(),
+        }
+        general.push('\n');
+    }
+    if crypto.is_empty() {
+        crypto = format!("ed25519.signingkey = {KEY}\n");
+    }
+    format!("[general]\n{general}{others}\n[crypto]\n{crypto}")
+}
+
+/// A setting of the result as it is written, without quotes around a text.
+fn setting(toml: &str, key: &str) -> String {
+    let mut value = &toml::Value::Table(toml.parse().unwrap());
+    let nothing = toml::Value::Boolean(false);
+    for name in key.split('/') {
+        value = value.get(name).unwrap_or(&nothing);
+    }
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn ops_07_what_has_no_counterpart_is_listed() {
+    let text = with(
+        "[general]\npidfile.path = a\nlog.path = b\nsentry_dsn = https://secret@c\nodd = d\n\
+         [email]\nemail.subject = e\n[sms]\nsmsrule.default = reject\noriginators.0 = alpha:A\n\
+         username = f\n[peer.other.test]\nbase_replication_url = https://g\n[strange]\nx = y\n",
+    );
+    let converted = Case::new().convert(&text).unwrap();
+    let keys: Vec<_> = converted
+        .without_counterpart
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "[email] email.subject",
+            "[general] log.path",
+            "[general] odd",
+            "[general] pidfile.path",
+            "[general] sentry_dsn",
+            "[peer.other.test] base_replication_url",
+            "[sms] originators.0",
+            "[sms] smsrule.default",
+            "[sms] username",
+            "[strange] x",
+        ]
+    );
+    for key in keys {
+        assert!(converted.toml.contains(&format!("# - {key}: ")), "{key}");
+    }
+    assert!(!converted.toml.contains("secret@c"));
+}
+
+#[test]
+fn ops_07_the_default_section_counts_as_it_does_for_sydent() {
+    let text = format!(
+        "[DEFAULT]\nserver.name = shared.test\nlog.level = INFO\nprometheus_port = 1\n\
+         prometheus_addr = ::1\nbase = /srv\nunheard = of\n[general]\n[db]\ndb.file = %(base)s/x.db\n\
+         [crypto]\ned25519.signingkey = {KEY}\n"
+    );
+    let mut case = Case::new();
+    let refusal = case.convert(&text).err().unwrap();
+    assert!(refusal.sentence.contains("--server-name"), "{refusal}");
+    let variable = ("SYDENT_SERVER_NAME".to_owned(), "variable.test".to_owned());
+    case.environment = vec![variable];
+    let converted = case.convert(&text).unwrap();
+    assert_eq!(converted.server_name.as_str(), "variable.test");
+    assert!(
+        converted
+            .toml
+            .contains("# SYDENT_SERVER_NAME\nname = \"variable.test\"\n")
+    );
+    assert_eq!(
+        setting(&converted.toml, "operations/listen"),
+        "[\"[::1]:1\"]"
+    );
+    let keys: Vec<_> = converted
+        .without_counterpart
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    assert_eq!(keys, ["[DEFAULT] server.name", "[DEFAULT] unheard"]);
+    case.default_section = true;
+    let converted = case.convert(&text).unwrap();
+    assert_eq!(converted.server_name.as_str(), "shared.test");
+    case.server_name = Some(ServerName::parse("flag.test").unwrap());
+    let converted = case.convert(&text).unwrap();
+    assert_eq!(converted.server_name.as_str(), "flag.test");
+    let remark = &converted.remarks[0];
+    assert!(
+        remark.contains("flag.test") && remark.contains("shared.test"),
+        "{remark}"
+    );
+}
+
+#[test]
+fn ops_07_templates_are_used_where_they_are() {
+    let case = Case::new();
+    let folder = case.folder.path();
+    let mail = "From: {{ from }}\nTo: {{ to }}\nSubject: x\n\n{{ link }}\n";
+    fs::create_dir_all(folder.join("res/house")).unwrap();
+    fs::write(folder.join("res/house/verification_template.eml.j2"), mail).unwrap();
+    fs::write(
+        folder.join("old.eml"),
+        "To: %(to)s\nSubject: x\n\n%(link)s\n",
+    )
+    .unwrap();
+    let text = with(
+        "[general]\nbrand.default = house\n[email]\nemail.template = old.eml\n\
+         email.invite_template = none.eml\n",
+    );
+    let toml = case.convert(&text).unwrap().toml;
+    let dir = folder.join("res").display().to_string();
+    assert_eq!(setting(&toml, "templates/brands_dir"), dir);
+    assert_eq!(setting(&toml, "templates/default_brand"), "house");
+    let file = folder.join("old.eml").display().to_string();
+    assert_eq!(setting(&toml, "templates/verification_mail"), file);
+    assert_eq!(setting(&toml, "templates/invitation_mail"), "false");
+    assert!(toml.contains("none.eml"), "{toml}");
+    let toml = case.convert(&with("")).unwrap().toml;
+    assert_eq!(setting(&toml, "templates/default_brand"), "false");
+    fs::write(
+        folder.join("res/house/verification_template.eml.j2"),
+        "{{ broken",
+    )
+    .unwrap();
+    let text = with("[general]\nbrand.default = house\n");
+    let converted = case.convert(&text).unwrap();
+    assert_eq!(setting(&converted.toml, "templates"), "false");
+    let told = converted.remarks.join("\n");
+    assert!(told.contains("[templates] is left out"), "{told}");
+}
+
+#[test]
+fn ops_07_a_secret_is_known_as_one_and_never_told() {
+    let case = Case::new();
+    let plain = case.convert(&with("")).unwrap();
+    assert!(!plain.is_secret);
+    let key = case.convert(&with("[crypto]\ned25519.signingkey = ed25519 0 hunter2\n"));
+    assert!(!key.err().unwrap().to_string().contains("hunter2"));
+    for text in [
+        "[email]\nemail.smtpusername = a\nemail.smtppassword = hunter2\n",
+        "[sms]\nusername = a\npassword = hunter2\n",
+    ] {
+        let converted = case.convert(&with(text)).unwrap();
+        assert!(converted.is_secret && converted.toml.contains("hunter2"));
+        let told = format!("{:?}{:?}", converted.remarks, converted.without_counterpart);
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let seed = KEY.rsplit(' ').next().unwrap();
+    assert!(!plain.toml.contains(seed) && plain.signing_key.contains(seed));
+}
+
+#[test]
+fn ops_07_the_result_is_a_configuration() {
+    let case = Case::new();
+    let toml = case.convert(&with("")).unwrap();
+    fs::write(
+        case.folder.path().join("sydent.key"),
+        toml.signing_key.as_str(),
+    )
+    .unwrap();
+    let file = case.folder.path().join("sydent.toml");
+    let settings = Settings::parse(Some((&file, &toml.toml)), std::iter::empty()).unwrap();
+    assert_eq!(
+        settings.into_config().unwrap().server.name.as_str(),
+        "id.example.test"
+    );
+}
+
+#[test]
+fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
+    let case = Case::new();
+    let local = "clientapi.http.bind_address = ::1\n";
+    for (lines, is_told) in [
+        (String::new(), true),
+        ("obey_x_forwarded_for = true\n".to_owned(), true),
+        (format!("{local}obey_x_forwarded_for = true\n"), false),
+        (local.to_owned(), true),
+    ] {
+        let converted = case.convert(&with(&format!("[http]\n{lines}"))).unwrap();
+        let told = converted.remarks.join("\n");
+        assert_eq!(told.contains("http.trusted_proxies"), is_told, "{lines}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn ops_07_any_text_gives_an_answer(
+        text in ".{0,40}",
+        lines in "(server\\.name|log\\.level|ip\\.blacklist)[ =:%()s]{0,6}.{0,20}",
+    ) {
+        let case = Case::new();
+        let _ = case.convert(&text);
+        let _ = case.convert(&with(&format!("[http]\n{lines}\n[email]\n{lines}\n[sms]\n{lines}\n")));
+        let _ = case.convert(&format!("[general]\n{lines}\n[crypto]\ned25519.signingkey = {KEY}\n"));
+    }
+}

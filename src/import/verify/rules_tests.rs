@@ -1,0 +1,217 @@
+//! Which differences are expected, and which are not.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::association::Association;
+use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::signing::KeyPair;
+
+const OURS: &str = "id.example.test";
+
+fn key(seed: u8) -> KeyPair {
+    KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[seed; 32])
+}
+
+fn public() -> [u8; 32] {
+    key(1).public()
+}
+
+fn ok(body: Value) -> Answer {
+    Answer { status: 200, body }
+}
+
+fn refused(status: u16) -> Answer {
+    let body = json!({});
+    Answer { status, body }
+}
+
+fn plain(address: &str, mxid: &str) -> Value {
+    json!({
+        "medium": "email", "address": address, "mxid": mxid, "ts": 5, "not_before": 5,
+        "not_after": 9,
+    })
+}
+
+fn by(mut object: Value, name: &str, seed: u8) -> Value {
+    let name = ServerName::parse(name).unwrap();
+    key(seed)
+        .sign(&name, object.as_object_mut().unwrap())
+        .unwrap();
+    object
+}
+
+fn statement(address: &str, mxid: &str) -> Value {
+    by(plain(address, mxid), OURS, 1)
+}
+
+fn bound(address: &str, mxid: &str) -> Expected {
+    Expected::Bound(Association {
+        threepid: ThreePid::parse("email", address).unwrap(),
+        mxid: Mxid::parse(mxid).unwrap(),
+        ts: 5,
+        not_before: 5,
+        not_after: 9,
+    })
+}
+
+fn verdict(old: &Value, new: &Value, expected: &Expected) -> Verdict {
+    signed(&ok(old.clone()), &ok(new.clone()), expected, &public())
+}
+
+const ALICE: &str = "@alice:hs.test";
+const BOB: &str = "@bob:hs.test";
+
+#[test]
+fn signed_associations_are_the_same_or_what_the_newest_change_makes_them() {
+    let expected = bound("a@b.test", ALICE);
+    let (right, upper) = (statement("a@b.test", ALICE), statement("A@b.test", ALICE));
+    let other = statement("a@b.test", BOB);
+    let nobody = json!({});
+    for (old, new, verdict_of) in [
+        (&right, &right, Verdict::Equal),
+        (&nobody, &nobody, Verdict::Equal),
+        (&upper, &upper, Verdict::Equal),
+        (&other, &other, Verdict::Equal),
+        (&upper, &right, Verdict::Corrected(Correction::Folded)),
+        (&other, &right, Verdict::Corrected(Correction::Newest)),
+        (&nobody, &right, Verdict::Corrected(Correction::Found)),
+    ] {
+        assert_eq!(verdict(old, new, &expected), verdict_of, "{old} {new}");
+    }
+    for (old, new) in [(&right, &other), (&nobody, &other), (&right, &nobody)] {
+        let Verdict::Different(_) = verdict(old, new, &expected) else {
+            panic!("{old} {new}");
+        };
+    }
+    for (expected, correction) in [
+        (Expected::Removed, Correction::Removed),
+        (Expected::LeftBehind, Correction::LeftBehind),
+    ] {
+        let gone = Verdict::Corrected(correction);
+        assert_eq!(verdict(&right, &nobody, &expected), gone);
+        assert_eq!(named(&[ALICE], None, &expected), gone);
+    }
+}
+
+#[test]
+fn signatures_must_be_good_and_those_of_others_must_stay() {
+    let expected = bound("a@b.test", ALICE);
+    let bare = plain("a@b.test", ALICE);
+    let right = statement("a@b.test", ALICE);
+    let forged = by(bare.clone(), OURS, 2);
+    let unsigned = Verdict::Different(UNSIGNED);
+    for bad in [&bare, &forged, &by(bare.clone(), "other.test", 2)] {
+        assert_eq!(verdict(&right, bad, &expected), unsigned);
+        assert_eq!(verdict(&json!({}), bad, &expected), unsigned);
+        // A bad signature may be mended.
+        assert_eq!(verdict(&forged, &right, &expected), Verdict::Equal);
+    }
+    // What another server signed is signed by both besides (V1L-03).
+    let theirs = by(bare.clone(), "other.test", 2);
+    let both = by(theirs.clone(), OURS, 1);
+    assert_eq!(verdict(&both, &both, &expected), Verdict::Equal);
+    assert_eq!(verdict(&both, &theirs, &expected), unsigned);
+    assert_eq!(verdict(&both, &right, &expected), unsigned);
+    let renamed = by(bare, "renamed.test", 1);
+    assert_eq!(verdict(&right, &renamed, &expected), unsigned);
+}
+
+#[test]
+fn users_are_the_same_or_the_newest_one() {
+    let expected = bound("a@b.test", ALICE);
+    for (old, new, verdict) in [
+        (&[][..], None, Verdict::Equal),
+        (&[ALICE, ALICE], Some(ALICE), Verdict::Equal),
+        (&[BOB], Some(BOB), Verdict::Equal),
+        (&[], Some(ALICE), Verdict::Corrected(Correction::Found)),
+        (&[BOB], Some(ALICE), Verdict::Corrected(Correction::Newest)),
+        (
+            &[ALICE, BOB],
+            Some(ALICE),
+            Verdict::Corrected(Correction::Newest),
+        ),
+        (&[], Some(BOB), Verdict::Different(EXTRA)),
+    ] {
+        assert_eq!(named(old, new, &expected), verdict);
+    }
+    for (old, new) in [
+        (&[ALICE][..], Some(BOB)),
+        (&[ALICE, BOB], Some(BOB)),
+        (&[ALICE], None),
+    ] {
+        let verdict = named(old, new, &expected);
+        assert!(matches!(verdict, Verdict::Different(_)));
+    }
+}
+
+#[test]
+fn keys_and_peppers_stay() {
+    let with = |seed: u8| ok(json!({ "public_key": base64::encode(&key(seed).public()) }));
+    let by_id = |old, new| key_by_id(&old, &new, &public());
+    assert_eq!(by_id(with(1), with(1)), Verdict::Equal);
+    let under_its_id = Verdict::Corrected(Correction::KeyId);
+    assert_eq!(by_id(refused(404), with(1)), under_its_id);
+    for (old, new) in [
+        (with(1), with(2)),
+        (with(1), refused(404)),
+        (with(2), with(1)),
+    ] {
+        assert!(matches!(by_id(old, new), Verdict::Different(_)));
+    }
+
+    let details = |pepper: &str, algorithms: &[&str]| {
+        ok(json!({ "lookup_pepper": pepper, "algorithms": algorithms }))
+    };
+    let old = details("a", &["sha256", "none"]);
+    let turned = details("a", &["none", "sha256"]);
+    assert_eq!(hash_details(&old, &turned, true), Verdict::Equal);
+    let other = details("b", &["none", "sha256"]);
+    assert!(matches!(
+        hash_details(&old, &other, true),
+        Verdict::Different(_)
+    ));
+    let made = Verdict::Corrected(Correction::Pepper);
+    assert_eq!(hash_details(&old, &other, false), made);
+    let fewer = details("a", &["sha256"]);
+    assert!(matches!(
+        hash_details(&old, &fewer, true),
+        Verdict::Different(_)
+    ));
+}
+
+#[test]
+fn refusals_are_the_same_and_failures_never() {
+    assert_eq!(same(&refused(403), &refused(403)), Verdict::Equal);
+    for (old, new) in [
+        (401, 403),
+        (200, 403),
+        (403, 200),
+        (500, 500),
+        (200, 500),
+        (502, 200),
+    ] {
+        let verdict = same(&refused(old), &refused(new));
+        assert!(matches!(verdict, Verdict::Different(_)), "{old} {new}");
+        let bulk = signed(&refused(old), &refused(new), &Expected::Nobody, &public());
+        assert_eq!(bulk, verdict);
+    }
+    assert_eq!(off(&refused(404), &refused(403)), Verdict::Equal);
+    assert_eq!(
+        off(&refused(404), &refused(200)),
+        Verdict::Different(NEW_ONLY)
+    );
+}
+
+#[test]
+fn answers_are_read_as_sydent_writes_them() {
+    let body = json!({"threepids": [
+        ["email", "A@b.test", ALICE], ["email", "a@b.test", BOB], ["email"], 3,
+    ]});
+    let users = users_in_bulk(&body);
+    let found = &users[&("email".to_owned(), "a@b.test".to_owned())];
+    assert_eq!((users.len(), found.as_slice()), (1, &[ALICE, BOB][..]));
+    let body = json!({"mappings": {"x": ALICE, "y": 3}});
+    assert_eq!(users_in_mappings(&body), HashMap::from([("x", ALICE)]));
+    assert!(users_in_bulk(&json!(null)).is_empty() && users_in_mappings(&json!([])).is_empty());
+}

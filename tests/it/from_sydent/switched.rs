@@ -1,0 +1,100 @@
+//! What people had begun at a Sydent goes on at its heir.
+
+use serde_json::{Map, Value, json};
+use sydent::domain::lookup::{Pepper, hash};
+use sydent::domain::signing::{KeyPair, verify};
+
+use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, until};
+
+use super::filled::{Filled, fill};
+use super::taken_over::take_over;
+
+#[actix_web::test]
+async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
+    let mut filled = fill().await;
+    let before = filled.sydent.api().with_token(&filled.token);
+    let details = before.hash_details().await.ok();
+    filled.sydent.stop();
+    let (server, _database) = take_over(&filled.sydent, &filled.sydent.database()).start();
+
+    // Clients stay logged in, and terms accepted or not.
+    let client = server.api().with_token(&filled.token);
+    assert_eq!(client.account().await.ok()["user_id"], filled.user.as_str());
+    let hesitant = server.api().with_token(&filled.hesitant);
+    hesitant.account().await.refused(403, "M_TERMS_NOT_SIGNED");
+
+    // Hashes that a client made with the pepper that it was told.
+    assert_eq!(client.hash_details().await.ok(), details);
+    let pepper = details["lookup_pepper"].as_str().unwrap();
+    let hash = |address: &str| hash(address, "email", &Pepper::parse(pepper).unwrap());
+    let hashes: Vec<String> = filled
+        .bound
+        .iter()
+        .map(|(address, _)| hash(address))
+        .collect();
+    let body = json!({"addresses": hashes, "algorithm": "sha256", "pepper": pepper});
+    let found = client.hashed_lookup(body).await.ok();
+    for (address, user) in &filled.bound {
+        assert_eq!(found["mappings"][hash(address)], user.as_str());
+    }
+
+    // A session that waits for its code, and one that was validated already.
+    let open = &filled.open;
+    client
+        .submit_token(&open.sid, &open.client_secret, &open.code)
+        .await
+        .ok();
+    for session in [open, &filled.validated] {
+        let bound = client
+            .bind(&session.sid, &session.client_secret, &filled.user)
+            .await
+            .ok();
+        assert_eq!(bound["address"], session.address.to_lowercase());
+        is_signed(&bound);
+    }
+
+    invites_arrive(&filled, &server.internal()).await;
+    let api = server.api();
+    for (_, invite) in &filled.invites {
+        for (path, key) in ["isvalid", "ephemeral/isvalid"].iter().zip([0, 1]) {
+            let key = &invite["public_keys"][key]["public_key"];
+            let query = encode(&[("public_key", key.as_str().unwrap())]);
+            for version in [V1, V2] {
+                let answer = api.get(&format!("{version}/pubkey/{path}?{query}")).await;
+                assert_eq!(answer.ok(), json!({"valid": true}));
+            }
+        }
+    }
+}
+
+/// The invite that the old server has mailed is delivered by the new one, with a
+/// signature that the room takes.
+async fn invites_arrive(filled: &Filled, internal: &crate::harness::Api) {
+    let told = filled.homeserver.onbinds().len();
+    let (address, invite) = &filled.invites[0];
+    let guest = filled.homeserver.user("late");
+    internal.internal_bind("email", address, &guest).await.ok();
+    let mine = || -> Vec<Value> {
+        let mut notices = filled.homeserver.onbinds().split_off(told);
+        notices.retain(|notice| notice["address"] == address.as_str());
+        notices
+    };
+    until("a notice", || !mine().is_empty()).await;
+    let notice = &mine()[0];
+    assert_eq!(notice["mxid"], guest.as_str());
+    let invites = notice["invites"].as_array().unwrap();
+    assert_eq!(invites.len(), 1, "{notice}");
+    let delivered = &invites[0];
+    assert_eq!(delivered["room_id"], "!room:hs.test");
+    assert_eq!(delivered["sender"], filled.user.as_str());
+    assert_eq!(delivered["signed"]["token"], invite["token"]);
+    assert_eq!(delivered["signed"]["mxid"], guest.as_str());
+    is_signed(&delivered["signed"]);
+}
+
+#[track_caller]
+fn is_signed(object: &Value) {
+    let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
+    let object: &Map<String, Value> = object.as_object().unwrap();
+    assert!(verify(object, SERVER_NAME, key.id(), &key.public()));
+}

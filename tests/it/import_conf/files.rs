@@ -1,0 +1,131 @@
+//! Which files are written, and when none is.
+
+use std::fs;
+
+use crate::harness::{Told, mode, sydent_reads};
+
+use super::{import, setting, small};
+
+#[test]
+fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
+    let folder = small("");
+    let folder = folder.path();
+    fs::create_dir(folder.join("made")).unwrap();
+    for (flags, sentence) in [
+        ("--conf-only --force --out made", "made is a folder"),
+        ("--conf-only --force --out .", "would be written twice"),
+        ("", "There is no database"),
+        ("--db none.db", "--conf-only"),
+        ("--conf none.conf --conf-only", "none.conf cannot be read"),
+        ("--conf-only --out sydent.conf", "is Sydent's own"),
+        ("--conf-only --out a.key", "would be written twice"),
+        ("--conf-only --out none/a.toml", "There is no folder none"),
+        (
+            "--conf-only --database sydent.db",
+            "--database must begin with sqlite:",
+        ),
+        (
+            "--conf-only --database sqlite:a.toml --out a.toml",
+            "would be written twice",
+        ),
+        ("--conf-only --db sydent.conf", "cannot be used with"),
+        ("--db sydent.conf", "Nothing was taken over"),
+    ] {
+        let told = Told::by(folder, &format!("import sydent {flags}"));
+        assert_ne!(told.code, 0, "{flags}");
+        assert!(told.err.contains(sentence), "{flags}: {}", told.err);
+        assert_eq!(told.out, "", "{flags}");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "{flags}");
+    }
+    let told = Told::by(folder, "import sydent --conf-only --dry-run");
+    assert!(told.out.contains("nothing was written"), "{}", told.err);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
+}
+
+#[test]
+fn ops_07_files_are_replaced_only_on_purpose() {
+    let folder = small("");
+    let folder = folder.path();
+    fs::write(folder.join("sydent.key"), "mine").unwrap();
+    let told = Told::by(folder, "import sydent --conf-only");
+    assert!(
+        told.err.contains("sydent.key exists already"),
+        "{}",
+        told.err
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("sydent.key")).unwrap(),
+        "mine"
+    );
+    assert!(!folder.join("sydent.toml").exists());
+    import(folder, "--conf-only --force", &[]);
+    assert_eq!(mode(&folder.join("sydent.key")), 0o600);
+    let told = Told::by(folder, "import sydent --conf-only");
+    assert!(
+        told.err.contains("sydent.toml exists already"),
+        "{}",
+        told.err
+    );
+}
+
+#[test]
+fn ops_07_relative_files_begin_where_sydent_was_started() {
+    let folder = small("verify_response_template = page.html");
+    let folder = folder.path();
+    fs::create_dir(folder.join("etc")).unwrap();
+    fs::rename(folder.join("sydent.conf"), folder.join("etc/sydent.conf")).unwrap();
+    fs::write(folder.join("page.html"), "<p>%(message)s</p>").unwrap();
+    let told = import(folder, "--conf-only --conf etc/sydent.conf", &[]);
+    assert!(told.out.contains("there is no such file"), "{}", told.out);
+    assert_eq!(
+        setting(folder, "templates/verify_response"),
+        serde_json::Value::Null
+    );
+    let flags = "--conf-only --started-in . --force";
+    let told = import(folder, flags, &[("SYDENT_CONF", "etc/sydent.conf")]);
+    assert!(!told.out.contains("there is no such file"), "{}", told.out);
+    let page = setting(folder, "templates/verify_response");
+    assert_eq!(page, folder.join("page.html").display().to_string());
+}
+
+#[test]
+fn ops_07_a_database_elsewhere_is_named_so_that_it_is_found_from_the_new_file() {
+    let folder = small("");
+    let folder = folder.path();
+    fs::create_dir(folder.join("new")).unwrap();
+    for (flags, url) in [
+        ("--out new/sydent.toml", "sqlite:sydent.sqlite".to_owned()),
+        (
+            "--out new/sydent.toml --database sqlite:a.db --force",
+            format!("sqlite://{}", folder.join("a.db").display()),
+        ),
+        (
+            "--out new/sydent.toml --database postgres://a:hunter2@db.test/b --force",
+            "postgres://a:hunter2@db.test/b".to_owned(),
+        ),
+    ] {
+        let told = Told::by(folder, &format!("import sydent --conf-only {flags}"));
+        assert_eq!(told.code, 0, "{}", told.err);
+        assert!(!told.out.contains("hunter2"), "{}", told.out);
+        assert_eq!(setting(&folder.join("new"), "database/url"), url);
+    }
+    assert_eq!(mode(&folder.join("new/sydent.toml")), 0o600);
+}
+
+#[test]
+fn ops_07_sydent_itself_passes_over_its_default_section() {
+    let folder = small("");
+    let conf = folder.path().join("sydent.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    let default = "[DEFAULT]\nlog.level = DEBUG\nprometheus_port = 9\nprometheus_addr = ::1\n";
+    fs::write(&conf, format!("{default}{text}")).unwrap();
+    let read = sydent_reads(&conf, &[]);
+    assert_eq!(read["general"]["log_level"], "INFO");
+    assert_eq!(read["general"]["prometheus_port"], 9);
+    let told = import(folder.path(), "--conf-only", &[]);
+    assert!(told.out.contains("[DEFAULT] log.level: "), "{}", told.out);
+    assert_eq!(setting(folder.path(), "log/level"), "info");
+    assert_eq!(setting(folder.path(), "operations/listen")[0], "[::1]:9");
+    import(folder.path(), "--conf-only --default-section --force", &[]);
+    assert_eq!(setting(folder.path(), "log/level"), "debug");
+}
