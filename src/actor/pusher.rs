@@ -16,6 +16,9 @@ use crate::federation::{PeerClient, PushError};
 use crate::metrics::Metrics;
 use crate::random;
 
+/// The pause after the database did not answer, ms.
+const UNREADABLE_PAUSE_MS: i64 = 1000;
+
 /// What every push needs.
 pub struct Pusher {
     /// The name of this instance among those that share the database.
@@ -64,7 +67,7 @@ impl Pusher {
                 Err(Fault::Stopped(_)) => return None,
                 Err(fault) => {
                     log::warn!(peer; "what a peer must hear of cannot be read: {fault}");
-                    return Some(self.pauses.max_ms);
+                    return Some(UNREADABLE_PAUSE_MS);
                 }
             };
             let tries = batch.tries;

@@ -55,7 +55,6 @@ impl ReplicatorDoor {
     pub fn start(
         pusher: Pusher,
         peers: Vec<(String, PeerClient)>,
-        associations: Pool<Associations>,
         push_every: Duration,
     ) -> Self {
         let arbiter = Arbiter::new();
@@ -72,8 +71,8 @@ impl ReplicatorDoor {
                 Replicator {
                     // One for each, and one for looking.
                     places: Arc::new(Semaphore::new(peers.len() + 1)),
+                    associations: pusher.associations.clone(),
                     pusher: Rc::new(pusher),
-                    associations,
                     peers,
                     push_every,
                     known: Rc::default(),

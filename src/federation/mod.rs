@@ -38,6 +38,6 @@ pub use dns::DnsError;
 pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
-pub use peer::{OwnCertificate, PeerClient, PeerClients, PeerPlace, PushError};
+pub use peer::{PeerClient, PeerClients, PushError};
 pub use places::{NoPlace, Place, Places};
 pub use user_info::UserInfoError;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::Method;
-use rustls::pki_types::PrivateKeyDer;
-use rustls_pki_types::{CertificateDer, ServerName as TlsName};
+use rustls_pki_types::ServerName as TlsName;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,7 +20,7 @@ use super::exchange::{Answer, Request, exchange};
 use super::route::{Target, route_to_url};
 use super::stream::Stream;
 use super::{CallError, tls};
-use crate::config::Federation;
+use crate::config::{Federation, Peer, TlsIdentity};
 
 const PATH: &str = "/_matrix/identity/replicate/v1/push";
 
@@ -36,25 +35,6 @@ const LIMIT: usize = 64 * 1024;
 /// So many of a peer's addresses are tried.
 const MOST_TRIES: usize = 4;
 
-/// Where a peer is.
-#[derive(Debug, Clone)]
-pub struct PeerPlace {
-    /// Its address as the administrator wrote it: https, and no query.
-    pub url: Url,
-    /// Who may vouch for its certificate; empty for those whom the system and
-    /// `[federation]` trust.
-    pub authorities: Vec<CertificateDer<'static>>,
-}
-
-/// What this server shows to peers.
-#[derive(Debug)]
-pub struct OwnCertificate {
-    /// The certificate, and those between it and an authority.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Its key.
-    pub key: PrivateKeyDer<'static>,
-}
-
 /// The way to one peer.
 pub struct PeerClient {
     dns: Arc<Dns>,
@@ -68,7 +48,7 @@ pub struct PeerClient {
 /// What all ways to peers share.
 pub struct PeerClients<'a> {
     settings: &'a Federation,
-    own: Option<&'a OwnCertificate>,
+    own: Option<&'a TlsIdentity>,
     dns: Arc<Dns>,
 }
 
@@ -98,7 +78,7 @@ impl<'a> PeerClients<'a> {
     ///
     /// # Errors
     /// When DNS cannot be used.
-    pub fn new(settings: &'a Federation, own: Option<&'a OwnCertificate>) -> Result<Self, OpenError> {
+    pub fn new(settings: &'a Federation, own: Option<&'a TlsIdentity>) -> Result<Self, OpenError> {
         let dns = Arc::new(Dns::open(&settings.dns_servers)?);
         Ok(Self { settings, own, dns })
     }
@@ -107,10 +87,12 @@ impl<'a> PeerClients<'a> {
     ///
     /// # Errors
     /// When the URL names no host, or TLS cannot be used with the certificate.
-    pub fn open(&self, place: &PeerPlace) -> Result<PeerClient, OpenError> {
-        let route = route_to_url(&place.url).ok_or(OpenError::Url)?;
-        let path = place.url.path().trim_end_matches('/');
-        let authorities = &place.authorities;
+    pub fn open(&self, peer: &Peer) -> Result<PeerClient, OpenError> {
+        let url = Url::parse(&peer.url).ok();
+        let route = url.as_ref().and_then(route_to_url);
+        let (url, route) = url.zip(route).ok_or(OpenError::Url)?;
+        let path = url.path().trim_end_matches('/');
+        let authorities = &peer.authorities;
         Ok(PeerClient {
             dns: Arc::clone(&self.dns),
             tls: tls::connector_to_peer(self.settings, authorities, self.own)?,

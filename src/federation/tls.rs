@@ -10,8 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
-use super::peer::OwnCertificate;
-use crate::config::Federation;
+use crate::config::{Federation, TlsIdentity};
 
 /// Makes the connector that every connection shares.
 ///
@@ -46,7 +45,7 @@ pub(super) fn connector(settings: &Federation) -> Result<TlsConnector, rustls::E
 pub(super) fn connector_to_peer(
     settings: &Federation,
     authorities: &[CertificateDer<'static>],
-    own: Option<&OwnCertificate>,
+    own: Option<&TlsIdentity>,
 ) -> Result<TlsConnector, rustls::Error> {
     let roots = if authorities.is_empty() {
         roots(&settings.extra_authorities)

@@ -3,7 +3,9 @@
 
 mod listeners;
 mod owners;
+pub mod peers;
 pub mod peppers;
+mod replication;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -166,6 +168,9 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
         all &= dispatcher.stop(left()).await;
     }
     all &= app.notifier.stop(left()).await;
+    if let Some(replicator) = &app.replicator {
+        all &= replicator.stop(left()).await;
+    }
     all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;
