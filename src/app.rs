@@ -11,6 +11,7 @@ use crate::actor::federation::FederationDoor;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
+use crate::actor::replicator::ReplicatorDoor;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::clock::Clock;
@@ -52,6 +53,8 @@ pub struct App {
     pub texter: Option<DispatcherDoor>,
     /// The way to homeservers.
     pub federation: FederationDoor,
+    /// Who tells peers of changes; `None` where there are none.
+    pub replicator: Option<ReplicatorDoor>,
     /// Clients that wait for the outcome of a message.
     pub waiting: Arc<Waiting>,
     /// Changes that go on when their client is gone.
@@ -81,4 +84,13 @@ pub struct App {
     pub public_keys: Vec<(KeyId, [u8; 32])>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// Says that peers have something to hear of.
+    pub fn tell_peers(&self) {
+        if let Some(replicator) = &self.replicator {
+            replicator.wake();
+        }
+    }
 }

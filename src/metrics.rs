@@ -41,9 +41,14 @@ struct Owner {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pushed {
+struct Push {
     peer: String,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Peer {
+    peer: String,
 }
 
 /// What the operations listener tells at `/metrics`.
@@ -54,9 +59,12 @@ pub struct Metrics {
     latency: Family<Route, Histogram>,
     deliveries: Family<Delivery, Counter>,
     homeservers: Family<Asked, Counter>,
-    pushes_received: Family<Pushed, Counter>,
+    pushes_received: Family<Push, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
+    pushes: Family<Push, Counter>,
+    peer_lag: Family<Peer, Gauge>,
+    peer_lag_age: Family<Peer, Gauge>,
     waiting: Family<Owner, Histogram>,
     working: Family<Owner, Histogram>,
     refused: Family<Owner, Counter>,
@@ -79,6 +87,9 @@ impl Default for Metrics {
             pushes_received: Family::default(),
             queue_messages: Gauge::default(),
             queue_age: Gauge::default(),
+            pushes: Family::default(),
+            peer_lag: Family::default(),
+            peer_lag_age: Family::default(),
             waiting: Family::new_with_constructor(seconds),
             working: Family::new_with_constructor(seconds),
             refused: Family::default(),
@@ -124,6 +135,22 @@ impl Metrics {
             "Age of the oldest such message",
             Unit::Seconds,
             self.queue_age.clone(),
+        );
+        all.register(
+            "peer_pushes",
+            "Pushes to peers, by outcome",
+            self.pushes.clone(),
+        );
+        all.register(
+            "peer_lag",
+            "Changes that a peer has not heard of",
+            self.peer_lag.clone(),
+        );
+        all.register_with_unit(
+            "peer_lag_age",
+            "Age of the oldest such change",
+            Unit::Seconds,
+            self.peer_lag_age.clone(),
         );
         all.register_with_unit(
             "owner_waiting",
@@ -181,7 +208,7 @@ impl Metrics {
     pub fn push_received(&self, peer: &str, outcome: &'static str) {
         let peer = peer.to_owned();
         self.pushes_received
-            .get_or_create(&Pushed { peer, outcome })
+            .get_or_create(&Push { peer, outcome })
             .inc();
     }
 
@@ -212,6 +239,23 @@ impl Metrics {
             .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// A push to a peer ended.
+    pub fn pushed(&self, peer: &str, outcome: &'static str) {
+        let peer = peer.to_owned();
+        self.pushes.get_or_create(&Push { peer, outcome }).inc();
+    }
+
+    /// So many changes a peer has not heard of; `age` is that of the oldest.
+    pub fn peer_behind(&self, peer: &str, changes: i64, age: Duration) {
+        let peer = Peer {
+            peer: peer.to_owned(),
+        };
+        self.peer_lag.get_or_create(&peer).set(changes);
+        self.peer_lag_age
+            .get_or_create(&peer)
+            .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+
     /// All metrics in the OpenMetrics text format.
     ///
     /// # Errors
@@ -235,6 +279,8 @@ mod tests {
         metrics.homeserver_asked("userinfo", "answered");
         metrics.push_received("a.example", "taken");
         metrics.queue(7, Duration::from_secs(9));
+        metrics.pushed("other.example", "taken");
+        metrics.peer_behind("other.example", 5, Duration::from_secs(6));
         let text = metrics.render().unwrap();
         for line in [
             "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
@@ -244,6 +290,9 @@ mod tests {
             "sydent_replication_received_total{peer=\"a.example\",outcome=\"taken\"} 1",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
+            "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"taken\"} 1",
+            "sydent_peer_lag{peer=\"other.example\"} 5",
+            "sydent_peer_lag_age_seconds{peer=\"other.example\"} 6",
         ] {
             assert!(text.contains(line), "{line} not in {text}");
         }

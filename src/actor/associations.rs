@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::pool::{Ask, Fault, State};
 use crate::db::outbox::{self, Queued};
-use crate::db::{Store, Turn, associations, peppers};
+use crate::db::{Store, Turn, associations, journal, peppers};
 use crate::delivery::notice::NoticePayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
@@ -99,31 +99,39 @@ impl Ask for Bind {
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
                 // Both would carry the same invites.
                 outbox::replace_notices(connection, &notice.subject, association.ts)?;
-                Ok(outbox::insert(connection, &notice)?)
+                outbox::insert(connection, &notice)?;
+                Ok(journal::changed(connection, &association.threepid, None)?)
             })
     }
 }
 
 /// Removes the association of a 3PID with that user; does nothing where there
-/// is none, or one with another user (UNB-09).
+/// is none, or one with another user (UNB-09). Answers whether there was one.
 #[derive(Debug)]
 pub struct Unbind {
     /// What is bound.
     pub threepid: ThreePid,
     /// To whom.
     pub mxid: Mxid,
+    /// Now, ms.
+    pub now: i64,
 }
 
 impl Ask for Unbind {
     type Of = Associations;
-    type Reply = ();
+    type Reply = bool;
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
+    fn run(self, of: &mut Associations) -> Result<bool, Fault> {
         let origin = of.origin.clone();
         of.store
             .write(Turn::ThreePid(&self.threepid), |connection| {
-                associations::remove(connection, &self.threepid, &self.mxid, &origin)?;
-                Ok(())
+                let (threepid, now) = (&self.threepid, self.now);
+                let removed = associations::remove(connection, threepid, &self.mxid, &origin)?;
+                if removed {
+                    // Other servers hear of it too (UNB-18).
+                    journal::changed(connection, threepid, Some(now))?;
+                }
+                Ok(removed)
             })
     }
 }

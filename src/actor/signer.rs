@@ -52,6 +52,37 @@ impl fmt::Debug for SignAs {
     }
 }
 
+/// Signs objects with the active key; answers them with the signature in them,
+/// in the same order.
+pub struct SignAll {
+    /// What to sign.
+    pub objects: Vec<Map<String, Value>>,
+}
+
+// Written by hand: the objects hold addresses.
+impl fmt::Debug for SignAll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignAll")
+            .field("objects", &self.objects.len())
+            .finish()
+    }
+}
+
+impl Ask for SignAll {
+    type Of = Signer;
+    type Reply = Vec<Map<String, Value>>;
+
+    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
+        for object in &mut self.objects {
+            of.keys
+                .active()
+                .sign(&of.name, object)
+                .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+        }
+        Ok(self.objects)
+    }
+}
+
 impl Ask for SignAs {
     type Of = Signer;
     type Reply = Option<Map<String, Value>>;

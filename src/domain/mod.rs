@@ -8,6 +8,7 @@ pub mod base64;
 pub mod blocklist;
 pub mod calling_code;
 pub mod canonical_json;
+pub mod change;
 pub mod email;
 pub mod homeservers;
 pub mod ids;

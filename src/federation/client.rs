@@ -42,6 +42,9 @@ pub enum OpenError {
     /// TLS cannot be used.
     #[error("TLS cannot be used: {0}")]
     Tls(#[from] rustls::Error),
+    /// A peer's URL leads nowhere.
+    #[error("the URL of a peer names no host")]
+    Url,
 }
 
 /// What is asked of a server; the rest of the request follows from it.

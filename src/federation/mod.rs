@@ -1,5 +1,6 @@
 //! Reaching homeservers: who holds an `OpenID` token, what a server's keys are,
-//! and telling a server of a binding.
+//! and telling a server of a binding. And reaching other identity servers, which
+//! are told of every binding (`peer`).
 //!
 //! The names of homeservers come from strangers. Everything here therefore
 //! passes the guard at the moment of the connection (`guard`), is verified by
@@ -23,6 +24,7 @@ mod exchange;
 mod guard;
 mod keys;
 mod onbind;
+mod peer;
 mod places;
 mod proxy;
 mod route;
@@ -36,5 +38,6 @@ pub use dns::DnsError;
 pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
+pub use peer::{PeerClient, PeerClients, PushError};
 pub use places::{NoPlace, Place, Places};
 pub use user_info::UserInfoError;

@@ -1,4 +1,5 @@
-//! TLS towards homeservers: the chain and the name are verified (NET-10).
+//! TLS towards homeservers and peers: the chain and the name are verified
+//! (NET-10).
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
-use crate::config::Federation;
+use crate::config::{Federation, TlsIdentity};
 
 /// Makes the connector that every connection shares.
 ///
@@ -31,6 +32,35 @@ pub(super) fn connector(settings: &Federation) -> Result<TlsConnector, rustls::E
             .with_no_client_auth()
     };
     // What awc speaks on a connection that it did not encrypt itself.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Makes the connector for connections to one peer, who is always verified:
+/// `authorities` are who may vouch for it, empty for all whom `settings` and the
+/// system trust; `own` is what this server shows.
+///
+/// # Errors
+/// When the certificate and its key do not go together.
+pub(super) fn connector_to_peer(
+    settings: &Federation,
+    authorities: &[CertificateDer<'static>],
+    own: Option<&TlsIdentity>,
+) -> Result<TlsConnector, rustls::Error> {
+    let roots = if authorities.is_empty() {
+        roots(&settings.extra_authorities)
+    } else {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        roots
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -40,6 +40,7 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
         })
         .await?;
     app.notifier.wake();
+    app.tell_peers();
     Ok(signed)
 }
 
@@ -52,7 +53,16 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
     let Some(threepid) = threepid else {
         return Ok(());
     };
-    Ok(app.associations.ask(Unbind { threepid, mxid }).await?)
+    let now = app.clock.now();
+    let unbind = Unbind {
+        threepid,
+        mxid,
+        now,
+    };
+    if app.associations.ask(unbind).await? {
+        app.tell_peers();
+    }
+    Ok(())
 }
 
 /// Binds what a session has validated.

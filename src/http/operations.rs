@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::actor::lookups::Ping;
 use crate::actor::outbox::{Depth, QueueDepth};
+use crate::actor::peers::PeerStates;
 use crate::app::App;
 use crate::error::Error;
 
@@ -46,14 +47,9 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
 /// Never in practice.
 pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, Error> {
     if let Some(depth) = depth(&app).await {
-        let age = depth
-            .oldest
-            .map_or(0, |oldest| app.clock.now().saturating_sub(oldest));
-        app.metrics.queue(
-            depth.messages,
-            Duration::from_millis(u64::try_from(age).unwrap_or_default()),
-        );
+        app.metrics.queue(depth.messages, age(&app, depth.oldest));
     }
+    note_peers(&app).await;
     let text = app
         .metrics
         .render()
@@ -61,6 +57,28 @@ pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(text))
+}
+
+/// Notes how far each peer is behind that is pushed to.
+async fn note_peers(app: &App) {
+    let peers = &app.config.replication.peers;
+    if peers.is_empty() {
+        return;
+    }
+    let asked = tokio::time::timeout(PATIENCE, app.associations.ask(PeerStates)).await;
+    for state in asked.ok().and_then(Result::ok).unwrap_or_default() {
+        let name = &state.peer.name;
+        if peers.keys().any(|peer| peer.as_str() == name) {
+            let age = age(app, state.since);
+            app.metrics.peer_behind(name, state.behind, age);
+        }
+    }
+}
+
+/// How long ago that was.
+fn age(app: &App, since: Option<i64>) -> Duration {
+    let age = since.map_or(0, |since| app.clock.now().saturating_sub(since));
+    Duration::from_millis(u64::try_from(age).unwrap_or_default())
 }
 
 async fn depth(app: &App) -> Option<Depth> {

@@ -4,7 +4,9 @@
 mod client_certificates;
 mod listeners;
 mod owners;
+pub mod peers;
 pub mod peppers;
+mod replication;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -172,6 +174,9 @@ async fn drain(app: Arc<App>, stopped_at: Instant) {
         all &= dispatcher.stop(left()).await;
     }
     all &= app.notifier.stop(left()).await;
+    if let Some(replicator) = &app.replicator {
+        all &= replicator.stop(left()).await;
+    }
     all &= app.federation.drain(left()).await;
     all &= app.sessions.drain(left()).await;
     all &= app.accounts.drain(left()).await;

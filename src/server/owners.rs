@@ -1,12 +1,13 @@
 //! From a configuration to running owners.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr, Arbiter};
 use lettre::message::Mailbox;
 
-use super::ServerError;
+use super::{ServerError, replication};
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::courier::{Books, MessageCourier};
@@ -19,6 +20,8 @@ use crate::actor::mail_carrier::MailCarrier;
 use crate::actor::notifier::Notifier;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Door, Pool, State};
+use crate::actor::pusher::Pusher;
+use crate::actor::replicator::ReplicatorDoor;
 use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
@@ -158,6 +161,16 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
             keep_delivered: config.invites.keep_delivered,
         },
     );
+    let replicator = replication::replicator(&config, |pauses| Pusher {
+        instance: instance.clone(),
+        associations: associations.clone(),
+        signer: signer.clone(),
+        pauses,
+        lease: config.delivery.lease,
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        stopping: Cell::default(),
+    })?;
     let detached =
         |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
     Ok(App {
@@ -175,6 +188,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         notifier,
         texter,
         federation,
+        replicator,
         waiting,
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         submit_limiter: Limiter::new(&config.limits.submit_per_client),
@@ -190,7 +204,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     })
 }
 
-fn pauses(config: &Config) -> Pauses {
+pub(super) fn pauses(config: &Config) -> Pauses {
     Pauses {
         first_ms: ms(config.delivery.retry_first),
         max_ms: ms(config.delivery.retry_max),
@@ -339,6 +353,12 @@ pub(super) async fn watch(app: &App) -> ServerError {
             (
                 "the dispatcher of texts",
                 app.texter.as_ref().is_none_or(DispatcherDoor::is_running),
+            ),
+            (
+                "the replicator",
+                app.replicator
+                    .as_ref()
+                    .is_none_or(ReplicatorDoor::is_running),
             ),
             ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),
