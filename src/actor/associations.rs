@@ -126,12 +126,13 @@ impl Ask for Unbind {
         of.store
             .write(Turn::ThreePid(&self.threepid), |connection| {
                 let (threepid, now) = (&self.threepid, self.now);
-                let removed = associations::remove(connection, threepid, &self.mxid, &origin)?;
-                if removed {
-                    // Other servers hear of it too (UNB-18).
-                    journal::changed(connection, threepid, Some(now))?;
+                let stated_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
+                if let Some(stated_at) = stated_at {
+                    // Other servers hear of it too (UNB-18), and must not take it
+                    // for older than the binding, whatever the clocks say.
+                    journal::changed(connection, threepid, Some(now.max(stated_at)))?;
                 }
-                Ok(removed)
+                Ok(stated_at.is_some())
             })
     }
 }

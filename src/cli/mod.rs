@@ -10,6 +10,7 @@ mod import_sydent;
 mod import_verify;
 mod key;
 mod new_file;
+mod peers;
 mod pepper;
 mod relay;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     /// Take over an existing server.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Show how far other servers have heard of the bindings of this one.
+    Peers(peers::Peers),
     /// Replace the pepper of hashed look-ups.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
@@ -75,6 +78,7 @@ impl Cli {
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Peers(peers) => peers.run(),
             Command::Pepper(command) => command.run(),
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),

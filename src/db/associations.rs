@@ -70,7 +70,7 @@ pub fn replace(
 }
 
 /// Removes the association of a 3PID with a user that `origin` stated; answers
-/// whether there was one.
+/// when that was stated (ms), if there was one.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -79,13 +79,15 @@ pub fn remove(
     threepid: &ThreePid,
     mxid: &Mxid,
     origin: &ServerName,
-) -> Result<bool, DbError> {
+) -> Result<Option<i64>, DbError> {
     let bound = dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::origin.eq(origin.as_str()))
         .filter(dsl::mxid.eq(mxid.as_str()));
-    Ok(diesel::delete(bound).execute(connection)? > 0)
+    let stated_at = bound.select(dsl::ts).first(connection).optional()?;
+    diesel::delete(bound).execute(connection)?;
+    Ok(stated_at)
 }
 
 /// The signed association of a 3PID that holds at `now`, as JSON, and its

@@ -208,15 +208,3 @@ pub fn give_back(connection: &mut Conn, name: &str, owner: &str) -> Result<(), D
         .execute(connection)?;
     Ok(())
 }
-
-/// Notes that a peer has sent some.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn received(connection: &mut Conn, name: &str, now: i64) -> Result<(), DbError> {
-    know(connection, name)?;
-    diesel::update(dsl::replication_peers.find(name))
-        .set(dsl::received_at.eq(now))
-        .execute(connection)?;
-    Ok(())
-}

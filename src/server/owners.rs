@@ -36,6 +36,7 @@ use crate::delivery::sms::Prepared;
 use crate::delivery::templates::Templates;
 use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
+use crate::domain::ids::ServerName;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::federation;
@@ -87,6 +88,28 @@ impl Start<'_> {
             Ok(make(database.reader()?))
         })
     }
+
+    fn associations(self, origin: ServerName) -> Pool<Associations> {
+        self.writers(move |store| Associations {
+            store,
+            origin: origin.clone(),
+        })
+    }
+
+    fn signer(self, keys: Arc<KeyRing>, name: ServerName) -> Pool<Signer> {
+        let metrics = Arc::clone(self.metrics);
+        Pool::start(1, self.door(), metrics, move || {
+            Ok(Signer {
+                keys: Arc::clone(&keys),
+                name: name.clone(),
+            })
+        })
+    }
+
+    fn detached(self, name: &'static str) -> Detached {
+        let metrics = Arc::clone(self.metrics);
+        Detached::new(Arbiter::current(), self.door().places, name, metrics)
+    }
 }
 
 pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
@@ -110,13 +133,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let accounts = start.writers(|store| Accounts { store });
     let lookups = start.readers(|store| Lookups { store });
     let origin = config.server.name.clone();
-    let associations = {
-        let origin = origin.clone();
-        start.writers(move |store| Associations {
-            store,
-            origin: origin.clone(),
-        })
-    };
+    let associations = start.associations(origin.clone());
     let waiting: Arc<Waiting> = Arc::default();
     let instance = random::alphanumeric(16)?;
     let books = Books {
@@ -137,13 +154,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let texter = texts.map(|texts| start_texter(&config, texts, books.clone(), &outbox));
 
     let public_keys = keys.public_keys();
-    let door = start.door();
-    let signer = Pool::start(1, door, Arc::clone(&metrics), move || {
-        Ok(Signer {
-            keys: Arc::clone(&keys),
-            name: origin.clone(),
-        })
-    });
+    let signer = start.signer(keys, origin);
     let federation = FederationDoor::start(
         homeservers,
         config.federation.concurrency,
@@ -171,8 +182,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
         metrics: Arc::clone(&metrics),
         stopping: Cell::default(),
     })?;
-    let detached =
-        |name| Detached::new(Arbiter::current(), door.places, name, Arc::clone(&metrics));
+    let detached = |name| start.detached(name);
     Ok(App {
         detached: detached("changes"),
         detached_waits: detached("requests for a message"),

@@ -2,10 +2,12 @@
 
 use super::ServerError;
 use crate::actor::associations::Associations;
-use crate::actor::peers::{PeerState, PeerStates};
+use crate::actor::peers::PeerStates;
 use crate::actor::pool::{Ask as _, Fault};
 use crate::config::Config;
 use crate::db::Database;
+
+pub use crate::actor::peers::PeerState;
 
 /// What the database of the configuration knows of peers.
 ///
