@@ -69,6 +69,10 @@ mod lookup_v1;
 #[cfg(test)]
 mod mail_content;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
+mod mesh_push;
+#[cfg(test)]
 mod mesh_receive;
 #[cfg(test)]
 mod msisdn;

@@ -81,6 +81,11 @@ impl TestProcess {
         }
     }
 
+    /// Runs another command in the folder of its configuration, `sydent.toml`.
+    pub fn command(&self, arguments: &str) -> Told {
+        Told::by(self.folder.path(), arguments)
+    }
+
     pub fn api(&self) -> Api {
         Api::new(format!("http://{}", self.client))
     }

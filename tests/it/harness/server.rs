@@ -55,6 +55,13 @@ impl TestServer {
         Self::run(database, clock, Some(hand), change)
     }
 
+    /// A server whose clock stands still, until [`Self::advance`] moves it, at
+    /// the moment of its start: other servers can understand its times.
+    pub fn start_with_clock_of_now(change: impl FnOnce(&mut Settings)) -> Self {
+        let (clock, hand) = Clock::settable(Clock::system().now());
+        Self::run(TestDatabase::fresh(), clock, Some(hand), change)
+    }
+
     /// A server on a database that is there already.
     pub fn start_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         Self::run(database, Clock::system(), None, change)

@@ -1,0 +1,150 @@
+//! What this server tells its peers (INT-03), and how it goes on when they do
+//! not listen.
+
+mod failures;
+mod several;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use sydent::config::{PeerSettings, Settings};
+use sydent::domain::base64;
+use sydent::domain::ids::KeyId;
+use sydent::domain::signing::{KeyPair, verify};
+
+use crate::harness::{
+    Api, Behaviour, Homeserver, KEY_FILE, PUSH, SERVER_NAME, TestServer, fresh_address,
+    listen_to_peers, mesh_ca, until,
+};
+
+/// A peer that takes everything and says nothing.
+fn peer(name: &str) -> Homeserver {
+    let peer = Homeserver::with_certificate(name, "127.0.0.1", "127.0.0.1:0", mesh_ca());
+    peer.behave(PUSH, taking());
+    peer
+}
+
+fn taking() -> Behaviour {
+    Behaviour::json(200, &json!({"success": true}))
+}
+
+/// Lets a server tell a peer, and try again soon.
+fn tell(peer: &Homeserver, settings: &mut Settings) {
+    listen_to_peers(settings);
+    settings.delivery.retry_first = Duration::from_millis(200);
+    let replication = &mut settings.replication;
+    replication.push_every = Duration::from_millis(100);
+    let known = PeerSettings {
+        url: Some(format!("https://{}", peer.address)),
+        public_key: Some(base64::encode(&peer.key().1)),
+        ca_file: Some(mesh_ca().file()),
+    };
+    replication.peers.insert(peer.name.to_string(), known);
+}
+
+/// The pushes so far, each with its changes by number.
+fn pushes(peer: &Homeserver) -> Vec<Vec<(i64, Map<String, Value>)>> {
+    let heard = peer.heard_at(PUSH);
+    heard.iter().map(|push| changes(&push.json())).collect()
+}
+
+fn changes(body: &Value) -> Vec<(i64, Map<String, Value>)> {
+    let by_id = body["sgAssocs"].as_object().unwrap().iter();
+    let mut changes: Vec<_> = by_id
+        .map(|(id, change)| (id.parse().unwrap(), change.as_object().unwrap().clone()))
+        .collect();
+    changes.sort_by_key(|(id, _)| *id);
+    changes
+}
+
+/// All changes so far.
+fn told(peer: &Homeserver) -> Vec<(i64, Map<String, Value>)> {
+    pushes(peer).into_iter().flatten().collect()
+}
+
+async fn bind(internal: &Api, address: &str, mxid: &str) {
+    internal.internal_bind("email", address, mxid).await.ok();
+}
+
+#[actix_web::test]
+async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
+    let peer = peer("peer.test");
+    let server = TestServer::start_with_clock(|settings| tell(&peer, settings));
+    let internal = server.internal();
+    let (address, other) = (fresh_address("Told"), fresh_address("never"));
+    bind(&internal, &address, "@first:example.org").await;
+    until("the binding", || told(&peer).len() == 1).await;
+    server.advance(1000);
+    bind(&internal, &address, "@alice:example.org").await;
+    until("the other binding", || told(&peer).len() == 2).await;
+    server.advance(1000);
+    for (unbound, mxid) in [
+        (&address, "@first:example.org"),
+        (&other, "@alice:example.org"),
+        (&address, "@alice:example.org"),
+    ] {
+        internal.internal_unbind("email", unbound, mxid).await.ok();
+    }
+    until("the removal", || told(&peer).len() == 3).await;
+
+    let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
+    let folded = address.to_lowercase();
+    let mut before = 0;
+    for ((id, object), mxid) in told(&peer).into_iter().zip([
+        json!("@first:example.org"),
+        json!("@alice:example.org"),
+        json!(null),
+    ]) {
+        assert!(id > before);
+        before = id;
+        assert!(verify(
+            &object,
+            SERVER_NAME,
+            &KeyId::parse("ed25519:0").unwrap(),
+            &key.public()
+        ));
+        assert_eq!(object["mxid"], mxid);
+        assert_eq!(object["address"], folded);
+        assert_eq!(object["medium"], "email");
+        assert_eq!(object["not_before"].is_null(), mxid.is_null());
+    }
+    let heard = peer.heard_at(PUSH).pop().unwrap();
+    assert_eq!(heard.method, "POST");
+    // Sydent takes no other, not even with a charset.
+    assert_eq!(heard.header("content-type"), Some("application/json"));
+    assert_eq!(told(&peer)[2].1["ts"], server.now());
+}
+
+#[actix_web::test]
+async fn int_03_a_new_peer_is_given_the_whole_history_a_hundred_at_a_time() {
+    let server = TestServer::start(|_| {});
+    let internal = server.internal();
+    let addresses: Vec<String> = (0..205).map(|_| fresh_address("old")).collect();
+    for address in &addresses {
+        bind(&internal, address, "@alice:example.org").await;
+    }
+    internal
+        .internal_unbind("email", &addresses[0], "@alice:example.org")
+        .await
+        .ok();
+    let peer = peer("peer.test");
+    let server = server.start_again(|settings| tell(&peer, settings));
+    until("the history", || told(&peer).len() >= 205).await;
+    let sizes: Vec<usize> = pushes(&peer).iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100, 100, 5]);
+    let told = told(&peer);
+    assert!(told.is_sorted_by_key(|(id, _)| *id));
+    for address in &addresses {
+        assert!(
+            told.iter()
+                .any(|(_, change)| change["address"] == **address)
+        );
+    }
+    assert!(told[204].1["mxid"].is_null());
+
+    // And nothing again after a restart.
+    let server = server.start_again(|settings| tell(&peer, settings));
+    bind(&server.internal(), &fresh_address("new"), "@a:example.org").await;
+    until("the new binding", || pushes(&peer).len() == 4).await;
+    assert_eq!(pushes(&peer)[3].len(), 1);
+}

@@ -1,0 +1,132 @@
+//! Peers that do not take what they are told.
+
+use serde_json::json;
+use sydent::config::Settings;
+
+use super::{bind, peer, taking, tell, told};
+use crate::harness::{
+    Behaviour, Homeserver, PUSH, TestDatabase, TestProcess, TestServer, eventually, fresh_address,
+    shared_ca, until,
+};
+
+/// What `sydent peers` prints on the configuration of a server.
+fn peers(process: &TestProcess) -> String {
+    let told = process.command("peers --config sydent.toml");
+    assert_eq!(told.code, 0, "{}", told.err);
+    told.out
+}
+
+fn start(change: impl FnOnce(&mut Settings)) -> (TestDatabase, TestProcess) {
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, change);
+    (database, process)
+}
+
+#[actix_web::test]
+async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
+    let peer = peer("peer.test");
+    peer.behave(PUSH, Behaviour::text(500, "no"));
+    let (_database, process) = start(|settings| tell(&peer, settings));
+    let address = fresh_address("waits");
+    bind(&process.internal(), &address, "@a:example.org").await;
+    let shown = eventually("a failure", async || {
+        Some(peers(&process)).filter(|shown| shown.contains("last error      it answered 500"))
+    })
+    .await;
+    for line in [
+        "peer.test",
+        "  behind          1 change, the first made ",
+        "  last sent       never",
+        "  tries in vain   ",
+        "  next try        in ",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    let metrics = process.operations().get("/metrics").await;
+    let metrics = metrics.text();
+    for line in [
+        "sydent_peer_lag{peer=\"peer.test\"} 1\n",
+        "sydent_peer_pushes_total{peer=\"peer.test\",outcome=\"refused\"} ",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+
+    let before = peer.heard_at(PUSH).len();
+    peer.behave(PUSH, taking());
+    bind(&process.internal(), &fresh_address("too"), "@a:example.org").await;
+    until("a push", || peer.heard_at(PUSH).len() > before).await;
+    let shown = eventually("success", async || {
+        Some(peers(&process)).filter(|shown| shown.contains("  behind          nothing"))
+    })
+    .await;
+    assert!(!shown.contains("last error"), "{shown}");
+    assert!(
+        told(&peer)
+            .iter()
+            .any(|(_, change)| change["address"] == address)
+    );
+    let log = process.log_that_tells("a peer has heard of changes").await;
+    assert!(log.contains("a peer has not heard of changes, trying again: it answered 500"));
+    assert!(!log.contains(&address), "{log}");
+}
+
+#[actix_web::test]
+async fn int_03_what_a_peer_cannot_verify_is_named_and_not_skipped() {
+    let peer = peer("peer.test");
+    let refusal = json!({"errcode": "M_VERIFICATION_FAILED", "error": "no", "failed_ids": ["1"]});
+    peer.behave(PUSH, Behaviour::json(400, &refusal));
+    let (_database, process) = start(|settings| tell(&peer, settings));
+    let address = fresh_address("bad");
+    bind(&process.internal(), &address, "@a:example.org").await;
+    let log = process.log_that_tells("it could not verify [1]").await;
+    assert!(!log.contains(&address), "{log}");
+    until("another try", || peer.heard_at(PUSH).len() > 1).await;
+    assert!(told(&peer).iter().all(|(id, _)| *id == 1));
+}
+
+#[actix_web::test]
+async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
+    let peer = peer("peer.test");
+    peer.behave(PUSH, Behaviour::Silent);
+    let (_database, mut process) = start(|settings| {
+        tell(&peer, settings);
+        settings.delivery.lease = std::time::Duration::from_secs(10);
+    });
+    let (first, second) = (fresh_address("first"), fresh_address("second"));
+    bind(&process.internal(), &first, "@a:example.org").await;
+    until("a push", || !peer.heard_at(PUSH).is_empty()).await;
+    bind(&process.internal(), &second, "@a:example.org").await;
+    process.kill();
+    peer.behave(PUSH, taking());
+    let process = process.restart();
+    for address in [first, second] {
+        until("both", || {
+            told(&peer).iter().any(|(_, it)| it["address"] == address)
+        })
+        .await;
+    }
+    assert!(peers(&process).contains("peer.test"));
+}
+
+#[actix_web::test]
+async fn int_03_nothing_is_told_to_a_server_that_is_not_the_peer() {
+    let stranger =
+        Homeserver::with_certificate("peer.test", "127.0.0.1", "127.0.0.1:0", shared_ca());
+    let elsewhere = crate::harness::mesh_ca();
+    let misnamed =
+        Homeserver::with_certificate("other.test", "other.test", "127.0.0.1:0", elsewhere);
+    let server = TestServer::start(|settings| {
+        tell(&stranger, settings);
+        tell(&misnamed, settings);
+    });
+    bind(&server.internal(), &fresh_address("kept"), "@a:example.org").await;
+    until("both failures", || {
+        server
+            .database
+            .count("replication_peers WHERE last_error LIKE '%certificate%'")
+            == 2
+    })
+    .await;
+    assert!(stranger.heard().is_empty());
+    assert!(misnamed.heard().is_empty());
+}

@@ -1,0 +1,44 @@
+//! Several peers, and several instances on one database.
+
+use std::collections::HashMap;
+
+use super::{bind, peer, tell, told};
+use crate::harness::{Behaviour, PUSH, TestDatabase, TestServer, fresh_address, until};
+
+#[actix_web::test]
+async fn int_03_a_peer_that_is_silent_holds_no_other_up() {
+    let (silent, well) = (peer("silent.test"), peer("well.test"));
+    silent.behave(PUSH, Behaviour::Silent);
+    let server = TestServer::start(|settings| {
+        tell(&silent, settings);
+        tell(&well, settings);
+    });
+    let internal = server.internal();
+    bind(&internal, &fresh_address("one"), "@a:example.org").await;
+    until("the silent peer", || !silent.heard_at(PUSH).is_empty()).await;
+    for count in 2..5 {
+        bind(&internal, &fresh_address("more"), "@a:example.org").await;
+        until("the other peer", || told(&well).len() == count).await;
+    }
+    assert_eq!(silent.heard_at(PUSH).len(), 1);
+}
+
+#[actix_web::test]
+async fn int_03_several_instances_tell_each_change_once() {
+    let peer = peer("peer.test");
+    let first = TestServer::start(|settings| tell(&peer, settings));
+    let database = TestDatabase::existing(&first.database.url);
+    let second = TestServer::start_on(database, |settings| tell(&peer, settings));
+    let (one, other) = (first.internal(), second.internal());
+    for _ in 0..30 {
+        bind(&one, &fresh_address("one"), "@a:example.org").await;
+        bind(&other, &fresh_address("other"), "@a:example.org").await;
+    }
+    until("all changes", || told(&peer).len() >= 60).await;
+    let mut times: HashMap<i64, u32> = HashMap::new();
+    for (id, _) in told(&peer) {
+        *times.entry(id).or_default() += 1;
+    }
+    assert_eq!(times.len(), 60);
+    assert!(times.values().all(|count| *count == 1), "{times:?}");
+}
