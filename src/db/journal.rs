@@ -4,16 +4,13 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
+use super::locks::Lock;
 use super::schema::association_journal::dsl as journal;
 use super::schema::associations::dsl as associations;
 use super::{Conn, DbError};
 use crate::domain::change::{Change, What};
 use crate::domain::ids::ServerName;
 use crate::domain::threepid::ThreePid;
-
-/// Held from the moment that a change gets its number until it is there for
-/// all: who reads 7 must not find a 6 later.
-const IN_ORDER: &str = "SELECT pg_advisory_xact_lock(5290470052)";
 
 /// Notes that the association of a 3PID with this server as its origin has
 /// changed: it was stated, or removed at that moment (ms). To be called in the
@@ -32,9 +29,9 @@ pub fn changed(
         .filter(journal::address.eq(address))
         .filter(journal::medium.eq(medium));
     diesel::delete(older).execute(connection)?;
-    if let Conn::Postgres(postgres) = connection {
-        diesel::sql_query(IN_ORDER).execute(postgres)?;
-    }
+    // From the moment that a change gets its number until it is there for all: who
+    // reads 7 must not find a 6 later.
+    Lock::Journal.take(connection)?;
     diesel::insert_into(journal::association_journal)
         .values((
             journal::medium.eq(medium),

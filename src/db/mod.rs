@@ -10,6 +10,7 @@ mod connection;
 pub mod ephemeral_keys;
 pub mod invites;
 pub mod journal;
+mod locks;
 pub mod outbox;
 pub mod peers;
 pub mod peppers;

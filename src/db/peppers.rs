@@ -1,8 +1,8 @@
 //! The peppers of hashed look-ups: the current one and the one before it.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 
+use super::locks::Lock;
 use super::schema::lookup_peppers::{self, dsl};
 use super::{Conn, DbError};
 use crate::domain::lookup::Pepper;
@@ -41,7 +41,7 @@ pub fn current(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
 /// # Errors
 /// When the database does not answer.
 pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
-    take_lock(connection, "SELECT pg_advisory_xact_lock_shared($1)")?;
+    Lock::Pepper.share(connection)?;
     current(connection)
 }
 
@@ -50,21 +50,8 @@ pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<Stored>, DbE
 /// # Errors
 /// When the database does not answer.
 pub fn current_to_replace(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
-    take_lock(connection, "SELECT pg_advisory_xact_lock($1)")?;
+    Lock::Pepper.take(connection)?;
     current(connection)
-}
-
-/// The number of the lock in PostgreSQL; any that nobody else takes.
-const LOCK: i64 = 5_290_470_052;
-
-/// SQLite lets one transaction write at a time anyway.
-fn take_lock(connection: &mut Conn, statement: &str) -> Result<(), DbError> {
-    if let Conn::Postgres(postgres) = connection {
-        diesel::sql_query(statement)
-            .bind::<BigInt, _>(LOCK)
-            .execute(postgres)?;
-    }
-    Ok(())
 }
 
 /// Makes `pepper` the current one, and forgets all but the one before it.

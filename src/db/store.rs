@@ -11,6 +11,7 @@ use diesel::sql_types::{Array, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::connection::{Mode, connect, in_turn};
+use super::locks::Lock;
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
@@ -151,10 +152,10 @@ impl Database {
             // is held by the connection, hence let go whatever happens.
             postgres.batch_execute(
                 "SET lock_timeout = 0; SET statement_timeout = 0; \
-                 SET idle_in_transaction_session_timeout = 0; \
-                 SELECT pg_advisory_lock(5290470051)",
+                 SET idle_in_transaction_session_timeout = 0",
             )?;
         }
+        Lock::Schema.keep(&mut store.connection)?;
         migrate(&mut store.connection)
             .map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
         store
