@@ -41,7 +41,13 @@ impl Ask for Ingest {
         for Numbered { id, value } in self.changes {
             match Change::read(value, &self.peer, &self.key) {
                 Ok(change) => changes.push(change),
-                Err(_why) => failed.push(id),
+                Err(why) => {
+                    // One of them is enough to see what is wrong.
+                    if failed.is_empty() {
+                        log::warn!(peer = self.peer.as_str(), id = id.as_str(); "what a peer tells is refused: {why}");
+                    }
+                    failed.push(id);
+                }
             }
         }
         if !failed.is_empty() {

@@ -153,7 +153,7 @@ impl Pusher {
         let what = match why {
             Why::Peer(error @ PushError::Unverified(_)) => {
                 self.metrics.pushed(peer, "unverified");
-                log::error!(peer, tries, pause_ms = pause; "a peer holds signatures of this server for bad, trying again: {error}; does it have this server's public key?");
+                log::error!(peer, tries, pause_ms = pause; "a peer holds signatures of this server for bad, trying again: {error}; does it have this server's public key? A Sydent takes only the key id ed25519:0");
                 error.to_string()
             }
             Why::Peer(error) => {

@@ -68,7 +68,8 @@ impl PeerSettings {
         };
         let url = match &self.url {
             Some(written) => base(written),
-            None => Some(format!("https://{name}:{USUAL_PORT}")),
+            // A name with a port of its own makes no URL so.
+            None => base(&format!("https://{name}:{USUAL_PORT}")),
         };
         if url.is_none() {
             checker.refuse(&format!("{key}.url"), NO_URL);

@@ -18,9 +18,6 @@ pub struct Taken {
     pub every_ms: i64,
 }
 
-/// More than purges can come between one message and its limit.
-const TRIES: u32 = 10;
-
 /// Counts one more message of `counted`, if that is within `rate`; else answers
 /// in how many milliseconds it will be.
 ///
@@ -32,59 +29,46 @@ pub fn take(
     rate: Rate,
     now: i64,
 ) -> Result<Result<Taken, i64>, DbError> {
-    let taken = Taken {
-        counted: counted.to_owned(),
-        every_ms: rate.every_ms,
+    let paid_until = hold(connection, counted, now)?;
+    let horizon = rate.horizon(now);
+    let wanted = paid_until.max(now).saturating_add(rate.every_ms);
+    let is_within = paid_until <= now || wanted <= horizon;
+    // Further ahead than ever counted: the clock was set back, or the rate was
+    // changed. Nobody pays for that.
+    let counts = if is_within {
+        wanted
+    } else {
+        paid_until.min(horizon)
     };
-    // A purge may remove the row between the insertion that finds it and the
-    // updates that do not, and somebody else insert it again: then it is the
-    // next try's.
-    for _try in 0..TRIES {
-        if count_one(connection, counted, rate, now)? {
-            return Ok(Ok(taken));
-        }
-        let row = dsl::send_limits.find(counted);
-        let paid_until: Option<i64> = row.select(dsl::paid_until).first(connection).optional()?;
-        let Some(paid_until) = paid_until else {
-            continue;
-        };
-        // Further ahead than ever counted: the clock was set back, or the rate
-        // was changed. Nobody pays for that.
-        let horizon = rate.horizon(now);
-        if paid_until.saturating_add(rate.every_ms) <= horizon {
-            continue;
-        }
-        if paid_until > horizon {
-            diesel::update(row)
-                .set(dsl::paid_until.eq(horizon))
-                .execute(connection)?;
-        }
-        return Ok(Err(rate.wait_ms(paid_until.min(horizon), now)));
+    if counts != paid_until {
+        diesel::update(dsl::send_limits.find(counted))
+            .set(dsl::paid_until.eq(counts))
+            .execute(connection)?;
     }
-    Ok(Err(rate.every_ms))
+    Ok(if is_within {
+        Ok(Taken {
+            counted: counted.to_owned(),
+            every_ms: rate.every_ms,
+        })
+    } else {
+        Err(rate.wait_ms(counts, now))
+    })
 }
 
-/// Whether one more was within the rate, and is counted now.
-fn count_one(connection: &mut Conn, counted: &str, rate: Rate, now: i64) -> Result<bool, DbError> {
-    let first = now.saturating_add(rate.every_ms);
-    let fresh = on_each!(connection, inner => diesel::insert_into(dsl::send_limits)
-        .values((dsl::counted.eq(counted), dsl::paid_until.eq(first)))
-        .on_conflict_do_nothing()
+/// Until when `counted` has paid, ms. Its row is there and nobody else's from
+/// here to the end of the transaction: an update in its place, although it
+/// changes nothing, locks the row that an insertion only finds.
+fn hold(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbError> {
+    on_each!(connection, inner => diesel::insert_into(dsl::send_limits)
+        .values((dsl::counted.eq(counted), dsl::paid_until.eq(now)))
+        .on_conflict(dsl::counted)
+        .do_update()
+        .set(dsl::counted.eq(counted))
         .execute(inner))?;
-    // Conditions and changes in one statement each, so that transactions of
-    // other addresses cannot slip between.
-    let row = || dsl::send_limits.find(counted);
-    Ok(fresh == 1
-        || diesel::update(row().filter(dsl::paid_until.le(now)))
-            .set(dsl::paid_until.eq(first))
-            .execute(connection)?
-            == 1
-        || diesel::update(
-            row().filter(dsl::paid_until.le(rate.horizon(now).saturating_sub(rate.every_ms))),
-        )
-        .set(dsl::paid_until.eq(dsl::paid_until + rate.every_ms))
-        .execute(connection)?
-            == 1)
+    Ok(dsl::send_limits
+        .find(counted)
+        .select(dsl::paid_until)
+        .first(connection)?)
 }
 
 /// Counts a message everywhere or, where one limit is reached, nowhere; then
