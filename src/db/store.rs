@@ -270,6 +270,38 @@ fn take_turn(connection: &mut Conn, turn: Turn<'_>) -> diesel::QueryResult<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::peppers;
+    use crate::domain::lookup::Pepper;
+
+    /// Holds only with `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
+    #[test]
+    fn sqlite_does_not_compile_statements_again() {
+        #[derive(diesel::QueryableByName)]
+        struct Statement {
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            reprep: i32,
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            run: i32,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("a.db"));
+        let database = Database::new(url, Duration::ZERO);
+        let pepper = Pepper::parse("pepper").unwrap();
+        database
+            .prepare(|connection| peppers::add(connection, &pepper, 0))
+            .unwrap();
+        let mut store = database.reader().unwrap();
+        for _ in 0..5 {
+            // It binds its LIMIT, as every `first()` does.
+            peppers::current(store.read()).unwrap();
+        }
+        let statements: Vec<Statement> =
+            diesel::sql_query("SELECT reprep, run FROM sqlite_stmt WHERE sql LIKE '%LIMIT%'")
+                .load(store.read())
+                .unwrap();
+        let counts: Vec<_> = statements.iter().map(|it| (it.reprep, it.run)).collect();
+        assert_eq!(counts.iter().max_by_key(|(_, run)| run), Some(&(0, 5)));
+    }
 
     #[test]
     fn nobody_can_name_the_turn_of_another_kind() {
