@@ -20,22 +20,30 @@ pub struct XMatrix {
 }
 
 impl XMatrix {
+    /// Whether an `Authorization` header has this scheme; nothing else of it is
+    /// read.
+    #[must_use]
+    pub fn is_scheme_of(header: &str) -> bool {
+        split_scheme(header).is_some()
+    }
+
     /// Reads the value of an `Authorization` header; `None` when its scheme is
     /// another one.
     ///
     /// # Errors
-    /// A sentence when it does not follow the grammar, names a parameter twice
-    /// or lacks one.
+    /// A sentence when it does not follow the grammar, names a parameter twice,
+    /// lacks one, has more than 16 of them or more than 4096 bytes.
     #[must_use]
     pub fn parse(header: &str) -> Option<Result<Self, Invalid>> {
-        let header = header.trim_matches(SPACE);
-        let (scheme, parameters) = header.split_once(SPACE).unwrap_or((header, ""));
-        scheme
-            .eq_ignore_ascii_case("X-Matrix")
-            .then(|| Self::from_parameters(parameters))
+        split_scheme(header).map(Self::from_parameters)
     }
 
     fn from_parameters(text: &str) -> Result<Self, Invalid> {
+        if text.len() > MAX_HEADER {
+            return Err(Invalid(
+                "the X-Matrix authorization is longer than 4096 bytes",
+            ));
+        }
         let mut found = Parameters::default();
         let mut rest = skip_space(text);
         loop {
@@ -70,6 +78,13 @@ impl fmt::Debug for XMatrix {
 
 const SPACE: [char; 2] = [' ', '\t'];
 
+/// Bytes of a header; a homeserver needs some 500.
+const MAX_HEADER: usize = 4096;
+
+/// Parameters of a header; a homeserver sends four. Each is compared with those
+/// before it, so that an unlimited number would take quadratic time.
+const MAX_PARAMETERS: usize = 16;
+
 const WRONG: Invalid = Invalid("the X-Matrix authorization is malformed");
 
 #[derive(Default)]
@@ -79,11 +94,18 @@ struct Parameters {
     key: Option<String>,
     signature: Option<String>,
     others: Vec<String>,
+    count: usize,
 }
 
 impl Parameters {
     fn set(&mut self, name: &str, value: String) -> Result<(), Invalid> {
         const TWICE: Invalid = Invalid("the X-Matrix authorization names a parameter twice");
+        self.count += 1;
+        if self.count > MAX_PARAMETERS {
+            return Err(Invalid(
+                "the X-Matrix authorization has more than 16 parameters",
+            ));
+        }
         let name = name.to_ascii_lowercase();
         let slot = match name.as_str() {
             "origin" => &mut self.origin,
@@ -113,6 +135,15 @@ impl Parameters {
             signature: self.signature.ok_or(LACKING)?,
         })
     }
+}
+
+/// The parameters of a header of this scheme.
+fn split_scheme(header: &str) -> Option<&str> {
+    let header = header.trim_matches(SPACE);
+    let (scheme, parameters) = header.split_once(SPACE).unwrap_or((header, ""));
+    scheme
+        .eq_ignore_ascii_case("X-Matrix")
+        .then_some(parameters)
 }
 
 fn skip_space(text: &str) -> &str {
@@ -227,7 +258,22 @@ mod tests {
         }
         for other in ["", "Bearer x", "X-Matrixx origin=a", "Basic X-Matrix"] {
             assert_eq!(XMatrix::parse(other), None, "{other}");
+            assert!(!XMatrix::is_scheme_of(other), "{other}");
         }
+    }
+
+    #[test]
+    fn parameters_and_length_are_limited() {
+        let good = "origin=hs.example:8448,key=ed25519:1,sig=A+/b=";
+        let with = |others: usize| {
+            let others = (0..others).map(|number| format!(",x{number}=1"));
+            parse(&format!("{good}{}", others.collect::<String>()))
+        };
+        assert_eq!(with(13), Ok(expected(None)));
+        assert!(with(14).is_err());
+        let padded = |length: usize| parse(&format!("{good}{}", ",".repeat(length - good.len())));
+        assert_eq!(padded(MAX_HEADER), Ok(expected(None)));
+        assert!(padded(MAX_HEADER + 1).is_err());
     }
 
     #[test]

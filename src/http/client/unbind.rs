@@ -1,6 +1,8 @@
 //! `POST …/3pid/unbind`, the same in v1 and v2 (section 14 of the conformance
 //! list). The access token is one proof of several here, so that it may be missing.
 
+use std::borrow::Cow;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -34,8 +36,7 @@ pub async fn unbind(
     http: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
-    let stated = signatures(&http);
-    let is_signed = !stated.as_ref().is_ok_and(Vec::is_empty);
+    let is_signed = x_matrix_headers(&http).next().is_some();
     let has_token = !is_signed && AccessToken::of(&http, false).is_some();
     // A bad token is a 401 whatever the body says (GEN-28).
     let asker = if has_token {
@@ -49,15 +50,20 @@ pub async fn unbind(
     let args = Fields::from(args::json_object(&body)?);
     args.require(&["mxid", "threepid"])?;
     let binding = binding(&args)?;
-    let stated = stated?;
     let inner = app.clone().into_inner();
-    if let Some(first) = stated.first() {
-        // Such a request makes this server call the homeserver that it names.
+    if is_signed {
+        // Such a request makes this server call the homeserver that it names. The
+        // client's limit comes first, so that malformed headers count as well.
         let client = ClientIp::of(&http, &app.config.http.trusted_proxies).0;
         let limits = &app.unbind_limits;
         limits
             .take_for_client(client)
-            .and_then(|()| limits.take_for_homeserver(client, &first.origin))
+            .map_err(Error::limit_exceeded)?;
+        let stated = signatures(&http)?;
+        // All are of one origin, or the flow refuses them.
+        let origin = stated.first().ok_or_else(Error::unbind_refused)?;
+        limits
+            .take_for_homeserver(client, &origin.origin)
             .map_err(Error::limit_exceeded)?;
         let request = SignedRequest::new("POST", uri(&http), args.all())
             .map_err(|_invalid| Error::unbind_refused())?;
@@ -93,11 +99,17 @@ fn binding(args: &Fields) -> Result<Binding, Error> {
     })
 }
 
-/// Every signature that the request states (UNB-17).
-fn signatures(http: &HttpRequest) -> Result<Vec<XMatrix>, Error> {
+fn x_matrix_headers(http: &HttpRequest) -> impl Iterator<Item = Cow<'_, str>> {
     http.headers()
         .get_all(header::AUTHORIZATION)
-        .filter_map(|value| XMatrix::parse(&String::from_utf8_lossy(value.as_bytes())))
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .filter(|value| XMatrix::is_scheme_of(value))
+}
+
+/// Every signature that the request states (UNB-17).
+fn signatures(http: &HttpRequest) -> Result<Vec<XMatrix>, Error> {
+    x_matrix_headers(http)
+        .filter_map(|value| XMatrix::parse(&value))
         .collect::<Result<_, _>>()
         .map_err(|_malformed| Error::unbind_refused())
 }

@@ -48,6 +48,24 @@ async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
     v2(&server).unbind(&[], &by_session).await.ok();
 }
 
+/// Nothing of a header is parsed once the client is over its limit, so that
+/// malformed ones cost no more than good ones.
+#[actix_web::test]
+async fn malformed_signatures_count_too() {
+    let (server, homeserver, _other) = limited(2, 100);
+    let body = body(&homeserver.user("alice"));
+    let many = ",x=1".repeat(2000);
+    let long = format!("X-Matrix origin=a.example,key=ed25519:1,sig=A{many}");
+    for header in ["X-Matrix rubbish", &long] {
+        let answer = v2(&server)
+            .unbind(&[("authorization", header)], &body)
+            .await;
+        answer.refused(403, "M_FORBIDDEN");
+    }
+    let refused = unbind(&server, &homeserver).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+}
+
 #[actix_web::test]
 async fn net_20_each_homeserver_has_its_limit_whoever_names_it() {
     let (server, homeserver, other) = limited(100, 1);
