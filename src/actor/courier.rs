@@ -10,7 +10,7 @@ use super::pool::{Fault, Pool};
 use crate::clock::Clock;
 use crate::db::outbox::Queued;
 use crate::delivery::failure::SendFailure;
-use crate::delivery::retry::{Pauses, pause_ms};
+use crate::delivery::retry::{Pauses, pause_ms, uncertain_pause_ms};
 use crate::delivery::waiting::{Outcome, Waiting};
 use crate::metrics::Metrics;
 use crate::random;
@@ -153,7 +153,7 @@ impl<C: Carrier> MessageCourier<C> {
                 None
             }
             SendFailure::Uncertain { what } => {
-                let pause = self.books.pause_ms(tries, 0);
+                let pause = uncertain_pause_ms(self.books.pauses, tries);
                 log::warn!(id = id.as_str(), tries, pause_ms = pause; "{kind} may or may not have arrived, trying again: {what}");
                 let again = Settlement::Repeated(self.now().saturating_add(pause));
                 self.settle(message, again, "postponed").await;

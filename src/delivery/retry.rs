@@ -46,6 +46,25 @@ pub fn pause_ms(pauses: Pauses, tries: i32, now: i64, answer_until: i64, jitter:
     (pause - off).max(pauses.first_ms)
 }
 
+/// How much longer than the first pause the shortest one is after an uncertain
+/// outcome, and how fast these pauses grow.
+const UNCERTAIN_FACTOR: i64 = 10;
+const UNCERTAIN_GROWTH: i64 = 4;
+
+/// The pause after try number `tries` (the first is 1) whose outcome is
+/// uncertain: with the defaults 5 s, then 20 s. The provider or relay gets time
+/// to recover, since each further try may deliver the message once more.
+#[must_use]
+pub fn uncertain_pause_ms(pauses: Pauses, tries: i32) -> i64 {
+    let growth = u32::try_from(tries.saturating_sub(1)).unwrap_or(0);
+    pauses
+        .first_ms
+        .saturating_mul(UNCERTAIN_FACTOR)
+        .saturating_mul(UNCERTAIN_GROWTH.saturating_pow(growth))
+        .min(pauses.max_ms)
+        .max(pauses.first_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -73,6 +92,13 @@ mod tests {
             assert_eq!(pause_ms(PAUSES, tries, 100, 100, 0.0), expected);
         }
         assert_eq!(pause_ms(PAUSES, 12, 100, 100, 1.0), 675_000);
+    }
+
+    #[test]
+    fn pauses_after_uncertain_outcomes_grow() {
+        for (tries, expected) in [(1, 5000), (2, 20_000), (3, 80_000), (100, 900_000)] {
+            assert_eq!(uncertain_pause_ms(PAUSES, tries), expected);
+        }
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::http::{Answer, Wire, failure};
+use super::http::{Answer, Wire, failure, uncertain};
 use super::{Provider, Text, refused};
 use crate::config::{self, BodyForm, StatusRange};
 use crate::delivery::failure::SendFailure;
@@ -94,8 +94,11 @@ impl Gateway {
         if settings.accepted_answers.is_empty() || says(&settings.accepted_answers) {
             return Ok(());
         }
-        let what = "the provider's answer is not one that means that the text was taken";
-        Err(SendFailure::passing(what))
+        // The status says that it was accepted, the body does not: another try may
+        // be a second SMS, which somebody pays for.
+        Err(uncertain(
+            "the status is a success, but the answer contains none of accepted_answers",
+        ))
     }
 }
 

@@ -121,10 +121,9 @@ impl Wire {
     }
 }
 
-fn uncertain(what: &str) -> SendFailure {
-    SendFailure::Uncertain {
-        what: what.to_owned(),
-    }
+/// A failure after which the SMS may be with the provider all the same.
+pub(super) fn uncertain(what: impl Into<String>) -> SendFailure {
+    SendFailure::Uncertain { what: what.into() }
 }
 
 /// Before there is a connection nothing was sent; afterwards nobody knows. The
@@ -143,15 +142,21 @@ fn not_sent(error: &SendRequestError) -> SendFailure {
     }
 }
 
-/// What a status says where a provider has no further words for it: a mistake of
-/// the administrator passes when it is mended.
+/// Judges a status that no rule of the provider covers.
+///
+/// Each SMS costs money, so only a status that says that the request was not
+/// carried out is worth a quick retry; a mistake of the administrator (a wrong
+/// login or URL) is one of these. After a 2xx that is not the expected one, or a
+/// 5xx from the provider or a proxy in front of it, the SMS may be on its way.
 pub(super) fn failure(status: u16) -> SendFailure {
     let what = match status {
-        401 | 403 => "the provider does not accept the login",
-        404 | 405 => "the provider does not know the address that it was asked at",
-        429 => "the provider takes no more texts for the moment",
-        300..=399 => "the provider is somewhere else",
-        _ => "the provider did not take it",
+        200..300 => return uncertain(format!("unexpected success status {status}")),
+        300..400 => "the provider redirects to another URL",
+        401 | 403 => "the provider rejected the login",
+        404 | 405 => "the provider does not know this URL",
+        429 => "the provider limits the rate of messages",
+        400..500 | 503 => "the provider did not accept the SMS",
+        _ => return uncertain(format!("the provider failed with status {status}")),
     };
     SendFailure::passing(format!("{what} (status {status})"))
 }

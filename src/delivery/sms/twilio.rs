@@ -75,11 +75,11 @@ fn outcome(answer: &Answer) -> Result<(), SendFailure> {
             let what = format!("the provider does not take texts to this number (error {code})");
             Err(refused(what, status, true))
         }
-        // Wrong senders and the like are for the administrator to mend.
-        Ok(Refusal { code }) => {
+        // A wrong sender and the like are the administrator's to fix.
+        Ok(Refusal { code }) if status < 500 => {
             let what = format!("the provider did not take it (status {status}, error {code})");
             Err(SendFailure::passing(what))
         }
-        Err(_no_code) => Err(failure(status)),
+        _ => Err(failure(status)),
     }
 }
