@@ -8,9 +8,12 @@ use clap::Args;
 
 use super::import::bar;
 use super::new_file::{Readers, Waiting};
+use super::termination::on_termination;
 use super::{Failure, print};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, SecretUrl, environment};
+use crate::db::private_copy;
+use crate::db::sydent as old;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
@@ -78,7 +81,11 @@ impl Sydent {
         let target = self.target()?;
         let key_out = self.out.with_extension("key");
         self.check_files(&key_out, source.as_deref(), &target)?;
-        let converted = self.converted(&conf, source.as_deref(), &key_out, &target)?;
+        let mut source = match &source {
+            Some(path) => Some(open_copy(path)?),
+            None => None,
+        };
+        let converted = self.converted(&conf, source.as_mut(), &key_out, &target)?;
         let mut files = Vec::new();
         if !self.dry_run {
             let readers = match target.url {
@@ -92,7 +99,7 @@ impl Sydent {
             )?);
             files.push(Waiting::write(&self.out, &converted.toml, readers)?);
         }
-        let report = match &source {
+        let report = match &mut source {
             Some(source) => Some(self.import(source, &target, &converted)?),
             None => None,
         };
@@ -221,7 +228,7 @@ impl Sydent {
     fn converted(
         &self,
         conf: &SydentConf,
-        source: Option<&Path>,
+        source: Option<&mut old::Sydent>,
         key_out: &Path,
         target: &Filled,
     ) -> Result<Converted, Failure> {
@@ -242,7 +249,7 @@ impl Sydent {
 
     fn import(
         &self,
-        source: &Path,
+        source: &mut old::Sydent,
         target: &Filled,
         converted: &Converted,
     ) -> Result<Report, Failure> {
@@ -310,6 +317,14 @@ impl Sydent {
 
 const NO_DATA: &str = "Only the configuration and the key were taken over, and no data: the server \
     will know of no binding, account or invitation that Sydent has.\n";
+
+/// Copies and opens the database. No signal that ends this command leaves the
+/// copy behind.
+fn open_copy(path: &Path) -> Result<old::Sydent, Failure> {
+    on_termination(private_copy::remove_all)?;
+    old::Sydent::open_copy(path)
+        .map_err(|error| Failure::new(format!("Nothing was imported: {error}.")))
+}
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)

@@ -15,6 +15,7 @@ mod pepper;
 mod relay;
 mod serve;
 mod templates;
+mod termination;
 mod threepid;
 
 use std::io::{self, Write};

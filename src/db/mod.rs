@@ -14,6 +14,7 @@ mod locks;
 pub mod outbox;
 pub mod peers;
 pub mod peppers;
+pub mod private_copy;
 pub mod replicated;
 mod schema;
 pub mod send_limits;

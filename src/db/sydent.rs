@@ -4,21 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::DbError;
+use super::private_copy::PrivateCopy;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection as _};
 use diesel::prelude::*;
-use diesel::result::ConnectionError;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use tempfile::TempDir;
-
-use super::DbError;
 
 /// An open database of Sydent, in one read transaction until it is dropped or
 /// let go.
 pub struct Sydent {
     connection: SqliteConnection,
     tables: BTreeMap<String, Vec<String>>,
-    /// The folder of the copy that is read, if it is one.
-    _copy: Option<TempDir>,
 }
 
 /// One row of something: what is read of every table fits into it. What the
@@ -84,10 +80,6 @@ impl Sydent {
     /// # Errors
     /// When there is no such file or it is no such database.
     pub fn open(path: &Path) -> Result<Self, DbError> {
-        Self::opened(path, None)
-    }
-
-    fn opened(path: &Path, copy: Option<TempDir>) -> Result<Self, DbError> {
         let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
         if !path.is_file() {
             return Err(unusable("there is no such file".to_owned()));
@@ -103,27 +95,32 @@ impl Sydent {
         if !tables.contains_key("local_threepid_associations") {
             return Err(unusable("it is not a database of Sydent".to_owned()));
         }
-        Ok(Self {
-            connection,
-            tables,
-            _copy: copy,
-        })
+        Ok(Self { connection, tables })
     }
 
     /// Opens a copy of the file as it is now, which only this user can read and
-    /// which is gone with this. The server that the file belongs to then waits
+    /// which is unlinked as soon as it is open. The server that the file belongs to then waits
     /// for the copying at most, and not for a reader that takes its time. When
     /// there is no room for a copy, this is [`Sydent::open`].
     ///
     /// # Errors
     /// When there is no such file or it is no such database.
     pub fn open_copy(path: &Path) -> Result<Self, DbError> {
-        let original = Self::open(path)?;
-        let Some(copy) = path.to_str().and_then(copy) else {
-            return Ok(original);
-        };
-        drop(original);
-        Self::opened(&copy.path().join(COPY), Some(copy))
+        let copied = copy(path).and_then(|copy| {
+            let opened = Self::open(&copy.path()).map_err(|error| error.to_string())?;
+            copy.unlink().map_err(|error| error.to_string())?;
+            Ok(opened)
+        });
+        copied.or_else(|error| {
+            // Without a warning when it cannot be read at all, which then fails.
+            let original = Self::open(path)?;
+            log::warn!(
+                "reading {} in place; it cannot be copied to {} first: {error}",
+                path.display(),
+                std::env::temp_dir().display()
+            );
+            Ok(original)
+        })
     }
 
     /// Ends the read transaction: from now on each answer is of its own moment,
@@ -252,29 +249,21 @@ impl Sydent {
     }
 }
 
-/// The name of a copy in its folder.
-const COPY: &str = "copy.db";
-
-fn copy(name: &str) -> Option<TempDir> {
-    let folder = tempfile::tempdir().ok()?;
-    let target = folder.path().join(COPY);
-    let copied = read_only(name).and_then(|mut connection| {
-        connection
-            .batch_execute("PRAGMA busy_timeout = 10000")
-            .and_then(|()| {
-                diesel::sql_query("VACUUM INTO ?")
-                    .bind::<Text, _>(target.to_str().unwrap_or_default())
-                    .execute(&mut connection)
-            })
-            .map_err(ConnectionError::CouldntSetupConfiguration)
-    });
-    match copied {
-        Ok(_) => Some(folder),
-        Err(error) => {
-            log::warn!("The database is read where it is; it cannot be copied first: {error}.");
-            None
-        }
-    }
+fn copy(path: &Path) -> Result<PrivateCopy, String> {
+    let name = path.to_str().ok_or("its path is not UTF-8")?;
+    let copy = PrivateCopy::create().map_err(|error| error.to_string())?;
+    let target = copy.path();
+    let target = target.to_str().ok_or("the path of a copy is not UTF-8")?;
+    let mut connection = read_only(name).map_err(|error| error.to_string())?;
+    connection
+        .batch_execute("PRAGMA busy_timeout = 10000")
+        .and_then(|()| {
+            diesel::sql_query("VACUUM INTO ?")
+                .bind::<Text, _>(target)
+                .execute(&mut connection)
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(copy)
 }
 
 fn read_only(name: &str) -> ConnectionResult<SqliteConnection> {

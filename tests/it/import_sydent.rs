@@ -2,6 +2,8 @@
 
 pub mod source;
 
+use std::process::Command;
+
 use diesel::SqliteConnection;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use sydent::domain::base64;
 use sydent::domain::lookup::{self, Pepper};
 use sydent::domain::signing::verify;
 
-use crate::harness::{TestDatabase, TestServer, Told, V2, mode};
+use crate::harness::{TestDatabase, TestServer, Told, V2, mode, until};
 use source::{DAY, Source, key, now, signed};
 
 fn hash(address: &str) -> String {
@@ -322,4 +324,43 @@ impl Told {
             .collect();
         numbers.try_into().unwrap()
     }
+}
+
+/// The copy of the old database holds access tokens in clear.
+#[actix_web::test]
+async fn no_end_leaves_the_private_copy_behind() {
+    let source = Source::of_schema(5);
+    source.account("@alice:example.org", "alices-token", None);
+    let temporary = tempfile::tempdir().unwrap();
+    let copies = || std::fs::read_dir(temporary.path()).unwrap();
+    let import = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sydent"));
+        command
+            .args("import sydent --conf old.conf --out new.toml --dry-run".split(' '))
+            .current_dir(source.folder.path())
+            .env("TMPDIR", temporary.path());
+        command
+    };
+    for signal in ["INT", "TERM", "HUP", "KILL"] {
+        // Copying waits for the lock, with the folder made.
+        let mut lock = source.connect();
+        lock.batch_execute("BEGIN EXCLUSIVE").unwrap();
+        let mut child = import().spawn().unwrap();
+        until("a folder", || copies().count() == 1).await;
+        let folder = copies().next().unwrap().unwrap().path();
+        assert_eq!(mode(&folder), 0o700);
+        until("a file", || folder.join("copy.db").exists()).await;
+        assert_eq!(mode(&folder.join("copy.db")), 0o600);
+        let pid = child.id().to_string();
+        Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .unwrap();
+        assert!(!child.wait().unwrap().success());
+        let left = usize::from(signal == "KILL");
+        assert_eq!(copies().count(), left, "{signal}");
+    }
+    // The next import removes what kill -9 left, and leaves nothing itself.
+    assert!(import().status().unwrap().success());
+    assert_eq!(copies().count(), 0);
 }

@@ -9,7 +9,6 @@ mod peers;
 mod report;
 mod sessions;
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::config::DatabaseUrl;
@@ -27,7 +26,7 @@ pub use report::{Report, Tally};
 /// What to take over, and into what.
 pub struct Import<'a> {
     /// Sydent's database.
-    pub source: &'a Path,
+    pub source: &'a mut Sydent,
     /// The database to fill.
     pub target: DatabaseUrl,
     /// The name under which Sydent signs.
@@ -73,19 +72,18 @@ impl Import<'_> {
     /// # Errors
     /// Why nothing was taken over; the target is as it was, but for tables that
     /// an empty database lacked.
-    pub fn run(self, progress: Progress<'_>) -> Result<Report, ImportError> {
-        let mut source = Sydent::open_copy(self.source)?;
+    pub fn run(mut self, progress: Progress<'_>) -> Result<Report, ImportError> {
         let mut report = Report {
-            schema: source.schema()?,
+            schema: self.source.schema()?,
             ..Report::default()
         };
-        self.check_key(&mut source, &mut report)?;
+        self.check_key(&mut report)?;
         let database = Database::new(self.target.clone(), Duration::from_secs(30));
         let before = NewFile::of(&self.target);
         database.prepare(|_connection| Ok(()))?;
         let mut store = database.writer()?;
         let done = store.write(Turn::Job("import"), |connection| {
-            self.fill(&mut source, connection, &mut report, progress)?;
+            self.fill(connection, &mut report, progress)?;
             if self.dry_run {
                 return Err(ImportError::DryRun);
             }
@@ -105,8 +103,8 @@ impl Import<'_> {
         }
     }
 
-    fn check_key(&self, source: &mut Sydent, report: &mut Report) -> Result<(), ImportError> {
-        let signed = bindings::sample(source, &self.name)?;
+    fn check_key(&mut self, report: &mut Report) -> Result<(), ImportError> {
+        let signed = bindings::sample(self.source, &self.name)?;
         let (good, bad) = key::check(
             signed.iter().map(String::as_str),
             self.name.as_str(),
@@ -131,8 +129,7 @@ impl Import<'_> {
     }
 
     fn fill(
-        &self,
-        source: &mut Sydent,
+        &mut self,
         target: &mut Conn,
         report: &mut Report,
         progress: Progress<'_>,
@@ -141,6 +138,7 @@ impl Import<'_> {
             return Err(ImportError::NotEmpty);
         }
         takeover::begin(target)?;
+        let source = &mut *self.source;
         let pepper = match pepper(source)? {
             Found::Good(pepper) => pepper,
             Found::None => self.fresh_pepper.clone(),

@@ -1,7 +1,5 @@
 //! The servers that Sydent tells of its bindings, and how far each has heard.
 
-use std::path::Path;
-
 use super::{ImportError, Tally, Work};
 use crate::db::DbError;
 use crate::db::sydent::{Query, Sydent};
@@ -22,7 +20,7 @@ pub struct Peer {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn peers(source: &Path) -> Result<Vec<Peer>, DbError> {
+pub fn peers(source: &mut Sydent) -> Result<Vec<Peer>, DbError> {
     let mut found = Vec::new();
     let query = Query {
         table: "peers",
@@ -32,7 +30,7 @@ pub fn peers(source: &Path) -> Result<Vec<Peer>, DbError> {
         rest: "JOIN peer_pubkeys AS k ON k.peername = t.name AND k.alg = 'ed25519' \
                WHERE t.active = 1 ORDER BY t.name",
     };
-    Sydent::open(source)?.each(&query, |rows| {
+    source.each(&query, |rows| {
         for row in rows {
             let [name, public_key, ..] = row.texts();
             let [port, ..] = row.numbers();

@@ -89,9 +89,12 @@ impl Source {
     }
 
     pub fn run(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap();
+    }
+
+    pub fn connect(&self) -> SqliteConnection {
         let file = self.folder.path().join("old.db");
-        let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
-        connection.batch_execute(sql).unwrap();
+        SqliteConnection::establish(file.to_str().unwrap()).unwrap()
     }
 
     /// Its signing key, as its configuration has it.
