@@ -171,7 +171,7 @@ fn fill(database: &TestDatabase) -> Pepper {
         KeyRing::parse(KEY_FILE).expect("keys"),
     );
     store
-        .write(sydent::db::Turn::Job("fill"), |connection| {
+        .write(sydent::db::LockKey::Job("fill"), |connection| {
             let pepper = peppers::current(connection)?.expect("a pepper").pepper;
             for number in 0..ASSOCIATIONS {
                 let mxid = Mxid::parse(&format!("@user{number}:example.org")).expect("a user id");

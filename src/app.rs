@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::detached::Detached;
-use crate::actor::dispatcher::DispatcherDoor;
-use crate::actor::federation::FederationDoor;
+use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
-use crate::actor::replicator::ReplicatorDoor;
+use crate::actor::replicator::ReplicatorHandle;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
+use crate::actor::worker_loop::WorkerHandle;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
-use crate::delivery::waiting::Waiting;
 use crate::domain::ids::KeyId;
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
@@ -46,17 +46,17 @@ pub struct App {
     /// The delivery queue.
     pub outbox: Pool<Outbox>,
     /// The dispatcher of mail; `None` where no mail can be sent.
-    pub mailer: Option<DispatcherDoor>,
+    pub mailer: Option<WorkerHandle>,
     /// The dispatcher of notices to homeservers.
-    pub notifier: DispatcherDoor,
+    pub notifier: WorkerHandle,
     /// The dispatcher of texts; `None` where no text can be sent.
-    pub texter: Option<DispatcherDoor>,
+    pub texter: Option<WorkerHandle>,
     /// The way to homeservers.
-    pub federation: FederationDoor,
+    pub federation: FederationHandle,
     /// Who tells peers of changes; `None` where there are none.
-    pub replicator: Option<ReplicatorDoor>,
+    pub replicator: Option<ReplicatorHandle>,
     /// Clients that wait for the outcome of a message.
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<PendingReplies>,
     /// Changes that go on when their client is gone.
     pub detached: Detached,
     /// The same for what waits for the outside, by a door of its own: a slow

@@ -280,13 +280,13 @@ impl std::error::Error for Error {}
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Busy(owner) => {
+            Fault::QueueFull(owner) => {
                 // Not louder: whoever fills a door must not fill the log as
                 // well. The metrics count it.
                 log::debug!("a request was turned away: {owner} has too much to do");
                 Self::unavailable("The server has too much to do at the moment; try again soon")
             }
-            Fault::Late(_) => {
+            Fault::TimedOut(_) => {
                 log::error!("a request failed: {fault}");
                 Self::unavailable("The server did not get to it in time; try again soon")
             }
@@ -295,7 +295,7 @@ impl From<Fault> for Error {
                 log::error!("a request failed: {error}");
                 Self::unavailable("The server cannot reach its database; try again soon")
             }
-            Fault::Database(_) | Fault::Panicked(_) | Fault::Broken(_) => {
+            Fault::Database(_) | Fault::Panicked(_) | Fault::Internal(_) => {
                 log::error!("a request failed: {fault}");
                 Self::internal()
             }

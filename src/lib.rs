@@ -67,6 +67,7 @@ pub mod import;
 pub mod limiter;
 pub mod logging;
 pub mod metrics;
+pub mod permits;
 pub mod random;
 pub mod server;
 pub mod terms;

@@ -11,43 +11,43 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answer {
+struct RequestLabel {
     route: String,
     method: String,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Route {
+struct RouteLabel {
     route: String,
     method: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Delivery {
+struct DeliveryLabel {
     kind: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct HomeserverLabel {
     what: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Owner {
-    owner: &'static str,
+struct ActorLabel {
+    actor: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Push {
+struct PushLabel {
     peer: String,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Peer {
+struct PeerLabel {
     peer: String,
 }
 
@@ -55,20 +55,20 @@ struct Peer {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    answers: Family<Answer, Counter>,
-    latency: Family<Route, Histogram>,
-    deliveries: Family<Delivery, Counter>,
-    homeservers: Family<Asked, Counter>,
-    pushes_received: Family<Push, Counter>,
+    answers: Family<RequestLabel, Counter>,
+    latency: Family<RouteLabel, Histogram>,
+    deliveries: Family<DeliveryLabel, Counter>,
+    homeservers: Family<HomeserverLabel, Counter>,
+    pushes_received: Family<PushLabel, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
-    pushes: Family<Push, Counter>,
-    peer_lag: Family<Peer, Gauge>,
-    peer_lag_age: Family<Peer, Gauge>,
-    waiting: Family<Owner, Histogram>,
-    working: Family<Owner, Histogram>,
-    refused: Family<Owner, Counter>,
-    panics: Family<Owner, Counter>,
+    pushes: Family<PushLabel, Counter>,
+    peer_lag: Family<PeerLabel, Gauge>,
+    peer_lag_age: Family<PeerLabel, Gauge>,
+    waiting: Family<ActorLabel, Histogram>,
+    working: Family<ActorLabel, Histogram>,
+    refused: Family<ActorLabel, Counter>,
+    panics: Family<ActorLabel, Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -112,7 +112,7 @@ impl Metrics {
         );
         all.register(
             "deliveries",
-            "Delivery attempts of messages, by outcome",
+            "DeliveryLabel attempts of messages, by outcome",
             self.deliveries.clone(),
         );
         all.register(
@@ -153,24 +153,24 @@ impl Metrics {
             self.peer_lag_age.clone(),
         );
         all.register_with_unit(
-            "owner_waiting",
-            "Time that a message waited for its owner",
+            "actor_queue_duration",
+            "Time that a message waited for its actor",
             Unit::Seconds,
             self.waiting.clone(),
         );
         all.register_with_unit(
-            "owner_working",
-            "Time that an owner worked on a message",
+            "actor_run_duration",
+            "Time that an actor worked on a message",
             Unit::Seconds,
             self.working.clone(),
         );
         all.register(
-            "owner_refused",
+            "actor_rejected",
             "Messages turned away at a full door",
             self.refused.clone(),
         );
         all.register(
-            "owner_panics",
+            "actor_panics",
             "Messages that panicked",
             self.panics.clone(),
         );
@@ -179,28 +179,28 @@ impl Metrics {
     /// A request was answered. `route` is the pattern, never the path.
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         let (route, method) = (route.to_owned(), method.to_owned());
-        let labels = Answer {
+        let labels = RequestLabel {
             route: route.clone(),
             method: method.clone(),
             status,
         };
         self.answers.get_or_create(&labels).inc();
         self.latency
-            .get_or_create(&Route { route, method })
+            .get_or_create(&RouteLabel { route, method })
             .observe(took.as_secs_f64());
     }
 
     /// A delivery attempt ended.
     pub fn delivered(&self, kind: &'static str, outcome: &'static str) {
         self.deliveries
-            .get_or_create(&Delivery { kind, outcome })
+            .get_or_create(&DeliveryLabel { kind, outcome })
             .inc();
     }
 
     /// A homeserver was asked, or what is remembered of it.
-    pub fn homeserver_asked(&self, what: &'static str, outcome: &'static str) {
+    pub fn homeserver_called(&self, what: &'static str, outcome: &'static str) {
         self.homeservers
-            .get_or_create(&Asked { what, outcome })
+            .get_or_create(&HomeserverLabel { what, outcome })
             .inc();
     }
 
@@ -208,28 +208,28 @@ impl Metrics {
     pub fn push_received(&self, peer: &str, outcome: &'static str) {
         let peer = peer.to_owned();
         self.pushes_received
-            .get_or_create(&Push { peer, outcome })
+            .get_or_create(&PushLabel { peer, outcome })
             .inc();
     }
 
-    /// An owner took a message after `waited` and was done after `worked`.
-    pub fn owner_worked(&self, owner: &'static str, waited: Duration, worked: Duration) {
+    /// An actor took a message after `waited` and was done after `worked`.
+    pub fn actor_ran(&self, actor: &'static str, waited: Duration, worked: Duration) {
         self.waiting
-            .get_or_create(&Owner { owner })
+            .get_or_create(&ActorLabel { actor })
             .observe(waited.as_secs_f64());
         self.working
-            .get_or_create(&Owner { owner })
+            .get_or_create(&ActorLabel { actor })
             .observe(worked.as_secs_f64());
     }
 
-    /// An owner's door was full.
-    pub fn owner_refused(&self, owner: &'static str) {
-        self.refused.get_or_create(&Owner { owner }).inc();
+    /// An actor's door was full.
+    pub fn actor_rejected(&self, actor: &'static str) {
+        self.refused.get_or_create(&ActorLabel { actor }).inc();
     }
 
-    /// A message panicked at its owner.
-    pub fn owner_panicked(&self, owner: &'static str) {
-        self.panics.get_or_create(&Owner { owner }).inc();
+    /// A message panicked at its actor.
+    pub fn actor_panicked(&self, actor: &'static str) {
+        self.panics.get_or_create(&ActorLabel { actor }).inc();
     }
 
     /// The state of the delivery queue; `age` is that of its oldest message.
@@ -242,12 +242,14 @@ impl Metrics {
     /// A push to a peer ended.
     pub fn pushed(&self, peer: &str, outcome: &'static str) {
         let peer = peer.to_owned();
-        self.pushes.get_or_create(&Push { peer, outcome }).inc();
+        self.pushes
+            .get_or_create(&PushLabel { peer, outcome })
+            .inc();
     }
 
     /// So many changes a peer has not heard of; `age` is that of the oldest.
     pub fn peer_behind(&self, peer: &str, changes: i64, age: Duration) {
-        let peer = Peer {
+        let peer = PeerLabel {
             peer: peer.to_owned(),
         };
         self.peer_lag.get_or_create(&peer).set(changes);
@@ -276,7 +278,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");
-        metrics.homeserver_asked("userinfo", "answered");
+        metrics.homeserver_called("userinfo", "answered");
         metrics.push_received("a.example", "taken");
         metrics.queue(7, Duration::from_secs(9));
         metrics.pushed("other.example", "taken");

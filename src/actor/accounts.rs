@@ -1,7 +1,7 @@
 //! The owner of the accounts, their access tokens and accepted terms.
 
-use super::pool::{Ask, Fault, State};
-use crate::db::{Store, Turn, accounts};
+use super::pool::{Fault, Operation, State};
+use crate::db::{LockKey, Store, accounts};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
 
@@ -30,19 +30,21 @@ pub struct OpenAccount {
     pub now: i64,
 }
 
-impl Ask for OpenAccount {
-    type Of = Accounts;
-    type Reply = ();
+impl Operation for OpenAccount {
+    type State = Accounts;
+    type Output = ();
 
-    fn run(self, of: &mut Accounts) -> Result<(), Fault> {
-        of.store.write(Turn::Account(&self.user), |connection| {
-            Ok(accounts::open(
-                connection,
-                &self.user,
-                self.token_hash.as_str(),
-                self.now,
-            )?)
-        })
+    fn run(self, state: &mut Accounts) -> Result<(), Fault> {
+        state
+            .store
+            .write(LockKey::Account(&self.user), |connection| {
+                Ok(accounts::open(
+                    connection,
+                    &self.user,
+                    self.token_hash.as_str(),
+                    self.now,
+                )?)
+            })
     }
 }
 
@@ -65,12 +67,12 @@ pub struct Account {
     pub accepted: Vec<String>,
 }
 
-impl Ask for FindAccount {
-    type Of = Accounts;
-    type Reply = Option<Account>;
+impl Operation for FindAccount {
+    type State = Accounts;
+    type Output = Option<Account>;
 
-    fn run(self, of: &mut Accounts) -> Result<Option<Account>, Fault> {
-        let connection = of.store.read();
+    fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
+        let connection = state.store.read();
         let Some(user) = accounts::user_of(connection, self.token_hash.as_str())? else {
             return Ok(None);
         };
@@ -90,13 +92,14 @@ pub struct CloseToken {
     pub token_hash: TokenHash,
 }
 
-impl Ask for CloseToken {
-    type Of = Accounts;
-    type Reply = bool;
+impl Operation for CloseToken {
+    type State = Accounts;
+    type Output = bool;
 
-    fn run(self, of: &mut Accounts) -> Result<bool, Fault> {
-        of.store
-            .write(Turn::AccessToken(&self.token_hash), |connection| {
+    fn run(self, state: &mut Accounts) -> Result<bool, Fault> {
+        state
+            .store
+            .write(LockKey::AccessToken(&self.token_hash), |connection| {
                 Ok(accounts::close(connection, self.token_hash.as_str())?)
             })
     }
@@ -113,16 +116,18 @@ pub struct AcceptTerms {
     pub now: i64,
 }
 
-impl Ask for AcceptTerms {
-    type Of = Accounts;
-    type Reply = ();
+impl Operation for AcceptTerms {
+    type State = Accounts;
+    type Output = ();
 
-    fn run(self, of: &mut Accounts) -> Result<(), Fault> {
-        of.store.write(Turn::Account(&self.user), |connection| {
-            for url in &self.urls {
-                accounts::accept(connection, &self.user, url, self.now)?;
-            }
-            Ok(())
-        })
+    fn run(self, state: &mut Accounts) -> Result<(), Fault> {
+        state
+            .store
+            .write(LockKey::Account(&self.user), |connection| {
+                for url in &self.urls {
+                    accounts::accept(connection, &self.user, url, self.now)?;
+                }
+                Ok(())
+            })
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::pool::{Ask, Fault, State};
-use crate::db::outbox::{self, Queued};
-use crate::db::{Store, Turn, associations, journal, peppers};
-use crate::delivery::notice::NoticePayload;
+use super::pool::{Fault, Operation, State};
+use crate::db::outbox::{self, QueuedMessage};
+use crate::db::{LockKey, Store, associations, journal, peppers};
+use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::lookup;
@@ -37,19 +37,19 @@ pub struct Bind {
     /// The same, signed.
     pub signed: Map<String, Value>,
     /// What its homeserver hears of it.
-    pub notice: Notice,
+    pub notice: OnbindNotification,
 }
 
 /// That a homeserver is told of a binding; each one is (ONB-17).
 #[derive(Debug)]
-pub struct Notice {
+pub struct OnbindNotification {
     /// Random, unique.
     pub id: String,
     /// When the homeserver is not told any more, ms.
     pub expires_at: i64,
 }
 
-impl Notice {
+impl OnbindNotification {
     /// One of several that are made at once.
     pub(super) fn numbered(&self, number: usize) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl Notice {
     }
 
     /// The message about that association, to be delivered from `now` on.
-    pub(super) fn of(self, association: &Association, now: i64) -> Result<Queued, Fault> {
-        let payload = NoticePayload::new(&association.threepid, &association.mxid);
+    pub(super) fn of(self, association: &Association, now: i64) -> Result<QueuedMessage, Fault> {
+        let payload = OnbindPayload::new(&association.threepid, &association.mxid);
         let payload = serde_json::to_string(&payload)
-            .map_err(|_unwritable| Fault::Broken("a notice could not be written down"))?;
+            .map_err(|_unwritable| Fault::Internal("a notice could not be written down"))?;
         let threepid = &association.threepid;
-        Ok(Queued {
+        Ok(QueuedMessage {
             subject: format!("{}:{}", threepid.medium().as_str(), threepid.address()),
-            ..Queued::fresh(self.id, "onbind", payload, now, self.expires_at)
+            ..QueuedMessage::fresh(self.id, "onbind", payload, now, self.expires_at)
         })
     }
 }
@@ -80,21 +80,22 @@ impl fmt::Debug for Bind {
     }
 }
 
-impl Ask for Bind {
-    type Of = Associations;
-    type Reply = ();
+impl Operation for Bind {
+    type State = Associations;
+    type Output = ();
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
-        let origin = of.origin.clone();
+    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+        let origin = state.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
         let notice = self.notice.of(&association, association.ts)?;
-        of.store
-            .write(Turn::ThreePid(&association.threepid), |connection| {
+        state
+            .store
+            .write(LockKey::ThreePid(&association.threepid), |connection| {
                 // A binding is never hashed with a pepper that is being replaced:
                 // either the change finds it, or it finds the change.
                 let current = peppers::current_to_hash_with(connection)?
-                    .ok_or(Fault::Broken("the database has no pepper"))?;
+                    .ok_or(Fault::Internal("the database has no pepper"))?;
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
                 // Both would carry the same invites.
@@ -117,14 +118,15 @@ pub struct Unbind {
     pub now: i64,
 }
 
-impl Ask for Unbind {
-    type Of = Associations;
-    type Reply = bool;
+impl Operation for Unbind {
+    type State = Associations;
+    type Output = bool;
 
-    fn run(self, of: &mut Associations) -> Result<bool, Fault> {
-        let origin = of.origin.clone();
-        of.store
-            .write(Turn::ThreePid(&self.threepid), |connection| {
+    fn run(self, state: &mut Associations) -> Result<bool, Fault> {
+        let origin = state.origin.clone();
+        state
+            .store
+            .write(LockKey::ThreePid(&self.threepid), |connection| {
                 let (threepid, now) = (&self.threepid, self.now);
                 let stated_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
                 if let Some(stated_at) = stated_at {

@@ -1,43 +1,42 @@
-//! Work that goes on when its client is gone.
+//! Work that is completed even when its client disconnects.
 //!
 //! actix-web drops a handler's future when the client resets the connection,
-//! and with it whatever the handler had not done yet. What changes something
-//! therefore runs on the System's main arbiter, which outlives the connection
-//! and the HTTP worker.
+//! and with it every step that had not run yet. A sequence that changes
+//! something therefore runs on the System's main arbiter, which outlives both
+//! the connection and the HTTP worker.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::ArbiterHandle;
-use tokio::sync::{Semaphore, TryAcquireError, oneshot};
+use tokio::sync::oneshot;
 
 use super::pool::Fault;
 use crate::metrics::Metrics;
+use crate::permits::{NoPermit, Permits};
 
-/// The place where such work runs.
+/// Runs such work, a bounded number at a time.
 #[derive(Clone)]
 pub struct Detached {
     arbiter: ArbiterHandle,
-    door: Arc<Semaphore>,
-    places: u32,
+    permits: Permits,
     name: &'static str,
     metrics: Arc<Metrics>,
 }
 
 impl Detached {
-    /// At most `places` pieces of work at a time, on that arbiter; `name` is
-    /// what logs and metrics call it.
+    /// Runs at most `max` futures at a time on `arbiter`. `name` is for logs and
+    /// metrics.
     #[must_use]
     pub fn new(
         arbiter: ArbiterHandle,
-        places: u32,
+        max: u32,
         name: &'static str,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             arbiter,
-            door: Arc::new(Semaphore::new(places as usize)),
-            places,
+            permits: Permits::new(max),
             name,
             metrics,
         }
@@ -46,39 +45,35 @@ impl Detached {
     /// Runs `work` to its end, whether or not the caller waits for it.
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when there is no place, [`Fault::Stopped`] when
-    /// the door is shut; `work` has not begun then.
+    /// [`Fault::QueueFull`] at once when too many are running, and
+    /// [`Fault::Stopped`] once the drain has begun; `work` does not run then.
     pub async fn run<F>(&self, work: F) -> Result<F::Output, Fault>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let place = Arc::clone(&self.door)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => {
-                    self.metrics.owner_refused(self.name);
-                    Fault::Busy(self.name)
-                }
-                TryAcquireError::Closed => Fault::Stopped(self.name),
-            })?;
-        let (tell, hear) = oneshot::channel();
+        let permit = self.permits.try_acquire().map_err(|reason| match reason {
+            NoPermit::Full => {
+                self.metrics.actor_rejected(self.name);
+                Fault::QueueFull(self.name)
+            }
+            NoPermit::Closed => Fault::Stopped(self.name),
+        })?;
+        let (reply, result) = oneshot::channel();
         let spawned = self.arbiter.spawn(async move {
-            let _ = tell.send(work.await);
-            drop(place);
+            let _ = reply.send(work.await);
+            drop(permit);
         });
         if !spawned {
             return Err(Fault::Stopped(self.name));
         }
-        hear.await.map_err(|_panicked| Fault::Panicked(self.name))
+        result.await.map_err(|_panicked| Fault::Panicked(self.name))
     }
 
-    /// Lets nothing more in and waits until what runs is done; answers whether
-    /// it was within `patience`.
-    pub async fn drain(&self, patience: Duration) -> bool {
-        let all = tokio::time::timeout(patience, self.door.acquire_many(self.places)).await;
-        self.door.close();
-        all.is_ok()
+    /// Accepts no more work and waits for what is running. Returns whether it
+    /// was done within `limit`.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.permits.drain(limit).await
     }
 }
 
@@ -92,12 +87,15 @@ mod tests {
     async fn a_full_door_is_busy_and_counted_and_a_shut_one_has_stopped() {
         let metrics: Arc<Metrics> = Arc::default();
         let work = Detached::new(Arbiter::current(), 1, "work", Arc::clone(&metrics));
-        let place = Arc::clone(&work.door).try_acquire_owned().unwrap();
-        assert!(matches!(work.run(async {}).await, Err(Fault::Busy("work"))));
-        let counted = "sydent_owner_refused_total{owner=\"work\"} 1";
+        let permit = work.permits.try_acquire().unwrap();
+        assert!(matches!(
+            work.run(async {}).await,
+            Err(Fault::QueueFull("work"))
+        ));
+        let counted = "sydent_actor_rejected_total{actor=\"work\"} 1";
         assert!(metrics.render().unwrap().contains(counted));
 
-        drop(place);
+        drop(permit);
         assert!(work.run(async {}).await.is_ok());
         assert!(work.drain(Duration::from_secs(5)).await);
         let ended = work.run(async {}).await;

@@ -1,4 +1,4 @@
-//! The owner of the way to homeservers: the client, and what it remembers.
+//! The federation actor: it owns the client for homeservers and its caches.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
-use crate::federation::{Client, NoPlace, Place, Places};
+use crate::federation::{Client, ConnectionLimit, ConnectionPermit, LimitReached};
 use crate::metrics::Metrics;
 
-const NAME: &str = "the way to homeservers";
+const NAME: &str = "federation";
 
-/// So many calls of one kind may be under way to any host at least.
-const LEAST_SHARE: usize = 4;
+/// Calls of one kind that every host may have under way at least.
+const MIN_PER_HOST: usize = 4;
 
-/// The door to it. A homeserver's "no" is part of an answer; a [`Fault`] is that
-/// this server could not ask.
+/// The address of the federation actor. A homeserver's refusal is part of the
+/// result; a [`Fault`] means that this server could not make the call.
 #[derive(Clone)]
-pub struct FederationDoor {
-    owner: Addr<Federation>,
-    // Apart from each other: whoever fills one of them leaves the others free.
-    user_infos: Places,
-    keys: Places,
-    notices: Places,
+pub struct FederationHandle {
+    actor: Addr<Federation>,
+    // Separate limits, so that calls of one kind cannot use up those of another.
+    user_info_limit: ConnectionLimit,
+    key_limit: ConnectionLimit,
+    onbind_limit: ConnectionLimit,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
@@ -41,171 +41,182 @@ impl Actor for Federation {
     type Context = Context<Self>;
 }
 
-impl FederationDoor {
-    /// Starts the owner on an arbiter of its own. At most `places` tokens are
-    /// asked about at a time, and half as many keys are asked for, and half as
-    /// many notices given. One host has a tenth of the former two and half of
-    /// the latter, four at least.
+impl FederationHandle {
+    /// Starts the actor on its own arbiter. At most `concurrency` userinfo calls
+    /// are under way at a time, and half as many each for keys and onbind. One
+    /// host gets a tenth of the former two and half of the latter, and at least
+    /// four.
     #[must_use]
-    pub fn start(client: Client, places: usize, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let half = (places / 2).max(1);
+    pub fn start(client: Client, concurrency: usize, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let half = (concurrency / 2).max(1);
         let arbiter = Arbiter::new();
-        let owner = Federation::start_in_arbiter(&arbiter.handle(), move |_context| Federation {
+        let actor = Federation::start_in_arbiter(&arbiter.handle(), move |_context| Federation {
             client: Rc::new(client),
         });
         Self {
-            owner,
-            user_infos: Places::new(places, (places / 10).max(LEAST_SHARE)),
-            keys: Places::new(half, (half / 10).max(LEAST_SHARE)),
-            notices: Places::new(half, (half / 2).max(LEAST_SHARE)),
+            actor,
+            user_info_limit: ConnectionLimit::new(
+                concurrency,
+                (concurrency / 10).max(MIN_PER_HOST),
+            ),
+            key_limit: ConnectionLimit::new(half, (half / 10).max(MIN_PER_HOST)),
+            onbind_limit: ConnectionLimit::new(half, (half / 2).max(MIN_PER_HOST)),
             clock,
             metrics,
         }
     }
 
-    /// Who holds an `OpenID` token of that homeserver (ACC-04 … ACC-06).
+    /// The user of an `OpenID` token of that homeserver (ACC-04 to ACC-06).
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when too many calls are under way.
+    /// [`Fault::QueueFull`] at once when too many calls are under way.
     pub async fn user_info(
         &self,
         server: &ServerName,
         access_token: &str,
     ) -> Result<Result<Mxid, UserInfoError>, Fault> {
-        let place = self.place(&self.user_infos, server)?;
-        let ask = UserInfo {
+        let permit = self.permit(&self.user_info_limit, server)?;
+        let request = UserInfo {
             server: server.clone(),
             access_token: Zeroizing::new(access_token.to_owned()),
             now: self.clock.now(),
         };
-        let answer = self.ask(ask, place).await?;
-        self.metrics.homeserver_asked(
+        let result = self.send(request, permit).await?;
+        self.metrics.homeserver_called(
             "userinfo",
-            match &answer {
+            match &result {
                 Ok(_) => "answered",
                 Err(UserInfoError::UnknownToken) => "refused",
                 Err(UserInfoError::Unreachable(_)) => "failed",
                 Err(UserInfoError::BadAnswer(_) | UserInfoError::ForeignUser) => "bad answer",
             },
         );
-        Ok(answer)
+        Ok(result)
     }
 
-    /// The key of that id with which the homeserver signs now; `None` if it has
-    /// no such key (NET-17 … NET-20).
+    /// The current signing key of the homeserver with that id; `None` if it has
+    /// no such key (NET-17 to NET-20).
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when too many calls are under way.
+    /// [`Fault::QueueFull`] at once when too many calls are under way.
     pub async fn server_key(
         &self,
         server: &ServerName,
         key_id: &KeyId,
     ) -> Result<Result<Option<[u8; 32]>, KeyError>, Fault> {
-        let place = self.place(&self.keys, server)?;
-        let ask = ServerKey {
+        let permit = self.permit(&self.key_limit, server)?;
+        let request = ServerKey {
             server: server.clone(),
             key_id: key_id.clone(),
             now: self.clock.now(),
         };
-        let answer = self.ask(ask, place).await?;
-        self.metrics.homeserver_asked(
+        let result = self.send(request, permit).await?;
+        self.metrics.homeserver_called(
             "keys",
-            match &answer {
+            match &result {
                 Ok(_) => "answered",
                 Err(KeyError::Unreachable(_)) => "failed",
                 Err(KeyError::BadAnswer(_)) => "bad answer",
             },
         );
-        Ok(answer)
+        Ok(result)
     }
 
-    /// Tells a homeserver of a binding of one of its users; `body` is JSON
-    /// (ONB-01, ONB-02). It may be told later where it is being told too much at
-    /// a time already.
+    /// Sends an onbind notification, a JSON `body`, to a homeserver (ONB-01,
+    /// ONB-02). When too many are under way to its host, the failure is a passing
+    /// one.
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when too many calls are under way.
+    /// [`Fault::QueueFull`] at once when too many calls are under way in total.
     pub async fn onbind(
         &self,
         server: &ServerName,
         body: String,
     ) -> Result<Result<(), OnbindFailure>, Fault> {
-        let place = match self.notices.take(server) {
-            Err(NoPlace::HostBusy) => {
-                let what = "it is being told of many bindings at this moment".to_owned();
+        let permit = match self.onbind_limit.try_acquire(server) {
+            Err(LimitReached::Host) => {
+                let what = "too many notifications to this homeserver at once".to_owned();
                 return Ok(Err(OnbindFailure::Passing { what }));
             }
-            taken => taken.map_err(|why| self.refuse(why))?,
+            acquired => acquired.map_err(|reason| self.rejected(reason))?,
         };
-        let ask = Onbind {
+        let request = Onbind {
             server: server.clone(),
             body,
             now: self.clock.now(),
         };
-        let answer = self.ask(ask, place).await?;
-        self.metrics.homeserver_asked(
+        let result = self.send(request, permit).await?;
+        self.metrics.homeserver_called(
             "onbind",
-            match &answer {
+            match &result {
                 Ok(()) => "answered",
                 Err(OnbindFailure::Final { .. }) => "refused",
                 Err(OnbindFailure::Passing { .. }) => "failed",
             },
         );
-        Ok(answer)
+        Ok(result)
     }
 
-    fn place(&self, places: &Places, server: &ServerName) -> Result<Place, Fault> {
-        places.take(server).map_err(|why| self.refuse(why))
+    fn permit(
+        &self,
+        limit: &ConnectionLimit,
+        server: &ServerName,
+    ) -> Result<ConnectionPermit, Fault> {
+        limit
+            .try_acquire(server)
+            .map_err(|reason| self.rejected(reason))
     }
 
-    fn refuse(&self, why: NoPlace) -> Fault {
-        match why {
-            NoPlace::Full | NoPlace::HostBusy => {
-                self.metrics.owner_refused(NAME);
-                Fault::Busy(NAME)
+    fn rejected(&self, reason: LimitReached) -> Fault {
+        match reason {
+            LimitReached::Total | LimitReached::Host => {
+                self.metrics.actor_rejected(NAME);
+                Fault::QueueFull(NAME)
             }
-            NoPlace::Closed => Fault::Stopped(NAME),
+            LimitReached::Closed => Fault::Stopped(NAME),
         }
     }
 
-    async fn ask<Q>(&self, question: Q, place: Place) -> Result<Q::Answer, Fault>
+    async fn send<R>(&self, request: R, permit: ConnectionPermit) -> Result<R::Output, Fault>
     where
-        Q: Question,
-        Federation: Handler<Call<Q>>,
+        R: Request,
+        Federation: Handler<Call<R>>,
     {
         let call = Call {
-            question,
-            _place: place,
+            request,
+            _permit: permit,
         };
-        let asked = self.owner.send(call).await;
-        let answer = asked.unwrap_or(Err(Fault::Stopped(NAME)));
-        if let Err(Fault::Panicked(owner)) = &answer {
-            self.metrics.owner_panicked(owner);
+        let result = self
+            .actor
+            .send(call)
+            .await
+            .unwrap_or(Err(Fault::Stopped(NAME)));
+        if let Err(Fault::Panicked(actor)) = &result {
+            self.metrics.actor_panicked(actor);
         }
-        answer
+        result
     }
 
-    /// Whether the owner lives.
+    /// Whether the actor is alive.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.owner.connected()
+        self.actor.connected()
     }
 
-    /// Lets nothing more in and waits for the calls that are under way; answers
-    /// whether all of them ended within `patience`.
-    pub async fn drain(&self, patience: Duration) -> bool {
-        let all = [&self.user_infos, &self.keys, &self.notices];
-        let ended = all.map(|places| places.drain(patience));
-        join_all(ended).await.into_iter().all(|ended| ended)
+    /// Accepts no more calls and waits for those under way. Returns whether they
+    /// ended within `limit`.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        let limits = [&self.user_info_limit, &self.key_limit, &self.onbind_limit];
+        let drained = join_all(limits.map(|calls| calls.drain(limit))).await;
+        drained.into_iter().all(|drained| drained)
     }
 }
 
-/// What is asked of a homeserver.
-trait Question: Send + 'static {
-    type Answer: Send + 'static;
+/// A request to a homeserver.
+trait Request: Send + 'static {
+    type Output: Send + 'static;
 
-    /// Asks it.
-    async fn put(self, client: &Client) -> Self::Answer;
+    async fn run(self, client: &Client) -> Self::Output;
 }
 
 struct UserInfo {
@@ -214,10 +225,10 @@ struct UserInfo {
     now: i64,
 }
 
-impl Question for UserInfo {
-    type Answer = Result<Mxid, UserInfoError>;
+impl Request for UserInfo {
+    type Output = Result<Mxid, UserInfoError>;
 
-    async fn put(self, client: &Client) -> Self::Answer {
+    async fn run(self, client: &Client) -> Self::Output {
         let Self { server, now, .. } = &self;
         client.user_info(server, &self.access_token, *now).await
     }
@@ -229,10 +240,10 @@ struct ServerKey {
     now: i64,
 }
 
-impl Question for ServerKey {
-    type Answer = Result<Option<[u8; 32]>, KeyError>;
+impl Request for ServerKey {
+    type Output = Result<Option<[u8; 32]>, KeyError>;
 
-    async fn put(self, client: &Client) -> Self::Answer {
+    async fn run(self, client: &Client) -> Self::Output {
         client
             .server_key(&self.server, &self.key_id, self.now)
             .await
@@ -245,37 +256,36 @@ struct Onbind {
     now: i64,
 }
 
-impl Question for Onbind {
-    type Answer = Result<(), OnbindFailure>;
+impl Request for Onbind {
+    type Output = Result<(), OnbindFailure>;
 
-    async fn put(self, client: &Client) -> Self::Answer {
+    async fn run(self, client: &Client) -> Self::Output {
         client.onbind(&self.server, &self.body, self.now).await
     }
 }
 
-struct Call<Q> {
-    question: Q,
-    // Travels with the question, so that the door counts what is under way, also
-    // when nobody waits for it any more.
-    _place: Place,
+struct Call<R> {
+    request: R,
+    // Travels with the request, so that it counts even when its caller is gone.
+    _permit: ConnectionPermit,
 }
 
-impl<Q: Question> Message for Call<Q> {
-    type Result = Result<Q::Answer, Fault>;
+impl<R: Request> Message for Call<R> {
+    type Result = Result<R::Output, Fault>;
 }
 
-impl<Q: Question> Handler<Call<Q>> for Federation {
-    type Result = ResponseFuture<Result<Q::Answer, Fault>>;
+impl<R: Request> Handler<Call<R>> for Federation {
+    type Result = ResponseFuture<Result<R::Output, Fault>>;
 
-    fn handle(&mut self, call: Call<Q>, _context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, call: Call<R>, _context: &mut Context<Self>) -> Self::Result {
         let client = Rc::clone(&self.client);
-        // In a task of its own: what a homeserver sends must not be able to end
-        // the owner, should it make something panic.
-        let asked = tokio::task::spawn_local(async move {
-            let Call { question, _place } = call;
-            question.put(&client).await
+        // In its own task: a panic caused by a homeserver's response must not end
+        // the actor.
+        let task = tokio::task::spawn_local(async move {
+            let Call { request, _permit } = call;
+            request.run(&client).await
         });
-        Box::pin(async move { asked.await.map_err(|_panicked| Fault::Panicked(NAME)) })
+        Box::pin(async move { task.await.map_err(|_panicked| Fault::Panicked(NAME)) })
     }
 }
 
@@ -290,10 +300,10 @@ mod tests {
     /// A question that no homeserver should be able to provoke.
     struct Panic;
 
-    impl Question for Panic {
-        type Answer = ();
+    impl Request for Panic {
+        type Output = ();
 
-        async fn put(self, _client: &Client) {
+        async fn run(self, _client: &Client) {
             panic!("a test wants it");
         }
     }
@@ -301,10 +311,10 @@ mod tests {
     /// One that is answered without asking anybody.
     struct Nothing;
 
-    impl Question for Nothing {
-        type Answer = ();
+    impl Request for Nothing {
+        type Output = ();
 
-        async fn put(self, _client: &Client) {}
+        async fn run(self, _client: &Client) {}
     }
 
     #[actix_web::test]
@@ -323,22 +333,22 @@ mod tests {
         };
         let client = Client::open(&settings).unwrap();
         let metrics: Arc<Metrics> = Arc::default();
-        let door = FederationDoor::start(client, 1, Clock::system(), Arc::clone(&metrics));
+        let handle = FederationHandle::start(client, 1, Clock::system(), Arc::clone(&metrics));
         let server = ServerName::parse("hs.example").unwrap();
-        let place = || door.place(&door.user_infos, &server).unwrap();
+        let permit = || handle.permit(&handle.user_info_limit, &server).unwrap();
         for _ in 0..3 {
-            let panicked = door.ask(Panic, place()).await;
+            let panicked = handle.send(Panic, permit()).await;
             assert!(
                 matches!(panicked, Err(Fault::Panicked(NAME))),
                 "{panicked:?}"
             );
             assert!(
-                door.ask(Nothing, place()).await.is_ok(),
+                handle.send(Nothing, permit()).await.is_ok(),
                 "its place is free again"
             );
         }
-        assert!(door.is_running());
-        let counted = format!("sydent_owner_panics_total{{owner=\"{NAME}\"}} 3");
+        assert!(handle.is_running());
+        let counted = format!("sydent_actor_panics_total{{actor=\"{NAME}\"}} 3");
         assert!(metrics.render().unwrap().contains(&counted));
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::associations::{Associations, Notice};
-use super::pool::{Ask, Fault};
+use super::associations::{Associations, OnbindNotification};
+use super::pool::{Fault, Operation};
 use crate::db::outbox;
-use crate::db::{Conn, DbError, Turn, associations, invites, peppers, replicated};
+use crate::db::{Conn, DbError, LockKey, associations, invites, peppers, replicated};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::{self, Pepper};
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{Change, Numbered};
+use crate::domain::replication::{Change, WithId};
 use crate::domain::threepid::ThreePid;
 
 /// Takes the changes that a peer has signed: all of them or none (INT-03). They
@@ -23,22 +23,22 @@ pub struct Ingest {
     /// What it signs with.
     pub key: PublicKey,
     /// What it sent, in the order in which it is to be taken.
-    pub changes: Vec<Numbered>,
+    pub changes: Vec<WithId>,
     /// What homeservers hear of it; each has a message of its own.
-    pub notice: Notice,
+    pub notice: OnbindNotification,
     /// Now, ms.
     pub now: i64,
 }
 
-impl Ask for Ingest {
-    type Of = Associations;
+impl Operation for Ingest {
+    type State = Associations;
     /// How many homeservers are to hear of it; or the numbers of those that are
     /// not what they must be, and nothing was taken.
-    type Reply = Result<usize, Vec<String>>;
+    type Output = Result<usize, Vec<String>>;
 
-    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
+    fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let (mut changes, mut failed) = (Vec::with_capacity(self.changes.len()), Vec::new());
-        for Numbered { id, value } in self.changes {
+        for WithId { id, value } in self.changes {
             match Change::read(value, &self.peer, &self.key) {
                 Ok(change) => changes.push(change),
                 Err(why) => {
@@ -55,28 +55,30 @@ impl Ask for Ingest {
         }
         let threepids: Vec<&ThreePid> = changes.iter().map(Change::threepid).collect();
         let (peer, now, notice) = (&self.peer, self.now, &self.notice);
-        of.store.write(Turn::ThreePids(&threepids), |connection| {
-            // As for a binding that is made here.
-            let current = peppers::current_to_hash_with(connection)?
-                .ok_or(Fault::Broken("the database has no pepper"))?;
-            let mut bound = HashMap::new();
-            for change in &changes {
-                if let Some(association) = apply(connection, change, peer, &current.pepper)? {
-                    bound.insert(&association.threepid, association);
+        state
+            .store
+            .write(LockKey::ThreePids(&threepids), |connection| {
+                // As for a binding that is made here.
+                let current = peppers::current_to_hash_with(connection)?
+                    .ok_or(Fault::Internal("the database has no pepper"))?;
+                let mut bound = HashMap::new();
+                for change in &changes {
+                    if let Some(association) = apply(connection, change, peer, &current.pepper)? {
+                        bound.insert(&association.threepid, association);
+                    }
                 }
-            }
-            let mut told = 0;
-            for association in bound.into_values() {
-                if is_waited_for(connection, association, now)? {
-                    let message = notice.numbered(told).of(association, now)?;
-                    outbox::replace_notices(connection, &message.subject, now)?;
-                    outbox::insert(connection, &message)?;
-                    told += 1;
+                let mut told = 0;
+                for association in bound.into_values() {
+                    if is_waited_for(connection, association, now)? {
+                        let message = notice.numbered(told).of(association, now)?;
+                        outbox::replace_notices(connection, &message.subject, now)?;
+                        outbox::insert(connection, &message)?;
+                        told += 1;
+                    }
                 }
-            }
-            replicated::heard_from(connection, peer, now)?;
-            Ok(Ok(told))
-        })
+                replicated::heard_from(connection, peer, now)?;
+                Ok(Ok(told))
+            })
     }
 }
 

@@ -4,10 +4,10 @@
 use std::fmt;
 
 use super::associations::Associations;
-use super::pool::{Ask, Fault};
+use super::pool::{Fault, Operation};
 use crate::db::invites::{self, Invite};
-use crate::db::outbox::{self, Queued};
-use crate::db::{Turn, associations, send_limits};
+use crate::db::outbox::{self, QueuedMessage};
+use crate::db::{LockKey, associations, send_limits};
 use crate::delivery::invitation::InvitationPayload;
 use crate::domain::base64;
 use crate::domain::ids::{KeyId, Mxid};
@@ -66,7 +66,7 @@ impl fmt::Debug for StoreInvite {
 
 /// What became of an invite.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Stored {
+pub enum StoreOutcome {
     /// It is stored and its mail is queued.
     Queued,
     /// The address is bound to that user; nothing was stored (INV-08).
@@ -75,23 +75,24 @@ pub enum Stored {
     Limited(i64),
 }
 
-impl Ask for StoreInvite {
-    type Of = Associations;
-    type Reply = Stored;
+impl Operation for StoreInvite {
+    type State = Associations;
+    type Output = StoreOutcome;
 
-    fn run(self, of: &mut Associations) -> Result<Stored, Fault> {
+    fn run(self, state: &mut Associations) -> Result<StoreOutcome, Fault> {
         // In turn with the binding of the address, which would miss it otherwise.
-        of.store
-            .write(Turn::ThreePid(&self.threepid), |connection| {
+        state
+            .store
+            .write(LockKey::ThreePid(&self.threepid), |connection| {
                 let (medium, address) = (self.threepid.medium(), self.threepid.address());
                 let bound = associations::mxids(connection, medium, &[address], self.now)?;
                 // The newest comes last.
                 if let Some((_, mxid)) = bound.into_iter().next_back() {
-                    return Ok(Stored::InUse(mxid));
+                    return Ok(StoreOutcome::InUse(mxid));
                 }
                 let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
                     Ok(taken) => taken,
-                    Err(wait_ms) => return Ok(Stored::Limited(wait_ms)),
+                    Err(wait_ms) => return Ok(StoreOutcome::Limited(wait_ms)),
                 };
                 invites::insert(
                     connection,
@@ -107,22 +108,22 @@ impl Ask for StoreInvite {
                 )?;
                 let message = self.mail.queued(&taken, self.now)?;
                 outbox::insert(connection, &message)?;
-                Ok(Stored::Queued)
+                Ok(StoreOutcome::Queued)
             })
     }
 }
 
 impl InviteMail {
-    fn queued(self, taken: &[send_limits::Taken], now: i64) -> Result<Queued, Fault> {
-        let unwritable = |_unwritable| Fault::Broken("an invitation could not be written down");
+    fn queued(self, taken: &[send_limits::Charge], now: i64) -> Result<QueuedMessage, Fault> {
+        let unwritable = |_unwritable| Fault::Internal("an invitation could not be written down");
         let payload = serde_json::to_string(&self.payload).map_err(unwritable)?;
-        Ok(Queued {
+        Ok(QueuedMessage {
             limits: serde_json::to_string(taken).map_err(unwritable)?,
             subject: self.payload.token,
             answer_until: self.answer_until,
             home: self.home,
             home_until: self.home_until,
-            ..Queued::fresh(self.id, "invite", payload, now, self.expires_at)
+            ..QueuedMessage::fresh(self.id, "invite", payload, now, self.expires_at)
         })
     }
 }

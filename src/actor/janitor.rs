@@ -44,12 +44,12 @@ impl Actor for Janitor {
 /// Ends the janitor. What it asked and nobody has begun is not begun any more.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Rest;
+pub struct Stop;
 
-impl Handler<Rest> for Janitor {
+impl Handler<Stop> for Janitor {
     type Result = ();
 
-    fn handle(&mut self, _rest: Rest, context: &mut Context<Self>) {
+    fn handle(&mut self, _stop: Stop, context: &mut Context<Self>) {
         context.stop();
     }
 }
@@ -76,10 +76,10 @@ impl Janitor {
                 if_before: Some(now.saturating_sub(age)),
                 now,
             };
-            match associations.ask(rotate).await {
+            match associations.send(rotate).await {
                 Ok(None) => {}
                 Ok(Some(hashed)) => log::info!(hashed; "the pepper of look-ups was replaced"),
-                Err(Fault::Late(_)) => {
+                Err(Fault::TimedOut(_)) => {
                     log::info!("the pepper of look-ups is being replaced, which takes its time");
                 }
                 Err(fault) => log::warn!("the pepper could not be replaced: {fault}"),
@@ -93,7 +93,7 @@ impl Janitor {
     fn drop_expired(&self, context: &mut Context<Self>) {
         let (outbox, now) = (self.outbox.clone(), self.clock.now());
         let work = async move {
-            match outbox.ask(DropExpired { now }).await {
+            match outbox.send(DropExpired { now }).await {
                 Ok(0) => {}
                 Ok(dropped) => {
                     log::warn!(dropped; "messages dropped that nobody delivered in time");
@@ -120,6 +120,6 @@ impl Janitor {
 }
 
 async fn purged(sessions: &Pool<Sessions>, before: i64, now: i64) -> Result<usize, Fault> {
-    while sessions.ask(PurgeLimits { now }).await? {}
-    sessions.ask(PurgeSessions { before }).await
+    while sessions.send(PurgeLimits { now }).await? {}
+    sessions.send(PurgeSessions { before }).await
 }

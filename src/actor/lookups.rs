@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::pool::{Ask, Fault, State};
+use super::pool::{Fault, Operation, State};
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::base64;
 use crate::domain::lookup::{Entries, Pepper};
@@ -32,13 +32,13 @@ pub struct SignedAssociation {
     pub now: i64,
 }
 
-impl Ask for SignedAssociation {
-    type Of = Lookups;
-    type Reply = Option<(String, String)>;
+impl Operation for SignedAssociation {
+    type State = Lookups;
+    type Output = Option<(String, String)>;
 
-    fn run(self, of: &mut Lookups) -> Result<Self::Reply, Fault> {
+    fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         Ok(associations::signed(
-            of.store.read(),
+            state.store.read(),
             &self.threepid,
             self.now,
         )?)
@@ -57,14 +57,14 @@ pub struct LookupThreepids {
     pub now: i64,
 }
 
-impl Ask for LookupThreepids {
-    type Of = Lookups;
+impl Operation for LookupThreepids {
+    type State = Lookups;
     /// The mxid of each 3PID that is bound.
-    type Reply = HashMap<ThreePid, String>;
+    type Output = HashMap<ThreePid, String>;
 
-    fn run(self, of: &mut Lookups) -> Result<Self::Reply, Fault> {
+    fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         let asked: Vec<&ThreePid> = self.threepids.iter().collect();
-        Ok(users_of(of.store.read(), &asked, self.now)?)
+        Ok(users_of(state.store.read(), &asked, self.now)?)
     }
 }
 
@@ -97,18 +97,18 @@ fn users_of(
 #[derive(Debug)]
 pub struct CurrentPepper;
 
-impl Ask for CurrentPepper {
-    type Of = Lookups;
-    type Reply = Pepper;
+impl Operation for CurrentPepper {
+    type State = Lookups;
+    type Output = Pepper;
 
-    fn run(self, of: &mut Lookups) -> Result<Pepper, Fault> {
-        current_pepper(of.store.read())
+    fn run(self, state: &mut Lookups) -> Result<Pepper, Fault> {
+        current_pepper(state.store.read())
     }
 }
 
 fn current_pepper(connection: &mut Conn) -> Result<Pepper, Fault> {
     let current = peppers::current(connection)?;
-    let current = current.ok_or(Fault::Broken("the database has no pepper"))?;
+    let current = current.ok_or(Fault::Internal("the database has no pepper"))?;
     Ok(current.pepper)
 }
 
@@ -124,25 +124,25 @@ pub struct LookupHashes {
 }
 
 /// What a look-up of v2 came to. It has no `Debug`: entries may be addresses.
-pub enum Looked {
+pub enum LookupOutcome {
     /// The mxid of each entry that is bound, by the entry as it was submitted.
     Found(HashMap<String, String>),
     /// Nothing was looked up: this pepper is the current one.
     WrongPepper(Pepper),
 }
 
-impl Ask for LookupHashes {
-    type Of = Lookups;
-    type Reply = Looked;
+impl Operation for LookupHashes {
+    type State = Lookups;
+    type Output = LookupOutcome;
 
-    fn run(self, of: &mut Lookups) -> Result<Looked, Fault> {
+    fn run(self, state: &mut Lookups) -> Result<LookupOutcome, Fault> {
         // One state of the database: the hashes are those of this very pepper.
-        of.store.snapshot(|connection| {
+        state.store.snapshot(|connection| {
             let current = current_pepper(connection)?;
             if current.as_str() != self.pepper {
-                return Ok(Looked::WrongPepper(current));
+                return Ok(LookupOutcome::WrongPepper(current));
             }
-            Ok(Looked::Found(match self.entries {
+            Ok(LookupOutcome::Found(match self.entries {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
                     // The newest comes last and stays (LKP-16).
@@ -168,13 +168,13 @@ pub struct FindEphemeralKey {
     pub public_key: [u8; 32],
 }
 
-impl Ask for FindEphemeralKey {
-    type Of = Lookups;
-    type Reply = bool;
+impl Operation for FindEphemeralKey {
+    type State = Lookups;
+    type Output = bool;
 
-    fn run(self, of: &mut Lookups) -> Result<bool, Fault> {
+    fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(ephemeral_keys::exists(
-            of.store.read(),
+            state.store.read(),
             &base64::encode(&self.public_key),
         )?)
     }
@@ -187,12 +187,12 @@ pub struct InviteSender {
     pub token: InviteToken,
 }
 
-impl Ask for InviteSender {
-    type Of = Lookups;
-    type Reply = Option<String>;
+impl Operation for InviteSender {
+    type State = Lookups;
+    type Output = Option<String>;
 
-    fn run(self, of: &mut Lookups) -> Result<Option<String>, Fault> {
-        Ok(invites::sender(of.store.read(), &self.token)?)
+    fn run(self, state: &mut Lookups) -> Result<Option<String>, Fault> {
+        Ok(invites::sender(state.store.read(), &self.token)?)
     }
 }
 
@@ -200,11 +200,11 @@ impl Ask for InviteSender {
 #[derive(Debug)]
 pub struct Ping;
 
-impl Ask for Ping {
-    type Of = Lookups;
-    type Reply = bool;
+impl Operation for Ping {
+    type State = Lookups;
+    type Output = bool;
 
-    fn run(self, of: &mut Lookups) -> Result<bool, Fault> {
-        Ok(of.store.is_alive())
+    fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
+        Ok(state.store.is_alive())
     }
 }

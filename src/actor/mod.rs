@@ -2,17 +2,16 @@
 
 pub mod accounts;
 pub mod associations;
-pub mod courier;
 pub mod detached;
-pub mod dispatcher;
 pub mod federation;
 pub mod ingest;
 pub mod invites;
 pub mod janitor;
 pub mod lookups;
-pub mod mail_carrier;
-pub mod notices;
-pub mod notifier;
+pub mod mail_delivery;
+pub mod message_worker;
+pub mod onbind;
+pub mod onbind_worker;
 pub mod outbox;
 pub mod peers;
 pub mod pool;
@@ -21,4 +20,5 @@ pub mod replicator;
 pub mod rotation;
 pub mod sessions;
 pub mod signer;
-pub mod text_carrier;
+pub mod sms_delivery;
+pub mod worker_loop;

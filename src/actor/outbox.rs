@@ -1,9 +1,9 @@
 //! The owner of the durable delivery queue.
 
-use super::pool::{Ask, Fault, State};
+use super::pool::{Fault, Operation, State};
 pub use crate::db::outbox::Depth;
-use crate::db::outbox::{self, Queued};
-use crate::db::{Store, Turn, invites, sessions};
+use crate::db::outbox::{self, QueuedMessage};
+use crate::db::{LockKey, Store, invites, sessions};
 use crate::domain::secret::{InviteToken, Sid};
 
 /// What the owner's thread holds.
@@ -37,12 +37,12 @@ pub struct TakeDue {
     pub in_flight: Vec<String>,
 }
 
-impl Ask for TakeDue {
-    type Of = Outbox;
-    type Reply = Vec<Queued>;
+impl Operation for TakeDue {
+    type State = Outbox;
+    type Output = Vec<QueuedMessage>;
 
-    fn run(self, of: &mut Outbox) -> Result<Self::Reply, Fault> {
-        of.store.write(Turn::Job("outbox"), |connection| {
+    fn run(self, state: &mut Outbox) -> Result<Self::Output, Fault> {
+        state.store.write(LockKey::Job("outbox"), |connection| {
             Ok(outbox::take_due(
                 connection,
                 &self.owner,
@@ -67,12 +67,12 @@ pub struct ExtendLeases {
     pub lease_until: i64,
 }
 
-impl Ask for ExtendLeases {
-    type Of = Outbox;
-    type Reply = ();
+impl Operation for ExtendLeases {
+    type State = Outbox;
+    type Output = ();
 
-    fn run(self, of: &mut Outbox) -> Result<(), Fault> {
-        of.store.write(Turn::Job("outbox"), |connection| {
+    fn run(self, state: &mut Outbox) -> Result<(), Fault> {
+        state.store.write(LockKey::Job("outbox"), |connection| {
             let Self {
                 owner,
                 in_flight,
@@ -109,38 +109,40 @@ pub enum Settlement {
 #[derive(Debug)]
 pub struct Settle {
     /// What was delivered.
-    pub message: Queued,
+    pub message: QueuedMessage,
     /// What became of it.
     pub settlement: Settlement,
 }
 
-impl Ask for Settle {
-    type Of = Outbox;
-    type Reply = ();
+impl Operation for Settle {
+    type State = Outbox;
+    type Output = ();
 
-    fn run(self, of: &mut Outbox) -> Result<(), Fault> {
+    fn run(self, state: &mut Outbox) -> Result<(), Fault> {
         let Self {
             message,
             settlement,
         } = self;
-        of.store.write(Turn::Message(&message.id), |connection| {
-            match settlement {
-                Settlement::Delivered | Settlement::LeftAlone => {
-                    outbox::remove(connection, &message.id)?;
+        state
+            .store
+            .write(LockKey::Message(&message.id), |connection| {
+                match settlement {
+                    Settlement::Delivered | Settlement::LeftAlone => {
+                        outbox::remove(connection, &message.id)?;
+                    }
+                    Settlement::Dropped => {
+                        outbox::drop_unsent(connection, &message)?;
+                    }
+                    Settlement::Postponed(due_at) => {
+                        outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
+                    }
+                    Settlement::Repeated(due_at) => {
+                        outbox::promise(connection, &message.id)?;
+                        outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
+                    }
                 }
-                Settlement::Dropped => {
-                    outbox::drop_unsent(connection, &message)?;
-                }
-                Settlement::Postponed(due_at) => {
-                    outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
-                }
-                Settlement::Repeated(due_at) => {
-                    outbox::promise(connection, &message.id)?;
-                    outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
-                }
-            }
-            Ok(())
-        })
+                Ok(())
+            })
     }
 }
 
@@ -185,12 +187,12 @@ pub enum AfterWaiting {
     Dropped,
 }
 
-impl Ask for StopWaiting {
-    type Of = Outbox;
-    type Reply = AfterWaiting;
+impl Operation for StopWaiting {
+    type State = Outbox;
+    type Output = AfterWaiting;
 
-    fn run(self, of: &mut Outbox) -> Result<AfterWaiting, Fault> {
-        of.store.write(Turn::Job("outbox"), |connection| {
+    fn run(self, state: &mut Outbox) -> Result<AfterWaiting, Fault> {
+        state.store.write(LockKey::Job("outbox"), |connection| {
             if let Some(message) = outbox::find(connection, &self.id)? {
                 let under_way = message.tries == 0 || message.lease_until >= self.now;
                 if under_way || message.is_promised() {
@@ -228,12 +230,12 @@ pub struct DropExpired {
     pub now: i64,
 }
 
-impl Ask for DropExpired {
-    type Of = Outbox;
-    type Reply = usize;
+impl Operation for DropExpired {
+    type State = Outbox;
+    type Output = usize;
 
-    fn run(self, of: &mut Outbox) -> Result<usize, Fault> {
-        of.store.write(Turn::Job("outbox"), |connection| {
+    fn run(self, state: &mut Outbox) -> Result<usize, Fault> {
+        state.store.write(LockKey::Job("outbox"), |connection| {
             let mut dropped = 0;
             for message in outbox::expired(connection, self.now, DROPPED_AT_ONCE)? {
                 dropped += usize::from(outbox::drop_unsent(connection, &message)?);
@@ -247,11 +249,11 @@ impl Ask for DropExpired {
 #[derive(Debug)]
 pub struct QueueDepth;
 
-impl Ask for QueueDepth {
-    type Of = Outbox;
-    type Reply = Depth;
+impl Operation for QueueDepth {
+    type State = Outbox;
+    type Output = Depth;
 
-    fn run(self, of: &mut Outbox) -> Result<Depth, Fault> {
-        Ok(outbox::depth(of.store.read())?)
+    fn run(self, state: &mut Outbox) -> Result<Depth, Fault> {
+        Ok(outbox::depth(state.store.read())?)
     }
 }

@@ -4,29 +4,29 @@
 use std::fmt;
 
 use super::associations::Associations;
-use super::pool::{Ask, Fault};
+use super::pool::{Fault, Operation};
 use crate::db::peers::{self, Peer};
-use crate::db::{Turn, journal};
+use crate::db::{LockKey, journal};
 use crate::domain::change::Change;
 
 /// Changes that are sent at a time, as Sydent does.
 pub const MOST_AT_ONCE: i64 = 100;
 
-const TURN: Turn<'static> = Turn::Job("replication");
+const TURN: LockKey<'static> = LockKey::Job("replication");
 
 /// Lets the database know these peers, if it does not.
 #[derive(Debug)]
-pub struct KnowPeers {
+pub struct AddPeers {
     /// Their names.
     pub names: Vec<String>,
 }
 
-impl Ask for KnowPeers {
-    type Of = Associations;
-    type Reply = ();
+impl Operation for AddPeers {
+    type State = Associations;
+    type Output = ();
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
-        of.store.write(TURN, |connection| {
+    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+        state.store.write(TURN, |connection| {
             for name in &self.names {
                 peers::know(connection, name)?;
             }
@@ -44,13 +44,13 @@ pub struct DuePeers {
     pub now: i64,
 }
 
-impl Ask for DuePeers {
-    type Of = Associations;
-    type Reply = Vec<String>;
+impl Operation for DuePeers {
+    type State = Associations;
+    type Output = Vec<String>;
 
-    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
+    fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        Ok(peers::due(of.store.read(), &names, self.now)?)
+        Ok(peers::due(state.store.read(), &names, self.now)?)
     }
 }
 
@@ -85,13 +85,13 @@ impl fmt::Debug for Batch {
     }
 }
 
-impl Ask for TakeBatch {
-    type Of = Associations;
-    type Reply = Option<Batch>;
+impl Operation for TakeBatch {
+    type State = Associations;
+    type Output = Option<Batch>;
 
-    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
-        let origin = of.origin.clone();
-        of.store.write(TURN, |connection| {
+    fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
+        let origin = state.origin.clone();
+        state.store.write(TURN, |connection| {
             let Self {
                 peer,
                 owner,
@@ -114,7 +114,7 @@ impl Ask for TakeBatch {
 
 /// Keeps a peer that is being pushed to from others for longer.
 #[derive(Debug)]
-pub struct KeepPeer {
+pub struct ExtendPeerLease {
     /// Its name.
     pub peer: String,
     /// The instance that pushes to it.
@@ -123,12 +123,12 @@ pub struct KeepPeer {
     pub lease_until: i64,
 }
 
-impl Ask for KeepPeer {
-    type Of = Associations;
-    type Reply = ();
+impl Operation for ExtendPeerLease {
+    type State = Associations;
+    type Output = ();
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
-        of.store.write(TURN, |connection| {
+    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+        state.store.write(TURN, |connection| {
             let (peer, owner) = (&self.peer, &self.owner);
             Ok(peers::keep(connection, peer, owner, self.lease_until)?)
         })
@@ -162,12 +162,12 @@ pub struct SettlePush {
     pub now: i64,
 }
 
-impl Ask for SettlePush {
-    type Of = Associations;
-    type Reply = ();
+impl Operation for SettlePush {
+    type State = Associations;
+    type Output = ();
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
-        of.store.write(TURN, |connection| {
+    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+        state.store.write(TURN, |connection| {
             let (peer, owner) = (&self.peer, &self.owner);
             match &self.pushed {
                 Pushed::UpTo(id) => peers::sent(connection, peer, owner, *id, self.now)?,
@@ -195,13 +195,13 @@ pub struct PeerState {
     pub since: Option<i64>,
 }
 
-impl Ask for PeerStates {
-    type Of = Associations;
-    type Reply = Vec<PeerState>;
+impl Operation for PeerStates {
+    type State = Associations;
+    type Output = Vec<PeerState>;
 
-    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
-        let origin = of.origin.clone();
-        of.store.snapshot(|connection| {
+    fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
+        let origin = state.origin.clone();
+        state.store.snapshot(|connection| {
             let mut states = Vec::new();
             for peer in peers::all(connection)? {
                 let behind = journal::count_after(connection, peer.sent_id)?;

@@ -1,90 +1,91 @@
-//! Owners that work in threads of their own, behind one kind of door.
+//! Actors that run on threads of their own, behind a bounded queue.
 //!
-//! A pool is a `SyncArbiter` with what that lacks: its queue is bounded by
-//! permits, nobody waits for an answer without end, a panic ends a message and
-//! not a thread, a broken connection is thrown away and opened anew, and a stop
-//! waits for what was let in.
+//! A pool is a `SyncArbiter` with what that lacks: permits bound its queue, a
+//! caller waits no longer than a timeout, a panic ends one message and not the
+//! thread, a broken connection is thrown away and opened again, and a shutdown
+//! waits for all messages that were accepted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::db::DbError;
 use crate::metrics::Metrics;
+use crate::permits::{NoPermit, Permit, Permits};
 
-/// One operation, asked of one owner: one message is one transaction.
-pub trait Ask: Send + 'static {
-    /// The state that it is asked of.
-    type Of: State;
-    /// What it answers. A business "no" is part of it.
-    type Reply: Send + 'static;
+/// A message to a pool: one whole operation, and one transaction.
+pub trait Operation: Send + 'static {
+    /// What the operation runs on.
+    type State: State;
+    /// Its result. A refusal by a rule of the domain is part of it.
+    type Output: Send + 'static;
 
-    /// Does the whole operation.
+    /// Runs the whole operation.
     ///
     /// # Errors
-    /// Why the machinery could not answer.
-    fn run(self, of: &mut Self::Of) -> Result<Self::Reply, Fault>;
+    /// Why it could not be run.
+    fn run(self, state: &mut Self::State) -> Result<Self::Output, Fault>;
 }
 
-/// What an owner's thread holds between messages.
+/// What one thread of a pool keeps between messages.
 pub trait State: Unpin + 'static {
-    /// The owner's name in logs and metrics.
+    /// The actor's name in logs and metrics.
     const NAME: &'static str;
 
-    /// Whether a state that lay idle can still be used.
+    /// Whether it still works after an idle time.
     fn is_alive(&mut self) -> bool {
         true
     }
 }
 
-/// Why an owner could not answer.
+/// Why an operation has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The door is full; ask again soon.
-    #[error("{0} has too much to do")]
-    Busy(&'static str),
-    /// There was no answer in time. What had not begun will not be done; what
-    /// had begun is finished.
-    #[error("{0} took too long to answer")]
-    Late(&'static str),
-    /// The server is stopping.
-    #[error("{0} has stopped")]
+    /// The queue is full; a retry may succeed.
+    #[error("{0}: queue is full")]
+    QueueFull(&'static str),
+    /// The timeout is over. An operation that had not started will not run; one
+    /// that had started is completed.
+    #[error("{0}: timed out")]
+    TimedOut(&'static str),
+    /// The server is shutting down.
+    #[error("{0}: shutting down")]
     Stopped(&'static str),
-    /// The message panicked; the state was thrown away.
-    #[error("a message to {0} panicked")]
+    /// The operation panicked; the thread's state was thrown away.
+    #[error("{0}: an operation panicked")]
     Panicked(&'static str),
-    /// The database could not answer.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
     /// Something that holds by construction does not.
     #[error("{0}")]
-    Broken(&'static str),
+    Internal(&'static str),
 }
 
 type Open<S> = Arc<dyn Fn() -> Result<S, Fault> + Send + Sync>;
 
-/// After this long without a message a state is asked whether it is alive, so
-/// that a database that went and came back costs nobody a failed request.
-const IDLE: Duration = Duration::from_secs(1);
+/// A state that was idle for longer is checked before it is used, so that a
+/// database that was restarted fails no request.
+const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// How many go through a door, and how long they wait behind it.
+/// The bounds of a pool's queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Door {
-    /// Messages that wait or are worked on at a time.
-    pub places: u32,
-    /// How long an answer may take: a database that went silent would keep
-    /// everybody otherwise.
-    pub patience: Duration,
+pub struct PoolLimits {
+    /// Operations that are queued or running at a time.
+    pub max_queued: u32,
+    /// How long a caller waits. Without it a silent database would block every
+    /// caller.
+    pub timeout: Duration,
 }
 
-/// The door to an owner.
+/// The address of a pool. Clones are cheap and share the queue.
 pub struct Pool<S: State> {
     workers: Addr<Worker<S>>,
-    free: Arc<Semaphore>,
-    door: Door,
+    permits: Permits,
+    timeout: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -92,21 +93,21 @@ impl<S: State> Clone for Pool<S> {
     fn clone(&self) -> Self {
         Self {
             workers: self.workers.clone(),
-            free: Arc::clone(&self.free),
-            door: self.door,
+            permits: self.permits.clone(),
+            timeout: self.timeout,
             metrics: Arc::clone(&self.metrics),
         }
     }
 }
 
 impl<S: State> Pool<S> {
-    /// Starts `threads` threads behind a door. Each opens its state when it
-    /// first needs it.
+    /// Starts `threads` threads. Each opens its state when the first message
+    /// arrives.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one file that starts a SyncArbiter"
     )]
-    pub fn start<F>(threads: usize, door: Door, metrics: Arc<Metrics>, open: F) -> Self
+    pub fn start<F>(threads: usize, limits: PoolLimits, metrics: Arc<Metrics>, open: F) -> Self
     where
         F: Fn() -> Result<S, Fault> + Send + Sync + 'static,
     {
@@ -115,57 +116,58 @@ impl<S: State> Pool<S> {
         let workers = SyncArbiter::start(threads, move || Worker {
             open: Arc::clone(&open),
             state: None,
-            used: Instant::now(),
+            last_used: Instant::now(),
             metrics: Arc::clone(&worker_metrics),
         });
         Self {
             workers,
-            free: Arc::new(Semaphore::new(door.places as usize)),
-            door,
+            permits: Permits::new(limits.max_queued),
+            timeout: limits.timeout,
             metrics,
         }
     }
 
-    /// Asks, and waits for the answer. An operation whose asker went away
-    /// before its turn is not begun; one that was begun is finished.
+    /// Queues an operation and waits for its result. If the caller is dropped
+    /// before the operation starts, it never runs; once started, it is completed.
     ///
     /// # Errors
-    /// [`Fault::Busy`] at once when the door is full, [`Fault::Late`] when the
-    /// door's patience is over, else why there is no answer.
-    pub async fn ask<A: Ask<Of = S>>(&self, ask: A) -> Result<A::Reply, Fault> {
-        use tokio::sync::TryAcquireError;
-        let permit = Arc::clone(&self.free)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => {
-                    self.metrics.owner_refused(S::NAME);
-                    Fault::Busy(S::NAME)
-                }
-                TryAcquireError::Closed => Fault::Stopped(S::NAME),
-            })?;
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            ask,
+    /// [`Fault::QueueFull`] at once when the queue is full, [`Fault::TimedOut`]
+    /// after the timeout, otherwise why the operation failed.
+    pub async fn send<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {
+        let permit = self
+            .permits
+            .try_acquire()
+            .map_err(|reason| self.rejected(reason))?;
+        let (reply, result) = oneshot::channel();
+        let envelope = Envelope {
+            operation,
             reply,
-            asked: Instant::now(),
+            queued_at: Instant::now(),
             _permit: permit,
         };
         self.workers
-            .try_send(job)
+            .try_send(envelope)
             .map_err(|_closed| Fault::Stopped(S::NAME))?;
-        match tokio::time::timeout(self.door.patience, answer).await {
-            Ok(answered) => answered.unwrap_or(Err(Fault::Stopped(S::NAME))),
-            Err(_elapsed) => Err(Fault::Late(S::NAME)),
+        match tokio::time::timeout(self.timeout, result).await {
+            Ok(result) => result.unwrap_or(Err(Fault::Stopped(S::NAME))),
+            Err(_elapsed) => Err(Fault::TimedOut(S::NAME)),
         }
     }
 
-    /// Shuts the door and waits until everything that was let in is done;
-    /// answers whether it was within `patience`.
-    pub async fn drain(&self, patience: Duration) -> bool {
-        // Held until the door is shut, so that nothing slips in between.
-        let all = tokio::time::timeout(patience, self.free.acquire_many(self.door.places)).await;
-        self.free.close();
-        all.is_ok()
+    fn rejected(&self, reason: NoPermit) -> Fault {
+        match reason {
+            NoPermit::Full => {
+                self.metrics.actor_rejected(S::NAME);
+                Fault::QueueFull(S::NAME)
+            }
+            NoPermit::Closed => Fault::Stopped(S::NAME),
+        }
+    }
+
+    /// Accepts no more operations and waits for those that were accepted.
+    /// Returns whether they were done within `limit`.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.permits.drain(limit).await
     }
 
     /// Whether the threads still take messages.
@@ -178,7 +180,7 @@ impl<S: State> Pool<S> {
 struct Worker<S: State> {
     open: Open<S>,
     state: Option<S>,
-    used: Instant,
+    last_used: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -186,62 +188,65 @@ impl<S: State> Actor for Worker<S> {
     type Context = SyncContext<Self>;
 }
 
-struct Job<A: Ask> {
-    ask: A,
-    reply: oneshot::Sender<Result<A::Reply, Fault>>,
-    asked: Instant,
-    // Travels with the message, so that the door counts what is being worked on.
-    _permit: OwnedSemaphorePermit,
+struct Envelope<O: Operation> {
+    operation: O,
+    reply: oneshot::Sender<Result<O::Output, Fault>>,
+    queued_at: Instant,
+    // Travels with the operation, so that running ones count as well.
+    _permit: Permit,
 }
 
-impl<A: Ask> Message for Job<A> {
+impl<O: Operation> Message for Envelope<O> {
     type Result = ();
 }
 
-impl<A: Ask> Handler<Job<A>> for Worker<A::Of> {
+impl<O: Operation> Handler<Envelope<O>> for Worker<O::State> {
     type Result = ();
 
-    fn handle(&mut self, job: Job<A>, _context: &mut Self::Context) {
-        if job.reply.is_closed() {
+    fn handle(&mut self, envelope: Envelope<O>, _context: &mut Self::Context) {
+        if envelope.reply.is_closed() {
             return;
         }
-        let begun = Instant::now();
-        let outcome = self.work(job.ask);
-        self.used = Instant::now();
-        self.metrics
-            .owner_worked(A::Of::NAME, begun - job.asked, self.used - begun);
-        if let Err(Fault::Panicked(owner)) = &outcome {
-            self.metrics.owner_panicked(owner);
+        let started = Instant::now();
+        let result = self.run(envelope.operation);
+        self.last_used = Instant::now();
+        self.metrics.actor_ran(
+            O::State::NAME,
+            started - envelope.queued_at,
+            self.last_used - started,
+        );
+        if let Err(Fault::Panicked(actor)) = &result {
+            self.metrics.actor_panicked(actor);
         }
-        // The asker may have gone meanwhile; what was done stays done.
-        let _ = job.reply.send(outcome);
+        // The caller may be gone; what was done stays done.
+        let _ = envelope.reply.send(result);
     }
 }
 
 impl<S: State> Worker<S> {
-    fn work<A: Ask<Of = S>>(&mut self, ask: A) -> Result<A::Reply, Fault> {
+    fn run<O: Operation<State = S>>(&mut self, operation: O) -> Result<O::Output, Fault> {
+        let was_idle = self.last_used.elapsed() > CHECK_AFTER_IDLE;
         // Taken out, so that a panic or an early return throws it away.
-        let rested = self.used.elapsed() > IDLE;
-        let known = self
+        let usable = self
             .state
             .take()
-            .and_then(|mut state| (!rested || state.is_alive()).then_some(state));
-        let work = || {
-            let mut state = match known {
+            .and_then(|mut state| (!was_idle || state.is_alive()).then_some(state));
+        let run = || {
+            let mut state = match usable {
                 Some(state) => state,
                 None => (self.open)()?,
             };
-            let outcome = ask.run(&mut state);
-            Ok((state, outcome))
+            let result = operation.run(&mut state);
+            Ok((state, result))
         };
-        let (state, outcome) =
-            catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Panicked(S::NAME)))?;
-        let spoiled =
-            matches!(&outcome, Err(Fault::Database(error)) if error.may_be_the_connection());
-        if !spoiled {
+        let (state, result) =
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Fault::Panicked(S::NAME)))?;
+        let connection_is_suspect =
+            matches!(&result, Err(Fault::Database(error)) if error.may_be_the_connection());
+        if !connection_is_suspect {
             self.state = Some(state);
         }
-        outcome
+        result
     }
 }
 

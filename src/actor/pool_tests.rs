@@ -15,28 +15,28 @@ impl State for Counter {
 }
 
 struct Which;
-impl Ask for Which {
-    type Of = Counter;
-    type Reply = usize;
-    fn run(self, of: &mut Counter) -> Result<usize, Fault> {
-        Ok(of.opened)
+impl Operation for Which {
+    type State = Counter;
+    type Output = usize;
+    fn run(self, state: &mut Counter) -> Result<usize, Fault> {
+        Ok(state.opened)
     }
 }
 
 struct Panic;
-impl Ask for Panic {
-    type Of = Counter;
-    type Reply = ();
-    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+impl Operation for Panic {
+    type State = Counter;
+    type Output = ();
+    fn run(self, _state: &mut Counter) -> Result<(), Fault> {
         panic!("on purpose")
     }
 }
 
 struct LostConnection;
-impl Ask for LostConnection {
-    type Of = Counter;
-    type Reply = ();
-    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+impl Operation for LostConnection {
+    type State = Counter;
+    type Output = ();
+    fn run(self, _state: &mut Counter) -> Result<(), Fault> {
         Err(DbError::Open("gone".to_owned()).into())
     }
 }
@@ -46,10 +46,10 @@ struct Hold {
     begun: mpsc::Sender<()>,
     go: mpsc::Receiver<()>,
 }
-impl Ask for Hold {
-    type Of = Counter;
-    type Reply = ();
-    fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+impl Operation for Hold {
+    type State = Counter;
+    type Output = ();
+    fn run(self, _state: &mut Counter) -> Result<(), Fault> {
         self.begun.send(()).unwrap();
         self.go.recv().unwrap();
         Ok(())
@@ -75,9 +75,9 @@ fn pool(places: u32) -> Pool<Counter> {
             opened: opened.fetch_add(1, Ordering::SeqCst) + 1,
         })
     };
-    let door = Door {
-        places,
-        patience: Duration::from_secs(5),
+    let door = PoolLimits {
+        max_queued: places,
+        timeout: Duration::from_secs(5),
     };
     Pool::start(1, door, Arc::default(), open)
 }
@@ -90,13 +90,13 @@ fn in_system(test: impl Future<Output = ()>) {
 fn a_panic_ends_the_message_and_not_the_thread() {
     in_system(async {
         let pool = pool(4);
-        assert_eq!(pool.ask(Which).await.unwrap(), 1);
+        assert_eq!(pool.send(Which).await.unwrap(), 1);
         assert!(matches!(
-            pool.ask(Panic).await,
+            pool.send(Panic).await,
             Err(Fault::Panicked("counter"))
         ));
         assert_eq!(
-            pool.ask(Which).await.unwrap(),
+            pool.send(Which).await.unwrap(),
             2,
             "the state is opened anew"
         );
@@ -108,10 +108,10 @@ fn a_panic_ends_the_message_and_not_the_thread() {
 fn a_lost_connection_is_opened_anew() {
     in_system(async {
         let pool = pool(4);
-        assert_eq!(pool.ask(Which).await.unwrap(), 1);
-        assert!(pool.ask(LostConnection).await.is_err());
-        assert_eq!(pool.ask(Which).await.unwrap(), 2);
-        assert_eq!(pool.ask(Which).await.unwrap(), 2);
+        assert_eq!(pool.send(Which).await.unwrap(), 1);
+        assert!(pool.send(LostConnection).await.is_err());
+        assert_eq!(pool.send(Which).await.unwrap(), 2);
+        assert_eq!(pool.send(Which).await.unwrap(), 2);
     });
 }
 
@@ -122,17 +122,20 @@ fn a_full_door_says_busy_and_recovers() {
         let (first, has_begun, let_go) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
         until_begun(&has_begun).await;
         let waiting = pool.clone();
-        let second =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { waiting.ask(Which).await });
+        let second = actix::Arbiter::current()
+            .spawn_fn_with_answer(async move { waiting.send(Which).await });
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(matches!(pool.ask(Which).await, Err(Fault::Busy("counter"))));
+        assert!(matches!(
+            pool.send(Which).await,
+            Err(Fault::QueueFull("counter"))
+        ));
         let_go.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert_eq!(second.await.unwrap().unwrap(), 1);
-        assert_eq!(pool.ask(Which).await.unwrap(), 1);
+        assert_eq!(pool.send(Which).await.unwrap(), 1);
     });
 }
 
@@ -143,12 +146,18 @@ fn an_owner_that_hangs_keeps_nobody_for_ever() {
         let (first, has_begun, let_go) = hold();
         let hangs = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { hangs.ask(first).await });
+            actix::Arbiter::current().spawn_fn_with_answer(async move { hangs.send(first).await });
         until_begun(&has_begun).await;
-        pool.door.patience = Duration::from_millis(1);
-        assert!(matches!(pool.ask(Which).await, Err(Fault::Late("counter"))));
+        pool.timeout = Duration::from_millis(1);
+        assert!(matches!(
+            pool.send(Which).await,
+            Err(Fault::TimedOut("counter"))
+        ));
         // It keeps its place, so that no more is piled up than the door lets in.
-        assert!(matches!(pool.ask(Which).await, Err(Fault::Busy("counter"))));
+        assert!(matches!(
+            pool.send(Which).await,
+            Err(Fault::QueueFull("counter"))
+        ));
         let_go.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert!(pool.drain(Duration::from_secs(5)).await);
@@ -159,10 +168,10 @@ fn an_owner_that_hangs_keeps_nobody_for_ever() {
 fn what_nobody_waits_for_is_not_begun() {
     static BEGUN: Mutex<bool> = Mutex::new(false);
     struct Mark;
-    impl Ask for Mark {
-        type Of = Counter;
-        type Reply = ();
-        fn run(self, _of: &mut Counter) -> Result<(), Fault> {
+    impl Operation for Mark {
+        type State = Counter;
+        type Output = ();
+        fn run(self, _state: &mut Counter) -> Result<(), Fault> {
             *BEGUN.lock().unwrap() = true;
             Ok(())
         }
@@ -172,13 +181,13 @@ fn what_nobody_waits_for_is_not_begun() {
         let (first, has_begun, let_go) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
         until_begun(&has_begun).await;
-        let gone = tokio::time::timeout(Duration::from_millis(1), pool.ask(Mark)).await;
+        let gone = tokio::time::timeout(Duration::from_millis(1), pool.send(Mark)).await;
         assert!(gone.is_err());
         let_go.send(()).unwrap();
         first.await.unwrap().unwrap();
-        pool.ask(Which).await.unwrap();
+        pool.send(Which).await.unwrap();
         assert!(!*BEGUN.lock().unwrap());
     });
 }
@@ -190,7 +199,7 @@ fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
         let (first, has_begun, let_go) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.ask(first).await });
+            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
         until_begun(&has_begun).await;
         assert!(
             !pool.clone().drain(Duration::from_millis(1)).await,
@@ -199,7 +208,7 @@ fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
         let_go.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert!(matches!(
-            pool.ask(Which).await,
+            pool.send(Which).await,
             Err(Fault::Stopped("counter"))
         ));
     });

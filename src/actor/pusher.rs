@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::associations::Associations;
-use super::peers::{Batch, KeepPeer, Pushed, SettlePush, TakeBatch};
+use super::peers::{Batch, ExtendPeerLease, Pushed, SettlePush, TakeBatch};
 use super::pool::{Fault, Pool};
 use super::signer::{SignAll, Signer};
 use crate::clock::Clock;
-use crate::delivery::retry::{Pauses, pause_ms};
+use crate::delivery::retry::{RetryPolicy, pause_ms};
 use crate::domain::change;
 use crate::federation::{PeerClient, PushError};
 use crate::metrics::Metrics;
@@ -28,7 +28,7 @@ pub struct Pusher {
     /// Signs.
     pub signer: Pool<Signer>,
     /// When a peer is tried again.
-    pub pauses: Pauses,
+    pub pauses: RetryPolicy,
     /// How long a peer stays with this instance, unless it says that it still
     /// pushes.
     pub lease: Duration,
@@ -95,7 +95,7 @@ impl Pusher {
             now: self.now(),
             lease_until: self.lease_until(),
         };
-        self.associations.ask(ask).await
+        self.associations.send(ask).await
     }
 
     fn lease_until(&self) -> i64 {
@@ -115,18 +115,18 @@ impl Pusher {
         peer: &str,
         client: &PeerClient,
         batch: Batch,
-    ) -> Result<usize, Why> {
+    ) -> Result<usize, PushFailure> {
         let mut push = std::pin::pin!(self.push(client, batch));
         loop {
             match tokio::time::timeout(self.lease / 3, push.as_mut()).await {
                 Ok(pushed) => return pushed,
                 Err(_elapsed) => {
-                    let keep = KeepPeer {
+                    let keep = ExtendPeerLease {
                         peer: peer.to_owned(),
                         owner: self.instance.clone(),
                         lease_until: self.lease_until(),
                     };
-                    if let Err(fault) = self.associations.ask(keep).await {
+                    if let Err(fault) = self.associations.send(keep).await {
                         log::warn!(peer; "the lease of a peer could not be extended: {fault}");
                     }
                 }
@@ -135,7 +135,7 @@ impl Pusher {
     }
 
     /// Sends the changes; answers how many there were to tell.
-    async fn push(&self, client: &PeerClient, batch: Batch) -> Result<usize, Why> {
+    async fn push(&self, client: &PeerClient, batch: Batch) -> Result<usize, PushFailure> {
         let told = batch.changes.iter();
         let told = told.filter_map(|change| Some((change.id, change.to_object()?)));
         let (ids, objects): (Vec<i64>, Vec<_>) = told.unzip();
@@ -143,20 +143,20 @@ impl Pusher {
             return Ok(0);
         }
         let count = ids.len();
-        let signed = self.signer.ask(SignAll { objects }).await?;
+        let signed = self.signer.send(SignAll { objects }).await?;
         let body = change::push(ids.into_iter().zip(signed));
         client.push(body.to_string()).await?;
         Ok(count)
     }
 
-    async fn failed(&self, peer: &str, tries: i32, pause: i64, why: Why) {
+    async fn failed(&self, peer: &str, tries: i32, pause: i64, why: PushFailure) {
         let what = match why {
-            Why::Peer(error @ PushError::Unverified(_)) => {
+            PushFailure::Peer(error @ PushError::Unverified(_)) => {
                 self.metrics.pushed(peer, "unverified");
                 log::error!(peer, tries, pause_ms = pause; "a peer holds signatures of this server for bad, trying again: {error}; does it have this server's public key? A Sydent takes only the key id ed25519:0");
                 error.to_string()
             }
-            Why::Peer(error) => {
+            PushFailure::Peer(error) => {
                 let outcome = match error {
                     PushError::Call(_) => "unreachable",
                     _ => "refused",
@@ -165,7 +165,7 @@ impl Pusher {
                 log::warn!(peer, tries, pause_ms = pause; "a peer has not heard of changes, trying again: {error}");
                 error.to_string()
             }
-            Why::Here(fault) => {
+            PushFailure::Here(fault) => {
                 self.metrics.pushed(peer, "failed");
                 log::error!(peer, tries, pause_ms = pause; "a peer could not be told of changes, trying again: {fault}");
                 "this server could not sign".to_owned()
@@ -182,7 +182,7 @@ impl Pusher {
             pushed,
             now: self.now(),
         };
-        if let Err(fault) = self.associations.ask(settle).await {
+        if let Err(fault) = self.associations.send(settle).await {
             // Hearing of the same twice does no harm.
             log::warn!(peer; "how far a peer has heard could not be noted, it will hear the same again: {fault}");
         }
@@ -190,18 +190,18 @@ impl Pusher {
 }
 
 /// Why a push failed.
-enum Why {
+enum PushFailure {
     Peer(PushError),
     Here(Fault),
 }
 
-impl From<PushError> for Why {
+impl From<PushError> for PushFailure {
     fn from(error: PushError) -> Self {
         Self::Peer(error)
     }
 }
 
-impl From<Fault> for Why {
+impl From<Fault> for PushFailure {
     fn from(fault: Fault) -> Self {
         Self::Here(fault)
     }

@@ -13,8 +13,8 @@ use actix::{
 use tokio::sync::Semaphore;
 
 use super::associations::Associations;
-use super::courier::millis;
-use super::peers::{DuePeers, KnowPeers};
+use super::message_worker::millis;
+use super::peers::{AddPeers, DuePeers};
 use super::pool::{Fault, Pool};
 use super::pusher::Pusher;
 use crate::federation::PeerClient;
@@ -44,12 +44,12 @@ struct Replicator {
 
 /// The door to it.
 #[derive(Clone)]
-pub struct ReplicatorDoor {
+pub struct ReplicatorHandle {
     wake: Recipient<Wake>,
     stop: Recipient<Stop>,
 }
 
-impl ReplicatorDoor {
+impl ReplicatorHandle {
     /// Starts it on an arbiter of its own, for peers with their names.
     #[must_use]
     pub fn start(pusher: Pusher, peers: Vec<(String, PeerClient)>, push_every: Duration) -> Self {
@@ -192,10 +192,10 @@ impl Replicator {
         let now = self.pusher.now();
         async move {
             if !known.get() {
-                associations.ask(KnowPeers { names: all }).await?;
+                associations.send(AddPeers { names: all }).await?;
                 known.set(true);
             }
-            associations.ask(DuePeers { names, now }).await
+            associations.send(DuePeers { names, now }).await
         }
     }
 

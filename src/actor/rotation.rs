@@ -1,8 +1,8 @@
 //! Changing the pepper of look-ups (LKP-11).
 
 use super::associations::Associations;
-use super::pool::{Ask, Fault};
-use crate::db::{Conn, DbError, Turn, associations, peppers};
+use super::pool::{Fault, Operation};
+use crate::db::{Conn, DbError, LockKey, associations, peppers};
 use crate::domain::lookup::{self, Pepper};
 use crate::random::{self, RandomError};
 
@@ -34,7 +34,7 @@ pub struct RotatePepper {
 }
 
 impl RotatePepper {
-    fn is_due(&self, current: Option<&peppers::Stored>) -> bool {
+    fn is_due(&self, current: Option<&peppers::StoredPepper>) -> bool {
         match (self.if_before, current) {
             (Some(before), Some(current)) => current.created_at <= before,
             _ => true,
@@ -42,13 +42,13 @@ impl RotatePepper {
     }
 }
 
-impl Ask for RotatePepper {
-    type Of = Associations;
+impl Operation for RotatePepper {
+    type State = Associations;
     /// How many associations were hashed; `None` when it was not due.
-    type Reply = Option<usize>;
+    type Output = Option<usize>;
 
-    fn run(self, of: &mut Associations) -> Result<Option<usize>, Fault> {
-        of.store.write(Turn::Job("pepper"), |connection| {
+    fn run(self, state: &mut Associations) -> Result<Option<usize>, Fault> {
+        state.store.write(LockKey::Job("pepper"), |connection| {
             // Without keeping anybody from binding, as long as it is not due.
             if !self.is_due(peppers::current(connection)?.as_ref()) {
                 return Ok(None);

@@ -1,10 +1,10 @@
 //! The owner of the validation sessions.
 
-use super::pool::{Ask, Fault, State};
-use crate::db::outbox::{self, Queued};
-use crate::db::send_limits::{self, Taken};
-use crate::db::{Store, Turn, sessions};
-use crate::delivery::sms::TextPayload;
+use super::pool::{Fault, Operation, State};
+use crate::db::outbox::{self, QueuedMessage};
+use crate::db::send_limits::{self, Charge};
+use crate::db::{LockKey, Store, sessions};
+use crate::delivery::sms::SmsPayload;
 use crate::delivery::verification::VerificationPayload;
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
@@ -47,14 +47,14 @@ pub struct BeginSession {
     /// Who is counted when the message is queued, and how often it may be.
     pub limits: Vec<(String, Rate)>,
     /// The message, but for what the session decides.
-    pub message: Draft,
+    pub message: MessageDraft,
     /// Now, ms.
     pub now: i64,
 }
 
 /// A message whose session is not known yet. Times are ms since the epoch.
 #[derive(Debug)]
-pub struct Draft {
+pub struct MessageDraft {
     /// Random, unique.
     pub id: String,
     /// Which template set it is made from.
@@ -72,7 +72,7 @@ pub struct Draft {
 
 /// What a requestToken call came to.
 #[derive(Debug)]
-pub enum Begun {
+pub enum BeginOutcome {
     /// A message was queued for this call.
     Queued(Sid),
     /// The message of an earlier call with this attempt, by its id, is not
@@ -84,72 +84,76 @@ pub enum Begun {
     Limited(i64),
 }
 
-impl Ask for BeginSession {
-    type Of = Sessions;
-    type Reply = Begun;
+impl Operation for BeginSession {
+    type State = Sessions;
+    type Output = BeginOutcome;
 
-    fn run(self, of: &mut Sessions) -> Result<Begun, Fault> {
-        let limits = of.limits;
+    fn run(self, state: &mut Sessions) -> Result<BeginOutcome, Fault> {
+        let limits = state.limits;
         // One address at a time, so that racing requests make one session and
         // one message (SES-09, SES-10).
         let threepid = self.threepid.clone();
-        of.store.write(Turn::ThreePid(&threepid), |connection| {
-            let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
-            let decision = session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
-            let session = match (decision, existing) {
-                (Begin::AlreadySent, Some(session)) => {
-                    let queued = outbox::of_attempt(connection, &session.sid, self.send_attempt)?;
-                    return Ok(match queued {
-                        Some(id) => Begun::StillQueued(session.sid, id),
-                        None => Begun::AlreadySent(session.sid),
-                    });
-                }
-                (Begin::Resend, session) => session,
-                (Begin::Fresh | Begin::AlreadySent, _) => None,
-            };
-            let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
-                Ok(taken) => taken,
-                Err(wait_ms) => return Ok(Begun::Limited(wait_ms)),
-            };
-            let session = if let Some(session) = session {
-                let link = self.next_link.as_ref();
-                sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
-                session
-            } else {
-                let fresh = Session {
-                    sid: self.fresh_sid,
-                    threepid: self.threepid,
-                    client_secret: self.client_secret,
-                    token: self.fresh_token,
-                    send_attempt: None,
-                    next_link: self.next_link,
-                    state: session::State::Pending {
-                        created_at: self.now,
-                        wrong_tokens: 0,
-                    },
+        state
+            .store
+            .write(LockKey::ThreePid(&threepid), |connection| {
+                let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
+                let decision =
+                    session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
+                let session = match (decision, existing) {
+                    (Begin::AlreadySent, Some(session)) => {
+                        let queued =
+                            outbox::of_attempt(connection, &session.sid, self.send_attempt)?;
+                        return Ok(match queued {
+                            Some(id) => BeginOutcome::StillQueued(session.sid, id),
+                            None => BeginOutcome::AlreadySent(session.sid),
+                        });
+                    }
+                    (Begin::Resend, session) => session,
+                    (Begin::Fresh | Begin::AlreadySent, _) => None,
                 };
-                sessions::insert(connection, &fresh, self.send_attempt, self.now)?;
-                fresh
-            };
-            let expires_at = session.ends_at(limits);
-            let message =
-                self.message
-                    .of(&session, self.send_attempt, &taken, self.now, expires_at)?;
-            outbox::insert(connection, &message)?;
-            Ok(Begun::Queued(session.sid))
-        })
+                let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
+                    Ok(taken) => taken,
+                    Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
+                };
+                let session = if let Some(session) = session {
+                    let link = self.next_link.as_ref();
+                    sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
+                    session
+                } else {
+                    let fresh = Session {
+                        sid: self.fresh_sid,
+                        threepid: self.threepid,
+                        client_secret: self.client_secret,
+                        token: self.fresh_token,
+                        send_attempt: None,
+                        next_link: self.next_link,
+                        state: session::State::Pending {
+                            created_at: self.now,
+                            wrong_tokens: 0,
+                        },
+                    };
+                    sessions::insert(connection, &fresh, self.send_attempt, self.now)?;
+                    fresh
+                };
+                let expires_at = session.ends_at(limits);
+                let message =
+                    self.message
+                        .of(&session, self.send_attempt, &taken, self.now, expires_at)?;
+                outbox::insert(connection, &message)?;
+                Ok(BeginOutcome::Queued(session.sid))
+            })
     }
 }
 
-impl Draft {
+impl MessageDraft {
     fn of(
         self,
         session: &Session,
         send_attempt: i64,
-        taken: &[Taken],
+        taken: &[Charge],
         now: i64,
         expires_at: i64,
-    ) -> Result<Queued, Fault> {
+    ) -> Result<QueuedMessage, Fault> {
         let address = session.threepid.address().to_owned();
         let code = session.token.expose().to_owned();
         let (kind, payload) = match session.threepid.medium() {
@@ -165,15 +169,15 @@ impl Draft {
                 ("mail", serde_json::to_string(&payload))
             }
             Medium::Msisdn => {
-                let payload = TextPayload {
+                let payload = SmsPayload {
                     msisdn: address,
                     token: code,
                 };
                 ("sms", serde_json::to_string(&payload))
             }
         };
-        let unwritable = |_unwritable| Fault::Broken("a message could not be written down");
-        Ok(Queued {
+        let unwritable = |_unwritable| Fault::Internal("a message could not be written down");
+        Ok(QueuedMessage {
             id: self.id,
             kind: kind.to_owned(),
             payload: payload.map_err(unwritable)?,
@@ -211,7 +215,7 @@ pub struct SubmitToken {
 
 /// What a submitToken call came to.
 #[derive(Debug)]
-pub enum Shown {
+pub enum SubmitOutcome {
     /// The session is validated; where the browser goes next.
     Validated(Option<NextLink>),
     /// That was not the token.
@@ -220,42 +224,44 @@ pub enum Shown {
     Denied(Denied),
 }
 
-impl Ask for SubmitToken {
-    type Of = Sessions;
-    type Reply = Shown;
+impl Operation for SubmitToken {
+    type State = Sessions;
+    type Output = SubmitOutcome;
 
-    fn run(self, of: &mut Sessions) -> Result<Shown, Fault> {
-        let limits = of.limits;
+    fn run(self, state: &mut Sessions) -> Result<SubmitOutcome, Fault> {
+        let limits = state.limits;
         // One session at a time, so that no guess escapes the count (SES-19).
-        of.store.write(Turn::Session(&self.sid), |connection| {
-            let Some(session) = sessions::by_sid(connection, &self.sid)? else {
-                return Ok(Shown::Denied(Denied::NoSession));
-            };
-            let before = session.state;
-            Ok(
-                match session.submit(
-                    self.medium,
-                    &self.client_secret,
-                    &self.token,
-                    self.now,
-                    limits,
-                ) {
-                    Submitted::Denied(denied) => Shown::Denied(denied),
-                    Submitted::WrongToken(after) => {
-                        if after.state != before {
-                            sessions::set_state(connection, &after.sid, after.state)?;
+        state
+            .store
+            .write(LockKey::Session(&self.sid), |connection| {
+                let Some(session) = sessions::by_sid(connection, &self.sid)? else {
+                    return Ok(SubmitOutcome::Denied(Denied::NoSession));
+                };
+                let before = session.state;
+                Ok(
+                    match session.submit(
+                        self.medium,
+                        &self.client_secret,
+                        &self.token,
+                        self.now,
+                        limits,
+                    ) {
+                        Submitted::Denied(denied) => SubmitOutcome::Denied(denied),
+                        Submitted::WrongToken(after) => {
+                            if after.state != before {
+                                sessions::set_state(connection, &after.sid, after.state)?;
+                            }
+                            SubmitOutcome::WrongToken
                         }
-                        Shown::WrongToken
-                    }
-                    Submitted::Validated(after) => {
-                        if after.state != before {
-                            sessions::set_state(connection, &after.sid, after.state)?;
+                        Submitted::Validated(after) => {
+                            if after.state != before {
+                                sessions::set_state(connection, &after.sid, after.state)?;
+                            }
+                            SubmitOutcome::Validated(after.next_link)
                         }
-                        Shown::Validated(after.next_link)
-                    }
-                },
-            )
-        })
+                    },
+                )
+            })
     }
 }
 
@@ -270,15 +276,15 @@ pub struct ValidatedSession {
     pub now: i64,
 }
 
-impl Ask for ValidatedSession {
-    type Of = Sessions;
-    type Reply = Result<Proof, Denied>;
+impl Operation for ValidatedSession {
+    type State = Sessions;
+    type Output = Result<Proof, Denied>;
 
-    fn run(self, of: &mut Sessions) -> Result<Self::Reply, Fault> {
-        let session = sessions::by_sid(of.store.read(), &self.sid)?;
+    fn run(self, state: &mut Sessions) -> Result<Self::Output, Fault> {
+        let session = sessions::by_sid(state.store.read(), &self.sid)?;
         Ok(session
             .ok_or(Denied::NoSession)
-            .and_then(|session| session.proof(&self.client_secret, self.now, of.limits)))
+            .and_then(|session| session.proof(&self.client_secret, self.now, state.limits)))
     }
 }
 
@@ -289,12 +295,12 @@ pub struct PurgeSessions {
     pub before: i64,
 }
 
-impl Ask for PurgeSessions {
-    type Of = Sessions;
-    type Reply = usize;
+impl Operation for PurgeSessions {
+    type State = Sessions;
+    type Output = usize;
 
-    fn run(self, of: &mut Sessions) -> Result<usize, Fault> {
-        of.store.write(Turn::Job("purge"), |connection| {
+    fn run(self, state: &mut Sessions) -> Result<usize, Fault> {
+        state.store.write(LockKey::Job("purge"), |connection| {
             Ok(sessions::purge(connection, self.before)?)
         })
     }
@@ -312,12 +318,12 @@ pub struct PurgeLimits {
     pub now: i64,
 }
 
-impl Ask for PurgeLimits {
-    type Of = Sessions;
-    type Reply = bool;
+impl Operation for PurgeLimits {
+    type State = Sessions;
+    type Output = bool;
 
-    fn run(self, of: &mut Sessions) -> Result<bool, Fault> {
-        of.store.write(Turn::Job("purge"), |connection| {
+    fn run(self, state: &mut Sessions) -> Result<bool, Fault> {
+        state.store.write(LockKey::Job("purge"), |connection| {
             Ok(send_limits::purge(connection, self.now, LIMITS_AT_ONCE)?)
         })
     }

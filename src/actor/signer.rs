@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::pool::{Ask, Fault, State};
+use super::pool::{Fault, Operation, State};
 use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::signing::KeyRing;
 
@@ -68,44 +68,46 @@ impl fmt::Debug for SignAll {
     }
 }
 
-impl Ask for SignAll {
-    type Of = Signer;
-    type Reply = Vec<Map<String, Value>>;
+impl Operation for SignAll {
+    type State = Signer;
+    type Output = Vec<Map<String, Value>>;
 
-    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
+    fn run(mut self, state: &mut Signer) -> Result<Self::Output, Fault> {
         for object in &mut self.objects {
-            of.keys
+            state
+                .keys
                 .active()
-                .sign(&of.name, object)
-                .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+                .sign(&state.name, object)
+                .map_err(|_unsignable| Fault::Internal("an object has no canonical form"))?;
         }
         Ok(self.objects)
     }
 }
 
-impl Ask for SignAs {
-    type Of = Signer;
-    type Reply = Option<Map<String, Value>>;
+impl Operation for SignAs {
+    type State = Signer;
+    type Output = Option<Map<String, Value>>;
 
-    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
-        let Some(key) = self.key_id.and_then(|id| of.keys.by_id(&id)) else {
+    fn run(mut self, state: &mut Signer) -> Result<Self::Output, Fault> {
+        let Some(key) = self.key_id.and_then(|id| state.keys.by_id(&id)) else {
             return Ok(None);
         };
-        key.sign(&of.name, &mut self.object)
-            .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+        key.sign(&state.name, &mut self.object)
+            .map_err(|_unsignable| Fault::Internal("an object has no canonical form"))?;
         Ok(Some(self.object))
     }
 }
 
-impl Ask for Sign {
-    type Of = Signer;
-    type Reply = Map<String, Value>;
+impl Operation for Sign {
+    type State = Signer;
+    type Output = Map<String, Value>;
 
-    fn run(mut self, of: &mut Signer) -> Result<Self::Reply, Fault> {
-        of.keys
+    fn run(mut self, state: &mut Signer) -> Result<Self::Output, Fault> {
+        state
+            .keys
             .active()
-            .sign(&of.name, &mut self.object)
-            .map_err(|_unsignable| Fault::Broken("an object has no canonical form"))?;
+            .sign(&state.name, &mut self.object)
+            .map_err(|_unsignable| Fault::Internal("an object has no canonical form"))?;
         Ok(self.object)
     }
 }

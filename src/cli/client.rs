@@ -54,7 +54,7 @@ impl InternalClient {
     /// # Errors
     /// When there is no answer, or it is a refusal.
     pub(super) fn post(&self, name: &str, fields: &Value) -> Result<Value, Failure> {
-        self.ask(|client, api| client.post(format!("{api}/{name}")).send_json(fields))
+        self.send(|client, api| client.post(format!("{api}/{name}")).send_json(fields))
     }
 
     /// As [`post`](Self::post), by GET and with a query.
@@ -65,10 +65,10 @@ impl InternalClient {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(query)
             .finish();
-        self.ask(|client, api| client.get(format!("{api}/{name}?{query}")).send())
+        self.send(|client, api| client.get(format!("{api}/{name}?{query}")).send())
     }
 
-    fn ask(
+    fn send(
         &self,
         request: impl FnOnce(&awc::Client, &str) -> SendClientRequest,
     ) -> Result<Value, Failure> {

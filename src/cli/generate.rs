@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use super::key;
-use super::new_file::{Readers, create, replace};
+use super::new_file::{FileAccess, create, replace};
 use super::relay::Relay;
 use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, mailbox};
 use crate::domain::ids::ServerName;
@@ -79,7 +79,7 @@ impl Generate {
                 )));
             }
         } else {
-            create(&key_file, &key::generate(None)?, Readers::Owner)?;
+            create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
         }
         let write = if self.force { replace } else { create };
         write(&self.out, &text, self.readers())?;
@@ -95,10 +95,10 @@ impl Generate {
     }
 
     /// A database's password makes the file the owner's alone.
-    fn readers(&self) -> Readers {
+    fn readers(&self) -> FileAccess {
         match DatabaseUrl::parse(&self.database) {
-            Ok(DatabaseUrl::Sqlite(_)) => Readers::Umask,
-            _ => Readers::Owner,
+            Ok(DatabaseUrl::Sqlite(_)) => FileAccess::Umask,
+            _ => FileAccess::Owner,
         }
     }
 

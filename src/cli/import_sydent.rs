@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::import::bar;
-use super::new_file::{Readers, Waiting};
+use super::new_file::{FileAccess, StagedFile};
 use super::termination::on_termination;
 use super::{Failure, print};
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::db::sydent as old;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
-use crate::import::conf::{Circumstances, Converted, SydentConf, Target};
+use crate::import::conf::{ConversionContext, Converted, SydentConf, Target};
 use crate::import::data::{Import, Report, peers};
 use crate::random;
 
@@ -69,7 +69,7 @@ pub(super) struct Sydent {
 }
 
 /// The database to fill, as it is reached and as the configuration names it.
-struct Filled {
+struct TargetDatabase {
     url: DatabaseUrl,
     written: String,
 }
@@ -89,15 +89,15 @@ impl Sydent {
         let mut files = Vec::new();
         if !self.dry_run {
             let readers = match target.url {
-                DatabaseUrl::Sqlite(_) if !converted.is_secret => Readers::Umask,
-                _ => Readers::Owner,
+                DatabaseUrl::Sqlite(_) if !converted.is_secret => FileAccess::Umask,
+                _ => FileAccess::Owner,
             };
-            files.push(Waiting::write(
+            files.push(StagedFile::write(
                 &key_out,
                 &converted.signing_key,
-                Readers::Owner,
+                FileAccess::Owner,
             )?);
-            files.push(Waiting::write(&self.out, &converted.toml, readers)?);
+            files.push(StagedFile::write(&self.out, &converted.toml, readers)?);
         }
         let report = match &mut source {
             Some(source) => Some(self.import(source, &target, &converted)?),
@@ -125,7 +125,7 @@ impl Sydent {
             (None, Some(folder)) => folder,
             (None, None) => Path::new(""),
         };
-        let circumstances = Circumstances {
+        let circumstances = ConversionContext {
             environment: &environment,
             folder: &absolute(&folder.join("."))?,
             default_section: self.default_section,
@@ -159,13 +159,13 @@ impl Sydent {
         Ok(Some(path))
     }
 
-    fn target(&self) -> Result<Filled, Failure> {
+    fn target(&self) -> Result<TargetDatabase, Failure> {
         let Some(text) = &self.database else {
             let path = self.out.with_extension("sqlite");
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let written = format!("sqlite:{name}");
             let url = DatabaseUrl::Sqlite(path);
-            return Ok(Filled { url, written });
+            return Ok(TargetDatabase { url, written });
         };
         let url = DatabaseUrl::parse(text)
             .map_err(|error| Failure::new(format!("--database {error}.")))?;
@@ -174,7 +174,7 @@ impl Sydent {
             DatabaseUrl::Sqlite(path) => format!("sqlite://{}", absolute(path)?.display()),
             DatabaseUrl::Postgres(_) => text.clone(),
         };
-        Ok(Filled { url, written })
+        Ok(TargetDatabase { url, written })
     }
 
     /// Refuses what would be lost or mixed up before anything is done.
@@ -182,7 +182,7 @@ impl Sydent {
         &self,
         key_out: &Path,
         source: Option<&Path>,
-        target: &Filled,
+        target: &TargetDatabase,
     ) -> Result<(), Failure> {
         let folder = self.out.parent();
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
@@ -230,7 +230,7 @@ impl Sydent {
         conf: &SydentConf,
         source: Option<&mut old::Sydent>,
         key_out: &Path,
-        target: &Filled,
+        target: &TargetDatabase,
     ) -> Result<Converted, Failure> {
         let peers = match source {
             Some(source) => peers(source).map_err(|error| self.not_taken(&error))?,
@@ -250,7 +250,7 @@ impl Sydent {
     fn import(
         &self,
         source: &mut old::Sydent,
-        target: &Filled,
+        target: &TargetDatabase,
         converted: &Converted,
     ) -> Result<Report, Failure> {
         let nothing = |error: &dyn std::fmt::Display| {
@@ -281,7 +281,7 @@ impl Sydent {
         converted: &Converted,
         report: Option<&Report>,
         key_out: &Path,
-        target: &Filled,
+        target: &TargetDatabase,
     ) -> String {
         let mut text = String::new();
         let mut list = |head: &str, lines: Vec<String>| {

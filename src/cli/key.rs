@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::new_file::{Readers, create};
+use super::new_file::{FileAccess, create};
 use super::{Failure, print};
 use crate::domain::base64;
 use crate::domain::ids::KeyId;
@@ -36,7 +36,7 @@ impl KeyCommand {
         match out {
             None => print(&line)?,
             Some(path) => {
-                create(path, &line, Readers::Owner)?;
+                create(path, &line, FileAccess::Owner)?;
                 eprintln!(
                     "Wrote a new signing key to {}. Keep a copy safe.",
                     path.display()

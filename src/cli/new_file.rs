@@ -8,7 +8,7 @@ use super::Failure;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
+pub(super) enum FileAccess {
     /// The owner alone: mode 0600.
     Owner,
     /// Whoever the umask lets.
@@ -19,7 +19,7 @@ pub(super) enum Readers {
 ///
 /// # Errors
 /// When there is one already, which stays as it is, or it cannot be written.
-pub(super) fn create(path: &Path, content: &str, readers: Readers) -> Result<(), Failure> {
+pub(super) fn create(path: &Path, content: &str, readers: FileAccess) -> Result<(), Failure> {
     write_new(path, content, readers).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(format!(
             "{} exists already and was left as it is.",
@@ -33,24 +33,24 @@ pub(super) fn create(path: &Path, content: &str, readers: Readers) -> Result<(),
 ///
 /// # Errors
 /// When it cannot be written; the old one then stays.
-pub(super) fn replace(path: &Path, content: &str, readers: Readers) -> Result<(), Failure> {
-    Waiting::write(path, content, readers)?.put()
+pub(super) fn replace(path: &Path, content: &str, readers: FileAccess) -> Result<(), Failure> {
+    StagedFile::write(path, content, readers)?.put()
 }
 
 /// A file that is written beside its place, so that several can be put in their
 /// places once all else has worked. It is gone when it is dropped before.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct StagedFile {
     draft: PathBuf,
     path: PathBuf,
 }
 
-impl Waiting {
+impl StagedFile {
     /// Writes it beside its place.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(path: &Path, content: &str, readers: Readers) -> Result<Self, Failure> {
+    pub(super) fn write(path: &Path, content: &str, readers: FileAccess) -> Result<Self, Failure> {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".new");
         let waiting = Self {
@@ -76,7 +76,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         // In its place it is not there any more.
         let _ = fs::remove_file(&self.draft);
@@ -87,17 +87,17 @@ fn not_written(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("{} cannot be written: {error}.", path.display()))
 }
 
-fn write_new(path: &Path, content: &str, readers: Readers) -> io::Result<()> {
+fn write_new(path: &Path, content: &str, readers: FileAccess) -> io::Result<()> {
     let mut file = open_new(path, readers)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()
 }
 
-fn open_new(path: &Path, readers: Readers) -> io::Result<File> {
+fn open_new(path: &Path, readers: FileAccess) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    if readers == Readers::Owner {
+    if readers == FileAccess::Owner {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     options.open(path)
@@ -111,8 +111,8 @@ mod tests {
     fn an_existing_file_is_replaced_only_on_purpose() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        create(&path, "one", Readers::Umask).unwrap();
-        let refusal = create(&path, "two", Readers::Umask)
+        create(&path, "one", FileAccess::Umask).unwrap();
+        let refusal = create(&path, "two", FileAccess::Umask)
             .unwrap_err()
             .to_string();
         assert!(
@@ -120,7 +120,7 @@ mod tests {
             "{refusal}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
-        replace(&path, "two", Readers::Owner).unwrap();
+        replace(&path, "two", FileAccess::Owner).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -129,10 +129,10 @@ mod tests {
     fn a_waiting_file_appears_when_it_is_put_and_leaves_nothing_otherwise() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let waiting = Waiting::write(&path, "one", Readers::Umask).unwrap();
+        let waiting = StagedFile::write(&path, "one", FileAccess::Umask).unwrap();
         assert!(!path.exists());
         waiting.put().unwrap();
-        drop(Waiting::write(&path, "two", Readers::Umask).unwrap());
+        drop(StagedFile::write(&path, "two", FileAccess::Umask).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -143,8 +143,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (created, replaced) = (folder.path().join("a"), folder.path().join("b"));
-        create(&created, "secret", Readers::Owner).unwrap();
-        replace(&replaced, "secret", Readers::Owner).unwrap();
+        create(&created, "secret", FileAccess::Owner).unwrap();
+        replace(&replaced, "secret", FileAccess::Owner).unwrap();
         for path in [created, replaced] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::config_file::ConfigFile;
-use super::new_file::{self, Readers};
+use super::new_file::{self, FileAccess};
 use super::{Failure, print};
 use crate::config::{InviteSettings, TemplateSettings};
 use crate::delivery::templates::{PREVIEWS, TemplateError, Templates, check};
@@ -142,7 +142,7 @@ impl Preview {
         let folder = out.join(brand);
         fs::create_dir_all(&folder)?;
         let file = folder.join(what);
-        new_file::replace(&file, &String::from_utf8_lossy(bytes), Readers::Umask)?;
+        new_file::replace(&file, &String::from_utf8_lossy(bytes), FileAccess::Umask)?;
         print(&format!("{}\n", file.display()))
     }
 }

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod associations;
 mod connection;
 pub mod ephemeral_keys;
+pub mod import_target;
 pub mod invites;
 pub mod journal;
 mod locks;
@@ -21,12 +22,11 @@ pub mod send_limits;
 pub mod sessions;
 mod store;
 pub mod sydent;
-pub mod takeover;
 mod without_login;
 
 pub use connection::Conn;
 use connection::on_each;
-pub use store::{Database, Store, Turn};
+pub use store::{Database, LockKey, Store};
 
 /// Why the database could not answer.
 #[derive(Debug, thiserror::Error)]

@@ -4,14 +4,14 @@ use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
-use super::send_limits::Taken;
+use super::send_limits::Charge;
 use super::{Conn, DbError, invites, send_limits, sessions};
 use crate::domain::secret::Sid;
 
 /// A queued message. Times are milliseconds since the epoch.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = outbox)]
-pub struct Queued {
+pub struct QueuedMessage {
     /// Random, unique.
     pub id: String,
     /// What it is: `mail`, `invite`, `sms` or `onbind`.
@@ -26,7 +26,7 @@ pub struct Queued {
     pub send_attempt: i64,
     /// The attempt that counts again when it is dropped.
     pub previous_attempt: Option<i64>,
-    /// What it took from the send limits, as JSON of [`Taken`].
+    /// What it took from the send limits, as JSON of [`Charge`].
     pub limits: String,
     /// How often delivery was tried.
     pub tries: i32,
@@ -49,9 +49,9 @@ pub struct Queued {
     pub lease_until: i64,
 }
 
-impl std::fmt::Debug for Queued {
+impl std::fmt::Debug for QueuedMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queued")
+        f.debug_struct("QueuedMessage")
             .field("id", &self.id)
             .field("kind", &self.kind)
             .field("tries", &self.tries)
@@ -75,7 +75,7 @@ pub struct Depth {
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn insert(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
+pub fn insert(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {
     diesel::insert_into(dsl::outbox)
         .values(message.clone())
         .execute(connection)?;
@@ -95,7 +95,7 @@ pub fn take_due(
     lease_until: i64,
     limit: i64,
     in_flight: &[String],
-) -> Result<Vec<Queued>, DbError> {
+) -> Result<Vec<QueuedMessage>, DbError> {
     let wanted = usize::try_from(limit).unwrap_or_default();
     let overhead = i64::try_from(in_flight.len()).unwrap_or(i64::MAX);
     let candidates: Vec<String> = dsl::outbox
@@ -121,7 +121,7 @@ pub fn take_due(
             taken.push(
                 dsl::outbox
                     .find(&id)
-                    .select(Queued::as_select())
+                    .select(QueuedMessage::as_select())
                     .first(connection)?,
             );
         }
@@ -181,7 +181,7 @@ pub fn remove(connection: &mut Conn, id: &str) -> Result<(), DbError> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbError> {
+pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<bool, DbError> {
     let unchanged = || {
         dsl::outbox
             .find(&message.id)
@@ -194,7 +194,7 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbEr
     if promised && diesel::delete(unchanged()).execute(connection)? != 1 {
         return Ok(false);
     }
-    let taken: Vec<Taken> = serde_json::from_str(&message.limits)
+    let taken: Vec<Charge> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::give_back(connection, &taken)?;
     match message.kind.as_str() {
@@ -205,7 +205,7 @@ pub fn drop_unsent(connection: &mut Conn, message: &Queued) -> Result<bool, DbEr
     Ok(true)
 }
 
-fn take_attempt_back(connection: &mut Conn, message: &Queued) -> Result<(), DbError> {
+fn take_attempt_back(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {
     // A later attempt that is dropped as well must not bring this one back.
     let later = dsl::outbox
         .filter(dsl::subject.eq(&message.subject))
@@ -221,7 +221,7 @@ fn take_attempt_back(connection: &mut Conn, message: &Queued) -> Result<(), DbEr
     )
 }
 
-impl Queued {
+impl QueuedMessage {
     /// A message that is due at once, that nobody waits for and any instance may
     /// take.
     #[must_use]
@@ -287,12 +287,12 @@ pub fn of_attempt(
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn expired(connection: &mut Conn, now: i64, limit: i64) -> Result<Vec<Queued>, DbError> {
+pub fn expired(connection: &mut Conn, now: i64, limit: i64) -> Result<Vec<QueuedMessage>, DbError> {
     Ok(dsl::outbox
         .filter(dsl::expires_at.lt(now))
         .filter(dsl::lease_until.lt(now))
         .limit(limit)
-        .select(Queued::as_select())
+        .select(QueuedMessage::as_select())
         .load(connection)?)
 }
 
@@ -314,10 +314,10 @@ pub fn replace_notices(connection: &mut Conn, subject: &str, now: i64) -> Result
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn find(connection: &mut Conn, id: &str) -> Result<Option<Queued>, DbError> {
+pub fn find(connection: &mut Conn, id: &str) -> Result<Option<QueuedMessage>, DbError> {
     Ok(dsl::outbox
         .find(id)
-        .select(Queued::as_select())
+        .select(QueuedMessage::as_select())
         .first(connection)
         .optional()?)
 }

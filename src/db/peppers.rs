@@ -9,7 +9,7 @@ use crate::domain::lookup::Pepper;
 
 /// A pepper as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredPepper {
     /// The pepper.
     pub pepper: Pepper,
     /// Since when it has been the current one, ms.
@@ -20,7 +20,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn current(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
+pub fn current(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
     let found: Option<(String, i64)> = dsl::lookup_peppers
         .order(dsl::id.desc())
         .select((dsl::pepper, dsl::created_at))
@@ -29,7 +29,7 @@ pub fn current(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
     found
         .map(|(pepper, created_at)| {
             let pepper = Pepper::parse(&pepper).map_err(|_invalid| DbError::Corrupt("a pepper"))?;
-            Ok(Stored { pepper, created_at })
+            Ok(StoredPepper { pepper, created_at })
         })
         .transpose()
 }
@@ -40,7 +40,7 @@ pub fn current(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
+pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
     Lock::Pepper.share(connection)?;
     current(connection)
 }
@@ -49,7 +49,7 @@ pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<Stored>, DbE
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn current_to_replace(connection: &mut Conn) -> Result<Option<Stored>, DbError> {
+pub fn current_to_replace(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
     Lock::Pepper.take(connection)?;
     current(connection)
 }

@@ -11,7 +11,7 @@ use crate::domain::rate::Rate;
 
 /// What a message took, to be given back if it is never sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct Charge {
     /// From whose limit.
     pub counted: String,
     /// How much, ms.
@@ -28,7 +28,7 @@ pub fn take(
     counted: &str,
     rate: Rate,
     now: i64,
-) -> Result<Result<Taken, i64>, DbError> {
+) -> Result<Result<Charge, i64>, DbError> {
     let paid_until = hold(connection, counted, now)?;
     let horizon = rate.horizon(now);
     let wanted = paid_until.max(now).saturating_add(rate.every_ms);
@@ -46,7 +46,7 @@ pub fn take(
             .execute(connection)?;
     }
     Ok(if is_within {
-        Ok(Taken {
+        Ok(Charge {
             counted: counted.to_owned(),
             every_ms: rate.every_ms,
         })
@@ -80,7 +80,7 @@ pub fn take_all(
     connection: &mut Conn,
     limits: &[(String, Rate)],
     now: i64,
-) -> Result<Result<Vec<Taken>, i64>, DbError> {
+) -> Result<Result<Vec<Charge>, i64>, DbError> {
     let mut all = Vec::with_capacity(limits.len());
     // Everybody locks in the order of the keys, so that nobody waits in a circle.
     let mut limits: Vec<_> = limits.iter().collect();
@@ -101,7 +101,7 @@ pub fn take_all(
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn give_back(connection: &mut Conn, taken: &[Taken]) -> Result<(), DbError> {
+pub fn give_back(connection: &mut Conn, taken: &[Charge]) -> Result<(), DbError> {
     for taken in taken {
         diesel::update(dsl::send_limits.find(&taken.counted))
             .set(dsl::paid_until.eq(dsl::paid_until - taken.every_ms))

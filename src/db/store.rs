@@ -33,7 +33,7 @@ pub struct Database {
 
 /// What a writer wants to itself. What clients name can be no other kind's.
 #[derive(Debug, Clone, Copy)]
-pub enum Turn<'a> {
+pub enum LockKey<'a> {
     /// The session with that id.
     Session(&'a Sid),
     /// What belongs to a 3PID.
@@ -50,7 +50,7 @@ pub enum Turn<'a> {
     Job(&'static str),
 }
 
-impl Turn<'_> {
+impl LockKey<'_> {
     /// The names of all that it takes, in an order in which nobody waits for
     /// somebody who waits for them.
     fn keys(self) -> Vec<String> {
@@ -159,7 +159,7 @@ impl Database {
         migrate(&mut store.connection)
             .map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
         store
-            .write(Turn::Job("prepare"), seed)
+            .write(LockKey::Job("prepare"), seed)
             .map_err(|error| match error {
                 DbError::Query(error) => DbError::Open(error.to_string()),
                 other => other,
@@ -189,7 +189,7 @@ impl Store {
     ///
     /// # Errors
     /// What `work` returned; nothing of it has happened then.
-    pub fn write<T, E, F>(&mut self, turn: Turn<'_>, work: F) -> Result<T, E>
+    pub fn write<T, E, F>(&mut self, turn: LockKey<'_>, work: F) -> Result<T, E>
     where
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
@@ -256,7 +256,7 @@ impl Store {
     }
 }
 
-fn take_turn(connection: &mut Conn, turn: Turn<'_>) -> diesel::QueryResult<()> {
+fn take_turn(connection: &mut Conn, turn: LockKey<'_>) -> diesel::QueryResult<()> {
     if let Conn::Postgres(postgres) = connection {
         diesel::sql_query(
             "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1) AS key",
@@ -311,15 +311,15 @@ mod tests {
         let user = Mxid::parse("@purge:example.org").unwrap();
         let hash = TokenHash::of("purge");
         let keys = [
-            Turn::Session(&sid),
-            Turn::ThreePid(&threepid),
-            Turn::ThreePids(&[&second, &threepid, &second]),
-            Turn::Account(&user),
-            Turn::AccessToken(&hash),
-            Turn::Message("purge"),
-            Turn::Job("purge"),
+            LockKey::Session(&sid),
+            LockKey::ThreePid(&threepid),
+            LockKey::ThreePids(&[&second, &threepid, &second]),
+            LockKey::Account(&user),
+            LockKey::AccessToken(&hash),
+            LockKey::Message("purge"),
+            LockKey::Job("purge"),
         ]
-        .map(Turn::keys)
+        .map(LockKey::keys)
         .concat();
         assert_eq!(
             keys,

@@ -4,10 +4,10 @@
 pub mod failure;
 pub mod invitation;
 pub mod mail;
-pub mod notice;
+pub mod onbind;
+pub mod pending_replies;
 pub mod retry;
 pub mod sms;
 pub mod templates;
 pub mod verification;
-pub mod waiting;
 pub mod writer;

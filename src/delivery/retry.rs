@@ -2,7 +2,7 @@
 
 /// The pauses between tries, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Pauses {
+pub struct RetryPolicy {
     /// The first pause, and every pause while a client waits.
     pub first_ms: i64,
     /// The longest pause.
@@ -17,7 +17,7 @@ pub struct Pauses {
 /// longest. `jitter` (0 to 1) shortens a long pause by up to a
 /// quarter, so that what failed together is not tried together.
 #[must_use]
-pub fn pause_ms(pauses: Pauses, tries: i32, now: i64, answer_until: i64, jitter: f64) -> i64 {
+pub fn pause_ms(pauses: RetryPolicy, tries: i32, now: i64, answer_until: i64, jitter: f64) -> i64 {
     if now < answer_until {
         let time_to_fail = pauses.first_ms.saturating_mul(2);
         let ends = now
@@ -55,7 +55,7 @@ const UNCERTAIN_GROWTH: i64 = 4;
 /// uncertain: with the defaults 5 s, then 20 s. The provider or relay gets time
 /// to recover, since each further try may deliver the message once more.
 #[must_use]
-pub fn uncertain_pause_ms(pauses: Pauses, tries: i32) -> i64 {
+pub fn uncertain_pause_ms(pauses: RetryPolicy, tries: i32) -> i64 {
     let growth = u32::try_from(tries.saturating_sub(1)).unwrap_or(0);
     pauses
         .first_ms
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    const PAUSES: Pauses = Pauses {
+    const PAUSES: RetryPolicy = RetryPolicy {
         first_ms: 500,
         max_ms: 900_000,
     };

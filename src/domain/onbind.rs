@@ -10,7 +10,7 @@ use super::threepid::ThreePid;
 
 /// An invite that waited for the binding of its address.
 #[derive(Clone, PartialEq, Eq)]
-pub struct WaitingInvite {
+pub struct PendingInvite {
     /// Its token.
     pub token: String,
     /// The room.
@@ -20,9 +20,9 @@ pub struct WaitingInvite {
 }
 
 // Written by hand: who has the token can have it signed.
-impl fmt::Debug for WaitingInvite {
+impl fmt::Debug for PendingInvite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitingInvite").finish_non_exhaustive()
+        f.debug_struct("PendingInvite").finish_non_exhaustive()
     }
 }
 
@@ -38,7 +38,7 @@ pub fn signed_part(mxid: &Mxid, token: &str) -> Map<String, Value> {
 pub fn invite(
     threepid: &ThreePid,
     mxid: &Mxid,
-    invite: &WaitingInvite,
+    invite: &PendingInvite,
     signed: &Map<String, Value>,
 ) -> Value {
     json!({
@@ -78,7 +78,7 @@ mod tests {
     fn onb_03_onb_04_onb_05_what_a_notice_has() {
         let threepid = ThreePid::parse("email", "Alice@example.com").unwrap();
         let mxid = Mxid::parse("@alice:example.org").unwrap();
-        let waiting = WaitingInvite {
+        let waiting = PendingInvite {
             token: "abc123".to_owned(),
             room_id: "!r:example.org".to_owned(),
             sender: "@bob:example.org".to_owned(),

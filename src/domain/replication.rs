@@ -14,7 +14,7 @@ use super::threepid::ThreePid;
 pub const MOST: usize = 500;
 
 /// An association as it came, under the number that its server gave it.
-pub struct Numbered {
+pub struct WithId {
     /// The number as it was written: digits.
     pub id: String,
     /// What is to be a signed association.
@@ -22,9 +22,9 @@ pub struct Numbered {
 }
 
 // Written by hand: the value holds an address.
-impl fmt::Debug for Numbered {
+impl fmt::Debug for WithId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Numbered")
+        f.debug_struct("WithId")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
@@ -35,13 +35,13 @@ impl fmt::Debug for Numbered {
 ///
 /// # Errors
 /// A sentence where a number is none.
-pub fn in_order(associations: Map<String, Value>) -> Result<Vec<Numbered>, Invalid> {
+pub fn in_order(associations: Map<String, Value>) -> Result<Vec<WithId>, Invalid> {
     let mut numbered = Vec::with_capacity(associations.len());
     for (id, value) in associations {
         let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         let number = id.parse::<i64>().ok().filter(|_| digits);
         let number = number.ok_or(Invalid("the keys of sgAssocs must be whole numbers"))?;
-        numbered.push((number, Numbered { id, value }));
+        numbered.push((number, WithId { id, value }));
     }
     numbered.sort_by_key(|(number, _)| *number);
     Ok(numbered.into_iter().map(|(_, one)| one).collect())
@@ -195,7 +195,7 @@ mod tests {
         let ordered = ids(json!({"10": 1, "9": 2, "0": 3, "100": 4})).unwrap();
         assert_eq!(ordered, ["0", "9", "10", "100"]);
         let numbered = in_order(json!({"1": "alice"}).as_object().unwrap().clone()).unwrap();
-        assert_eq!(format!("{numbered:?}"), "[Numbered { id: \"1\", .. }]");
+        assert_eq!(format!("{numbered:?}"), "[WithId { id: \"1\", .. }]");
         for wrong in ["", "-1", "+1", "1.0", " 1", "a", "9223372036854775808"] {
             assert!(ids(json!({wrong: 1})).is_err(), "{wrong}");
         }

@@ -56,8 +56,8 @@ fn the_table_of_status_codes() {
         (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
         (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
         (Error::internal(), 500, "M_UNKNOWN"),
-        (Fault::Busy("x").into(), 503, "M_UNKNOWN"),
-        (Fault::Late("x").into(), 503, "M_UNKNOWN"),
+        (Fault::QueueFull("x").into(), 503, "M_UNKNOWN"),
+        (Fault::TimedOut("x").into(), 503, "M_UNKNOWN"),
         (Fault::Panicked("x").into(), 500, "M_UNKNOWN"),
         (
             Fault::from(DbError::Open("leaked".to_owned())).into(),

@@ -15,7 +15,7 @@ use super::keys::{self, KeyError, Known, KnownKeys, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
 use super::user_info::{self, UserInfoError};
-use super::well_known::{self, Said};
+use super::well_known::{self, WellKnownOutcome};
 use super::{CallError, DnsError, tls};
 use crate::config::Federation;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
@@ -118,7 +118,7 @@ impl Client {
         match known {
             Known::Answer(key) => return Ok(key),
             Known::Failure(error) => return Err(error),
-            Known::Ask => {}
+            Known::Operation => {}
         }
         let asked = self.ask_for_keys(server, now).await;
         let mut known = self.keys.borrow_mut();
@@ -223,7 +223,8 @@ impl Client {
         let ask = well_known::ask(&self.network, server.host(), now);
         // It ends early enough for going on without it (NET-05).
         let said = timeout(self.limit / 3, ask).await;
-        let Said { delegate, for_ms } = said.unwrap_or_else(|_elapsed| Said::nothing());
+        let WellKnownOutcome { delegate, for_ms } =
+            said.unwrap_or_else(|_elapsed| WellKnownOutcome::nothing());
         let until = now.saturating_add(for_ms);
         let mut delegations = self.delegations.borrow_mut();
         delegations.put(key, delegate.clone(), until, now);

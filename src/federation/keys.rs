@@ -63,7 +63,7 @@ pub(super) enum Known {
     /// It was asked a moment ago, and failed.
     Failure(KeyError),
     /// It must be asked.
-    Ask,
+    Operation,
 }
 
 impl KnownKeys {
@@ -86,7 +86,7 @@ impl KnownKeys {
             Some(keys) if now < keys.asked_at.saturating_add(ASK_AGAIN_AFTER_MS) => {
                 Known::Answer(None)
             }
-            _ => Known::Ask,
+            _ => Known::Operation,
         }
     }
 

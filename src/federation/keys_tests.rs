@@ -139,7 +139,7 @@ fn sec_25_a_server_cannot_have_any_number_of_keys_tried() {
 fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     let mut known = KnownKeys::new();
     let (a, b) = (id("ed25519:a"), id("ed25519:b"));
-    assert_eq!(known.find(&server(), &a, NOW), Known::Ask);
+    assert_eq!(known.find(&server(), &a, NOW), Known::Operation);
     let keys = read_text(&signed(published())).unwrap();
     known.remember(&server(), keys, NOW);
     let found = Known::Answer(Some(pair().public()));
@@ -147,9 +147,9 @@ fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     assert_eq!(known.find(&server(), &b, NOW), Known::Answer(None));
     let later = NOW + ASK_AGAIN_AFTER_MS;
     assert_eq!(known.find(&server(), &b, later - 1), Known::Answer(None));
-    assert_eq!(known.find(&server(), &b, later), Known::Ask);
+    assert_eq!(known.find(&server(), &b, later), Known::Operation);
     assert_eq!(known.find(&server(), &a, later), found);
-    assert_eq!(known.find(&server(), &a, NOW + DAY), Known::Ask);
+    assert_eq!(known.find(&server(), &a, NOW + DAY), Known::Operation);
 }
 
 #[test]
@@ -161,10 +161,10 @@ fn net_20_a_failure_is_remembered_for_a_while_and_costs_no_known_key() {
     let later = NOW + ASK_AGAIN_AFTER_MS;
     let failed = Known::Failure(late.clone());
     assert_eq!(known.find(&server(), &a, later - 1), failed);
-    assert_eq!(known.find(&server(), &a, later), Known::Ask);
+    assert_eq!(known.find(&server(), &a, later), Known::Operation);
     known.remember(&server(), read_text(&signed(published())).unwrap(), later);
     let much_later = later + ASK_AGAIN_AFTER_MS;
-    assert_eq!(known.find(&server(), &b, much_later), Known::Ask);
+    assert_eq!(known.find(&server(), &b, much_later), Known::Operation);
     known.remember_failure(&server(), late, much_later);
     assert_eq!(known.find(&server(), &b, much_later), failed);
     let found = Known::Answer(Some(pair().public()));

@@ -12,12 +12,13 @@
 //! - `dns`, `guard`, `connect`, `proxy`, `tls`: from there to a
 //!   connection.
 //! - `exchange`: one HTTP request on a connection.
-//! - `places`: how many calls are made at a time.
+//! - `connection_limit`: how many calls are made at a time.
 //! - `user_info`, `keys`, `onbind`: the three things that are asked.
 
 mod cache;
 mod client;
 mod connect;
+mod connection_limit;
 mod dns;
 mod error;
 mod exchange;
@@ -25,7 +26,6 @@ mod guard;
 mod keys;
 mod onbind;
 mod peer;
-mod places;
 mod proxy;
 mod route;
 mod stream;
@@ -34,10 +34,10 @@ mod user_info;
 mod well_known;
 
 pub use client::{Client, OpenError};
+pub use connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
 pub use dns::DnsError;
 pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
 pub use peer::{PeerClient, PeerClients, PushError};
-pub use places::{NoPlace, Place, Places};
 pub use user_info::UserInfoError;

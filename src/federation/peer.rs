@@ -157,7 +157,7 @@ impl PeerClient {
 /// What peers answer, of which some is there.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct PushResponse {
     success: bool,
     errcode: String,
     // Sydent writes them as the strings that they were in the request.
@@ -165,7 +165,7 @@ struct Told {
 }
 
 fn read(answer: &Answer) -> Result<(), PushError> {
-    let told: Told = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let told: PushResponse = serde_json::from_slice(&answer.body).unwrap_or_default();
     if answer.status == 200 {
         // Anything may stand behind a wrong URL and answer 200.
         return if told.success {

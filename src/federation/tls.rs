@@ -28,7 +28,7 @@ pub(super) fn connector(settings: &Federation) -> Result<TlsConnector, rustls::E
     } else {
         builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
             .with_no_client_auth()
     };
     // What awc speaks on a connection that it did not encrypt itself.
@@ -82,9 +82,9 @@ fn roots(extra: &[CertificateDer<'static>]) -> RootCertStore {
 
 /// Takes any certificate for anybody: `federation.verify_certificates = false`.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

@@ -33,14 +33,14 @@ const UNREACHED_MS: i64 = 5 * MINUTE_MS;
 /// What `.well-known` says, and for how many milliseconds that is believed
 /// (NET-08).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct WellKnownOutcome {
     /// Where the name delegates to; `None` if it does not, whatever the reason
     /// (NET-05).
     pub delegate: Option<ServerName>,
     pub for_ms: i64,
 }
 
-impl Said {
+impl WellKnownOutcome {
     /// What is said by somebody who cannot be asked.
     pub(super) fn nothing() -> Self {
         Self {
@@ -51,10 +51,10 @@ impl Said {
 }
 
 /// Asks the host of a server name. Without an end in time: the caller sets one.
-pub(super) async fn ask(network: &Network, host: &str, now: i64) -> Said {
+pub(super) async fn ask(network: &Network, host: &str, now: i64) -> WellKnownOutcome {
     match fetch(network, host).await {
         Ok(answer) => read(&answer, now),
-        Err(_) => Said::nothing(),
+        Err(_) => WellKnownOutcome::nothing(),
     }
 }
 
@@ -118,7 +118,7 @@ fn redirected(from: &Url, answer: &Answer) -> Option<Result<Url, String>> {
     })
 }
 
-fn read(answer: &Answer, now: i64) -> Said {
+fn read(answer: &Answer, now: i64) -> WellKnownOutcome {
     let delegate = (answer.status == 200)
         .then(|| delegate(&answer.body))
         .flatten();
@@ -126,7 +126,7 @@ fn read(answer: &Answer, now: i64) -> Said {
         Some(_) => lifetime(&answer.headers, now),
         None => REFUSED_MS,
     };
-    Said { delegate, for_ms }
+    WellKnownOutcome { delegate, for_ms }
 }
 
 /// `m.server`, whatever the type of the document says.
@@ -218,13 +218,13 @@ mod tests {
             (200, r#"{"m.server": "bücher.example"}"#),
         ] {
             let said = read(&answer(status, &[], body), NOW);
-            let expected = Said {
+            let expected = WellKnownOutcome {
                 delegate: None,
                 for_ms: HOUR_MS,
             };
             assert_eq!(said, expected, "{status} {body}");
         }
-        assert!(Said::nothing().for_ms <= HOUR_MS);
+        assert!(WellKnownOutcome::nothing().for_ms <= HOUR_MS);
     }
 
     #[test]

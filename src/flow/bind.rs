@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::validate::later;
-use crate::actor::associations::{Bind, Notice, Unbind};
+use crate::actor::associations::{Bind, OnbindNotification, Unbind};
 use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
@@ -24,16 +24,16 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
     let association = Association::new(proof.into_threepid(), mxid, app.clock.now());
     let signed = app
         .signer
-        .ask(Sign {
+        .send(Sign {
             object: association.to_object(),
         })
         .await?;
-    let notice = Notice {
+    let notice = OnbindNotification {
         id: random::alphanumeric(32)?,
         expires_at: later(association.ts, app.config.delivery.onbind_give_up),
     };
     app.associations
-        .ask(Bind {
+        .send(Bind {
             association,
             signed: signed.clone(),
             notice,
@@ -59,7 +59,7 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
         mxid,
         now,
     };
-    if app.associations.ask(unbind).await? {
+    if app.associations.send(unbind).await? {
         app.tell_peers();
     }
     Ok(())
@@ -74,6 +74,6 @@ pub async fn bind_session(
     session: ValidatedSession,
     mxid: Mxid,
 ) -> Result<Map<String, Value>, Error> {
-    let proof = app.sessions.ask(session).await?.map_err(Error::session)?;
+    let proof = app.sessions.send(session).await?.map_err(Error::session)?;
     bind(&app, proof, mxid).await
 }

@@ -1,12 +1,12 @@
 //! Taking what a peer sent.
 
 use super::validate::later;
-use crate::actor::associations::Notice;
+use crate::actor::associations::OnbindNotification;
 use crate::actor::ingest::Ingest;
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::Numbered;
+use crate::domain::replication::WithId;
 use crate::error::Error;
 use crate::random;
 
@@ -20,16 +20,16 @@ pub async fn ingest(
     app: &App,
     peer: &ServerName,
     key: PublicKey,
-    changes: Vec<Numbered>,
+    changes: Vec<WithId>,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     let taken = app
         .associations
-        .ask(Ingest {
+        .send(Ingest {
             peer: peer.clone(),
             key,
             changes,
-            notice: Notice {
+            notice: OnbindNotification {
                 id: random::alphanumeric(32)?,
                 expires_at: later(now, app.config.delivery.onbind_give_up),
             },

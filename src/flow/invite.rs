@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use super::validate::{HOME_GRACE_MS, later};
 use super::wait;
-use crate::actor::invites::{InviteMail, StoreInvite, Stored};
+use crate::actor::invites::{InviteMail, StoreInvite, StoreOutcome};
 use crate::actor::outbox::Subject;
 use crate::app::App;
 use crate::delivery::invitation::InvitationPayload;
-use crate::delivery::waiting::Outcome;
+use crate::delivery::pending_replies::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
 use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
@@ -60,7 +60,7 @@ impl fmt::Debug for Invitation {
 
 /// An invite that was stored, as the room needs it.
 #[derive(Debug)]
-pub struct Invited {
+pub struct StoredInvite {
     /// Its token.
     pub token: InviteToken,
     /// The long-term public key that will sign it.
@@ -78,7 +78,7 @@ pub struct Invited {
 /// `M_THREEPID_IN_USE`; `M_EMAIL_SEND_ERROR` when the mail was refused for good,
 /// or when every try failed until the wait was over: nothing is stored then
 /// (INV-18).
-pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invited, Error> {
+pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<StoredInvite, Error> {
     let Some(mailer) = &app.mailer else {
         return Err(Error::email_send_error(
             "This server has no way to send e-mail",
@@ -118,14 +118,14 @@ pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invit
     };
     // Before the message is queued, so that no outcome is missed.
     let listener = app.waiting.listen(&id);
-    match app.associations.ask(ask).await {
-        Ok(Stored::Queued) => {
+    match app.associations.send(ask).await {
+        Ok(StoreOutcome::Queued) => {
             mailer.wake();
             let subject = Subject::Invite {
                 token: token.clone(),
             };
             told(wait::outcome(&app, id, subject, listener).await?)?;
-            Ok(Invited {
+            Ok(StoredInvite {
                 token,
                 long_term_key: *long_term_key,
                 ephemeral_key,
@@ -135,9 +135,9 @@ pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<Invit
         other => {
             app.waiting.forget(&id, listener);
             match other? {
-                Stored::InUse(mxid) => Err(Error::threepid_in_use(mxid)),
-                Stored::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
-                Stored::Queued => Err(Error::internal()),
+                StoreOutcome::InUse(mxid) => Err(Error::threepid_in_use(mxid)),
+                StoreOutcome::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+                StoreOutcome::Queued => Err(Error::internal()),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Looking up an association with the signatures that clients check.
+//! Polling up an association with the signatures that clients check.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,10 @@ use crate::error::Error;
 /// Only when the machinery fails.
 pub async fn signed_association(app: &App, threepid: ThreePid) -> Result<Option<String>, Error> {
     let now = app.clock.now();
-    let found = app.lookups.ask(SignedAssociation { threepid, now }).await?;
+    let found = app
+        .lookups
+        .send(SignedAssociation { threepid, now })
+        .await?;
     let Some((text, origin)) = found else {
         return Ok(None);
     };
@@ -24,7 +27,7 @@ pub async fn signed_association(app: &App, threepid: ThreePid) -> Result<Option<
         return Ok(Some(text));
     }
     let object: Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|_corrupt| Fault::Broken("a stored association is not JSON"))?;
-    let signed = app.signer.ask(Sign { object }).await?;
+        .map_err(|_corrupt| Fault::Internal("a stored association is not JSON"))?;
+    let signed = app.signer.send(Sign { object }).await?;
     Ok(Some(Value::Object(signed).to_string()))
 }

@@ -41,7 +41,7 @@ pub async fn register(
         token_hash: TokenHash::of(&token),
         now: app.clock.now(),
     };
-    app.accounts.ask(open).await?;
+    app.accounts.send(open).await?;
     Ok(token)
 }
 

@@ -98,7 +98,7 @@ pub async fn by_session(
     binding: Binding,
     session: ValidatedSession,
 ) -> Result<(), Error> {
-    let proof = app.sessions.ask(session).await?;
+    let proof = app.sessions.send(session).await?;
     let proof = proof.map_err(Error::unbind_session)?;
     if Some(proof.threepid()) != binding.threepid.as_ref() {
         return Err(Error::unbind_refused());

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::dispatcher::DispatcherDoor;
 use crate::actor::outbox::Subject;
-use crate::actor::sessions::{BeginSession, Begun, Draft};
+use crate::actor::sessions::{BeginOutcome, BeginSession, MessageDraft};
+use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
-use crate::delivery::waiting::Outcome;
+use crate::delivery::pending_replies::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
 use crate::domain::next_link::NextLink;
@@ -69,7 +69,7 @@ impl Target {
     }
 
     /// Who delivers its messages.
-    fn dispatcher<'a>(&self, app: &'a App) -> Result<&'a DispatcherDoor, Error> {
+    fn dispatcher<'a>(&self, app: &'a App) -> Result<&'a WorkerHandle, Error> {
         match self {
             Self::Email(_) => app
                 .mailer
@@ -110,7 +110,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         next_link: request.next_link,
         fresh_sid: fresh(&random::alphanumeric(32)?, Sid::parse)?,
         fresh_token: request.target.fresh_token()?,
-        message: Draft {
+        message: MessageDraft {
             id: id.clone(),
             brand: request.brand,
             ip: request.client.map_or_else(String::new, |ip| ip.to_string()),
@@ -127,8 +127,8 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     };
     // Before the message is queued, so that no outcome is missed.
     let listener = app.waiting.listen(&id);
-    match app.sessions.ask(ask).await {
-        Ok(Begun::Queued(sid)) => {
+    match app.sessions.send(ask).await {
+        Ok(BeginOutcome::Queued(sid)) => {
             dispatcher.wake();
             let subject = subject(&sid);
             told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
@@ -136,13 +136,13 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
         other => {
             app.waiting.forget(&id, listener);
             match other? {
-                Begun::Queued(sid) | Begun::AlreadySent(sid) => Ok(sid),
-                Begun::StillQueued(sid, id) => {
+                BeginOutcome::Queued(sid) | BeginOutcome::AlreadySent(sid) => Ok(sid),
+                BeginOutcome::StillQueued(sid, id) => {
                     let listener = app.waiting.listen(&id);
                     let subject = subject(&sid);
                     told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
                 }
-                Begun::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
+                BeginOutcome::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
             }
         }
     }

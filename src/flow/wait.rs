@@ -2,7 +2,7 @@
 
 use crate::actor::outbox::{AfterWaiting, StopWaiting, Subject};
 use crate::app::App;
-use crate::delivery::waiting::{Listener, Outcome};
+use crate::delivery::pending_replies::{Outcome, PendingReply};
 use crate::error::Error;
 
 /// Waits up to `answer_within` for the outcome of the message `id`. One that is
@@ -15,7 +15,7 @@ pub async fn outcome(
     app: &App,
     id: String,
     subject: Subject,
-    mut listener: Listener,
+    mut listener: PendingReply,
 ) -> Result<Outcome, Error> {
     let answer_within = app.config.delivery.answer_within;
     let heard = tokio::time::timeout(answer_within, listener.heard()).await;
@@ -28,7 +28,7 @@ pub async fn outcome(
         subject,
         now: app.clock.now(),
     };
-    Ok(match app.outbox.ask(stop).await? {
+    Ok(match app.outbox.send(stop).await? {
         AfterWaiting::OnItsWay | AfterWaiting::Delivered => Outcome::Delivered,
         AfterWaiting::Dropped => Outcome::GivenUp,
         AfterWaiting::GivenUp => {

@@ -14,15 +14,15 @@ mod envelope;
 mod internal;
 mod next_link;
 mod operations;
-mod own_pages;
 mod page;
 mod query;
 mod replicate;
 pub mod routes;
+mod same_origin;
 mod send_attempt;
 pub mod token;
 
 pub use cors::open_to_every_page;
 pub use envelope::{envelope, survive};
-pub use own_pages::only_own_pages;
 pub use replicate::PeerName;
+pub use same_origin::only_own_pages;

@@ -21,14 +21,14 @@ pub async fn health() -> HttpResponse {
 
 /// The database and the delivery queue answer: 200, else 503.
 pub async fn ready(app: web::Data<App>) -> HttpResponse {
-    let database = tokio::time::timeout(PATIENCE, app.lookups.ask(Ping)).await;
+    let database = tokio::time::timeout(PATIENCE, app.lookups.send(Ping)).await;
     let database = matches!(database, Ok(Ok(true)));
     let depth = depth(&app).await;
     let queue = depth.is_some()
         && app
             .mailer
             .as_ref()
-            .is_none_or(crate::actor::dispatcher::DispatcherDoor::is_running);
+            .is_none_or(crate::actor::worker_loop::WorkerHandle::is_running);
     let answer = json!({
         "database": word(database),
         "delivery_queue": word(queue),
@@ -65,7 +65,7 @@ async fn note_peers(app: &App) {
     if peers.is_empty() {
         return;
     }
-    let asked = tokio::time::timeout(PATIENCE, app.associations.ask(PeerStates)).await;
+    let asked = tokio::time::timeout(PATIENCE, app.associations.send(PeerStates)).await;
     for state in asked.ok().and_then(Result::ok).unwrap_or_default() {
         let name = &state.peer.name;
         if peers.keys().any(|peer| peer.as_str() == name) {
@@ -82,7 +82,7 @@ fn age(app: &App, since: Option<i64>) -> Duration {
 }
 
 async fn depth(app: &App) -> Option<Depth> {
-    let asked = tokio::time::timeout(PATIENCE, app.outbox.ask(QueueDepth)).await;
+    let asked = tokio::time::timeout(PATIENCE, app.outbox.send(QueueDepth)).await;
     asked.ok().and_then(Result::ok)
 }
 

@@ -10,7 +10,7 @@ use super::args::json_object;
 use super::body::{self, content_type};
 use crate::app::App;
 use crate::domain::ids::ServerName;
-use crate::domain::replication::{MOST, Numbered, in_order};
+use crate::domain::replication::{MOST, WithId, in_order};
 use crate::error::Error;
 use crate::flow::ingest::ingest;
 
@@ -64,7 +64,7 @@ async fn read(
     app: &web::Data<App>,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<Vec<Numbered>, Error> {
+) -> Result<Vec<WithId>, Error> {
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }

@@ -208,38 +208,41 @@ pub async fn unknown() -> Result<HttpResponse, Error> {
 }
 
 /// A route for reading: `GET`, and `HEAD` with it.
-fn get<F, Args>(handler: F) -> (Takes, Route)
+fn get<F, Args>(handler: F) -> (AllowedMethods, Route)
 where
     F: actix_web::Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    (Takes(&[Method::GET, Method::HEAD]), web::to(handler))
+    (
+        AllowedMethods(&[Method::GET, Method::HEAD]),
+        web::to(handler),
+    )
 }
 
 /// A link that does something when a person opens it: a scanner that only asks
 /// for its head does not.
-fn visit<F, Args>(handler: F) -> (Takes, Route)
+fn visit<F, Args>(handler: F) -> (AllowedMethods, Route)
 where
     F: actix_web::Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    (Takes(&[Method::GET]), web::to(handler))
+    (AllowedMethods(&[Method::GET]), web::to(handler))
 }
 
-fn post<F, Args>(handler: F) -> (Takes, Route)
+fn post<F, Args>(handler: F) -> (AllowedMethods, Route)
 where
     F: actix_web::Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    (Takes(&[Method::POST]), web::to(handler))
+    (AllowedMethods(&[Method::POST]), web::to(handler))
 }
 
-struct Takes(&'static [Method]);
+struct AllowedMethods(&'static [Method]);
 
-impl Guard for Takes {
+impl Guard for AllowedMethods {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         self.0.contains(&context.head().method)
     }
@@ -247,7 +250,7 @@ impl Guard for Takes {
 
 fn path<const N: usize>(
     pattern: &str,
-    routes: [(Takes, Route); N],
+    routes: [(AllowedMethods, Route); N],
 ) -> impl HttpServiceFactory + 'static {
     let mut allow = vec!["OPTIONS"];
     let mut resource = web::resource(pattern);

@@ -77,7 +77,10 @@ pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Resu
         token_hash: token.hash(),
         with_terms,
     };
-    app.accounts.ask(ask).await?.ok_or_else(Error::unauthorized)
+    app.accounts
+        .send(ask)
+        .await?
+        .ok_or_else(Error::unauthorized)
 }
 
 impl FromRequest for AccessToken {

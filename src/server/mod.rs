@@ -1,9 +1,9 @@
 //! The composition root: opens the database, starts the owners, binds the
 //! listeners, and stops them in order.
 
+mod actors;
 mod client_certificates;
 mod listeners;
-mod owners;
 pub mod peers;
 pub mod peppers;
 mod replication;
@@ -98,7 +98,7 @@ impl Server {
     /// # Errors
     /// What is missing or wrong, in a sentence.
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
-        let app = Arc::new(owners::start(config, clock)?);
+        let app = Arc::new(actors::start(config, clock)?);
         let (listeners, addresses) = listeners::bind(&app)?;
         Ok(Self {
             app,
@@ -133,11 +133,11 @@ impl Server {
             .map(actix_web::dev::Server::handle)
             .collect();
         let app = Arc::clone(&self.app);
-        let timers = owners::start_timers(&app);
+        let timers = actors::start_timers(&app);
         let serving = try_join_all(self.listeners);
         let stopped_at;
         let ended = {
-            let watch = std::pin::pin!(owners::watch(&app));
+            let watch = std::pin::pin!(actors::watch(&app));
             let stop = std::pin::pin!(stop);
             let either = std::pin::pin!(async {
                 match select(stop, watch).await {

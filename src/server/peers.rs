@@ -3,7 +3,7 @@
 use super::ServerError;
 use crate::actor::associations::Associations;
 use crate::actor::peers::PeerStates;
-use crate::actor::pool::{Ask as _, Fault};
+use crate::actor::pool::{Fault, Operation as _};
 use crate::config::Config;
 use crate::db::Database;
 

@@ -2,7 +2,7 @@
 
 use super::ServerError;
 use crate::actor::associations::Associations;
-use crate::actor::pool::{Ask as _, Fault};
+use crate::actor::pool::{Fault, Operation as _};
 use crate::actor::rotation::{RotatePepper, fresh_pepper};
 use crate::clock::Clock;
 use crate::config::Config;

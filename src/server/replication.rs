@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::ServerError;
-use super::owners::pauses;
+use super::actors::pauses;
 use crate::actor::pusher::Pusher;
-use crate::actor::replicator::ReplicatorDoor;
+use crate::actor::replicator::ReplicatorHandle;
 use crate::config::Config;
-use crate::delivery::retry::Pauses;
+use crate::delivery::retry::RetryPolicy;
 use crate::federation::PeerClients;
 
 /// The longest pause between tries of a peer, ms: one that is back is not to
@@ -21,8 +21,8 @@ const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
 /// When a peer cannot be reached as the settings say.
 pub(super) fn replicator(
     config: &Config,
-    pusher: impl FnOnce(Pauses) -> Pusher,
-) -> Result<Option<ReplicatorDoor>, ServerError> {
+    pusher: impl FnOnce(RetryPolicy) -> Pusher,
+) -> Result<Option<ReplicatorHandle>, ServerError> {
     let settings = &config.replication;
     if settings.peers.is_empty() {
         return Ok(None);
@@ -33,12 +33,12 @@ pub(super) fn replicator(
         peers.push((name.to_string(), clients.open(peer)?));
     }
     let pauses = pauses(config);
-    let pauses = Pauses {
+    let pauses = RetryPolicy {
         max_ms: pauses.max_ms.min(LONGEST_PAUSE_MS).max(pauses.first_ms),
         ..pauses
     };
     let push_every: Duration = settings.push_every;
-    Ok(Some(ReplicatorDoor::start(
+    Ok(Some(ReplicatorHandle::start(
         pusher(pauses),
         peers,
         push_every,

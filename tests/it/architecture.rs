@@ -62,7 +62,7 @@ fn invariant_3_queries_are_built_in_db_and_a_message_is_one_transaction() {
     word_only("db/", "batch_execute sql_query");
     let mut messages = 0;
     for file in sources().iter().filter(|file| file.room() == "actor") {
-        for message in file.code.split("\nimpl Ask for ").skip(1) {
+        for message in file.code.split("\nimpl Operation for ").skip(1) {
             let message = message.split("\n}\n").next().unwrap();
             let reads = usize::from(message.contains("store.read()"));
             let snapshots = message.matches(".snapshot(").count();
@@ -125,7 +125,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "flow",
-        "app actor delivery::waiting delivery::invitation domain error random",
+        "app actor delivery::pending_replies delivery::invitation domain error random",
     ),
     (
         "http",
@@ -166,7 +166,7 @@ fn invariant_6_asks_go_downwards() {
 #[test]
 fn invariant_6_owners_ask_nobody_and_handlers_leave_several_steps_to_flows() {
     for file in sources() {
-        let owns = file.code.contains("\nimpl Ask for ");
+        let owns = file.code.contains("\nimpl Operation for ");
         assert!(!owns || !file.code.contains(".ask("), "{} asks", file.path);
     }
     no_word(

@@ -2,14 +2,14 @@
 
 use tempfile::TempDir;
 
-use crate::harness::{TestDatabase, TestProcess, Told, mode};
+use crate::harness::{CommandOutput, TestDatabase, TestProcess, mode};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn run(folder: &TempDir, arguments: &str) -> Told {
-    Told::by(folder.path(), arguments)
+fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
+    CommandOutput::by(folder.path(), arguments)
 }
 
 #[test]

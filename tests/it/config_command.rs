@@ -3,7 +3,7 @@
 
 use tempfile::TempDir;
 
-use crate::harness::{Told, mode};
+use crate::harness::{CommandOutput, mode};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -17,8 +17,8 @@ fn read(folder: &TempDir, name: &str) -> String {
     std::fs::read_to_string(folder.path().join(name)).unwrap()
 }
 
-fn run(folder: &TempDir, arguments: &str) -> Told {
-    Told::by(folder.path(), arguments)
+fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
+    CommandOutput::by(folder.path(), arguments)
 }
 
 const GENERATE: &str =
@@ -154,7 +154,7 @@ port = 'hunter2'
     ];
     for command in ["config check", "serve"] {
         let variables = [("SYDENT__LOOKUP__MAX", "hunter2")];
-        let told = Told::with(
+        let told = CommandOutput::with(
             folder.path(),
             &format!("{command} --config bad.toml"),
             &variables,
@@ -220,7 +220,7 @@ fn ops_08_what_a_start_refuses() {
     // For development the second may be had.
     let folder = with_lines("server.public_base_url = 'http://a.example'");
     let allowed = [("SYDENT__SERVER__ALLOW_PLAIN_HTTP", "true")];
-    let told = Told::with(folder.path(), "config check -c sydent.toml", &allowed);
+    let told = CommandOutput::with(folder.path(), "config check -c sydent.toml", &allowed);
     assert_eq!(told.code, 0, "{}", told.err);
     assert!(told.err.starts_with("warning: "), "{}", told.err);
 }
@@ -238,7 +238,7 @@ fn variables_win_over_the_file_and_secrets_are_masked() {
             "postgres://id:hunter2@db.example/x",
         ),
     ];
-    let told = Told::with(folder.path(), "config check", &variables);
+    let told = CommandOutput::with(folder.path(), "config check", &variables);
     assert_eq!(told.code, 0, "{}", told.err);
     for line in [
         "max_addresses = 7",
@@ -250,7 +250,7 @@ fn variables_win_over_the_file_and_secrets_are_masked() {
     }
     assert!(!told.out.contains("hunter2") && !told.err.contains("hunter2"));
     // And no file is needed at all.
-    let told = Told::with(folder.path(), "config check", &variables[1..]);
+    let told = CommandOutput::with(folder.path(), "config check", &variables[1..]);
     assert_eq!(told.code, 1);
     assert!(told.err.contains("server.name: is missing"), "{}", told.err);
 }

@@ -2,13 +2,15 @@
 //! a log or an error some day, and so holds no secret and no address (SEC-23).
 
 use serde_json::{Map, json};
-use sydent::actor::associations::{Bind, Notice};
+use sydent::actor::associations::{Bind, OnbindNotification};
 use sydent::actor::invites::{InviteMail, StoreInvite};
 use sydent::actor::lookups::InviteSender;
-use sydent::actor::notices::{NoticeHeard, WaitingInvites};
-use sydent::actor::sessions::{BeginSession, Draft, Shown, SubmitToken, ValidatedSession};
+use sydent::actor::onbind::{CompleteNotification, FindPendingInvites};
+use sydent::actor::sessions::{
+    BeginSession, MessageDraft, SubmitOutcome, SubmitToken, ValidatedSession,
+};
 use sydent::actor::signer::{Sign, SignAs};
-use sydent::db::outbox::Queued;
+use sydent::db::outbox::QueuedMessage;
 use sydent::delivery::invitation::InvitationPayload;
 use sydent::domain::association::Association;
 use sydent::domain::email::CanonicalEmail;
@@ -74,7 +76,7 @@ fn begin() -> BeginSession {
         fresh_sid: sid(),
         fresh_token: token(),
         limits: Vec::new(),
-        message: Draft {
+        message: MessageDraft {
             id: "id".to_owned(),
             brand: "default".to_owned(),
             ip: String::new(),
@@ -86,8 +88,8 @@ fn begin() -> BeginSession {
     }
 }
 
-fn queued() -> Queued {
-    Queued {
+fn queued() -> QueuedMessage {
+    QueuedMessage {
         id: "id".to_owned(),
         kind: "mail".to_owned(),
         payload: format!("{{\"address\": \"{}\"}}", address()),
@@ -181,11 +183,11 @@ fn sec_23_debug_shows_no_secret_of_a_session() {
         ("NextLink", format!("{:?}", next_link())),
         ("Session", format!("{:?}", session())),
         ("BeginSession", format!("{:?}", begin())),
-        ("Queued", format!("{:?}", queued())),
+        ("QueuedMessage", format!("{:?}", queued())),
         ("Sign", format!("{:?}", Sign { object: signed() })),
         (
             "Validated",
-            format!("{:?}", Shown::Validated(Some(next_link()))),
+            format!("{:?}", SubmitOutcome::Validated(Some(next_link()))),
         ),
         (
             "RequestToken",
@@ -240,7 +242,7 @@ fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
                 Bind {
                     association: Association::new(threepid(), mxid, 0),
                     signed: signed(),
-                    notice: Notice {
+                    notice: OnbindNotification {
                         id: "id".to_owned(),
                         expires_at: 0,
                     },
@@ -269,10 +271,10 @@ fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
             ),
         ),
         (
-            "NoticeHeard",
+            "CompleteNotification",
             format!(
                 "{:?}",
-                NoticeHeard {
+                CompleteNotification {
                     message: queued(),
                     invites: vec![1],
                     keep: true,
@@ -281,10 +283,10 @@ fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
             ),
         ),
         (
-            "WaitingInvites",
+            "FindPendingInvites",
             format!(
                 "{:?}",
-                WaitingInvites {
+                FindPendingInvites {
                     threepid: threepid(),
                     mxid: alice(),
                     now: 0,

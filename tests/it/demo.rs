@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Told, repository};
+use crate::harness::{CommandOutput, repository};
 
 /// A demonstration that runs, and what it printed.
 struct Demo {
@@ -154,7 +154,7 @@ fn the_printed_commands_work_as_they_stand() {
     // The next start goes on with what is there, the key included.
     let again = Demo::start(folder.path());
     let look = "lookup email alice@example.org --config demo/sydent.toml";
-    let found = Told::by(folder.path(), look);
+    let found = CommandOutput::by(folder.path(), look);
     let key = demo_key(&printed);
     assert!(found.out.contains(&key), "{}", found.err);
     assert!(again.text.contains(&key));
@@ -190,7 +190,7 @@ fn a_demonstration_leaves_foreign_files_and_ports_alone() {
     std::fs::create_dir(folder.path().join("mine")).unwrap();
     let config = folder.path().join("mine/sydent.toml");
     std::fs::write(&config, "[server]\n").unwrap();
-    let ended = Told::by(
+    let ended = CommandOutput::by(
         folder.path(),
         &format!("demo --dir mine --port {}", three_free_ports()),
     );
@@ -199,7 +199,7 @@ fn a_demonstration_leaves_foreign_files_and_ports_alone() {
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().min(65533);
-    let ended = Told::by(folder.path(), &format!("demo --port {port}"));
+    let ended = CommandOutput::by(folder.path(), &format!("demo --port {port}"));
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains(&port.to_string()), "{}", ended.err);
     assert!(!folder.path().join("sydent-demo").exists());

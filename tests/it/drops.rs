@@ -4,10 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use sydent::actor::outbox::{DropExpired, Outbox, Settle, Settlement, TakeDue};
-use sydent::actor::pool::{Ask, Fault};
+use sydent::actor::pool::{Fault, Operation};
 use sydent::config::DatabaseUrl;
-use sydent::db::outbox::Queued;
-use sydent::db::{Database, DbError, Turn, outbox as table, send_limits};
+use sydent::db::outbox::QueuedMessage;
+use sydent::db::{Database, DbError, LockKey, outbox as table, send_limits};
 use sydent::domain::rate::Rate;
 
 use crate::harness::{TestDatabase, fresh_address};
@@ -27,7 +27,7 @@ fn outbox(database: &Database) -> Outbox {
 }
 
 /// Takes the one mail that is due.
-fn take(outbox: &mut Outbox, owner: &str, now: i64) -> Queued {
+fn take(outbox: &mut Outbox, owner: &str, now: i64) -> QueuedMessage {
     let ask = TakeDue {
         owner: owner.to_owned(),
         kinds: &["mail"],
@@ -39,7 +39,7 @@ fn take(outbox: &mut Outbox, owner: &str, now: i64) -> Queued {
     ask.run(outbox).unwrap().remove(0)
 }
 
-fn settle(outbox: &mut Outbox, message: &Queued, settlement: Settlement) {
+fn settle(outbox: &mut Outbox, message: &QueuedMessage, settlement: Settlement) {
     let message = message.clone();
     Settle {
         message,
@@ -130,7 +130,7 @@ fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
             let mut store = database.writer().unwrap();
             threads.spawn(move || {
                 for now in 0..ROUNDS {
-                    let taken: Result<(), Fault> = store.write(Turn::Job(job), |connection| {
+                    let taken: Result<(), Fault> = store.write(LockKey::Job(job), |connection| {
                         for counted in ["a", "b", "c"] {
                             let taken = send_limits::take(connection, counted, rate, now)?;
                             assert!(taken.is_ok(), "{counted} at {now}: {taken:?}");
@@ -144,9 +144,10 @@ fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
         let mut store = database.writer().unwrap();
         threads.spawn(move || {
             for _ in 0..ROUNDS {
-                let purged: Result<bool, DbError> = store.write(Turn::Job("purge"), |connection| {
-                    send_limits::purge(connection, i64::MAX, 10)
-                });
+                let purged: Result<bool, DbError> = store
+                    .write(LockKey::Job("purge"), |connection| {
+                        send_limits::purge(connection, i64::MAX, 10)
+                    });
                 purged.unwrap();
             }
         });

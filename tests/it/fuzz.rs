@@ -38,7 +38,7 @@ async fn is_alive(server: &TestServer) {
     server.api().lookup("email", "a@example.com").await.ok();
     server.operations().get("/ready").await.ok();
     let metrics = server.operations().get("/metrics").await.text();
-    assert!(!metrics.contains("sydent_owner_panics_total{"), "{metrics}");
+    assert!(!metrics.contains("sydent_actor_panics_total{"), "{metrics}");
 }
 
 /// A server that calls nobody: names are fuzzed too.

@@ -11,8 +11,8 @@ use sydent::domain::base64;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Api, KEY_FILE, RealSydent, SERVER_NAME, TestProcess, Told, V1, V2, fresh_address, mode,
-    old_mail_server, sydent_reads,
+    Api, CommandOutput, KEY_FILE, RealSydent, SERVER_NAME, TestProcess, V1, V2, fresh_address,
+    mode, old_mail_server, sydent_reads,
 };
 use crate::import_sydent::source::{Source, key, now};
 
@@ -22,10 +22,10 @@ const PORTS: &str = "clientapi.http.bind_address = 127.0.0.1\nclientapi.http.por
 const METRICS: &str = "prometheus_addr = 127.0.0.1\nprometheus_port = 0\n";
 
 /// The real command, which must work.
-fn import(folder: &Path, flags: &str, variables: &[(&str, &str)]) -> Told {
-    let told = Told::with(folder, &format!("import sydent {flags}"), variables);
+fn import(folder: &Path, flags: &str, variables: &[(&str, &str)]) -> CommandOutput {
+    let told = CommandOutput::with(folder, &format!("import sydent {flags}"), variables);
     assert_eq!(told.code, 0, "{}", told.err);
-    let check = Told::by(folder, "config check --config sydent.toml");
+    let check = CommandOutput::by(folder, "config check --config sydent.toml");
     assert_eq!(check.code, 0, "{}", check.err);
     told
 }
@@ -55,7 +55,7 @@ async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
     let made = made.replace("[general]\n", &format!("[general]\n{METRICS}"));
     fs::write(&conf, made).unwrap();
 
-    let told = Told::by(folder.path(), "import sydent --conf-only");
+    let told = CommandOutput::by(folder.path(), "import sydent --conf-only");
     assert_eq!(told.code, 1);
     assert!(told.err.contains("--server-name"), "{}", told.err);
     let told = import(folder.path(), "--conf-only", &variables);
@@ -294,7 +294,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
         ),
     )
     .unwrap();
-    let told = Told::by(folder, "import sydent");
+    let told = CommandOutput::by(folder, "import sydent");
     assert!(told.err.contains("There is no database"), "{}", told.err);
     let told = import(folder, "--default-section --out sydent.toml", &[]);
     assert!(told.out.contains("had schema 0;"), "{}", told.out);

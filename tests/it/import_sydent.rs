@@ -11,7 +11,7 @@ use sydent::domain::base64;
 use sydent::domain::lookup::{self, Pepper};
 use sydent::domain::signing::verify;
 
-use crate::harness::{TestDatabase, TestServer, Told, V2, mode, until};
+use crate::harness::{CommandOutput, TestDatabase, TestServer, V2, mode, until};
 use source::{DAY, Source, key, now, signed};
 
 fn hash(address: &str) -> String {
@@ -313,7 +313,7 @@ fn cry_09_a_key_that_did_not_sign_the_database_is_refused() {
     assert!(told.err.contains("must read"), "{}", told.err);
 }
 
-impl Told {
+impl CommandOutput {
     /// A line of the closing table: read, taken, merged, skipped.
     fn row(&self, kind: &str) -> [u64; 4] {
         let line = self.out.lines().find_map(|line| line.strip_prefix(kind));

@@ -33,8 +33,6 @@ mod debug_texts;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
-mod dispatchers;
-#[cfg(test)]
 mod drops;
 #[cfg(test)]
 mod email;
@@ -85,8 +83,6 @@ mod outage;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
-mod own_pages;
-#[cfg(test)]
 mod pepper;
 #[cfg(test)]
 mod ping_versions;
@@ -104,6 +100,8 @@ mod relay;
 mod relay_protection;
 #[cfg(test)]
 mod relay_stalls;
+#[cfg(test)]
+mod same_origin;
 #[cfg(test)]
 mod send_attempts;
 #[cfg(test)]
@@ -140,3 +138,5 @@ mod unbind;
 mod v1_switches;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod worker_loops;

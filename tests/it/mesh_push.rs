@@ -71,7 +71,7 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     let peer = peer("peer.test");
     let server = TestServer::start_with_clock(|settings| tell(&peer, settings));
     let internal = server.internal();
-    let (address, other) = (fresh_address("Told"), fresh_address("never"));
+    let (address, other) = (fresh_address("CommandOutput"), fresh_address("never"));
     bind(&internal, &address, "@first:example.org").await;
     until("the binding", || told(&peer).len() == 1).await;
     server.advance(1000);

@@ -129,7 +129,7 @@ async fn int_05_metrics_count_requests_by_route_and_status_and_name_nobody() {
     }
     for owner in ["lookups", "associations", "signer"] {
         for what in ["waiting", "working"] {
-            let line = format!("sydent_owner_{what}_seconds_count{{owner=\"{owner}\"}}");
+            let line = format!("sydent_owner_{what}_seconds_count{{actor=\"{owner}\"}}");
             assert!(text.contains(&line), "{line} is not in:\n{text}");
         }
     }

@@ -4,7 +4,7 @@
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, select};
 use serde_json::json;
-use sydent::actor::pool::{Ask, Fault, Pool, State};
+use sydent::actor::pool::{Fault, Operation, Pool, State};
 use sydent::app::App;
 
 use crate::harness::{Answer, Hold, TestServer, eventually, fresh_address};
@@ -83,7 +83,7 @@ async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
     }
     let metrics = server.operations().get("/metrics").await.text();
     for owner in ["sessions", "associations", "lookups", "signer"] {
-        let line = format!("sydent_owner_refused_total{{owner=\"{owner}\"}} ");
+        let line = format!("sydent_actor_rejected_total{{actor=\"{owner}\"}} ");
         assert!(metrics.contains(&line), "{line} {metrics}");
     }
 }
@@ -157,11 +157,11 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
     // More often than there are threads: none of them may have died of it.
     for _ in 0..5 {
         panics(&app.sessions, |of| {
-            drop(of.store.write(sydent::db::Turn::Job("test"), breaks));
+            drop(of.store.write(sydent::db::LockKey::Job("test"), breaks));
         })
         .await;
         panics(&app.associations, |of| {
-            drop(of.store.write(sydent::db::Turn::Job("test"), breaks));
+            drop(of.store.write(sydent::db::LockKey::Job("test"), breaks));
         })
         .await;
         panics(&app.lookups, |_| panic!("hunter2")).await;
@@ -173,7 +173,7 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
     assert_eq!(api.lookup("email", &session.address).await.ok(), bound);
     assert_eq!(server.database.count("associations"), 1);
     let metrics = server.operations().get("/metrics").await.text();
-    let counted = "sydent_owner_panics_total{owner=\"sessions\"} 5";
+    let counted = "sydent_actor_panics_total{actor=\"sessions\"} 5";
     assert!(metrics.contains(counted), "{metrics}");
 }
 
@@ -198,7 +198,7 @@ fn breaks(_: &mut sydent::db::Conn) -> Result<(), Fault> {
 /// Expects that what the owner does with that message is a panic, and that a
 /// client would be told as little as possible.
 async fn panics<S: State>(pool: &Pool<S>, act: fn(&mut S)) {
-    let fault = pool.ask(Act(act)).await.unwrap_err();
+    let fault = pool.send(Act(act)).await.unwrap_err();
     assert!(matches!(fault, Fault::Panicked(_)), "{fault}");
     let error = sydent::error::Error::from(fault);
     let told = (error.status().as_u16(), error.message());
@@ -207,12 +207,12 @@ async fn panics<S: State>(pool: &Pool<S>, act: fn(&mut S)) {
 
 struct Act<S>(fn(&mut S));
 
-impl<S: State> Ask for Act<S> {
-    type Of = S;
-    type Reply = ();
+impl<S: State> Operation for Act<S> {
+    type State = S;
+    type Output = ();
 
-    fn run(self, of: &mut S) -> Result<(), Fault> {
-        (self.0)(of);
+    fn run(self, state: &mut S) -> Result<(), Fault> {
+        (self.0)(state);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sydent::domain::lookup::{self, Pepper};
 use tempfile::TempDir;
 
-use crate::harness::{Api, TestDatabase, TestServer, Told, eventually, test_settings};
+use crate::harness::{Api, CommandOutput, TestDatabase, TestServer, eventually, test_settings};
 
 /// A folder with the configuration of a server on that database.
 fn configured(url: &str) -> TempDir {
@@ -23,9 +23,9 @@ fn configured(url: &str) -> TempDir {
     folder
 }
 
-fn rotate(url: &str, arguments: &str) -> Told {
+fn rotate(url: &str, arguments: &str) -> CommandOutput {
     let command = format!("pepper rotate --config sydent.toml {arguments}");
-    Told::by(configured(url).path(), &command)
+    CommandOutput::by(configured(url).path(), &command)
 }
 
 async fn pepper_of(api: &Api) -> String {

@@ -119,7 +119,7 @@ async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
         let kept = validation.session_lifetime + validation.keep_expired;
         let now = server.now();
         let before = now - i64::try_from(kept.as_millis()).unwrap();
-        let purged = server.app.sessions.ask(PurgeSessions { before }).await;
+        let purged = server.app.sessions.send(PurgeSessions { before }).await;
         purged.unwrap()
     };
     server.advance(6 * DAY - HOUR);

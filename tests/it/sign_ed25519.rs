@@ -14,21 +14,21 @@ use crate::store_invite::by_synapse;
 const MXID: &str = "@alice:example.org";
 
 /// What the mail of an invite holds, and the public key that the room has.
-struct Invited {
+struct StoredInvite {
     token: String,
     private_key: String,
     public_key: [u8; 32],
     url: String,
 }
 
-async fn invited(server: &TestServer) -> Invited {
+async fn invited(server: &TestServer) -> StoredInvite {
     let address = fresh_address("sign");
     let answer = server.api().store_invite(by_synapse(&address)).await.ok();
     let mail = server.mails_sent(&address).await.pop().unwrap();
     let parameters = mail.sign_parameters();
     assert_eq!(answer["token"], parameters["token"].as_str());
     let public_key = answer["public_keys"][1]["public_key"].as_str().unwrap();
-    Invited {
+    StoredInvite {
         token: parameters["token"].clone(),
         private_key: parameters["private_key"].clone(),
         public_key: base64::decode_key(public_key).unwrap(),
@@ -36,7 +36,7 @@ async fn invited(server: &TestServer) -> Invited {
     }
 }
 
-impl Invited {
+impl StoredInvite {
     /// Checks an answer as a homeserver does.
     #[track_caller]
     fn is_signed(&self, answer: &Answer, mxid: &str) {

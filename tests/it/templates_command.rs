@@ -2,10 +2,10 @@
 
 use tempfile::TempDir;
 
-use crate::harness::Told;
+use crate::harness::CommandOutput;
 
-fn run(folder: &TempDir, arguments: &str) -> Told {
-    Told::by(folder.path(), arguments)
+fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
+    CommandOutput::by(folder.path(), arguments)
 }
 
 /// A folder `brands` with one template.

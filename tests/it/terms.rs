@@ -95,7 +95,7 @@ async fn tos_09_of_urls_that_nobody_knows_nothing_is_stored() {
         token_hash: TokenHash::of(alice.token()),
         with_terms: true,
     };
-    let account = server.app.accounts.ask(account).await.unwrap().unwrap();
+    let account = server.app.accounts.send(account).await.unwrap().unwrap();
     assert_eq!(account.accepted, ["https://a/p-en"]);
 }
 

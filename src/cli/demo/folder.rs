@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Ports;
-use crate::cli::new_file::{Readers, create, replace};
+use crate::cli::new_file::{FileAccess, create, replace};
 use crate::cli::{Failure, key};
 use crate::config::Settings;
 
@@ -43,10 +43,10 @@ impl Folder {
         })?;
         let key_file = dir.join("signing.key");
         if !key_file.exists() {
-            create(&key_file, &key::generate(None)?, Readers::Owner)?;
+            create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
         }
         let text = text(ports);
-        replace(&config, &text, Readers::Umask)?;
+        replace(&config, &text, FileAccess::Umask)?;
         Ok(Self { config, text })
     }
 

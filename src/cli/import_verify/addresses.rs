@@ -5,7 +5,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::servers::{Question, V1, V2};
-use super::{Work, unreadable};
+use super::{VerifyContext, unreadable};
 use crate::cli::Failure;
 use crate::domain::lookup::{self, Pepper};
 use crate::import::verify::{
@@ -39,7 +39,7 @@ type Asked = (Subject, Expected);
 /// Asks for all addresses, or a sample of them, those that were removed among
 /// them, and for some that nobody has.
 pub(super) async fn compare(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     token: Option<Zeroizing<String>>,
 ) -> Result<(), Failure> {
     let hashing = match token {
@@ -69,7 +69,7 @@ pub(super) async fn compare(
 }
 
 /// What the old server has switched off must not be open at the new one.
-async fn is_v1_off(work: &mut Work<'_>) -> Result<(), Failure> {
+async fn is_v1_off(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
     let question = Question::get(format!(
         "{V1}/lookup?medium=email&address=nobody%40verify.invalid"
     ));
@@ -83,7 +83,7 @@ async fn is_v1_off(work: &mut Work<'_>) -> Result<(), Failure> {
 }
 
 async fn hashing(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     token: Zeroizing<String>,
 ) -> Result<Option<Hashing>, Failure> {
     let question = Question::get(format!("{V2}/hash_details")).by(&token);
@@ -105,7 +105,7 @@ async fn hashing(
 }
 
 async fn ask(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     subjects: Vec<Subject>,
     hashing: Option<&Hashing>,
     batch: &mut usize,
@@ -140,7 +140,10 @@ async fn ask(
     Ok(())
 }
 
-async fn ask_alone(work: &mut Work<'_>, (subject, expected): &Asked) -> Result<(), Failure> {
+async fn ask_alone(
+    work: &mut VerifyContext<'_>,
+    (subject, expected): &Asked,
+) -> Result<(), Failure> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("medium", &subject.medium)
         .append_pair("address", &subject.address)
@@ -153,7 +156,7 @@ async fn ask_alone(work: &mut Work<'_>, (subject, expected): &Asked) -> Result<(
 }
 
 /// False if a server wants fewer addresses at a time.
-async fn ask_in_bulk(work: &mut Work<'_>, asked: &[Asked]) -> Result<bool, Failure> {
+async fn ask_in_bulk(work: &mut VerifyContext<'_>, asked: &[Asked]) -> Result<bool, Failure> {
     let threepids: Vec<[&str; 2]> = asked
         .iter()
         .map(|(subject, _)| [subject.medium.as_str(), subject.address.as_str()])
@@ -182,7 +185,7 @@ async fn ask_in_bulk(work: &mut Work<'_>, asked: &[Asked]) -> Result<bool, Failu
 }
 
 async fn ask_by_hash(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     asked: &[Asked],
     hashing: &Hashing,
 ) -> Result<bool, Failure> {

@@ -5,7 +5,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::servers::{Question, Servers, V1, V2};
-use super::{Work, unreadable};
+use super::{VerifyContext, unreadable};
 use crate::cli::Failure;
 use crate::domain::base64;
 use crate::import::verify::{Topic, Verdict, key_by_id, same};
@@ -30,7 +30,7 @@ pub(super) async fn key_of_old(servers: &mut Servers) -> Result<([u8; 32], bool)
 }
 
 /// The key under its ids, whether it is valid, and whether another one is.
-pub(super) async fn keys(work: &mut Work<'_>) -> Result<(), Failure> {
+pub(super) async fn keys(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
     let ids: Vec<String> = work
         .old
         .own_keys()
@@ -55,7 +55,7 @@ pub(super) async fn keys(work: &mut Work<'_>) -> Result<(), Failure> {
 }
 
 /// The keys that were made for invites, and one that was not.
-pub(super) async fn invite_keys(work: &mut Work<'_>) -> Result<(), Failure> {
+pub(super) async fn invite_keys(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
     let stored = work
         .old
         .invite_keys(work.flags.sample)
@@ -77,7 +77,7 @@ pub(super) async fn invite_keys(work: &mut Work<'_>) -> Result<(), Failure> {
 }
 
 async fn ask_if_valid(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     path: &str,
     key: &str,
     topic: Topic,
@@ -95,7 +95,7 @@ async fn ask_if_valid(
 /// Terms and accounts; answers an access token that both servers take. None if
 /// the old server has no accounts, or if there is no such token.
 pub(super) async fn of_v2(
-    work: &mut Work<'_>,
+    work: &mut VerifyContext<'_>,
     given: Option<Zeroizing<String>>,
 ) -> Result<Option<Zeroizing<String>>, Failure> {
     let (old, new) = work
@@ -128,7 +128,7 @@ pub(super) async fn of_v2(
     Ok(good)
 }
 
-fn explain(work: &mut Work<'_>) -> Result<(), Failure> {
+fn explain(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
     if work.old.schema().map_err(unreadable)? < 4 {
         let sentence = "The database is older than accounts. Look-ups by hash need one, and were \
              not compared.";

@@ -17,7 +17,7 @@ use super::{Failure, print};
 use crate::clock::Clock;
 use crate::config::BaseUrl;
 use crate::domain::Invalid;
-use crate::import::verify::{Comparison, Old};
+use crate::import::verify::{Comparison, OldDatabase};
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
@@ -42,10 +42,10 @@ pub(super) struct Verify {
 }
 
 /// What is asked, of whom, and what came of it so far.
-struct Work<'a> {
+struct VerifyContext<'a> {
     flags: &'a Verify,
     servers: Servers,
-    old: Old,
+    old: OldDatabase,
     /// The old server's public key.
     key: [u8; 32],
     /// Whether it has v1.
@@ -55,7 +55,7 @@ struct Work<'a> {
     clock: Clock,
 }
 
-impl Work<'_> {
+impl VerifyContext<'_> {
     /// The version that the old server has for sure.
     fn api(&self) -> &'static str {
         if self.has_v1 { V1 } else { V2 }
@@ -80,8 +80,8 @@ impl Verify {
         let given = self.given_token()?;
         let mut servers = Servers::new(self.old.clone(), self.new.clone());
         let (key, has_v1) = facts::key_of_old(&mut servers).await?;
-        let old = Old::read(&self.db, &key).map_err(unreadable)?;
-        let mut work = Work {
+        let old = OldDatabase::read(&self.db, &key).map_err(unreadable)?;
+        let mut work = VerifyContext {
             flags: self,
             servers,
             old,

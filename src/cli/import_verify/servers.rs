@@ -68,14 +68,14 @@ impl<'a> Question<'a> {
 
 #[derive(Clone, Copy)]
 enum Which {
-    Old,
+    OldDatabase,
     New,
 }
 
 impl fmt::Display for Which {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Old => "old",
+            Self::OldDatabase => "old",
             Self::New => "new",
         })
     }
@@ -108,7 +108,7 @@ impl Servers {
 
     /// Asks the old server alone.
     pub(super) async fn old(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
-        self.patiently(Which::Old, question).await
+        self.patiently(Which::OldDatabase, question).await
     }
 
     /// Asks both, the old one first.
@@ -125,7 +125,7 @@ impl Servers {
         old: &Question<'_>,
         new: &Question<'_>,
     ) -> Result<(Answer, Answer), Failure> {
-        let old = self.patiently(Which::Old, old).await?;
+        let old = self.patiently(Which::OldDatabase, old).await?;
         Ok((old, self.patiently(Which::New, new).await?))
     }
 
@@ -135,7 +135,7 @@ impl Servers {
         question: &Question<'_>,
     ) -> Result<Answer, Failure> {
         for _ in 0..PAUSES {
-            match self.ask(which, question).await? {
+            match self.send(which, question).await? {
                 Said::Answer(answer) => return Ok(answer),
                 Said::Wait(pause) if pause <= LONGEST_PAUSE => {
                     self.waited += pause;
@@ -151,9 +151,9 @@ impl Servers {
         )))
     }
 
-    async fn ask(&self, which: Which, question: &Question<'_>) -> Result<Said, Failure> {
+    async fn send(&self, which: Which, question: &Question<'_>) -> Result<Said, Failure> {
         let base = match which {
-            Which::Old => &self.old,
+            Which::OldDatabase => &self.old,
             Which::New => &self.new,
         };
         let method = match question.body {

@@ -7,7 +7,7 @@
 mod address;
 mod failure;
 mod file;
-mod open;
+mod from_config;
 mod sendmail;
 mod smtp;
 

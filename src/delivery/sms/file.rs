@@ -4,7 +4,7 @@
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::{Provider, Text};
+use super::{Provider, SmsMessage};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::mail::{FileTransport, MessageName};
 use crate::delivery::writer::rfc_2822;
@@ -12,7 +12,7 @@ use crate::delivery::writer::rfc_2822;
 pub(super) struct Folder(pub(super) FileTransport);
 
 impl Provider for Folder {
-    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let name = MessageName::new(text.queued_at, &text.id);
             self.0.send(&name, message(text).as_bytes()).await
@@ -21,13 +21,13 @@ impl Provider for Folder {
     }
 }
 
-fn message(text: &Text) -> String {
+fn message(text: &SmsMessage) -> String {
     let from = match text.sender() {
         "" => String::new(),
         sender => format!("From: {sender}\r\n"),
     };
     format!(
-        "Date: {}\r\n{from}To: +{}\r\nSubject: Text message\r\nMIME-Version: 1.0\r\n\
+        "Date: {}\r\n{from}To: +{}\r\nSubject: SmsMessage message\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}\r\n",
         rfc_2822(text.queued_at),
         text.to.as_str(),

@@ -5,14 +5,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::http::{Answer, Wire, failure, uncertain};
-use super::{Provider, Text, refused};
+use super::http::{Answer, HttpClient, failure, uncertain};
+use super::{Provider, SmsMessage, refused};
 use crate::config::{self, BodyForm, StatusRange};
 use crate::delivery::failure::SendFailure;
 use crate::domain::placeholders::fill;
 
 pub(super) struct Gateway {
-    pub(super) wire: Wire,
+    pub(super) client: HttpClient,
     pub(super) settings: config::Gateway,
 }
 
@@ -23,13 +23,13 @@ const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Provider for Gateway {
-    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let settings = &self.settings;
             let value = |name: &str| self.value(text, name);
             let percent = |name: &str| utf8_percent_encode(&value(name), IN_A_QUERY).to_string();
             let url = fill(&settings.access.url, percent);
-            let mut request = self.wire.request(self.method(), &url)?;
+            let mut request = self.client.request(self.method(), &url)?;
             let (content_type, body) = match (settings.method, settings.body_form) {
                 (config::Method::Get, _) => (None, String::new()),
                 (_, BodyForm::Json) => (
@@ -49,7 +49,7 @@ impl Provider for Gateway {
                     content_type = None;
                 }
             }
-            let answer = self.wire.exchange(request, content_type, body);
+            let answer = self.client.exchange(request, content_type, body);
             self.outcome(&answer.await?)
         }
         .boxed_local()
@@ -65,7 +65,7 @@ impl Gateway {
         }
     }
 
-    fn value(&self, text: &Text, name: &str) -> String {
+    fn value(&self, text: &SmsMessage, name: &str) -> String {
         match name {
             "to" => text.to.as_str(),
             "from" => text.sender(),

@@ -47,12 +47,12 @@ pub(super) struct Answer {
 
 /// Speaks to one provider. It goes where the administrator said, and nowhere
 /// else: redirects are not followed.
-pub(super) struct Wire {
+pub(super) struct HttpClient {
     client: Client,
     timeout: Duration,
 }
 
-impl Wire {
+impl HttpClient {
     #[expect(
         clippy::disallowed_methods,
         reason = "the address is the administrator's, not a stranger's"

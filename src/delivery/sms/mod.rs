@@ -5,9 +5,9 @@
 //! caller does what is left to do.
 
 mod file;
+mod from_config;
 mod gateway;
 mod http;
-mod open;
 mod openmarket;
 mod router;
 mod twilio;
@@ -17,7 +17,7 @@ use std::fmt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use open::{Prepared, SmsError};
+pub use from_config::{PreparedProviders, SmsError};
 pub use router::Router;
 
 use super::failure::SendFailure;
@@ -26,7 +26,7 @@ use crate::domain::originator::Originator;
 
 /// What is stored of a text until it is written.
 #[derive(Serialize, Deserialize)]
-pub struct TextPayload {
+pub struct SmsPayload {
     /// To whom, in canonical form.
     pub msisdn: String,
     /// The code.
@@ -34,7 +34,7 @@ pub struct TextPayload {
 }
 
 /// A text, ready to be handed over. Its `Debug` shows nothing of it.
-pub struct Text {
+pub struct SmsMessage {
     /// Random, unique; the same when it is tried again.
     pub id: String,
     /// When it was queued, ms.
@@ -47,15 +47,15 @@ pub struct Text {
     pub body: String,
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for SmsMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text")
+        f.debug_struct("SmsMessage")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-impl Text {
+impl SmsMessage {
     /// The sender's number or name; empty where the provider chooses.
     fn sender(&self) -> &str {
         self.from.as_ref().map_or("", Originator::text)
@@ -69,7 +69,7 @@ trait Provider {
     /// The future may be dropped at any time; the text may or may not have been
     /// taken then. Its failures are those of [`SendFailure`], of which only an
     /// uncertain one may have left the text with the provider.
-    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
+    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
 }
 
 /// A failure that is for good. `address` is whether it is the number that is not

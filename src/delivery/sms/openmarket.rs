@@ -6,29 +6,31 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::http::{Answer, Wire, failure};
-use super::{Provider, Text, refused};
+use super::http::{Answer, HttpClient, failure};
+use super::{Provider, SmsMessage, refused};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::OriginatorKind;
 
 pub(super) struct OpenMarket {
-    pub(super) wire: Wire,
+    pub(super) client: HttpClient,
     pub(super) url: String,
 }
 
 impl Provider for OpenMarket {
-    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let request = self.wire.request(Method::POST, &self.url)?;
+            let request = self.client.request(Method::POST, &self.url)?;
             let body = body(text).to_string();
-            let answer = self.wire.exchange(request, Some("application/json"), body);
+            let answer = self
+                .client
+                .exchange(request, Some("application/json"), body);
             outcome(&answer.await?)
         }
         .boxed_local()
     }
 }
 
-fn body(text: &Text) -> Value {
+fn body(text: &SmsMessage) -> Value {
     let mut send = json!({
         "message": { "type": "text", "content": text.body },
         "destination": { "address": text.to.as_str() },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Provider, Text};
+use super::{Provider, SmsMessage};
 use crate::delivery::failure::SendFailure;
 use crate::domain::calling_code::ByCallingCode;
 use crate::domain::msisdn::CanonicalMsisdn;
@@ -29,7 +29,11 @@ impl Router {
     /// # Errors
     /// What the last one said; a text that one of them may take later is not
     /// refused.
-    pub async fn send(&self, text: &Text, calling_code: Option<u16>) -> Result<(), SendFailure> {
+    pub async fn send(
+        &self,
+        text: &SmsMessage,
+        calling_code: Option<u16>,
+    ) -> Result<(), SendFailure> {
         let mut failed = None;
         for name in self.routes.of(calling_code) {
             let Some(provider) = self.providers.get(name) else {

@@ -7,8 +7,8 @@ use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::http::{Answer, Wire, failure};
-use super::{Provider, Text, refused};
+use super::http::{Answer, HttpClient, failure};
+use super::{Provider, SmsMessage, refused};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::{Originator, OriginatorKind};
 
@@ -17,18 +17,18 @@ use crate::domain::originator::{Originator, OriginatorKind};
 const ABOUT_THE_NUMBER: [u32; 7] = [21211, 21214, 21217, 21408, 21610, 21612, 21614];
 
 pub(super) struct Twilio {
-    pub(super) wire: Wire,
+    pub(super) client: HttpClient,
     /// With the account's id.
     pub(super) url: String,
     pub(super) messaging_service: Option<String>,
 }
 
 impl Provider for Twilio {
-    fn send<'a>(&'a self, text: &'a Text) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let request = self.wire.request(Method::POST, &self.url)?;
+            let request = self.client.request(Method::POST, &self.url)?;
             let form = Some("application/x-www-form-urlencoded");
-            let answer = self.wire.exchange(request, form, self.body(text));
+            let answer = self.client.exchange(request, form, self.body(text));
             outcome(&answer.await?)
         }
         .boxed_local()
@@ -36,7 +36,7 @@ impl Provider for Twilio {
 }
 
 impl Twilio {
-    fn body(&self, text: &Text) -> String {
+    fn body(&self, text: &SmsMessage) -> String {
         let mut form = Serializer::new(String::new());
         form.append_pair("To", &format!("+{}", text.to.as_str()));
         match (&self.messaging_service, &text.from) {

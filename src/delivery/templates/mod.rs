@@ -14,8 +14,8 @@ mod error;
 mod folder;
 mod invitation;
 mod jinja;
-mod mend;
 mod mime;
+mod normalize;
 mod preview;
 mod python_format;
 mod urlencode;
@@ -40,7 +40,7 @@ pub use values::{VerificationMail, VerifyResponse};
 
 use crate::config::TemplateSettings;
 use folder::Sources;
-use mend::LONGEST_LINE;
+use normalize::LONGEST_LINE;
 
 /// The mail that carries the link and the code of an e-mail validation.
 const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
@@ -274,5 +274,5 @@ impl Templates {
 
 /// What a mail template wrote, as it is sent.
 fn finished(text: &str) -> String {
-    mend::mended(mime::with_crlf(text))
+    normalize::normalize(mime::with_crlf(text))
 }

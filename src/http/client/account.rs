@@ -72,7 +72,7 @@ pub async fn logout(app: web::Data<App>, token: AccessToken) -> Result<HttpRespo
     let close = CloseToken {
         token_hash: token.hash(),
     };
-    if app.accounts.ask(close).await? {
+    if app.accounts.send(close).await? {
         Ok(HttpResponse::Ok().json(json!({})))
     } else {
         Err(Error::unknown_token())

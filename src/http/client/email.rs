@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::submit::{self, Words};
+use super::submit::{self, PageTexts};
 use crate::app::App;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::secret::ClientSecret;
@@ -62,10 +62,10 @@ pub async fn submit_page(
     app: web::Data<App>,
     args: Result<QueryArgs, Error>,
 ) -> Result<HttpResponse, Error> {
-    submit::page(&app, args, Medium::Email, &WORDS).await
+    submit::page(&app, args, Medium::Email, &TEXTS).await
 }
 
-const WORDS: Words = Words {
+const TEXTS: PageTexts = PageTexts {
     confirmed: "Your e-mail address is confirmed. You can close this page and go back to your app.",
     expired: "This link has expired. Go back to your app and let it send you a new e-mail.",
     not_valid: "This link is not valid any more or not complete; copy the whole link out of the \

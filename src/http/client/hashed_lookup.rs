@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use crate::actor::lookups::{CurrentPepper, Looked, LookupHashes};
+use crate::actor::lookups::{CurrentPepper, LookupHashes, LookupOutcome};
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::lookup::{Algorithm, Entries};
@@ -16,7 +16,7 @@ use crate::http::call::{Body, Call, Query, V2};
 /// # Errors
 /// Only when the machinery fails.
 pub async fn details(app: web::Data<App>, _call: Call<V2, Query>) -> Result<HttpResponse, Error> {
-    let pepper = app.lookups.ask(CurrentPepper).await?;
+    let pepper = app.lookups.send(CurrentPepper).await?;
     let algorithms: Vec<&str> = algorithms(&app).map(Algorithm::as_str).collect();
     Ok(HttpResponse::Ok().json(json!({
         "lookup_pepper": pepper.as_str(),
@@ -42,9 +42,11 @@ pub async fn lookup(app: web::Data<App>, call: Call<V2, Body>) -> Result<HttpRes
         pepper,
         now: app.clock.now(),
     };
-    match app.lookups.ask(look).await? {
-        Looked::Found(mappings) => Ok(HttpResponse::Ok().json(json!({ "mappings": mappings }))),
-        Looked::WrongPepper(pepper) => Err(Error::invalid_pepper(algorithm, &pepper)),
+    match app.lookups.send(look).await? {
+        LookupOutcome::Found(mappings) => {
+            Ok(HttpResponse::Ok().json(json!({ "mappings": mappings })))
+        }
+        LookupOutcome::WrongPepper(pepper) => Err(Error::invalid_pepper(algorithm, &pepper)),
     }
 }
 

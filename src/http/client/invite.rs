@@ -13,7 +13,7 @@ use crate::domain::invite::{InviteFields, RoomId};
 use crate::domain::invite_key::InviteKey;
 use crate::domain::secret::InviteToken;
 use crate::error::Error;
-use crate::flow::invite::{self, Invitation, Invited};
+use crate::flow::invite::{self, Invitation, StoredInvite};
 use crate::http::call::{Anywhere, Body, Call, Version};
 
 /// `POST store-invite`: invites an address that is bound to nobody to a room.
@@ -76,7 +76,7 @@ fn is_said(name: &str) -> bool {
 
 /// INV-10 … INV-13. Homeservers ask for the addresses as they stand here, years
 /// later, so they are v2 addresses (GEN-32).
-fn answer(invited: &Invited, base_url: &str) -> Value {
+fn answer(invited: &StoredInvite, base_url: &str) -> Value {
     let long_term = base64::encode(&invited.long_term_key);
     let routes = format!("{base_url}/_matrix/identity/v2/pubkey");
     json!({
@@ -116,7 +116,7 @@ pub async fn sign<V: Version>(
     let find = InviteSender {
         token: token.clone(),
     };
-    let sender = app.lookups.ask(find).await?;
+    let sender = app.lookups.send(find).await?;
     let sender = sender.ok_or_else(Error::invite_not_found)?;
     let signed = key.sign(&app.config.server.name, &mxid, &sender, token.expose());
     let signed = signed.map_err(|_impossible| Error::internal())?;

@@ -56,7 +56,7 @@ pub async fn bulk_lookup(app: web::Data<App>, args: Call<V1, Body>) -> Result<Ht
         .collect();
     let found = app
         .lookups
-        .ask(LookupThreepids {
+        .send(LookupThreepids {
             threepids: asked,
             now: app.clock.now(),
         })

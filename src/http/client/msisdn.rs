@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::submit::{self, Words};
+use super::submit::{self, PageTexts};
 use crate::app::App;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::ClientSecret;
@@ -66,10 +66,10 @@ pub async fn submit_page(
     app: web::Data<App>,
     args: Result<QueryArgs, Error>,
 ) -> Result<HttpResponse, Error> {
-    submit::page(&app, args, Medium::Msisdn, &WORDS).await
+    submit::page(&app, args, Medium::Msisdn, &TEXTS).await
 }
 
-const WORDS: Words = Words {
+const TEXTS: PageTexts = PageTexts {
     confirmed: "Your phone number is confirmed. You can close this page and go back to your app.",
     expired: "This code has expired. Go back to your app and let it send you a new one.",
     not_valid: "This code is not valid; take the one in the newest text message, or go back to \

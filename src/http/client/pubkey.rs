@@ -40,7 +40,7 @@ pub async fn is_ephemeral_valid(
     args: QueryArgs,
 ) -> Result<HttpResponse, Error> {
     let valid = match base64::decode_key(args.text("public_key")?) {
-        Some(public_key) => app.lookups.ask(FindEphemeralKey { public_key }).await?,
+        Some(public_key) => app.lookups.send(FindEphemeralKey { public_key }).await?,
         None => false,
     };
     Ok(HttpResponse::Ok().json(json!({ "valid": valid })))

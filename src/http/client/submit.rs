@@ -16,7 +16,7 @@ use crate::http::call::{Call, FormBody, Version};
 use crate::http::page;
 
 /// What the page says to people.
-pub(super) struct Words {
+pub(super) struct PageTexts {
     /// It is validated.
     pub confirmed: &'static str,
     /// The session has ended.
@@ -41,9 +41,9 @@ pub(super) async fn token<V: Version>(
         counted.map_err(Error::limit_exceeded)?;
     }
     match show(app, args, medium).await? {
-        Shown::Validated(_) => {}
-        Shown::WrongToken => return Err(Error::token_incorrect()),
-        Shown::Denied(denied) => return Err(Error::submit_denied(denied)),
+        PageOutcome::Validated(_) => {}
+        PageOutcome::WrongToken => return Err(Error::token_incorrect()),
+        PageOutcome::Denied(denied) => return Err(Error::submit_denied(denied)),
     }
     Ok(HttpResponse::Ok().json(json!({ "success": true })))
 }
@@ -57,20 +57,20 @@ pub(super) async fn page(
     app: &App,
     args: Result<QueryArgs, Error>,
     medium: Medium,
-    words: &Words,
+    words: &PageTexts,
 ) -> Result<HttpResponse, Error> {
     let shown = match &args {
         Ok(args) => show(app, args, medium).await,
         Err(_) => Err(Error::missing_params(&["sid", "client_secret", "token"])),
     };
     let (refusal, message) = match shown {
-        Ok(Shown::Validated(Some(link))) => return Ok(page::redirect(&link)),
-        Ok(Shown::Validated(None)) => (None, words.confirmed),
-        Ok(Shown::Denied(Denied::Expired)) => {
+        Ok(PageOutcome::Validated(Some(link))) => return Ok(page::redirect(&link)),
+        Ok(PageOutcome::Validated(None)) => (None, words.confirmed),
+        Ok(PageOutcome::Denied(Denied::Expired)) => {
             (Some(Error::submit_denied(Denied::Expired)), words.expired)
         }
-        Ok(Shown::Denied(denied)) => (Some(Error::submit_denied(denied)), words.not_valid),
-        Ok(Shown::WrongToken) => (Some(Error::token_incorrect()), words.not_valid),
+        Ok(PageOutcome::Denied(denied)) => (Some(Error::submit_denied(denied)), words.not_valid),
+        Ok(PageOutcome::WrongToken) => (Some(Error::token_incorrect()), words.not_valid),
         Err(error) if error.status().is_server_error() => (Some(error), words.not_now),
         Err(error) => (Some(error), words.not_valid),
     };
@@ -100,14 +100,14 @@ pub(super) async fn page(
 }
 
 /// What showing a token came to; a link to go on to has the sid in it.
-enum Shown {
+enum PageOutcome {
     Validated(Option<String>),
     WrongToken,
     Denied(Denied),
 }
 
 /// Shows the token to its session.
-async fn show(app: &App, args: &Fields, medium: Medium) -> Result<Shown, Error> {
+async fn show(app: &App, args: &Fields, medium: Medium) -> Result<PageOutcome, Error> {
     args.require(&["sid", "client_secret", "token"])?;
     let sid = args.parse("sid", Sid::parse)?;
     let submit = SubmitToken {
@@ -117,10 +117,12 @@ async fn show(app: &App, args: &Fields, medium: Medium) -> Result<Shown, Error> 
         medium,
         now: app.clock.now(),
     };
-    Ok(match app.sessions.ask(submit).await? {
-        sessions::Shown::Validated(link) => Shown::Validated(link.map(|link| link.with_sid(&sid))),
-        sessions::Shown::WrongToken => Shown::WrongToken,
-        sessions::Shown::Denied(denied) => Shown::Denied(denied),
+    Ok(match app.sessions.send(submit).await? {
+        sessions::SubmitOutcome::Validated(link) => {
+            PageOutcome::Validated(link.map(|link| link.with_sid(&sid)))
+        }
+        sessions::SubmitOutcome::WrongToken => PageOutcome::WrongToken,
+        sessions::SubmitOutcome::Denied(denied) => PageOutcome::Denied(denied),
     })
 }
 

@@ -36,7 +36,7 @@ pub async fn accept(
             urls,
             now: app.clock.now(),
         };
-        app.accounts.ask(accept).await?;
+        app.accounts.send(accept).await?;
     }
     Ok(HttpResponse::Ok().json(json!({})))
 }

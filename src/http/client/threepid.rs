@@ -24,7 +24,7 @@ pub async fn get_validated<V: Version>(
     args.require(&["sid", "client_secret"])?;
     let proof = app
         .sessions
-        .ask(session(&app, &args)?)
+        .send(session(&app, &args)?)
         .await?
         .map_err(Error::session)?;
     Ok(HttpResponse::Ok().json(json!({

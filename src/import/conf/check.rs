@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use crate::config::{Problems, Settings};
 use crate::delivery::templates::Templates;
 
@@ -25,7 +25,7 @@ const INDISPENSABLE: [&str; 8] = [
 ///
 /// # Errors
 /// Something that cannot be left out.
-pub(super) fn settle(draft: &mut Draft, file: &Path) -> Result<(), ConfError> {
+pub(super) fn settle(draft: &mut ConfigDraft, file: &Path) -> Result<(), ConfError> {
     loop {
         let problems = problems(draft, file);
         if problems.is_empty() {
@@ -54,7 +54,7 @@ pub(super) fn settle(draft: &mut Draft, file: &Path) -> Result<(), ConfError> {
 }
 
 /// By setting, what is wrong with it. The key file is not there yet.
-fn problems(draft: &Draft, file: &Path) -> Vec<(String, String)> {
+fn problems(draft: &ConfigDraft, file: &Path) -> Vec<(String, String)> {
     let settings = Settings::parse(Some((file, &draft.toml())), std::iter::empty());
     let Err(Problems(problems)) = settings.and_then(Settings::into_config) else {
         return Vec::new();
@@ -67,7 +67,7 @@ fn problems(draft: &Draft, file: &Path) -> Vec<(String, String)> {
 }
 
 /// Templates that do not render would keep the server from starting.
-fn settle_templates(draft: &mut Draft, file: &Path) {
+fn settle_templates(draft: &mut ConfigDraft, file: &Path) {
     let Ok(settings) = Settings::parse(Some((file, &draft.toml())), std::iter::empty()) else {
         return;
     };

@@ -1,7 +1,7 @@
 //! `[email]` but for invitations: the sender, and the relay.
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::{Given, Reading};
 use crate::config::{is_loopback, mailbox};
 use crate::domain::ids::ServerName;
@@ -11,7 +11,7 @@ const SMTP: &str = "email.smtp";
 pub(super) fn convert(
     reading: &Reading,
     name: &ServerName,
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
     sender(reading, name, draft)?;
     let host = reading.get("email", "email.smtphost")?;
@@ -34,7 +34,7 @@ pub(super) fn convert(
 }
 
 /// Sydent once put its host name in the place of `{hostname}`.
-fn sender(reading: &Reading, name: &ServerName, draft: &mut Draft) -> Result<(), ConfError> {
+fn sender(reading: &Reading, name: &ServerName, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const PLACE: &str = "{hostname}";
     let given = reading.get("email", "email.from")?;
     let greeting = reading.get("email", "email.hostname")?.text;
@@ -57,7 +57,7 @@ fn sender(reading: &Reading, name: &ServerName, draft: &mut Draft) -> Result<(),
     Ok(())
 }
 
-fn encryption(reading: &Reading, host: &Given, draft: &mut Draft) -> Result<(), ConfError> {
+fn encryption(reading: &Reading, host: &Given, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let mode = reading.get("email", "email.tlsmode")?;
     let user = reading.get("email", "email.smtpusername")?;
     let encryption = match mode.text.as_str() {
@@ -77,7 +77,7 @@ fn encryption(reading: &Reading, host: &Given, draft: &mut Draft) -> Result<(), 
     Ok(())
 }
 
-fn login(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn login(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let user = reading.get("email", "email.smtpusername")?;
     let password = reading.get("email", "email.smtppassword")?;
     match (user.text.is_empty(), password.text.is_empty()) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::Reading;
 use super::{ConfError, Target};
 use crate::domain::homeservers::HomeserverPattern;
@@ -20,7 +20,7 @@ const NO_KEY: &str = "is empty, so that no Sydent has run with this file. `syden
 pub(super) fn name(
     reading: &Reading,
     target: &Target<'_>,
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<ServerName, ConfError> {
     let given = reading.get("general", "server.name")?;
     if let Some(name) = target.server_name {
@@ -45,7 +45,7 @@ pub(super) fn name(
 pub(super) fn signing_key(
     reading: &Reading,
     target: &Target<'_>,
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<Zeroizing<String>, ConfError> {
     let mut given = reading.get("crypto", "ed25519.signingkey")?;
     let text = Zeroizing::new(std::mem::take(&mut given.text));
@@ -62,7 +62,7 @@ pub(super) fn signing_key(
 const LOOKED_UP_AT_ONCE: i64 = 20_000;
 
 /// What of the API is served, to whom, and how much of it.
-pub(super) fn access(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn access(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let v1 = reading.get("general", "enable_v1_access")?;
     let bind = reading.get("general", "enable_v1_associations")?;
     draft.set("v1", "enabled", v1.is_true(), &v1);
@@ -86,7 +86,7 @@ pub(super) fn access(reading: &Reading, draft: &mut Draft) -> Result<(), ConfErr
     homeservers(reading, v1.is_true(), draft)
 }
 
-fn homeservers(reading: &Reading, v1: bool, draft: &mut Draft) -> Result<(), ConfError> {
+fn homeservers(reading: &Reading, v1: bool, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let given = reading.get("general", "homeserver_allow_list")?;
     let listed = given.listed();
     if listed.is_empty() {
@@ -114,7 +114,11 @@ fn homeservers(reading: &Reading, v1: bool, draft: &mut Draft) -> Result<(), Con
 }
 
 /// What people agree to first.
-pub(super) fn terms(reading: &Reading, folder: &Path, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn terms(
+    reading: &Reading,
+    folder: &Path,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
     let given = reading.get("general", "terms.path")?;
     if !given.text.is_empty() {
         let file = folder.join(&given.text).display().to_string();
@@ -124,7 +128,7 @@ pub(super) fn terms(reading: &Reading, folder: &Path, draft: &mut Draft) -> Resu
 }
 
 /// The log, and what the system around the server is for.
-pub(super) fn log(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn log(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let level = reading.get("general", "log.level")?;
     let taken = match level.text.as_str() {
         "CRITICAL" | "FATAL" | "ERROR" => "error",

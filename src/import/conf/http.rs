@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::{Given, Reading};
 use crate::config::BaseUrl;
 use crate::domain::ids::ServerName;
@@ -13,7 +13,7 @@ use crate::domain::ids::ServerName;
 pub(super) fn public_url(
     reading: &Reading,
     name: &ServerName,
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
     const TABLE: &str = "server";
     const KEY: &str = "public_base_url";
@@ -57,7 +57,7 @@ pub(super) fn public_url(
 }
 
 /// What listens where, and which proxies are believed.
-pub(super) fn listeners(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn listeners(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let host = reading.get("http", "clientapi.http.bind_address")?;
     let port = reading.get("http", "clientapi.http.port")?;
     let address = address(&host, &port)?;
@@ -70,7 +70,11 @@ pub(super) fn listeners(reading: &Reading, draft: &mut Draft) -> Result<(), Conf
 
 /// Sydent sends as many mails as a client asks for, this server does not: where all clients have the
 /// address of a proxy, they share what one may ask for.
-fn proxies(reading: &Reading, listens_at: SocketAddr, draft: &mut Draft) -> Result<(), ConfError> {
+fn proxies(
+    reading: &Reading,
+    listens_at: SocketAddr,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
     const SHARED: &str = "add the networks of your proxies, or all clients behind one count as a \
         single one, which this server sends a few mails at a time";
     let given = reading.get("http", "obey_x_forwarded_for")?;
@@ -96,7 +100,7 @@ fn proxies(reading: &Reading, listens_at: SocketAddr, draft: &mut Draft) -> Resu
     Ok(())
 }
 
-fn internal(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn internal(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let port = reading.get("http", "internalapi.http.port")?;
     let host = reading.get("http", "internalapi.http.bind_address")?;
     if port.text.is_empty() {
@@ -117,7 +121,7 @@ fn internal(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
     Ok(())
 }
 
-fn metrics(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn metrics(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let port = reading.optional("general", "prometheus_port")?;
     let host = reading.optional("general", "prometheus_addr")?;
     match (host, port) {

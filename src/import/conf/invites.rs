@@ -1,14 +1,14 @@
 //! What `[email]` and `[general]` say about invitations.
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::{Given, Reading};
 use crate::domain::homeservers::HomeserverPattern;
 use crate::domain::invite::RoomId;
 
 const TABLE: &str = "invites";
 
-pub(super) fn convert(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn convert(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     for (key, ours, most) in [
         ("username", "show_local_part", 64),
         ("domain", "show_domain", 255),
@@ -42,7 +42,7 @@ pub(super) fn convert(reading: &Reading, draft: &mut Draft) -> Result<(), ConfEr
 }
 
 /// What counts a sender's invitations; the burst and the rate of the others are this server's own.
-fn rate(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn rate(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let limit = Limit {
         table: "limits.invites_per_sender",
         section: "email",
@@ -63,7 +63,11 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn convert(&self, reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+    pub(super) fn convert(
+        &self,
+        reading: &Reading,
+        draft: &mut ConfigDraft,
+    ) -> Result<(), ConfError> {
         let by_default = |key: &str| {
             format!(
                 "[{}] {}.{key} (Sydent's default)",
@@ -173,7 +177,7 @@ fn literal(template: &mut String, text: &str) {
     }
 }
 
-fn blocklists(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn blocklists(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     type Check = fn(&str) -> bool;
     let lists: [(&str, &str, Check); 3] = [
         ("homeserver", "blocked_homeservers", |name| {

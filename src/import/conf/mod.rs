@@ -6,8 +6,8 @@
 //! at. Nothing here writes a file.
 
 mod check;
+mod config_draft;
 mod defaults;
-mod draft;
 mod email;
 mod general;
 mod http;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use super::data::Peer;
 use crate::domain::ids::ServerName;
-use draft::Draft;
+use config_draft::ConfigDraft;
 use reading::Reading;
 
 /// Why a file cannot be taken over. Shows no value, which may be a password.
@@ -49,7 +49,7 @@ impl ConfError {
 
 /// How a file is to be read.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct ConversionContext<'a> {
     /// The environment that Sydent ran in: `SYDENT_SERVER_NAME`,
     /// `SYDENT_PID_FILE` and `SYDENT_DB_PATH` take the place of defaults.
     pub environment: &'a [(String, String)],
@@ -103,8 +103,8 @@ impl SydentConf {
     ///
     /// # Errors
     /// What Sydent itself would refuse about its form, with the line.
-    pub fn read(text: &str, circumstances: Circumstances<'_>) -> Result<Self, ConfError> {
-        let Circumstances {
+    pub fn read(text: &str, circumstances: ConversionContext<'_>) -> Result<Self, ConfError> {
+        let ConversionContext {
             environment,
             folder,
             default_section,
@@ -129,7 +129,7 @@ impl SydentConf {
     /// A value that Sydent would refuse, or one that this server cannot do
     /// without.
     pub fn convert(&self, target: &Target<'_>) -> Result<Converted, ConfError> {
-        let (reading, mut draft) = (&self.reading, Draft::default());
+        let (reading, mut draft) = (&self.reading, ConfigDraft::default());
         let draft_ref = &mut draft;
         let server_name = general::name(reading, target, draft_ref)?;
         let signing_key = general::signing_key(reading, target, draft_ref)?;

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::{Given, Reading};
 
 const TABLE: &str = "federation";
@@ -31,7 +31,7 @@ const SYDENTS: [&str; 19] = [
     "ff00::/8",
 ];
 
-pub(super) fn convert(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn convert(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let verify = reading.get("http", "federation.verifycerts")?;
     draft.set(TABLE, "verify_certificates", verify.boolean()?, &verify);
     let black = reading.get("general", "ip.blacklist")?;

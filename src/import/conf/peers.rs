@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::ConfError;
-use super::draft::{Draft, quoted_key};
+use super::config_draft::{ConfigDraft, quoted_key};
 use super::http::address;
 use super::reading::Reading;
 use crate::import::data::Peer;
@@ -16,7 +16,7 @@ pub(super) fn convert(
     reading: &Reading,
     folder: &Path,
     peers: &[Peer],
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
     let certificate = reading.get("http", "replication.https.certfile")?;
     let file = folder.join(&certificate.text);
@@ -75,7 +75,7 @@ pub(super) fn convert(
 }
 
 /// Nothing of it has an effect.
-fn off(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn off(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const OFF: &str = "replication is off without a certificate";
     for key in ["cacert", "bind_address", "port"] {
         let given = reading.get("http", &format!("replication.https.{key}"))?;
@@ -85,7 +85,7 @@ fn off(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
 }
 
 /// The URLs of peers that nobody asked for.
-fn strangers(reading: &Reading, draft: &mut Draft, reason: &str) -> Result<(), ConfError> {
+fn strangers(reading: &Reading, draft: &mut ConfigDraft, reason: &str) -> Result<(), ConfError> {
     for name in reading.sections_of("peer.") {
         let section = format!("peer.{name}");
         if reading.is_used(&section, "base_replication_url") {

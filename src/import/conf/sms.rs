@@ -1,13 +1,13 @@
 //! `[sms]`: what texts say, by whom they leave, and where to.
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::invites::Limit;
 use super::reading::Reading;
 use crate::domain::originator::Originator;
 use crate::domain::phone::is_calling_code;
 
-pub(super) fn convert(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+pub(super) fn convert(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let body = reading.get("sms", "bodytemplate")?;
     // In Python doubled braces stand for single ones.
     let text = body.text.replace("{{", "{").replace("}}", "}");
@@ -39,7 +39,7 @@ const LIMITS: [Limit; 2] = [
 ];
 
 /// Sydent knows one provider, and asks it also without a login, in vain.
-fn provider(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn provider(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const TABLE: &str = "sms.providers.openmarket";
     let username = reading.get("sms", "username")?;
     let password = reading.get("sms", "password")?;
@@ -63,7 +63,7 @@ fn provider(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
     Ok(())
 }
 
-fn originators(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn originators(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const TABLE: &str = "sms.originators";
     let mut has_default = false;
     for (code, key) in by_country(reading, "originators.") {
@@ -95,7 +95,7 @@ fn originators(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
     Ok(())
 }
 
-fn rules(reading: &Reading, draft: &mut Draft) -> Result<(), ConfError> {
+fn rules(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     for (code, key) in by_country(reading, "smsrule.") {
         let given = reading.get("sms", key)?;
         if !["allow", "reject"].contains(&given.text.as_str()) {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::ConfError;
-use super::draft::Draft;
+use super::config_draft::ConfigDraft;
 use super::reading::Reading;
 
 pub(super) fn convert(
     reading: &Reading,
     folder: &Path,
-    draft: &mut Draft,
+    draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
     brands(reading, folder, draft)?;
     for (section, key, ours) in [
@@ -34,7 +34,7 @@ pub(super) fn convert(
     Ok(())
 }
 
-fn brands(reading: &Reading, folder: &Path, draft: &mut Draft) -> Result<(), ConfError> {
+fn brands(reading: &Reading, folder: &Path, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     let path = reading.get("general", "templates.path")?;
     let brand = reading.get("general", "brand.default")?;
     let dir = folder.join(&path.text);

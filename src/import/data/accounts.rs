@@ -1,14 +1,14 @@
 //! Accounts, their access tokens, and the terms that their users accepted.
 
-use super::{ImportError, Tally, Work};
+use super::{ImportContext, ImportError, TableReport};
+use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::takeover::{self, Cell, Into};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
 
 /// Accounts; the version of the terms that a user accepted is noted as
 /// `master_version X`, as this server notes it.
-pub(super) fn accounts(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn accounts(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "accounts",
         id: "NULL",
@@ -16,7 +16,7 @@ pub(super) fn accounts(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         numbers: &["created_ts"],
         rest: "ORDER BY user_id",
     };
-    let tally = work.each(&query, Into::Accounts, |row| {
+    let tally = work.each(&query, TargetTable::Accounts, |row| {
         let [user, ..] = row.texts();
         let [created, ..] = row.numbers();
         Ok(vec![
@@ -33,14 +33,14 @@ pub(super) fn accounts(work: &mut Work<'_>) -> Result<Tally, ImportError> {
             let mark = format!("master_version {version}");
             Some(accepted(&mxid(user).ok()?, mark, now))
         });
-        takeover::insert(target, Into::AcceptedTerms, marks.collect())?;
+        import_target::insert(target, TargetTable::AcceptedTerms, marks.collect())?;
         Ok::<(), ImportError>(())
     })?;
     Ok(tally)
 }
 
 /// Access tokens, of which only the hash is stored (AUTH-15).
-pub(super) fn tokens(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn tokens(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "tokens",
         id: "NULL",
@@ -48,7 +48,7 @@ pub(super) fn tokens(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         numbers: &["a.created_ts"],
         rest: "LEFT JOIN accounts AS a ON a.user_id = t.user_id ORDER BY t.user_id, t.token",
     };
-    work.each(&query, Into::AccessTokens, |row| {
+    work.each(&query, TargetTable::AccessTokens, |row| {
         let [token, ..] = row.texts();
         let [created, ..] = row.numbers();
         let token = token
@@ -64,7 +64,7 @@ pub(super) fn tokens(work: &mut Work<'_>) -> Result<Tally, ImportError> {
 }
 
 /// The addresses of policies that were accepted.
-pub(super) fn terms(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn terms(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "accepted_terms_urls",
         id: "NULL",
@@ -73,14 +73,14 @@ pub(super) fn terms(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         rest: "LEFT JOIN accounts AS a ON a.user_id = t.user_id ORDER BY t.user_id, t.url",
     };
     let now = work.now;
-    work.each(&query, Into::AcceptedTerms, |row| {
+    work.each(&query, TargetTable::AcceptedTerms, |row| {
         let [url, ..] = row.texts();
         let url = url.ok_or("it names no policy")?;
         Ok(accepted(&account(row)?, url.to_owned(), now))
     })
 }
 
-fn accepted(user: &Mxid, url: String, now: i64) -> Vec<Cell> {
+fn accepted(user: &Mxid, url: String, now: i64) -> Vec<SqlValue> {
     vec![user.as_str().into(), url.into(), now.into()]
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{ImportError, Tally, Work};
+use super::{ImportContext, ImportError, TableReport};
+use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record, Sydent};
-use crate::db::takeover::{self, Cell, Into};
 use crate::db::{Conn, DbError};
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
@@ -53,8 +53,8 @@ struct Change {
 }
 
 /// The bindings that this server made, and the journal of them.
-pub(super) fn own(work: &mut Work<'_>) -> Result<Tally, ImportError> {
-    let mut tally = Tally::default();
+pub(super) fn own(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
+    let mut tally = TableReport::default();
     let name = work.name;
     let mut next = last_id(work.source)?;
     // Sorted by ids and times alone: the rest need not fit anywhere.
@@ -102,7 +102,7 @@ pub(super) fn own(work: &mut Work<'_>) -> Result<Tally, ImportError> {
             store(target, &changes, (name, keys, pepper), &mut tally)
         })?;
     }
-    takeover::journal_goes_on_after(work.target, next)?;
+    import_target::journal_goes_on_after(work.target, next)?;
     Ok(tally)
 }
 
@@ -155,7 +155,7 @@ fn store(
     target: &mut Conn,
     changes: &[Change],
     (name, keys, pepper): (&ServerName, &KeyRing, &Pepper),
-    tally: &mut Tally,
+    tally: &mut TableReport,
 ) -> Result<(), ImportError> {
     let good = changes.len();
     let mut seen = HashSet::new();
@@ -163,7 +163,7 @@ fn store(
         .iter()
         .filter(|change| seen.insert(&change.threepid))
         .collect();
-    let journal: Vec<takeover::Change<'_>> = newest
+    let journal: Vec<import_target::Change<'_>> = newest
         .iter()
         .map(|change| {
             let medium = change.threepid.medium().as_str();
@@ -171,7 +171,7 @@ fn store(
             (change.id, medium, change.threepid.address(), removed_at)
         })
         .collect();
-    let added = takeover::journal(target, &journal)?;
+    let added = import_target::journal(target, &journal)?;
     let mut rows = Vec::new();
     for change in newest.iter().filter(|change| added.contains(&change.id)) {
         if let Some((association, signed)) = &change.bound {
@@ -179,7 +179,7 @@ fn store(
             rows.push(row(association, name, pepper, signed));
         }
     }
-    takeover::insert(target, Into::Associations, rows)?;
+    import_target::insert(target, TargetTable::Associations, rows)?;
     tally.add(good, added.len() as u64);
     Ok(())
 }
@@ -189,7 +189,7 @@ fn row(
     origin: &ServerName,
     pepper: &Pepper,
     signed: String,
-) -> Vec<Cell> {
+) -> Vec<SqlValue> {
     let threepid = &association.threepid;
     vec![
         threepid.medium().as_str().into(),
@@ -231,8 +231,8 @@ fn signed_form(
 }
 
 /// The bindings that other servers made, as they signed them.
-pub(super) fn foreign(work: &mut Work<'_>) -> Result<Tally, ImportError> {
-    let mut tally = Tally::default();
+pub(super) fn foreign(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
+    let mut tally = TableReport::default();
     let rest = format!(
         "WHERE originServer <> '{}' ORDER BY ts DESC, id DESC",
         work.name
@@ -260,7 +260,7 @@ pub(super) fn foreign(work: &mut Work<'_>) -> Result<Tally, ImportError> {
             }
         }
         let count = good.len();
-        let taken = takeover::insert(target, Into::Associations, good)?;
+        let taken = import_target::insert(target, TargetTable::Associations, good)?;
         tally.add(count, taken);
         Ok::<(), ImportError>(())
     })?;

@@ -4,16 +4,16 @@
 //! nothing; it is left behind.
 
 use super::bindings::threepid;
-use super::{ImportError, Tally, Work};
+use super::{ImportContext, ImportError, TableReport};
+use crate::db::import_target::{SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::takeover::{Cell, Into};
 use crate::domain::base64;
 use crate::domain::ids::Mxid;
 use crate::domain::invite::RoomId;
 use crate::domain::secret::InviteToken;
 
 /// Invites, delivered or not. They are signed with the key that Sydent had.
-pub(super) fn invites(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn invites(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "invite_tokens",
         id: "id",
@@ -22,10 +22,10 @@ pub(super) fn invites(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         rest: "ORDER BY id",
     };
     let key_id = work.keys.active().id().to_string();
-    work.each(&query, Into::Invites, |row| invite(row, &key_id))
+    work.each(&query, TargetTable::Invites, |row| invite(row, &key_id))
 }
 
-fn invite(row: &Record, key_id: &str) -> Result<Vec<Cell>, &'static str> {
+fn invite(row: &Record, key_id: &str) -> Result<Vec<SqlValue>, &'static str> {
     let [token, medium, address, room_id, sender] = row.texts();
     let [received, sent, _] = row.numbers();
     let token = InviteToken::parse(token.unwrap_or_default())
@@ -50,7 +50,7 @@ fn invite(row: &Record, key_id: &str) -> Result<Vec<Cell>, &'static str> {
 }
 
 /// Keys of invites: valid for ever, since rooms are checked late (PUB-09).
-pub(super) fn keys(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn keys(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "ephemeral_public_keys",
         id: "id",
@@ -58,7 +58,7 @@ pub(super) fn keys(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         numbers: &["persistence_ts"],
         rest: "ORDER BY id",
     };
-    work.each(&query, Into::EphemeralKeys, |row| {
+    work.each(&query, TargetTable::EphemeralKeys, |row| {
         let [key, ..] = row.texts();
         let [made, ..] = row.numbers();
         let key = base64::decode_key(key.unwrap_or_default()).ok_or("it is no public key")?;

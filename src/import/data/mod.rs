@@ -12,16 +12,16 @@ mod sessions;
 use std::time::Duration;
 
 use crate::config::DatabaseUrl;
+use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record, Sydent};
-use crate::db::takeover::{self, Cell, Into};
-use crate::db::{Conn, Database, DbError, Turn, peppers};
+use crate::db::{Conn, Database, DbError, LockKey, peppers};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
 
 pub use key::key_file;
 pub use peers::{Peer, peers};
-pub use report::{Report, Tally};
+pub use report::{Report, TableReport};
 
 /// What to take over, and into what.
 pub struct Import<'a> {
@@ -82,7 +82,7 @@ impl Import<'_> {
         let before = NewFile::of(&self.target);
         database.prepare(|_connection| Ok(()))?;
         let mut store = database.writer()?;
-        let done = store.write(Turn::Job("import"), |connection| {
+        let done = store.write(LockKey::Job("import"), |connection| {
             self.fill(connection, &mut report, progress)?;
             if self.dry_run {
                 return Err(ImportError::DryRun);
@@ -134,15 +134,15 @@ impl Import<'_> {
         report: &mut Report,
         progress: Progress<'_>,
     ) -> Result<(), ImportError> {
-        if !self.force && !takeover::is_empty(target)? {
+        if !self.force && !import_target::is_empty(target)? {
             return Err(ImportError::NotEmpty);
         }
-        takeover::begin(target)?;
+        import_target::begin(target)?;
         let source = &mut *self.source;
         let pepper = match pepper(source)? {
-            Found::Good(pepper) => pepper,
-            Found::None => self.fresh_pepper.clone(),
-            Found::Bad => {
+            FoundPepper::Good(pepper) => pepper,
+            FoundPepper::None => self.fresh_pepper.clone(),
+            FoundPepper::Bad => {
                 report.remarks.push(
                     "The pepper has characters that no client can send, so there is a new one.",
                 );
@@ -150,7 +150,7 @@ impl Import<'_> {
             }
         };
         peppers::add(target, &pepper, self.now)?;
-        let mut work = Work {
+        let mut work = ImportContext {
             total: total(source)?,
             done: 0,
             source,
@@ -177,7 +177,7 @@ impl Import<'_> {
 }
 
 /// What the parts of an import share.
-struct Work<'a> {
+struct ImportContext<'a> {
     source: &'a mut Sydent,
     target: &'a mut Conn,
     name: &'a ServerName,
@@ -189,16 +189,16 @@ struct Work<'a> {
     total: u64,
 }
 
-impl Work<'_> {
+impl ImportContext<'_> {
     /// Takes each row of a table as what `read` makes of it, or skips it for the
     /// reason that `read` gives.
     fn each(
         &mut self,
         query: &Query<'_>,
-        into: Into,
-        mut read: impl FnMut(&Record) -> Result<Vec<Cell>, &'static str>,
-    ) -> Result<Tally, ImportError> {
-        let mut tally = Tally::default();
+        into: TargetTable,
+        mut read: impl FnMut(&Record) -> Result<Vec<SqlValue>, &'static str>,
+    ) -> Result<TableReport, ImportError> {
+        let mut tally = TableReport::default();
         let (target, done) = (&mut *self.target, &mut self.done);
         let (progress, total) = (&mut *self.progress, self.total);
         self.source.each(query, |rows| {
@@ -213,7 +213,7 @@ impl Work<'_> {
                 }
             }
             let count = good.len();
-            let taken = takeover::insert(target, into, good)?;
+            let taken = import_target::insert(target, into, good)?;
             tally.add(count, taken);
             Ok::<(), ImportError>(())
         })?;
@@ -242,14 +242,14 @@ fn total(source: &mut Sydent) -> Result<u64, DbError> {
     Ok(total)
 }
 
-enum Found {
+enum FoundPepper {
     Good(Pepper),
     Bad,
     None,
 }
 
-fn pepper(source: &mut Sydent) -> Result<Found, DbError> {
-    let mut found = Found::None;
+fn pepper(source: &mut Sydent) -> Result<FoundPepper, DbError> {
+    let mut found = FoundPepper::None;
     let query = Query {
         table: "hashing_metadata",
         id: "id",
@@ -261,8 +261,8 @@ fn pepper(source: &mut Sydent) -> Result<Found, DbError> {
         for row in rows {
             let [text, ..] = row.texts();
             found = match Pepper::parse(text.unwrap_or_default()) {
-                Ok(pepper) => Found::Good(pepper),
-                Err(_) => Found::Bad,
+                Ok(pepper) => FoundPepper::Good(pepper),
+                Err(_) => FoundPepper::Bad,
             };
         }
         Ok::<(), DbError>(())

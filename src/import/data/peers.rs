@@ -1,9 +1,9 @@
 //! The servers that Sydent tells of its bindings, and how far each has heard.
 
-use super::{ImportError, Tally, Work};
+use super::{ImportContext, ImportError, TableReport};
 use crate::db::DbError;
+use crate::db::import_target::TargetTable;
 use crate::db::sydent::{Query, Sydent};
-use crate::db::takeover::Into;
 
 /// A server that Sydent knows, for the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn peers(source: &mut Sydent) -> Result<Vec<Peer>, DbError> {
 
 /// How far each peer has heard. Sydent's numbers of changes stay the numbers of
 /// changes, so nothing is told twice and nothing is left out.
-pub(super) fn cursors(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn cursors(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let query = Query {
         table: "peers",
         id: "id",
@@ -57,7 +57,7 @@ pub(super) fn cursors(work: &mut Work<'_>) -> Result<Tally, ImportError> {
         numbers: &["lastSentVersion", "lastPokeSucceededAt", "active"],
         rest: "ORDER BY name",
     };
-    work.each(&query, Into::Peers, |row| {
+    work.each(&query, TargetTable::Peers, |row| {
         let [name, ..] = row.texts();
         let [sent, sent_at, active] = row.numbers();
         if active == Some(0) {

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What became of one kind of thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TableReport {
     /// How many there were.
     pub read: u64,
     /// How many are there now.
@@ -16,7 +16,7 @@ pub struct Tally {
     pub skipped: BTreeMap<&'static str, u64>,
 }
 
-impl Tally {
+impl TableReport {
     pub(super) fn skip(&mut self, reason: &'static str) {
         *self.skipped.entry(reason).or_default() += 1;
     }
@@ -36,7 +36,7 @@ pub struct Report {
     /// Signatures in it that were checked with the key.
     pub signatures: u64,
     /// A tally for each kind of thing, by its name.
-    pub tallies: Vec<(&'static str, Tally)>,
+    pub tallies: Vec<(&'static str, TableReport)>,
     /// What an administrator should know besides.
     pub remarks: Vec<&'static str>,
 }
@@ -44,7 +44,7 @@ pub struct Report {
 impl Report {
     /// The tally of that kind.
     #[must_use]
-    pub fn of(&self, kind: &str) -> Option<&Tally> {
+    pub fn of(&self, kind: &str) -> Option<&TableReport> {
         let mut tallies = self.tallies.iter();
         tallies
             .find(|(name, _)| *name == kind)

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::bindings::threepid;
-use super::{ImportError, Tally, Work};
+use super::{ImportContext, ImportError, TableReport};
+use crate::db::import_target::{SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::takeover::{Cell, Into};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 
 /// How long a session of Sydent is good after its last message, ms.
@@ -23,10 +23,10 @@ const QUERY: Query<'_> = Query {
 /// The sessions. Those of one address in several spellings are one from now
 /// on: the newest goes on when a message is asked for, and each of them still
 /// takes its token.
-pub(super) fn sessions(work: &mut Work<'_>) -> Result<Tally, ImportError> {
+pub(super) fn sessions(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
     let now = work.now;
     let mut seen = HashSet::new();
-    work.each(&QUERY, Into::Sessions, |row| {
+    work.each(&QUERY, TargetTable::Sessions, |row| {
         let mut cells = session(row, now)?;
         let [medium, address, secret, ..] = row.texts();
         let current = seen.insert((threepid(medium, address)?, secret.map(str::to_owned)));
@@ -35,7 +35,7 @@ pub(super) fn sessions(work: &mut Work<'_>) -> Result<Tally, ImportError> {
     })
 }
 
-fn session(row: &Record, now: i64) -> Result<Vec<Cell>, &'static str> {
+fn session(row: &Record, now: i64) -> Result<Vec<SqlValue>, &'static str> {
     let [medium, address, secret, token, _] = row.texts();
     let [validated, changed, attempt] = row.numbers();
     let changed = changed.unwrap_or(0);

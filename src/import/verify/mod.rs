@@ -7,8 +7,8 @@ mod report;
 mod rules;
 
 pub use changes::Expected;
-pub use old::{Old, OwnKey, Row, Subject};
-pub use report::{Comparison, Tally, Topic};
+pub use old::{OldDatabase, OwnKey, Row, Subject};
+pub use report::{Comparison, Topic, TopicReport};
 pub use rules::{
     Answer, Correction, Verdict, hash_details, key_by_id, named, off, same, signed, users_in_bulk,
     users_in_mappings,

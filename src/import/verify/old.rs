@@ -73,14 +73,14 @@ impl fmt::Display for Subject {
 
 /// The old server's database, of which the newest change of each address is
 /// known: some 60 bytes an address.
-pub struct Old {
+pub struct OldDatabase {
     sydent: Sydent,
     own_keys: BTreeSet<OwnKey>,
     changes: Changes,
     pepper: Option<Pepper>,
 }
 
-impl Old {
+impl OldDatabase {
     /// Reads the database of the server whose key that is.
     ///
     /// # Errors

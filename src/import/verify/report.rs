@@ -60,7 +60,7 @@ const NAMED: usize = 20;
 
 /// What came of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TopicReport {
     /// Questions whose answers say the same.
     pub equal: u64,
     /// How many answers differ as the guide says that they do.
@@ -71,7 +71,7 @@ pub struct Tally {
     pub named: Vec<(String, &'static str)>,
 }
 
-impl Tally {
+impl TopicReport {
     fn corrections(&self) -> u64 {
         self.corrected.values().sum()
     }
@@ -80,7 +80,7 @@ impl Tally {
 /// What came of everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    tallies: BTreeMap<Topic, Tally>,
+    tallies: BTreeMap<Topic, TopicReport>,
     /// What could not be compared, in sentences.
     pub not_asked: Vec<String>,
     /// What an administrator should know besides.
@@ -107,7 +107,7 @@ impl Comparison {
 
     /// What came of a topic.
     #[must_use]
-    pub fn of(&self, topic: Topic) -> Tally {
+    pub fn of(&self, topic: Topic) -> TopicReport {
         self.tallies.get(&topic).cloned().unwrap_or_default()
     }
 

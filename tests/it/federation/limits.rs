@@ -85,7 +85,7 @@ async fn a_full_door_is_busy_and_recovers() {
     })
     .await;
     let refused = id.app.federation.user_info(&hs.name, "token").await;
-    assert!(matches!(refused, Err(Fault::Busy(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     assert!(slow.await.unwrap().unwrap().is_err());
     hs.behave_well(USER_INFO);
     let token = hs.token_of("alice");
@@ -120,7 +120,7 @@ async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
     .await;
     let door = &id.app.federation;
     let refused = door.user_info(&mute.name, "token").await;
-    assert!(matches!(refused, Err(Fault::Busy(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     let token = other.token_of("alice");
     let found = user_info(&id, other.name.as_str(), &token).await;
     assert_eq!(found, Ok(other.user("alice")));

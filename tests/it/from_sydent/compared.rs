@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sydent::config::RateSettings;
 
-use crate::harness::{KEY_FILE, RealSydent, SERVER_NAME, TestServer, Told};
+use crate::harness::{CommandOutput, KEY_FILE, RealSydent, SERVER_NAME, TestServer};
 
 use super::filled::fill;
 use super::old_schemas::{self, make_with, row, signed};
@@ -23,7 +23,7 @@ const TOPICS: [&str; 8] = [
 ];
 
 #[track_caller]
-fn names_nobody(told: &Told) {
+fn names_nobody(told: &CommandOutput) {
     for text in [&told.out, &told.err] {
         assert!(!text.contains('@'), "{text}");
     }
@@ -98,7 +98,7 @@ async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
 
 /// A Sydent and its heir on a database of that schema, and what the comparison
 /// says.
-async fn compared(schema: u8) -> Told {
+async fn compared(schema: u8) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     // Bound in two spellings of which one was removed again; bound anew to a user
@@ -260,12 +260,12 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
             "without the reverse proxy",
         ),
     ] {
-        let said = Told::by(folder.path(), &format!("import verify {flags}"));
+        let said = CommandOutput::by(folder.path(), &format!("import verify {flags}"));
         assert_eq!(said.code, 2, "{}{}", said.out, said.err);
         assert!(said.err.contains(told), "{}", said.err);
         assert!(!said.err.contains(KEY_FILE.trim()));
     }
-    let said = Told::by(
+    let said = CommandOutput::by(
         folder.path(),
         &format!("import verify --old {new}/nowhere --new {new} --db copy.db"),
     );
@@ -283,7 +283,7 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
     });
     let new = server.api().base;
     let flags = format!("--old {new} --new {new} --db copy.db");
-    let said = Told::by(folder.path(), &format!("import verify {flags}"));
+    let said = CommandOutput::by(folder.path(), &format!("import verify {flags}"));
     assert_eq!(said.code, 2, "{}{}", said.out, said.err);
     assert!(said.err.contains("to be asked less often"), "{}", said.err);
 }

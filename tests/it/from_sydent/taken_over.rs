@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use toml::Table;
 
-use crate::harness::{RealSydent, TestDatabase, TestProcess, Told};
+use crate::harness::{CommandOutput, RealSydent, TestDatabase, TestProcess};
 
 /// What the command made.
 pub struct Heir {
@@ -18,7 +18,7 @@ pub struct Heir {
 pub fn take_over(sydent: &RealSydent, db: &Path) -> Heir {
     let folder = tempfile::tempdir().unwrap();
     let database = TestDatabase::fresh();
-    let told = Told::by(
+    let told = CommandOutput::by(
         folder.path(),
         &format!(
             "import sydent --conf {} --db {} --out sydent.toml --database {}",
@@ -57,8 +57,8 @@ impl Heir {
 }
 
 /// Runs `sydent import verify` on the two.
-pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str) -> Told {
-    Told::by(
+pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str) -> CommandOutput {
+    CommandOutput::by(
         db.parent().unwrap(),
         &format!(
             "import verify --old {} --new http://{} --db {} {flags}",
@@ -69,7 +69,7 @@ pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str)
     )
 }
 
-impl Told {
+impl CommandOutput {
     /// A line of the table of a comparison: asked, equal, corrected, different.
     pub fn compared(&self, topic: &str) -> [u64; 4] {
         let line = self.out.lines().find_map(|line| line.strip_prefix(topic));

@@ -7,7 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, test, web};
 use serde_json::json;
 use sydent::actor::lookups::Lookups;
-use sydent::actor::pool::{Ask, Fault};
+use sydent::actor::pool::{Fault, Operation};
 use sydent::actor::sessions::Sessions;
 use sydent::error::Error;
 use sydent::http::{envelope, open_to_every_page, survive};
@@ -18,37 +18,39 @@ const SECRET: &str = "what nobody may read";
 
 struct PanickingLookup;
 
-impl Ask for PanickingLookup {
-    type Of = Lookups;
-    type Reply = ();
+impl Operation for PanickingLookup {
+    type State = Lookups;
+    type Output = ();
 
-    fn run(self, _of: &mut Lookups) -> Result<(), Fault> {
+    fn run(self, _state: &mut Lookups) -> Result<(), Fault> {
         panic_any(SECRET)
     }
 }
 
 struct PanickingSubmission;
 
-impl Ask for PanickingSubmission {
-    type Of = Sessions;
-    type Reply = ();
+impl Operation for PanickingSubmission {
+    type State = Sessions;
+    type Output = ();
 
-    fn run(self, of: &mut Sessions) -> Result<(), Fault> {
-        of.store.write(sydent::db::Turn::Job("key"), |_connection| {
-            panic_any(SECRET)
-        })
+    fn run(self, state: &mut Sessions) -> Result<(), Fault> {
+        state
+            .store
+            .write(sydent::db::LockKey::Job("key"), |_connection| {
+                panic_any(SECRET)
+            })
     }
 }
 
 type TheApp = web::Data<sydent::app::App>;
 
 async fn lookup(app: TheApp) -> Result<HttpResponse, Error> {
-    app.lookups.ask(PanickingLookup).await?;
+    app.lookups.send(PanickingLookup).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
 async fn submission(app: TheApp) -> Result<HttpResponse, Error> {
-    app.sessions.ask(PanickingSubmission).await?;
+    app.sessions.send(PanickingSubmission).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -110,7 +112,7 @@ async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
         .refused(404, "M_NO_VALID_SESSION");
     let metrics = server.operations().get("/metrics").await.text();
     for owner in ["lookups", "sessions"] {
-        let line = format!("sydent_owner_panics_total{{owner=\"{owner}\"}} 3");
+        let line = format!("sydent_actor_panics_total{{actor=\"{owner}\"}} 3");
         assert!(metrics.contains(&line), "{line} not in {metrics}");
     }
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// What a run printed, and its exit code.
-pub struct Told {
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Told {
+impl CommandOutput {
     /// By a run in that folder, without any variables.
     pub fn by(folder: &Path, arguments: &str) -> Self {
         Self::with(folder, arguments, &[])
@@ -28,7 +28,7 @@ impl Told {
     }
 }
 
-impl From<Output> for Told {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let (out, err) = (text(output.stdout), text(output.stderr));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use sydent::actor::pool::{Ask, Fault, Pool, State};
+use sydent::actor::pool::{Fault, Operation, Pool, State};
 
 /// Places at an owner's door that are taken until this goes out of scope. The
 /// owner's threads are busy meanwhile, one a place.
@@ -44,11 +44,11 @@ fn take_place<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Place {
     let begun = Instant::now();
     loop {
         let (pool, gate, of) = (pool.clone(), Arc::clone(gate), PhantomData);
-        let mut ask = async move { pool.ask(Wait { gate, of }).await }.boxed_local();
+        let mut ask = async move { pool.send(Wait { gate, of }).await }.boxed_local();
         match ask.as_mut().now_or_never() {
             None => return ask,
             // A message gives its place back a moment after its answer.
-            Some(Err(Fault::Busy(_))) if begun.elapsed() < Duration::from_secs(20) => {
+            Some(Err(Fault::QueueFull(_))) if begun.elapsed() < Duration::from_secs(20) => {
                 std::thread::yield_now();
             }
             Some(answer) => panic!("there is no free place: {answer:?}"),
@@ -68,11 +68,11 @@ struct Wait<S> {
     of: PhantomData<fn() -> S>,
 }
 
-impl<S: State> Ask for Wait<S> {
-    type Of = S;
-    type Reply = ();
+impl<S: State> Operation for Wait<S> {
+    type State = S;
+    type Output = ();
 
-    fn run(self, _of: &mut S) -> Result<(), Fault> {
+    fn run(self, _state: &mut S) -> Result<(), Fault> {
         self.gate.waiting.fetch_add(1, Ordering::SeqCst);
         let open = self.gate.open.lock().unwrap();
         drop(self.gate.opened.wait_while(open, |open| !*open).unwrap());

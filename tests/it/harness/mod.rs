@@ -30,7 +30,7 @@ mod wire;
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
 pub use certificates::TestCa;
-pub use command::{Told, mode};
+pub use command::{CommandOutput, mode};
 pub use database::{TestDatabase, sqlite};
 pub use dns::TestDns;
 pub use fragile::FragileDatabase;

@@ -11,7 +11,7 @@ use sydent::config::Settings;
 use tempfile::TempDir;
 
 use super::server::settings;
-use super::{Api, TestDatabase, Told};
+use super::{Api, CommandOutput, TestDatabase};
 
 /// `sydent serve` with a configuration file of its own.
 pub struct TestProcess {
@@ -30,9 +30,12 @@ impl TestProcess {
     }
 
     /// Starts the binary, which must end by itself.
-    pub fn start_in_vain(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Told {
+    pub fn start_in_vain(
+        database: &TestDatabase,
+        change: impl FnOnce(&mut Settings),
+    ) -> CommandOutput {
         let folder = configured(database, change);
-        Told::by(folder.path(), "serve --config sydent.toml")
+        CommandOutput::by(folder.path(), "serve --config sydent.toml")
     }
 
     /// Starts the binary again with the configuration that it had.
@@ -82,8 +85,8 @@ impl TestProcess {
     }
 
     /// Runs another command in the folder of its configuration, `sydent.toml`.
-    pub fn command(&self, arguments: &str) -> Told {
-        Told::by(self.folder.path(), arguments)
+    pub fn command(&self, arguments: &str) -> CommandOutput {
+        CommandOutput::by(self.folder.path(), arguments)
     }
 
     pub fn api(&self) -> Api {

@@ -121,7 +121,7 @@ impl TestServer {
             token_hash: TokenHash::of(&token),
             now: self.now(),
         };
-        self.app.accounts.ask(open).await.unwrap();
+        self.app.accounts.send(open).await.unwrap();
         api.with_token(token)
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use sydent::domain::base64;
 
-use crate::harness::{KEY_FILE, SERVER_NAME, TestCa, Told};
+use crate::harness::{CommandOutput, KEY_FILE, SERVER_NAME, TestCa};
 use crate::import_sydent::source::{Source, key};
 
 use super::{import, setting};
@@ -80,7 +80,7 @@ fn ops_07_without_a_certificate_nobody_replicates() {
     let ca = TestCa::new();
     for certificate in ["", "none.pem"] {
         let source = mesh(&ca, certificate);
-        let told: Told = import(source.folder.path(), "", &[]);
+        let told: CommandOutput = import(source.folder.path(), "", &[]);
         assert_eq!(setting(source.folder.path(), "replication"), json!(null));
         assert!(
             told.out.contains("[replication] is left out"),

@@ -8,7 +8,7 @@ use sydent::domain::ids::ServerName;
 use sydent::domain::signing::KeyPair;
 use tempfile::TempDir;
 
-use crate::harness::{KEY_FILE, SERVER_NAME, TestDatabase, Told};
+use crate::harness::{CommandOutput, KEY_FILE, SERVER_NAME, TestDatabase};
 
 pub const PEPPER: &str = "matrixrocks";
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -147,9 +147,9 @@ impl Source {
     }
 
     /// The real command.
-    pub fn import(&self, into: &TestDatabase, flags: &str) -> Told {
+    pub fn import(&self, into: &TestDatabase, flags: &str) -> CommandOutput {
         let url = &into.url;
-        Told::by(
+        CommandOutput::by(
             self.folder.path(),
             &format!("import sydent --conf old.conf --out new.toml --database {url} {flags}"),
         )

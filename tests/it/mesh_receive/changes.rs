@@ -39,7 +39,7 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
         if_before: None,
         now: before,
     };
-    server.app.associations.ask(rotate).await.unwrap();
+    server.app.associations.send(rotate).await.unwrap();
     let found = mxid_of(&server, "strasse@example.com").await;
     assert_eq!(found.as_deref(), Some(ALICE));
     let heard = format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");

@@ -125,7 +125,7 @@ async fn int_03_no_value_in_any_field_does_harm() {
         }
     }
     let metrics = server.operations().get("/metrics").await.text();
-    assert!(!metrics.contains("sydent_owner_panics_total{"), "{metrics}");
+    assert!(!metrics.contains("sydent_actor_panics_total{"), "{metrics}");
 }
 
 #[actix_web::test]

@@ -40,7 +40,7 @@ enum State {
     /// The next message may begin.
     Ready,
     /// A message was begun and not finished: RSET comes first.
-    Begun,
+    BeginOutcome,
     /// A command got no reply (yet), so that nobody knows what comes next.
     Lost,
 }
@@ -99,7 +99,7 @@ impl Connection {
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), SendFailure> {
-        if self.state == State::Begun {
+        if self.state == State::BeginOutcome {
             self.command(Step::Reset, Rset).await?;
             self.state = State::Ready;
         }
@@ -165,7 +165,7 @@ impl Connection {
             Ok(reply) => reply,
             Err(Unanswered { failure, code }) => {
                 if code.is_some_and(|code| code != CLOSING) {
-                    self.state = State::Begun;
+                    self.state = State::BeginOutcome;
                 }
                 return Err(failure);
             }
@@ -177,7 +177,7 @@ impl Connection {
         if reply.code().severity != awaited {
             return Err(reply::out_of_place(step, reply.code().into()));
         }
-        self.state = State::Begun;
+        self.state = State::BeginOutcome;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mail_parser::{Address, MessageParser};
 use minijinja::Value;
 
-use super::super::mend::{LONGEST_LINE, entity, find, parameter, value_of};
+use super::super::normalize::{LONGEST_LINE, entity, find, parameter, value_of};
 
 /// Headers that each mail has, once.
 const NEEDED: [&str; 5] = ["From", "To", "Subject", "Date", "Message-ID"];

@@ -32,7 +32,7 @@ impl Case {
     }
 
     fn convert(&self, text: &str) -> Result<Converted, ConfError> {
-        let circumstances = Circumstances {
+        let circumstances = ConversionContext {
             environment: &self.environment,
             folder: self.folder.path(),
             default_section: self.default_section,

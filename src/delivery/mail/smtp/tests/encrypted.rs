@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::relay::{Act, Relay};
+use super::relay::{Behavior, Relay};
 use super::{Encryption, SmtpOptions, SmtpTransport, options, passing, send};
 
 const BOTH: [Encryption; 2] = [Encryption::StartTls, Encryption::Tls];
@@ -142,7 +142,7 @@ async fn without_starttls_nothing_is_sent() {
 async fn a_refused_starttls_is_a_failure() {
     let authority = Authority::new();
     let (relay, options) = relay_for(&authority, "localhost", Encryption::StartTls).await;
-    relay.at("STARTTLS", &[Act::Say("454 4.7.0 not now")]);
+    relay.at("STARTTLS", &[Behavior::Say("454 4.7.0 not now")]);
     let text = passing(&SmtpTransport::new(&options).unwrap()).await;
     assert_eq!(text, "the relay replied to STARTTLS with 454 4.7.0");
     assert_nothing_sent(&relay);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use lettre::transport::smtp::authentication::Credentials;
 
-use super::relay::{Act, Relay};
+use super::relay::{Behavior, Relay};
 use super::{MESSAGE, SmtpTransport, envelope_to, options, passing, send, text_of, unanswered};
 use crate::delivery::mail::SendFailure;
 
@@ -80,10 +80,10 @@ async fn tidying_leaves_fresh_connections_and_closing_leaves_none() {
 #[tokio::test]
 async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
     for act in [
-        Act::HangUp,
-        Act::Say("421 4.4.2 idle for too long"),
-        Act::Say("452 4.5.3 enough for one session"),
-        Act::Say("550 5.7.0 enough for one session"),
+        Behavior::HangUp,
+        Behavior::Say("421 4.4.2 idle for too long"),
+        Behavior::Say("452 4.5.3 enough for one session"),
+        Behavior::Say("550 5.7.0 enough for one session"),
     ] {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
 async fn the_replacement_is_tried_once_only() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
-    relay.at("MAIL", &[Act::HangUp, Act::HangUp]);
+    relay.at("MAIL", &[Behavior::HangUp, Behavior::HangUp]);
     assert!(passing(&transport).await.contains("at MAIL"));
     assert_eq!(relay.heard(|heard| heard.connections), 2);
 }
@@ -110,7 +110,7 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
     for verb in ["RCPT", "DATA", "."] {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
-        relay.at(verb, &[Act::HangUp]);
+        relay.at(verb, &[Behavior::HangUp]);
         unanswered(&transport, verb).await;
         relay.heard(|heard| {
             assert_eq!(heard.connections, 1, "{verb}");
@@ -126,7 +126,7 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
             verb,
-            &[Act::Say(
+            &[Behavior::Say(
                 "550-5.1.1 <alice@example.com>\r\n550 5.1.1 unknown",
             )],
         );
@@ -153,7 +153,7 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
 #[tokio::test]
 async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
     let (relay, transport) = relay_and_transport().await;
-    relay.at("MAIL", &[Act::Say("553 5.1.8 no such domain")]);
+    relay.at("MAIL", &[Behavior::Say("553 5.1.8 no such domain")]);
     let text = passing(&transport).await;
     assert_eq!(text, "the relay replied to MAIL with 553 5.1.8");
     send(&transport).await.unwrap();
@@ -163,7 +163,10 @@ async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
 async fn a_relay_that_is_busy_is_a_passing_failure() {
     for verb in ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."] {
         let (relay, transport) = relay_and_transport().await;
-        relay.at(verb, &[Act::Say("451 4.3.0 alice@example.com is busy")]);
+        relay.at(
+            verb,
+            &[Behavior::Say("451 4.3.0 alice@example.com is busy")],
+        );
         let text = passing(&transport).await;
         assert!(text.ends_with("with 451 4.3.0"), "{verb}: {text}");
     }
@@ -178,7 +181,7 @@ async fn a_reply_out_of_place_is_not_taken_for_success() {
         (".", "354"),
     ] {
         let (relay, transport) = relay_and_transport().await;
-        relay.at(verb, &[Act::Say(reply)]);
+        relay.at(verb, &[Behavior::Say(reply)]);
         unanswered(&transport, verb).await;
         send(&transport).await.unwrap();
         relay.heard(|heard| {
@@ -196,7 +199,7 @@ async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
         ("MAIL", "alice@example.com"),
     ] {
         let (relay, transport) = relay_and_transport().await;
-        relay.at(verb, &[Act::Say(reply)]);
+        relay.at(verb, &[Behavior::Say(reply)]);
         let text = passing(&transport).await;
         assert!(text.ends_with("not SMTP"), "{verb}: {text}");
     }
@@ -216,7 +219,7 @@ async fn each_command_is_bounded_in_time() {
         let mut options = options(relay.port);
         options.timeout = Duration::from_millis(timeout);
         options.message_timeout = Duration::from_millis(message_timeout);
-        relay.at(verb, &[Act::Hang]);
+        relay.at(verb, &[Behavior::Hang]);
         let began = Instant::now();
         let text = unanswered(&SmtpTransport::new(&options).unwrap(), verb).await;
         assert!(text.ends_with("within 200ms"), "{text}");
@@ -288,9 +291,9 @@ async fn the_login_is_spoken_as_the_relay_offers_it() {
     ] {
         let relay = Relay::plain(&[offer]).await;
         if commands.len() > 1 {
-            relay.at("AUTH", &[Act::Say("334 VXNlcm5hbWU6")]);
-            relay.at("dXNlcg==", &[Act::Say("334 UGFzc3dvcmQ6")]);
-            relay.at("cGFzcw==", &[Act::Say("235 2.7.0 welcome")]);
+            relay.at("AUTH", &[Behavior::Say("334 VXNlcm5hbWU6")]);
+            relay.at("dXNlcg==", &[Behavior::Say("334 UGFzc3dvcmQ6")]);
+            relay.at("cGFzcw==", &[Behavior::Say("235 2.7.0 welcome")]);
         }
         let mut options = options(relay.port);
         options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
@@ -305,7 +308,10 @@ async fn the_login_is_spoken_as_the_relay_offers_it() {
 #[tokio::test]
 async fn a_refused_login_loses_no_message() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
-    relay.at("AUTH", &[Act::Say("535 5.7.8 user and pass do not match")]);
+    relay.at(
+        "AUTH",
+        &[Behavior::Say("535 5.7.8 user and pass do not match")],
+    );
     let mut options = options(relay.port);
     options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
     let transport = SmtpTransport::new(&options).unwrap();

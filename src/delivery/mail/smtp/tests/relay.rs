@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What the relay does when it hears a verb.
 #[derive(Clone, Copy)]
-pub enum Act {
+pub enum Behavior {
     /// Sends this line (or these lines).
     Say(&'static str),
     /// Never answers.
@@ -20,7 +20,7 @@ pub enum Act {
 }
 
 #[derive(Default)]
-pub struct Heard {
+pub struct Received {
     /// The number of the connection and the line.
     pub lines: Vec<(usize, String)>,
     /// The messages that were taken, without dot-stuffing.
@@ -32,8 +32,8 @@ pub struct Heard {
 
 #[derive(Default)]
 struct Shared {
-    heard: Mutex<Heard>,
-    acts: Mutex<HashMap<&'static str, VecDeque<Act>>>,
+    heard: Mutex<Received>,
+    acts: Mutex<HashMap<&'static str, VecDeque<Behavior>>>,
     extensions: Mutex<Vec<&'static str>>,
 }
 
@@ -90,12 +90,12 @@ impl Relay {
 
     /// What to do at the next occurrences of a verb; after them, the usual.
     /// The end of a message is the verb `.`, the connection is `CONNECT`.
-    pub fn at(&self, verb: &'static str, acts: &[Act]) {
+    pub fn at(&self, verb: &'static str, acts: &[Behavior]) {
         let acts = acts.iter().copied().collect();
         self.shared.acts.lock().unwrap().insert(verb, acts);
     }
 
-    pub fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
+    pub fn heard<T>(&self, look: impl FnOnce(&Received) -> T) -> T {
         look(&self.shared.heard.lock().unwrap())
     }
 
@@ -170,9 +170,9 @@ async fn converse(
         };
         let verb = verb_of(&line);
         let reply = match act(shared, &verb) {
-            Act::Say(reply) => reply.to_owned(),
-            Act::Hang => std::future::pending().await,
-            Act::HangUp => return Ok(()),
+            Behavior::Say(reply) => reply.to_owned(),
+            Behavior::Hang => std::future::pending().await,
+            Behavior::HangUp => return Ok(()),
         };
         stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
         match verb.as_str() {
@@ -187,9 +187,9 @@ async fn converse(
             "DATA" if reply.starts_with('3') => {
                 let message = read_message(&mut stream).await?;
                 let reply = match act(shared, ".") {
-                    Act::Say(reply) => reply,
-                    Act::Hang => std::future::pending().await,
-                    Act::HangUp => return Ok(()),
+                    Behavior::Say(reply) => reply,
+                    Behavior::Hang => std::future::pending().await,
+                    Behavior::HangUp => return Ok(()),
                 };
                 if reply.starts_with('2') {
                     shared.heard.lock().unwrap().messages.push(message);
@@ -202,12 +202,12 @@ async fn converse(
     }
 }
 
-fn act(shared: &Shared, verb: &str) -> Act {
+fn act(shared: &Shared, verb: &str) -> Behavior {
     let mut acts = shared.acts.lock().unwrap();
     if let Some(act) = acts.get_mut(verb).and_then(VecDeque::pop_front) {
         return act;
     }
-    Act::Say(match verb {
+    Behavior::Say(match verb {
         "CONNECT" => "220 relay.example.org ready",
         "EHLO" => {
             let mut reply = "250-relay.example.org\r\n".to_owned();
@@ -216,7 +216,7 @@ fn act(shared: &Shared, verb: &str) -> Act {
             }
             reply.push_str("250 HELP");
             // A few bytes for each hello of a test are not missed.
-            return Act::Say(reply.leak());
+            return Behavior::Say(reply.leak());
         }
         "AUTH" => "235 2.7.0 welcome",
         "STARTTLS" => "220 go ahead",

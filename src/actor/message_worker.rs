@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dispatcher::Courier;
 use super::outbox::{Outbox, Settle, Settlement};
 use super::pool::{Fault, Pool};
+use super::worker_loop::DeliveryWorker;
 use crate::clock::Clock;
-use crate::db::outbox::Queued;
+use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
-use crate::delivery::retry::{Pauses, pause_ms, uncertain_pause_ms};
-use crate::delivery::waiting::{Outcome, Waiting};
+use crate::delivery::pending_replies::{Outcome, PendingReplies};
+use crate::delivery::retry::{RetryPolicy, pause_ms, uncertain_pause_ms};
 use crate::metrics::Metrics;
 use crate::random;
 
@@ -26,14 +26,14 @@ pub(super) fn millis(ms: i64) -> Duration {
 }
 
 /// The way out for messages of some kinds.
-pub trait Carrier: 'static {
+pub trait Delivery: 'static {
     /// What it carries, for people who read the log, and in metrics.
     const NAME: &'static str;
     /// The kinds of queued messages that it carries.
     const KINDS: &'static [&'static str];
 
     /// Writes the message and hands it over, once.
-    fn hand_over(&self, message: &Queued) -> impl Future<Output = Result<(), SendFailure>>;
+    fn hand_over(&self, message: &QueuedMessage) -> impl Future<Output = Result<(), SendFailure>>;
 
     /// How long one try may take.
     fn patience(&self) -> Duration;
@@ -51,15 +51,15 @@ pub trait Carrier: 'static {
 
 /// What every delivery needs to settle.
 #[derive(Clone)]
-pub struct Books {
+pub struct DeliveryQueue {
     /// The name of this instance among those that share the database.
     pub instance: String,
     /// Keeps the books.
     pub outbox: Pool<Outbox>,
     /// Who waits for a message.
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<PendingReplies>,
     /// When a message is tried again.
-    pub pauses: Pauses,
+    pub pauses: RetryPolicy,
     /// The time.
     pub clock: Clock,
     /// Where outcomes are counted.
@@ -67,14 +67,14 @@ pub struct Books {
 }
 
 /// Delivers by a carrier, and tells who waits.
-pub struct MessageCourier<C> {
+pub struct MessageWorker<C> {
     /// Settles.
-    pub books: Books,
+    pub books: DeliveryQueue,
     /// Hands over.
     pub carrier: C,
 }
 
-impl<C: Carrier> Courier for MessageCourier<C> {
+impl<C: Delivery> DeliveryWorker for MessageWorker<C> {
     const NAME: &'static str = C::NAME;
     const KINDS: &'static [&'static str] = C::KINDS;
 
@@ -94,7 +94,7 @@ impl<C: Carrier> Courier for MessageCourier<C> {
         self.carrier.close().await;
     }
 
-    async fn deliver(&self, message: Queued) -> Option<Duration> {
+    async fn deliver(&self, message: QueuedMessage) -> Option<Duration> {
         let (id, what) = (message.id.clone(), C::NAME);
         if self.now() > message.expires_at {
             log::warn!(id = id.as_str(), tries = message.tries; "{what} dropped: it could not be delivered before it expired");
@@ -119,14 +119,14 @@ impl<C: Carrier> Courier for MessageCourier<C> {
     }
 }
 
-impl<C: Carrier> MessageCourier<C> {
+impl<C: Delivery> MessageWorker<C> {
     /// Drops what was refused for good, and puts off what may arrive later.
     ///
     /// A message that may have arrived is between the two: it is worth another
     /// try, but only while it had few, or a relay whose replies get lost would
     /// send its recipient the same message for a day. Its client is told that it
     /// is on its way, since "not sent" may not be so.
-    async fn failed(&self, message: Queued, failure: SendFailure) -> Option<Duration> {
+    async fn failed(&self, message: QueuedMessage, failure: SendFailure) -> Option<Duration> {
         let (id, tries, kind) = (message.id.clone(), message.tries, C::NAME);
         match failure {
             SendFailure::Refused {
@@ -169,13 +169,13 @@ impl<C: Carrier> MessageCourier<C> {
         }
     }
 
-    async fn settle(&self, message: Queued, settlement: Settlement, outcome: &'static str) {
+    async fn settle(&self, message: QueuedMessage, settlement: Settlement, outcome: &'static str) {
         self.books.metrics.delivered(C::NAME, outcome);
         self.books.settle(message, settlement).await;
     }
 }
 
-impl Books {
+impl DeliveryQueue {
     /// The pause after try number `tries`, ms: short ones until `answer_until`.
     #[must_use]
     pub fn pause_ms(&self, tries: i32, answer_until: i64) -> i64 {
@@ -184,13 +184,13 @@ impl Books {
     }
 
     /// Settles, however long the database is away.
-    pub async fn settle(&self, message: Queued, settlement: Settlement) {
+    pub async fn settle(&self, message: QueuedMessage, settlement: Settlement) {
         let settle = async || {
             let settle = Settle {
                 message: message.clone(),
                 settlement,
             };
-            self.outbox.ask(settle).await
+            self.outbox.send(settle).await
         };
         self.persist(&message.id, settle).await;
     }

@@ -20,9 +20,9 @@ pub enum Outcome {
 
 /// Hears the outcome of one message.
 #[derive(Debug)]
-pub struct Listener(watch::Receiver<Option<Outcome>>);
+pub struct PendingReply(watch::Receiver<Option<Outcome>>);
 
-impl Listener {
+impl PendingReply {
     /// The outcome, once it is known; `None` when it never will be.
     pub async fn heard(&mut self) -> Option<Outcome> {
         let outcome = self.0.wait_for(Option::is_some).await;
@@ -32,15 +32,15 @@ impl Listener {
 
 /// Who waits for which message.
 #[derive(Debug, Default)]
-pub struct Waiting(Mutex<HashMap<String, watch::Sender<Option<Outcome>>>>);
+pub struct PendingReplies(Mutex<HashMap<String, watch::Sender<Option<Outcome>>>>);
 
-impl Waiting {
+impl PendingReplies {
     /// Waits for the outcome of the message `id`. Whoever queues the message
     /// calls it before, so that no outcome is missed.
-    pub fn listen(&self, id: &str) -> Listener {
+    pub fn listen(&self, id: &str) -> PendingReply {
         let mut all = self.lock();
         let tell = all.entry(id.to_owned()).or_default();
-        Listener(tell.subscribe())
+        PendingReply(tell.subscribe())
     }
 
     /// Tells all who wait for `id`; nobody may.
@@ -51,7 +51,7 @@ impl Waiting {
     }
 
     /// A listener for `id` has ended.
-    pub fn forget(&self, id: &str, listener: Listener) {
+    pub fn forget(&self, id: &str, listener: PendingReply) {
         drop(listener);
         let mut all = self.lock();
         if all.get(id).is_some_and(watch::Sender::is_closed) {
@@ -70,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_who_wait_hear_the_outcome() {
-        let waiting = Waiting::default();
+        let waiting = PendingReplies::default();
         let (mut first, mut second) = (waiting.listen("a"), waiting.listen("a"));
         let mut other = waiting.listen("b");
         waiting.tell("a", Outcome::Refused);
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_who_has_gone() {
-        let waiting = Waiting::default();
+        let waiting = PendingReplies::default();
         let (first, second) = (waiting.listen("a"), waiting.listen("a"));
         waiting.forget("a", first);
         assert_eq!(waiting.lock().len(), 1);

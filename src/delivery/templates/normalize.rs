@@ -12,7 +12,7 @@ const DEEPEST: usize = 8;
 
 /// Encodes bodies with long lines or other letters than ASCII as quoted-printable, and such names
 /// and subjects in headers as encoded words. `mail` has CRLF line ends.
-pub(super) fn mended(mail: String) -> String {
+pub(super) fn normalize(mail: String) -> String {
     if is_plain(&mail) {
         return mail;
     }
@@ -23,7 +23,7 @@ pub(super) fn mended(mail: String) -> String {
         return mail;
     }
     let had = headers.len();
-    let (mut headers, body) = mended_entity(headers, body, 0);
+    let (mut headers, body) = normalize_entity(headers, body, 0);
     if headers.len() > had && find(&headers, "mime-version").is_none() {
         headers.push("MIME-Version: 1.0".to_owned());
     }
@@ -72,12 +72,12 @@ pub(super) fn entity(text: &str) -> Option<(Vec<String>, &str)> {
     Some((headers, body))
 }
 
-fn mended_entity(mut headers: Vec<String>, body: &str, depth: usize) -> (Vec<String>, String) {
+fn normalize_entity(mut headers: Vec<String>, body: &str, depth: usize) -> (Vec<String>, String) {
     let kind = find(&headers, "content-type").unwrap_or_else(|| "text/plain".to_owned());
     let lower = kind.to_ascii_lowercase();
     if lower.starts_with("multipart/") {
         let body = match parameter(&kind, "boundary") {
-            Some(boundary) if depth < DEEPEST => mended_parts(body, &boundary, depth),
+            Some(boundary) if depth < DEEPEST => normalize_parts(body, &boundary, depth),
             _ => body.to_owned(),
         };
         return (headers, body);
@@ -96,7 +96,7 @@ fn mended_entity(mut headers: Vec<String>, body: &str, depth: usize) -> (Vec<Str
     (headers, quoted_printable(body))
 }
 
-fn mended_parts(body: &str, boundary: &str, depth: usize) -> String {
+fn normalize_parts(body: &str, boundary: &str, depth: usize) -> String {
     let begin = format!("--{boundary}");
     let end = format!("--{boundary}--");
     // What stands before the first delimiter is no part.
@@ -110,22 +110,22 @@ fn mended_parts(body: &str, boundary: &str, depth: usize) -> String {
             continue;
         }
         if in_part || !part.is_empty() {
-            finished.push(mended_part(&part.join("\r\n"), in_part, depth));
+            finished.push(normalize_part(&part.join("\r\n"), in_part, depth));
         }
         part.clear();
         finished.push(line.to_owned());
         in_part = delimiter == begin;
     }
     if !part.is_empty() {
-        finished.push(mended_part(&part.join("\r\n"), in_part, depth));
+        finished.push(normalize_part(&part.join("\r\n"), in_part, depth));
     }
     finished.join("\r\n")
 }
 
-fn mended_part(text: &str, is_part: bool, depth: usize) -> String {
+fn normalize_part(text: &str, is_part: bool, depth: usize) -> String {
     match entity(text) {
         Some((headers, body)) if is_part => {
-            let (headers, body) = mended_entity(headers, body, depth + 1);
+            let (headers, body) = normalize_entity(headers, body, depth + 1);
             written(&headers, &body)
         }
         _ => text.to_owned(),
@@ -153,5 +153,5 @@ pub(super) fn parameter(kind: &str, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "tests/mend.rs"]
+#[path = "tests/normalize.rs"]
 mod tests;

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::courier::Carrier;
-use crate::db::outbox::Queued;
+use super::message_worker::Delivery;
+use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
-use crate::delivery::sms::{Router, Text, TextPayload};
+use crate::delivery::sms::{Router, SmsMessage, SmsPayload};
 use crate::delivery::templates::in_words;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::placeholders::fill;
 
 /// Carries texts.
-pub struct TextCarrier {
+pub struct SmsDelivery {
     /// What a text says, with placeholders.
     pub body: String,
     /// Hands it over.
@@ -21,10 +21,10 @@ pub struct TextCarrier {
     pub patience: Duration,
 }
 
-impl TextCarrier {
+impl SmsDelivery {
     /// The text of a queued message, and the calling code of its number.
-    fn write(&self, message: &Queued) -> Option<(Text, Option<u16>)> {
-        let payload: TextPayload = serde_json::from_str(&message.payload).ok()?;
+    fn write(&self, message: &QueuedMessage) -> Option<(SmsMessage, Option<u16>)> {
+        let payload: SmsPayload = serde_json::from_str(&message.payload).ok()?;
         let to = CanonicalMsisdn::parse(&payload.msisdn).ok()?;
         let phone = PhoneNumber::of_msisdn(&to).ok();
         let calling_code = phone.map(|phone| phone.calling_code());
@@ -34,7 +34,7 @@ impl TextCarrier {
             "token" => payload.token.clone(),
             _ => in_words(life),
         });
-        let text = Text {
+        let text = SmsMessage {
             id: message.id.clone(),
             queued_at: message.created_at,
             from: self.router.sender(&to, calling_code),
@@ -45,11 +45,11 @@ impl TextCarrier {
     }
 }
 
-impl Carrier for TextCarrier {
+impl Delivery for SmsDelivery {
     const NAME: &'static str = "text";
     const KINDS: &'static [&'static str] = &["sms"];
 
-    async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
+    async fn hand_over(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
         let Some((text, calling_code)) = self.write(message) else {
             log::error!(id = message.id.as_str(); "a text cannot be written: its stored form does not read as one");
             return Err(SendFailure::Refused {

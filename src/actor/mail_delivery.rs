@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::courier::Carrier;
-use crate::db::outbox::Queued;
+use super::message_worker::Delivery;
+use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::mail::{MailTransport, MessageName};
 use crate::delivery::writer::MailWriter;
 
 /// Carries mail.
-pub struct MailCarrier {
+pub struct MailDelivery {
     /// Writes the message.
     pub writer: MailWriter,
     /// Hands it over.
@@ -18,11 +18,11 @@ pub struct MailCarrier {
     pub patience: Duration,
 }
 
-impl Carrier for MailCarrier {
+impl Delivery for MailDelivery {
     const NAME: &'static str = "mail";
     const KINDS: &'static [&'static str] = &["mail", "invite"];
 
-    async fn hand_over(&self, message: &Queued) -> Result<(), SendFailure> {
+    async fn hand_over(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
         let (id, queued_at) = (&message.id, message.created_at);
         let written = if message.kind == "invite" {
             self.writer

@@ -19,13 +19,13 @@ fn msg_04_what_is_plain_or_no_message_stays_byte_for_byte() {
         format!("X: y\nContent-Type: application/json\n\n{long}\n"),
         format!("X: y\nContent-Type: multipart/mixed\n\n{long}\n"),
     ] {
-        assert_eq!(mended(crlf(&mail)), crlf(&mail));
+        assert_eq!(normalize(crlf(&mail)), crlf(&mail));
     }
 }
 
 #[test]
 fn msg_04_a_message_that_says_nothing_of_its_letters_is_mended() {
-    let mail = mended(crlf("From: Ä <a@b.example>\nSubject: Grüße\n\nfür dich\n"));
+    let mail = normalize(crlf("From: Ä <a@b.example>\nSubject: Grüße\n\nfür dich\n"));
     assert!(mail.is_ascii(), "{mail}");
     let read = MessageParser::default().parse(&mail).unwrap();
     assert_eq!(read.subject(), Some("Grüße"));
@@ -41,7 +41,7 @@ fn msg_04_a_message_that_says_nothing_of_its_letters_is_mended() {
 #[test]
 fn msg_04_parts_are_mended_one_by_one() {
     let long = format!("https://example.org/{}", "é=".repeat(600));
-    let mail = mended(crlf(&format!(
+    let mail = normalize(crlf(&format!(
         "Subject: x\nMIME-Version: 1.0\nContent-Type: multipart/alternative;\n    boundary=\"b\"\n\n\
          preamble\n--b\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\n\
          {long}\n\n--b\nContent-Type: text/html\n\n<p>{long}</p>\n--b\n\nplain\n--b--\nepilogue\n"
@@ -56,5 +56,5 @@ fn msg_04_parts_are_mended_one_by_one() {
     assert!(mail.contains("\r\n--b\r\n\r\nplain\r\n--b--\r\nepilogue\r\n"));
     assert_eq!(mail.matches("Content-Transfer-Encoding").count(), 2);
     assert_eq!(mail.matches("MIME-Version").count(), 1);
-    assert_eq!(mended(mail.clone()), mail, "nothing is encoded twice");
+    assert_eq!(normalize(mail.clone()), mail, "nothing is encoded twice");
 }

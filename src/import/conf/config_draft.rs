@@ -16,7 +16,7 @@ struct Entry {
 
 /// What a conversion has come to so far.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct ConfigDraft {
     /// By table, in the order in which they came.
     tables: Vec<(String, Vec<Entry>)>,
     /// Settings of Sydent that have no counterpart, and why.
@@ -27,7 +27,7 @@ pub(super) struct Draft {
     pub(super) is_secret: bool,
 }
 
-impl Draft {
+impl ConfigDraft {
     /// Sets `key` in the table to what `given` became.
     pub(super) fn set(&mut self, table: &str, key: &str, value: impl Into<Value>, given: &Given) {
         self.set_because(table, key, value, &given.from);
@@ -225,7 +225,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(key in ".*", text in ".*", words in "(?s).*") {
-            let mut draft = Draft::default();
+            let mut draft = ConfigDraft::default();
             let list = Value::Array(vec![text.clone().into(), words.clone().into()]);
             draft.set_because("a", &key, text.clone(), &words);
             draft.set_because(&format!("b.{}", quoted_key(&key)), "x", list.clone(), &text);

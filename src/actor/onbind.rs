@@ -4,16 +4,16 @@
 use std::fmt;
 
 use super::associations::Associations;
-use super::pool::{Ask, Fault};
+use super::pool::{Fault, Operation};
 use crate::db::invites::{self, Pending};
-use crate::db::outbox::{self, Queued};
-use crate::db::{Turn, associations};
+use crate::db::outbox::{self, QueuedMessage};
+use crate::db::{LockKey, associations};
 use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
 
 /// The invites that wait for a 3PID, if it is still bound to that user.
 #[derive(Debug)]
-pub struct WaitingInvites {
+pub struct FindPendingInvites {
     /// What was bound.
     pub threepid: ThreePid,
     /// To whom.
@@ -22,14 +22,14 @@ pub struct WaitingInvites {
     pub now: i64,
 }
 
-impl Ask for WaitingInvites {
-    type Of = Associations;
+impl Operation for FindPendingInvites {
+    type State = Associations;
     /// `None` when it is not bound to that user any more (ONB-14).
-    type Reply = Option<Vec<Pending>>;
+    type Output = Option<Vec<Pending>>;
 
-    fn run(self, of: &mut Associations) -> Result<Self::Reply, Fault> {
+    fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         // On one state, or a binding to somebody else between the two is missed.
-        of.store.snapshot(|connection| {
+        state.store.snapshot(|connection| {
             let (medium, address) = (self.threepid.medium(), self.threepid.address());
             let bound = associations::mxids(connection, medium, &[address], self.now)?;
             // The newest comes last.
@@ -44,9 +44,9 @@ impl Ask for WaitingInvites {
 
 /// A homeserver has heard a notice: its invites are delivered, and the notice
 /// is done.
-pub struct NoticeHeard {
+pub struct CompleteNotification {
     /// The notice.
-    pub message: Queued,
+    pub message: QueuedMessage,
     /// The invites that it took.
     pub invites: Vec<i64>,
     /// Whether they are kept.
@@ -55,9 +55,9 @@ pub struct NoticeHeard {
     pub now: i64,
 }
 
-impl fmt::Debug for NoticeHeard {
+impl fmt::Debug for CompleteNotification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NoticeHeard")
+        f.debug_struct("CompleteNotification")
             .field("message", &self.message)
             .field("invites", &self.invites.len())
             .finish_non_exhaustive()
@@ -67,13 +67,14 @@ impl fmt::Debug for NoticeHeard {
 /// SQLite allows 32,766 variables in a query.
 const IDS_PER_QUERY: usize = 30_000;
 
-impl Ask for NoticeHeard {
-    type Of = Associations;
-    type Reply = ();
+impl Operation for CompleteNotification {
+    type State = Associations;
+    type Output = ();
 
-    fn run(self, of: &mut Associations) -> Result<(), Fault> {
-        of.store
-            .write(Turn::Message(&self.message.id), |connection| {
+    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+        state
+            .store
+            .write(LockKey::Message(&self.message.id), |connection| {
                 for ids in self.invites.chunks(IDS_PER_QUERY) {
                     if self.keep {
                         invites::mark_delivered(connection, ids, self.now)?;

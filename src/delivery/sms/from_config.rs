@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use super::Provider;
 use super::file::Folder;
 use super::gateway::Gateway;
-use super::http::{self, Wire};
+use super::http::{self, HttpClient};
 use super::openmarket::OpenMarket;
 use super::router::Router;
 use super::twilio::Twilio;
@@ -34,17 +34,17 @@ pub enum SmsError {
 
 /// What can go wrong at the start is done: what is left must stay on the thread
 /// that sends.
-pub struct Prepared {
+pub struct PreparedProviders {
     sms: Sms,
-    ways: BTreeMap<String, Way>,
+    ways: BTreeMap<String, PreparedProvider>,
 }
 
-enum Way {
+enum PreparedProvider {
     Http(Arc<ClientConfig>),
     Folder(FileTransport),
 }
 
-impl Prepared {
+impl PreparedProviders {
     /// Reads the certificate authorities and makes the folders; `None` where the
     /// settings name no provider. It connects nowhere.
     ///
@@ -57,10 +57,12 @@ impl Prepared {
         let mut ways = BTreeMap::new();
         for (name, provider) in &sms.providers {
             let way = match provider {
-                config::Provider::File { dir } => Way::Folder(FileTransport::new(dir.clone())?),
+                config::Provider::File { dir } => {
+                    PreparedProvider::Folder(FileTransport::new(dir.clone())?)
+                }
                 config::Provider::OpenMarket { access }
-                | config::Provider::Twilio { access, .. } => Way::over(access)?,
-                config::Provider::Gateway(gateway) => Way::over(&gateway.access)?,
+                | config::Provider::Twilio { access, .. } => PreparedProvider::over(access)?,
+                config::Provider::Gateway(gateway) => PreparedProvider::over(&gateway.access)?,
             };
             ways.insert(name.clone(), way);
         }
@@ -90,7 +92,7 @@ impl Prepared {
     }
 }
 
-impl Way {
+impl PreparedProvider {
     fn over(access: &Access) -> Result<Self, SmsError> {
         http::tls(&access.extra_authorities).map(Self::Http)
     }
@@ -100,7 +102,7 @@ impl Way {
         Some(match (settings, self) {
             (config::Provider::File { .. }, Self::Folder(folder)) => Box::new(Folder(folder)),
             (config::Provider::OpenMarket { access }, Self::Http(tls)) => Box::new(OpenMarket {
-                wire: Wire::new(&access, tls),
+                client: HttpClient::new(&access, tls),
                 url: access.url.clone(),
             }),
             (
@@ -110,12 +112,12 @@ impl Way {
                 },
                 Self::Http(tls),
             ) => Box::new(Twilio {
-                wire: Wire::new(&access, tls),
+                client: HttpClient::new(&access, tls),
                 url: messages_of(&access),
                 messaging_service,
             }),
             (config::Provider::Gateway(settings), Self::Http(tls)) => Box::new(Gateway {
-                wire: Wire::new(&settings.access, tls),
+                client: HttpClient::new(&settings.access, tls),
                 settings: *settings,
             }),
             _ => return None,

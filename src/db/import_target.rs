@@ -10,32 +10,32 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::{Conn, DbError, on_each};
 
 /// One value of a row.
-pub enum Cell {
+pub enum SqlValue {
     /// A text.
     Text(String),
     /// A number, or none.
     Number(Option<i64>),
 }
 
-impl From<&str> for Cell {
+impl From<&str> for SqlValue {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Cell {
+impl From<String> for SqlValue {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<i64> for Cell {
+impl From<i64> for SqlValue {
     fn from(number: i64) -> Self {
         Self::Number(Some(number))
     }
 }
 
-impl From<Option<i64>> for Cell {
+impl From<Option<i64>> for SqlValue {
     fn from(number: Option<i64>) -> Self {
         Self::Number(number)
     }
@@ -43,7 +43,7 @@ impl From<Option<i64>> for Cell {
 
 /// A table to fill, and the columns that are given.
 #[derive(Debug, Clone, Copy)]
-pub enum Into {
+pub enum TargetTable {
     /// medium, address, origin, mxid, ts, `not_before`, `not_after`,
     /// `lookup_hash`, signed
     Associations,
@@ -65,7 +65,7 @@ pub enum Into {
     Peers,
 }
 
-impl Into {
+impl TargetTable {
     fn columns(self) -> (&'static str, &'static str) {
         match self {
             Self::Associations => (
@@ -102,18 +102,22 @@ const ROWS: usize = 500;
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn insert(connection: &mut Conn, into: Into, mut rows: Vec<Vec<Cell>>) -> Result<u64, DbError> {
+pub fn insert(
+    connection: &mut Conn,
+    into: TargetTable,
+    mut rows: Vec<Vec<SqlValue>>,
+) -> Result<u64, DbError> {
     let (table, columns) = into.columns();
     let mut added = 0;
     while !rows.is_empty() {
-        let batch: Vec<Vec<Cell>> = rows.drain(..rows.len().min(ROWS)).collect();
+        let batch: Vec<Vec<SqlValue>> = rows.drain(..rows.len().min(ROWS)).collect();
         let sql = statement(connection, table, columns, &batch, "");
         added += on_each!(connection, inner => {
             let mut query = diesel::sql_query(sql).into_boxed();
             for cell in batch.into_iter().flatten() {
                 query = match cell {
-                    Cell::Text(text) => query.bind::<Text, _>(text),
-                    Cell::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
+                    SqlValue::Text(text) => query.bind::<Text, _>(text),
+                    SqlValue::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
                 };
             }
             query.execute(inner)?
@@ -126,7 +130,7 @@ fn statement(
     connection: &Conn,
     table: &str,
     columns: &str,
-    rows: &[Vec<Cell>],
+    rows: &[Vec<SqlValue>],
     answer: &str,
 ) -> String {
     // SQLite looks a variable with a name up among all before it.
@@ -162,13 +166,13 @@ pub type Change<'a> = (i64, &'a str, &'a str, Option<i64>);
 /// When the database does not answer.
 pub fn journal(connection: &mut Conn, changes: &[Change<'_>]) -> Result<HashSet<i64>, DbError> {
     #[derive(QueryableByName)]
-    struct Added {
+    struct Count {
         #[diesel(sql_type = BigInt)]
         id: i64,
     }
     let mut added = HashSet::new();
     for batch in changes.chunks(ROWS) {
-        let rows: Vec<Vec<Cell>> = batch
+        let rows: Vec<Vec<SqlValue>> = batch
             .iter()
             .map(|&(id, medium, address, removed_at)| {
                 vec![id.into(), medium.into(), address.into(), removed_at.into()]
@@ -182,7 +186,7 @@ pub fn journal(connection: &mut Conn, changes: &[Change<'_>]) -> Result<HashSet<
             &rows,
             " RETURNING id",
         );
-        let found: Vec<Added> = on_each!(connection, inner => {
+        let found: Vec<Count> = on_each!(connection, inner => {
             let mut query = diesel::sql_query(sql).into_boxed();
             for &(id, medium, address, removed_at) in batch {
                 query = query

@@ -7,7 +7,7 @@ use crate::domain::threepid::ThreePid;
 
 /// What is stored of a notice until its homeserver has taken it.
 #[derive(Serialize, Deserialize)]
-pub struct NoticePayload {
+pub struct OnbindPayload {
     /// The medium of what is bound.
     pub medium: String,
     /// What is bound.
@@ -16,7 +16,7 @@ pub struct NoticePayload {
     pub mxid: String,
 }
 
-impl NoticePayload {
+impl OnbindPayload {
     /// The notice of that binding.
     #[must_use]
     pub fn new(threepid: &ThreePid, mxid: &Mxid) -> Self {

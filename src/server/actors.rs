@@ -10,31 +10,31 @@ use lettre::message::Mailbox;
 use super::{ServerError, replication};
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
-use crate::actor::courier::{Books, MessageCourier};
 use crate::actor::detached::Detached;
-use crate::actor::dispatcher::{DispatcherDoor, Pace};
-use crate::actor::federation::FederationDoor;
-use crate::actor::janitor::{Janitor, Rest};
+use crate::actor::federation::FederationHandle;
+use crate::actor::janitor::{Janitor, Stop};
 use crate::actor::lookups::Lookups;
-use crate::actor::mail_carrier::MailCarrier;
-use crate::actor::notifier::Notifier;
+use crate::actor::mail_delivery::MailDelivery;
+use crate::actor::message_worker::{DeliveryQueue, MessageWorker};
+use crate::actor::onbind_worker::OnbindWorker;
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::{Door, Pool, State};
+use crate::actor::pool::{Pool, PoolLimits, State};
 use crate::actor::pusher::Pusher;
-use crate::actor::replicator::ReplicatorDoor;
+use crate::actor::replicator::ReplicatorHandle;
 use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
-use crate::actor::text_carrier::TextCarrier;
+use crate::actor::sms_delivery::SmsDelivery;
+use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Provider, Sms};
 use crate::db::{Database, Store, peppers};
 use crate::delivery::mail::MailTransport;
-use crate::delivery::retry::Pauses;
-use crate::delivery::sms::Prepared;
+use crate::delivery::pending_replies::PendingReplies;
+use crate::delivery::retry::RetryPolicy;
+use crate::delivery::sms::PreparedProviders;
 use crate::delivery::templates::Templates;
-use crate::delivery::waiting::Waiting;
 use crate::delivery::writer::MailWriter;
 use crate::domain::ids::ServerName;
 use crate::domain::session::SessionLimits;
@@ -64,10 +64,10 @@ struct Start<'a> {
 impl Start<'_> {
     /// The door of each owner: as many as may wait, and as long as a request may
     /// be worked on.
-    fn door(self) -> Door {
-        Door {
-            places: u32::try_from(self.config.database.queue).unwrap_or(u32::MAX),
-            patience: self.config.http.request_timeout,
+    fn door(self) -> PoolLimits {
+        PoolLimits {
+            max_queued: u32::try_from(self.config.database.queue).unwrap_or(u32::MAX),
+            timeout: self.config.http.request_timeout,
         }
     }
 
@@ -108,7 +108,7 @@ impl Start<'_> {
 
     fn detached(self, name: &'static str) -> Detached {
         let metrics = Arc::clone(self.metrics);
-        Detached::new(Arbiter::current(), self.door().places, name, metrics)
+        Detached::new(Arbiter::current(), self.door().max_queued, name, metrics)
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
     let templates = Arc::new(templates(&config)?);
     let transport = MailTransport::open(&config.email)?;
-    let texts = Prepared::new(&config.sms)?;
+    let texts = PreparedProviders::new(&config.sms)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
     let keys = Arc::new(read_keys(&config)?);
     let homeservers = federation::Client::open(&config.federation)?;
@@ -134,9 +134,9 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     let lookups = start.readers(|store| Lookups { store });
     let origin = config.server.name.clone();
     let associations = start.associations(origin.clone());
-    let waiting: Arc<Waiting> = Arc::default();
+    let waiting: Arc<PendingReplies> = Arc::default();
     let instance = random::alphanumeric(16)?;
-    let books = Books {
+    let books = DeliveryQueue {
         instance: instance.clone(),
         outbox: outbox.clone(),
         waiting: Arc::clone(&waiting),
@@ -155,7 +155,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
 
     let public_keys = keys.public_keys();
     let signer = start.signer(keys, origin);
-    let federation = FederationDoor::start(
+    let federation = FederationHandle::start(
         homeservers,
         config.federation.concurrency,
         clock.clone(),
@@ -163,7 +163,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     );
     let notifier = notifier(
         &config,
-        Notifier {
+        OnbindWorker {
             books,
             associations: associations.clone(),
             signer: signer.clone(),
@@ -214,8 +214,8 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<App, ServerError> {
     })
 }
 
-pub(super) fn pauses(config: &Config) -> Pauses {
-    Pauses {
+pub(super) fn pauses(config: &Config) -> RetryPolicy {
+    RetryPolicy {
         first_ms: ms(config.delivery.retry_first),
         max_ms: ms(config.delivery.retry_max),
     }
@@ -231,29 +231,29 @@ fn mailer(
     config: &Config,
     transport: MailTransport,
     writer: MailWriter,
-    books: Books,
-) -> DispatcherDoor {
-    let carrier = MailCarrier {
+    books: DeliveryQueue,
+) -> WorkerHandle {
+    let carrier = MailDelivery {
         writer,
         transport,
         patience: config.email.transport.attempt_limit(),
     };
     let outbox = books.outbox.clone();
-    let courier = MessageCourier { books, carrier };
+    let courier = MessageWorker { books, carrier };
     let pace = pace(config, config.email.concurrency);
-    DispatcherDoor::start(move || courier, outbox, pace)
+    WorkerHandle::start(move || courier, outbox, pace)
 }
 
-fn notifier(config: &Config, notifier: Notifier) -> DispatcherDoor {
+fn notifier(config: &Config, notifier: OnbindWorker) -> WorkerHandle {
     let outbox = notifier.books.outbox.clone();
     // Slow homeservers must not take all calls.
     let concurrency = (config.federation.concurrency / 2).max(1);
     let pace = pace(config, concurrency);
-    DispatcherDoor::start(move || notifier, outbox, pace)
+    WorkerHandle::start(move || notifier, outbox, pace)
 }
 
-fn pace(config: &Config, concurrency: usize) -> Pace {
-    Pace {
+fn pace(config: &Config, concurrency: usize) -> WorkerSettings {
+    WorkerSettings {
         concurrency,
         lease: config.delivery.lease,
         poll_every: config.delivery.poll_every,
@@ -262,21 +262,21 @@ fn pace(config: &Config, concurrency: usize) -> Pace {
 
 fn start_texter(
     config: &Config,
-    texts: Prepared,
-    books: Books,
+    texts: PreparedProviders,
+    books: DeliveryQueue,
     outbox: &Pool<Outbox>,
-) -> DispatcherDoor {
+) -> WorkerHandle {
     let (body, patience) = (config.sms.body.clone(), patience(&config.sms));
-    let courier = move || MessageCourier {
+    let courier = move || MessageWorker {
         books,
-        carrier: TextCarrier {
+        carrier: SmsDelivery {
             body,
             router: texts.open(),
             patience,
         },
     };
     let pace = pace(config, config.sms.concurrency);
-    DispatcherDoor::start(courier, outbox.clone(), pace)
+    WorkerHandle::start(courier, outbox.clone(), pace)
 }
 
 /// A text may be offered to two providers, one after the other.
@@ -346,7 +346,7 @@ pub(super) struct Timers(Addr<Janitor>);
 impl Timers {
     pub(super) fn stop(&self) {
         // Only fails when it is gone already: its mailbox has nothing else.
-        let _ = self.0.try_send(Rest);
+        let _ = self.0.try_send(Stop);
     }
 }
 
@@ -357,18 +357,18 @@ pub(super) async fn watch(app: &App) -> ServerError {
         let parts = [
             (
                 "the dispatcher of mail",
-                app.mailer.as_ref().is_none_or(DispatcherDoor::is_running),
+                app.mailer.as_ref().is_none_or(WorkerHandle::is_running),
             ),
             ("the dispatcher of notices", app.notifier.is_running()),
             (
                 "the dispatcher of texts",
-                app.texter.as_ref().is_none_or(DispatcherDoor::is_running),
+                app.texter.as_ref().is_none_or(WorkerHandle::is_running),
             ),
             (
                 "the replicator",
                 app.replicator
                     .as_ref()
-                    .is_none_or(ReplicatorDoor::is_running),
+                    .is_none_or(ReplicatorHandle::is_running),
             ),
             ("the way to homeservers", app.federation.is_running()),
             ("the owner of sessions", app.sessions.is_running()),

@@ -15,11 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::outbox::{ExtendLeases, Outbox, Settle, Settlement, TakeDue};
 use super::pool::{Fault, Pool};
-use crate::db::outbox::Queued;
+use crate::db::outbox::QueuedMessage;
 
 /// How the dispatcher goes about it.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct WorkerSettings {
     /// Messages in delivery at once.
     pub concurrency: usize,
     /// How long a message that was taken stays with this instance, unless it
@@ -33,7 +33,7 @@ pub struct Pace {
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Delivers messages of some kinds. It lives on its dispatcher's own arbiter.
-pub trait Courier: 'static {
+pub trait DeliveryWorker: 'static {
     /// What it delivers, for people who read the log.
     const NAME: &'static str;
     /// The kinds of queued messages that it delivers.
@@ -47,7 +47,7 @@ pub trait Courier: 'static {
 
     /// Tries once and settles; answers the pause until the next try, if there is
     /// one.
-    fn deliver(&self, message: Queued) -> impl Future<Output = Option<Duration>>;
+    fn deliver(&self, message: QueuedMessage) -> impl Future<Output = Option<Duration>>;
 
     /// Lets connections go that were idle for too long.
     fn tidy(&self) -> impl Future<Output = ()> {
@@ -60,21 +60,21 @@ pub trait Courier: 'static {
     }
 }
 
-struct Dispatcher<C: Courier> {
+struct WorkerLoop<C: DeliveryWorker> {
     courier: Rc<C>,
     outbox: Pool<Outbox>,
-    pace: Pace,
+    pace: WorkerSettings,
     slots: Arc<Semaphore>,
     // The lease says it too, but by a clock that can jump.
     in_flight: InFlight,
-    looking: Looking,
+    looking: Polling,
     stopping: bool,
     outage: bool,
 }
 
 /// Whether the outbox is being asked, and whether to ask again after that.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Looking {
+enum Polling {
     No,
     Once,
     Again,
@@ -82,31 +82,31 @@ enum Looking {
 
 /// The door to a dispatcher.
 #[derive(Clone)]
-pub struct DispatcherDoor {
+pub struct WorkerHandle {
     name: &'static str,
     wake: Recipient<Wake>,
     stop: Recipient<Stop>,
 }
 
-impl DispatcherDoor {
+impl WorkerHandle {
     /// Starts a dispatcher on an arbiter of its own, where `courier` makes what
     /// delivers: it may hold what must not leave its thread.
     #[must_use]
-    pub fn start<C: Courier>(
+    pub fn start<C: DeliveryWorker>(
         courier: impl FnOnce() -> C + Send + 'static,
         outbox: Pool<Outbox>,
-        pace: Pace,
+        pace: WorkerSettings,
     ) -> Self {
         let arbiter = Arbiter::new();
-        let dispatcher = Dispatcher::start_in_arbiter(&arbiter.handle(), move |_context| {
+        let dispatcher = WorkerLoop::start_in_arbiter(&arbiter.handle(), move |_context| {
             let slots = Arc::new(Semaphore::new(pace.concurrency));
-            Dispatcher {
+            WorkerLoop {
                 courier: Rc::new(courier()),
                 outbox,
                 pace,
                 slots,
                 in_flight: InFlight::default(),
-                looking: Looking::No,
+                looking: Polling::No,
                 stopping: false,
                 outage: false,
             }
@@ -157,7 +157,7 @@ struct Wake;
 #[rtype(result = "()")]
 struct Stop;
 
-impl<C: Courier> Actor for Dispatcher<C> {
+impl<C: DeliveryWorker> Actor for WorkerLoop<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
@@ -171,7 +171,7 @@ impl<C: Courier> Actor for Dispatcher<C> {
     }
 }
 
-impl<C: Courier> Handler<Wake> for Dispatcher<C> {
+impl<C: DeliveryWorker> Handler<Wake> for WorkerLoop<C> {
     type Result = ();
 
     fn handle(&mut self, _wake: Wake, context: &mut Context<Self>) {
@@ -179,7 +179,7 @@ impl<C: Courier> Handler<Wake> for Dispatcher<C> {
     }
 }
 
-impl<C: Courier> Handler<Stop> for Dispatcher<C> {
+impl<C: DeliveryWorker> Handler<Stop> for WorkerLoop<C> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _stop: Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
@@ -195,11 +195,11 @@ impl<C: Courier> Handler<Stop> for Dispatcher<C> {
     }
 }
 
-impl<C: Courier> Dispatcher<C> {
+impl<C: DeliveryWorker> WorkerLoop<C> {
     /// Fills the free slots with what is due.
     fn look(&mut self, context: &mut Context<Self>) {
-        if self.looking != Looking::No {
-            self.looking = Looking::Again;
+        if self.looking != Polling::No {
+            self.looking = Polling::Again;
             return;
         }
         let free = self.slots.available_permits();
@@ -211,19 +211,22 @@ impl<C: Courier> Dispatcher<C> {
         let Ok(free_slots) = Arc::clone(&self.slots).try_acquire_many_owned(all) else {
             return;
         };
-        self.looking = Looking::Once;
+        self.looking = Polling::Once;
         let ask = self.take_due(free);
         let looked = ask.into_actor(self).map(|taken, dispatcher, context| {
-            let looked = std::mem::replace(&mut dispatcher.looking, Looking::No);
+            let looked = std::mem::replace(&mut dispatcher.looking, Polling::No);
             dispatcher.begin(taken, free_slots, context);
-            if looked == Looking::Again {
+            if looked == Polling::Again {
                 dispatcher.look(context);
             }
         });
         context.spawn(looked);
     }
 
-    fn take_due(&self, free: usize) -> impl Future<Output = Result<Vec<Queued>, Fault>> + use<C> {
+    fn take_due(
+        &self,
+        free: usize,
+    ) -> impl Future<Output = Result<Vec<QueuedMessage>, Fault>> + use<C> {
         let outbox = self.outbox.clone();
         let now = self.courier.now();
         let ask = TakeDue {
@@ -234,7 +237,7 @@ impl<C: Courier> Dispatcher<C> {
             limit: i64::try_from(free).unwrap_or(i64::MAX),
             in_flight: all(&self.in_flight).iter().cloned().collect(),
         };
-        async move { outbox.ask(ask).await }
+        async move { outbox.send(ask).await }
     }
 
     /// Keeps what takes longer than a lease: a lease ends with the life of its
@@ -251,7 +254,7 @@ impl<C: Courier> Dispatcher<C> {
             lease_until: self.lease_until(),
         };
         let extended = async move {
-            if let Err(fault) = outbox.ask(ask).await {
+            if let Err(fault) = outbox.send(ask).await {
                 log::warn!(
                     "the leases of {} under way could not be extended: {fault}",
                     C::NAME
@@ -268,7 +271,7 @@ impl<C: Courier> Dispatcher<C> {
 
     fn begin(
         &mut self,
-        taken: Result<Vec<Queued>, Fault>,
+        taken: Result<Vec<QueuedMessage>, Fault>,
         mut free: OwnedSemaphorePermit,
         context: &mut Context<Self>,
     ) {
@@ -315,11 +318,11 @@ impl<C: Courier> Dispatcher<C> {
 
     /// Gives a message up that was taken while the stop came, so that it need
     /// not wait for the end of its lease.
-    fn put_back(&self, message: Queued, slot: OwnedSemaphorePermit) {
+    fn put_back(&self, message: QueuedMessage, slot: OwnedSemaphorePermit) {
         let outbox = self.outbox.clone();
         let settlement = Settlement::Postponed(self.courier.now());
         Arbiter::current().spawn(async move {
-            let put_back = outbox.ask(Settle {
+            let put_back = outbox.send(Settle {
                 message,
                 settlement,
             });

@@ -1,0 +1,94 @@
+//! A bounded number of things at a time: full is an answer and not a wait, and a
+//! stop waits for what is under way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Hands out a fixed number of [`Permit`]s. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Permits {
+    semaphore: Arc<Semaphore>,
+    max: u32,
+    draining: Arc<AtomicBool>,
+}
+
+/// The right to do one thing; it is given back when this is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why there is no permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPermit {
+    /// All are in use.
+    Full,
+    /// A drain has begun.
+    Closed,
+}
+
+impl Permits {
+    /// At most `max` at a time.
+    #[must_use]
+    pub fn new(max: u32) -> Self {
+        Self {
+            semaphore: Arc::new(Semaphore::new(max as usize)),
+            max,
+            draining: Arc::default(),
+        }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// At once, when there is none.
+    pub fn try_acquire(&self) -> Result<Permit, NoPermit> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(NoPermit::Closed);
+        }
+        match Arc::clone(&self.semaphore).try_acquire_owned() {
+            Ok(permit) => Ok(Permit { _permit: permit }),
+            Err(_none) => Err(NoPermit::Full),
+        }
+    }
+
+    /// Hands out no more and waits until all are back. Returns whether they were
+    /// within `limit`.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.draining.store(true, Ordering::Release);
+        timeout(limit, self.semaphore.acquire_many(self.max))
+            .await
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn full_is_an_answer() {
+        let permits = Permits::new(2);
+        let first = permits.try_acquire().unwrap();
+        let _second = permits.clone().try_acquire().unwrap();
+        assert_eq!(permits.try_acquire().unwrap_err(), NoPermit::Full);
+        drop(first);
+        assert!(permits.try_acquire().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_drain_closes_at_once_and_waits() {
+        let permits = Permits::new(1);
+        let permit = permits.try_acquire().unwrap();
+        assert!(!permits.drain(Duration::from_millis(1)).await);
+        // Closed, although the only permit is in use as well.
+        assert_eq!(permits.try_acquire().unwrap_err(), NoPermit::Closed);
+        drop(permit);
+        assert!(permits.drain(Duration::from_millis(1)).await);
+        assert_eq!(permits.try_acquire().unwrap_err(), NoPermit::Closed);
+    }
+}
