@@ -94,7 +94,7 @@ async fn a_captured_mail_is_listed_and_its_link_confirms_the_address() {
     let list = page(&pages, "/mail").await;
     let paths = listed(&list);
     assert_eq!(paths.len(), 1, "{list}");
-    assert!(list.contains("Confirm your e-mail address"), "{list}");
+    assert!(list.contains("Confirm your email address"), "{list}");
 
     let message = page(&pages, paths[0]).await;
     assert!(message.contains(&address), "{message}");

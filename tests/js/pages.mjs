@@ -101,7 +101,7 @@ const steps = {
 
     async "a mail with its link, and the page behind it"() {
         const sid = await mailed("alice@example.org");
-        assert.equal(await (await htmlPart()).$eval("h1", (h1) => h1.innerText), "Confirm your e-mail address");
+        assert.equal(await (await htmlPart()).$eval("h1", (h1) => h1.innerText), "Confirm your email address");
         await look(page, "mail");
         const html = await browser.newPage();
         await html.goto(`${page.url()}/html`);

@@ -37,7 +37,7 @@ pub struct SmsSettings {
 impl Default for SmsSettings {
     fn default() -> Self {
         Self {
-            body: "{token} is your code to confirm this phone number. Tell it to nobody."
+            body: "{token} is your code to confirm this phone number. Do not share it with anyone."
                 .to_owned(),
             concurrency: 10,
             providers: BTreeMap::new(),

@@ -194,7 +194,7 @@ async fn inv_24_a_sender_without_an_account_is_not_shown_as_verified() {
     let mail = server.mails_sent(&address).await.pop().unwrap();
     for part in [mail.text(), mail.html()] {
         assert!(!part.contains("@a:example.org"), "{part}");
-        assert!(part.contains("does not know who the sender really is"));
+        assert!(part.contains("could not verify who sent this invitation"));
     }
 }
 

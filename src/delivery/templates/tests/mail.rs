@@ -20,7 +20,7 @@ fn the_default_mail_says_what_it_must_in_text_and_in_html() {
         "24 hours",
         "identity server id.example.org",
         "from the IP address 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
-        "If you did not ask for this, ignore this message.",
+        "If you did not request this, ignore this email.",
     ] {
         assert!(text.contains(needed), "text has no {needed}:\n{text}");
         assert!(html.contains(needed), "html has no {needed}:\n{html}");
@@ -51,7 +51,7 @@ fn the_default_mail_has_its_headers() {
         "{mail}"
     );
     let mail = parse(&mail);
-    assert_eq!(mail.subject(), Some("Confirm your e-mail address"));
+    assert_eq!(mail.subject(), Some("Confirm your email address"));
     assert_eq!(mail.message_id(), Some("sample@example.org"));
     assert_eq!(
         mail.to().unwrap().first().unwrap().address(),
