@@ -1,5 +1,5 @@
-//! What every request can reach: the doors to the owners, and values that all
-//! read and nobody changes.
+//! What every request can use: the addresses of the actors, and shared values
+//! that do not change.
 
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
-use crate::actor::replicator::ReplicatorHandle;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
@@ -19,6 +18,7 @@ use crate::config::Config;
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
 use crate::domain::ids::KeyId;
+use crate::domain::message::InstanceId;
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
@@ -28,67 +28,64 @@ use crate::terms::CurrentTerms;
 pub struct App {
     /// The settings.
     pub config: Config,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// The name of this instance among those that share the database; random,
-    /// new at each start.
-    pub instance: String,
-    /// The validation sessions.
+    /// This instance among those that share the database.
+    pub instance: InstanceId,
+    /// Validation sessions.
     pub sessions: Pool<Sessions>,
-    /// The accounts and their tokens.
+    /// Accounts, their access tokens and accepted terms.
     pub accounts: Pool<Accounts>,
-    /// The associations.
+    /// Associations, invites and the journal for peers.
     pub associations: Pool<Associations>,
-    /// Answers to look-ups.
+    /// Lookups.
     pub lookups: Pool<Lookups>,
     /// The private keys.
     pub signer: Pool<Signer>,
-    /// The delivery queue.
+    /// The queue of messages to deliver.
     pub outbox: Pool<Outbox>,
-    /// The dispatcher of mail; `None` where no mail can be sent.
-    pub mailer: Option<WorkerHandle>,
-    /// The dispatcher of notices to homeservers.
-    pub notifier: WorkerHandle,
-    /// The dispatcher of texts; `None` where no text can be sent.
-    pub texter: Option<WorkerHandle>,
-    /// The way to homeservers.
+    /// The mail worker; `None` where no mail can be sent.
+    pub mail_worker: Option<WorkerHandle>,
+    /// The SMS worker; `None` where no SMS can be sent.
+    pub sms_worker: Option<WorkerHandle>,
+    /// The worker that notifies homeservers.
+    pub onbind_worker: WorkerHandle,
+    /// The worker that pushes changes to peers; `None` where there are none.
+    pub replicator: Option<WorkerHandle>,
+    /// Calls to homeservers.
     pub federation: FederationHandle,
-    /// Who tells peers of changes; `None` where there are none.
-    pub replicator: Option<ReplicatorHandle>,
     /// Clients that wait for the outcome of a message.
-    pub waiting: Arc<PendingReplies>,
-    /// Changes that go on when their client is gone.
+    pub pending_replies: Arc<PendingReplies>,
+    /// Sequences of changes, which are completed when their client is gone.
     pub detached: Detached,
-    /// The same for what waits for the outside, by a door of its own: a slow
-    /// mail server must not keep anybody from binding.
+    /// The same for sequences that wait for other servers, with a limit of their
+    /// own: a slow mail server must not block binds.
     pub detached_waits: Detached,
-    /// How many addresses each client may look up; `None` when that is not
-    /// limited.
+    /// Addresses that a client may look up; `None` where that is not limited.
     pub lookup_limiter: Option<Limiter>,
-    /// The same for each account.
+    /// The same for an account.
     pub account_limiter: Option<Limiter>,
-    /// How often clients may register, and homeservers be asked for that.
+    /// Registrations by client and by homeserver.
     pub register_limits: CallLimits,
-    /// How often clients may ask to unbind with a homeserver's signature.
+    /// Signed requests to unbind, by client and by homeserver.
     pub unbind_limits: CallLimits,
-    /// How many invitations each client may have signed; `None` when that is not
-    /// limited.
+    /// Invites that a client may have signed; `None` where that is not limited.
     pub signature_limiter: Option<Limiter>,
-    /// How many codes each client may submit; `None` when that is not limited.
+    /// Codes that a client may submit; `None` where that is not limited.
     pub submit_limiter: Option<Limiter>,
-    /// The policies that people agree to first.
+    /// The policies that users must accept.
     pub terms: CurrentTerms,
-    /// Mail and page templates.
+    /// Templates of mails and pages.
     pub templates: Arc<Templates>,
-    /// The public keys that count as valid, the active one first.
+    /// The valid public keys, the active one first.
     pub public_keys: Vec<(KeyId, [u8; 32])>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
 }
 
 impl App {
-    /// Says that peers have something to hear of.
-    pub fn tell_peers(&self) {
+    /// Tells the replication worker that there are changes to push.
+    pub fn wake_replicator(&self) {
         if let Some(replicator) = &self.replicator {
             replicator.wake();
         }

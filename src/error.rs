@@ -6,6 +6,7 @@
 //! line where it is turned into HTTP.
 
 mod accounts;
+mod flow;
 mod invites;
 mod lookup;
 mod phones;

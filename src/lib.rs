@@ -1,32 +1,38 @@
-//! A Matrix identity server: it proves that somebody owns an e-mail address,
-//! binds it to a Matrix ID, signs that, and answers who asks for it.
+//! A Matrix identity server: it proves that a user owns an email address or a
+//! phone number, binds it to a Matrix ID, signs that, and answers lookups.
 //!
-//! # The map
+//! `docs/architecture.md` is the long form of this page: the layers with a
+//! picture, three requests followed through the files, and where to find things.
+//! `docs/adr/` has the decisions behind it.
 //!
-//! Four kinds of rooms; asks go only downwards.
+//! # The layers
+//!
+//! Calls go downwards only.
 //!
 //! ```text
 //! http  (listeners, routes, handlers)        cli  (commands)
 //!     \            |                          /
-//!      flow  (a sequence over several owners; plain async functions)
+//!      flow  (a sequence of operations on several actors; plain async functions)
 //!        \         |
-//!         actor  (owners: one state each, one message = one whole operation)
+//!         actor  (each owns one state; one message = one whole operation)
 //!           \      |
-//!            db · delivery · federation  (how to reach the outside)
+//!            db · delivery · federation  (the database and the network)
 //!              \   |
 //!               domain  (pure rules)
 //! ```
 //!
 //! - An endpoint: [`http::routes`] is the whole API on one page; the files under
 //!   `http/client/` are named after the URL.
-//! - A table: the file of its name in [`db`]; `migrations/` makes it.
+//! - A table: the file of its name in [`db`]; `migrations/` creates it.
 //! - An operation: the message of its name in [`actor`], such as
 //!   [`actor::sessions::BeginSession`].
-//! - A rule (folding, hashing, what a session may do): [`domain`].
+//! - A rule (folding, hashing, the states of a session): [`domain`].
 //! - A setting: its section's file in [`config`], and `config/default.toml`.
-//! - How the parts are put together, and stopped: [`server`].
+//! - Start and shutdown: [`server`].
 //!
-//! # What always holds
+//! # Invariants
+//!
+//! `tests/it/architecture.rs` checks them.
 //!
 //! 1. `domain` imports no actix, diesel, awc or tokio, and reads no clock and
 //!    no randomness.
@@ -35,15 +41,15 @@
 //! 3. Only `db/` builds queries; one message is one transaction.
 //! 4. Only `http/`, `error` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
-//! 5. Only `delivery/` and `federation/` reach outside the machine, and no address
-//!    that a stranger chose is connected to unguarded. (A command that asks a
-//!    running server goes where the person who runs it says.)
-//! 6. Asks go downwards.
-//! 7. Every queue is bounded at the door; full is an answer (503), not a wait
-//!    without end.
-//! 8. An accepted change is finished or stored.
-//! 9. Status codes and errcodes occur in `error` only; a 5xx body tells
-//!    nothing, its one log line tells all but secrets.
+//! 5. Only `delivery/` and `federation/` open connections to other machines, and
+//!    an address that a client chose is checked by the address guard. (A command
+//!    that calls a running server goes where its user says.)
+//! 6. Calls go downwards.
+//! 7. Every queue is bounded where messages enter it; full is an answer (503),
+//!    not a wait without end.
+//! 8. An accepted change is completed or stored.
+//! 9. Status codes and errcodes occur in `error` only; a 5xx body has no details,
+//!    its one log line has all but secrets.
 //! 10. No address, token or secret in logs, errors, metrics or `Debug`.
 //! 11. Time and fresh tokens are arguments.
 //! 12. The configuration is parsed once, into final types, and passed down;

@@ -1,4 +1,4 @@
-//! Every metric, in one struct. Labels never hold addresses, ids or secrets.
+//! All metrics, in one struct. Labels never hold addresses, ids or secrets.
 
 use std::time::Duration;
 
@@ -51,11 +51,11 @@ struct PeerLabel {
     peer: String,
 }
 
-/// What the operations listener tells at `/metrics`.
+/// What the operations listener serves at `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    answers: Family<RequestLabel, Counter>,
+    requests: Family<RequestLabel, Counter>,
     latency: Family<RouteLabel, Histogram>,
     deliveries: Family<DeliveryLabel, Counter>,
     homeservers: Family<HomeserverLabel, Counter>,
@@ -65,9 +65,9 @@ pub struct Metrics {
     pushes: Family<PushLabel, Counter>,
     peer_lag: Family<PeerLabel, Gauge>,
     peer_lag_age: Family<PeerLabel, Gauge>,
-    waiting: Family<ActorLabel, Histogram>,
-    working: Family<ActorLabel, Histogram>,
-    refused: Family<ActorLabel, Counter>,
+    queue_time: Family<ActorLabel, Histogram>,
+    run_time: Family<ActorLabel, Histogram>,
+    rejected: Family<ActorLabel, Counter>,
     panics: Family<ActorLabel, Counter>,
 }
 
@@ -80,7 +80,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("sydent"),
-            answers: Family::default(),
+            requests: Family::default(),
             latency: Family::new_with_constructor(seconds),
             deliveries: Family::default(),
             homeservers: Family::default(),
@@ -90,9 +90,9 @@ impl Default for Metrics {
             pushes: Family::default(),
             peer_lag: Family::default(),
             peer_lag_age: Family::default(),
-            waiting: Family::new_with_constructor(seconds),
-            working: Family::new_with_constructor(seconds),
-            refused: Family::default(),
+            queue_time: Family::new_with_constructor(seconds),
+            run_time: Family::new_with_constructor(seconds),
+            rejected: Family::default(),
             panics: Family::default(),
         };
         metrics.register();
@@ -103,36 +103,40 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let all = &mut self.registry;
-        all.register("http_requests", "Requests answered", self.answers.clone());
+        all.register(
+            "http_requests",
+            "HTTP requests, by route, method and status",
+            self.requests.clone(),
+        );
         all.register_with_unit(
             "http_request_duration",
-            "Time from request to answer",
+            "Time from a request to its response",
             Unit::Seconds,
             self.latency.clone(),
         );
         all.register(
             "deliveries",
-            "DeliveryLabel attempts of messages, by outcome",
+            "Delivery attempts, by outcome",
             self.deliveries.clone(),
         );
         all.register(
             "homeserver_calls",
-            "Questions to homeservers, by outcome",
+            "Calls to homeservers, by outcome",
             self.homeservers.clone(),
         );
         all.register(
             "replication_received",
-            "Pushes by peers, by outcome",
+            "Pushes received from peers, by outcome",
             self.pushes_received.clone(),
         );
         all.register(
             "queue_messages",
-            "Messages that are not handed over yet",
+            "Messages that are not delivered yet",
             self.queue_messages.clone(),
         );
         all.register_with_unit(
             "queue_age",
-            "Age of the oldest such message",
+            "Age of the oldest message that is not delivered yet",
             Unit::Seconds,
             self.queue_age.clone(),
         );
@@ -143,40 +147,40 @@ impl Metrics {
         );
         all.register(
             "peer_lag",
-            "Changes that a peer has not heard of",
+            "Changes that a peer has not received",
             self.peer_lag.clone(),
         );
         all.register_with_unit(
             "peer_lag_age",
-            "Age of the oldest such change",
+            "Age of the oldest change that a peer has not received",
             Unit::Seconds,
             self.peer_lag_age.clone(),
         );
         all.register_with_unit(
             "actor_queue_duration",
-            "Time that a message waited for its actor",
+            "Time that an operation was queued",
             Unit::Seconds,
-            self.waiting.clone(),
+            self.queue_time.clone(),
         );
         all.register_with_unit(
             "actor_run_duration",
-            "Time that an actor worked on a message",
+            "Time that an operation ran",
             Unit::Seconds,
-            self.working.clone(),
+            self.run_time.clone(),
         );
         all.register(
             "actor_rejected",
-            "Messages turned away at a full door",
-            self.refused.clone(),
+            "Operations rejected because the queue was full",
+            self.rejected.clone(),
         );
         all.register(
             "actor_panics",
-            "Messages that panicked",
+            "Operations that panicked",
             self.panics.clone(),
         );
     }
 
-    /// A request was answered. `route` is the pattern, never the path.
+    /// A response was sent. `route` is the pattern, never the path.
     pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
         let (route, method) = (route.to_owned(), method.to_owned());
         let labels = RequestLabel {
@@ -184,7 +188,7 @@ impl Metrics {
             method: method.clone(),
             status,
         };
-        self.answers.get_or_create(&labels).inc();
+        self.requests.get_or_create(&labels).inc();
         self.latency
             .get_or_create(&RouteLabel { route, method })
             .observe(took.as_secs_f64());
@@ -197,14 +201,14 @@ impl Metrics {
             .inc();
     }
 
-    /// A homeserver was asked, or what is remembered of it.
+    /// A homeserver was called, or a cached result was used.
     pub fn homeserver_called(&self, what: &'static str, outcome: &'static str) {
         self.homeservers
             .get_or_create(&HomeserverLabel { what, outcome })
             .inc();
     }
 
-    /// A peer has sent changes; its name is one of the configuration, or empty.
+    /// A peer has pushed changes. Its name is one of the configuration, or empty.
     pub fn push_received(&self, peer: &str, outcome: &'static str) {
         let peer = peer.to_owned();
         self.pushes_received
@@ -212,27 +216,27 @@ impl Metrics {
             .inc();
     }
 
-    /// An actor took a message after `waited` and was done after `worked`.
-    pub fn actor_ran(&self, actor: &'static str, waited: Duration, worked: Duration) {
-        self.waiting
+    /// An operation was `queued` and then `ran` for so long.
+    pub fn actor_ran(&self, actor: &'static str, queued: Duration, ran: Duration) {
+        self.queue_time
             .get_or_create(&ActorLabel { actor })
-            .observe(waited.as_secs_f64());
-        self.working
+            .observe(queued.as_secs_f64());
+        self.run_time
             .get_or_create(&ActorLabel { actor })
-            .observe(worked.as_secs_f64());
+            .observe(ran.as_secs_f64());
     }
 
-    /// An actor's door was full.
+    /// An actor's queue was full.
     pub fn actor_rejected(&self, actor: &'static str) {
-        self.refused.get_or_create(&ActorLabel { actor }).inc();
+        self.rejected.get_or_create(&ActorLabel { actor }).inc();
     }
 
-    /// A message panicked at its actor.
+    /// An operation panicked.
     pub fn actor_panicked(&self, actor: &'static str) {
         self.panics.get_or_create(&ActorLabel { actor }).inc();
     }
 
-    /// The state of the delivery queue; `age` is that of its oldest message.
+    /// The size of the outbox, and the age of its oldest message.
     pub fn queue(&self, messages: i64, age: Duration) {
         self.queue_messages.set(messages);
         self.queue_age
@@ -247,7 +251,7 @@ impl Metrics {
             .inc();
     }
 
-    /// So many changes a peer has not heard of; `age` is that of the oldest.
+    /// The number of changes that a peer has not received, and the age of the oldest.
     pub fn peer_behind(&self, peer: &str, changes: i64, age: Duration) {
         let peer = PeerLabel {
             peer: peer.to_owned(),
@@ -279,9 +283,9 @@ mod tests {
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");
         metrics.homeserver_called("userinfo", "answered");
-        metrics.push_received("a.example", "taken");
+        metrics.push_received("a.example", "accepted");
         metrics.queue(7, Duration::from_secs(9));
-        metrics.pushed("other.example", "taken");
+        metrics.pushed("other.example", "accepted");
         metrics.peer_behind("other.example", 5, Duration::from_secs(6));
         let text = metrics.render().unwrap();
         for line in [
@@ -289,10 +293,10 @@ mod tests {
             "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
             "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
             "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
-            "sydent_replication_received_total{peer=\"a.example\",outcome=\"taken\"} 1",
+            "sydent_replication_received_total{peer=\"a.example\",outcome=\"accepted\"} 1",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
-            "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"taken\"} 1",
+            "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"accepted\"} 1",
             "sydent_peer_lag{peer=\"other.example\"} 5",
             "sydent_peer_lag_age_seconds{peer=\"other.example\"} 6",
         ] {

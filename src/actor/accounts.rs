@@ -1,11 +1,11 @@
-//! The owner of the accounts, their access tokens and accepted terms.
+//! The accounts actor: accounts, their access tokens and accepted terms.
 
 use super::pool::{Fault, Operation, State};
 use crate::db::{LockKey, Store, accounts};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
 
-/// What the owner's thread holds.
+/// The state of one thread.
 pub struct Accounts {
     /// Its connection.
     pub store: Store,
@@ -19,12 +19,12 @@ impl State for Accounts {
     }
 }
 
-/// Adds a token to a user's account, which is made if there is none.
+/// Adds an access token to a user's account, which is created if needed.
 #[derive(Debug)]
 pub struct OpenAccount {
-    /// Whose account.
+    /// The user.
     pub user: Mxid,
-    /// The hash of the fresh token.
+    /// The hash of the new token.
     pub token_hash: TokenHash,
     /// Now, ms.
     pub now: i64,
@@ -48,22 +48,22 @@ impl Operation for OpenAccount {
     }
 }
 
-/// Asks whose token that is.
+/// Finds the account of an access token.
 #[derive(Debug)]
 pub struct FindAccount {
     /// The hash of the token.
     pub token_hash: TokenHash,
-    /// Whether what its user has accepted is of interest.
+    /// Whether to read the accepted terms as well.
     pub with_terms: bool,
 }
 
-/// Who asks.
+/// The account that sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The user.
     pub user: Mxid,
-    /// The addresses of the policies that the user has accepted; empty unless
-    /// asked for.
+    /// The URLs of the policies that the user has accepted; empty unless
+    /// requested.
     pub accepted: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Operation for FindAccount {
     }
 }
 
-/// Ends one token; answers whether there was such a one.
+/// Revokes an access token. Returns whether it existed.
 #[derive(Debug)]
 pub struct CloseToken {
     /// The hash of the token.
@@ -105,12 +105,12 @@ impl Operation for CloseToken {
     }
 }
 
-/// Notes which policies a user has accepted.
+/// Records the policies that a user has accepted.
 #[derive(Debug)]
 pub struct AcceptTerms {
     /// The user.
     pub user: Mxid,
-    /// The addresses of policies.
+    /// The URLs of the policies.
     pub urls: Vec<String>,
     /// Now, ms.
     pub now: i64,

@@ -1,4 +1,4 @@
-//! The owner of the associations.
+//! The associations actor: bindings, with their invites and the journal for peers.
 
 use std::fmt;
 
@@ -11,9 +11,10 @@ use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::lookup;
+use crate::domain::message::{MessageId, MessageKind};
 use crate::domain::threepid::ThreePid;
 
-/// What the owner's thread holds.
+/// The state of one thread.
 pub struct Associations {
     /// Its connection.
     pub store: Store,
@@ -29,44 +30,44 @@ impl State for Associations {
     }
 }
 
-/// Stores an association, in the place of any that its 3PID had (BND-09), and
-/// queues the notice of it.
+/// Stores an association, which replaces the one that its 3PID had (BND-09), and
+/// queues its onbind notification.
 pub struct Bind {
-    /// What holds from now on.
+    /// The association.
     pub association: Association,
     /// The same, signed.
     pub signed: Map<String, Value>,
-    /// What its homeserver hears of it.
-    pub notice: OnbindNotification,
+    /// The notification of its homeserver.
+    pub notification: OnbindNotification,
 }
 
-/// That a homeserver is told of a binding; each one is (ONB-17).
+/// A notification of a homeserver; every binding has one (ONB-17).
 #[derive(Debug)]
 pub struct OnbindNotification {
-    /// Random, unique.
-    pub id: String,
-    /// When the homeserver is not told any more, ms.
+    /// The id of its message.
+    pub id: MessageId,
+    /// When it is given up, ms.
     pub expires_at: i64,
 }
 
 impl OnbindNotification {
-    /// One of several that are made at once.
+    /// One of several notifications that are queued together.
     pub(super) fn numbered(&self, number: usize) -> Self {
         Self {
-            id: format!("{}{number}", self.id),
+            id: MessageId::from(format!("{}{number}", self.id)),
             expires_at: self.expires_at,
         }
     }
 
-    /// The message about that association, to be delivered from `now` on.
-    pub(super) fn of(self, association: &Association, now: i64) -> Result<QueuedMessage, Fault> {
+    /// The message about an association, due at `now`.
+    pub(super) fn build(self, association: &Association, now: i64) -> Result<QueuedMessage, Fault> {
         let payload = OnbindPayload::new(&association.threepid, &association.mxid);
         let payload = serde_json::to_string(&payload)
-            .map_err(|_unwritable| Fault::Internal("a notice could not be written down"))?;
+            .map_err(|_error| Fault::Internal("cannot encode an onbind notification"))?;
         let threepid = &association.threepid;
         Ok(QueuedMessage {
             subject: format!("{}:{}", threepid.medium().as_str(), threepid.address()),
-            ..QueuedMessage::fresh(self.id, "onbind", payload, now, self.expires_at)
+            ..QueuedMessage::new(self.id, MessageKind::Onbind, payload, now, self.expires_at)
         })
     }
 }
@@ -88,31 +89,31 @@ impl Operation for Bind {
         let origin = state.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
-        let notice = self.notice.of(&association, association.ts)?;
+        let message = self.notification.build(&association, association.ts)?;
         state
             .store
             .write(LockKey::ThreePid(&association.threepid), |connection| {
-                // A binding is never hashed with a pepper that is being replaced:
-                // either the change finds it, or it finds the change.
+                // Locked against a rotation, which would not see the new row: a
+                // binding is never hashed with a pepper that is being replaced.
                 let current = peppers::current_to_hash_with(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
-                // Both would carry the same invites.
-                outbox::replace_notices(connection, &notice.subject, association.ts)?;
-                outbox::insert(connection, &notice)?;
+                // The older and the newer one would carry the same invites.
+                outbox::remove_replaced_onbind(connection, &message.subject, association.ts)?;
+                outbox::insert(connection, &message)?;
                 Ok(journal::changed(connection, &association.threepid, None)?)
             })
     }
 }
 
-/// Removes the association of a 3PID with that user; does nothing where there
-/// is none, or one with another user (UNB-09). Answers whether there was one.
+/// Removes the association of a 3PID with a user. Does nothing when there is none
+/// or it is bound to another user (UNB-09). Returns whether there was one.
 #[derive(Debug)]
 pub struct Unbind {
-    /// What is bound.
+    /// The 3PID.
     pub threepid: ThreePid,
-    /// To whom.
+    /// The user.
     pub mxid: Mxid,
     /// Now, ms.
     pub now: i64,
@@ -128,13 +129,13 @@ impl Operation for Unbind {
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
                 let (threepid, now) = (&self.threepid, self.now);
-                let stated_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
-                if let Some(stated_at) = stated_at {
-                    // Other servers hear of it too (UNB-18), and must not take it
-                    // for older than the binding, whatever the clocks say.
-                    journal::changed(connection, threepid, Some(now.max(stated_at)))?;
+                let bound_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
+                if let Some(bound_at) = bound_at {
+                    // Pushed to peers as well (UNB-18). They ignore a removal that is
+                    // older than the binding, and clocks of instances may differ.
+                    journal::changed(connection, threepid, Some(now.max(bound_at)))?;
                 }
-                Ok(stated_at.is_some())
+                Ok(bound_at.is_some())
             })
     }
 }

@@ -42,6 +42,12 @@ impl Detached {
         }
     }
 
+    /// Its name in logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Runs `work` to its end, whether or not the caller waits for it.
     ///
     /// # Errors

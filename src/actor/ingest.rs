@@ -1,4 +1,4 @@
-//! What the owner of the associations takes from a peer.
+//! What the associations actor does with the changes that a peer pushes.
 
 use std::collections::HashMap;
 
@@ -14,26 +14,25 @@ use crate::domain::replication::{Change, WithId};
 use crate::domain::threepid::ThreePid;
 
 /// Takes the changes that a peer has signed: all of them or none (INT-03). They
-/// touch nothing but what the same peer stated before, and nothing that it
-/// stated later.
+/// change only associations of that peer, and none that are newer.
 #[derive(Debug)]
 pub struct Ingest {
-    /// Who sent them.
+    /// The peer.
     pub peer: ServerName,
-    /// What it signs with.
+    /// Its signing key.
     pub key: PublicKey,
-    /// What it sent, in the order in which it is to be taken.
+    /// The changes, in the order in which they apply.
     pub changes: Vec<WithId>,
-    /// What homeservers hear of it; each has a message of its own.
-    pub notice: OnbindNotification,
+    /// The notification that each homeserver concerned gets.
+    pub notification: OnbindNotification,
     /// Now, ms.
     pub now: i64,
 }
 
 impl Operation for Ingest {
     type State = Associations;
-    /// How many homeservers are to hear of it; or the numbers of those that are
-    /// not what they must be, and nothing was taken.
+    /// How many notifications were queued; or the ids of the changes that are not
+    /// valid, and nothing was taken.
     type Output = Result<usize, Vec<String>>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
@@ -42,9 +41,9 @@ impl Operation for Ingest {
             match Change::read(value, &self.peer, &self.key) {
                 Ok(change) => changes.push(change),
                 Err(why) => {
-                    // One of them is enough to see what is wrong.
+                    // The first one is enough to see what is wrong.
                     if failed.is_empty() {
-                        log::warn!(peer = self.peer.as_str(), id = id.as_str(); "what a peer tells is refused: {why}");
+                        log::warn!(peer = self.peer.as_str(), id = id.as_str(); "rejected a push from a peer: {why}");
                     }
                     failed.push(id);
                 }
@@ -54,11 +53,11 @@ impl Operation for Ingest {
             return Ok(Err(failed));
         }
         let threepids: Vec<&ThreePid> = changes.iter().map(Change::threepid).collect();
-        let (peer, now, notice) = (&self.peer, self.now, &self.notice);
+        let (peer, now, notification) = (&self.peer, self.now, &self.notification);
         state
             .store
             .write(LockKey::ThreePids(&threepids), |connection| {
-                // As for a binding that is made here.
+                // Locked against a rotation, as in `Bind`.
                 let current = peppers::current_to_hash_with(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let mut bound = HashMap::new();
@@ -67,23 +66,23 @@ impl Operation for Ingest {
                         bound.insert(&association.threepid, association);
                     }
                 }
-                let mut told = 0;
+                let mut queued = 0;
                 for association in bound.into_values() {
-                    if is_waited_for(connection, association, now)? {
-                        let message = notice.numbered(told).of(association, now)?;
-                        outbox::replace_notices(connection, &message.subject, now)?;
+                    if has_pending_invites(connection, association, now)? {
+                        let message = notification.numbered(queued).build(association, now)?;
+                        outbox::remove_replaced_onbind(connection, &message.subject, now)?;
                         outbox::insert(connection, &message)?;
-                        told += 1;
+                        queued += 1;
                     }
                 }
                 replicated::heard_from(connection, peer, now)?;
-                Ok(Ok(told))
+                Ok(Ok(queued))
             })
     }
 }
 
-/// Takes one change, unless the peer stated something later; answers what is
-/// bound now that was not.
+/// Applies one change unless the peer's association is newer. Returns the
+/// association if it was not there before.
 fn apply<'a>(
     connection: &mut Conn,
     change: &'a Change,
@@ -112,9 +111,10 @@ fn apply<'a>(
     }
 }
 
-/// Whether somebody was invited by that address who is known by it now. Without
-/// an invite, the server where it was bound has told the homeserver already.
-fn is_waited_for(
+/// Whether invites are pending for the 3PID, and this association is its newest.
+/// Without invites there is nothing to send: the server where the 3PID was bound
+/// has notified the homeserver.
+fn has_pending_invites(
     connection: &mut Conn,
     association: &Association,
     now: i64,

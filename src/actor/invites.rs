@@ -1,5 +1,5 @@
-//! Invitations: a part of what the owner of the associations holds, since an
-//! invite ends with the binding of its address.
+//! What the associations actor does for invites: an invite is pending until its
+//! address is bound.
 
 use std::fmt;
 
@@ -7,30 +7,32 @@ use super::associations::Associations;
 use super::pool::{Fault, Operation};
 use crate::db::invites::{self, Invite};
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, associations, send_limits};
+use crate::db::send_limits::{self, Charge};
+use crate::db::{LockKey, associations};
 use crate::delivery::invitation::InvitationPayload;
 use crate::domain::base64;
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
+use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::rate::Rate;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 
-/// Stores an invite with the public half of its key, and queues its mail.
+/// Stores an invite with its public key, and queues its mail.
 pub struct StoreInvite {
-    /// Names it in the room; the mail has it as well.
+    /// Its token, which the room and the mail contain.
     pub token: InviteToken,
-    /// Who is invited.
+    /// The invited 3PID.
     pub threepid: ThreePid,
-    /// Where to.
+    /// The room.
     pub room_id: RoomId,
-    /// By whom.
+    /// The user who invites.
     pub sender: Mxid,
     /// The long-term key that is advertised with it.
     pub key_id: KeyId,
-    /// The public half of its own key.
+    /// The public half of the key made for this invite.
     pub ephemeral_key: [u8; 32],
-    /// Who is counted for the mail, and how often that may be.
+    /// The send limits that the mail is charged to.
     pub limits: Vec<(String, Rate)>,
     /// The mail.
     pub mail: InviteMail,
@@ -38,20 +40,18 @@ pub struct StoreInvite {
     pub now: i64,
 }
 
-/// The mail of an invite. Times are ms since the epoch.
+/// The mail of an invite. Times are milliseconds since the epoch.
 pub struct InviteMail {
-    /// Random, unique.
-    pub id: String,
-    /// What it says.
+    /// Its id.
+    pub id: MessageId,
+    /// Its content.
     pub payload: InvitationPayload,
     /// Until then a client waits for the outcome.
     pub answer_until: i64,
     /// When it is no longer tried.
     pub expires_at: i64,
-    /// The instance whose client waits, and
-    pub home: String,
-    /// until when only that instance may take it.
-    pub home_until: i64,
+    /// The instance whose client waits.
+    pub affinity_instance: InstanceId,
 }
 
 // Written by hand: the mail holds an address, a token and a key.
@@ -64,14 +64,14 @@ impl fmt::Debug for StoreInvite {
     }
 }
 
-/// What became of an invite.
+/// What a store-invite call did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StoreOutcome {
-    /// It is stored and its mail is queued.
+    /// The invite is stored and its mail is queued.
     Queued,
     /// The address is bound to that user; nothing was stored (INV-08).
     InUse(String),
-    /// Too many mails were sent; one more is free in so many milliseconds.
+    /// A send limit is reached; the next mail is possible in so many milliseconds.
     Limited(i64),
 }
 
@@ -80,7 +80,7 @@ impl Operation for StoreInvite {
     type Output = StoreOutcome;
 
     fn run(self, state: &mut Associations) -> Result<StoreOutcome, Fault> {
-        // In turn with the binding of the address, which would miss it otherwise.
+        // Locked by 3PID, or a bind at the same time would miss the invite.
         state
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
@@ -90,8 +90,8 @@ impl Operation for StoreInvite {
                 if let Some((_, mxid)) = bound.into_iter().next_back() {
                     return Ok(StoreOutcome::InUse(mxid));
                 }
-                let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
-                    Ok(taken) => taken,
+                let charges = match send_limits::take_all(connection, &self.limits, self.now)? {
+                    Ok(charges) => charges,
                     Err(wait_ms) => return Ok(StoreOutcome::Limited(wait_ms)),
                 };
                 invites::insert(
@@ -106,7 +106,7 @@ impl Operation for StoreInvite {
                         created_at: self.now,
                     },
                 )?;
-                let message = self.mail.queued(&taken, self.now)?;
+                let message = self.mail.build(&charges, self.now)?;
                 outbox::insert(connection, &message)?;
                 Ok(StoreOutcome::Queued)
             })
@@ -114,16 +114,16 @@ impl Operation for StoreInvite {
 }
 
 impl InviteMail {
-    fn queued(self, taken: &[send_limits::Charge], now: i64) -> Result<QueuedMessage, Fault> {
-        let unwritable = |_unwritable| Fault::Internal("an invitation could not be written down");
-        let payload = serde_json::to_string(&self.payload).map_err(unwritable)?;
+    fn build(self, charges: &[Charge], now: i64) -> Result<QueuedMessage, Fault> {
+        let cannot_encode = |_error| Fault::Internal("cannot encode an invitation");
+        let payload = serde_json::to_string(&self.payload).map_err(cannot_encode)?;
         Ok(QueuedMessage {
-            limits: serde_json::to_string(taken).map_err(unwritable)?,
+            limits: serde_json::to_string(charges).map_err(cannot_encode)?,
             subject: self.payload.token,
             answer_until: self.answer_until,
-            home: self.home,
-            home_until: self.home_until,
-            ..QueuedMessage::fresh(self.id, "invite", payload, now, self.expires_at)
+            affinity_instance: self.affinity_instance,
+            acknowledged: false,
+            ..QueuedMessage::new(self.id, MessageKind::Invite, payload, now, self.expires_at)
         })
     }
 }

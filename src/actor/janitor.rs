@@ -1,4 +1,4 @@
-//! Clears away what is no longer needed, and renews what has grown old.
+//! The janitor: it removes what is no longer needed, and rotates an old pepper.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use super::rotation::{RotatePepper, fresh_pepper};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
 
-/// Removes sessions that ended long ago and messages that nobody delivered in
-/// time, and replaces an old pepper, at the start and then at intervals.
+/// Removes old sessions, used-up send limits and expired messages, and rotates
+/// an old pepper: at start and then at intervals.
 pub struct Janitor {
-    /// Whom to ask.
+    /// The sessions actor.
     pub sessions: Pool<Sessions>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// How old a session must be, ms.
-    pub keep_ms: i64,
-    /// How often to look.
+    /// How long sessions are kept, ms.
+    pub keep_sessions_ms: i64,
+    /// The interval.
     pub every: Duration,
-    /// The delivery queue.
+    /// The outbox actor.
     pub outbox: Pool<Outbox>,
-    /// Who hashes the associations.
+    /// The associations actor.
     pub associations: Pool<Associations>,
-    /// How old a pepper becomes, ms; `None` when it stays.
-    pub pepper_age_ms: Option<i64>,
+    /// The age at which the pepper is rotated, ms; `None` for never.
+    pub max_pepper_age_ms: Option<i64>,
 }
 
 impl Actor for Janitor {
@@ -41,7 +41,8 @@ impl Actor for Janitor {
     }
 }
 
-/// Ends the janitor. What it asked and nobody has begun is not begun any more.
+/// Stops the janitor. Operations that it queued and that have not started do not
+/// run.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop;
@@ -62,14 +63,14 @@ impl Janitor {
     }
 
     fn rotate(&self, context: &mut Context<Self>) {
-        let Some(age) = self.pepper_age_ms else {
+        let Some(age) = self.max_pepper_age_ms else {
             return;
         };
         let (associations, now) = (self.associations.clone(), self.clock.now());
         let work = async move {
             let pepper = match fresh_pepper() {
                 Ok(pepper) => pepper,
-                Err(error) => return log::warn!("the pepper could not be replaced: {error}"),
+                Err(error) => return log::warn!("cannot rotate the pepper: {error}"),
             };
             let rotate = RotatePepper {
                 pepper,
@@ -78,27 +79,27 @@ impl Janitor {
             };
             match associations.send(rotate).await {
                 Ok(None) => {}
-                Ok(Some(hashed)) => log::info!(hashed; "the pepper of look-ups was replaced"),
+                Ok(Some(hashed)) => log::info!(hashed; "pepper rotated"),
                 Err(Fault::TimedOut(_)) => {
-                    log::info!("the pepper of look-ups is being replaced, which takes its time");
+                    log::info!("pepper rotation is still running");
                 }
-                Err(fault) => log::warn!("the pepper could not be replaced: {fault}"),
+                Err(fault) => log::warn!("cannot rotate the pepper: {fault}"),
             }
         };
         context.spawn(work.into_actor(self));
     }
 
-    /// A dispatcher drops what expires in its hands. What is of a kind that this
-    /// server delivers no more has none, and would stay with all that it says.
+    /// A worker drops messages that expire while it delivers them. Messages of a
+    /// kind that is no longer configured have no worker, and would be kept forever.
     fn drop_expired(&self, context: &mut Context<Self>) {
         let (outbox, now) = (self.outbox.clone(), self.clock.now());
         let work = async move {
             match outbox.send(DropExpired { now }).await {
                 Ok(0) => {}
                 Ok(dropped) => {
-                    log::warn!(dropped; "messages dropped that nobody delivered in time");
+                    log::warn!(dropped; "expired messages dropped");
                 }
-                Err(fault) => log::warn!("expired messages could not be dropped: {fault}"),
+                Err(fault) => log::warn!("cannot drop expired messages: {fault}"),
             }
         };
         context.spawn(work.into_actor(self));
@@ -107,12 +108,12 @@ impl Janitor {
     fn purge(&self, context: &mut Context<Self>) {
         let sessions = self.sessions.clone();
         let now = self.clock.now();
-        let before = now.saturating_sub(self.keep_ms);
+        let before = now.saturating_sub(self.keep_sessions_ms);
         let work = async move {
             match purged(&sessions, before, now).await {
                 Ok(0) => {}
                 Ok(removed) => log::info!(removed; "old validation sessions removed"),
-                Err(fault) => log::warn!("old validation sessions could not be removed: {fault}"),
+                Err(fault) => log::warn!("cannot remove old validation sessions: {fault}"),
             }
         };
         context.spawn(work.into_actor(self));

@@ -1,4 +1,4 @@
-//! Readers that answer look-ups, from connections that cannot change anything.
+//! The lookups actor: it answers lookups on read-only connections.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
 
-/// What a reader's thread holds.
+/// The state of one thread.
 pub struct Lookups {
     /// Its connection.
     pub store: Store,
@@ -26,7 +26,7 @@ impl State for Lookups {
 /// The signed association of a 3PID, as JSON, and the server that signed it.
 #[derive(Debug)]
 pub struct SignedAssociation {
-    /// Which 3PID.
+    /// The 3PID.
     pub threepid: ThreePid,
     /// Now, ms.
     pub now: i64,
@@ -48,10 +48,10 @@ impl Operation for SignedAssociation {
 /// SQLite allows 32,766 variables in a query, PostgreSQL 65,535.
 const ADDRESSES_PER_QUERY: usize = 30_000;
 
-/// To whom each of the 3PIDs is bound.
+/// Finds the users of 3PIDs.
 #[derive(Debug)]
 pub struct LookupThreepids {
-    /// Which 3PIDs.
+    /// The 3PIDs.
     pub threepids: Vec<ThreePid>,
     /// Now, ms.
     pub now: i64,
@@ -59,7 +59,7 @@ pub struct LookupThreepids {
 
 impl Operation for LookupThreepids {
     type State = Lookups;
-    /// The mxid of each 3PID that is bound.
+    /// The user of each 3PID that is bound.
     type Output = HashMap<ThreePid, String>;
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
@@ -82,7 +82,7 @@ fn users_of(
             .collect();
         let addresses: Vec<&str> = of_medium.keys().copied().collect();
         for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
-            // The newest comes last and stays.
+            // The newest comes last and replaces the others.
             for (address, mxid) in associations::mxids(connection, medium, addresses, now)? {
                 if let Some(threepid) = of_medium.get(address.as_str()) {
                     found.insert((*threepid).clone(), mxid);
@@ -93,7 +93,7 @@ fn users_of(
     Ok(found)
 }
 
-/// The pepper that look-ups are to use.
+/// The current pepper.
 #[derive(Debug)]
 pub struct CurrentPepper;
 
@@ -112,22 +112,22 @@ fn current_pepper(connection: &mut Conn) -> Result<Pepper, Fault> {
     Ok(current.pepper)
 }
 
-/// To whom each of the entries of a look-up of v2 is bound.
+/// Finds the users of the entries of a v2 lookup.
 #[derive(Debug)]
 pub struct LookupHashes {
-    /// Which entries.
+    /// The entries.
     pub entries: Entries,
-    /// The pepper that the client believes to be the current one.
+    /// The pepper that the client used.
     pub pepper: String,
     /// Now, ms.
     pub now: i64,
 }
 
-/// What a look-up of v2 came to. It has no `Debug`: entries may be addresses.
+/// The result of a v2 lookup. It has no `Debug`: entries may be addresses.
 pub enum LookupOutcome {
-    /// The mxid of each entry that is bound, by the entry as it was submitted.
+    /// The user of each entry that is bound, by the entry as it was sent.
     Found(HashMap<String, String>),
-    /// Nothing was looked up: this pepper is the current one.
+    /// The client used another pepper than this, the current one.
     WrongPepper(Pepper),
 }
 
@@ -136,7 +136,7 @@ impl Operation for LookupHashes {
     type Output = LookupOutcome;
 
     fn run(self, state: &mut Lookups) -> Result<LookupOutcome, Fault> {
-        // One state of the database: the hashes are those of this very pepper.
+        // In one snapshot, so that the hashes are those of this pepper.
         state.store.snapshot(|connection| {
             let current = current_pepper(connection)?;
             if current.as_str() != self.pepper {
@@ -145,7 +145,7 @@ impl Operation for LookupHashes {
             Ok(LookupOutcome::Found(match self.entries {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
-                    // The newest comes last and stays (LKP-16).
+                    // The newest comes last and replaces the others (LKP-16).
                     associations::by_hashes(connection, &hashes, self.now)?
                         .into_iter()
                         .collect()
@@ -161,7 +161,7 @@ impl Operation for LookupHashes {
     }
 }
 
-/// Whether that ephemeral public key was handed out with an invite.
+/// Whether an ephemeral public key belongs to an invite.
 #[derive(Debug)]
 pub struct FindEphemeralKey {
     /// The key.
@@ -180,7 +180,7 @@ impl Operation for FindEphemeralKey {
     }
 }
 
-/// Who sent the invite with that token.
+/// Finds the sender of an invite.
 #[derive(Debug)]
 pub struct InviteSender {
     /// The token.
@@ -196,7 +196,7 @@ impl Operation for InviteSender {
     }
 }
 
-/// Whether the database answers at all.
+/// Whether the database answers.
 #[derive(Debug)]
 pub struct Ping;
 

@@ -1,4 +1,4 @@
-//! The way out for mail: written from its templates, handed to the transport.
+//! Sends mail: writes it from its templates and gives it to the mail transport.
 
 use std::time::Duration;
 
@@ -7,24 +7,25 @@ use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::mail::{MailTransport, MessageName};
 use crate::delivery::writer::MailWriter;
+use crate::domain::message::MessageKind;
 
-/// Carries mail.
+/// Sends mail.
 pub struct MailDelivery {
     /// Writes the message.
     pub writer: MailWriter,
-    /// Hands it over.
+    /// Sends it.
     pub transport: MailTransport,
     /// How long one try may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl Delivery for MailDelivery {
     const NAME: &'static str = "mail";
-    const KINDS: &'static [&'static str] = &["mail", "invite"];
+    const KINDS: &'static [MessageKind] = &[MessageKind::Mail, MessageKind::Invite];
 
-    async fn hand_over(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
-        let (id, queued_at) = (&message.id, message.created_at);
-        let written = if message.kind == "invite" {
+    async fn send(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
+        let (id, queued_at) = (message.id.as_str(), message.created_at);
+        let written = if message.kind == MessageKind::Invite {
             self.writer
                 .write_invitation(id, &message.payload, queued_at)
         } else {
@@ -32,25 +33,20 @@ impl Delivery for MailDelivery {
                 .write(id, &message.payload, queued_at, message.expires_at)
         };
         let mail = written.map_err(|error| {
-            log::error!(id = message.id.as_str(); "a mail cannot be written: {error}");
-            SendFailure::Refused {
-                what: "it cannot be written".to_owned(),
-                code: None,
-                enhanced: None,
-                address: false,
-            }
+            log::error!(id; "cannot write a mail: {error}");
+            SendFailure::unwritable()
         })?;
-        let name = MessageName::new(message.created_at, &message.id);
+        let name = MessageName::new(queued_at, id);
         self.transport
             .send(&mail.envelope, &name, &mail.bytes)
             .await
     }
 
-    fn patience(&self) -> Duration {
-        self.patience
+    fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    async fn tidy(&self) {
+    async fn close_idle(&self) {
         self.transport.tidy().await;
     }
 

@@ -1,211 +1,187 @@
-//! One delivery of a message that a client may wait for, from the outbox to its
-//! settlement.
+//! The worker for messages that a client may wait for: mail and SMS.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::outbox::{Outbox, Settle, Settlement};
-use super::pool::{Fault, Pool};
-use super::worker_loop::DeliveryWorker;
-use crate::clock::Clock;
+use super::delivery_queue::{DeliveryQueue, millis};
+use super::outbox::Settlement;
+use super::pool::Fault;
+use super::worker_loop::Worker;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
-use crate::delivery::pending_replies::{Outcome, PendingReplies};
-use crate::delivery::retry::{RetryPolicy, pause_ms, uncertain_pause_ms};
-use crate::metrics::Metrics;
-use crate::random;
+use crate::delivery::pending_replies::Outcome;
+use crate::domain::message::MessageKind;
 
-/// How long a database may be away before a delivery is left to be made again.
-const SETTLE_PATIENCE_MS: i64 = 3_600_000;
+/// After so many tries a message whose delivery is uncertain is not sent again.
+const MAX_UNCERTAIN_TRIES: i32 = 3;
 
-/// After so many tries a message that may have arrived is not sent again.
-const UNCERTAIN_TRIES: i32 = 3;
-
-pub(super) fn millis(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
-}
-
-/// The way out for messages of some kinds.
+/// Sends messages of some kinds.
 pub trait Delivery: 'static {
-    /// What it carries, for people who read the log, and in metrics.
+    /// What it sends, in logs and metrics.
     const NAME: &'static str;
-    /// The kinds of queued messages that it carries.
-    const KINDS: &'static [&'static str];
+    /// The kinds of messages that it sends.
+    const KINDS: &'static [MessageKind];
 
-    /// Writes the message and hands it over, once.
-    fn hand_over(&self, message: &QueuedMessage) -> impl Future<Output = Result<(), SendFailure>>;
+    /// Writes the message and sends it once.
+    fn send(&self, message: &QueuedMessage) -> impl Future<Output = Result<(), SendFailure>>;
 
     /// How long one try may take.
-    fn patience(&self) -> Duration;
+    fn timeout(&self) -> Duration;
 
-    /// Lets connections go that were idle for too long.
-    fn tidy(&self) -> impl Future<Output = ()> {
+    /// Closes connections that were idle for too long.
+    fn close_idle(&self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
 
-    /// Says goodbye before a stop.
+    /// Closes all connections before a shutdown.
     fn close(&self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
 }
 
-/// What every delivery needs to settle.
-#[derive(Clone)]
-pub struct DeliveryQueue {
-    /// The name of this instance among those that share the database.
-    pub instance: String,
-    /// Keeps the books.
-    pub outbox: Pool<Outbox>,
-    /// Who waits for a message.
-    pub waiting: Arc<PendingReplies>,
-    /// When a message is tried again.
-    pub pauses: RetryPolicy,
-    /// The time.
-    pub clock: Clock,
-    /// Where outcomes are counted.
-    pub metrics: Arc<Metrics>,
+/// Sends messages by a [`Delivery`], settles them, and publishes the outcome to
+/// waiting clients.
+pub struct MessageWorker<D> {
+    /// Where the messages come from.
+    pub queue: DeliveryQueue,
+    /// What sends them.
+    pub delivery: D,
 }
 
-/// Delivers by a carrier, and tells who waits.
-pub struct MessageWorker<C> {
-    /// Settles.
-    pub books: DeliveryQueue,
-    /// Hands over.
-    pub carrier: C,
-}
+impl<D: Delivery> Worker for MessageWorker<D> {
+    const NAME: &'static str = D::NAME;
 
-impl<C: Delivery> DeliveryWorker for MessageWorker<C> {
-    const NAME: &'static str = C::NAME;
-    const KINDS: &'static [&'static str] = C::KINDS;
+    type Task = QueuedMessage;
 
-    fn instance(&self) -> &str {
-        &self.books.instance
+    fn key(message: &QueuedMessage) -> String {
+        message.id.to_string()
     }
 
-    fn now(&self) -> i64 {
-        self.books.clock.now()
+    async fn take_due(
+        &self,
+        limit: usize,
+        in_progress: Vec<String>,
+    ) -> Result<Vec<QueuedMessage>, Fault> {
+        self.queue.take_due(D::KINDS, limit, in_progress).await
     }
 
-    async fn tidy(&self) {
-        self.carrier.tidy().await;
+    async fn extend_leases(&self, in_progress: Vec<String>) -> Result<(), Fault> {
+        self.queue.extend_leases(in_progress).await
+    }
+
+    async fn release(&self, message: QueuedMessage) -> Result<(), Fault> {
+        self.queue.release(message).await
+    }
+
+    async fn close_idle(&self) {
+        self.delivery.close_idle().await;
     }
 
     async fn close(&self) {
-        self.carrier.close().await;
+        self.delivery.close().await;
     }
 
-    async fn deliver(&self, message: QueuedMessage) -> Option<Duration> {
-        let (id, what) = (message.id.clone(), C::NAME);
-        if self.now() > message.expires_at {
-            log::warn!(id = id.as_str(), tries = message.tries; "{what} dropped: it could not be delivered before it expired");
+    async fn run(&self, message: QueuedMessage) -> Option<Duration> {
+        let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
+        if self.queue.clock.now() > message.expires_at {
+            log::warn!(id = id.as_str(), tries; "{name} dropped: it expired before it could be delivered");
             self.settle(message, Settlement::Dropped, "expired").await;
             return None;
         }
-        let sent = self.carrier.hand_over(&message);
-        let sent = tokio::time::timeout(self.carrier.patience(), sent).await;
-        let too_long = SendFailure::Uncertain {
-            what: "it took too long".to_owned(),
-        };
-        match sent.unwrap_or(Err(too_long)) {
+        let sent = tokio::time::timeout(self.delivery.timeout(), self.delivery.send(&message))
+            .await
+            .unwrap_or_else(|_elapsed| {
+                Err(SendFailure::Uncertain {
+                    what: "timed out".to_owned(),
+                })
+            });
+        match sent {
             Ok(()) => {
-                log::info!(id = id.as_str(), tries = message.tries; "{what} handed over");
+                log::info!(id = id.as_str(), tries; "{name} delivered");
                 self.settle(message, Settlement::Delivered, "delivered")
                     .await;
-                self.books.waiting.tell(&id, Outcome::Delivered);
+                self.queue.pending_replies.publish(&id, Outcome::Delivered);
                 None
             }
-            Err(failure) => self.failed(message, failure).await,
+            Err(failure) => self.handle_failure(message, failure).await,
         }
     }
 }
 
-impl<C: Delivery> MessageWorker<C> {
-    /// Drops what was refused for good, and puts off what may arrive later.
+impl<D: Delivery> MessageWorker<D> {
+    /// Drops a message that was refused for good, and postpones one that may
+    /// still be delivered.
     ///
-    /// A message that may have arrived is between the two: it is worth another
-    /// try, but only while it had few, or a relay whose replies get lost would
-    /// send its recipient the same message for a day. Its client is told that it
-    /// is on its way, since "not sent" may not be so.
-    async fn failed(&self, message: QueuedMessage, failure: SendFailure) -> Option<Duration> {
-        let (id, tries, kind) = (message.id.clone(), message.tries, C::NAME);
+    /// An uncertain message is between the two: it is worth another try, but only
+    /// few, or a relay whose replies get lost would send its recipient the same
+    /// message for a day. Its client is told that it is on its way, since "not
+    /// sent" may be wrong.
+    async fn handle_failure(
+        &self,
+        message: QueuedMessage,
+        failure: SendFailure,
+    ) -> Option<Duration> {
         match failure {
-            SendFailure::Refused {
-                what,
-                code,
-                enhanced,
-                address,
-            } => {
-                log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{kind} dropped, it was refused for good: {what}");
-                self.settle(message, Settlement::Dropped, "refused").await;
-                let outcome = if address {
-                    Outcome::Refused
-                } else {
-                    Outcome::Failed
-                };
-                self.books.waiting.tell(&id, outcome);
+            SendFailure::Refused { .. } => {
+                self.drop_refused(message, failure).await;
                 None
             }
-            SendFailure::Uncertain { what } if tries >= UNCERTAIN_TRIES => {
-                log::warn!(id = id.as_str(), tries; "{kind} not tried again, it may or may not have arrived: {what}");
+            SendFailure::Uncertain { what } if message.tries >= MAX_UNCERTAIN_TRIES => {
+                let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
+                log::warn!(id = id.as_str(), tries; "{name} may have been delivered; not trying again: {what}");
                 self.settle(message, Settlement::LeftAlone, "uncertain")
                     .await;
-                self.books.waiting.tell(&id, Outcome::Delivered);
+                self.queue.pending_replies.publish(&id, Outcome::Delivered);
                 None
             }
             SendFailure::Uncertain { what } => {
-                let pause = uncertain_pause_ms(self.books.pauses, tries);
-                log::warn!(id = id.as_str(), tries, pause_ms = pause; "{kind} may or may not have arrived, trying again: {what}");
-                let again = Settlement::Repeated(self.now().saturating_add(pause));
-                self.settle(message, again, "postponed").await;
-                Some(millis(pause))
+                let delay = self.queue.retry.delay_after_uncertain_ms(message.tries);
+                let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
+                log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {what}");
+                self.postpone(message, delay, Settlement::Repeated).await
             }
             SendFailure::Passing { what } => {
-                let pause = self.books.pause_ms(tries, message.answer_until);
-                log::warn!(id = id.as_str(), tries, pause_ms = pause; "{kind} not handed over, trying again: {what}");
-                let again = Settlement::Postponed(self.now().saturating_add(pause));
-                self.settle(message, again, "postponed").await;
-                Some(millis(pause))
+                let delay = self.queue.delay_ms(&message);
+                let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
+                log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying: {what}");
+                self.postpone(message, delay, Settlement::Postponed).await
             }
         }
+    }
+
+    async fn drop_refused(&self, message: QueuedMessage, failure: SendFailure) {
+        let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
+        let SendFailure::Refused {
+            what,
+            code,
+            enhanced,
+            address,
+        } = failure
+        else {
+            return;
+        };
+        log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{name} dropped: refused for good: {what}");
+        self.settle(message, Settlement::Dropped, "refused").await;
+        let outcome = if address {
+            Outcome::Refused
+        } else {
+            Outcome::Failed
+        };
+        self.queue.pending_replies.publish(&id, outcome);
+    }
+
+    async fn postpone(
+        &self,
+        message: QueuedMessage,
+        delay_ms: i64,
+        settlement: fn(i64) -> Settlement,
+    ) -> Option<Duration> {
+        let due_at = self.queue.clock.now().saturating_add(delay_ms);
+        self.settle(message, settlement(due_at), "postponed").await;
+        Some(millis(delay_ms))
     }
 
     async fn settle(&self, message: QueuedMessage, settlement: Settlement, outcome: &'static str) {
-        self.books.metrics.delivered(C::NAME, outcome);
-        self.books.settle(message, settlement).await;
-    }
-}
-
-impl DeliveryQueue {
-    /// The pause after try number `tries`, ms: short ones until `answer_until`.
-    #[must_use]
-    pub fn pause_ms(&self, tries: i32, answer_until: i64) -> i64 {
-        let (now, jitter) = (self.clock.now(), random::fraction());
-        pause_ms(self.pauses, tries, now, answer_until, jitter)
-    }
-
-    /// Settles, however long the database is away.
-    pub async fn settle(&self, message: QueuedMessage, settlement: Settlement) {
-        let settle = async || {
-            let settle = Settle {
-                message: message.clone(),
-                settlement,
-            };
-            self.outbox.send(settle).await
-        };
-        self.persist(&message.id, settle).await;
-    }
-
-    /// Asks until there is an answer: a message that was handed over and not
-    /// settled would be sent again. After its lease another instance may take
-    /// it.
-    pub async fn persist(&self, id: &str, ask: impl AsyncFn() -> Result<(), Fault>) {
-        let give_up = self.clock.now().saturating_add(SETTLE_PATIENCE_MS);
-        while let Err(fault) = ask().await {
-            if self.clock.now() > give_up {
-                log::error!(id; "a delivery could not be settled, it may happen again: {fault}");
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        self.queue.metrics.delivered(D::NAME, outcome);
+        self.queue.settle(message, settlement).await;
     }
 }

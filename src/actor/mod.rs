@@ -1,7 +1,8 @@
-//! The owners: one state each, one message = one whole operation.
+//! The actors: each owns one state; a message is one whole operation.
 
 pub mod accounts;
 pub mod associations;
+pub mod delivery_queue;
 pub mod detached;
 pub mod federation;
 pub mod ingest;
@@ -15,7 +16,6 @@ pub mod onbind_worker;
 pub mod outbox;
 pub mod peers;
 pub mod pool;
-pub mod pusher;
 pub mod replicator;
 pub mod rotation;
 pub mod sessions;

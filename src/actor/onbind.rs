@@ -1,5 +1,5 @@
-//! What the owner of the associations knows of notices to homeservers: what one
-//! has to say, and that it was heard.
+//! What the associations actor does for onbind notifications: it finds the
+//! invites to send, and completes a notification.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::db::{LockKey, associations};
 use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
 
-/// The invites that wait for a 3PID, if it is still bound to that user.
+/// Finds the pending invites of a 3PID that is still bound to that user.
 #[derive(Debug)]
 pub struct FindPendingInvites {
-    /// What was bound.
+    /// The 3PID.
     pub threepid: ThreePid,
-    /// To whom.
+    /// The user.
     pub mxid: Mxid,
     /// Now, ms.
     pub now: i64,
@@ -24,11 +24,12 @@ pub struct FindPendingInvites {
 
 impl Operation for FindPendingInvites {
     type State = Associations;
-    /// `None` when it is not bound to that user any more (ONB-14).
+    /// `None` when it is no longer bound to that user (ONB-14).
     type Output = Option<Vec<Pending>>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        // On one state, or a binding to somebody else between the two is missed.
+        // In one snapshot: a binding to another user between the two queries
+        // would give that user's invites away.
         state.store.snapshot(|connection| {
             let (medium, address) = (self.threepid.medium(), self.threepid.address());
             let bound = associations::mxids(connection, medium, &[address], self.now)?;
@@ -42,14 +43,14 @@ impl Operation for FindPendingInvites {
     }
 }
 
-/// A homeserver has heard a notice: its invites are delivered, and the notice
-/// is done.
+/// Completes a notification that the homeserver accepted, together with the
+/// invites in it.
 pub struct CompleteNotification {
-    /// The notice.
+    /// The notification.
     pub message: QueuedMessage,
-    /// The invites that it took.
+    /// The ids of the invites that the homeserver accepted.
     pub invites: Vec<i64>,
-    /// Whether they are kept.
+    /// Whether delivered invites are kept.
     pub keep: bool,
     /// Now, ms.
     pub now: i64,

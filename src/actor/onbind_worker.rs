@@ -1,64 +1,68 @@
-//! The way out for notices: tells the homeserver of a user who was bound, with
-//! the invites that waited for it, until it has heard (section 16 of the
-//! conformance list).
+//! The onbind worker: it notifies a user's homeserver about a binding, together
+//! with the invites that were pending for the 3PID, until the homeserver accepts
+//! it (<https://spec.matrix.org/v1.19/server-server-api/#third-party-invites>,
+//! ONB-01 to ONB-17).
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::associations::Associations;
+use super::delivery_queue::{DeliveryQueue, millis};
 use super::federation::{FederationHandle, OnbindFailure};
-use super::message_worker::{DeliveryQueue, millis};
 use super::onbind::{CompleteNotification, FindPendingInvites};
 use super::outbox::Settlement;
 use super::pool::{Fault, Pool};
 use super::signer::{Sign, SignAs, Signer};
-use super::worker_loop::DeliveryWorker;
+use super::worker_loop::Worker;
 use crate::db::invites::Pending;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
+use crate::domain::message::MessageKind;
 use crate::domain::onbind::{self, PendingInvite};
 use crate::domain::threepid::ThreePid;
 
-/// Tells homeservers.
+/// Sends onbind notifications.
 pub struct OnbindWorker {
-    /// Settles.
-    pub books: DeliveryQueue,
-    /// Knows the bindings and the invites.
+    /// Where the notifications come from.
+    pub queue: DeliveryQueue,
+    /// The associations actor: bindings and invites.
     pub associations: Pool<Associations>,
-    /// Signs.
+    /// The signer.
     pub signer: Pool<Signer>,
-    /// The way to homeservers.
+    /// The federation actor, which calls the homeservers.
     pub federation: FederationHandle,
-    /// Which homeservers are never spoken to.
+    /// Which homeservers may be called.
     pub homeservers: HomeserverLists,
-    /// Whether invites stay in the database once they are delivered.
+    /// Whether delivered invites stay in the database.
     pub keep_delivered: bool,
 }
 
-/// A binding whose homeserver is to hear of it.
+const KINDS: &[MessageKind] = &[MessageKind::Onbind];
+
+/// A notification as it was queued.
 struct Notification {
     threepid: ThreePid,
     mxid: Mxid,
     server: ServerName,
 }
 
-/// What became of a try.
+/// How a try ended.
 enum NotifyOutcome {
-    /// The homeserver heard, and took these invites.
-    Heard(Vec<i64>),
-    /// The binding does not hold any more (ONB-14).
+    /// The homeserver accepted the binding and the invites with these ids.
+    Accepted(Vec<i64>),
+    /// The binding was removed or replaced meanwhile (ONB-14).
     Obsolete,
-    /// It does not want to hear.
+    /// The homeserver refused for good.
     Refused(String),
-    /// It may hear later.
-    Later(String),
+    /// A later try may succeed.
+    Retry(String),
 }
 
 impl Notification {
-    fn read(payload: &str) -> Option<Self> {
+    fn decode(payload: &str) -> Option<Self> {
         let payload: OnbindPayload = serde_json::from_str(payload).ok()?;
         let mxid = Mxid::parse(&payload.mxid).ok()?;
         Some(Self {
@@ -69,163 +73,197 @@ impl Notification {
     }
 }
 
-impl DeliveryWorker for OnbindWorker {
-    const NAME: &'static str = "notice";
-    const KINDS: &'static [&'static str] = &["onbind"];
+impl Worker for OnbindWorker {
+    const NAME: &'static str = "onbind";
 
-    fn instance(&self) -> &str {
-        &self.books.instance
+    type Task = QueuedMessage;
+
+    fn key(message: &QueuedMessage) -> String {
+        message.id.to_string()
     }
 
-    fn now(&self) -> i64 {
-        self.books.clock.now()
+    async fn take_due(
+        &self,
+        limit: usize,
+        in_progress: Vec<String>,
+    ) -> Result<Vec<QueuedMessage>, Fault> {
+        self.queue.take_due(KINDS, limit, in_progress).await
     }
 
-    async fn deliver(&self, message: QueuedMessage) -> Option<Duration> {
+    async fn extend_leases(&self, in_progress: Vec<String>) -> Result<(), Fault> {
+        self.queue.extend_leases(in_progress).await
+    }
+
+    async fn release(&self, message: QueuedMessage) -> Result<(), Fault> {
+        self.queue.release(message).await
+    }
+
+    async fn run(&self, message: QueuedMessage) -> Option<Duration> {
         let (id, tries) = (message.id.clone(), message.tries);
         let id = id.as_str();
-        if self.now() > message.expires_at {
-            log::warn!(id, tries; "notice dropped: the homeserver did not hear it for too long; its invites wait for the next binding of their address");
-            self.drop_it(message, "expired").await;
+        if self.queue.clock.now() > message.expires_at {
+            log::warn!(id, tries; "onbind notification expired: homeserver unreachable; its invites stay pending until the address is bound again");
+            self.drop_notification(message, "expired").await;
             return None;
         }
-        let Some(notice) = Notification::read(&message.payload) else {
-            log::error!(id; "notice dropped: its stored form does not read as one");
-            self.drop_it(message, "refused").await;
+        let Some(notification) = Notification::decode(&message.payload) else {
+            log::error!(id; "onbind notification dropped: cannot decode the stored message");
+            self.drop_notification(message, "refused").await;
             return None;
         };
-        if !self.homeservers.may_be_contacted(&notice.server) {
-            log::info!(id; "notice dropped: this server does not speak to that homeserver");
-            self.drop_it(message, "refused").await;
+        if !self.homeservers.may_be_contacted(&notification.server) {
+            log::info!(id; "onbind notification dropped: the homeserver is in federation.deny_homeservers");
+            self.drop_notification(message, "refused").await;
             return None;
         }
-        let told = self.tell(&notice).await.unwrap_or_else(|fault| {
-            log::error!(id, tries; "notice not delivered: {fault}");
-            NotifyOutcome::Later("this server could not".to_owned())
+        let outcome = self.notify(&notification).await.unwrap_or_else(|fault| {
+            log::error!(id, tries; "onbind notification not sent: {fault}");
+            NotifyOutcome::Retry("internal error".to_owned())
         });
-        match told {
-            NotifyOutcome::Heard(invites) => {
-                log::info!(id, tries, invites = invites.len(); "notice heard by the homeserver");
-                self.heard(message, invites).await;
-                None
-            }
-            NotifyOutcome::Obsolete => {
-                log::info!(id, tries; "notice dropped: the binding does not hold any more");
-                self.drop_it(message, "obsolete").await;
-                None
-            }
-            NotifyOutcome::Refused(what) => {
-                log::warn!(id, tries; "notice dropped, it was refused for good: {what}; its invites wait for the next binding of their address");
-                self.drop_it(message, "refused").await;
-                None
-            }
-            NotifyOutcome::Later(what) => {
-                let pause = self.books.pause_ms(tries, 0);
-                log::warn!(id, tries, pause_ms = pause; "notice not heard, trying again: {what}");
-                self.books.metrics.delivered(Self::NAME, "postponed");
-                let again = Settlement::Postponed(self.now().saturating_add(pause));
-                self.books.settle(message, again).await;
-                Some(millis(pause))
-            }
-        }
+        self.settle(message, outcome).await
     }
 }
 
 impl OnbindWorker {
-    /// Tells the homeserver once, with all that waits. If it refuses that for
-    /// good, one invite may have been the cause: then each is told alone
-    /// (ONB-11), and if it wants none of them, the binding without any (ONB-17).
-    async fn tell(&self, notice: &Notification) -> Result<NotifyOutcome, Fault> {
-        let waiting = self.associations.send(FindPendingInvites {
-            threepid: notice.threepid.clone(),
-            mxid: notice.mxid.clone(),
-            now: self.now(),
-        });
-        let Some(waiting) = waiting.await? else {
+    async fn settle(&self, message: QueuedMessage, outcome: NotifyOutcome) -> Option<Duration> {
+        let (id, tries) = (message.id.clone(), message.tries);
+        let id = id.as_str();
+        match outcome {
+            NotifyOutcome::Accepted(invites) => {
+                log::info!(id, tries, invites = invites.len(); "onbind notification delivered");
+                self.complete(message, invites).await;
+                None
+            }
+            NotifyOutcome::Obsolete => {
+                log::info!(id, tries; "onbind notification dropped: the binding no longer exists");
+                self.drop_notification(message, "obsolete").await;
+                None
+            }
+            NotifyOutcome::Refused(what) => {
+                log::warn!(id, tries; "onbind notification dropped: refused for good: {what}; its invites stay pending until the address is bound again");
+                self.drop_notification(message, "refused").await;
+                None
+            }
+            NotifyOutcome::Retry(what) => {
+                let delay = self.queue.delay_ms(&message);
+                log::warn!(id, tries, retry_in_ms = delay; "onbind notification not delivered; retrying: {what}");
+                self.queue.metrics.delivered(Self::NAME, "postponed");
+                let due_at = self.queue.clock.now().saturating_add(delay);
+                self.queue
+                    .settle(message, Settlement::Postponed(due_at))
+                    .await;
+                Some(millis(delay))
+            }
+        }
+    }
+
+    /// Sends one notification with all pending invites. If the homeserver refuses
+    /// it for good, one invite may be the cause: each is then sent alone
+    /// (ONB-11), and if all are refused, the binding without any (ONB-17).
+    async fn notify(&self, notification: &Notification) -> Result<NotifyOutcome, Fault> {
+        let pending = self
+            .associations
+            .send(FindPendingInvites {
+                threepid: notification.threepid.clone(),
+                mxid: notification.mxid.clone(),
+                now: self.queue.clock.now(),
+            })
+            .await?;
+        let Some(pending) = pending else {
             return Ok(NotifyOutcome::Obsolete);
         };
-        let told = self.tell_of(notice, &waiting).await?;
-        if waiting.is_empty() || !matches!(told, NotifyOutcome::Refused(_)) {
-            return Ok(told);
+        let outcome = self.notify_with(notification, &pending).await?;
+        if pending.is_empty() || !matches!(outcome, NotifyOutcome::Refused(_)) {
+            return Ok(outcome);
         }
-        let mut taken = Vec::new();
-        // One alone was told just now.
-        let alone = if waiting.len() > 1 {
-            waiting.as_slice()
+        let mut accepted = Vec::new();
+        // A single invite was sent alone just now.
+        let one_by_one = if pending.len() > 1 {
+            pending.as_slice()
         } else {
             &[]
         };
-        for invite in alone {
-            match self.tell_of(notice, std::slice::from_ref(invite)).await? {
-                NotifyOutcome::Heard(ids) => taken.extend(ids),
-                // What was taken by then is told again, which does no harm.
-                NotifyOutcome::Later(what) => return Ok(NotifyOutcome::Later(what)),
+        for invite in one_by_one {
+            match self
+                .notify_with(notification, std::slice::from_ref(invite))
+                .await?
+            {
+                NotifyOutcome::Accepted(ids) => accepted.extend(ids),
+                // Invites that were accepted before are sent again, which does no
+                // harm.
+                NotifyOutcome::Retry(what) => return Ok(NotifyOutcome::Retry(what)),
                 NotifyOutcome::Refused(_) | NotifyOutcome::Obsolete => {}
             }
         }
-        if taken.is_empty() {
-            return self.tell_of(notice, &[]).await;
+        if accepted.is_empty() {
+            return self.notify_with(notification, &[]).await;
         }
-        Ok(NotifyOutcome::Heard(taken))
+        Ok(NotifyOutcome::Accepted(accepted))
     }
 
-    async fn tell_of(
+    async fn notify_with(
         &self,
-        notice: &Notification,
-        waiting: &[Pending],
+        notification: &Notification,
+        pending: &[Pending],
     ) -> Result<NotifyOutcome, Fault> {
         let (mut ids, mut invites) = (Vec::new(), Vec::new());
-        for pending in waiting {
-            let signed = self.signer.send(SignAs {
-                key_id: KeyId::parse(&pending.key_id).ok(),
-                object: onbind::signed_part(&notice.mxid, &pending.token),
-            });
-            let Some(signed) = signed.await? else {
-                log::error!(key_id = pending.key_id.as_str(); "an invite stays here: the key that its room knows is not in server.signing_key_file any more");
+        for invite in pending {
+            let signed = self
+                .signer
+                .send(SignAs {
+                    key_id: KeyId::parse(&invite.key_id).ok(),
+                    object: onbind::signed_part(&notification.mxid, &invite.token),
+                })
+                .await?;
+            let Some(signed) = signed else {
+                log::error!(key_id = invite.key_id.as_str(); "invite not sent: the key that its room knows is not in server.signing_key_file any more");
                 continue;
             };
-            ids.push(pending.id);
-            invites.push(notice.invite(pending, &signed));
+            ids.push(invite.id);
+            invites.push(notification.invite(invite, &signed));
         }
-        let object = onbind::body(&notice.threepid, &notice.mxid, invites);
+        let object = onbind::body(&notification.threepid, &notification.mxid, invites);
         let body = Value::Object(self.signer.send(Sign { object }).await?);
-        let heard = self.federation.onbind(&notice.server, body.to_string());
-        Ok(match heard.await? {
-            Ok(()) => NotifyOutcome::Heard(ids),
+        let response = self
+            .federation
+            .onbind(&notification.server, body.to_string())
+            .await?;
+        Ok(match response {
+            Ok(()) => NotifyOutcome::Accepted(ids),
             Err(OnbindFailure::Final { what }) => NotifyOutcome::Refused(what),
-            Err(OnbindFailure::Passing { what }) => NotifyOutcome::Later(what),
+            Err(OnbindFailure::Passing { what }) => NotifyOutcome::Retry(what),
         })
     }
 
-    async fn drop_it(&self, message: QueuedMessage, outcome: &'static str) {
-        self.books.metrics.delivered(Self::NAME, outcome);
-        self.books.settle(message, Settlement::Dropped).await;
+    async fn drop_notification(&self, message: QueuedMessage, outcome: &'static str) {
+        self.queue.metrics.delivered(Self::NAME, outcome);
+        self.queue.settle(message, Settlement::Dropped).await;
     }
 
-    /// Notes that the homeserver heard, however long the database is away: it
-    /// would be told again otherwise.
-    async fn heard(&self, message: QueuedMessage, invites: Vec<i64>) {
-        self.books.metrics.delivered(Self::NAME, "delivered");
-        let noted = async || {
-            let noted = CompleteNotification {
+    /// Records the delivery, however long the database is away: otherwise the
+    /// homeserver would be notified again.
+    async fn complete(&self, message: QueuedMessage, invites: Vec<i64>) {
+        self.queue.metrics.delivered(Self::NAME, "delivered");
+        let complete = async || {
+            let complete = CompleteNotification {
                 message: message.clone(),
                 invites: invites.clone(),
                 keep: self.keep_delivered,
-                now: self.now(),
+                now: self.queue.clock.now(),
             };
-            self.associations.send(noted).await
+            self.associations.send(complete).await
         };
-        self.books.persist(&message.id, noted).await;
+        self.queue.persist(&message.id, complete).await;
     }
 }
 
 impl Notification {
     fn invite(&self, pending: &Pending, signed: &Map<String, Value>) -> Value {
-        let waiting = PendingInvite {
+        let invite = PendingInvite {
             token: pending.token.clone(),
             room_id: pending.room_id.clone(),
             sender: pending.sender.clone(),
         };
-        onbind::invite(&self.threepid, &self.mxid, &waiting, signed)
+        onbind::invite(&self.threepid, &self.mxid, &invite, signed)
     }
 }

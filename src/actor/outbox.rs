@@ -1,12 +1,13 @@
-//! The owner of the durable delivery queue.
+//! The outbox actor: the durable queue of messages to deliver.
 
 use super::pool::{Fault, Operation, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, QueuedMessage};
 use crate::db::{LockKey, Store, invites, sessions};
+use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::{InviteToken, Sid};
 
-/// What the owner's thread holds.
+/// The state of one thread.
 pub struct Outbox {
     /// Its connection.
     pub store: Store,
@@ -20,21 +21,24 @@ impl State for Outbox {
     }
 }
 
-/// Takes what is due, for one dispatcher alone.
+const LOCK: LockKey<'static> = LockKey::Job("outbox");
+
+/// Leases due messages to an instance.
 #[derive(Debug)]
 pub struct TakeDue {
-    /// The instance that delivers.
-    pub owner: String,
+    /// The instance that will deliver them.
+    pub instance: InstanceId,
     /// The kinds that it delivers.
-    pub kinds: &'static [&'static str],
+    pub kinds: &'static [MessageKind],
     /// Now, ms.
     pub now: i64,
-    /// Until when nobody else may take it, ms.
+    /// The end of the leases, ms.
     pub lease_until: i64,
-    /// How many at most.
+    /// At most so many.
     pub limit: i64,
-    /// What it is delivering already, and does not take whatever the clock says.
-    pub in_flight: Vec<String>,
+    /// Messages that it is delivering already. They are not taken again, even if
+    /// a clock that jumped says that their lease has expired.
+    pub in_flight: Vec<MessageId>,
 }
 
 impl Operation for TakeDue {
@@ -42,10 +46,10 @@ impl Operation for TakeDue {
     type Output = Vec<QueuedMessage>;
 
     fn run(self, state: &mut Outbox) -> Result<Self::Output, Fault> {
-        state.store.write(LockKey::Job("outbox"), |connection| {
+        state.store.write(LOCK, |connection| {
             Ok(outbox::take_due(
                 connection,
-                &self.owner,
+                &self.instance,
                 self.kinds,
                 self.now,
                 self.lease_until,
@@ -56,14 +60,14 @@ impl Operation for TakeDue {
     }
 }
 
-/// Keeps what is being delivered from others for longer.
+/// Renews the leases of messages that are being delivered.
 #[derive(Debug)]
 pub struct ExtendLeases {
-    /// The instance that delivers.
-    pub owner: String,
-    /// What it delivers.
-    pub in_flight: Vec<String>,
-    /// Until when nobody else may take it, ms.
+    /// The instance that delivers them.
+    pub instance: InstanceId,
+    /// The messages.
+    pub in_flight: Vec<MessageId>,
+    /// The new end of the leases, ms.
     pub lease_until: i64,
 }
 
@@ -72,45 +76,41 @@ impl Operation for ExtendLeases {
     type Output = ();
 
     fn run(self, state: &mut Outbox) -> Result<(), Fault> {
-        state.store.write(LockKey::Job("outbox"), |connection| {
-            let Self {
-                owner,
-                in_flight,
-                lease_until,
-            } = self;
+        state.store.write(LOCK, |connection| {
+            let (instance, ids) = (&self.instance, &self.in_flight);
             Ok(outbox::extend_leases(
                 connection,
-                &owner,
-                &in_flight,
-                lease_until,
+                instance,
+                ids,
+                self.lease_until,
             )?)
         })
     }
 }
 
-/// What became of a delivery.
+/// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// It was handed over.
+    /// The relay, provider or homeserver accepted the message.
     Delivered,
     /// It will not be sent: refused for good, or no longer worth sending.
     Dropped,
-    /// It is to be tried again at that moment, ms.
+    /// It is tried again at that time, ms.
     Postponed(i64),
-    /// The same after a try of which nobody knows whether the message arrived:
-    /// no client may be told any more that it was not sent.
+    /// It is tried again at that time, ms, but may have been delivered: no client
+    /// may be told any more that it was not sent.
     Repeated(i64),
-    /// It may have arrived, and is not tried again: the attempt counts, as
-    /// does the message for the send limits.
+    /// It may have been delivered and is not tried again. The attempt counts, and
+    /// nothing is given back to the send limits.
     LeftAlone,
 }
 
-/// Ends a delivery.
+/// Records how a delivery ended.
 #[derive(Debug)]
 pub struct Settle {
-    /// What was delivered.
+    /// The message.
     pub message: QueuedMessage,
-    /// What became of it.
+    /// How its delivery ended.
     pub settlement: Settlement,
 }
 
@@ -123,107 +123,104 @@ impl Operation for Settle {
             message,
             settlement,
         } = self;
-        state
-            .store
-            .write(LockKey::Message(&message.id), |connection| {
-                match settlement {
-                    Settlement::Delivered | Settlement::LeftAlone => {
-                        outbox::remove(connection, &message.id)?;
-                    }
-                    Settlement::Dropped => {
-                        outbox::drop_unsent(connection, &message)?;
-                    }
-                    Settlement::Postponed(due_at) => {
-                        outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
-                    }
-                    Settlement::Repeated(due_at) => {
-                        outbox::promise(connection, &message.id)?;
-                        outbox::postpone(connection, &message.lease_owner, &message.id, due_at)?;
-                    }
+        let (id, instance) = (&message.id, &message.lease_owner);
+        state.store.write(LockKey::Message(id), |connection| {
+            match settlement {
+                Settlement::Delivered | Settlement::LeftAlone => outbox::remove(connection, id)?,
+                Settlement::Dropped => {
+                    outbox::drop_unsent(connection, &message)?;
                 }
-                Ok(())
-            })
+                Settlement::Postponed(due_at) => {
+                    outbox::postpone(connection, instance, id, due_at)?;
+                }
+                Settlement::Repeated(due_at) => {
+                    outbox::acknowledge(connection, id)?;
+                    outbox::postpone(connection, instance, id, due_at)?;
+                }
+            }
+            Ok(())
+        })
     }
 }
 
-/// What a message was queued for, and what is undone when it is dropped.
+/// What queued a message. It is undone when the message is dropped.
 #[derive(Debug, Clone)]
 pub enum Subject {
-    /// An attempt to validate.
+    /// An attempt to validate a 3PID.
     Attempt {
-        /// Of that session.
+        /// The session.
         sid: Sid,
-        /// Its number.
+        /// The number of the attempt.
         send_attempt: i64,
     },
-    /// The invite with that token.
+    /// An invite.
     Invite {
-        /// The token.
+        /// Its token.
         token: InviteToken,
     },
 }
 
-/// A client stops waiting: decides what it is told.
+/// A client stops waiting for a message: decides what the client is told.
 #[derive(Debug)]
 pub struct StopWaiting {
-    /// What it waited for.
-    pub id: String,
-    /// What that was for.
+    /// The message.
+    pub id: MessageId,
+    /// What queued it.
     pub subject: Subject,
     /// Now, ms.
     pub now: i64,
 }
 
-/// What a client is told that waited to the end.
+/// What a client is told that has waited to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterWaiting {
-    /// The message is on its way and stays in the queue.
-    OnItsWay,
-    /// Every try failed so far; the message was dropped.
+pub enum StopWaitingOutcome {
+    /// The message is on its way, and stays in the queue.
+    Acknowledged,
+    /// Every try failed so far; the message was dropped just now.
     GivenUp,
-    /// It was settled a moment ago: handed over,
+    /// The message was delivered a moment ago.
     Delivered,
-    /// or dropped.
+    /// The message was dropped a moment ago.
     Dropped,
 }
 
 impl Operation for StopWaiting {
     type State = Outbox;
-    type Output = AfterWaiting;
+    type Output = StopWaitingOutcome;
 
-    fn run(self, state: &mut Outbox) -> Result<AfterWaiting, Fault> {
-        state.store.write(LockKey::Job("outbox"), |connection| {
+    fn run(self, state: &mut Outbox) -> Result<StopWaitingOutcome, Fault> {
+        state.store.write(LOCK, |connection| {
             if let Some(message) = outbox::find(connection, &self.id)? {
-                let under_way = message.tries == 0 || message.lease_until >= self.now;
-                if under_way || message.is_promised() {
-                    // Others may wait for the same message, and must not drop it.
-                    if outbox::promise(connection, &message.id)? {
-                        return Ok(AfterWaiting::OnItsWay);
+                let is_under_way = message.tries == 0 || message.lease_until >= self.now;
+                if is_under_way || message.acknowledged {
+                    // Other clients may wait for it too, and must not drop it.
+                    if outbox::acknowledge(connection, &message.id)? {
+                        return Ok(StopWaitingOutcome::Acknowledged);
                     }
                 } else if outbox::drop_unsent(connection, &message)? {
-                    return Ok(AfterWaiting::GivenUp);
+                    return Ok(StopWaitingOutcome::GivenUp);
                 }
             }
-            let sent = match &self.subject {
+            let was_sent = match &self.subject {
                 Subject::Attempt { sid, send_attempt } => {
                     sessions::attempt_counts(connection, sid, *send_attempt)?
                 }
                 Subject::Invite { token } => invites::exists(connection, token)?,
             };
-            Ok(if sent {
-                AfterWaiting::Delivered
+            Ok(if was_sent {
+                StopWaitingOutcome::Delivered
             } else {
-                AfterWaiting::Dropped
+                StopWaitingOutcome::Dropped
             })
         })
     }
 }
 
-/// Messages that are dropped in one transaction, since dispatchers wait for it.
-const DROPPED_AT_ONCE: i64 = 500;
+/// Messages that are dropped in one transaction, since workers wait for its lock.
+const MAX_DROPPED: i64 = 500;
 
-/// Drops some of the messages that expired before anybody delivered them;
-/// answers how many.
+/// Drops expired messages that no instance delivers. Returns how many; there may
+/// be more.
 #[derive(Debug)]
 pub struct DropExpired {
     /// Now, ms.
@@ -235,9 +232,9 @@ impl Operation for DropExpired {
     type Output = usize;
 
     fn run(self, state: &mut Outbox) -> Result<usize, Fault> {
-        state.store.write(LockKey::Job("outbox"), |connection| {
+        state.store.write(LOCK, |connection| {
             let mut dropped = 0;
-            for message in outbox::expired(connection, self.now, DROPPED_AT_ONCE)? {
+            for message in outbox::expired(connection, self.now, MAX_DROPPED)? {
                 dropped += usize::from(outbox::drop_unsent(connection, &message)?);
             }
             Ok(dropped)
@@ -245,7 +242,7 @@ impl Operation for DropExpired {
     }
 }
 
-/// How much waits.
+/// The size of the queue.
 #[derive(Debug)]
 pub struct QueueDepth;
 

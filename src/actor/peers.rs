@@ -1,5 +1,5 @@
-//! What other servers must hear of, and how far each has heard: a part of what
-//! the owner of the associations holds.
+//! What the associations actor does for replication: which changes each peer has
+//! not received, and how far each has got.
 
 use std::fmt;
 
@@ -8,13 +8,14 @@ use super::pool::{Fault, Operation};
 use crate::db::peers::{self, Peer};
 use crate::db::{LockKey, journal};
 use crate::domain::change::Change;
+use crate::domain::message::InstanceId;
 
-/// Changes that are sent at a time, as Sydent does.
-pub const MOST_AT_ONCE: i64 = 100;
+/// Changes in one push, as Sydent sends them.
+pub const MAX_CHANGES_PER_PUSH: i64 = 100;
 
-const TURN: LockKey<'static> = LockKey::Job("replication");
+const LOCK: LockKey<'static> = LockKey::Job("replication");
 
-/// Lets the database know these peers, if it does not.
+/// Adds the peers that the database does not have yet.
 #[derive(Debug)]
 pub struct AddPeers {
     /// Their names.
@@ -26,20 +27,20 @@ impl Operation for AddPeers {
     type Output = ();
 
     fn run(self, state: &mut Associations) -> Result<(), Fault> {
-        state.store.write(TURN, |connection| {
+        state.store.write(LOCK, |connection| {
             for name in &self.names {
-                peers::know(connection, name)?;
+                peers::add(connection, name)?;
             }
             Ok(())
         })
     }
 }
 
-/// Which of the peers have something to hear of now.
+/// The peers that are due and have changes to receive.
 #[derive(Debug)]
 pub struct DuePeers {
-    /// The names of those in question.
-    pub names: Vec<String>,
+    /// The peers in question.
+    pub peers: Vec<String>,
     /// Now, ms.
     pub now: i64,
 }
@@ -49,115 +50,128 @@ impl Operation for DuePeers {
     type Output = Vec<String>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.peers.iter().map(String::as_str).collect();
         Ok(peers::due(state.store.read(), &names, self.now)?)
     }
 }
 
-/// Takes a peer, and what it is to hear of next. Others do not get it until that
-/// is settled, or the lease is over.
+/// Leases due peers to this instance, each with the next changes to push. Other
+/// instances do not push to them until the push is settled or the lease expires.
 #[derive(Debug)]
-pub struct TakeBatch {
-    /// Its name.
-    pub peer: String,
-    /// The instance that pushes to it.
-    pub owner: String,
+pub struct TakeBatches {
+    /// The peers in question.
+    pub peers: Vec<String>,
+    /// This instance.
+    pub instance: InstanceId,
     /// Now, ms.
     pub now: i64,
-    /// Until when nobody else may push to it, ms.
+    /// The end of the leases, ms.
     pub lease_until: i64,
 }
 
-/// What a peer is to hear of.
+/// The next changes for a peer.
 pub struct Batch {
-    /// Which try this is.
+    /// The peer's name.
+    pub peer: String,
+    /// The number of this try.
     pub tries: i32,
-    /// The changes, the oldest first; there is one at least.
+    /// The changes, the oldest first; at least one.
     pub changes: Vec<Change>,
 }
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
+            .field("peer", &self.peer)
             .field("tries", &self.tries)
             .field("changes", &self.changes.len())
             .finish()
     }
 }
 
-impl Operation for TakeBatch {
+impl Operation for TakeBatches {
     type State = Associations;
-    type Output = Option<Batch>;
+    type Output = Vec<Batch>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let origin = state.origin.clone();
-        state.store.write(TURN, |connection| {
-            let Self {
-                peer,
-                owner,
-                now,
-                lease_until,
-            } = &self;
-            let taken = peers::take(connection, peer, owner, *now, *lease_until)?;
-            let Some((sent_id, tries)) = taken else {
-                return Ok(None);
-            };
-            let changes = journal::after(connection, &origin, sent_id, MOST_AT_ONCE)?;
-            if changes.is_empty() {
-                peers::give_back(connection, peer, owner)?;
-                return Ok(None);
+        state.store.write(LOCK, |connection| {
+            let mut batches = Vec::new();
+            for peer in self.peers {
+                let (instance, now) = (&self.instance, self.now);
+                let leased = peers::take(connection, &peer, instance, now, self.lease_until)?;
+                let Some((sent_id, tries)) = leased else {
+                    continue;
+                };
+                let changes = journal::after(connection, &origin, sent_id, MAX_CHANGES_PER_PUSH)?;
+                if changes.is_empty() {
+                    peers::release(connection, &peer, instance)?;
+                    continue;
+                }
+                batches.push(Batch {
+                    peer,
+                    tries,
+                    changes,
+                });
             }
-            Ok(Some(Batch { tries, changes }))
+            Ok(batches)
         })
     }
 }
 
-/// Keeps a peer that is being pushed to from others for longer.
+/// Renews the leases of peers that are being pushed to.
 #[derive(Debug)]
-pub struct ExtendPeerLease {
-    /// Its name.
-    pub peer: String,
-    /// The instance that pushes to it.
-    pub owner: String,
-    /// Until when nobody else may, ms.
+pub struct ExtendPeerLeases {
+    /// Their names.
+    pub peers: Vec<String>,
+    /// This instance.
+    pub instance: InstanceId,
+    /// The new end of the leases, ms.
     pub lease_until: i64,
 }
 
-impl Operation for ExtendPeerLease {
+impl Operation for ExtendPeerLeases {
     type State = Associations;
     type Output = ();
 
     fn run(self, state: &mut Associations) -> Result<(), Fault> {
-        state.store.write(TURN, |connection| {
-            let (peer, owner) = (&self.peer, &self.owner);
-            Ok(peers::keep(connection, peer, owner, self.lease_until)?)
+        state.store.write(LOCK, |connection| {
+            let names: Vec<&str> = self.peers.iter().map(String::as_str).collect();
+            Ok(peers::extend_leases(
+                connection,
+                &names,
+                &self.instance,
+                self.lease_until,
+            )?)
         })
     }
 }
 
 /// How a push ended.
 #[derive(Debug)]
-pub enum Pushed {
-    /// The peer has heard of everything up to that change.
-    UpTo(i64),
-    /// It has not.
+pub enum PushOutcome {
+    /// The peer accepted everything up to the change with this id.
+    Accepted(i64),
+    /// The peer did not accept it.
     Failed {
         /// Why, without addresses.
         what: String,
-        /// When it is to be tried again, ms.
+        /// When to try again, ms.
         due_at: i64,
     },
+    /// The push was not tried.
+    NotTried,
 }
 
-/// Notes how a push ended, and lets go of the peer.
+/// Records how a push ended, and ends the lease of the peer.
 #[derive(Debug)]
 pub struct SettlePush {
-    /// Its name.
+    /// The peer's name.
     pub peer: String,
-    /// The instance that pushed to it.
-    pub owner: String,
-    /// How it ended.
-    pub pushed: Pushed,
+    /// The instance that pushed.
+    pub instance: InstanceId,
+    /// How the push ended.
+    pub outcome: PushOutcome,
     /// Now, ms.
     pub now: i64,
 }
@@ -167,31 +181,34 @@ impl Operation for SettlePush {
     type Output = ();
 
     fn run(self, state: &mut Associations) -> Result<(), Fault> {
-        state.store.write(TURN, |connection| {
-            let (peer, owner) = (&self.peer, &self.owner);
-            match &self.pushed {
-                Pushed::UpTo(id) => peers::sent(connection, peer, owner, *id, self.now)?,
-                Pushed::Failed { what, due_at } => {
-                    peers::failed(connection, peer, owner, what, *due_at)?;
+        state.store.write(LOCK, |connection| {
+            let (peer, instance) = (&self.peer, &self.instance);
+            match &self.outcome {
+                PushOutcome::Accepted(id) => {
+                    peers::record_success(connection, peer, instance, *id, self.now)?;
                 }
+                PushOutcome::Failed { what, due_at } => {
+                    peers::record_failure(connection, peer, instance, what, *due_at)?;
+                }
+                PushOutcome::NotTried => peers::release(connection, peer, instance)?,
             }
             Ok(())
         })
     }
 }
 
-/// How far behind each peer is that the database knows.
+/// The replication state of every peer that the database has.
 #[derive(Debug)]
 pub struct PeerStates;
 
-/// A peer, and what it has not heard of.
+/// A peer, and the changes that it has not received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerState {
-    /// What is known of it.
+    /// The peer.
     pub peer: Peer,
-    /// How many changes it has not heard of.
+    /// Changes that it has not received.
     pub behind: i64,
-    /// When the first of these was made, ms.
+    /// When the oldest of these was made, ms.
     pub since: Option<i64>,
 }
 
@@ -205,8 +222,8 @@ impl Operation for PeerStates {
             let mut states = Vec::new();
             for peer in peers::all(connection)? {
                 let behind = journal::count_after(connection, peer.sent_id)?;
-                let first = journal::after(connection, &origin, peer.sent_id, 1)?;
-                let since = first.first().and_then(Change::made_at);
+                let oldest = journal::after(connection, &origin, peer.sent_id, 1)?;
+                let since = oldest.first().and_then(Change::made_at);
                 states.push(PeerState {
                     peer,
                     behind,

@@ -1,4 +1,4 @@
-//! The door: busy, late, panic, reopen, gone askers, drain.
+//! The pool: queue full, timeout, panic, reopened state, gone callers, drain.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,45 +41,45 @@ impl Operation for LostConnection {
     }
 }
 
-/// Says that it has begun, then waits to be let go.
+/// Reports that it has started, then blocks until it is released.
 struct Hold {
-    begun: mpsc::Sender<()>,
-    go: mpsc::Receiver<()>,
+    started: mpsc::Sender<()>,
+    released: mpsc::Receiver<()>,
 }
 impl Operation for Hold {
     type State = Counter;
     type Output = ();
     fn run(self, _state: &mut Counter) -> Result<(), Fault> {
-        self.begun.send(()).unwrap();
-        self.go.recv().unwrap();
+        self.started.send(()).unwrap();
+        self.released.recv().unwrap();
         Ok(())
     }
 }
 
 fn hold() -> (Hold, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (begun, has_begun) = mpsc::channel();
-    let (let_go, go) = mpsc::channel();
-    (Hold { begun, go }, has_begun, let_go)
+    let (started, has_started) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    (Hold { started, released }, has_started, release)
 }
 
-async fn until_begun(has_begun: &mpsc::Receiver<()>) {
-    while has_begun.try_recv().is_err() {
+async fn until_started(has_started: &mpsc::Receiver<()>) {
+    while has_started.try_recv().is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-fn pool(places: u32) -> Pool<Counter> {
+fn pool(max_queued: u32) -> Pool<Counter> {
     let opened = AtomicUsize::new(0);
     let open = move || {
         Ok(Counter {
             opened: opened.fetch_add(1, Ordering::SeqCst) + 1,
         })
     };
-    let door = PoolLimits {
-        max_queued: places,
+    let limits = PoolLimits {
+        max_queued,
         timeout: Duration::from_secs(5),
     };
-    Pool::start(1, door, Arc::default(), open)
+    Pool::start(1, limits, Arc::default(), open)
 }
 
 fn in_system(test: impl Future<Output = ()>) {
@@ -98,7 +98,7 @@ fn a_panic_ends_the_message_and_not_the_thread() {
         assert_eq!(
             pool.send(Which).await.unwrap(),
             2,
-            "the state is opened anew"
+            "the state is opened again"
         );
         assert!(pool.is_running());
     });
@@ -119,20 +119,20 @@ fn a_lost_connection_is_opened_anew() {
 fn a_full_door_says_busy_and_recovers() {
     in_system(async {
         let pool = pool(2);
-        let (first, has_begun, let_go) = hold();
+        let (first, has_started, release) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
-        until_begun(&has_begun).await;
+            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        until_started(&has_started).await;
         let waiting = pool.clone();
-        let second = actix::Arbiter::current()
-            .spawn_fn_with_answer(async move { waiting.send(Which).await });
+        let second =
+            actix::Arbiter::current().spawn_with_result(async move { waiting.send(Which).await });
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(matches!(
             pool.send(Which).await,
             Err(Fault::QueueFull("counter"))
         ));
-        let_go.send(()).unwrap();
+        release.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert_eq!(second.await.unwrap().unwrap(), 1);
         assert_eq!(pool.send(Which).await.unwrap(), 1);
@@ -143,22 +143,22 @@ fn a_full_door_says_busy_and_recovers() {
 fn an_owner_that_hangs_keeps_nobody_for_ever() {
     in_system(async {
         let mut pool = pool(2);
-        let (first, has_begun, let_go) = hold();
+        let (first, has_started, release) = hold();
         let hangs = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { hangs.send(first).await });
-        until_begun(&has_begun).await;
+            actix::Arbiter::current().spawn_with_result(async move { hangs.send(first).await });
+        until_started(&has_started).await;
         pool.timeout = Duration::from_millis(1);
         assert!(matches!(
             pool.send(Which).await,
             Err(Fault::TimedOut("counter"))
         ));
-        // It keeps its place, so that no more is piled up than the door lets in.
+        // It keeps its permit, so that no more are queued than the limit.
         assert!(matches!(
             pool.send(Which).await,
             Err(Fault::QueueFull("counter"))
         ));
-        let_go.send(()).unwrap();
+        release.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert!(pool.drain(Duration::from_secs(5)).await);
     });
@@ -166,29 +166,29 @@ fn an_owner_that_hangs_keeps_nobody_for_ever() {
 
 #[test]
 fn what_nobody_waits_for_is_not_begun() {
-    static BEGUN: Mutex<bool> = Mutex::new(false);
+    static STARTED: Mutex<bool> = Mutex::new(false);
     struct Mark;
     impl Operation for Mark {
         type State = Counter;
         type Output = ();
         fn run(self, _state: &mut Counter) -> Result<(), Fault> {
-            *BEGUN.lock().unwrap() = true;
+            *STARTED.lock().unwrap() = true;
             Ok(())
         }
     }
     in_system(async {
         let pool = pool(4);
-        let (first, has_begun, let_go) = hold();
+        let (first, has_started, release) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
-        until_begun(&has_begun).await;
+            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        until_started(&has_started).await;
         let gone = tokio::time::timeout(Duration::from_millis(1), pool.send(Mark)).await;
         assert!(gone.is_err());
-        let_go.send(()).unwrap();
+        release.send(()).unwrap();
         first.await.unwrap().unwrap();
         pool.send(Which).await.unwrap();
-        assert!(!*BEGUN.lock().unwrap());
+        assert!(!*STARTED.lock().unwrap());
     });
 }
 
@@ -196,16 +196,16 @@ fn what_nobody_waits_for_is_not_begun() {
 fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
     in_system(async {
         let pool = pool(4);
-        let (first, has_begun, let_go) = hold();
+        let (first, has_started, release) = hold();
         let busy = pool.clone();
         let first =
-            actix::Arbiter::current().spawn_fn_with_answer(async move { busy.send(first).await });
-        until_begun(&has_begun).await;
+            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        until_started(&has_started).await;
         assert!(
             !pool.clone().drain(Duration::from_millis(1)).await,
-            "it is still at work"
+            "it is still running"
         );
-        let_go.send(()).unwrap();
+        release.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert!(matches!(
             pool.send(Which).await,
@@ -214,16 +214,16 @@ fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
     });
 }
 
-/// Runs a future on an arbiter and gives its outcome back.
-trait SpawnWithAnswer {
-    fn spawn_fn_with_answer<T: Send + 'static>(
+/// Runs a future on an arbiter and returns its result.
+trait SpawnWithResult {
+    fn spawn_with_result<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> oneshot::Receiver<T>;
 }
 
-impl SpawnWithAnswer for actix::ArbiterHandle {
-    fn spawn_fn_with_answer<T: Send + 'static>(
+impl SpawnWithResult for actix::ArbiterHandle {
+    fn spawn_with_result<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> oneshot::Receiver<T> {

@@ -1,237 +1,265 @@
-//! Tells other identity servers of what changes here (INT-03). Each peer is
-//! pushed to on its own, so that none waits for another.
+//! The replication worker: it pushes the changes of this server's associations
+//! to the peers of the mesh, signed with the current key (INT-03). Each peer is
+//! a task of its own, so that none waits for another.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{
-    Actor, ActorFutureExt as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
-    Recipient, ResponseFuture, WrapFuture as _,
-};
-use tokio::sync::Semaphore;
-
 use super::associations::Associations;
-use super::message_worker::millis;
-use super::peers::{AddPeers, DuePeers};
+use super::delivery_queue::millis;
+use super::peers::{
+    AddPeers, Batch, DuePeers, ExtendPeerLeases, PushOutcome, SettlePush, TakeBatches,
+};
 use super::pool::{Fault, Pool};
-use super::pusher::Pusher;
-use crate::federation::PeerClient;
+use super::signer::{SignAll, Signer};
+use super::worker_loop::Worker;
+use crate::clock::Clock;
+use crate::delivery::retry::RetryPolicy;
+use crate::domain::change;
+use crate::domain::message::InstanceId;
+use crate::domain::time::duration_ms;
+use crate::federation::{PeerClient, PushError};
+use crate::metrics::Metrics;
+use crate::random;
 
-/// How long it waits for more after a change: a burst is sent together.
-const FOR_MORE: Duration = Duration::from_millis(200);
+/// The delay after the database failed.
+const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
-/// A peer that is pushed to.
-struct Peer {
-    name: String,
-    client: PeerClient,
-    pushing: Cell<bool>,
+/// What [`Replicator::new`] needs besides the peers.
+pub struct ReplicatorParts {
+    /// This instance among those that share the database.
+    pub instance: InstanceId,
+    /// The associations actor, which owns the journal of changes.
+    pub associations: Pool<Associations>,
+    /// The signer.
+    pub signer: Pool<Signer>,
+    /// When a peer is tried again.
+    pub retry: RetryPolicy,
+    /// How long this instance holds a peer that it pushes to.
+    pub lease: Duration,
+    /// The clock.
+    pub clock: Clock,
+    /// Where outcomes are counted.
+    pub metrics: Arc<Metrics>,
 }
 
-struct Replicator {
-    pusher: Rc<Pusher>,
-    associations: Pool<Associations>,
-    peers: Vec<Rc<Peer>>,
-    push_every: Duration,
-    // Whatever is under way holds one.
-    places: Arc<Semaphore>,
-    known: Rc<Cell<bool>>,
-    looking: bool,
-    soon: bool,
-    outage: bool,
-}
-
-/// The door to it.
-#[derive(Clone)]
-pub struct ReplicatorHandle {
-    wake: Recipient<Wake>,
-    stop: Recipient<Stop>,
-}
-
-impl ReplicatorHandle {
-    /// Starts it on an arbiter of its own, for peers with their names.
-    #[must_use]
-    pub fn start(pusher: Pusher, peers: Vec<(String, PeerClient)>, push_every: Duration) -> Self {
-        let arbiter = Arbiter::new();
-        let replicator: Addr<Replicator> =
-            Replicator::start_in_arbiter(&arbiter.handle(), move |_context| {
-                let peers = peers.into_iter().map(|(name, client)| {
-                    Rc::new(Peer {
-                        name,
-                        client,
-                        pushing: Cell::new(false),
-                    })
-                });
-                let peers: Vec<_> = peers.collect();
-                Replicator {
-                    // One for each, and one for looking.
-                    places: Arc::new(Semaphore::new(peers.len() + 1)),
-                    associations: pusher.associations.clone(),
-                    pusher: Rc::new(pusher),
-                    peers,
-                    push_every,
-                    known: Rc::default(),
-                    looking: false,
-                    soon: false,
-                    outage: false,
-                }
-            });
-        Self {
-            wake: replicator.clone().recipient(),
-            stop: replicator.recipient(),
-        }
-    }
-
-    /// Says that something has changed. A hint: the timer finds it otherwise.
-    pub fn wake(&self) {
-        let _ = self.wake.try_send(Wake);
-    }
-
-    /// Whether it lives.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.wake.connected()
-    }
-
-    /// Begins no more pushes and waits for those that are under way; answers
-    /// whether they ended within `patience`. What was not finished then is
-    /// pushed again later.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        let ended = tokio::time::timeout(patience, self.stop.send(Stop)).await;
-        if ended.is_err() {
-            log::warn!("a push was still under way at the stop; it is made again later");
-        }
-        ended.is_ok()
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Wake;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Stop;
-
-impl Actor for Replicator {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(self.push_every, Self::look);
-        self.look(context);
-    }
-}
-
-impl Handler<Wake> for Replicator {
-    type Result = ();
-
-    fn handle(&mut self, _wake: Wake, context: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.soon, true) {
-            context.run_later(FOR_MORE, |replicator, context| {
-                replicator.soon = false;
-                replicator.look(context);
-            });
-        }
-    }
-}
-
-impl Handler<Stop> for Replicator {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _stop: Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
-        self.pusher.stop();
-        let places = Arc::clone(&self.places);
-        let all = u32::try_from(self.peers.len() + 1).unwrap_or(u32::MAX);
-        Box::pin(async move {
-            // The door is never shut.
-            let _all = places.acquire_many(all).await;
-        })
-    }
+/// Pushes to peers.
+pub struct Replicator {
+    parts: ReplicatorParts,
+    peers: BTreeMap<String, PeerClient>,
+    peers_are_stored: Cell<bool>,
+    stopping: Cell<bool>,
 }
 
 impl Replicator {
-    /// Begins a push to each peer that must hear of something and is not being
-    /// pushed to.
-    fn look(&mut self, context: &mut Context<Self>) {
-        if self.looking {
-            // What changed since is found after that.
-            let _ = context.address().try_send(Wake);
-            return;
+    /// Pushes to these peers, given with their names.
+    #[must_use]
+    pub fn new(parts: ReplicatorParts, peers: Vec<(String, PeerClient)>) -> Self {
+        Self {
+            parts,
+            peers: peers.into_iter().collect(),
+            peers_are_stored: Cell::default(),
+            stopping: Cell::default(),
         }
-        if self.pusher.is_stopping() {
-            return;
+    }
+
+    async fn take_batches(&self, peers: Vec<String>, limit: usize) -> Result<Vec<Batch>, Fault> {
+        let now = self.parts.clock.now();
+        // Mostly there is nothing to push, which a read finds without a lock.
+        let mut peers = self
+            .parts
+            .associations
+            .send(DuePeers { peers, now })
+            .await?;
+        peers.truncate(limit);
+        if peers.is_empty() {
+            return Ok(Vec::new());
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return;
+        let take = TakeBatches {
+            peers,
+            instance: self.parts.instance.clone(),
+            now,
+            lease_until: self.lease_until(now),
         };
-        self.looking = true;
-        let looked = self.due().into_actor(self).map(|due, replicator, context| {
-            replicator.looking = false;
-            drop(place);
-            match due {
-                Ok(due) => replicator.begin(&due, context),
-                Err(Fault::Stopped(_)) => {}
-                Err(fault) => {
-                    if !std::mem::replace(&mut replicator.outage, true) {
-                        log::error!(
-                            "what peers must hear of cannot be read, trying again: {fault}"
-                        );
-                    }
-                }
-            }
-        });
-        context.spawn(looked);
+        self.parts.associations.send(take).await
     }
 
-    fn due(&self) -> impl Future<Output = Result<Vec<String>, Fault>> + use<> {
-        let (associations, known) = (self.associations.clone(), Rc::clone(&self.known));
-        let idle = self.peers.iter().filter(|peer| !peer.pushing.get());
-        let names: Vec<String> = idle.map(|peer| peer.name.clone()).collect();
-        let all: Vec<String> = self.peers.iter().map(|peer| peer.name.clone()).collect();
-        let now = self.pusher.now();
-        async move {
-            if !known.get() {
-                associations.send(AddPeers { names: all }).await?;
-                known.set(true);
+    fn lease_until(&self, now: i64) -> i64 {
+        now.saturating_add(duration_ms(self.parts.lease))
+    }
+
+    /// Pushes one batch and records the outcome. Returns the delay until the next
+    /// try if the push failed.
+    async fn push_and_settle(&self, batch: Batch) -> Result<(), Duration> {
+        let (peer, tries) = (batch.peer.clone(), batch.tries);
+        let Some(last) = batch.changes.last() else {
+            return Ok(());
+        };
+        let up_to = last.id;
+        match self.push(batch).await {
+            Ok(changes) => {
+                let peer = peer.as_str();
+                self.parts.metrics.pushed(peer, "accepted");
+                log::info!(peer, changes, up_to; "pushed changes to a peer");
+                self.settle(peer, PushOutcome::Accepted(up_to)).await;
+                Ok(())
             }
-            associations.send(DuePeers { names, now }).await
+            Err(failure) => {
+                let delay = self.parts.retry.delay_ms(tries, random::fraction());
+                let what = self.log_failure(&peer, tries, delay, &failure);
+                let due_at = self.parts.clock.now().saturating_add(delay);
+                self.settle(&peer, PushOutcome::Failed { what, due_at })
+                    .await;
+                Err(millis(delay))
+            }
         }
     }
 
-    fn begin(&mut self, due: &[String], context: &mut Context<Self>) {
-        if std::mem::take(&mut self.outage) {
-            log::info!("what peers must hear of can be read again");
+    /// Sends the changes. Returns how many there were.
+    async fn push(&self, batch: Batch) -> Result<usize, PushFailure> {
+        let Some(client) = self.peers.get(&batch.peer) else {
+            return Ok(0);
+        };
+        let (ids, objects): (Vec<i64>, Vec<_>) = batch
+            .changes
+            .iter()
+            .filter_map(|change| Some((change.id, change.to_object()?)))
+            .unzip();
+        if ids.is_empty() {
+            return Ok(0);
         }
-        for peer in self.peers.iter().filter(|peer| due.contains(&peer.name)) {
-            if self.pusher.is_stopping() || peer.pushing.replace(true) {
-                continue;
+        let count = ids.len();
+        let signed = self.parts.signer.send(SignAll { objects }).await?;
+        let body = change::push(ids.into_iter().zip(signed));
+        client.push(body.to_string()).await?;
+        Ok(count)
+    }
+
+    /// Logs and counts a failed push. Returns what `sydent peers` shows of it.
+    fn log_failure(&self, peer: &str, tries: i32, delay: i64, failure: &PushFailure) -> String {
+        match failure {
+            PushFailure::Peer(error @ PushError::Unverified(_)) => {
+                self.parts.metrics.pushed(peer, "unverified");
+                log::error!(peer, tries, retry_in_ms = delay; "a peer rejected this server's signatures; retrying: {error}; check that the peer has this server's public key (a Sydent accepts only the key id ed25519:0)");
+                error.to_string()
             }
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                peer.pushing.set(false);
-                continue;
-            };
-            let (peer, pusher) = (Rc::clone(peer), Rc::clone(&self.pusher));
-            let wake_up = context.address();
-            spawn(async move {
-                let pause = pusher.push_all(&peer.name, &peer.client).await;
-                peer.pushing.set(false);
-                drop(place);
-                if let Some(pause) = pause {
-                    tokio::time::sleep(millis(pause)).await;
-                }
-                let _ = wake_up.try_send(Wake);
-            });
+            PushFailure::Peer(error) => {
+                let outcome = match error {
+                    PushError::Call(_) => "unreachable",
+                    _ => "refused",
+                };
+                self.parts.metrics.pushed(peer, outcome);
+                log::warn!(peer, tries, retry_in_ms = delay; "cannot push changes to a peer; retrying: {error}");
+                error.to_string()
+            }
+            PushFailure::Here(fault) => {
+                self.parts.metrics.pushed(peer, "failed");
+                log::error!(peer, tries, retry_in_ms = delay; "cannot push changes to a peer; retrying: {fault}");
+                "this server could not sign the changes".to_owned()
+            }
+        }
+    }
+
+    async fn settle(&self, peer: &str, outcome: PushOutcome) {
+        let settle = SettlePush {
+            peer: peer.to_owned(),
+            instance: self.parts.instance.clone(),
+            outcome,
+            now: self.parts.clock.now(),
+        };
+        if let Err(fault) = self.parts.associations.send(settle).await {
+            log::warn!(peer; "could not save the replication position; the same changes will be pushed again: {fault}");
         }
     }
 }
 
-/// Runs a push beside the actor, on the same thread: futures that an actor holds
-/// are all polled at each wake.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the arbiter is the replicator's own, and a stop waits for the places"
-)]
-fn spawn(push: impl Future<Output = ()> + 'static) {
-    actix::spawn(push);
+impl Worker for Replicator {
+    const NAME: &'static str = "replication";
+
+    type Task = Batch;
+
+    fn key(batch: &Batch) -> String {
+        batch.peer.clone()
+    }
+
+    async fn take_due(&self, limit: usize, in_progress: Vec<String>) -> Result<Vec<Batch>, Fault> {
+        let names = || self.peers.keys().cloned();
+        if !self.peers_are_stored.get() {
+            let add = AddPeers {
+                names: names().collect(),
+            };
+            self.parts.associations.send(add).await?;
+            self.peers_are_stored.set(true);
+        }
+        let idle = names().filter(|name| !in_progress.contains(name)).collect();
+        self.take_batches(idle, limit).await
+    }
+
+    async fn extend_leases(&self, in_progress: Vec<String>) -> Result<(), Fault> {
+        let extend = ExtendPeerLeases {
+            peers: in_progress,
+            instance: self.parts.instance.clone(),
+            lease_until: self.lease_until(self.parts.clock.now()),
+        };
+        self.parts.associations.send(extend).await
+    }
+
+    async fn release(&self, batch: Batch) -> Result<(), Fault> {
+        let settle = SettlePush {
+            peer: batch.peer,
+            instance: self.parts.instance.clone(),
+            outcome: PushOutcome::NotTried,
+            now: self.parts.clock.now(),
+        };
+        self.parts.associations.send(settle).await
+    }
+
+    /// Pushes until the peer has received everything.
+    async fn run(&self, batch: Batch) -> Option<Duration> {
+        let peer = batch.peer.clone();
+        let mut next = Some(batch);
+        while let Some(batch) = next {
+            if let Err(delay) = self.push_and_settle(batch).await {
+                return Some(delay);
+            }
+            if self.stopping.get() {
+                return None;
+            }
+            next = match self.take_batches(vec![peer.clone()], 1).await {
+                Ok(batches) => batches.into_iter().next(),
+                Err(Fault::Stopped(_)) => None,
+                Err(fault) => {
+                    log::warn!(peer = peer.as_str(); "cannot read pending replication changes; retrying: {fault}");
+                    return Some(DATABASE_RETRY);
+                }
+            };
+        }
+        None
+    }
+
+    fn begin_shutdown(&self) {
+        self.stopping.set(true);
+    }
+}
+
+/// Why a push failed.
+enum PushFailure {
+    /// The peer or the way to it.
+    Peer(PushError),
+    /// This server.
+    Here(Fault),
+}
+
+impl From<PushError> for PushFailure {
+    fn from(error: PushError) -> Self {
+        Self::Peer(error)
+    }
+}
+
+impl From<Fault> for PushFailure {
+    fn from(fault: Fault) -> Self {
+        Self::Here(fault)
+    }
 }

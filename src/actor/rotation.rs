@@ -1,4 +1,4 @@
-//! Changing the pepper of look-ups (LKP-11).
+//! Rotation of the lookup pepper (LKP-11).
 
 use super::associations::Associations;
 use super::pool::{Fault, Operation};
@@ -6,10 +6,10 @@ use crate::db::{Conn, DbError, LockKey, associations, peppers};
 use crate::domain::lookup::{self, Pepper};
 use crate::random::{self, RandomError};
 
-/// A pepper that nobody had before.
+/// A random pepper.
 ///
 /// # Errors
-/// When the operating system gives no random numbers.
+/// When the operating system gives no random bytes.
 pub fn fresh_pepper() -> Result<Pepper, RandomError> {
     let mut bytes = [0; 16];
     random::fill(&mut bytes)?;
@@ -17,17 +17,15 @@ pub fn fresh_pepper() -> Result<Pepper, RandomError> {
 }
 
 /// Makes a pepper the current one and hashes every association with it, in one
-/// transaction: until it ends everybody finds everything with the old one, and
-/// then with the new one, on every instance that shares the database. Meanwhile
-/// on SQLite every change of anything waits; on PostgreSQL only who binds does, and
-/// fails after the patience of its connection, 20 s.
+/// transaction: lookups use the old pepper until it ends, and then the new one,
+/// on every instance that shares the database. Meanwhile SQLite blocks all
+/// writes; PostgreSQL blocks binds, which fail after a lock timeout of 20 s.
 #[derive(Debug)]
 pub struct RotatePepper {
-    /// The pepper from now on.
+    /// The new pepper.
     pub pepper: Pepper,
-    /// Nothing is done when the current one is newer than that, ms. It is asked
-    /// again when it is this rotation's turn, so that of several instances one
-    /// rotates.
+    /// Does nothing when the current pepper is newer than that, ms. This is
+    /// checked again under the lock, so that of several instances one rotates.
     pub if_before: Option<i64>,
     /// Now, ms.
     pub now: i64,
@@ -65,7 +63,7 @@ impl Operation for RotatePepper {
     }
 }
 
-/// So many are in memory at a time.
+/// Associations that are in memory at a time.
 const CHUNK: i64 = 2000;
 
 fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {

@@ -1,4 +1,4 @@
-//! The owner of the validation sessions.
+//! The sessions actor: validation sessions, their attempts and send limits.
 
 use super::pool::{Fault, Operation, State};
 use crate::db::outbox::{self, QueuedMessage};
@@ -6,17 +6,18 @@ use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, Store, sessions};
 use crate::delivery::sms::SmsPayload;
 use crate::delivery::verification::VerificationPayload;
+use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, Submitted};
 use crate::domain::threepid::{Medium, ThreePid};
 
-/// What the owner's thread holds.
+/// The state of one thread.
 pub struct Sessions {
     /// Its connection.
     pub store: Store,
-    /// When sessions end.
+    /// The lifetime of sessions, and how many wrong tokens they take.
     pub limits: SessionLimits,
 }
 
@@ -28,59 +29,56 @@ impl State for Sessions {
     }
 }
 
-/// A requestToken call: begins a session or goes on with one, and queues its
-/// message if this attempt has none yet.
+/// Starts a session or continues one, and queues its message unless this attempt
+/// was sent already.
 #[derive(Debug)]
 pub struct BeginSession {
-    /// What is to be validated.
+    /// The 3PID to validate.
     pub threepid: ThreePid,
-    /// The secret of the client.
+    /// The client secret.
     pub client_secret: ClientSecret,
-    /// Its count of asks for a message.
+    /// The send attempt, counted by the client.
     pub send_attempt: i64,
-    /// Where a browser goes afterwards.
+    /// Where the browser goes after validation.
     pub next_link: Option<NextLink>,
-    /// The id of a session that is made.
+    /// The id of a new session.
     pub fresh_sid: Sid,
-    /// The token of a session that is made.
+    /// The token of a new session.
     pub fresh_token: Token,
-    /// Who is counted when the message is queued, and how often it may be.
+    /// The send limits that the message is charged to.
     pub limits: Vec<(String, Rate)>,
-    /// The message, but for what the session decides.
+    /// The message without what the session adds.
     pub message: MessageDraft,
     /// Now, ms.
     pub now: i64,
 }
 
-/// A message whose session is not known yet. Times are ms since the epoch.
+/// A message before its session is known. Times are milliseconds since the epoch.
 #[derive(Debug)]
 pub struct MessageDraft {
-    /// Random, unique.
-    pub id: String,
-    /// Which template set it is made from.
+    /// Its id.
+    pub id: MessageId,
+    /// The brand of its templates.
     pub brand: String,
-    /// The address of whoever asked, for the owner of the mailbox to read;
-    /// empty when unknown.
+    /// The address of the client, which the mail shows; empty when unknown.
     pub ip: String,
     /// Until then a client waits for the outcome.
     pub answer_until: i64,
-    /// The instance whose client waits, and
-    pub home: String,
-    /// until when only that instance may take it.
-    pub home_until: i64,
+    /// The instance whose client waits.
+    pub affinity_instance: InstanceId,
 }
 
-/// What a requestToken call came to.
+/// What a requestToken call did.
 #[derive(Debug)]
 pub enum BeginOutcome {
     /// A message was queued for this call.
     Queued(Sid),
-    /// The message of an earlier call with this attempt, by its id, is not
-    /// settled yet.
-    StillQueued(Sid, String),
-    /// This attempt was sent before; nothing was queued.
+    /// The message of an earlier call with this attempt is still queued.
+    StillQueued(Sid, MessageId),
+    /// This attempt was sent before; no message was queued.
     AlreadySent(Sid),
-    /// Too many messages were sent; one more is free in so many milliseconds.
+    /// A send limit is reached; the next message is possible in so many
+    /// milliseconds.
     Limited(i64),
 }
 
@@ -90,8 +88,8 @@ impl Operation for BeginSession {
 
     fn run(self, state: &mut Sessions) -> Result<BeginOutcome, Fault> {
         let limits = state.limits;
-        // One address at a time, so that racing requests make one session and
-        // one message (SES-09, SES-10).
+        // Locked by 3PID, so that concurrent requests make one session and one
+        // message (SES-09, SES-10).
         let threepid = self.threepid.clone();
         state
             .store
@@ -102,7 +100,7 @@ impl Operation for BeginSession {
                 let session = match (decision, existing) {
                     (Begin::AlreadySent, Some(session)) => {
                         let queued =
-                            outbox::of_attempt(connection, &session.sid, self.send_attempt)?;
+                            outbox::find_by_attempt(connection, &session.sid, self.send_attempt)?;
                         return Ok(match queued {
                             Some(id) => BeginOutcome::StillQueued(session.sid, id),
                             None => BeginOutcome::AlreadySent(session.sid),
@@ -111,8 +109,8 @@ impl Operation for BeginSession {
                     (Begin::Resend, session) => session,
                     (Begin::Fresh | Begin::AlreadySent, _) => None,
                 };
-                let taken = match send_limits::take_all(connection, &self.limits, self.now)? {
-                    Ok(taken) => taken,
+                let charges = match send_limits::take_all(connection, &self.limits, self.now)? {
+                    Ok(charges) => charges,
                     Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
                 };
                 let session = if let Some(session) = session {
@@ -136,9 +134,10 @@ impl Operation for BeginSession {
                     fresh
                 };
                 let expires_at = session.ends_at(limits);
-                let message =
-                    self.message
-                        .of(&session, self.send_attempt, &taken, self.now, expires_at)?;
+                let (attempt, now) = (self.send_attempt, self.now);
+                let message = self
+                    .message
+                    .build(&session, attempt, &charges, now, expires_at)?;
                 outbox::insert(connection, &message)?;
                 Ok(BeginOutcome::Queued(session.sid))
             })
@@ -146,11 +145,11 @@ impl Operation for BeginSession {
 }
 
 impl MessageDraft {
-    fn of(
+    fn build(
         self,
         session: &Session,
         send_attempt: i64,
-        taken: &[Charge],
+        charges: &[Charge],
         now: i64,
         expires_at: i64,
     ) -> Result<QueuedMessage, Fault> {
@@ -166,61 +165,54 @@ impl MessageDraft {
                     token: code,
                     ip: self.ip,
                 };
-                ("mail", serde_json::to_string(&payload))
+                (MessageKind::Mail, serde_json::to_string(&payload))
             }
             Medium::Msisdn => {
                 let payload = SmsPayload {
                     msisdn: address,
                     token: code,
                 };
-                ("sms", serde_json::to_string(&payload))
+                (MessageKind::Sms, serde_json::to_string(&payload))
             }
         };
-        let unwritable = |_unwritable| Fault::Internal("a message could not be written down");
+        let cannot_encode = |_error| Fault::Internal("cannot encode a message");
         Ok(QueuedMessage {
-            id: self.id,
-            kind: kind.to_owned(),
-            payload: payload.map_err(unwritable)?,
-            limits: serde_json::to_string(taken).map_err(unwritable)?,
+            payload: payload.map_err(cannot_encode)?,
+            limits: serde_json::to_string(charges).map_err(cannot_encode)?,
             subject: session.sid.expose().to_owned(),
             send_attempt,
             previous_attempt: session.send_attempt,
-            tries: 0,
-            created_at: now,
-            due_at: now,
             answer_until: self.answer_until,
-            expires_at,
-            home: self.home,
-            home_until: self.home_until,
-            lease_owner: String::new(),
-            lease_until: 0,
+            affinity_instance: self.affinity_instance,
+            acknowledged: false,
+            ..QueuedMessage::new(self.id, kind, String::new(), now, expires_at)
         })
     }
 }
 
-/// A submitToken call.
+/// Submits a token to a session.
 #[derive(Debug)]
 pub struct SubmitToken {
-    /// Which session.
+    /// The session.
     pub sid: Sid,
-    /// Its secret.
+    /// The client secret.
     pub client_secret: ClientSecret,
-    /// What its owner read in the message.
+    /// The token from the message.
     pub token: Token,
-    /// The medium of the route (SES-22).
+    /// The medium of the endpoint (SES-22).
     pub medium: Medium,
     /// Now, ms.
     pub now: i64,
 }
 
-/// What a submitToken call came to.
+/// What a submitToken call did.
 #[derive(Debug)]
 pub enum SubmitOutcome {
-    /// The session is validated; where the browser goes next.
+    /// The session is validated; the browser goes there next.
     Validated(Option<NextLink>),
-    /// That was not the token.
+    /// The token is wrong.
     WrongToken,
-    /// The session takes no token.
+    /// The session accepts no token.
     Denied(Denied),
 }
 
@@ -230,7 +222,7 @@ impl Operation for SubmitToken {
 
     fn run(self, state: &mut Sessions) -> Result<SubmitOutcome, Fault> {
         let limits = state.limits;
-        // One session at a time, so that no guess escapes the count (SES-19).
+        // Locked by session, so that every guess is counted (SES-19).
         state
             .store
             .write(LockKey::Session(&self.sid), |connection| {
@@ -265,12 +257,12 @@ impl Operation for SubmitToken {
     }
 }
 
-/// What a session proves to whoever has its secret.
+/// The proof that a session holds for a client that has its secret.
 #[derive(Debug)]
 pub struct ValidatedSession {
-    /// Which session.
+    /// The session.
     pub sid: Sid,
-    /// Its secret.
+    /// The client secret.
     pub client_secret: ClientSecret,
     /// Now, ms.
     pub now: i64,
@@ -288,10 +280,10 @@ impl Operation for ValidatedSession {
     }
 }
 
-/// Removes sessions that ended long ago (SES-28); answers how many.
+/// Removes sessions that ended long ago (SES-28). Returns how many.
 #[derive(Debug)]
 pub struct PurgeSessions {
-    /// Sessions that were last changed before that moment go, ms.
+    /// Sessions that were last changed before that time are removed, ms.
     pub before: i64,
 }
 
@@ -306,12 +298,12 @@ impl Operation for PurgeSessions {
     }
 }
 
-/// Send limits that are forgotten in one transaction, since who asks for a
-/// message may wait for the rows.
-const LIMITS_AT_ONCE: i64 = 500;
+/// Send limits that are removed in one transaction, since requests for a message
+/// wait for its locks.
+const MAX_PURGED_LIMITS: i64 = 500;
 
-/// Forgets some of the send limits that nobody is near; answers whether there
-/// may be more.
+/// Removes send limits whose counts are used up. Returns whether there may be
+/// more.
 #[derive(Debug)]
 pub struct PurgeLimits {
     /// Now, ms.
@@ -324,7 +316,7 @@ impl Operation for PurgeLimits {
 
     fn run(self, state: &mut Sessions) -> Result<bool, Fault> {
         state.store.write(LockKey::Job("purge"), |connection| {
-            Ok(send_limits::purge(connection, self.now, LIMITS_AT_ONCE)?)
+            Ok(send_limits::purge(connection, self.now, MAX_PURGED_LIMITS)?)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The owner of the private keys.
+//! The signer: it owns the private keys.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::pool::{Fault, Operation, State};
 use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::signing::KeyRing;
 
-/// What the owner's thread holds.
+/// The state of its thread.
 pub struct Signer {
     /// The keys.
     pub keys: std::sync::Arc<KeyRing>,
@@ -20,10 +20,9 @@ impl State for Signer {
     const NAME: &'static str = "signer";
 }
 
-/// Signs an object with the active key; answers the object with the signature
-/// in it.
+/// Signs an object with the active key. Returns the object with its signature.
 pub struct Sign {
-    /// What to sign.
+    /// The object.
     pub object: Map<String, Value>,
 }
 
@@ -34,12 +33,12 @@ impl fmt::Debug for Sign {
     }
 }
 
-/// Signs an object with the key of that id; answers the object with the
-/// signature in it, or `None` if there is no such key (any more).
+/// Signs an object with the key of that id. Returns the object with its
+/// signature, or `None` if there is no such key.
 pub struct SignAs {
-    /// Which key; `None` is no key.
+    /// The id of the key; `None` matches no key.
     pub key_id: Option<KeyId>,
-    /// What to sign.
+    /// The object.
     pub object: Map<String, Value>,
 }
 
@@ -52,10 +51,10 @@ impl fmt::Debug for SignAs {
     }
 }
 
-/// Signs objects with the active key; answers them with the signature in them,
-/// in the same order.
+/// Signs objects with the active key. Returns them with their signatures, in the
+/// same order.
 pub struct SignAll {
-    /// What to sign.
+    /// The objects.
     pub objects: Vec<Map<String, Value>>,
 }
 

@@ -1,4 +1,4 @@
-//! The way out for texts: written from the settings' text, handed to a provider.
+//! Sends SMS: writes them from the configured text and gives them to a provider.
 
 use std::time::Duration;
 
@@ -7,62 +7,59 @@ use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::sms::{Router, SmsMessage, SmsPayload};
 use crate::delivery::templates::in_words;
+use crate::domain::message::MessageKind;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::placeholders::fill;
 
-/// Carries texts.
+/// Sends SMS.
 pub struct SmsDelivery {
-    /// What a text says, with placeholders.
+    /// The text with placeholders.
     pub body: String,
-    /// Hands it over.
+    /// Chooses the provider and sends the SMS.
     pub router: Router,
     /// How long one try may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl SmsDelivery {
-    /// The text of a queued message, and the calling code of its number.
+    /// The SMS of a queued message, and the calling code of its number.
     fn write(&self, message: &QueuedMessage) -> Option<(SmsMessage, Option<u16>)> {
         let payload: SmsPayload = serde_json::from_str(&message.payload).ok()?;
         let to = CanonicalMsisdn::parse(&payload.msisdn).ok()?;
-        let phone = PhoneNumber::of_msisdn(&to).ok();
-        let calling_code = phone.map(|phone| phone.calling_code());
-        let life = message.expires_at.saturating_sub(message.created_at);
-        let life = Duration::from_millis(u64::try_from(life).unwrap_or_default());
+        let calling_code = PhoneNumber::of_msisdn(&to)
+            .ok()
+            .map(|phone| phone.calling_code());
+        let valid_ms = message.expires_at.saturating_sub(message.created_at);
+        let valid_for = Duration::from_millis(u64::try_from(valid_ms).unwrap_or_default());
         let body = fill(&self.body, |name| match name {
             "token" => payload.token.clone(),
-            _ => in_words(life),
+            _ => in_words(valid_for),
         });
-        let text = SmsMessage {
-            id: message.id.clone(),
+        let sms = SmsMessage {
+            id: message.id.to_string(),
             queued_at: message.created_at,
             from: self.router.sender(&to, calling_code),
             to,
             body,
         };
-        Some((text, calling_code))
+        Some((sms, calling_code))
     }
 }
 
 impl Delivery for SmsDelivery {
-    const NAME: &'static str = "text";
-    const KINDS: &'static [&'static str] = &["sms"];
+    const NAME: &'static str = "sms";
+    const KINDS: &'static [MessageKind] = &[MessageKind::Sms];
 
-    async fn hand_over(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
-        let Some((text, calling_code)) = self.write(message) else {
-            log::error!(id = message.id.as_str(); "a text cannot be written: its stored form does not read as one");
-            return Err(SendFailure::Refused {
-                what: "it cannot be written".to_owned(),
-                code: None,
-                enhanced: None,
-                address: false,
-            });
+    async fn send(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
+        let Some((sms, calling_code)) = self.write(message) else {
+            log::error!(id = message.id.as_str(); "cannot write an SMS: cannot decode the stored message");
+            return Err(SendFailure::unwritable());
         };
-        self.router.send(&text, calling_code).await
+        self.router.send(&sms, calling_code).await
     }
 
-    fn patience(&self) -> Duration {
-        self.patience
+    fn timeout(&self) -> Duration {
+        self.timeout
     }
 }

@@ -1,8 +1,10 @@
-//! Dispatchers: each takes what is due of its kinds from the outbox and lets its
-//! courier deliver it. Mails, texts and notifications have one each, so that
-//! none waits for another.
+//! The loop that all background workers share: it takes due tasks from the
+//! database under a lease, runs some of them at a time, and renews the leases
+//! meanwhile. Mail, SMS, onbind notifications and replication have a loop each,
+//! so that a slow one does not delay the others.
 
 use std::collections::HashSet;
+use std::future::ready;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,74 +15,70 @@ use actix::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::outbox::{ExtendLeases, Outbox, Settle, Settlement, TakeDue};
-use super::pool::{Fault, Pool};
-use crate::db::outbox::QueuedMessage;
+use super::pool::Fault;
 
-/// How the dispatcher goes about it.
-#[derive(Debug, Clone)]
+/// How a loop takes tasks.
+#[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// Messages in delivery at once.
+    /// Tasks that run at a time.
     pub concurrency: usize,
-    /// How long a message that was taken stays with this instance, unless it
-    /// says that it still delivers it.
+    /// How long this instance holds a task that it took. The lease is renewed
+    /// every third of that while the task runs; after a crash another instance
+    /// takes the task once the lease has expired.
     pub lease: Duration,
-    /// How often it looks even if nothing wakes it.
+    /// How often the loop looks for due tasks when nothing wakes it.
     pub poll_every: Duration,
+    /// How long the loop waits for more after it was woken, so that tasks that
+    /// come in a burst are taken together.
+    pub wake_delay: Duration,
 }
 
-/// How often idle connections are looked through.
-const TIDY_EVERY: Duration = Duration::from_secs(10);
+const CLOSE_IDLE_EVERY: Duration = Duration::from_secs(10);
 
-/// Delivers messages of some kinds. It lives on its dispatcher's own arbiter.
-pub trait DeliveryWorker: 'static {
-    /// What it delivers, for people who read the log.
+/// What a loop drives. It lives on the loop's own arbiter and need not be `Send`.
+pub trait Worker: 'static {
+    /// Its name in logs.
     const NAME: &'static str;
-    /// The kinds of queued messages that it delivers.
-    const KINDS: &'static [&'static str];
 
-    /// The name of this instance among those that share the database.
-    fn instance(&self) -> &str;
+    /// One task, such as a message to deliver.
+    type Task: 'static;
 
-    /// Now, ms.
-    fn now(&self) -> i64;
+    /// What identifies a task among those in progress.
+    fn key(task: &Self::Task) -> String;
 
-    /// Tries once and settles; answers the pause until the next try, if there is
-    /// one.
-    fn deliver(&self, message: QueuedMessage) -> impl Future<Output = Option<Duration>>;
+    /// Leases up to `limit` due tasks to this instance, except those in
+    /// progress.
+    fn take_due(
+        &self,
+        limit: usize,
+        in_progress: Vec<String>,
+    ) -> impl Future<Output = Result<Vec<Self::Task>, Fault>>;
 
-    /// Lets connections go that were idle for too long.
-    fn tidy(&self) -> impl Future<Output = ()> {
-        std::future::ready(())
+    /// Renews the leases of the tasks in progress.
+    fn extend_leases(&self, in_progress: Vec<String>) -> impl Future<Output = Result<(), Fault>>;
+
+    /// Ends the lease of a task that was taken and will not be run.
+    fn release(&self, task: Self::Task) -> impl Future<Output = Result<(), Fault>>;
+
+    /// Runs a task, and records how it ended. Returns the delay until the next
+    /// try if there is one.
+    fn run(&self, task: Self::Task) -> impl Future<Output = Option<Duration>>;
+
+    /// Called when a shutdown begins: a long task ends at its next step.
+    fn begin_shutdown(&self) {}
+
+    /// Closes connections that were idle for too long.
+    fn close_idle(&self) -> impl Future<Output = ()> {
+        ready(())
     }
 
-    /// Says goodbye before a stop.
+    /// Closes all connections before a shutdown.
     fn close(&self) -> impl Future<Output = ()> {
-        std::future::ready(())
+        ready(())
     }
 }
 
-struct WorkerLoop<C: DeliveryWorker> {
-    courier: Rc<C>,
-    outbox: Pool<Outbox>,
-    pace: WorkerSettings,
-    slots: Arc<Semaphore>,
-    // The lease says it too, but by a clock that can jump.
-    in_flight: InFlight,
-    looking: Polling,
-    stopping: bool,
-    outage: bool,
-}
-
-/// Whether the outbox is being asked, and whether to ask again after that.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Polling {
-    No,
-    Once,
-    Again,
-}
-
-/// The door to a dispatcher.
+/// The address of a loop.
 #[derive(Clone)]
 pub struct WorkerHandle {
     name: &'static str,
@@ -89,63 +87,53 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Starts a dispatcher on an arbiter of its own, where `courier` makes what
-    /// delivers: it may hold what must not leave its thread.
+    /// Starts a loop on its own arbiter, on which `worker` makes what it drives.
     #[must_use]
-    pub fn start<C: DeliveryWorker>(
-        courier: impl FnOnce() -> C + Send + 'static,
-        outbox: Pool<Outbox>,
-        pace: WorkerSettings,
+    pub fn start<W: Worker>(
+        worker: impl FnOnce() -> W + Send + 'static,
+        settings: WorkerSettings,
     ) -> Self {
         let arbiter = Arbiter::new();
-        let dispatcher = WorkerLoop::start_in_arbiter(&arbiter.handle(), move |_context| {
-            let slots = Arc::new(Semaphore::new(pace.concurrency));
-            WorkerLoop {
-                courier: Rc::new(courier()),
-                outbox,
-                pace,
-                slots,
-                in_flight: InFlight::default(),
-                looking: Polling::No,
-                stopping: false,
-                outage: false,
-            }
+        let worker_loop = WorkerLoop::start_in_arbiter(&arbiter.handle(), move |_context| {
+            WorkerLoop::new(worker(), settings)
         });
         Self {
-            name: C::NAME,
-            wake: dispatcher.clone().recipient(),
-            stop: dispatcher.recipient(),
+            name: W::NAME,
+            wake: worker_loop.clone().recipient(),
+            stop: worker_loop.recipient(),
         }
     }
 
-    /// What it delivers.
+    /// The worker's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Says that something may be due. A hint: the timer finds it otherwise.
+    /// Makes the loop look for due tasks. This is a hint: without it the next
+    /// poll finds them.
     pub fn wake(&self) {
         let _ = self.wake.try_send(Wake);
     }
 
-    /// Whether the dispatcher lives.
+    /// Whether the loop is alive.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.wake.connected()
     }
 
-    /// Takes nothing more, waits for the deliveries that are under way, and lets
-    /// the courier say goodbye; answers whether all that was within `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        let ended = tokio::time::timeout(patience, self.stop.send(Stop)).await;
-        if ended.is_err() {
+    /// Takes no more tasks, waits for those in progress and closes connections.
+    /// Returns whether that was done within `limit`.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        let stopped = tokio::time::timeout(limit, self.stop.send(Stop)).await;
+        if stopped.is_err() {
             log::warn!(
-                "{} was still under way at the stop; what was not taken is tried again after the next start",
+                "{} worker: shutdown did not wait for all tasks; they are tried again after the \
+                 next start",
                 self.name
             );
         }
-        ended.is_ok()
+        stopped.is_ok()
     }
 }
 
@@ -157,221 +145,247 @@ struct Wake;
 #[rtype(result = "()")]
 struct Stop;
 
-impl<C: DeliveryWorker> Actor for WorkerLoop<C> {
+struct WorkerLoop<W: Worker> {
+    worker: Rc<W>,
+    settings: WorkerSettings,
+    slots: Arc<Semaphore>,
+    // The lease says it too, but by a clock that can jump.
+    in_progress: InProgress,
+    polling: Polling,
+    wake_scheduled: bool,
+    stopping: bool,
+    outage: bool,
+}
+
+/// Whether the database is being asked for due tasks, and whether to ask again
+/// after that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polling {
+    Idle,
+    Running,
+    RunAgain,
+}
+
+impl<W: Worker> Actor for WorkerLoop<W> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(self.pace.poll_every, Self::look);
-        context.run_interval(self.pace.lease / 3, Self::extend_leases);
-        context.run_interval(TIDY_EVERY, |dispatcher, context| {
-            let courier = Rc::clone(&dispatcher.courier);
-            context.spawn(async move { courier.tidy().await }.into_actor(dispatcher));
+        context.run_interval(self.settings.poll_every, Self::poll);
+        context.run_interval(self.settings.lease / 3, Self::extend_leases);
+        context.run_interval(CLOSE_IDLE_EVERY, |this, context| {
+            let worker = Rc::clone(&this.worker);
+            context.spawn(async move { worker.close_idle().await }.into_actor(this));
         });
-        self.look(context);
+        self.poll(context);
     }
 }
 
-impl<C: DeliveryWorker> Handler<Wake> for WorkerLoop<C> {
+impl<W: Worker> Handler<Wake> for WorkerLoop<W> {
     type Result = ();
 
     fn handle(&mut self, _wake: Wake, context: &mut Context<Self>) {
-        self.look(context);
+        if self.settings.wake_delay.is_zero() {
+            self.poll(context);
+        } else if !std::mem::replace(&mut self.wake_scheduled, true) {
+            context.run_later(self.settings.wake_delay, |this, context| {
+                this.wake_scheduled = false;
+                this.poll(context);
+            });
+        }
     }
 }
 
-impl<C: DeliveryWorker> Handler<Stop> for WorkerLoop<C> {
+impl<W: Worker> Handler<Stop> for WorkerLoop<W> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _stop: Stop, _context: &mut Context<Self>) -> ResponseFuture<()> {
         self.stopping = true;
-        let courier = Rc::clone(&self.courier);
+        self.worker.begin_shutdown();
+        let worker = Rc::clone(&self.worker);
         let slots = Arc::clone(&self.slots);
-        let all = u32::try_from(self.pace.concurrency).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX);
         Box::pin(async move {
-            // Whatever is under way holds a slot. The door is never shut.
+            // Each task in progress holds a slot. The semaphore is never closed.
             let _all = slots.acquire_many(all).await;
-            courier.close().await;
+            worker.close().await;
         })
     }
 }
 
-impl<C: DeliveryWorker> WorkerLoop<C> {
-    /// Fills the free slots with what is due.
-    fn look(&mut self, context: &mut Context<Self>) {
-        if self.looking != Polling::No {
-            self.looking = Polling::Again;
+impl<W: Worker> WorkerLoop<W> {
+    fn new(worker: W, settings: WorkerSettings) -> Self {
+        Self {
+            worker: Rc::new(worker),
+            settings,
+            slots: Arc::new(Semaphore::new(settings.concurrency)),
+            in_progress: InProgress::default(),
+            polling: Polling::Idle,
+            wake_scheduled: false,
+            stopping: false,
+            outage: false,
+        }
+    }
+
+    /// Fills the free slots with due tasks.
+    fn poll(&mut self, context: &mut Context<Self>) {
+        if self.polling != Polling::Idle {
+            self.polling = Polling::RunAgain;
             return;
         }
-        let free = self.slots.available_permits();
-        if free == 0 || self.stopping {
+        let limit = self.slots.available_permits();
+        if limit == 0 || self.stopping {
             return;
         }
-        // Held while it looks, so that a stop waits for what is being taken.
-        let all = u32::try_from(free).unwrap_or(u32::MAX);
-        let Ok(free_slots) = Arc::clone(&self.slots).try_acquire_many_owned(all) else {
+        // Held while tasks are being taken, so that a stop waits for them.
+        let permits = u32::try_from(limit).unwrap_or(u32::MAX);
+        let Ok(free_slots) = Arc::clone(&self.slots).try_acquire_many_owned(permits) else {
             return;
         };
-        self.looking = Polling::Once;
-        let ask = self.take_due(free);
-        let looked = ask.into_actor(self).map(|taken, dispatcher, context| {
-            let looked = std::mem::replace(&mut dispatcher.looking, Polling::No);
-            dispatcher.begin(taken, free_slots, context);
-            if looked == Polling::Again {
-                dispatcher.look(context);
+        self.polling = Polling::Running;
+        let (worker, in_progress) = (Rc::clone(&self.worker), self.in_progress.keys());
+        let taking = async move { worker.take_due(limit, in_progress).await };
+        context.spawn(taking.into_actor(self).map(|taken, this, context| {
+            let polling = std::mem::replace(&mut this.polling, Polling::Idle);
+            this.start_tasks(taken, free_slots, context);
+            if polling == Polling::RunAgain {
+                this.poll(context);
             }
-        });
-        context.spawn(looked);
+        }));
     }
 
-    fn take_due(
-        &self,
-        free: usize,
-    ) -> impl Future<Output = Result<Vec<QueuedMessage>, Fault>> + use<C> {
-        let outbox = self.outbox.clone();
-        let now = self.courier.now();
-        let ask = TakeDue {
-            owner: self.courier.instance().to_owned(),
-            kinds: C::KINDS,
-            now,
-            lease_until: self.lease_until(),
-            limit: i64::try_from(free).unwrap_or(i64::MAX),
-            in_flight: all(&self.in_flight).iter().cloned().collect(),
-        };
-        async move { outbox.send(ask).await }
-    }
-
-    /// Keeps what takes longer than a lease: a lease ends with the life of its
-    /// owner, not with the patience of others.
+    /// A lease ends when its instance dies, and not because a task takes long.
     fn extend_leases(&mut self, context: &mut Context<Self>) {
-        let in_flight: Vec<String> = all(&self.in_flight).iter().cloned().collect();
-        if in_flight.is_empty() {
+        let in_progress = self.in_progress.keys();
+        if in_progress.is_empty() {
             return;
         }
-        let outbox = self.outbox.clone();
-        let ask = ExtendLeases {
-            owner: self.courier.instance().to_owned(),
-            in_flight,
-            lease_until: self.lease_until(),
-        };
-        let extended = async move {
-            if let Err(fault) = outbox.send(ask).await {
-                log::warn!(
-                    "the leases of {} under way could not be extended: {fault}",
-                    C::NAME
-                );
+        let worker = Rc::clone(&self.worker);
+        let extending = async move {
+            if let Err(fault) = worker.extend_leases(in_progress).await {
+                log::warn!("{} worker: cannot extend leases: {fault}", W::NAME);
             }
         };
-        context.spawn(extended.into_actor(self));
+        context.spawn(extending.into_actor(self));
     }
 
-    fn lease_until(&self) -> i64 {
-        let lease_ms = i64::try_from(self.pace.lease.as_millis()).unwrap_or(i64::MAX);
-        self.courier.now().saturating_add(lease_ms)
-    }
-
-    fn begin(
+    fn start_tasks(
         &mut self,
-        taken: Result<Vec<QueuedMessage>, Fault>,
-        mut free: OwnedSemaphorePermit,
+        taken: Result<Vec<W::Task>, Fault>,
+        mut free_slots: OwnedSemaphorePermit,
         context: &mut Context<Self>,
     ) {
-        let due = match taken {
-            Ok(due) => due,
-            Err(Fault::Stopped(_)) => return,
+        let Some(tasks) = self.note_outage(taken) else {
+            return;
+        };
+        for task in tasks {
+            // There is a slot for each: no more were taken than slots were free.
+            let Some(slot) = free_slots.split(1) else {
+                return;
+            };
+            let worker = Rc::clone(&self.worker);
+            if self.stopping {
+                spawn(release(worker, task, slot));
+                continue;
+            }
+            let entry = InProgress::enter(&self.in_progress, W::key(&task));
+            let wake = context.address().recipient();
+            spawn(run(worker, task, entry, slot, wake));
+        }
+    }
+
+    /// The tasks that were taken. An outage of the database is logged once.
+    fn note_outage(&mut self, taken: Result<Vec<W::Task>, Fault>) -> Option<Vec<W::Task>> {
+        match taken {
+            Ok(tasks) => {
+                if std::mem::take(&mut self.outage) {
+                    log::info!("{} worker: due tasks can be read again", W::NAME);
+                }
+                Some(tasks)
+            }
+            Err(Fault::Stopped(_)) => None,
             Err(fault) => {
                 if !std::mem::replace(&mut self.outage, true) {
                     log::error!(
-                        "the delivery queue cannot be read for {}, trying again: {fault}",
-                        C::NAME
+                        "{} worker: cannot read due tasks; retrying: {fault}",
+                        W::NAME
                     );
                 }
-                return;
+                None
             }
-        };
-        if std::mem::take(&mut self.outage) {
-            log::info!("the delivery queue can be read again for {}", C::NAME);
         }
-        for message in due {
-            // There is a slot for each: no more were asked for than were free.
-            let Some(slot) = free.split(1) else {
-                return;
-            };
-            if self.stopping {
-                self.put_back(message, slot);
-                continue;
-            }
-            let courier = Rc::clone(&self.courier);
-            let wake_up = context.address();
-            let flight = Flight::begin(&self.in_flight, &message.id);
-            spawn(async move {
-                let pause = courier.deliver(message).await;
-                drop(flight);
-                drop(slot);
-                let _ = wake_up.try_send(Wake);
-                if let Some(pause) = pause {
-                    tokio::time::sleep(pause).await;
-                    let _ = wake_up.try_send(Wake);
-                }
-            });
-        }
-    }
-
-    /// Gives a message up that was taken while the stop came, so that it need
-    /// not wait for the end of its lease.
-    fn put_back(&self, message: QueuedMessage, slot: OwnedSemaphorePermit) {
-        let outbox = self.outbox.clone();
-        let settlement = Settlement::Postponed(self.courier.now());
-        Arbiter::current().spawn(async move {
-            let put_back = outbox.send(Settle {
-                message,
-                settlement,
-            });
-            if let Err(fault) = put_back.await {
-                log::warn!(
-                    "{} could not be put back; it is tried again later: {fault}",
-                    C::NAME
-                );
-            }
-            drop(slot);
-        });
     }
 }
 
-/// Runs a delivery beside the actor, on the same thread: futures that an actor
-/// holds are all polled at each wake.
+async fn run<W: Worker>(
+    worker: Rc<W>,
+    task: W::Task,
+    entry: Entry,
+    slot: OwnedSemaphorePermit,
+    wake: Recipient<Wake>,
+) {
+    let delay = worker.run(task).await;
+    drop(entry);
+    drop(slot);
+    let _ = wake.try_send(Wake);
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+        let _ = wake.try_send(Wake);
+    }
+}
+
+/// Ends the lease of a task that was taken while the stop came, so that another
+/// instance need not wait for the end of the lease.
+async fn release<W: Worker>(worker: Rc<W>, task: W::Task, slot: OwnedSemaphorePermit) {
+    if let Err(fault) = worker.release(task).await {
+        log::warn!(
+            "{} worker: cannot release a task; it is tried again when its lease has expired: \
+             {fault}",
+            W::NAME
+        );
+    }
+    drop(slot);
+}
+
+/// Runs a task beside the actor, on the same thread: an actor polls all futures
+/// that it holds at each wake.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the arbiter is the dispatcher's own, and a stop waits for the slots"
+    reason = "the arbiter is the loop's own, and a stop waits for the slots"
 )]
-fn spawn(delivery: impl Future<Output = ()> + 'static) {
-    actix::spawn(delivery);
+fn spawn(task: impl Future<Output = ()> + 'static) {
+    actix::spawn(task);
 }
 
-/// The messages that are being delivered.
-type InFlight = Arc<Mutex<HashSet<String>>>;
+/// The keys of the tasks in progress.
+#[derive(Clone, Default)]
+struct InProgress(Arc<Mutex<HashSet<String>>>);
 
-fn all(in_flight: &InFlight) -> MutexGuard<'_, HashSet<String>> {
-    in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+/// A task in progress, until this is dropped.
+struct Entry {
+    among: InProgress,
+    key: String,
 }
 
-/// A message that is being delivered, until this goes out of scope.
-struct Flight {
-    among: InFlight,
-    id: String,
-}
-
-impl Flight {
-    fn begin(among: &InFlight, id: &str) -> Self {
-        all(among).insert(id.to_owned());
-        Self {
-            among: Arc::clone(among),
-            id: id.to_owned(),
+impl InProgress {
+    fn enter(among: &Self, key: String) -> Entry {
+        among.lock().insert(key.clone());
+        Entry {
+            among: among.clone(),
+            key,
         }
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.lock().iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Flight {
+impl Drop for Entry {
     fn drop(&mut self) {
-        all(&self.among).remove(&self.id);
+        self.among.lock().remove(&self.key);
     }
 }

@@ -17,7 +17,7 @@ pub(super) enum ImportCommand {
     /// Nothing of Sydent is changed, and it may go on running. Either everything
     /// is taken over or nothing.
     Sydent(Sydent),
-    /// Operation an old server and the new one that took it over the same questions,
+    /// Ask an old server and the new one that took it over the same questions,
     /// and tell which answers differ.
     ///
     /// The exit code is 0 if nothing differs but what docs/from-sydent.md says,

@@ -12,13 +12,11 @@ use super::termination::on_termination;
 use super::{Failure, print};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, SecretUrl, environment};
-use crate::db::private_copy;
-use crate::db::sydent as old;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
 use crate::import::conf::{ConversionContext, Converted, SydentConf, Target};
-use crate::import::data::{Import, Report, peers};
+use crate::import::data::{self, Import, Report, peers};
 use crate::random;
 
 #[derive(Debug, Args)]
@@ -228,7 +226,7 @@ impl Sydent {
     fn converted(
         &self,
         conf: &SydentConf,
-        source: Option<&mut old::Sydent>,
+        source: Option<&mut data::Sydent>,
         key_out: &Path,
         target: &TargetDatabase,
     ) -> Result<Converted, Failure> {
@@ -249,7 +247,7 @@ impl Sydent {
 
     fn import(
         &self,
-        source: &mut old::Sydent,
+        source: &mut data::Sydent,
         target: &TargetDatabase,
         converted: &Converted,
     ) -> Result<Report, Failure> {
@@ -320,9 +318,9 @@ const NO_DATA: &str = "Only the configuration and the key were taken over, and n
 
 /// Copies and opens the database. No signal that ends this command leaves the
 /// copy behind.
-fn open_copy(path: &Path) -> Result<old::Sydent, Failure> {
-    on_termination(private_copy::remove_all)?;
-    old::Sydent::open_copy(path)
+fn open_copy(path: &Path) -> Result<data::Sydent, Failure> {
+    on_termination(data::remove_private_copies)?;
+    data::Sydent::open_copy(path)
         .map_err(|error| Failure::new(format!("Nothing was imported: {error}.")))
 }
 

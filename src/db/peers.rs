@@ -1,26 +1,26 @@
-//! The servers that are told of changes, and how far each has heard.
-//!
-//! A peer is pushed to by one instance at a time: by the one that has its lease.
+//! The peers that receive this server's changes, and how far each has got. One
+//! instance at a time pushes to a peer: the one that holds its lease.
 
 use diesel::prelude::*;
 
 use super::schema::association_journal::dsl as journal;
 use super::schema::replication_peers::{self, dsl};
 use super::{Conn, DbError, on_each};
+use crate::domain::message::InstanceId;
 
-/// A peer as the database knows it. Times are ms since the epoch.
+/// A peer as it is stored. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = replication_peers)]
 pub struct Peer {
     /// The name in its certificate.
     pub name: String,
-    /// The last change that it has taken.
+    /// The id of the last change that it accepted.
     pub sent_id: i64,
-    /// When it last took some.
+    /// When it last accepted changes.
     pub sent_at: Option<i64>,
-    /// When it last sent some.
+    /// When it last sent changes.
     pub received_at: Option<i64>,
-    /// Tries since it last took some.
+    /// Tries since it last accepted changes.
     pub tries: i32,
     /// Why the last try failed.
     pub last_error: Option<String>,
@@ -28,10 +28,7 @@ pub struct Peer {
     pub due_at: i64,
 }
 
-/// The peers that the database knows.
-///
-/// # Errors
-/// When the database does not answer.
+/// All stored peers, by name.
 pub fn all(connection: &mut Conn) -> Result<Vec<Peer>, DbError> {
     Ok(dsl::replication_peers
         .order(dsl::name.asc())
@@ -39,11 +36,8 @@ pub fn all(connection: &mut Conn) -> Result<Vec<Peer>, DbError> {
         .load(connection)?)
 }
 
-/// Lets the database know a peer. One that is new has heard of nothing.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn know(connection: &mut Conn, name: &str) -> Result<(), DbError> {
+/// Adds a peer that has received nothing yet, unless it is stored already.
+pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
     let new = (
         dsl::name.eq(name),
         dsl::sent_id.eq(0),
@@ -59,11 +53,7 @@ pub fn know(connection: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Which of the peers must hear of something, are due, and are not being pushed
-/// to by anybody.
-///
-/// # Errors
-/// When the database does not answer.
+/// Which of the peers have changes to receive, are due, and are not leased.
 pub fn due(connection: &mut Conn, names: &[&str], now: i64) -> Result<Vec<String>, DbError> {
     let newest: Option<i64> = journal::association_journal
         .order(journal::id.desc())
@@ -78,20 +68,18 @@ pub fn due(connection: &mut Conn, names: &[&str], now: i64) -> Result<Vec<String
         .filter(dsl::sent_id.lt(newest))
         .filter(dsl::due_at.le(now))
         .filter(dsl::lease_until.lt(now))
+        .order(dsl::due_at.asc())
         .select(dsl::name)
         .load(connection)?)
 }
 
-/// Gives a due peer to `owner` until `lease_until`: to one owner only, however
-/// many ask at once. Answers how far the peer has heard, and how often it was
-/// tried, this try included; `None` if the peer is not to be had.
-///
-/// # Errors
-/// When the database does not answer.
+/// Leases a due peer to `instance` until `lease_until`. Of several instances
+/// that try at once, one gets it. Returns the last change that the peer accepted
+/// and the number of this try; `None` if the peer is not due or leased.
 pub fn take(
     connection: &mut Conn,
     name: &str,
-    owner: &str,
+    instance: &InstanceId,
     now: i64,
     lease_until: i64,
 ) -> Result<Option<(i64, i32)>, DbError> {
@@ -99,14 +87,14 @@ pub fn take(
         .find(name)
         .filter(dsl::due_at.le(now))
         .filter(dsl::lease_until.lt(now));
-    let taken = diesel::update(free)
+    let leased = diesel::update(free)
         .set((
-            dsl::lease_owner.eq(owner),
+            dsl::lease_owner.eq(instance.as_str()),
             dsl::lease_until.eq(lease_until),
             dsl::tries.eq(dsl::tries + 1),
         ))
         .execute(connection)?;
-    if taken == 0 {
+    if leased == 0 {
         return Ok(None);
     }
     Ok(Some(
@@ -117,41 +105,35 @@ pub fn take(
     ))
 }
 
-/// Lets `owner` keep a peer that it has taken until `lease_until`.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn keep(
+/// Renews the leases that `instance` holds on these peers until `lease_until`.
+pub fn extend_leases(
     connection: &mut Conn,
-    name: &str,
-    owner: &str,
+    names: &[&str],
+    instance: &InstanceId,
     lease_until: i64,
 ) -> Result<(), DbError> {
-    let mine = dsl::replication_peers
-        .find(name)
-        .filter(dsl::lease_owner.eq(owner));
-    diesel::update(mine)
+    let held = dsl::replication_peers
+        .filter(dsl::name.eq_any(names))
+        .filter(dsl::lease_owner.eq(instance.as_str()));
+    diesel::update(held)
         .set(dsl::lease_until.eq(lease_until))
         .execute(connection)?;
     Ok(())
 }
 
-/// Notes that the peer that `owner` has taken has heard of everything up to
-/// `sent_id`, and lets go of it. Does nothing if it is somebody else's by now.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn sent(
+/// Records that a peer accepted everything up to `sent_id`, and ends the lease
+/// of `instance`. Does nothing when another instance holds the lease by now.
+pub fn record_success(
     connection: &mut Conn,
     name: &str,
-    owner: &str,
+    instance: &InstanceId,
     sent_id: i64,
     now: i64,
 ) -> Result<(), DbError> {
-    let mine = dsl::replication_peers
+    let held = dsl::replication_peers
         .find(name)
-        .filter(dsl::lease_owner.eq(owner));
-    diesel::update(mine)
+        .filter(dsl::lease_owner.eq(instance.as_str()));
+    diesel::update(held)
         .set((
             dsl::sent_id.eq(sent_id),
             dsl::sent_at.eq(now),
@@ -165,22 +147,19 @@ pub fn sent(
     Ok(())
 }
 
-/// Notes that a try failed, and lets go of the peer until `due_at`. Does nothing
-/// if it is somebody else's by now.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn failed(
+/// Records that a try failed, and ends the lease of `instance`; the peer is due
+/// again at `due_at`. Does nothing when another instance holds the lease by now.
+pub fn record_failure(
     connection: &mut Conn,
     name: &str,
-    owner: &str,
+    instance: &InstanceId,
     error: &str,
     due_at: i64,
 ) -> Result<(), DbError> {
-    let mine = dsl::replication_peers
+    let held = dsl::replication_peers
         .find(name)
-        .filter(dsl::lease_owner.eq(owner));
-    diesel::update(mine)
+        .filter(dsl::lease_owner.eq(instance.as_str()));
+    diesel::update(held)
         .set((
             dsl::last_error.eq(error),
             dsl::due_at.eq(due_at),
@@ -191,15 +170,12 @@ pub fn failed(
     Ok(())
 }
 
-/// Lets go of a peer that `owner` has taken and could not even try.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn give_back(connection: &mut Conn, name: &str, owner: &str) -> Result<(), DbError> {
-    let mine = dsl::replication_peers
+/// Ends the lease of `instance` on a peer that it did not push to.
+pub fn release(connection: &mut Conn, name: &str, instance: &InstanceId) -> Result<(), DbError> {
+    let held = dsl::replication_peers
         .find(name)
-        .filter(dsl::lease_owner.eq(owner));
-    diesel::update(mine)
+        .filter(dsl::lease_owner.eq(instance.as_str()));
+    diesel::update(held)
         .set((
             dsl::tries.eq(dsl::tries - 1),
             dsl::lease_owner.eq(""),

@@ -60,10 +60,10 @@ diesel::table! {
         due_at -> BigInt,
         answer_until -> BigInt,
         expires_at -> BigInt,
-        home -> Text,
-        home_until -> BigInt,
+        affinity_instance -> Text,
         lease_owner -> Text,
         lease_until -> BigInt,
+        acknowledged -> Bool,
     }
 }
 

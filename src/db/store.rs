@@ -15,6 +15,7 @@ use super::locks::Lock;
 use super::{Conn, DbError, on_each};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
+use crate::domain::message::MessageId;
 use crate::domain::secret::{Sid, TokenHash};
 use crate::domain::threepid::ThreePid;
 
@@ -45,7 +46,7 @@ pub enum LockKey<'a> {
     /// The access token with that hash.
     AccessToken(&'a TokenHash),
     /// The queued message with that id.
-    Message(&'a str),
+    Message(&'a MessageId),
     /// Work of the server's own.
     Job(&'static str),
 }
@@ -310,13 +311,14 @@ mod tests {
         let second = ThreePid::parse("msisdn", "447700900001").unwrap();
         let user = Mxid::parse("@purge:example.org").unwrap();
         let hash = TokenHash::of("purge");
+        let message = MessageId::from("purge".to_owned());
         let keys = [
             LockKey::Session(&sid),
             LockKey::ThreePid(&threepid),
             LockKey::ThreePids(&[&second, &threepid, &second]),
             LockKey::Account(&user),
             LockKey::AccessToken(&hash),
-            LockKey::Message("purge"),
+            LockKey::Message(&message),
             LockKey::Job("purge"),
         ]
         .map(LockKey::keys)

@@ -42,6 +42,16 @@ impl SendFailure {
         Self::Passing { what: what.into() }
     }
 
+    /// The message itself cannot be written; another try would not help.
+    pub(crate) fn unwritable() -> Self {
+        Self::Refused {
+            what: "cannot write the message".to_owned(),
+            code: None,
+            enhanced: None,
+            address: false,
+        }
+    }
+
     /// The same failure of a message that went out as a whole: unless it was
     /// a refusal for good, nobody knows whether it was taken.
     pub(crate) fn after_the_message(self) -> Self {

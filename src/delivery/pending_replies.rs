@@ -1,65 +1,67 @@
-//! Clients of this instance that wait to hear what became of their message.
+//! Clients of this instance that wait for the outcome of a queued message.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// What a waiting client hears.
+use crate::domain::message::MessageId;
+
+/// How the delivery of a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The relay took the message, or may have.
+    /// The relay or provider accepted it, or may have.
     Delivered,
     /// The recipient's address was refused for good.
     Refused,
-    /// The message cannot be sent, for another reason that will not pass.
+    /// It cannot be sent, for another permanent reason.
     Failed,
-    /// Every try failed, and the client that waited longest was told so.
+    /// Every try failed until the client that waited longest was answered.
     GivenUp,
 }
 
-/// Hears the outcome of one message.
+/// Receives the outcome of one message.
 #[derive(Debug)]
 pub struct PendingReply(watch::Receiver<Option<Outcome>>);
 
 impl PendingReply {
-    /// The outcome, once it is known; `None` when it never will be.
-    pub async fn heard(&mut self) -> Option<Outcome> {
+    /// Waits for the outcome; `None` when it will never be known.
+    pub async fn outcome(&mut self) -> Option<Outcome> {
         let outcome = self.0.wait_for(Option::is_some).await;
         outcome.ok().and_then(|outcome| *outcome)
     }
 }
 
-/// Who waits for which message.
+/// All pending replies, by message.
 #[derive(Debug, Default)]
-pub struct PendingReplies(Mutex<HashMap<String, watch::Sender<Option<Outcome>>>>);
+pub struct PendingReplies(Mutex<HashMap<MessageId, watch::Sender<Option<Outcome>>>>);
 
 impl PendingReplies {
-    /// Waits for the outcome of the message `id`. Whoever queues the message
-    /// calls it before, so that no outcome is missed.
-    pub fn listen(&self, id: &str) -> PendingReply {
-        let mut all = self.lock();
-        let tell = all.entry(id.to_owned()).or_default();
-        PendingReply(tell.subscribe())
+    /// Subscribes to the outcome of a message. Subscribe before the message is
+    /// queued, or its outcome may be missed.
+    pub fn subscribe(&self, id: &MessageId) -> PendingReply {
+        let mut replies = self.lock();
+        let sender = replies.entry(id.clone()).or_default();
+        PendingReply(sender.subscribe())
     }
 
-    /// Tells all who wait for `id`; nobody may.
-    pub fn tell(&self, id: &str, outcome: Outcome) {
-        if let Some(tell) = self.lock().remove(id) {
-            tell.send_replace(Some(outcome));
+    /// Publishes the outcome to all subscribers of a message.
+    pub fn publish(&self, id: &MessageId, outcome: Outcome) {
+        if let Some(sender) = self.lock().remove(id) {
+            sender.send_replace(Some(outcome));
         }
     }
 
-    /// A listener for `id` has ended.
-    pub fn forget(&self, id: &str, listener: PendingReply) {
-        drop(listener);
-        let mut all = self.lock();
-        if all.get(id).is_some_and(watch::Sender::is_closed) {
-            all.remove(id);
+    /// Ends a subscription, and frees what the last one of a message used.
+    pub fn unsubscribe(&self, id: &MessageId, reply: PendingReply) {
+        drop(reply);
+        let mut replies = self.lock();
+        if replies.get(id).is_some_and(watch::Sender::is_closed) {
+            replies.remove(id);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Outcome>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageId, watch::Sender<Option<Outcome>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,26 +70,30 @@ impl PendingReplies {
 mod tests {
     use super::*;
 
+    fn id(text: &str) -> MessageId {
+        MessageId::from(text.to_owned())
+    }
+
     #[tokio::test]
     async fn all_who_wait_hear_the_outcome() {
-        let waiting = PendingReplies::default();
-        let (mut first, mut second) = (waiting.listen("a"), waiting.listen("a"));
-        let mut other = waiting.listen("b");
-        waiting.tell("a", Outcome::Refused);
-        assert_eq!(first.heard().await, Some(Outcome::Refused));
-        assert_eq!(second.heard().await, Some(Outcome::Refused));
-        waiting.tell("b", Outcome::Delivered);
-        assert_eq!(other.heard().await, Some(Outcome::Delivered));
+        let (replies, a, b) = (PendingReplies::default(), id("a"), id("b"));
+        let (mut first, mut second) = (replies.subscribe(&a), replies.subscribe(&a));
+        let mut other = replies.subscribe(&b);
+        replies.publish(&a, Outcome::Refused);
+        assert_eq!(first.outcome().await, Some(Outcome::Refused));
+        assert_eq!(second.outcome().await, Some(Outcome::Refused));
+        replies.publish(&b, Outcome::Delivered);
+        assert_eq!(other.outcome().await, Some(Outcome::Delivered));
     }
 
     #[test]
     fn nothing_is_kept_of_who_has_gone() {
-        let waiting = PendingReplies::default();
-        let (first, second) = (waiting.listen("a"), waiting.listen("a"));
-        waiting.forget("a", first);
-        assert_eq!(waiting.lock().len(), 1);
-        waiting.forget("a", second);
-        assert!(waiting.lock().is_empty());
-        waiting.tell("a", Outcome::Delivered);
+        let (replies, a) = (PendingReplies::default(), id("a"));
+        let (first, second) = (replies.subscribe(&a), replies.subscribe(&a));
+        replies.unsubscribe(&a, first);
+        assert_eq!(replies.lock().len(), 1);
+        replies.unsubscribe(&a, second);
+        assert!(replies.lock().is_empty());
+        replies.publish(&a, Outcome::Delivered);
     }
 }

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod invite;
 pub mod invite_key;
 pub mod lookup;
+pub mod message;
 pub mod msisdn;
 pub mod next_link;
 pub mod onbind;
@@ -31,6 +32,7 @@ pub mod session;
 pub mod signing;
 pub mod terms;
 pub mod threepid;
+pub mod time;
 pub mod x_matrix;
 
 /// Why a value was refused: a sentence for the person who sent it.

@@ -4,52 +4,42 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::validate::later;
+use super::FlowError;
 use crate::actor::associations::{Bind, OnbindNotification, Unbind};
 use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
 use crate::domain::association::Association;
 use crate::domain::ids::Mxid;
+use crate::domain::message::MessageId;
 use crate::domain::session::Proof;
 use crate::domain::threepid::ThreePid;
-use crate::error::Error;
+use crate::domain::time::duration_ms;
 use crate::random;
 
-/// Binds what was proven to a user; answers the signed association (BND-02).
-///
-/// # Errors
-/// Only when the machinery fails; nothing is bound then.
-pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, Error> {
+/// Binds a proven 3PID to a user. Returns the signed association (BND-02).
+pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, FlowError> {
     let association = Association::new(proof.into_threepid(), mxid, app.clock.now());
-    let signed = app
-        .signer
-        .send(Sign {
-            object: association.to_object(),
-        })
-        .await?;
-    let notice = OnbindNotification {
-        id: random::alphanumeric(32)?,
-        expires_at: later(association.ts, app.config.delivery.onbind_give_up),
+    let object = association.to_object();
+    let signed = app.signer.send(Sign { object }).await?;
+    let give_up = duration_ms(app.config.delivery.onbind_give_up);
+    let bind = Bind {
+        notification: OnbindNotification {
+            id: MessageId::from(random::alphanumeric(32)?),
+            expires_at: association.ts.saturating_add(give_up),
+        },
+        association,
+        signed: signed.clone(),
     };
-    app.associations
-        .send(Bind {
-            association,
-            signed: signed.clone(),
-            notice,
-        })
-        .await?;
-    app.notifier.wake();
-    app.tell_peers();
+    app.associations.send(bind).await?;
+    app.onbind_worker.wake();
+    app.wake_replicator();
     Ok(signed)
 }
 
-/// Removes the binding of a 3PID to a user, if there is one; of what is no 3PID
-/// there is none.
-///
-/// # Errors
-/// Only when the machinery fails.
-pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result<(), Error> {
+/// Removes the binding of a 3PID to a user, if there is one. Without a 3PID
+/// there is nothing to remove.
+pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result<(), FlowError> {
     let Some(threepid) = threepid else {
         return Ok(());
     };
@@ -60,20 +50,24 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
         now,
     };
     if app.associations.send(unbind).await? {
-        app.tell_peers();
+        app.wake_replicator();
     }
     Ok(())
 }
 
-/// Binds what a session has validated.
+/// Binds the 3PID that a session has validated.
 ///
 /// # Errors
-/// See BND-06; nothing is bound then.
+/// [`FlowError::Session`] when the session proves nothing; nothing is bound then.
 pub async fn bind_session(
     app: Arc<App>,
     session: ValidatedSession,
     mxid: Mxid,
-) -> Result<Map<String, Value>, Error> {
-    let proof = app.sessions.send(session).await?.map_err(Error::session)?;
+) -> Result<Map<String, Value>, FlowError> {
+    let proof = app
+        .sessions
+        .send(session)
+        .await?
+        .map_err(FlowError::Session)?;
     bind(&app, proof, mxid).await
 }

@@ -1,47 +1,45 @@
-//! Taking what a peer sent.
+//! Takes the changes that a peer pushed.
 
-use super::validate::later;
+use super::FlowError;
 use crate::actor::associations::OnbindNotification;
 use crate::actor::ingest::Ingest;
 use crate::app::App;
 use crate::domain::ids::ServerName;
+use crate::domain::message::MessageId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::replication::WithId;
-use crate::error::Error;
+use crate::domain::time::duration_ms;
 use crate::random;
 
-/// Takes all changes of a push or none of them. Whether or not the peer waits
-/// for the answer makes no difference: it sends again what it heard no answer
-/// for.
+/// Takes all changes of a push or none. It need not be detached from the
+/// request: a peer repeats a push that was not answered.
 ///
 /// # Errors
-/// 400 when something is not signed by the peer or makes no sense.
+/// [`FlowError::ChangesRejected`] when one is not signed by the peer or malformed.
 pub async fn ingest(
     app: &App,
     peer: &ServerName,
     key: PublicKey,
     changes: Vec<WithId>,
-) -> Result<(), Error> {
+) -> Result<(), FlowError> {
     let now = app.clock.now();
-    let taken = app
-        .associations
-        .send(Ingest {
-            peer: peer.clone(),
-            key,
-            changes,
-            notice: OnbindNotification {
-                id: random::alphanumeric(32)?,
-                expires_at: later(now, app.config.delivery.onbind_give_up),
-            },
-            now,
-        })
-        .await?;
-    match taken {
-        Ok(0) => Ok(()),
-        Ok(_) => {
-            app.notifier.wake();
+    let ingest = Ingest {
+        peer: peer.clone(),
+        key,
+        changes,
+        notification: OnbindNotification {
+            id: MessageId::from(random::alphanumeric(32)?),
+            expires_at: now.saturating_add(duration_ms(app.config.delivery.onbind_give_up)),
+        },
+        now,
+    };
+    match app.associations.send(ingest).await? {
+        Ok(notifications) => {
+            if notifications > 0 {
+                app.onbind_worker.wake();
+            }
             Ok(())
         }
-        Err(failed) => Err(Error::verification_failed(failed)),
+        Err(ids) => Err(FlowError::ChangesRejected(ids)),
     }
 }

@@ -1,4 +1,4 @@
-//! store-invite: store an invitation and get its mail on the way.
+//! store-invite: stores an invite and sends its mail.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,49 +6,51 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::validate::{HOME_GRACE_MS, later};
+use super::FlowError;
+use super::send_limits::Charges;
 use super::wait;
 use crate::actor::invites::{InviteMail, StoreInvite, StoreOutcome};
 use crate::actor::outbox::Subject;
 use crate::app::App;
 use crate::delivery::invitation::InvitationPayload;
-use crate::delivery::pending_replies::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
 use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
 use crate::domain::invite_key::InviteKey;
-use crate::domain::rate::{Rate, client_network, counted};
+use crate::domain::message::MessageId;
+use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::InviteToken;
-use crate::domain::threepid::ThreePid;
-use crate::error::Error;
+use crate::domain::threepid::{Medium, ThreePid};
+use crate::domain::time::duration_ms;
 use crate::random;
 
-/// How long the mail is tried after its sender was told that it is on its way.
-const TRIED_FOR_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the mail is tried once its sender was told that it is on its way.
+const SEND_FOR_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// How many letters and digits a token has: it must be unguessable, and is the
+/// Letters and digits of a token. It must be unguessable, and it is the state
 /// key of an event in the room (INV-11).
 const TOKEN_LENGTH: usize = 64;
 
-/// What a homeserver asks for.
+/// A store-invite call.
 pub struct Invitation {
-    /// Who is invited.
+    /// The invited address.
     pub email: CanonicalEmail,
-    /// Where to.
+    /// The room.
     pub room_id: RoomId,
-    /// By whom.
+    /// The user who invites.
     pub sender: Mxid,
-    /// Whether it is known that the sender asks.
+    /// Whether the sender is the account of the request (v2), and not just a
+    /// claim (v1).
     pub verified: bool,
-    /// What else is said.
+    /// The further fields of the request.
     pub fields: InviteFields,
-    /// Which template set.
+    /// The brand of the templates.
     pub brand: String,
-    /// The address of whoever asks.
+    /// The address of the client.
     pub client: Option<IpAddr>,
 }
 
-// Written by hand: the client's address is nobody's business.
+// Written by hand: addresses must not be shown.
 impl fmt::Debug for Invitation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invitation")
@@ -58,92 +60,109 @@ impl fmt::Debug for Invitation {
     }
 }
 
-/// An invite that was stored, as the room needs it.
+/// A stored invite, as the room needs it.
 #[derive(Debug)]
 pub struct StoredInvite {
-    /// Its token.
+    /// The token of the invite.
     pub token: InviteToken,
     /// The long-term public key that will sign it.
     pub long_term_key: [u8; 32],
-    /// The public half of its own key.
+    /// The public half of the key made for this invite.
     pub ephemeral_key: [u8; 32],
-    /// What the room may show of the address.
+    /// The redacted address that the room may show.
     pub display_name: String,
 }
 
-/// Stores an invite, and waits up to `answer_within` to hear whether the relay
-/// took its mail.
+/// Stores an invite, and waits up to `answer_within` for the relay to accept its
+/// mail.
 ///
 /// # Errors
-/// `M_THREEPID_IN_USE`; `M_EMAIL_SEND_ERROR` when the mail was refused for good,
-/// or when every try failed until the wait was over: nothing is stored then
+/// [`FlowError::ThreepidInUse`] when the address is bound; [`FlowError::Limited`]
+/// by a send limit; [`FlowError::InviteNotSent`] when the mail was refused for
+/// good or every try failed until the wait was over: nothing is stored then
 /// (INV-18).
-pub async fn store_invite(app: Arc<App>, invitation: Invitation) -> Result<StoredInvite, Error> {
-    let Some(mailer) = &app.mailer else {
-        return Err(Error::email_send_error(
-            "This server has no way to send e-mail",
-        ));
-    };
-    let limits = limits(&app, &invitation);
+pub async fn store_invite(
+    app: Arc<App>,
+    invitation: Invitation,
+) -> Result<StoredInvite, FlowError> {
+    let mail_worker = app
+        .mail_worker
+        .as_ref()
+        .ok_or(FlowError::NoTransport(Medium::Email))?;
     let display_name = app
         .config
         .invites
         .redaction()
         .display_name(&invitation.email);
-    let (key_id, long_term_key) = app.public_keys.first().ok_or_else(Error::internal)?;
     let private_key = fresh_key()?;
     let ephemeral_key = private_key.public();
-    let token = InviteToken::parse(&random::alphanumeric(TOKEN_LENGTH)?)
-        .map_err(|_impossible| Error::internal())?;
-    let id = random::alphanumeric(32)?;
-    let now = app.clock.now();
-    let answer_until = later(now, app.config.delivery.answer_within);
-    let ask = StoreInvite {
+    let (_, long_term_key) = app
+        .public_keys
+        .first()
+        .ok_or(FlowError::Internal("there is no signing key"))?;
+    let id = MessageId::from(random::alphanumeric(32)?);
+    let store = operation(&app, invitation, private_key, id.clone())?;
+    let token = store.token.clone();
+    // Before the message is queued, or its outcome may be missed.
+    let reply = app.pending_replies.subscribe(&id);
+    let outcome = app.associations.send(store).await;
+    if !matches!(outcome, Ok(StoreOutcome::Queued)) {
+        app.pending_replies.unsubscribe(&id, reply);
+        return Err(match outcome? {
+            StoreOutcome::InUse(mxid) => FlowError::ThreepidInUse(mxid),
+            StoreOutcome::Limited(retry_after_ms) => FlowError::Limited(retry_after_ms),
+            StoreOutcome::Queued => FlowError::Internal("a queued invite was not waited for"),
+        });
+    }
+    mail_worker.wake();
+    let subject = Subject::Invite {
         token: token.clone(),
-        key_id: key_id.clone(),
+    };
+    wait::for_outcome(&app, &id, subject, reply)
+        .await?
+        .map_err(FlowError::InviteNotSent)?;
+    Ok(StoredInvite {
+        token,
+        long_term_key: *long_term_key,
         ephemeral_key,
-        limits,
+        display_name,
+    })
+}
+
+fn operation(
+    app: &App,
+    invitation: Invitation,
+    private_key: InviteKey,
+    id: MessageId,
+) -> Result<StoreInvite, FlowError> {
+    let (key_id, _) = app
+        .public_keys
+        .first()
+        .ok_or(FlowError::Internal("there is no signing key"))?;
+    let token = InviteToken::parse(&random::alphanumeric(TOKEN_LENGTH)?)
+        .map_err(|_impossible| FlowError::Internal("a fresh token is invalid"))?;
+    let now = app.clock.now();
+    let answer_until = now.saturating_add(duration_ms(app.config.delivery.answer_within));
+    Ok(StoreInvite {
+        key_id: key_id.clone(),
+        ephemeral_key: private_key.public(),
+        limits: charges(app, &invitation),
         room_id: invitation.room_id.clone(),
         sender: invitation.sender.clone(),
         mail: InviteMail {
-            id: id.clone(),
+            id,
             answer_until,
-            expires_at: now.saturating_add(TRIED_FOR_MS),
-            home: app.instance.clone(),
-            home_until: answer_until.saturating_add(HOME_GRACE_MS),
-            payload: payload(&app, &invitation, &token, private_key),
+            expires_at: now.saturating_add(SEND_FOR_MS),
+            affinity_instance: app.instance.clone(),
+            payload: payload(app, &invitation, &token, private_key),
         },
         threepid: ThreePid::Email(invitation.email),
+        token,
         now,
-    };
-    // Before the message is queued, so that no outcome is missed.
-    let listener = app.waiting.listen(&id);
-    match app.associations.send(ask).await {
-        Ok(StoreOutcome::Queued) => {
-            mailer.wake();
-            let subject = Subject::Invite {
-                token: token.clone(),
-            };
-            told(wait::outcome(&app, id, subject, listener).await?)?;
-            Ok(StoredInvite {
-                token,
-                long_term_key: *long_term_key,
-                ephemeral_key,
-                display_name,
-            })
-        }
-        other => {
-            app.waiting.forget(&id, listener);
-            match other? {
-                StoreOutcome::InUse(mxid) => Err(Error::threepid_in_use(mxid)),
-                StoreOutcome::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
-                StoreOutcome::Queued => Err(Error::internal()),
-            }
-        }
-    }
+    })
 }
 
-fn fresh_key() -> Result<InviteKey, Error> {
+fn fresh_key() -> Result<InviteKey, FlowError> {
     let mut seed = Zeroizing::new([0; 32]);
     random::fill(seed.as_mut())?;
     Ok(InviteKey::from_seed(*seed))
@@ -155,9 +174,12 @@ fn payload(
     token: &InviteToken,
     private_key: InviteKey,
 ) -> InvitationPayload {
-    // The page gets the token and the key: nobody unknown chooses it (INV-24).
-    let web_client = invitation.fields.get(WEB_CLIENT);
-    let web_client = web_client.filter(|_| invitation.verified);
+    // The page gets the token and the key, so an unknown sender must not choose
+    // it (INV-24).
+    let web_client = invitation
+        .fields
+        .get(WEB_CLIENT)
+        .filter(|_| invitation.verified);
     InvitationPayload {
         address: invitation.email.as_str().to_owned(),
         brand: invitation.brand.clone(),
@@ -173,51 +195,32 @@ fn payload(
     }
 }
 
-/// Who is counted for the mail (INV-23): the account, its homeserver, which may
-/// have as many accounts as it likes, and the client; where there is no account
-/// and the sender is anybody's claim, the client alone (INV-24). And the
-/// recipient.
-fn limits(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
+/// The account, its homeserver (which can have any number of accounts) and the
+/// client; on v1, where the sender is only a claim, the client alone (INV-23,
+/// INV-24). And the recipient.
+fn charges(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
     let limits = &app.config.limits;
     let client = invitation.client.map(client_network);
     let client = client.as_deref();
-    let mut all = Vec::new();
-    let mut count = |scope: &str, who: Option<&str>, rate: Option<Rate>| {
-        if let (Some(who), Some(rate)) = (who, rate) {
-            all.push((counted(scope, who), rate));
-        }
-    };
+    let mut charges = Charges::default();
     if invitation.verified {
-        let sender = &invitation.sender;
-        count(
+        let (user, server) = (&invitation.sender, invitation.sender.server_name());
+        let via_client = limits.invites_per_client_with_account.rate();
+        charges.add(
             "invite-by",
-            Some(sender.as_str()),
+            Some(user.as_str()),
             limits.invites_per_sender.rate(),
         );
-        count(
+        charges.add(
             "invite-of",
-            Some(sender.server_name()),
+            Some(server),
             limits.invites_per_homeserver.rate(),
         );
-        count(
-            "invite-via",
-            client,
-            limits.invites_per_client_with_account.rate(),
-        );
+        charges.add("invite-via", client, via_client);
     } else {
-        count("invite-from", client, limits.invites_per_client.rate());
+        charges.add("invite-from", client, limits.invites_per_client.rate());
     }
-    let to = invitation.email.as_str();
-    count("invite-to", Some(to), limits.invites_per_address.rate());
-    all
-}
-
-/// What the homeserver is told of the mail.
-fn told(outcome: Outcome) -> Result<(), Error> {
-    Err(Error::email_send_error(match outcome {
-        Outcome::Delivered => return Ok(()),
-        Outcome::GivenUp => "The invitation could not be sent; try again in a few minutes",
-        Outcome::Refused => "The mail server does not accept e-mail to this address",
-        Outcome::Failed => "The invitation could not be sent",
-    }))
+    let address = Some(invitation.email.as_str());
+    charges.add("invite-to", address, limits.invites_per_address.rate());
+    charges.into_inner()
 }

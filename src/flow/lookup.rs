@@ -1,20 +1,20 @@
-//! Polling up an association with the signatures that clients check.
+//! Looks up an association with the signatures that clients check.
 
 use serde_json::{Map, Value};
 
+use super::FlowError;
 use crate::actor::lookups::SignedAssociation;
 use crate::actor::pool::Fault;
 use crate::actor::signer::Sign;
 use crate::app::App;
 use crate::domain::threepid::ThreePid;
-use crate::error::Error;
 
-/// The newest association of a 3PID, as JSON. What another server signed bears
-/// our signature beside its own (V1L-03).
-///
-/// # Errors
-/// Only when the machinery fails.
-pub async fn signed_association(app: &App, threepid: ThreePid) -> Result<Option<String>, Error> {
+/// The newest association of a 3PID, as JSON. One that a peer signed also gets
+/// this server's signature (V1L-03).
+pub async fn signed_association(
+    app: &App,
+    threepid: ThreePid,
+) -> Result<Option<String>, FlowError> {
     let now = app.clock.now();
     let found = app
         .lookups

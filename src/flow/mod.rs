@@ -1,7 +1,8 @@
-//! Operations that concern several owners. They know no HTTP and begin only
-//! what they can finish.
+//! Sequences of operations on several actors. They do not know HTTP, and start
+//! nothing that they cannot complete.
 
 pub mod bind;
+mod error;
 pub mod ingest;
 pub mod invite;
 pub mod lookup;
@@ -9,4 +10,6 @@ pub mod register;
 mod send_limits;
 pub mod unbind;
 pub mod validate;
-pub mod wait;
+mod wait;
+
+pub use error::{FlowError, HomeserverProblem, NotSent};

@@ -1,35 +1,36 @@
-//! Register: ask a homeserver who its user is, and open an account.
+//! Register: verifies an `OpenID` token with its homeserver and opens an account.
 
 use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::{FlowError, HomeserverProblem};
 use crate::actor::accounts::OpenAccount;
 use crate::actor::federation::{CallError, UserInfoError};
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::secret::TokenHash;
-use crate::error::Error;
 use crate::random;
 
-/// Letters and digits of an access token: about 380 bits, from the operating
-/// system (AUTH-15).
+/// Letters and digits of an access token: about 380 bits (AUTH-15).
 const TOKEN_LENGTH: usize = 64;
 
-/// Gives the user whom the homeserver vouches for a fresh access token to this
-/// server. The client is known by its IP address. Other tokens of the user stay (ACC-15).
+/// Returns a fresh access token for the user of the `OpenID` token. Other tokens
+/// of the user stay valid (ACC-15).
 ///
 /// # Errors
-/// See ACC-08, ACC-12, ACC-14; no account is opened then.
+/// [`FlowError::Limited`], [`FlowError::UnknownOpenIdToken`],
+/// [`FlowError::ForeignUser`] or [`FlowError::Homeserver`]; no account is opened
+/// then (ACC-08, ACC-12, ACC-14).
 pub async fn register(
     app: &App,
     client: Option<IpAddr>,
     server: &ServerName,
     openid_token: &str,
-) -> Result<Zeroizing<String>, Error> {
+) -> Result<Zeroizing<String>, FlowError> {
     app.register_limits
         .take_for_homeserver(client, server)
-        .map_err(Error::limit_exceeded)?;
+        .map_err(FlowError::Limited)?;
     let user = app
         .federation
         .user_info(server, openid_token)
@@ -45,13 +46,15 @@ pub async fn register(
     Ok(token)
 }
 
-fn refusal(server: &ServerName, error: &UserInfoError) -> Error {
-    log::info!("a registration failed: {server}: {error}");
+fn refusal(server: &ServerName, error: &UserInfoError) -> FlowError {
+    log::info!(server = server.as_str(); "registration failed: {error}");
     match error {
-        UserInfoError::UnknownToken => Error::openid_token_refused(),
-        UserInfoError::ForeignUser => Error::user_of_another_homeserver(),
-        UserInfoError::Unreachable(CallError::NotAllowed) => Error::homeserver_not_allowed(),
-        UserInfoError::Unreachable(_) => Error::homeserver_unreachable(),
-        UserInfoError::BadAnswer(_) => Error::homeserver_answered_badly(),
+        UserInfoError::UnknownToken => FlowError::UnknownOpenIdToken,
+        UserInfoError::ForeignUser => FlowError::ForeignUser,
+        UserInfoError::Unreachable(CallError::NotAllowed) => {
+            FlowError::Homeserver(HomeserverProblem::NotAllowed)
+        }
+        UserInfoError::Unreachable(_) => FlowError::Homeserver(HomeserverProblem::Unreachable),
+        UserInfoError::BadAnswer(_) => FlowError::Homeserver(HomeserverProblem::BadUserInfo),
     }
 }

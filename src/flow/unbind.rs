@@ -1,9 +1,11 @@
-//! Unbind, by whoever proves that they may (section 14 of the conformance list).
+//! Unbind on request of a homeserver, or of the holder of a validation session
+//! (<https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind>).
 
 use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use super::{FlowError, HomeserverProblem, bind};
 use crate::actor::federation::{CallError, KeyError};
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
@@ -11,97 +13,112 @@ use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::request_auth::SignedRequest;
 use crate::domain::threepid::ThreePid;
 use crate::domain::x_matrix::XMatrix;
-use crate::error::Error;
-use crate::flow::bind;
 
-/// What is to be removed.
+/// A binding to remove.
 #[derive(Debug)]
 pub struct Binding {
-    /// What is bound; `None` is nothing that can be bound.
+    /// The 3PID; `None` for one that cannot be bound.
     pub threepid: Option<ThreePid>,
-    /// To whom.
+    /// The user.
     pub mxid: Mxid,
 }
 
-/// More signatures of one request than any homeserver makes; each may ask the
-/// homeserver for a key.
-const MOST_SIGNATURES: usize = 4;
+/// More signatures than any homeserver makes for one request. Each may cause a
+/// call to the homeserver for a key.
+const MAX_SIGNATURES: usize = 4;
 
-/// Removes a binding that the user's homeserver wants removed.
+/// Removes a binding on request of the user's homeserver.
 ///
 /// # Errors
-/// See UNB-06, UNB-08, UNB-14, UNB-17; nothing is removed then.
+/// [`FlowError::SignedForAnotherServer`], [`FlowError::UnbindRefused`] or
+/// [`FlowError::Homeserver`]; nothing is removed then (UNB-06, UNB-08, UNB-14,
+/// UNB-17).
 pub async fn by_homeserver(
     app: Arc<App>,
     binding: Binding,
     request: SignedRequest,
-    stated: Vec<XMatrix>,
-) -> Result<(), Error> {
-    let own = &app.config.server.own_names;
-    let named = |one: &XMatrix| {
-        one.destination
+    signatures: Vec<XMatrix>,
+) -> Result<(), FlowError> {
+    let own_names = &app.config.server.own_names;
+    let is_for_us = |signature: &XMatrix| {
+        signature
+            .destination
             .as_ref()
-            .is_none_or(|name| own.contains(name))
+            .is_none_or(|name| own_names.contains(name))
     };
-    if !stated.iter().all(named) {
-        return Err(Error::signed_for_another());
+    if !signatures.iter().all(is_for_us) {
+        return Err(FlowError::SignedForAnotherServer);
     }
-    let of_the_user = |one: &XMatrix| one.origin.as_str() == binding.mxid.server_name();
-    if !stated.iter().all(of_the_user) || stated.len() > MOST_SIGNATURES {
-        return Err(Error::unbind_refused());
+    let by_users_server =
+        |signature: &XMatrix| signature.origin.as_str() == binding.mxid.server_name();
+    if !signatures.iter().all(by_users_server) || signatures.len() > MAX_SIGNATURES {
+        return Err(FlowError::UnbindRefused);
     }
-    // The rest of the time is for the answer.
-    let patience = app.config.http.request_timeout * 3 / 4;
-    let proven = timeout(patience, is_proven(&app, &request, &stated)).await;
-    if !proven.map_err(|_elapsed| Error::homeserver_unreachable())?? {
-        return Err(Error::unbind_refused());
+    // Leaves time for the response within the request timeout.
+    let limit = app.config.http.request_timeout * 3 / 4;
+    let is_proven = timeout(limit, is_proven(&app, &request, &signatures))
+        .await
+        .map_err(|_elapsed| FlowError::Homeserver(HomeserverProblem::Unreachable))??;
+    if !is_proven {
+        return Err(FlowError::UnbindRefused);
     }
     bind::unbind(&app, binding.threepid, binding.mxid).await
 }
 
-/// Whether one of the signatures is good. All are of one origin, so that the
-/// first key that it does not give is the last one that it is asked for.
-async fn is_proven(app: &App, request: &SignedRequest, stated: &[XMatrix]) -> Result<bool, Error> {
-    let own = &app.config.server.own_names;
-    for one in stated {
-        let key = key_of(app, &one.origin, one).await?;
-        if key.is_some_and(|key| request.is_signed(one, own, &key)) {
+/// Whether one of the signatures is good. All are of one origin, so the first
+/// key that it does not give is the last one that it is asked for.
+async fn is_proven(
+    app: &App,
+    request: &SignedRequest,
+    signatures: &[XMatrix],
+) -> Result<bool, FlowError> {
+    let own_names = &app.config.server.own_names;
+    for signature in signatures {
+        let key = server_key(app, &signature.origin, signature).await?;
+        if key.is_some_and(|key| request.is_signed(signature, own_names, &key)) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn key_of(
+async fn server_key(
     app: &App,
     origin: &ServerName,
-    stated: &XMatrix,
-) -> Result<Option<[u8; 32]>, Error> {
-    let asked = app.federation.server_key(origin, &stated.key).await?;
-    asked.map_err(|error| {
-        log::info!("a homeserver's request to unbind failed: {origin}: {error}");
-        match error {
-            KeyError::Unreachable(CallError::NotAllowed) => Error::homeserver_not_allowed(),
-            KeyError::Unreachable(_) => Error::homeserver_unreachable(),
-            KeyError::BadAnswer(_) => Error::homeserver_keys_unusable(),
-        }
-    })
+    signature: &XMatrix,
+) -> Result<Option<[u8; 32]>, FlowError> {
+    app.federation
+        .server_key(origin, &signature.key)
+        .await?
+        .map_err(|error| {
+            log::info!(server = origin.as_str(); "unbind request of a homeserver failed: {error}");
+            FlowError::Homeserver(match error {
+                KeyError::Unreachable(CallError::NotAllowed) => HomeserverProblem::NotAllowed,
+                KeyError::Unreachable(_) => HomeserverProblem::Unreachable,
+                KeyError::BadAnswer(_) => HomeserverProblem::BadKeys,
+            })
+        })
 }
 
-/// Removes a binding of what a session has validated, whoever it is bound to
-/// (UNB-03).
+/// Removes a binding of the 3PID that a session has validated, to whichever user
+/// it is bound (UNB-03).
 ///
 /// # Errors
-/// See UNB-07; nothing is removed then.
+/// [`FlowError::UnbindSession`] when the session proves nothing, and
+/// [`FlowError::UnbindRefused`] when it proves another 3PID; nothing is removed
+/// then (UNB-07).
 pub async fn by_session(
     app: Arc<App>,
     binding: Binding,
     session: ValidatedSession,
-) -> Result<(), Error> {
-    let proof = app.sessions.send(session).await?;
-    let proof = proof.map_err(Error::unbind_session)?;
+) -> Result<(), FlowError> {
+    let proof = app
+        .sessions
+        .send(session)
+        .await?
+        .map_err(FlowError::UnbindSession)?;
     if Some(proof.threepid()) != binding.threepid.as_ref() {
-        return Err(Error::unbind_refused());
+        return Err(FlowError::UnbindRefused);
     }
     bind::unbind(&app, binding.threepid, binding.mxid).await
 }

@@ -1,51 +1,49 @@
-//! requestToken: begin a validation session and get its message on the way.
+//! requestToken: starts a validation session and sends its message.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::FlowError;
+use super::send_limits::Charges;
+use super::wait;
 use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginOutcome, BeginSession, MessageDraft};
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
-use crate::delivery::pending_replies::Outcome;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
+use crate::domain::message::MessageId;
 use crate::domain::next_link::NextLink;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::{Medium, ThreePid};
-use crate::error::Error;
-use crate::flow::{send_limits, wait};
+use crate::domain::time::duration_ms;
 use crate::random;
 
-/// How long the instance whose client waits has a message to itself beyond the
-/// wait, so that the client hears the outcome and not another instance.
-pub(super) const HOME_GRACE_MS: i64 = 2000;
-
-/// What a client asks for.
+/// A requestToken call.
 #[derive(Debug)]
 pub struct RequestToken {
     /// What is to be validated.
     pub target: Target,
-    /// The secret of the client.
+    /// The client secret.
     pub client_secret: ClientSecret,
-    /// Its count of asks for a message.
+    /// The send attempt, counted by the client.
     pub send_attempt: i64,
-    /// Where a browser goes afterwards.
+    /// Where the browser goes after validation.
     pub next_link: Option<NextLink>,
-    /// Which template set.
+    /// The brand of the templates.
     pub brand: String,
-    /// The address of whoever asks.
+    /// The address of the client.
     pub client: Option<IpAddr>,
-    /// The account of whoever asks.
+    /// The account of the client.
     pub account: Option<Mxid>,
 }
 
 /// What is to be validated.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// An e-mail address.
+    /// An email address.
     Email(CanonicalEmail),
     /// A phone number.
     Phone(PhoneNumber),
@@ -59,122 +57,129 @@ impl Target {
         }
     }
 
-    /// What its owner must show: short for phones, since people type it.
-    fn fresh_token(&self) -> Result<Token, Error> {
+    /// A code: short for phones, since people type it.
+    fn fresh_token(&self) -> Result<Token, FlowError> {
         let token = match self {
             Self::Email(_) => random::alphanumeric(32)?,
             Self::Phone(_) => random::digits()?,
         };
-        fresh(&token, Token::parse)
+        Token::parse(&token).map_err(|_impossible| FlowError::Internal("a fresh token is invalid"))
     }
 
-    /// Who delivers its messages.
-    fn dispatcher<'a>(&self, app: &'a App) -> Result<&'a WorkerHandle, Error> {
-        match self {
-            Self::Email(_) => app
-                .mailer
-                .as_ref()
-                .ok_or_else(|| Error::email_send_error("This server has no way to send e-mail")),
+    /// The worker that sends its messages.
+    fn worker<'a>(&self, app: &'a App) -> Result<&'a WorkerHandle, FlowError> {
+        let worker = match self {
+            Self::Email(_) => &app.mail_worker,
             Self::Phone(phone) if !app.config.sms.serves(phone.calling_code()) => {
-                Err(Error::destination_rejected())
+                return Err(FlowError::DestinationRejected);
             }
-            Self::Phone(_) => app
-                .texter
-                .as_ref()
-                .ok_or_else(|| Error::send_error("This server has no way to send texts")),
-        }
+            Self::Phone(_) => &app.sms_worker,
+        };
+        worker
+            .as_ref()
+            .ok_or_else(|| FlowError::NoTransport(self.threepid().medium()))
     }
 }
 
-/// Begins a session, or goes on with one, and waits up to `answer_within` to
-/// hear whether the relay or provider took its message.
+/// Starts a session, or continues one, and waits up to `answer_within` for the
+/// relay or provider to accept its message.
 ///
 /// # Errors
-/// `M_DESTINATION_REJECTED` for a number of a country that is not served.
-/// `M_EMAIL_SEND_ERROR` or `M_SEND_ERROR` when the message was refused for good, or when every
-/// try failed until the wait was over: the message is dropped then, and the
-/// attempt may be made again.
-pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, Error> {
-    let dispatcher = request.target.dispatcher(&app)?;
+/// [`FlowError::DestinationRejected`] for a number of a country that is not
+/// served, [`FlowError::Limited`] by a send limit, [`FlowError::NotSent`] when
+/// the message was refused for good or every try failed until the wait was over:
+/// the message is then dropped, and the client may repeat the attempt.
+pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, FlowError> {
+    let worker = request.target.worker(&app)?;
+    let medium = request.target.threepid().medium();
+    let send_attempt = request.send_attempt;
+    let id = MessageId::from(random::alphanumeric(32)?);
+    let begin = begin_session(&app, request, id.clone())?;
+    // Before the message is queued, or its outcome may be missed.
+    let reply = app.pending_replies.subscribe(&id);
+    let outcome = app.sessions.send(begin).await;
+    if let Ok(BeginOutcome::Queued(sid)) = outcome {
+        worker.wake();
+        return wait_for(&app, sid, send_attempt, &id, reply, medium).await;
+    }
+    app.pending_replies.unsubscribe(&id, reply);
+    match outcome? {
+        BeginOutcome::Queued(sid) | BeginOutcome::AlreadySent(sid) => Ok(sid),
+        BeginOutcome::StillQueued(sid, id) => {
+            let reply = app.pending_replies.subscribe(&id);
+            wait_for(&app, sid, send_attempt, &id, reply, medium).await
+        }
+        BeginOutcome::Limited(retry_after_ms) => Err(FlowError::Limited(retry_after_ms)),
+    }
+}
+
+fn begin_session(
+    app: &App,
+    request: RequestToken,
+    id: MessageId,
+) -> Result<BeginSession, FlowError> {
     let now = app.clock.now();
-    let answer_until = later(now, app.config.delivery.answer_within);
-    let id = random::alphanumeric(32)?;
-    let limits = send_limits::of(&app, &request);
-    let threepid = request.target.threepid();
-    let medium = threepid.medium();
-    let ask = BeginSession {
-        limits,
-        threepid,
+    let answer_until = now.saturating_add(duration_ms(app.config.delivery.answer_within));
+    let fresh_sid = Sid::parse(&random::alphanumeric(32)?)
+        .map_err(|_impossible| FlowError::Internal("a fresh sid is invalid"))?;
+    Ok(BeginSession {
+        limits: charges(app, &request),
+        threepid: request.target.threepid(),
         client_secret: request.client_secret,
         send_attempt: request.send_attempt,
         next_link: request.next_link,
-        fresh_sid: fresh(&random::alphanumeric(32)?, Sid::parse)?,
+        fresh_sid,
         fresh_token: request.target.fresh_token()?,
         message: MessageDraft {
-            id: id.clone(),
+            id,
             brand: request.brand,
             ip: request.client.map_or_else(String::new, |ip| ip.to_string()),
             answer_until,
-            home: app.instance.clone(),
-            home_until: answer_until.saturating_add(HOME_GRACE_MS),
+            affinity_instance: app.instance.clone(),
         },
         now,
-    };
-    let send_attempt = request.send_attempt;
-    let subject = |sid: &Sid| Subject::Attempt {
+    })
+}
+
+/// Client network, account, recipient and, for SMS, the country.
+fn charges(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
+    let limits = &app.config.limits;
+    let client = request.client.map(client_network);
+    let client = client.as_deref();
+    let account = request.account.as_ref().map(Mxid::as_str);
+    let mut charges = Charges::default();
+    match &request.target {
+        Target::Email(email) => {
+            let address = Some(email.as_str());
+            charges.add("email-by", client, limits.email_per_client.rate());
+            charges.add("email-of", account, limits.email_per_account.rate());
+            charges.add("email-to", address, limits.email_per_address.rate());
+        }
+        Target::Phone(phone) => {
+            let (number, code) = (phone.msisdn().as_str(), phone.calling_code().to_string());
+            charges.add("sms-by", client, limits.sms_per_client.rate());
+            charges.add("sms-of", account, limits.sms_per_account.rate());
+            charges.add("sms-to", Some(number), limits.sms_per_number.rate());
+            charges.add("sms-code", Some(&code), limits.sms_per_calling_code.rate());
+        }
+    }
+    charges.into_inner()
+}
+
+async fn wait_for(
+    app: &App,
+    sid: Sid,
+    send_attempt: i64,
+    id: &MessageId,
+    reply: crate::delivery::pending_replies::PendingReply,
+    medium: Medium,
+) -> Result<Sid, FlowError> {
+    let subject = Subject::Attempt {
         sid: sid.clone(),
         send_attempt,
     };
-    // Before the message is queued, so that no outcome is missed.
-    let listener = app.waiting.listen(&id);
-    match app.sessions.send(ask).await {
-        Ok(BeginOutcome::Queued(sid)) => {
-            dispatcher.wake();
-            let subject = subject(&sid);
-            told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
-        }
-        other => {
-            app.waiting.forget(&id, listener);
-            match other? {
-                BeginOutcome::Queued(sid) | BeginOutcome::AlreadySent(sid) => Ok(sid),
-                BeginOutcome::StillQueued(sid, id) => {
-                    let listener = app.waiting.listen(&id);
-                    let subject = subject(&sid);
-                    told(medium, wait::outcome(&app, id, subject, listener).await?).map(|()| sid)
-                }
-                BeginOutcome::Limited(wait_ms) => Err(Error::limit_exceeded(wait_ms)),
-            }
-        }
-    }
-}
-
-/// What the client is told.
-fn told(medium: Medium, outcome: Outcome) -> Result<(), Error> {
-    let mail = |why| Err(Error::email_send_error(why));
-    let text = |why| Err(Error::send_error(why));
-    match (medium, outcome) {
-        (_, Outcome::Delivered) => Ok(()),
-        (Medium::Email, Outcome::GivenUp) => {
-            mail("The e-mail could not be sent; try again in a few minutes")
-        }
-        (Medium::Email, Outcome::Refused) => {
-            mail("The mail server does not accept e-mail to this address")
-        }
-        (Medium::Email, Outcome::Failed) => mail("The e-mail could not be sent"),
-        (Medium::Msisdn, Outcome::GivenUp) => {
-            text("The text message could not be sent; try again in a few minutes")
-        }
-        (Medium::Msisdn, Outcome::Refused) => {
-            text("Text messages to this phone number are not accepted")
-        }
-        (Medium::Msisdn, Outcome::Failed) => text("The text message could not be sent"),
-    }
-}
-
-pub(super) fn later(now: i64, time: Duration) -> i64 {
-    now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn fresh<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Error> {
-    parse(text).map_err(|_impossible| Error::internal())
+    wait::for_outcome(app, id, subject, reply)
+        .await?
+        .map(|()| sid)
+        .map_err(|reason| FlowError::NotSent(medium, reason))
 }

@@ -1,27 +1,33 @@
-//! Waiting for what becomes of a queued message, as long as a client waits.
+//! Waits for the outcome of a queued message while a client waits.
 
-use crate::actor::outbox::{AfterWaiting, StopWaiting, Subject};
+use super::{FlowError, NotSent};
+use crate::actor::outbox::{StopWaiting, StopWaitingOutcome, Subject};
 use crate::app::App;
 use crate::delivery::pending_replies::{Outcome, PendingReply};
-use crate::error::Error;
+use crate::domain::message::MessageId;
 
-/// Waits up to `answer_within` for the outcome of the message `id`. One that is
-/// on its way by then counts as delivered: the queue goes on. One of which every
-/// try failed is dropped.
+/// Waits up to `answer_within` for the outcome of a message. If it is being
+/// delivered by then, the client is told that it was sent, and the queue goes on.
+/// If every try has failed by then, it is dropped.
 ///
 /// # Errors
-/// Only when the machinery fails.
-pub async fn outcome(
+/// In the result of the wait: why the message was not sent.
+pub(super) async fn for_outcome(
     app: &App,
-    id: String,
+    id: &MessageId,
     subject: Subject,
-    mut listener: PendingReply,
-) -> Result<Outcome, Error> {
+    mut reply: PendingReply,
+) -> Result<Result<(), NotSent>, FlowError> {
     let answer_within = app.config.delivery.answer_within;
-    let heard = tokio::time::timeout(answer_within, listener.heard()).await;
-    app.waiting.forget(&id, listener);
-    if let Ok(Some(outcome)) = heard {
-        return Ok(outcome);
+    let outcome = tokio::time::timeout(answer_within, reply.outcome()).await;
+    app.pending_replies.unsubscribe(id, reply);
+    if let Ok(Some(outcome)) = outcome {
+        return Ok(match outcome {
+            Outcome::Delivered => Ok(()),
+            Outcome::Refused => Err(NotSent::AddressRefused),
+            Outcome::Failed => Err(NotSent::Failed),
+            Outcome::GivenUp => Err(NotSent::GaveUp),
+        });
     }
     let stop = StopWaiting {
         id: id.clone(),
@@ -29,13 +35,13 @@ pub async fn outcome(
         now: app.clock.now(),
     };
     Ok(match app.outbox.send(stop).await? {
-        AfterWaiting::OnItsWay | AfterWaiting::Delivered => Outcome::Delivered,
-        AfterWaiting::Dropped => Outcome::GivenUp,
-        AfterWaiting::GivenUp => {
-            let id = id.as_str();
-            log::warn!(id; "a message was dropped: every try failed while its client waited");
-            app.waiting.tell(id, Outcome::GivenUp);
-            Outcome::GivenUp
+        StopWaitingOutcome::Acknowledged | StopWaitingOutcome::Delivered => Ok(()),
+        StopWaitingOutcome::Dropped => Err(NotSent::GaveUp),
+        StopWaitingOutcome::GivenUp => {
+            log::warn!(id = id.as_str(); "message dropped: every try failed while its client waited");
+            // Other clients may wait for the same message.
+            app.pending_replies.publish(id, Outcome::GivenUp);
+            Err(NotSent::GaveUp)
         }
     })
 }

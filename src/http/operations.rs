@@ -26,7 +26,7 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
     let depth = depth(&app).await;
     let queue = depth.is_some()
         && app
-            .mailer
+            .mail_worker
             .as_ref()
             .is_none_or(crate::actor::worker_loop::WorkerHandle::is_running);
     let answer = json!({

@@ -45,11 +45,11 @@ pub async fn push(
     };
     let taken = async {
         let changes = read(&app, &request, payload.into_inner()).await?;
-        ingest(&app, name, peer.public_key, changes).await
+        Ok(ingest(&app, name, peer.public_key, changes).await?)
     };
-    let taken = taken.await;
+    let taken: Result<(), Error> = taken.await;
     let outcome = match &taken {
-        Ok(()) => "taken",
+        Ok(()) => "accepted",
         Err(error) if error.status().is_client_error() => {
             warn!("a push of the peer {name} was refused: {error}");
             "refused"

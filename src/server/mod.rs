@@ -1,21 +1,26 @@
-//! The composition root: opens the database, starts the owners, binds the
-//! listeners, and stops them in order.
+//! The composition root: opens the database, starts the actors, binds the
+//! listeners, and stops everything in order.
 
 mod actors;
 mod client_certificates;
+mod delivery;
 mod listeners;
+mod parts;
 pub mod peers;
 pub mod peppers;
 mod replication;
+mod timers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use futures_util::future::{Either, select, try_join_all};
+use futures_util::future::{Either, join_all, select, try_join_all};
 use log::{info, warn};
 
+use self::parts::Parts;
+use self::timers::Timers;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
@@ -27,7 +32,7 @@ use crate::domain::Invalid;
 use crate::federation;
 use crate::random::RandomError;
 
-/// Why the server cannot start, or had to end.
+/// Why the server cannot start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The database cannot be opened or brought up to date.
@@ -45,33 +50,35 @@ pub enum ServerError {
     /// A template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The way out for mail cannot be used.
+    /// The mail transport cannot be used.
     #[error(transparent)]
     Mail(#[from] TransportError),
-    /// A way out for texts cannot be used.
+    /// An SMS provider cannot be used.
     #[error(transparent)]
     Sms(#[from] SmsError),
-    /// Homeservers cannot be reached at all.
+    /// The client for homeservers cannot be set up.
     #[error(transparent)]
     Federation(#[from] federation::OpenError),
-    /// The operating system gives no random numbers.
+    /// The operating system gives no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The replication listener cannot have its TLS.
+    /// TLS for the replication listener cannot be set up.
     #[error("replication: {0}")]
     Mesh(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// A part that must live as long as the server has died.
-    #[error("{0} has died; the server ends, so that it is started anew")]
+    /// A part that must run as long as the server has stopped.
+    #[error(
+        "{0} stopped unexpectedly; shutting down so that the service manager can restart the server"
+    )]
     Died(&'static str),
     /// A listener failed.
     #[error("a listener failed: {0}")]
     Serve(#[from] std::io::Error),
 }
 
-/// Where a running server listens.
+/// The addresses on which a running server listens.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
     /// The public listener.
@@ -87,109 +94,107 @@ pub struct Addresses {
 /// A server that listens.
 pub struct Server {
     app: Arc<App>,
+    parts: Parts,
     addresses: Addresses,
     listeners: Vec<actix_web::dev::Server>,
 }
 
 impl Server {
-    /// Opens, migrates, starts the owners and binds every listener. To be
+    /// Migrates the database, starts the actors and binds every listener. To be
     /// called on the main arbiter of an actix System.
     ///
     /// # Errors
     /// What is missing or wrong, in a sentence.
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
-        let app = Arc::new(actors::start(config, clock)?);
+        let (app, parts) = actors::start(config, clock)?;
+        let app = Arc::new(app);
         let (listeners, addresses) = listeners::bind(&app)?;
         Ok(Self {
             app,
+            parts,
             addresses,
             listeners,
         })
     }
 
-    /// Where it listens; a port 0 of the configuration has become a real one.
+    /// The addresses on which it listens; a port 0 of the configuration has
+    /// become a real one.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// The doors to its owners.
+    /// The actors and values that requests use.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Starts the timers and serves until `stop` ends; then finishes the
-    /// requests that have begun, stops the timers, and drains the owners
-    /// (OPS-10). All of that together gets `http.shutdown_timeout`, or a second
-    /// if that is less.
+    /// Starts the timers and serves until `stop` resolves. Then it completes the
+    /// requests in progress, stops the timers, and drains the actors (OPS-10).
+    /// All of that together gets `http.shutdown_timeout`, and at least a second.
     ///
     /// # Errors
-    /// When a listener fails or an owner dies: no limping.
+    /// When a listener fails or a part stops by itself: the server does not go
+    /// on without it.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let handles: Vec<ServerHandle> = self
             .listeners
             .iter()
             .map(actix_web::dev::Server::handle)
             .collect();
-        let app = Arc::clone(&self.app);
-        let timers = actors::start_timers(&app);
-        let serving = try_join_all(self.listeners);
-        let stopped_at;
-        let ended = {
-            let watch = std::pin::pin!(actors::watch(&app));
+        let timers = Timers::start(&self.app);
+        let mut serving = std::pin::pin!(try_join_all(self.listeners));
+        let result = {
+            let failed = std::pin::pin!(watch(&self.parts));
             let stop = std::pin::pin!(stop);
-            let either = std::pin::pin!(async {
-                match select(stop, watch).await {
+            let ended = std::pin::pin!(async {
+                match select(stop, failed).await {
                     Either::Left(((), _)) => Ok(()),
-                    Either::Right((died, _)) => Err(died),
+                    Either::Right((error, _)) => Err(error),
                 }
             });
-            let mut serving = std::pin::pin!(serving);
-            let outcome = match select(either, serving.as_mut()).await {
-                Either::Left((outcome, _)) => outcome,
+            match select(ended, serving.as_mut()).await {
+                Either::Left((result, _)) => result,
                 Either::Right((served, _)) => served.map(drop).map_err(ServerError::from),
-            };
-            stopped_at = Instant::now();
-            info!("stopping: no new requests are taken");
-            let stopping =
-                futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
-            match select(std::pin::pin!(stopping), serving).await {
-                Either::Left(_) | Either::Right(_) => {}
             }
-            outcome
         };
+        let stopped_at = Instant::now();
+        info!("shutting down: no new requests are accepted");
+        let stopping = join_all(handles.iter().map(|handle| handle.stop(true)));
+        match select(std::pin::pin!(stopping), serving).await {
+            Either::Left(_) | Either::Right(_) => {}
+        }
         timers.stop();
-        drain(self.app, stopped_at).await;
-        ended
+        let limit = self
+            .app
+            .config
+            .http
+            .shutdown_timeout
+            .max(Duration::from_secs(1));
+        drain(&self.parts, stopped_at, limit).await;
+        result
     }
 }
 
-async fn drain(app: Arc<App>, stopped_at: Instant) {
-    let patience = app.config.http.shutdown_timeout.max(Duration::from_secs(1));
-    let left = || patience.saturating_sub(stopped_at.elapsed());
-    let mut all = app.detached_waits.drain(left()).await;
-    all &= app.detached.drain(left()).await;
-    for dispatcher in app.mailer.iter().chain(&app.texter) {
-        all &= dispatcher.stop(left()).await;
+/// Ends when a part has stopped by itself.
+async fn watch(parts: &Parts) -> ServerError {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Some(name) = parts.stopped() {
+            return ServerError::Died(name);
+        }
     }
-    all &= app.notifier.stop(left()).await;
-    if let Some(replicator) = &app.replicator {
-        all &= replicator.stop(left()).await;
-    }
-    all &= app.federation.drain(left()).await;
-    all &= app.sessions.drain(left()).await;
-    all &= app.accounts.drain(left()).await;
-    all &= app.associations.drain(left()).await;
-    all &= app.lookups.drain(left()).await;
-    all &= app.signer.drain(left()).await;
-    all &= app.outbox.drain(left()).await;
-    if all {
-        info!("stopped: everything that was begun is done");
+}
+
+async fn drain(parts: &Parts, stopped_at: Instant, limit: Duration) {
+    let left = || limit.saturating_sub(stopped_at.elapsed());
+    if parts.drain(left).await {
+        info!("shutdown complete: all in-flight work finished");
     } else {
         warn!(
-            "stopped, though something was still under way after {} s",
-            patience.as_secs()
+            "shutdown incomplete: work was still in progress after {} s",
+            limit.as_secs()
         );
     }
 }

@@ -1,28 +1,41 @@
-//! From the settings of a mesh to who tells the peers in it.
+//! Starts the replication worker from a configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerError;
-use super::actors::pauses;
-use crate::actor::pusher::Pusher;
-use crate::actor::replicator::ReplicatorHandle;
+use super::delivery::retry_policy;
+use crate::actor::associations::Associations;
+use crate::actor::pool::Pool;
+use crate::actor::replicator::{Replicator, ReplicatorParts};
+use crate::actor::signer::Signer;
+use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::retry::RetryPolicy;
+use crate::domain::message::InstanceId;
 use crate::federation::PeerClients;
+use crate::metrics::Metrics;
 
-/// The longest pause between tries of a peer, ms: one that is back is not to
+/// The longest delay between tries of a peer, ms: a peer that is back should not
 /// wait much longer.
-const LONGEST_PAUSE_MS: i64 = 5 * 60_000;
+const MAX_RETRY_MS: i64 = 5 * 60_000;
 
-/// Starts the replicator, if there is anybody to tell. `pusher` makes what
-/// pushes.
+/// Changes that are made in quick succession are pushed together.
+const WAKE_DELAY: Duration = Duration::from_millis(200);
+
+/// Starts the worker; `None` where no peers are configured.
 ///
 /// # Errors
-/// When a peer cannot be reached as the settings say.
-pub(super) fn replicator(
+/// When the certificates of a peer cannot be used.
+pub(super) fn start(
     config: &Config,
-    pusher: impl FnOnce(RetryPolicy) -> Pusher,
-) -> Result<Option<ReplicatorHandle>, ServerError> {
+    instance: &InstanceId,
+    associations: Pool<Associations>,
+    signer: Pool<Signer>,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<WorkerHandle>, ServerError> {
     let settings = &config.replication;
     if settings.peers.is_empty() {
         return Ok(None);
@@ -32,15 +45,28 @@ pub(super) fn replicator(
     for (name, peer) in &settings.peers {
         peers.push((name.to_string(), clients.open(peer)?));
     }
-    let pauses = pauses(config);
-    let pauses = RetryPolicy {
-        max_ms: pauses.max_ms.min(LONGEST_PAUSE_MS).max(pauses.first_ms),
-        ..pauses
+    let worker_settings = WorkerSettings {
+        // Each peer is a task.
+        concurrency: peers.len(),
+        lease: config.delivery.lease,
+        poll_every: settings.push_every,
+        wake_delay: WAKE_DELAY,
     };
-    let push_every: Duration = settings.push_every;
-    Ok(Some(ReplicatorHandle::start(
-        pusher(pauses),
-        peers,
-        push_every,
+    let retry = retry_policy(config);
+    let parts = ReplicatorParts {
+        instance: instance.clone(),
+        associations,
+        signer,
+        retry: RetryPolicy {
+            max_ms: retry.max_ms.min(MAX_RETRY_MS).max(retry.first_ms),
+            ..retry
+        },
+        lease: config.delivery.lease,
+        clock: clock.clone(),
+        metrics: Arc::clone(metrics),
+    };
+    Ok(Some(WorkerHandle::start(
+        move || Replicator::new(parts, peers),
+        worker_settings,
     )))
 }

@@ -17,6 +17,7 @@ use sydent::domain::email::CanonicalEmail;
 use sydent::domain::ids::{KeyId, Mxid};
 use sydent::domain::invite::{InviteFields, RoomId};
 use sydent::domain::invite_key::InviteKey;
+use sydent::domain::message::{InstanceId, MessageId, MessageKind};
 use sydent::domain::next_link::{NextLink, NextLinkRules};
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State};
@@ -77,12 +78,11 @@ fn begin() -> BeginSession {
         fresh_token: token(),
         limits: Vec::new(),
         message: MessageDraft {
-            id: "id".to_owned(),
+            id: MessageId::from("id".to_owned()),
             brand: "default".to_owned(),
             ip: String::new(),
             answer_until: 0,
-            home: String::new(),
-            home_until: 0,
+            affinity_instance: InstanceId::none(),
         },
         now: 0,
     }
@@ -90,8 +90,8 @@ fn begin() -> BeginSession {
 
 fn queued() -> QueuedMessage {
     QueuedMessage {
-        id: "id".to_owned(),
-        kind: "mail".to_owned(),
+        id: MessageId::from("id".to_owned()),
+        kind: MessageKind::Mail,
         payload: format!("{{\"address\": \"{}\"}}", address()),
         subject: SECRET.to_owned(),
         send_attempt: 1,
@@ -102,9 +102,9 @@ fn queued() -> QueuedMessage {
         due_at: 0,
         answer_until: 0,
         expires_at: 0,
-        home: String::new(),
-        home_until: 0,
-        lease_owner: String::new(),
+        affinity_instance: InstanceId::none(),
+        acknowledged: false,
+        lease_owner: InstanceId::none(),
         lease_until: 0,
     }
 }
@@ -149,7 +149,7 @@ fn store_invite() -> StoreInvite {
         ephemeral_key: [0; 32],
         limits: Vec::new(),
         mail: InviteMail {
-            id: "id".to_owned(),
+            id: MessageId::from("id".to_owned()),
             payload: InvitationPayload {
                 address: address(),
                 brand: String::new(),
@@ -163,8 +163,7 @@ fn store_invite() -> StoreInvite {
             },
             answer_until: 0,
             expires_at: 0,
-            home: String::new(),
-            home_until: 0,
+            affinity_instance: InstanceId::none(),
         },
         now: 0,
     }
@@ -242,8 +241,8 @@ fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
                 Bind {
                     association: Association::new(threepid(), mxid, 0),
                     signed: signed(),
-                    notice: OnbindNotification {
-                        id: "id".to_owned(),
+                    notification: OnbindNotification {
+                        id: MessageId::from("id".to_owned()),
                         expires_at: 0,
                     },
                 }

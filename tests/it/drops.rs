@@ -8,6 +8,7 @@ use sydent::actor::pool::{Fault, Operation};
 use sydent::config::DatabaseUrl;
 use sydent::db::outbox::QueuedMessage;
 use sydent::db::{Database, DbError, LockKey, outbox as table, send_limits};
+use sydent::domain::message::{InstanceId, MessageKind};
 use sydent::domain::rate::Rate;
 
 use crate::harness::{TestDatabase, fresh_address};
@@ -27,16 +28,16 @@ fn outbox(database: &Database) -> Outbox {
 }
 
 /// Takes the one mail that is due.
-fn take(outbox: &mut Outbox, owner: &str, now: i64) -> QueuedMessage {
-    let ask = TakeDue {
-        owner: owner.to_owned(),
-        kinds: &["mail"],
+fn take(outbox: &mut Outbox, instance: &str, now: i64) -> QueuedMessage {
+    let take = TakeDue {
+        instance: InstanceId::from(instance.to_owned()),
+        kinds: &[MessageKind::Mail],
         now,
         lease_until: now + LEASE_MS,
         limit: 1,
         in_flight: Vec::new(),
     };
-    ask.run(outbox).unwrap().remove(0)
+    take.run(outbox).unwrap().remove(0)
 }
 
 fn settle(outbox: &mut Outbox, message: &QueuedMessage, settlement: Settlement) {
@@ -83,7 +84,7 @@ fn who_lost_a_mail_cannot_drop_it() {
     assert_eq!(test.queued("tries > 0"), 0);
 }
 
-/// A kind that is delivered no more has no dispatcher that would drop it.
+/// A kind that is no longer configured has no worker that would drop it.
 #[test]
 fn what_expires_in_nobodys_hands_is_dropped() {
     let test = TestDatabase::fresh();
@@ -99,7 +100,7 @@ fn what_expires_in_nobodys_hands_is_dropped() {
     assert_eq!(test.count("send_limits WHERE paid_until = 900"), 1);
 }
 
-/// The waiting client's turn is another than that of who settles.
+/// The waiting client and the worker lock different keys.
 #[test]
 fn nobody_is_promised_what_was_dropped_a_moment_ago() {
     let test = TestDatabase::fresh();
@@ -107,13 +108,13 @@ fn nobody_is_promised_what_was_dropped_a_moment_ago() {
     let mut outbox = outbox(&database);
     one_mail(&test);
     let message = take(&mut outbox, "one", 1);
-    let promised = || {
-        let mut waiter = database.writer().unwrap();
-        table::promise(waiter.read(), &message.id).unwrap()
+    let acknowledge = || {
+        let mut store = database.writer().unwrap();
+        table::acknowledge(store.read(), &message.id).unwrap()
     };
-    assert!(promised());
+    assert!(acknowledge());
     settle(&mut outbox, &message, Settlement::Dropped);
-    assert!(!promised());
+    assert!(!acknowledge());
 }
 
 #[test]

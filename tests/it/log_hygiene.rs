@@ -248,10 +248,10 @@ async fn log_of_a_bad_day(format: LogFormat) -> String {
         }
     }
     for told in [
-        "mail handed over",
+        "mail delivered",
         "refused for good: the relay replied to RCPT with 550 5.1.1",
-        "trying again: the relay replied to RCPT with 451 4.3.0",
-        "trying again: the relay cannot be reached",
+        "retrying: the relay replied to RCPT with 451 4.3.0",
+        "retrying: the relay cannot be reached",
         "a request failed: a query failed",
     ] {
         assert!(log.contains(told), "{told} is not in the log: {log}");

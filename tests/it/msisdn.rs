@@ -211,7 +211,7 @@ async fn ses_10_ses_11_an_attempt_is_sent_once_and_a_failed_one_may_be_made_agai
     });
     let (api, msisdn) = (phones.server.api(), fresh_msisdn());
     let number = format!("+{msisdn}");
-    phones.provider.behave(Reply::Status(500, String::new()));
+    phones.provider.behave(Reply::Status(503, String::new()));
     let failed = api.request_sms("GB", &number, "secret", 1).await;
     failed.refused(400, "M_SEND_ERROR");
     phones.provider.behave(Reply::Take);

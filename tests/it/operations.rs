@@ -127,9 +127,9 @@ async fn int_05_metrics_count_requests_by_route_and_status_and_name_nobody() {
         let timed = format!("sydent_http_request_duration_seconds_count{labels}}}");
         assert!(text.contains(&timed), "{timed} is not in:\n{text}");
     }
-    for owner in ["lookups", "associations", "signer"] {
-        for what in ["waiting", "working"] {
-            let line = format!("sydent_owner_{what}_seconds_count{{actor=\"{owner}\"}}");
+    for actor in ["lookups", "associations", "signer"] {
+        for time in ["queue", "run"] {
+            let line = format!("sydent_actor_{time}_duration_seconds_count{{actor=\"{actor}\"}}");
             assert!(text.contains(&line), "{line} is not in:\n{text}");
         }
     }

@@ -138,15 +138,15 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     assert_eq!(ready(&server).await, during);
     server.operations().get("/health").await.ok();
     let lines = |text| server.log().matches(text).count();
-    eventually("a line of the dispatcher", async || {
-        (lines("the delivery queue cannot be read for mail") > 0).then_some(())
+    eventually("a line of the mail worker", async || {
+        (lines("mail worker: cannot read due tasks") > 0).then_some(())
     })
     .await;
 
     outage.restore();
     client.ask_all().await;
     eventually("the queue", async || {
-        (lines("the delivery queue can be read again for mail") == 1).then_some(())
+        (lines("mail worker: due tasks can be read again") == 1).then_some(())
     })
     .await;
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
@@ -154,7 +154,7 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     // was looked at.
     until("the last line", || lines("a request failed: ") >= failed).await;
     assert_eq!(lines("a request failed: "), failed, "{}", server.log());
-    assert_eq!(lines("the delivery queue cannot be read for mail"), 1);
+    assert_eq!(lines("mail worker: cannot read due tasks"), 1);
     let url = url::Url::parse(&outage.database.url).unwrap();
     if let Some(password) = url.password() {
         assert_eq!(lines(password), 0);
@@ -227,7 +227,7 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
     relay.behave(&json!({}));
     let first = relay.mail_to(&taken).await;
     eventually("the refusal", async || {
-        server.log().contains("mail not handed over").then_some(())
+        server.log().contains("mail not delivered").then_some(())
     })
     .await;
     assert_eq!(relay.mails_to(&refused).len(), 0);

@@ -2,7 +2,7 @@
 //! open is there.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser as _;
@@ -67,7 +67,12 @@ fn pages() -> Vec<Page> {
 /// names settings and files of others too.
 fn guides() -> Vec<Page> {
     let mut pages = pages();
-    pages.retain(|page| !page.file.ends_with("conformance.md"));
+    let generated = |file: &Path| {
+        ["conformance.md", "requirements.md"]
+            .iter()
+            .any(|name| file.ends_with(name))
+    };
+    pages.retain(|page| !generated(&page.file));
     pages
 }
 

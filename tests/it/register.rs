@@ -296,7 +296,7 @@ async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
         .refused(401, "M_UNAUTHORIZED");
     secrets.push(TokenHash::of(&token).as_str().to_owned());
     secrets.push(token);
-    let log = process.log_that_tells("a registration failed: ").await;
+    let log = process.log_that_tells("registration failed: ").await;
     for secret in secrets {
         assert!(!log.contains(&secret), "{log}");
     }

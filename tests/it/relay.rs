@@ -97,8 +97,8 @@ async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_cou
         patient(settings);
         relay.configure(settings);
     });
-    let address_sentence = "The mail server does not accept e-mail to this address";
-    let other_sentence = "The e-mail could not be sent";
+    let address_sentence = "The mail server does not accept email to this address";
+    let other_sentence = "The email could not be sent";
     for (behaviour, sentence) in [
         (json!({"rcpt": "550 5.1.1 no such user"}), address_sentence),
         (json!({"rcpt": "553 5.1.3 bad address"}), address_sentence),

@@ -156,7 +156,7 @@ async fn a_client_that_stops_waiting_for_an_uncertain_mail_hears_that_it_is_on_i
         settings.delivery.retry_first = Duration::from_secs(20);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    let promised = "lease_until = 0 AND tries = 1 AND answer_until = 0";
+    let promised = "lease_until = 0 AND tries = 1 AND acknowledged";
     assert_eq!(server.database.queued(promised), 1);
     assert_eq!(relay.mails_to(&address).len(), 1);
 }

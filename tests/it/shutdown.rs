@@ -56,7 +56,7 @@ async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
         assert_eq!(server.wait().code(), Some(0), "{}", server.log());
         let log = server.log();
         assert!(
-            log.contains("stopped: everything that was begun is done"),
+            log.contains("shutdown complete: all in-flight work finished"),
             "{log}"
         );
         assert_eq!(database.count("outbox"), 0);
@@ -165,7 +165,7 @@ async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(6), "{took:?}: {}", server.log());
     let log = server.log();
-    assert!(log.contains("still under way after 3 s"), "{log}");
+    assert!(log.contains("still in progress after 3 s"), "{log}");
 }
 
 #[actix_web::test]
@@ -180,9 +180,9 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
     server.database.queue_mails(std::slice::from_ref(&address));
     // The dispatcher asks for what is due, and waits for its answer behind what
     // keeps the owner busy, when the stop comes.
-    let mailer = app.mailer.clone().unwrap();
-    mailer.wake();
-    let mut stop = Box::pin(mailer.stop(Duration::from_secs(20)));
+    let worker = app.mail_worker.clone().unwrap();
+    worker.wake();
+    let mut stop = Box::pin(worker.stop(Duration::from_secs(20)));
     assert!((&mut stop).now_or_never().is_none());
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(busy);

@@ -114,8 +114,8 @@ async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
     }
     api.request_sms("GB", &format!("{number}x"), "secret", 1)
         .await;
-    process.log_that_tells("text handed over").await;
-    let dropped = "text dropped, it was refused for good";
+    process.log_that_tells("sms delivered").await;
+    let dropped = "sms dropped: refused for good";
     let log = process.log_that_tells(dropped).await;
     let national = number.trim_start_matches("+44");
     for secret in [national, sid, token.as_str(), SMS_PASSWORD] {

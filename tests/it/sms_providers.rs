@@ -401,7 +401,7 @@ async fn a_text_may_be_a_file_that_the_page_of_captured_mail_shows() {
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await.ok();
     let list = eventually("a captured text", async || {
         let list = server.internal().get("/mail").await.text();
-        list.contains("Text message").then_some(list)
+        list.contains("SMS").then_some(list)
     })
     .await;
     assert!(

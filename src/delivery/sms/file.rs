@@ -27,7 +27,7 @@ fn message(text: &SmsMessage) -> String {
         sender => format!("From: {sender}\r\n"),
     };
     format!(
-        "Date: {}\r\n{from}To: +{}\r\nSubject: SmsMessage message\r\nMIME-Version: 1.0\r\n\
+        "Date: {}\r\n{from}To: +{}\r\nSubject: SMS\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}\r\n",
         rfc_2822(text.queued_at),
         text.to.as_str(),

@@ -45,10 +45,7 @@ impl Templates {
             "invitation.eml" => self.invitation_mail(brand, &invitation("")),
             "invitation-to-a-space.eml" => self.invitation_mail(brand, &invitation("m.space")),
             "confirmed.html" => page(true, "Your address is confirmed. Go back to your app."),
-            _ => page(
-                false,
-                "This link is not valid any more. Operation for a new one.",
-            ),
+            _ => page(false, "This link is not valid any more. Ask for a new one."),
         }
     }
 }

@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
-use crate::db::sydent::{Query, Record, Sydent};
+use crate::db::sydent::{Query, Record};
 use crate::db::{Conn, Database, DbError, LockKey, peppers};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
 
+pub use crate::db::private_copy::remove_all as remove_private_copies;
+pub use crate::db::sydent::Sydent;
 pub use key::key_file;
 pub use peers::{Peer, peers};
 pub use report::{Report, TableReport};

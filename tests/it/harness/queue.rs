@@ -13,7 +13,7 @@ impl TestDatabase {
         let rows: Vec<String> = addresses.iter().map(|address| row(address)).collect();
         self.execute(&format!(
             "INSERT INTO outbox (id, kind, payload, subject, send_attempt, limits, tries, created_at, due_at, \
-             answer_until, expires_at, home, home_until, lease_owner, lease_until) VALUES {}",
+             answer_until, expires_at, affinity_instance, lease_owner, lease_until, acknowledged) VALUES {}",
             rows.join(", ")
         ));
     }
@@ -35,7 +35,7 @@ fn row(address: &str) -> String {
         ip: String::new(),
     };
     format!(
-        "('queued{}', 'mail', '{}', 'sid', 1, '[]', 0, 0, 0, 0, {}, '', 0, '', 0)",
+        "('queued{}', 'mail', '{}', 'sid', 1, '[]', 0, 0, 0, 0, {}, '', '', 0, TRUE)",
         COUNT.fetch_add(1, Ordering::SeqCst),
         serde_json::to_string(&payload).unwrap(),
         i64::MAX

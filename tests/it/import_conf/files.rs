@@ -29,7 +29,7 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
             "would be written twice",
         ),
         ("--conf-only --db sydent.conf", "cannot be used with"),
-        ("--db sydent.conf", "Nothing was taken over"),
+        ("--db sydent.conf", "Nothing was imported"),
     ] {
         let told = CommandOutput::by(folder, &format!("import sydent {flags}"));
         assert_ne!(told.code, 0, "{flags}");

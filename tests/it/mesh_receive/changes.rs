@@ -45,7 +45,7 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
     let heard = format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");
     assert_eq!(server.database.count(&heard), 1);
     let metrics = server.operations().get("/metrics").await.text();
-    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"taken\"} 1";
+    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"accepted\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
 }
 

@@ -65,7 +65,7 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
         2
     );
     let metrics = server.operations().get("/metrics").await.text();
-    assert!(metrics.contains("deliveries_total{kind=\"notice\",outcome=\"refused\"} 1"));
+    assert!(metrics.contains("deliveries_total{kind=\"onbind\",outcome=\"refused\"} 1"));
     hs.behave_well(ONBIND);
     internal.internal_bind("email", &address, &mxid).await.ok();
     let notice = notices(&hs, 5).await.pop().unwrap();
@@ -151,8 +151,8 @@ async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
     ] {
         server.database.execute(&format!(
             "INSERT INTO outbox (id, kind, payload, subject, send_attempt, limits, tries, created_at, \
-             due_at, answer_until, expires_at, home, home_until, lease_owner, lease_until) VALUES \
-             ('{id}', 'onbind', '{payload}', '', 0, '[]', 0, 0, 0, 0, {}, '', 0, '', 0)",
+             due_at, answer_until, expires_at, affinity_instance, lease_owner, lease_until) VALUES \
+             ('{id}', 'onbind', '{payload}', '', 0, '[]', 0, 0, 0, 0, {}, '', '', 0)",
             i64::MAX
         ));
     }

@@ -1,0 +1,75 @@
+//! Points in time, as they are stored and sent.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch. Sums and differences saturate.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// Before every point in time that the server deals with.
+    pub const EPOCH: Self = Self(0);
+
+    /// So many milliseconds after the epoch.
+    #[must_use]
+    pub const fn new(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_i64(self) -> i64 {
+        self.0
+    }
+
+    /// So much later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(duration_ms(time)))
+    }
+
+    /// So much earlier.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(duration_ms(time)))
+    }
+
+    /// How long ago `earlier` was; zero when it is later than this.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A duration in milliseconds.
+#[must_use]
+pub fn duration_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_differences_saturate() {
+        let (day, now) = (Duration::from_hours(24), UnixMillis::new(1_700_000_000_000));
+        assert_eq!(now.after(day).as_i64(), 1_700_086_400_000);
+        assert_eq!(now.after(day).since(now), day);
+        assert_eq!(now.since(now.after(day)), Duration::ZERO);
+        assert_eq!(now.after(Duration::MAX).as_i64(), i64::MAX);
+        assert_eq!(UnixMillis::new(i64::MIN).before(day).as_i64(), i64::MIN);
+    }
+}

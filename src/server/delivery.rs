@@ -1,0 +1,139 @@
+//! Starts the delivery workers from a configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+
+use super::ServerError;
+use crate::actor::associations::Associations;
+use crate::actor::delivery_queue::DeliveryQueue;
+use crate::actor::federation::FederationHandle;
+use crate::actor::mail_delivery::MailDelivery;
+use crate::actor::message_worker::MessageWorker;
+use crate::actor::onbind_worker::OnbindWorker;
+use crate::actor::pool::Pool;
+use crate::actor::signer::Signer;
+use crate::actor::sms_delivery::SmsDelivery;
+use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
+use crate::config::{Config, Provider, Sms};
+use crate::delivery::mail::MailTransport;
+use crate::delivery::retry::RetryPolicy;
+use crate::delivery::sms::PreparedProviders;
+use crate::delivery::templates::Templates;
+use crate::delivery::writer::MailWriter;
+use crate::domain::time::duration_ms;
+
+/// What the configuration offers to send messages with. Everything that can
+/// fail at start is done; nothing has connected yet.
+pub(super) struct Transports {
+    mail: Option<MailTransport>,
+    sms: Option<PreparedProviders>,
+}
+
+/// The workers that could be started.
+pub(super) struct Workers {
+    pub(super) mail: Option<WorkerHandle>,
+    pub(super) sms: Option<WorkerHandle>,
+}
+
+impl Transports {
+    pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
+        Ok(Self {
+            mail: MailTransport::open(&config.email)?,
+            sms: PreparedProviders::new(&config.sms)?,
+        })
+    }
+
+    pub(super) fn start(
+        self,
+        config: &Config,
+        queue: &DeliveryQueue,
+        templates: &Arc<Templates>,
+    ) -> Workers {
+        let mail = self
+            .mail
+            .zip(config.email.from.as_ref())
+            .map(|(transport, from)| {
+                let delivery = MailDelivery {
+                    writer: mail_writer(config, from, templates),
+                    transport,
+                    timeout: config.email.transport.attempt_limit(),
+                };
+                let worker = MessageWorker {
+                    queue: queue.clone(),
+                    delivery,
+                };
+                WorkerHandle::start(move || worker, settings(config, config.email.concurrency))
+            });
+        let sms = self.sms.map(|providers| {
+            let (queue, body, timeout) = (
+                queue.clone(),
+                config.sms.body.clone(),
+                sms_timeout(&config.sms),
+            );
+            let worker = move || MessageWorker {
+                queue,
+                delivery: SmsDelivery {
+                    body,
+                    router: providers.open(),
+                    timeout,
+                },
+            };
+            WorkerHandle::start(worker, settings(config, config.sms.concurrency))
+        });
+        Workers { mail, sms }
+    }
+}
+
+pub(super) fn start_onbind_worker(
+    config: &Config,
+    queue: DeliveryQueue,
+    associations: Pool<Associations>,
+    signer: Pool<Signer>,
+    federation: FederationHandle,
+) -> WorkerHandle {
+    let worker = OnbindWorker {
+        queue,
+        associations,
+        signer,
+        federation,
+        homeservers: config.federation.homeservers.clone(),
+        keep_delivered: config.invites.keep_delivered,
+    };
+    // As many as the federation actor has under way at a time.
+    let concurrency = (config.federation.concurrency / 2).max(1);
+    WorkerHandle::start(move || worker, settings(config, concurrency))
+}
+
+/// When messages are tried again.
+pub(super) fn retry_policy(config: &Config) -> RetryPolicy {
+    RetryPolicy {
+        first_ms: duration_ms(config.delivery.retry_first),
+        max_ms: duration_ms(config.delivery.retry_max),
+    }
+}
+
+fn settings(config: &Config, concurrency: usize) -> WorkerSettings {
+    WorkerSettings {
+        concurrency,
+        lease: config.delivery.lease,
+        poll_every: config.delivery.poll_every,
+        wake_delay: Duration::ZERO,
+    }
+}
+
+fn mail_writer(config: &Config, from: &Mailbox, templates: &Arc<Templates>) -> MailWriter {
+    MailWriter {
+        templates: Arc::clone(templates),
+        from: from.clone(),
+        public_base_url: config.server.public_base_url.to_string(),
+        message_id_host: config.server.name.host().to_owned(),
+    }
+}
+
+/// An SMS may be offered to two providers, one after the other.
+fn sms_timeout(sms: &Sms) -> Duration {
+    let limits = sms.providers.values().map(Provider::attempt_limit);
+    2 * limits.max().unwrap_or_default() + Duration::from_secs(5)
+}
