@@ -292,7 +292,7 @@ impl From<Fault> for Error {
                 Self::unavailable("The server did not get to it in time; try again soon")
             }
             Fault::Stopped(_) => Self::unavailable("The server is stopping; try again soon"),
-            Fault::Database(error) if error.may_be_the_connection() => {
+            Fault::Database(error) if error.may_be_connection_failure() => {
                 log::error!("a request failed: {error}");
                 Self::unavailable("The server cannot reach its database; try again soon")
             }

@@ -38,7 +38,7 @@ impl Operation for OpenAccount {
         state
             .store
             .write(LockKey::Account(&self.user), |connection| {
-                Ok(accounts::open(
+                Ok(accounts::add_token(
                     connection,
                     &self.user,
                     self.token_hash.as_str(),
@@ -73,11 +73,11 @@ impl Operation for FindAccount {
 
     fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
         let connection = state.store.read();
-        let Some(user) = accounts::user_of(connection, self.token_hash.as_str())? else {
+        let Some(user) = accounts::find_user(connection, self.token_hash.as_str())? else {
             return Ok(None);
         };
         let accepted = if self.with_terms {
-            accounts::accepted(connection, &user)?
+            accounts::accepted_terms(connection, &user)?
         } else {
             Vec::new()
         };
@@ -100,7 +100,10 @@ impl Operation for CloseToken {
         state
             .store
             .write(LockKey::AccessToken(&self.token_hash), |connection| {
-                Ok(accounts::close(connection, self.token_hash.as_str())?)
+                Ok(accounts::delete_token(
+                    connection,
+                    self.token_hash.as_str(),
+                )?)
             })
     }
 }
@@ -125,7 +128,7 @@ impl Operation for AcceptTerms {
             .store
             .write(LockKey::Account(&self.user), |connection| {
                 for url in &self.urls {
-                    accounts::accept(connection, &self.user, url, self.now)?;
+                    accounts::accept_terms(connection, &self.user, url, self.now)?;
                 }
                 Ok(())
             })

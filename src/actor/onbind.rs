@@ -32,7 +32,7 @@ impl Operation for FindPendingInvites {
         // would give that user's invites away.
         state.store.snapshot(|connection| {
             let (medium, address) = (self.threepid.medium(), self.threepid.address());
-            let bound = associations::mxids(connection, medium, &[address], self.now)?;
+            let bound = associations::find_mxids(connection, medium, &[address], self.now)?;
             // The newest comes last.
             let newest = bound.into_iter().next_back().map(|(_, mxid)| mxid);
             if newest.as_deref() != Some(self.mxid.as_str()) {

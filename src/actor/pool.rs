@@ -242,7 +242,7 @@ impl<S: State> Worker<S> {
         let (state, result) =
             catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Fault::Panicked(S::NAME)))?;
         let connection_is_suspect =
-            matches!(&result, Err(Fault::Database(error)) if error.may_be_the_connection());
+            matches!(&result, Err(Fault::Database(error)) if error.may_be_connection_failure());
         if !connection_is_suspect {
             self.state = Some(state);
         }

@@ -51,12 +51,12 @@ impl Operation for RotatePepper {
             if !self.is_due(peppers::current(connection)?.as_ref()) {
                 return Ok(None);
             }
-            let current = peppers::current_to_replace(connection)?;
+            let current = peppers::current_for_rotation(connection)?;
             if !self.is_due(current.as_ref()) {
                 return Ok(None);
             }
             if current.is_none_or(|current| current.pepper != self.pepper) {
-                peppers::add(connection, &self.pepper, self.now)?;
+                peppers::set_current(connection, &self.pepper, self.now)?;
             }
             Ok(Some(hash_all(connection, &self.pepper)?))
         })
@@ -79,6 +79,6 @@ fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {
             .iter()
             .map(|row| (row.id, lookup::hash(&row.address, &row.medium, pepper)))
             .unzip();
-        associations::set_hashes(connection, &ids, &hashes)?;
+        associations::set_lookup_hashes(connection, &ids, &hashes)?;
     }
 }

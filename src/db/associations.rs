@@ -1,4 +1,5 @@
-//! Associations: at most one live row per medium, address and origin.
+//! Associations of 3PIDs with users: at most one row per medium, address and
+//! origin.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -6,7 +7,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel::upsert::excluded;
 
 use super::schema::associations::{self, dsl};
-use super::{Conn, DbError, on_each};
+use super::{Conn, DbError, with_backend};
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::threepid::{Medium, ThreePid};
@@ -25,16 +26,13 @@ struct Row<'a> {
     signed: &'a str,
 }
 
-/// How far the clocks of instances that share a database may differ, ms: a
-/// binding that one of them answered must be found through the others at once
-/// (BND-10).
+/// How far the clocks of instances that share a database may differ, ms: an
+/// association that one instance has created must be found by the others at once
+/// (BND-10), although its `not_before` may be in their future.
 const CLOCK_SKEW_MS: i64 = 60_000;
 
-/// Stores an association in the place of the one that its 3PID had from that
-/// origin. `signed` is its signed form as JSON.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores an association, which replaces the one of the same 3PID and origin.
+/// `signed` is its signed form as JSON.
 pub fn replace(
     connection: &mut Conn,
     association: &Association,
@@ -53,7 +51,7 @@ pub fn replace(
         lookup_hash,
         signed,
     };
-    on_each!(connection, inner => diesel::insert_into(dsl::associations)
+    with_backend!(connection, inner => diesel::insert_into(dsl::associations)
         .values(&row)
         .on_conflict((dsl::address, dsl::medium, dsl::origin))
         .do_update()
@@ -69,33 +67,27 @@ pub fn replace(
     Ok(())
 }
 
-/// Removes the association of a 3PID with a user that `origin` stated; answers
-/// when that was stated (ms), if there was one.
-///
-/// # Errors
-/// When the database does not answer.
+/// Deletes the association of a 3PID with a user from `origin`. Returns its
+/// timestamp (ms) if there was one.
 pub fn remove(
     connection: &mut Conn,
     threepid: &ThreePid,
     mxid: &Mxid,
     origin: &ServerName,
 ) -> Result<Option<i64>, DbError> {
-    let bound = dsl::associations
+    let association = dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::origin.eq(origin.as_str()))
         .filter(dsl::mxid.eq(mxid.as_str()));
-    let stated_at = bound.select(dsl::ts).first(connection).optional()?;
-    diesel::delete(bound).execute(connection)?;
-    Ok(stated_at)
+    let ts = association.select(dsl::ts).first(connection).optional()?;
+    diesel::delete(association).execute(connection)?;
+    Ok(ts)
 }
 
-/// The signed association of a 3PID that holds at `now`, as JSON, and its
-/// origin; the newest one where several origins state one.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn signed(
+/// The signed association of a 3PID that is valid at `now`, as JSON, and its
+/// origin; the newest one if several origins have one.
+pub fn find_signed(
     connection: &mut Conn,
     threepid: &ThreePid,
     now: i64,
@@ -111,29 +103,26 @@ pub fn signed(
         .optional()?)
 }
 
-/// Lookup hash and user of every association that holds at `now` and has one of
-/// the hashes, the oldest first. However many hashes there are, the query is the
-/// same and has one variable for all of them.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn by_hashes(
+/// Lookup hash and user of every association that is valid at `now` and has one
+/// of the hashes, oldest first. All hashes are bound as one variable, so that the
+/// query has the same text for any number of them and stays prepared.
+pub fn find_by_hashes(
     connection: &mut Conn,
     hashes: &[&str],
     now: i64,
 ) -> Result<Vec<(String, String)>, DbError> {
-    let hold = dsl::associations
+    let valid = dsl::associations
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
         .order((dsl::ts.asc(), dsl::id.asc()))
         .select((dsl::lookup_hash, dsl::mxid));
     Ok(match connection {
-        Conn::Postgres(postgres) => hold
+        Conn::Postgres(postgres) => valid
             .filter(dsl::lookup_hash.eq_any(hashes))
             .load(postgres)?,
-        Conn::Sqlite(sqlite) => hold
+        Conn::Sqlite(sqlite) => valid
             .filter(
-                sql::<Bool>("lookup_hash IN (SELECT value FROM json_each(")
+                sql::<Bool>("lookup_hash IN (SELECT value FROM jswith_backend(")
                     .bind::<Text, _>(serde_json::json!(hashes).to_string())
                     .sql("))"),
             )
@@ -141,10 +130,10 @@ pub fn by_hashes(
     })
 }
 
-/// What a new pepper needs of an association: its id and its 3PID.
+/// An association whose lookup hash is computed again for a new pepper.
 #[derive(Queryable)]
 pub struct Hashable {
-    /// The row.
+    /// The row id.
     pub id: i64,
     /// The medium of its 3PID.
     pub medium: String,
@@ -152,10 +141,7 @@ pub struct Hashable {
     pub address: String,
 }
 
-/// The associations after that id, at most so many, by id.
-///
-/// # Errors
-/// When the database does not answer.
+/// Up to `limit` associations with a row id greater than `id`, in that order.
 pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>, DbError> {
     Ok(dsl::associations
         .filter(dsl::id.gt(id))
@@ -165,18 +151,19 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
         .load(connection)?)
 }
 
-/// Gives associations, by their ids, new lookup hashes.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn set_hashes(connection: &mut Conn, ids: &[i64], hashes: &[String]) -> Result<(), DbError> {
+/// Replaces the lookup hashes of the associations with these row ids.
+pub fn set_lookup_hashes(
+    connection: &mut Conn,
+    ids: &[i64],
+    hashes: &[String],
+) -> Result<(), DbError> {
     match connection {
-        // One statement, since each would be a journey over the network.
+        // One statement instead of one round trip per row.
         Conn::Postgres(postgres) => {
             diesel::sql_query(
-                "UPDATE associations SET lookup_hash = given.hash \
-                 FROM (SELECT unnest($1) AS id, unnest($2) AS hash) AS given \
-                 WHERE associations.id = given.id",
+                "UPDATE associations SET lookup_hash = computed.hash \
+                 FROM (SELECT unnest($1) AS id, unnest($2) AS hash) AS computed \
+                 WHERE associations.id = computed.id",
             )
             .bind::<Array<BigInt>, _>(ids)
             .bind::<Array<Text>, _>(hashes)
@@ -193,13 +180,10 @@ pub fn set_hashes(connection: &mut Conn, ids: &[i64], hashes: &[String]) -> Resu
     Ok(())
 }
 
-/// Address and user of every association of that medium that holds at `now`
-/// for one of the addresses, the oldest first. At most 30,000 addresses
-/// (SQLite allows 32,766 variables).
-///
-/// # Errors
-/// When the database does not answer.
-pub fn mxids(
+/// Address and user of every association of that medium that is valid at `now`
+/// for one of the addresses, oldest first. At most 30,000 addresses (SQLite
+/// allows 32,766 variables).
+pub fn find_mxids(
     connection: &mut Conn,
     medium: Medium,
     addresses: &[&str],

@@ -1,6 +1,6 @@
-//! One connection to either database.
+//! Opens connections to PostgreSQL and SQLite.
 
-use std::fs::OpenOptions;
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::DbError;
-use super::without_login::without_login;
+use super::redact_credentials::redact_credentials;
+use super::{DbError, private_file};
 use crate::config::DatabaseUrl;
 
 /// A connection to PostgreSQL or SQLite; queries are written once for both.
-// PostgreSQL stands first: SQLite would take any text for a file name.
+// The derived `establish` tries the variants in order, and SQLite accepts any
+// text as a file name, so PostgreSQL comes first.
 #[derive(diesel::MultiConnection)]
 pub enum Conn {
     /// PostgreSQL.
@@ -23,9 +24,10 @@ pub enum Conn {
     Sqlite(SqliteConnection),
 }
 
-/// Compiles the same body once for each kind of connection, for the
-/// statements that the derived enum cannot carry (`ON CONFLICT`).
-macro_rules! on_each {
+/// Evaluates `$body` with the connection inside a [`Conn`]. The body is compiled
+/// once for each backend: for statements such as `ON CONFLICT`, which diesel
+/// does not implement for the derived enum.
+macro_rules! with_backend {
     ($connection:expr, $inner:ident => $body:expr) => {
         match $connection {
             $crate::db::Conn::Postgres($inner) => $body,
@@ -33,9 +35,9 @@ macro_rules! on_each {
         }
     };
 }
-pub(super) use on_each;
+pub(super) use with_backend;
 
-/// What a connection is for.
+/// Whether a connection may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Read,
@@ -54,24 +56,25 @@ pub(super) fn connect(
 }
 
 fn connect_postgres(url: &str, mode: Mode) -> Result<Conn, DbError> {
-    let mut connection = PgConnection::establish(&with_limits(url))
-        .map_err(|error| DbError::Open(without_login(&error.to_string(), url)))?;
-    connection.batch_execute(PATIENCE)?;
+    let mut connection = PgConnection::establish(&add_network_timeouts(url))
+        .map_err(|error| DbError::Open(redact_credentials(&error.to_string(), url)))?;
+    connection.batch_execute(SERVER_TIMEOUTS)?;
     if mode == Mode::Read {
         connection.batch_execute("SET default_transaction_read_only = on")?;
     }
     Ok(Conn::Postgres(connection))
 }
 
-/// Nobody keeps the others waiting for longer than about the patience of those
-/// who ask, whatever became of the one who holds a lock.
-const PATIENCE: &str = "SET lock_timeout = '20s'; SET statement_timeout = '20s'; \
+/// A session that hangs while it holds a lock must not block the others for much
+/// longer than their callers wait for a result, so the server ends its
+/// statement or its transaction.
+const SERVER_TIMEOUTS: &str = "SET lock_timeout = '20s'; SET statement_timeout = '20s'; \
     SET idle_in_transaction_session_timeout = '60s'";
 
-/// How long a connection may take to be made (s), and after how long a server
-/// whose machine or network has vanished counts as gone (s and ms): libpq's own
-/// limits are hours.
-const LIMITS: [(&str, &str); 5] = [
+/// How long connecting may take (s), and when a server whose machine or network
+/// is down counts as lost (s, and ms for `tcp_user_timeout`): the defaults of
+/// libpq and the system amount to hours.
+const NETWORK_TIMEOUTS: [(&str, &str); 5] = [
     ("connect_timeout", "5"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
@@ -79,25 +82,25 @@ const LIMITS: [(&str, &str); 5] = [
     ("tcp_user_timeout", "25000"),
 ];
 
-/// The URL with each limit that it does not set itself.
-fn with_limits(url: &str) -> Zeroizing<String> {
+/// Adds each of [`NETWORK_TIMEOUTS`] that the URL does not set.
+fn add_network_timeouts(url: &str) -> Zeroizing<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    // As libpq reads it: a login ends at an @ before the first slash, and may
-    // hold a question mark.
-    let place = match rest.split_once('@') {
-        Some((login, place)) if !login.contains('/') => place,
+    // As libpq parses it: the user info ends at an @ before the first slash, and
+    // may contain a question mark.
+    let after_user_info = match rest.split_once('@') {
+        Some((user_info, after)) if !user_info.contains('/') => after,
         _ => rest,
     };
-    let given = place.split_once('?').map(|(_, parameters)| parameters);
+    let query = after_user_info.split_once('?').map(|(_, query)| query);
     let mut url = Zeroizing::new(url.to_owned());
-    let mut separator = match given {
+    let mut separator = match query {
         None => "?",
         Some("") => "",
         Some(_) => "&",
     };
-    for (name, value) in LIMITS {
-        let mut names = given.into_iter().flat_map(|given| given.split('&'));
-        if !names.any(|parameter| parameter.split('=').next() == Some(name)) {
+    for (name, value) in NETWORK_TIMEOUTS {
+        let mut parameters = query.into_iter().flat_map(|query| query.split('&'));
+        if !parameters.any(|parameter| parameter.split('=').next() == Some(name)) {
             for part in [separator, name, "=", value] {
                 url.push_str(part);
             }
@@ -119,66 +122,68 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
     }
     let name = path
         .to_str()
-        .ok_or_else(|| DbError::Open("its path is not UTF-8".to_owned()))?;
-    let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
-    make_private(path).map_err(|error| unusable(error.to_string()))?;
+        .ok_or_else(|| DbError::Open("the path is not valid UTF-8".to_owned()))?;
+    create_if_missing(path).map_err(|error| open_error(path, error))?;
     let mut connection =
-        SqliteConnection::establish(name).map_err(|error| unusable(error.to_string()))?;
-    // FULL: an answered change survives a power cut. What is deleted (codes, keys
-    // of invites) is overwritten and not only let go of.
+        SqliteConnection::establish(name).map_err(|error| open_error(path, error))?;
+    // synchronous = FULL: a committed change survives a power failure.
+    // secure_delete: deleted tokens and invite keys are overwritten, rather than
+    // left in free pages of the file.
     let settings = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; \
          PRAGMA query_only = {};",
         busy_timeout.as_millis(),
-        // KiB. Look-ups profit from it; there are as many writers as owners.
+        // KiB. Lookups benefit from a large cache; there are as many writers as actors.
         if mode == Mode::Read { 16384 } else { 2048 },
         if mode == Mode::Read { "ON" } else { "OFF" },
     );
-    in_turn(&mut connection, |connection| {
+    retry_locked(&mut connection, |connection| {
         connection.batch_execute(&settings)
     })
-    .map_err(|error| unusable(error.to_string()))?;
+    .map_err(|error| open_error(path, error))?;
     Ok(Conn::Sqlite(connection))
 }
 
-/// How often SQLite is asked again for what it does not wait for: it gives up at
-/// once when two programs turn a file into WAL, or when what was read is to be
-/// changed and somebody else was faster.
-const SQLITE_TRIES: usize = 8;
-
-/// Asks again after a turn of its own, which does wait for the others. Only for
-/// what may have been done by another program meanwhile and is then nothing.
-pub(super) fn in_turn<E>(
-    connection: &mut SqliteConnection,
-    mut ask: impl FnMut(&mut SqliteConnection) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut outcome = ask(connection);
-    for _ in 1..SQLITE_TRIES {
-        if outcome.is_ok() {
-            break;
-        }
-        // When even that fails, the next answer says why.
-        let _waited = connection.batch_execute("BEGIN EXCLUSIVE; COMMIT");
-        outcome = ask(connection);
-    }
-    outcome
+/// The file's path with what went wrong.
+pub(super) fn open_error(path: &Path, error: impl Display) -> DbError {
+    DbError::Open(format!("{}: {error}", path.display()))
 }
 
-/// Makes the file for its owner alone if it is not there: it will hold tokens
-/// and addresses. SQLite gives the files beside it the same mode.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+/// How often an operation is tried for which SQLite ignores its busy timeout. It
+/// fails with "database is locked" at once when two processes switch a file to
+/// WAL mode, or when a transaction that has read wants to write and another
+/// process has written meanwhile.
+const SQLITE_ATTEMPTS: usize = 8;
+
+/// Retries `operation` when the file is locked. Before each retry an exclusive
+/// transaction waits for the lock, for which SQLite does honour the busy
+/// timeout. Another process may have done the same in the meantime, so
+/// `operation` must do nothing when run again.
+pub(super) fn retry_locked<E>(
+    connection: &mut SqliteConnection,
+    mut operation: impl FnMut(&mut SqliteConnection) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut result = operation(connection);
+    for _ in 1..SQLITE_ATTEMPTS {
+        if result.is_ok() {
+            break;
+        }
+        // If waiting fails, so does the next attempt, and its error is returned.
+        let _ = connection.batch_execute("BEGIN EXCLUSIVE; COMMIT");
+        result = operation(connection);
     }
-    match options.open(path) {
-        // Opening it again here and closing it would let go of SQLite's locks.
+    result
+}
+
+/// Creates the file with mode 0600, because it will hold tokens and addresses.
+/// SQLite creates the WAL and shared-memory files with the mode of the database.
+fn create_if_missing(path: &Path) -> io::Result<()> {
+    match private_file::create(path) {
+        // An existing file must not be opened here: closing any descriptor of a
+        // file releases all POSIX locks that SQLite holds on it in this process.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
+        created => created.map(drop),
     }
 }
 
@@ -186,13 +191,13 @@ fn make_private(path: &Path) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Mode, connect, with_limits};
+    use super::{Mode, add_network_timeouts, connect};
     use crate::config::{DatabaseUrl, Secret};
 
     #[test]
     fn no_part_of_a_login_is_in_an_error() {
         for url in [
-            // Read by libpq: the host is what follows the first @.
+            // libpq takes what follows the first @ as the host.
             "postgres://sydent:pa@ssWORD@127.0.0.1:1/x",
             "postgres://sydent:ssWORD%zz@127.0.0.1:1/x",
             "postgres://sydent:ssWORD/more@127.0.0.1:1/x",
@@ -200,7 +205,7 @@ mod tests {
         ] {
             let url = DatabaseUrl::Postgres(Secret::from(url.to_owned()));
             let Err(error) = connect(&url, Mode::Read, Duration::ZERO) else {
-                panic!("nothing listens there");
+                panic!("nothing listens on port 1");
             };
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("ssWORD"), "{shown}");
@@ -215,18 +220,18 @@ mod tests {
         let url = DatabaseUrl::Sqlite(file.clone());
         let mut connection = connect(&url, Mode::Write, Duration::ZERO).unwrap();
         let super::Conn::Sqlite(sqlite) = &mut connection else {
-            panic!("it is SQLite");
+            panic!("not SQLite");
         };
-        let mut is_there_after = |statements: &str| {
+        let mut contains_needle_after = |statements: &str| {
             let all = format!("{statements}; PRAGMA wal_checkpoint(TRUNCATE)");
             diesel::connection::SimpleConnection::batch_execute(sqlite, &all).unwrap();
             let bytes = std::fs::read(&file).unwrap();
             bytes.windows(6).any(|part| part == b"needle")
         };
-        assert!(is_there_after(
+        assert!(contains_needle_after(
             "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('needle'), ('hay')"
         ));
-        assert!(!is_there_after("DELETE FROM t WHERE a = 'needle'"));
+        assert!(!contains_needle_after("DELETE FROM t WHERE a = 'needle'"));
     }
 
     #[cfg(unix)]
@@ -238,7 +243,7 @@ mod tests {
         let url = DatabaseUrl::Sqlite(file.clone());
         let mut connection = connect(&url, Mode::Write, Duration::ZERO).unwrap();
         let super::Conn::Sqlite(sqlite) = &mut connection else {
-            panic!("it is SQLite");
+            panic!("not SQLite");
         };
         diesel::connection::SimpleConnection::batch_execute(sqlite, "CREATE TABLE t (a TEXT)")
             .unwrap();
@@ -257,17 +262,17 @@ mod tests {
             "postgresql:///x",
             "postgres://a:b?c@db/x",
         ] {
-            assert_eq!(*with_limits(url), format!("{url}?{all}"));
+            assert_eq!(*add_network_timeouts(url), format!("{url}?{all}"));
         }
         assert_eq!(
-            *with_limits("postgres://db/x?"),
+            *add_network_timeouts("postgres://db/x?"),
             format!("postgres://db/x?{all}")
         );
         for url in ["postgres://a:b@db/x?sslmode=require", "postgres:///x?a=b@c"] {
-            assert_eq!(*with_limits(url), format!("{url}&{all}"));
+            assert_eq!(*add_network_timeouts(url), format!("{url}&{all}"));
         }
         let url = "postgres://db/x?connect_timeout=60&tcp_user_timeout=0";
         let added = "&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
-        assert_eq!(*with_limits(url), format!("{url}{added}"));
+        assert_eq!(*add_network_timeouts(url), format!("{url}{added}"));
     }
 }

@@ -1,4 +1,4 @@
-//! Filling a fresh database, many rows a statement.
+//! Bulk inserts into a new database, many rows per statement.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,13 +7,13 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{Conn, DbError, on_each};
+use super::{Conn, DbError, with_backend};
 
 /// One value of a row.
 pub enum SqlValue {
     /// A text.
     Text(String),
-    /// A number, or none.
+    /// A number or NULL.
     Number(Option<i64>),
 }
 
@@ -41,7 +41,7 @@ impl From<Option<i64>> for SqlValue {
     }
 }
 
-/// A table to fill, and the columns that are given.
+/// A table to fill, with the columns that each row must have in this order.
 #[derive(Debug, Clone, Copy)]
 pub enum TargetTable {
     /// medium, address, origin, mxid, ts, `not_before`, `not_after`,
@@ -94,53 +94,54 @@ impl TargetTable {
     }
 }
 
-/// So many rows are in a statement: SQLite allows 32,766 variables.
-const ROWS: usize = 500;
+/// Rows per statement. SQLite allows 32,766 variables.
+const BATCH: usize = 500;
 
-/// Adds rows but for those that are there already by one of the table's keys;
-/// answers how many were added.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn insert(
-    connection: &mut Conn,
-    into: TargetTable,
-    mut rows: Vec<Vec<SqlValue>>,
-) -> Result<u64, DbError> {
-    let (table, columns) = into.columns();
-    let mut added = 0;
-    while !rows.is_empty() {
-        let batch: Vec<Vec<SqlValue>> = rows.drain(..rows.len().min(ROWS)).collect();
-        let sql = statement(connection, table, columns, &batch, "");
-        added += on_each!(connection, inner => {
-            let mut query = diesel::sql_query(sql).into_boxed();
-            for cell in batch.into_iter().flatten() {
-                query = match cell {
-                    SqlValue::Text(text) => query.bind::<Text, _>(text),
-                    SqlValue::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
-                };
-            }
-            query.execute(inner)?
-        });
-    }
-    Ok(added as u64)
+/// A query with the values of all rows bound in order. A macro, because the
+/// type of a boxed query depends on the backend.
+macro_rules! bind_rows {
+    ($sql:expr, $rows:expr) => {{
+        let mut query = diesel::sql_query($sql).into_boxed();
+        for value in $rows.into_iter().flatten() {
+            query = match value {
+                SqlValue::Text(text) => query.bind::<Text, _>(text),
+                SqlValue::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
+            };
+        }
+        query
+    }};
 }
 
-fn statement(
+/// Inserts rows, except those that conflict with a unique key of the table.
+/// Returns how many were inserted.
+pub fn insert(
+    connection: &mut Conn,
+    table: TargetTable,
+    mut rows: Vec<Vec<SqlValue>>,
+) -> Result<u64, DbError> {
+    let mut inserted = 0;
+    while !rows.is_empty() {
+        let batch: Vec<Vec<SqlValue>> = rows.drain(..rows.len().min(BATCH)).collect();
+        let sql = insert_statement(connection, table.columns(), &batch);
+        inserted += with_backend!(connection, inner => bind_rows!(sql, batch).execute(inner)?);
+    }
+    Ok(inserted as u64)
+}
+
+fn insert_statement(
     connection: &Conn,
-    table: &str,
-    columns: &str,
+    (table, columns): (&str, &str),
     rows: &[Vec<SqlValue>],
-    answer: &str,
 ) -> String {
-    // SQLite looks a variable with a name up among all before it.
+    // To SQLite, `$1` is a name that it searches for among all the variables
+    // before it, which is slow.
     let is_numbered = matches!(connection, Conn::Postgres(_));
     let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
     let mut number = 0;
     for (index, row) in rows.iter().enumerate() {
         sql.push_str(if index > 0 { ", (" } else { "(" });
-        for (place, _) in row.iter().enumerate() {
-            sql.push_str(if place > 0 { ", " } else { "" });
+        for (column, _) in row.iter().enumerate() {
+            sql.push_str(if column > 0 { ", " } else { "" });
             number += 1;
             if is_numbered {
                 let _ = write!(sql, "${number}");
@@ -151,63 +152,44 @@ fn statement(
         sql.push(')');
     }
     sql.push_str(" ON CONFLICT DO NOTHING");
-    sql.push_str(answer);
     sql
 }
 
 /// A change for the journal: its id, medium, address, and when the association
-/// was removed.
+/// was removed, ms.
 pub type Change<'a> = (i64, &'a str, &'a str, Option<i64>);
 
-/// Adds changes to the journal but for those of 3PIDs that have one; answers the
-/// ids of what was added.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn journal(connection: &mut Conn, changes: &[Change<'_>]) -> Result<HashSet<i64>, DbError> {
+/// Inserts changes into the journal, except those of 3PIDs that it already has.
+/// Returns the ids of those that were inserted.
+pub fn insert_changes(
+    connection: &mut Conn,
+    changes: &[Change<'_>],
+) -> Result<HashSet<i64>, DbError> {
     #[derive(QueryableByName)]
-    struct Count {
+    struct Inserted {
         #[diesel(sql_type = BigInt)]
         id: i64,
     }
-    let mut added = HashSet::new();
-    for batch in changes.chunks(ROWS) {
+    let mut ids = HashSet::new();
+    for batch in changes.chunks(BATCH) {
         let rows: Vec<Vec<SqlValue>> = batch
             .iter()
             .map(|&(id, medium, address, removed_at)| {
                 vec![id.into(), medium.into(), address.into(), removed_at.into()]
             })
             .collect();
-        let columns = "id, medium, address, removed_at";
-        let sql = statement(
-            connection,
-            "association_journal",
-            columns,
-            &rows,
-            " RETURNING id",
-        );
-        let found: Vec<Count> = on_each!(connection, inner => {
-            let mut query = diesel::sql_query(sql).into_boxed();
-            for &(id, medium, address, removed_at) in batch {
-                query = query
-                    .bind::<BigInt, _>(id)
-                    .bind::<Text, _>(medium)
-                    .bind::<Text, _>(address)
-                    .bind::<Nullable<BigInt>, _>(removed_at);
-            }
-            query.load(inner)?
-        });
-        added.extend(found.into_iter().map(|row| row.id));
+        let columns = ("association_journal", "id, medium, address, removed_at");
+        let sql = insert_statement(connection, columns, &rows) + " RETURNING id";
+        let inserted: Vec<Inserted> =
+            with_backend!(connection, inner => bind_rows!(sql, rows).load(inner)?);
+        ids.extend(inserted.into_iter().map(|row| row.id));
     }
-    Ok(added)
+    Ok(ids)
 }
 
-/// Lets the journal go on after that id.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn journal_goes_on_after(connection: &mut Conn, id: i64) -> Result<(), DbError> {
-    // Digits only, so that it may stand in the text.
+/// Makes the id of the next change greater than `id`.
+pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError> {
+    // A batch of statements cannot bind variables; a number needs no escaping.
     let sql = match connection {
         Conn::Postgres(_) if id < 1 => return Ok(()),
         Conn::Postgres(_) => {
@@ -221,8 +203,8 @@ pub fn journal_goes_on_after(connection: &mut Conn, id: i64) -> Result<(), DbErr
     Ok(connection.batch_execute(&sql)?)
 }
 
-/// Every table that holds something of a running server, those first that refer
-/// to others.
+/// All tables with data of a server; a table comes before those that its foreign
+/// keys refer to.
 const TABLES: [&str; 12] = [
     "accepted_terms",
     "access_tokens",
@@ -238,47 +220,46 @@ const TABLES: [&str; 12] = [
     "validation_sessions",
 ];
 
-/// Whether nothing was ever done with the database: a pepper alone is what a
-/// server's first start leaves behind.
-///
-/// # Errors
-/// When the database does not answer.
+/// Whether the database has no data yet. A pepper does not count, because a
+/// server inserts one when it starts for the first time.
 pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     #[derive(QueryableByName)]
     struct Count {
         #[diesel(sql_type = BigInt)]
         n: i64,
     }
-    let filled = TABLES.iter().filter(|table| **table != "lookup_peppers");
-    let parts: Vec<String> = filled
+    let counts: Vec<String> = TABLES
+        .iter()
+        .filter(|table| **table != "lookup_peppers")
         .map(|table| format!("(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS {table})"))
         .collect();
-    let sql = format!("SELECT {} AS n", parts.join(" + "));
+    let sql = format!("SELECT {} AS n", counts.join(" + "));
     let count: Count =
-        on_each!(connection, inner => diesel::sql_query(sql).get_result::<Count>(inner)?);
+        with_backend!(connection, inner => diesel::sql_query(sql).get_result::<Count>(inner)?);
     Ok(count.n == 0)
 }
 
-/// Removes everything, and prepares for much to be written.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn begin(connection: &mut Conn) -> Result<(), DbError> {
+/// Deletes all data, and starts the ids of all tables at 1 again.
+pub fn clear(connection: &mut Conn) -> Result<(), DbError> {
     let sql = match connection {
-        Conn::Postgres(_) => format!(
-            "SET LOCAL statement_timeout = 0; \
-             SET LOCAL idle_in_transaction_session_timeout = 0; \
-             TRUNCATE {} RESTART IDENTITY",
-            TABLES.join(", ")
-        ),
-        // The indexes are filled in no order: most of them in memory (KiB).
+        Conn::Postgres(_) => format!("TRUNCATE {} RESTART IDENTITY", TABLES.join(", ")),
         Conn::Sqlite(_) => {
-            let emptied = TABLES.map(|table| format!("DELETE FROM {table}; "));
-            format!(
-                "PRAGMA cache_size = -131072; {}DELETE FROM sqlite_sequence",
-                emptied.concat()
-            )
+            let deletes = TABLES.map(|table| format!("DELETE FROM {table}; "));
+            format!("{}DELETE FROM sqlite_sequence", deletes.concat())
         }
     };
     Ok(connection.batch_execute(&sql)?)
+}
+
+/// Sets the connection up for an import, which is one long transaction: on
+/// PostgreSQL the statement and idle timeouts do not apply until it ends.
+pub fn prepare_connection(connection: &mut Conn) -> Result<(), DbError> {
+    Ok(connection.batch_execute(match connection {
+        Conn::Postgres(_) => {
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        }
+        // KiB. Rows arrive in an order unrelated to that of the indexes, so most of
+        // the index pages must be in memory.
+        Conn::Sqlite(_) => "PRAGMA cache_size = -131072",
+    })?)
 }

@@ -1,4 +1,4 @@
-//! Invitations of addresses to rooms.
+//! Pending and delivered invites of 3PIDs to rooms.
 
 use std::fmt;
 
@@ -11,42 +11,42 @@ use crate::domain::invite::RoomId;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 
-/// An invite that is stored.
+/// An invite to store.
 #[derive(Debug)]
 pub struct Invite<'a> {
-    /// Names it in the room; unguessable.
+    /// Identifies the invite in the room; unguessable.
     pub token: &'a InviteToken,
-    /// Who is invited.
+    /// The 3PID that is invited.
     pub threepid: &'a ThreePid,
-    /// Where to.
+    /// The room.
     pub room_id: &'a RoomId,
-    /// By whom.
+    /// The user who invites.
     pub sender: &'a Mxid,
-    /// The long-term key that was advertised with it.
+    /// The ID of the long-term key that was returned with it.
     pub key_id: &'a KeyId,
-    /// The public half of the key that was made for it, in unpadded standard
+    /// The ephemeral public key that was generated for it, in unpadded standard
     /// base64.
     pub ephemeral_key: &'a str,
     /// Now, ms.
     pub created_at: i64,
 }
 
-/// An invite that no homeserver has taken yet.
+/// An invite that was not delivered to a homeserver yet.
 #[derive(Clone, PartialEq, Eq, Queryable)]
 pub struct Pending {
-    /// Its row.
+    /// The row id.
     pub id: i64,
-    /// Names it in the room.
+    /// Identifies the invite in the room.
     pub token: String,
-    /// Where to.
+    /// The room.
     pub room_id: String,
-    /// By whom.
+    /// The user who invites.
     pub sender: String,
-    /// The long-term key that was advertised with it.
+    /// The ID of the long-term key that was returned with it.
     pub key_id: String,
 }
 
-// Written by hand: who has the token can have it signed.
+// Not derived, because anyone who has the token can have it signed.
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
@@ -55,11 +55,8 @@ impl fmt::Debug for Pending {
     }
 }
 
-/// Stores an invite, and the public half of its key as one that is valid
+/// Stores an invite, and its ephemeral public key, which is valid from now on
 /// (PUB-08).
-///
-/// # Errors
-/// When the database does not answer.
 pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError> {
     diesel::insert_into(ephemeral_keys::table)
         .values((
@@ -82,10 +79,7 @@ pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError>
     Ok(())
 }
 
-/// Who sent the invite with that token.
-///
-/// # Errors
-/// When the database does not answer.
+/// The sender of the invite with that token.
 pub fn sender(connection: &mut Conn, token: &InviteToken) -> Result<Option<String>, DbError> {
     Ok(dsl::invites
         .filter(dsl::token.eq(token.expose()))
@@ -94,10 +88,7 @@ pub fn sender(connection: &mut Conn, token: &InviteToken) -> Result<Option<Strin
         .optional()?)
 }
 
-/// The invites of a 3PID that no homeserver has taken, the oldest first.
-///
-/// # Errors
-/// When the database does not answer.
+/// The undelivered invites of a 3PID, oldest first.
 pub fn pending(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<Pending>, DbError> {
     Ok(dsl::invites
         .filter(dsl::address.eq(threepid.address()))
@@ -108,10 +99,7 @@ pub fn pending(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<Pending
         .load(connection)?)
 }
 
-/// Notes that a homeserver has taken these invites, at most 30,000.
-///
-/// # Errors
-/// When the database does not answer.
+/// Marks at most 30,000 invites as delivered to a homeserver.
 pub fn mark_delivered(connection: &mut Conn, ids: &[i64], now: i64) -> Result<(), DbError> {
     diesel::update(dsl::invites.filter(dsl::id.eq_any(ids)))
         .set(dsl::delivered_at.eq(now))
@@ -119,34 +107,24 @@ pub fn mark_delivered(connection: &mut Conn, ids: &[i64], now: i64) -> Result<()
     Ok(())
 }
 
-/// Removes invites that a homeserver has taken, at most 30,000; their keys stay
-/// valid, since rooms are checked late (PUB-09).
-///
-/// # Errors
-/// When the database does not answer.
+/// Deletes at most 30,000 delivered invites. Their ephemeral keys stay valid,
+/// because a homeserver may check them long after the delivery (PUB-09).
 pub fn remove(connection: &mut Conn, ids: &[i64]) -> Result<(), DbError> {
     diesel::delete(dsl::invites.filter(dsl::id.eq_any(ids))).execute(connection)?;
     Ok(())
 }
 
 /// Whether there is an invite with that token.
-///
-/// # Errors
-/// When the database does not answer.
 pub fn exists(connection: &mut Conn, token: &InviteToken) -> Result<bool, DbError> {
-    let found: Option<i64> = dsl::invites
+    let id: Option<i64> = dsl::invites
         .filter(dsl::token.eq(token.expose()))
         .select(dsl::id)
         .first(connection)
         .optional()?;
-    Ok(found.is_some())
+    Ok(id.is_some())
 }
 
-/// Takes an invite back, and the key that was made for it, as if they had never
-/// been.
-///
-/// # Errors
-/// When the database does not answer.
+/// Deletes an invite and the ephemeral key that was generated for it.
 pub fn withdraw(connection: &mut Conn, token: &str) -> Result<(), DbError> {
     let key: Option<String> = dsl::invites
         .filter(dsl::token.eq(token))

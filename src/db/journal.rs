@@ -1,5 +1,5 @@
-//! The journal of what other servers must hear of: the last change of each 3PID
-//! that this server speaks for, in the order in which the changes were made.
+//! The journal that is replicated to other servers: the last change of each 3PID
+//! whose association has this server as its origin, in the order of the changes.
 
 use diesel::dsl::count_star;
 use diesel::prelude::*;
@@ -12,14 +12,11 @@ use crate::domain::change::{Change, What};
 use crate::domain::ids::ServerName;
 use crate::domain::threepid::ThreePid;
 
-/// Notes that the association of a 3PID with this server as its origin has
-/// changed: it was stated, or removed at that moment (ms). To be called in the
-/// transaction of the change, as the last thing in it: on PostgreSQL whoever
-/// changes another association waits from here to the end.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn changed(
+/// Records that the association of a 3PID with this server as its origin was
+/// created or replaced, or that it was removed at `removed_at` (ms). Must be the
+/// last statement in the transaction of the change: on PostgreSQL it takes a lock
+/// that all such transactions wait for, and holds it until the transaction ends.
+pub fn record_change(
     connection: &mut Conn,
     threepid: &ThreePid,
     removed_at: Option<i64>,
@@ -29,9 +26,10 @@ pub fn changed(
         .filter(journal::address.eq(address))
         .filter(journal::medium.eq(medium));
     diesel::delete(older).execute(connection)?;
-    // From the moment that a change gets its number until it is there for all: who
-    // reads 7 must not find a 6 later.
-    Lock::Journal.take(connection)?;
+    // Held from the moment that the change gets its id until it is committed.
+    // Otherwise id 7 could become visible before id 6, and a peer that was sent 7
+    // would never be sent 6.
+    Lock::Journal.lock_exclusive(connection)?;
     diesel::insert_into(journal::association_journal)
         .values((
             journal::medium.eq(medium),
@@ -50,23 +48,20 @@ type Row = (
     Option<(String, i64, i64, i64)>,
 );
 
-/// The changes after that number, at most so many, the oldest first. `origin` is
+/// Up to `limit` changes with an id greater than `id`, oldest first. `origin` is
 /// this server's name.
-///
-/// # Errors
-/// When the database does not answer.
 pub fn after(
     connection: &mut Conn,
     origin: &ServerName,
     id: i64,
     limit: i64,
 ) -> Result<Vec<Change>, DbError> {
-    let stated = associations::address
+    let is_current = associations::address
         .eq(journal::address)
         .and(associations::medium.eq(journal::medium))
         .and(associations::origin.eq(origin.as_str()));
     let rows: Vec<Row> = journal::association_journal
-        .left_join(associations::associations.on(stated))
+        .left_join(associations::associations.on(is_current))
         .filter(journal::id.gt(id))
         .order(journal::id.asc())
         .limit(limit)
@@ -84,11 +79,11 @@ pub fn after(
                 .nullable(),
         ))
         .load(connection)?;
-    Ok(rows.into_iter().map(change).collect())
+    Ok(rows.into_iter().map(to_change).collect())
 }
 
-fn change((id, medium, address, removed_at, stated): Row) -> Change {
-    let what = match (removed_at, stated) {
+fn to_change((id, medium, address, removed_at, association): Row) -> Change {
+    let what = match (removed_at, association) {
         (Some(at), _) => What::Removed { at },
         (None, Some((mxid, ts, not_before, not_after))) => What::Stated {
             mxid,
@@ -106,10 +101,7 @@ fn change((id, medium, address, removed_at, stated): Row) -> Change {
     }
 }
 
-/// How many changes there are after that number.
-///
-/// # Errors
-/// When the database does not answer.
+/// How many changes have an id greater than `id`.
 pub fn count_after(connection: &mut Conn, id: i64) -> Result<i64, DbError> {
     Ok(journal::association_journal
         .filter(journal::id.gt(id))

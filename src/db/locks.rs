@@ -1,41 +1,46 @@
-//! The advisory locks that all instances on one PostgreSQL share. SQLite lets
-//! one transaction write at a time anyway.
+//! The fixed PostgreSQL advisory locks that all instances share. SQLite needs
+//! none, because it allows only one write transaction at a time.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::{Conn, DbError};
 
-/// What a lock stands for, by its number in the database.
+/// What a lock protects. The number identifies the lock in the database, so it
+/// must be the same in every version of the server.
 #[derive(Debug, Clone, Copy)]
 #[repr(i64)]
 pub(super) enum Lock {
-    /// The schema, and what a fresh database must have.
+    /// Migrations, and the rows that every database must have.
     Schema = 5_290_470_051,
-    /// Which pepper is the current one.
+    /// Which pepper is current. Transactions that store a hash share it, so that
+    /// they do not block each other; a rotation takes it exclusively, so that no
+    /// hash of the old pepper is stored after the table was rehashed.
     Pepper = 5_290_470_052,
-    /// The order of the journal.
+    /// The order of the journal: ids become visible in ascending order.
     Journal = 5_290_470_053,
 }
 
 impl Lock {
-    /// Waits for the lock, and holds it alone until the transaction ends.
-    pub(super) fn take(self, connection: &mut Conn) -> Result<(), DbError> {
-        self.ask(connection, "SELECT pg_advisory_xact_lock($1)")
+    /// Waits for the lock and holds it exclusively until the transaction ends.
+    pub(super) fn lock_exclusive(self, connection: &mut Conn) -> Result<(), DbError> {
+        self.execute(connection, "SELECT pg_advisory_xact_lock($1)")
     }
 
-    /// Waits for the lock, and shares it with others until the transaction ends.
-    /// Whoever shares it must not take it: two who did would wait for each other.
-    pub(super) fn share(self, connection: &mut Conn) -> Result<(), DbError> {
-        self.ask(connection, "SELECT pg_advisory_xact_lock_shared($1)")
+    /// Waits for the lock and shares it until the transaction ends. A transaction
+    /// that holds it shared must not take it exclusively: two that did would
+    /// deadlock.
+    pub(super) fn lock_shared(self, connection: &mut Conn) -> Result<(), DbError> {
+        self.execute(connection, "SELECT pg_advisory_xact_lock_shared($1)")
     }
 
-    /// Waits for the lock, and holds it alone until the connection ends.
-    pub(super) fn keep(self, connection: &mut Conn) -> Result<(), DbError> {
-        self.ask(connection, "SELECT pg_advisory_lock($1)")
+    /// Waits for the lock and holds it exclusively until the connection closes,
+    /// across several transactions.
+    pub(super) fn lock_for_session(self, connection: &mut Conn) -> Result<(), DbError> {
+        self.execute(connection, "SELECT pg_advisory_lock($1)")
     }
 
-    fn ask(self, connection: &mut Conn, statement: &str) -> Result<(), DbError> {
+    fn execute(self, connection: &mut Conn, statement: &str) -> Result<(), DbError> {
         if let Conn::Postgres(postgres) = connection {
             diesel::sql_query(statement)
                 .bind::<BigInt, _>(self as i64)

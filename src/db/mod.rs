@@ -1,8 +1,9 @@
-//! The database: how to open it, and the queries, a file per group of tables.
+//! Database access: connections, transactions, and the queries, one file per
+//! group of tables.
 //!
-//! SQLite and PostgreSQL are of equal rank; queries are written once over
-//! [`Conn`]. Columns are `BigInt`, `Integer` and `Text` only, times are
-//! milliseconds since the epoch.
+//! SQLite and PostgreSQL are supported equally, and each query is written once
+//! over [`Conn`]. All columns are therefore `BigInt`, `Integer` or `Text`, which
+//! both databases have; times are milliseconds since the Unix epoch.
 
 pub mod accounts;
 pub mod associations;
@@ -16,37 +17,38 @@ pub mod outbox;
 pub mod peers;
 pub mod peppers;
 pub mod private_copy;
+mod private_file;
+mod redact_credentials;
 pub mod replicated;
 mod schema;
 pub mod send_limits;
 pub mod sessions;
 mod store;
 pub mod sydent;
-mod without_login;
 
 pub use connection::Conn;
-use connection::on_each;
+use connection::with_backend;
 pub use store::{Database, LockKey, Store};
 
-/// Why the database could not answer.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// No connection could be had, or the schema could not be brought up to
-    /// date.
+    /// The connection could not be opened, or the schema could not be migrated.
     #[error("cannot open the database: {0}")]
     Open(String),
     /// A query failed.
     #[error("a query failed: {0}")]
     Query(#[from] diesel::result::Error),
-    /// A row does not read as what it should be.
-    #[error("a stored value of {0} does not read as one")]
+    /// A stored value is not valid; the name says what it should be.
+    #[error("cannot decode a stored {0}")]
     Corrupt(&'static str),
 }
 
 impl DbError {
-    /// Whether the connection may be the cause, so that a new one may help.
+    /// Whether the error may come from the connection, so that retrying on a new
+    /// one may succeed.
     #[must_use]
-    pub fn may_be_the_connection(&self) -> bool {
+    pub fn may_be_connection_failure(&self) -> bool {
         use diesel::result::{DatabaseErrorKind as Kind, Error};
         match self {
             Self::Corrupt(_) | Self::Query(Error::NotFound) => false,

@@ -1,4 +1,4 @@
-//! The peppers of hashed look-ups: the current one and the one before it.
+//! The peppers of hashed lookups: the current one and the previous one.
 
 use diesel::prelude::*;
 
@@ -12,53 +12,41 @@ use crate::domain::lookup::Pepper;
 pub struct StoredPepper {
     /// The pepper.
     pub pepper: Pepper,
-    /// Since when it has been the current one, ms.
+    /// When it became the current one, ms.
     pub created_at: i64,
 }
 
-/// The current pepper; `None` in a database that was never prepared.
-///
-/// # Errors
-/// When the database does not answer.
+/// The current pepper; `None` in a database that no server has started on.
 pub fn current(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
-    let found: Option<(String, i64)> = dsl::lookup_peppers
+    let row: Option<(String, i64)> = dsl::lookup_peppers
         .order(dsl::id.desc())
         .select((dsl::pepper, dsl::created_at))
         .first(connection)
         .optional()?;
-    found
-        .map(|(pepper, created_at)| {
-            let pepper = Pepper::parse(&pepper).map_err(|_invalid| DbError::Corrupt("a pepper"))?;
-            Ok(StoredPepper { pepper, created_at })
-        })
-        .transpose()
+    row.map(|(pepper, created_at)| {
+        let pepper = Pepper::parse(&pepper).map_err(|_invalid| DbError::Corrupt("pepper"))?;
+        Ok(StoredPepper { pepper, created_at })
+    })
+    .transpose()
 }
 
-/// The current pepper, which is the current one until the transaction ends:
-/// whoever stores a hash asks for it so, and a change of peppers waits for them
-/// and they for it.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn current_to_hash_with(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
-    Lock::Pepper.share(connection)?;
+/// The current pepper, for a transaction that stores a hash. Until it ends, the
+/// pepper stays current: a rotation waits for all such transactions, and they
+/// wait for a running rotation.
+pub fn current_for_hashing(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
+    Lock::Pepper.lock_shared(connection)?;
     current(connection)
 }
 
-/// The current pepper, which nobody hashes with until the transaction ends.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn current_to_replace(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
-    Lock::Pepper.take(connection)?;
+/// The current pepper, for the transaction that replaces it. Until it ends, no
+/// other transaction stores a hash.
+pub fn current_for_rotation(connection: &mut Conn) -> Result<Option<StoredPepper>, DbError> {
+    Lock::Pepper.lock_exclusive(connection)?;
     current(connection)
 }
 
-/// Makes `pepper` the current one, and forgets all but the one before it.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn add(connection: &mut Conn, pepper: &Pepper, now: i64) -> Result<(), DbError> {
+/// Makes `pepper` the current one, and deletes all but the one before it.
+pub fn set_current(connection: &mut Conn, pepper: &Pepper, now: i64) -> Result<(), DbError> {
     let previous: Option<i64> = dsl::lookup_peppers
         .order(dsl::id.desc())
         .select(dsl::id)

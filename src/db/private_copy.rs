@@ -1,23 +1,26 @@
-//! A copy of another program's SQLite file that only this user can read and
-//! that no end of the process leaves behind: it holds access tokens in clear.
+//! A private copy of another program's SQLite file. It contains access tokens in
+//! clear text, so only this user can read it, and it is deleted however the
+//! process ends.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use tempfile::TempDir;
 
-/// What the names of all such folders in the temporary folder begin with.
+use super::private_file;
+
+/// Prefix of the names of these folders in the temporary folder.
 const PREFIX: &str = "sydent-import-";
 
-/// Held locked by the process that the folder belongs to.
+/// A file that the process locks as long as it uses the folder.
 const LOCK: &str = "lock";
 
 const COPY: &str = "copy.db";
 
-/// A folder (mode 0700) with an empty file (mode 0600) for the copy. Both are
-/// gone when this is dropped.
+/// A folder (mode 0700) with an empty file (mode 0600) for the copy. Dropping it
+/// deletes both.
 #[derive(Debug)]
 pub struct PrivateCopy {
     folder: TempDir,
@@ -25,15 +28,15 @@ pub struct PrivateCopy {
 }
 
 impl PrivateCopy {
-    /// Makes the folder below the temporary folder, and removes those there that
-    /// killed processes have left.
+    /// Creates the folder in the temporary folder, after deleting those that killed
+    /// processes have left there.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn create() -> io::Result<Self> {
         remove_abandoned(&std::env::temp_dir());
         let mut builder = tempfile::Builder::new();
-        let prefix = prefix_of_this_process();
+        let prefix = process_prefix();
         builder.prefix(&prefix);
         #[cfg(unix)]
         {
@@ -41,55 +44,56 @@ impl PrivateCopy {
             builder.permissions(fs::Permissions::from_mode(0o700));
         }
         let folder = builder.tempdir()?;
-        let lock = create_private(&folder.path().join(LOCK))?;
+        let lock = private_file::create(&folder.path().join(LOCK))?;
         lock.lock()?;
-        // SQLite fills an empty file that is there already and keeps its mode.
-        create_private(&folder.path().join(COPY))?;
+        // SQLite writes into an existing empty file and keeps its mode.
+        private_file::create(&folder.path().join(COPY))?;
         Ok(Self {
             folder,
             _lock: lock,
         })
     }
 
-    /// The file to fill.
+    /// The path of the copy.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.folder.path().join(COPY)
     }
 
-    /// Removes folder and file. Who has the file open goes on reading it on Unix,
-    /// where even `kill -9` then leaves nothing behind.
+    /// Deletes the folder and the file. On Unix an open file can still be read, and
+    /// from now on not even `kill -9` leaves it on the disk.
     ///
     /// # Errors
-    /// When they cannot be removed.
+    /// When they cannot be deleted.
     pub fn unlink(self) -> io::Result<()> {
         self.folder.close()
     }
 }
 
-/// Removes every folder of this process: for a signal that ends it.
+/// Deletes all folders of this process. For signal handlers, which end the process
+/// without dropping values.
 pub fn remove_all() {
-    let prefix = prefix_of_this_process();
-    for folder in folders(&std::env::temp_dir(), &prefix) {
+    let prefix = process_prefix();
+    for folder in find_folders(&std::env::temp_dir(), &prefix) {
         let _ = fs::remove_dir_all(folder);
     }
 }
 
-fn prefix_of_this_process() -> String {
+fn process_prefix() -> String {
     format!("{PREFIX}{}-", process::id())
 }
 
-/// Removes the folders whose process was killed: the system has let go of its
-/// lock. Folders of other users cannot be opened and stay.
+/// Deletes the folders of processes that were killed: the system has released
+/// their locks. Folders of other users cannot be opened and stay.
 fn remove_abandoned(temporary: &Path) {
-    for folder in folders(temporary, PREFIX) {
+    for folder in find_folders(temporary, PREFIX) {
         let Ok(lock) = File::open(folder.join(LOCK)) else {
             continue;
         };
         match lock.try_lock() {
             Ok(()) => {
                 log::warn!(
-                    "removing {}, the copy of a database that a killed import left behind",
+                    "removing {}, a database copy left behind by a killed import",
                     folder.display()
                 );
                 let _ = fs::remove_dir_all(folder);
@@ -99,25 +103,14 @@ fn remove_abandoned(temporary: &Path) {
     }
 }
 
-fn folders(temporary: &Path, prefix: &str) -> Vec<PathBuf> {
+fn find_folders(temporary: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        // Not a link, which could lead anywhere.
+        // A symbolic link could point outside the temporary folder.
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect()
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 #[cfg(test)]
@@ -159,7 +152,8 @@ mod tests {
         };
         let (abandoned, used) = (folder("sydent-import-1-a"), folder("sydent-import-2-b"));
         let (other, unlocked) = (folder("sydent-exports"), folder("sydent-import-3-c"));
-        let mut locks = [&abandoned, &used, &other].map(|it| create_private(&it.join(LOCK)).ok());
+        let mut locks =
+            [&abandoned, &used, &other].map(|it| private_file::create(&it.join(LOCK)).ok());
         locks[1].as_mut().unwrap().lock().unwrap();
         std::os::unix::fs::symlink(&abandoned, temporary.path().join("sydent-import-4-d")).unwrap();
         remove_abandoned(temporary.path());

@@ -1,19 +1,16 @@
-//! What other servers have told: of each of them the associations that it made,
-//! and when it was last heard of.
+//! What peers have pushed: the associations whose origin they are, and when each
+//! peer last pushed.
 
 use diesel::prelude::*;
 
 use super::schema::{associations::dsl, replication_peers};
-use super::{Conn, DbError, on_each};
+use super::{Conn, DbError, with_backend};
 use crate::domain::ids::ServerName;
 use crate::domain::threepid::ThreePid;
 
-/// When `origin` stated the association of a 3PID that is held, ms, and its
+/// The stored association of a 3PID from `origin`: its timestamp, ms, and its
 /// signed form as JSON.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn held(
+pub fn find(
     connection: &mut Conn,
     threepid: &ThreePid,
     origin: &ServerName,
@@ -27,33 +24,27 @@ pub fn held(
         .optional()?)
 }
 
-/// Removes the association of a 3PID that `origin` stated at `ts` or before,
-/// whoever it was bound to.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn forget(
+/// Deletes the association of a 3PID from `origin`, with any user, unless its
+/// timestamp is later than `ts`.
+pub fn remove_until(
     connection: &mut Conn,
     threepid: &ThreePid,
     origin: &ServerName,
     ts: i64,
 ) -> Result<(), DbError> {
-    let stated = dsl::associations
+    let outdated = dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::origin.eq(origin.as_str()))
         .filter(dsl::ts.le(ts));
-    diesel::delete(stated).execute(connection)?;
+    diesel::delete(outdated).execute(connection)?;
     Ok(())
 }
 
-/// Notes that a peer has sent something that was taken.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn heard_from(connection: &mut Conn, peer: &ServerName, now: i64) -> Result<(), DbError> {
+/// Records that a push from a peer was accepted.
+pub fn record_push(connection: &mut Conn, peer: &ServerName, now: i64) -> Result<(), DbError> {
     use replication_peers::dsl;
-    // A peer that is new has heard of nothing itself.
+    // Nothing was pushed to a new peer yet.
     let row = (
         dsl::name.eq(peer.as_str()),
         dsl::sent_id.eq(0),
@@ -63,7 +54,7 @@ pub fn heard_from(connection: &mut Conn, peer: &ServerName, now: i64) -> Result<
         dsl::lease_owner.eq(""),
         dsl::lease_until.eq(0),
     );
-    on_each!(connection, inner => diesel::insert_into(dsl::replication_peers)
+    with_backend!(connection, inner => diesel::insert_into(dsl::replication_peers)
         .values(row)
         .on_conflict(dsl::name)
         .do_update()

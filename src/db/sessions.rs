@@ -1,9 +1,10 @@
-//! Validation sessions.
+//! Queries on validation sessions.
 
 use diesel::prelude::*;
 
 use super::schema::validation_sessions::{self, dsl};
 use super::{Conn, DbError};
+use crate::domain::Invalid;
 use crate::domain::next_link::NextLink;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Session, State};
@@ -27,7 +28,11 @@ struct Row {
 
 impl Row {
     fn into_session(self) -> Result<Session, DbError> {
-        let corrupt = |_unreadable| DbError::Corrupt("validation_sessions");
+        self.parse()
+            .map_err(|_invalid| DbError::Corrupt("validation session"))
+    }
+
+    fn parse(self) -> Result<Session, Invalid> {
         let state = match self.validated_at {
             Some(at) => State::Validated { at },
             None => State::Pending {
@@ -36,10 +41,10 @@ impl Row {
             },
         };
         Ok(Session {
-            sid: Sid::parse(&self.sid).map_err(corrupt)?,
-            threepid: ThreePid::parse(&self.medium, &self.address).map_err(corrupt)?,
-            client_secret: ClientSecret::parse(&self.client_secret).map_err(corrupt)?,
-            token: Token::parse(&self.token).map_err(corrupt)?,
+            sid: Sid::parse(&self.sid)?,
+            threepid: ThreePid::parse(&self.medium, &self.address)?,
+            client_secret: ClientSecret::parse(&self.client_secret)?,
+            token: Token::parse(&self.token)?,
             send_attempt: self.send_attempt,
             next_link: self.next_link.map(NextLink::stored),
             state,
@@ -47,10 +52,7 @@ impl Row {
     }
 }
 
-/// The session with that id.
-///
-/// # Errors
-/// When the database does not answer.
+/// The session with that ID.
 pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbError> {
     dsl::validation_sessions
         .find(sid.expose())
@@ -61,10 +63,8 @@ pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbErr
         .transpose()
 }
 
-/// The session that an address and a secret have now.
-///
-/// # Errors
-/// When the database does not answer.
+/// The current session of a 3PID and a client secret, which is the last one that
+/// was created for them.
 pub fn current(
     connection: &mut Conn,
     threepid: &ThreePid,
@@ -82,11 +82,8 @@ pub fn current(
         .transpose()
 }
 
-/// Stores a new session, which takes the place of the one that its address and
-/// secret had; `attempt` is the one whose message is on its way.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores a new session, which supersedes the current one of its 3PID and client
+/// secret. `attempt` is the send attempt whose message is being queued.
 pub fn insert(
     connection: &mut Conn,
     session: &Session,
@@ -128,12 +125,8 @@ pub fn insert(
     Ok(())
 }
 
-/// Notes a further attempt, and where the browser goes after it if that is
-/// said anew.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn note_attempt(
+/// Records a further send attempt. A `next_link` replaces the stored one.
+pub fn record_attempt(
     connection: &mut Conn,
     sid: &Sid,
     attempt: i64,
@@ -150,11 +143,8 @@ pub fn note_attempt(
     Ok(())
 }
 
-/// Whether an attempt of a session counts: its message was sent or is on its
-/// way.
-///
-/// # Errors
-/// When the database does not answer.
+/// Whether the message of a send attempt was sent or is queued, which is so for
+/// all attempts up to the highest that is recorded.
 pub fn attempt_counts(connection: &mut Conn, sid: &Sid, attempt: i64) -> Result<bool, DbError> {
     let highest: Option<Option<i64>> = dsl::validation_sessions
         .find(sid.expose())
@@ -164,11 +154,9 @@ pub fn attempt_counts(connection: &mut Conn, sid: &Sid, attempt: i64) -> Result<
     Ok(highest.flatten().is_some_and(|highest| attempt <= highest))
 }
 
-/// Takes an attempt back whose message was dropped, unless a later one came.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn take_attempt_back(
+/// Restores the previous send attempt after the message of `attempt` was dropped,
+/// unless a later attempt was recorded since.
+pub fn revert_attempt(
     connection: &mut Conn,
     sid: &str,
     attempt: i64,
@@ -184,10 +172,7 @@ pub fn take_attempt_back(
     Ok(())
 }
 
-/// Notes how far a session has come.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores the state of a session.
 pub fn set_state(connection: &mut Conn, sid: &Sid, state: State) -> Result<(), DbError> {
     let row = diesel::update(dsl::validation_sessions.find(sid.expose()));
     match state {
@@ -199,14 +184,11 @@ pub fn set_state(connection: &mut Conn, sid: &Sid, state: State) -> Result<(), D
     Ok(())
 }
 
-/// Removes the sessions that were created and last validated before `before`;
-/// answers how many.
-///
-/// # Errors
-/// When the database does not answer.
+/// Deletes the sessions that were created before `before`, unless they were
+/// validated later. Returns how many.
 pub fn purge(connection: &mut Conn, before: i64) -> Result<usize, DbError> {
-    let old = dsl::validation_sessions
+    let expired = dsl::validation_sessions
         .filter(dsl::created_at.lt(before))
         .filter(dsl::validated_at.is_null().or(dsl::validated_at.lt(before)));
-    Ok(diesel::delete(old).execute(connection)?)
+    Ok(diesel::delete(expired).execute(connection)?)
 }

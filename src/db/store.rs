@@ -1,5 +1,5 @@
-//! A database as its owners use it: opened, brought up to date, and written
-//! to in turns.
+//! Opens a database, migrates its schema, and runs transactions that lock what
+//! they change.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +10,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{Array, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::connection::{Mode, connect, in_turn};
+use super::connection::{Mode, connect, retry_locked};
 use super::locks::Lock;
-use super::{Conn, DbError, on_each};
+use super::{Conn, DbError, with_backend};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
@@ -22,24 +22,26 @@ use crate::domain::threepid::ThreePid;
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// How to reach the database; every owner opens its own [`Store`] from it.
+/// How to connect to the database. Each actor opens its own [`Store`] from it.
 #[derive(Debug, Clone)]
 pub struct Database {
     url: DatabaseUrl,
     busy_timeout: Duration,
-    // SQLite has one writer. Waiting here in turn is fair and cheap, where
-    // its own busy handler polls.
-    turn: Arc<Mutex<()>>,
+    // SQLite allows one writer at a time. The writers of this process wait for a
+    // mutex, because SQLite's busy handler polls and is not fair.
+    write_lock: Arc<Mutex<()>>,
 }
 
-/// What a writer wants to itself. What clients name can be no other kind's.
+/// What a write transaction locks, across all instances of the server. The lock
+/// name begins with the kind, so that a value that a client chooses cannot
+/// collide with the lock of another kind.
 #[derive(Debug, Clone, Copy)]
 pub enum LockKey<'a> {
     /// The session with that id.
     Session(&'a Sid),
-    /// What belongs to a 3PID.
+    /// Everything that belongs to a 3PID.
     ThreePid(&'a ThreePid),
-    /// What belongs to any of these 3PIDs.
+    /// Everything that belongs to any of these 3PIDs.
     ThreePids(&'a [&'a ThreePid]),
     /// The account of a user.
     Account(&'a Mxid),
@@ -47,23 +49,23 @@ pub enum LockKey<'a> {
     AccessToken(&'a TokenHash),
     /// The queued message with that id.
     Message(&'a MessageId),
-    /// Work of the server's own.
+    /// A job of the server that must not run twice at the same time.
     Job(&'static str),
 }
 
 impl LockKey<'_> {
-    /// The names of all that it takes, in an order in which nobody waits for
-    /// somebody who waits for them.
-    fn keys(self) -> Vec<String> {
-        let of_3pid = |threepid: &ThreePid| {
-            format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
-        };
+    /// The names of the advisory locks, sorted: transactions that take several all
+    /// take them in the same order and cannot deadlock.
+    fn lock_names(self) -> Vec<String> {
         match self {
             Self::Session(sid) => vec![format!("sid:{}", sid.expose())],
-            Self::ThreePid(threepid) => vec![of_3pid(threepid)],
+            Self::ThreePid(threepid) => vec![threepid_lock_name(threepid)],
             Self::ThreePids(threepids) => {
-                let keys: BTreeSet<_> = threepids.iter().map(|one| of_3pid(one)).collect();
-                keys.into_iter().collect()
+                let names: BTreeSet<_> = threepids
+                    .iter()
+                    .map(|threepid| threepid_lock_name(threepid))
+                    .collect();
+                names.into_iter().collect()
             }
             Self::Account(user) => vec![format!("account:{user}")],
             Self::AccessToken(hash) => vec![format!("token:{}", hash.as_str())],
@@ -73,36 +75,34 @@ impl LockKey<'_> {
     }
 }
 
-/// One owner's connection.
+fn threepid_lock_name(threepid: &ThreePid) -> String {
+    format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
+}
+
+/// The connection of one actor.
 pub struct Store {
     connection: Conn,
-    turn: Arc<Mutex<()>>,
+    write_lock: Arc<Mutex<()>>,
 }
 
 impl Database {
-    /// Names a database; nothing is opened yet. `busy_timeout` is how long
-    /// SQLite waits for other processes.
+    /// Describes a database without connecting to it. `busy_timeout` is how long
+    /// SQLite waits for a lock that another process holds.
     #[must_use]
     pub fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
         Self {
             url,
             busy_timeout,
-            turn: Arc::default(),
+            write_lock: Arc::default(),
         }
     }
 
-    /// Opens a connection for changes.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
+    /// Opens a connection that can write.
     pub fn writer(&self) -> Result<Store, DbError> {
         self.open(Mode::Write)
     }
 
-    /// Opens a connection that cannot change anything.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
+    /// Opens a connection that can only read.
     pub fn reader(&self) -> Result<Store, DbError> {
         self.open(Mode::Read)
     }
@@ -111,16 +111,17 @@ impl Database {
         let connection = connect(&self.url, mode, self.busy_timeout)?;
         Ok(Store {
             connection,
-            turn: Arc::clone(&self.turn),
+            write_lock: Arc::clone(&self.write_lock),
         })
     }
 
-    /// Opens a connection for changes by a command, beside servers that may run.
+    /// Opens a connection that can write, for a command that runs while servers
+    /// use the database.
     ///
     /// # Errors
-    /// When the database cannot be reached, or is not as this version of the
-    /// program makes it: a command must not change the tables under a server.
-    pub fn beside_servers(&self) -> Result<Store, DbError> {
+    /// When the database cannot be opened, or its schema is not the one of this
+    /// version: a command must not migrate the tables under a running server.
+    pub fn writer_on_current_schema(&self) -> Result<Store, DbError> {
         if let DatabaseUrl::Sqlite(path) = &self.url
             && !path.exists()
         {
@@ -133,32 +134,33 @@ impl Database {
         };
         match pending {
             Ok(false) => Ok(store),
-            Ok(true) => Err(DbError::Open(NOT_PREPARED.to_owned())),
+            Ok(true) => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
             Err(error) => Err(DbError::Open(error.to_string())),
         }
     }
 
-    /// Brings the schema up to date and lets `seed` fill what every database
-    /// must have, while other instances wait (OPS-11).
+    /// Migrates the schema and lets `seed` insert the rows that every database
+    /// must have. Other instances that start wait until it is done (OPS-11).
     ///
     /// # Errors
-    /// When the database cannot be reached or a migration fails.
+    /// When the database cannot be opened or a migration fails.
     pub fn prepare<F>(&self, seed: F) -> Result<(), DbError>
     where
         F: FnOnce(&mut Conn) -> Result<(), DbError>,
     {
         let mut store = self.writer()?;
         if let Conn::Postgres(postgres) = &mut store.connection {
-            // A migration may take its time, and so may the one before it. The lock
-            // is held by the connection, hence let go whatever happens.
+            // A migration may take long, and so may the wait for the instance that
+            // migrates now. The lock needs no timeout: PostgreSQL releases it when
+            // the connection closes, also if this process is killed.
             postgres.batch_execute(
                 "SET lock_timeout = 0; SET statement_timeout = 0; \
                  SET idle_in_transaction_session_timeout = 0",
             )?;
         }
-        Lock::Schema.keep(&mut store.connection)?;
+        Lock::Schema.lock_for_session(&mut store.connection)?;
         migrate(&mut store.connection)
-            .map_err(|error| DbError::Open(format!("a migration failed: {error}")))?;
+            .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
         store
             .write(LockKey::Job("prepare"), seed)
             .map_err(|error| match error {
@@ -168,101 +170,110 @@ impl Database {
     }
 }
 
-const NOT_PREPARED: &str = "it was not yet prepared by this version of the server; start the \
-    server on it once";
+const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \
+    the server once to migrate it";
 
-/// SQLite has no lock for all migrations: what failed may have been done by
-/// another process meanwhile. Each is a transaction, so that nothing is done by
-/// halves.
+/// SQLite has no lock that spans all migrations, so a migration may fail because
+/// another process has just applied it; then it is no longer pending when
+/// retried. Each migration is one transaction and is never applied in part.
 fn migrate(connection: &mut Conn) -> diesel::migration::Result<()> {
     match connection {
         Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
-        Conn::Sqlite(sqlite) => in_turn(sqlite, |sqlite| {
+        Conn::Sqlite(sqlite) => retry_locked(sqlite, |sqlite| {
             sqlite.run_pending_migrations(SQLITE).map(drop)
         }),
     }
 }
 
 impl Store {
-    /// Runs `work` in one transaction. Writers with the same `turn` take turns
-    /// on every database and across instances, so that `work` may read, decide
-    /// and write; SQLite makes all writers take turns.
+    /// Runs `work` in one transaction. Transactions with the same `lock` run one
+    /// after the other, also on different instances, so that `work` may read,
+    /// decide and write. On SQLite all write transactions run one after the other.
     ///
     /// # Errors
-    /// What `work` returned; nothing of it has happened then.
-    pub fn write<T, E, F>(&mut self, turn: LockKey<'_>, work: F) -> Result<T, E>
+    /// The error of `work`; the transaction was rolled back then.
+    pub fn write<T, E, F>(&mut self, lock: LockKey<'_>, work: F) -> Result<T, E>
     where
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
     {
-        let query = |error| E::from(DbError::Query(error));
-        let sqlite = matches!(self.connection, Conn::Sqlite(_));
-        // The mutex guards a turn and no data: a panic in it leaves nothing behind.
-        let _turn = sqlite.then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
-        let begin = if sqlite {
+        let is_sqlite = matches!(self.connection, Conn::Sqlite(_));
+        // The mutex protects no data, so a panic while it was held does no harm.
+        let _guard = is_sqlite.then(|| {
+            self.write_lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        });
+        let begin = if is_sqlite {
+            // Takes SQLite's write lock now. A deferred transaction would take it
+            // at its first write, and fail if the data it has read changed since.
             "BEGIN IMMEDIATE"
         } else {
-            // Who had to wait for a turn must see what the one before wrote.
+            // After it has waited for the lock, the transaction must see what the
+            // previous holder committed. A stricter level would go on with the
+            // snapshot that it took before the wait.
             "BEGIN ISOLATION LEVEL READ COMMITTED"
         };
-        self.connection.batch_execute(begin).map_err(query)?;
-        let outcome = take_turn(&mut self.connection, turn)
-            .map_err(query)
+        execute(&mut self.connection, begin)?;
+        let result = take_locks(&mut self.connection, lock)
+            .map_err(DbError::Query)
+            .map_err(E::from)
             .and_then(|()| work(&mut self.connection));
-        match outcome {
-            Ok(done) => {
-                self.connection.batch_execute("COMMIT").map_err(query)?;
-                Ok(done)
-            }
-            Err(error) => {
-                // When even this fails the connection is gone, and the
-                // transaction with it.
-                let _ = self.connection.batch_execute("ROLLBACK");
-                Err(error)
-            }
+        if result.is_ok() {
+            execute(&mut self.connection, "COMMIT")?;
+        } else {
+            // If this fails, the connection is lost and the transaction with it.
+            let _ = self.connection.batch_execute("ROLLBACK");
         }
+        result
     }
 
-    /// Runs `work`, which only reads, on one state of the database, whatever
-    /// others commit meanwhile.
+    /// Runs `work`, which only reads, on a snapshot: all its queries see the same
+    /// state of the database, whatever others commit meanwhile.
     ///
     /// # Errors
-    /// What `work` returned.
+    /// The error of `work`.
     pub fn snapshot<T, E, F>(&mut self, work: F) -> Result<T, E>
     where
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
     {
-        let query = |error| E::from(DbError::Query(error));
         let begin = match self.connection {
             Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            // In WAL mode, a read transaction sees one state and blocks no writer.
             Conn::Sqlite(_) => "BEGIN DEFERRED",
         };
-        self.connection.batch_execute(begin).map_err(query)?;
-        let outcome = work(&mut self.connection);
-        // There is nothing to keep.
-        let ended = self.connection.batch_execute("ROLLBACK").map_err(query);
-        outcome.and_then(|done| ended.map(|()| done))
+        execute(&mut self.connection, begin)?;
+        let result = work(&mut self.connection);
+        let rollback = execute(&mut self.connection, "ROLLBACK");
+        result.and_then(|value| rollback.map(|()| value))
     }
 
-    /// The connection, for queries that change nothing.
+    /// The connection, for single queries that only read.
     pub fn read(&mut self) -> &mut Conn {
         &mut self.connection
     }
 
-    /// Whether the connection still answers.
+    /// Whether the connection still works.
     #[must_use]
     pub fn is_alive(&mut self) -> bool {
-        on_each!(&mut self.connection, inner => inner.batch_execute("SELECT 1")).is_ok()
+        with_backend!(&mut self.connection, inner => inner.batch_execute("SELECT 1")).is_ok()
     }
 }
 
-fn take_turn(connection: &mut Conn, turn: LockKey<'_>) -> diesel::QueryResult<()> {
+fn execute<E: From<DbError>>(connection: &mut Conn, statement: &str) -> Result<(), E> {
+    connection
+        .batch_execute(statement)
+        .map_err(|error| DbError::Query(error).into())
+}
+
+/// Waits for the locks and holds them until the transaction ends.
+fn take_locks(connection: &mut Conn, lock: LockKey<'_>) -> diesel::QueryResult<()> {
     if let Conn::Postgres(postgres) = connection {
         diesel::sql_query(
             "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1) AS key",
         )
-        .bind::<Array<Text>, _>(turn.keys())
+        .bind::<Array<Text>, _>(lock.lock_names())
         .execute(postgres)?;
     }
     Ok(())
@@ -274,7 +285,7 @@ mod tests {
     use crate::db::peppers;
     use crate::domain::lookup::Pepper;
 
-    /// Holds only with `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
+    /// Requires `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
     #[test]
     fn sqlite_does_not_compile_statements_again() {
         #[derive(diesel::QueryableByName)]
@@ -289,11 +300,11 @@ mod tests {
         let database = Database::new(url, Duration::ZERO);
         let pepper = Pepper::parse("pepper").unwrap();
         database
-            .prepare(|connection| peppers::add(connection, &pepper, 0))
+            .prepare(|connection| peppers::set_current(connection, &pepper, 0))
             .unwrap();
         let mut store = database.reader().unwrap();
         for _ in 0..5 {
-            // It binds its LIMIT, as every `first()` does.
+            // This query binds its LIMIT, as every `first()` does.
             peppers::current(store.read()).unwrap();
         }
         let statements: Vec<Statement> =
@@ -312,7 +323,7 @@ mod tests {
         let user = Mxid::parse("@purge:example.org").unwrap();
         let hash = TokenHash::of("purge");
         let message = MessageId::from("purge".to_owned());
-        let keys = [
+        let names = [
             LockKey::Session(&sid),
             LockKey::ThreePid(&threepid),
             LockKey::ThreePids(&[&second, &threepid, &second]),
@@ -321,10 +332,10 @@ mod tests {
             LockKey::Message(&message),
             LockKey::Job("purge"),
         ]
-        .map(LockKey::keys)
+        .map(LockKey::lock_names)
         .concat();
         assert_eq!(
-            keys,
+            names,
             [
                 "sid:purge",
                 "3pid:email:purge@example.com",

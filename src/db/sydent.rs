@@ -1,27 +1,29 @@
-//! The database of a Python Sydent, of schema 0 to 5, as it is at one moment.
-//! Nothing in it is changed, and what an older schema lacks is empty.
+//! Reads the database of a Python Sydent, of schema version 0 to 5, without
+//! changing it. Tables and columns that an older schema lacks read as empty.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::DbError;
-use super::private_copy::PrivateCopy;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection as _};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-/// An open database of Sydent, in one read transaction until it is dropped or
-/// let go.
+use super::DbError;
+use super::connection::open_error;
+use super::private_copy::PrivateCopy;
+
+/// An open database of Sydent. One read transaction lasts from [`Sydent::open`]
+/// until [`Sydent::end_transaction`], so that all queries see the same state.
 pub struct Sydent {
     connection: SqliteConnection,
     tables: BTreeMap<String, Vec<String>>,
 }
 
-/// One row of something: what is read of every table fits into it. What the
-/// texts and numbers mean is said where they are asked for.
+/// One row of any table. The [`Query`] says which columns the texts and numbers
+/// are.
 #[derive(QueryableByName)]
 pub struct Record {
-    /// Its number.
+    /// The column [`Query::id`].
     #[diesel(sql_type = Nullable<BigInt>)]
     pub id: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -43,20 +45,20 @@ pub struct Record {
 }
 
 impl Record {
-    /// Its texts, in the order in which they were asked for.
+    /// The columns [`Query::texts`], in that order.
     #[must_use]
     pub fn texts(&self) -> [Option<&str>; 5] {
         [&self.a, &self.b, &self.c, &self.d, &self.e].map(|text| text.as_deref())
     }
 
-    /// Its numbers, in the order in which they were asked for.
+    /// The columns [`Query::numbers`], in that order.
     #[must_use]
     pub fn numbers(&self) -> [Option<i64>; 3] {
         [self.n, self.o, self.p]
     }
 }
 
-/// What to read: a table, its columns and how its rows are chosen.
+/// A query on one table, which has the alias `t`.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// The table.
@@ -67,55 +69,54 @@ pub struct Query<'a> {
     pub texts: &'a [&'a str],
     /// The columns of [`Record::numbers`], at most three.
     pub numbers: &'a [&'a str],
-    /// What follows the table's name.
-    pub rest: &'a str,
+    /// The clauses after the table: joins, conditions and order.
+    pub clauses: &'a str,
 }
 
-/// So many rows are in memory at a time.
+/// How many rows are in memory at a time.
 const PAGE: usize = 2000;
 
 impl Sydent {
-    /// Opens the file for reading.
+    /// Opens the file read-only.
     ///
     /// # Errors
-    /// When there is no such file or it is no such database.
+    /// When the file does not exist or is not a database of Sydent.
     pub fn open(path: &Path) -> Result<Self, DbError> {
-        let unusable = |error: String| DbError::Open(format!("{}: {error}", path.display()));
         if !path.is_file() {
-            return Err(unusable("there is no such file".to_owned()));
+            return Err(open_error(path, "no such file"));
         }
         let name = path
             .to_str()
-            .ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
-        let mut connection = read_only(name).map_err(|error| unusable(error.to_string()))?;
+            .ok_or_else(|| open_error(path, "the path is not valid UTF-8"))?;
+        let mut connection = connect_read_only(name).map_err(|error| open_error(path, error))?;
         connection
             .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; BEGIN")
-            .map_err(|error| unusable(error.to_string()))?;
-        let tables = tables(&mut connection).map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| open_error(path, error))?;
+        let tables = read_schema(&mut connection).map_err(|error| open_error(path, error))?;
         if !tables.contains_key("local_threepid_associations") {
-            return Err(unusable("it is not a database of Sydent".to_owned()));
+            return Err(open_error(path, "not a Sydent database"));
         }
         Ok(Self { connection, tables })
     }
 
-    /// Opens a copy of the file as it is now, which only this user can read and
-    /// which is unlinked as soon as it is open. The server that the file belongs to then waits
-    /// for the copying at most, and not for a reader that takes its time. When
-    /// there is no room for a copy, this is [`Sydent::open`].
+    /// Opens a private copy of the file, which is deleted as soon as it is open.
+    /// Without WAL, SQLite blocks writers while a transaction reads; so the running
+    /// Sydent is blocked only while the file is copied, and not during the whole
+    /// import. If the file cannot be copied, this opens it in place.
     ///
     /// # Errors
-    /// When there is no such file or it is no such database.
+    /// When the file does not exist or is not a database of Sydent.
     pub fn open_copy(path: &Path) -> Result<Self, DbError> {
-        let copied = copy(path).and_then(|copy| {
-            let opened = Self::open(&copy.path()).map_err(|error| error.to_string())?;
+        let copy = create_copy(path).and_then(|copy| {
+            let sydent = Self::open(&copy.path()).map_err(|error| error.to_string())?;
             copy.unlink().map_err(|error| error.to_string())?;
-            Ok(opened)
+            Ok(sydent)
         });
-        copied.or_else(|error| {
-            // Without a warning when it cannot be read at all, which then fails.
+        copy.or_else(|error| {
+            // Before the warning, which is wrong if the file cannot be read at all.
             let original = Self::open(path)?;
             log::warn!(
-                "reading {} in place; it cannot be copied to {} first: {error}",
+                "reading {} in place, because it cannot be copied to {}: {error}",
                 path.display(),
                 std::env::temp_dir().display()
             );
@@ -123,90 +124,93 @@ impl Sydent {
         })
     }
 
-    /// Ends the read transaction: from now on each answer is of its own moment,
-    /// and between two of them nobody has to wait for this reader.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn let_go(&mut self) -> Result<(), DbError> {
+    /// Ends the read transaction. From now on each query sees the state at its own
+    /// time, and writers can commit between two queries.
+    pub fn end_transaction(&mut self) -> Result<(), DbError> {
         Ok(self.connection.batch_execute("COMMIT")?)
     }
 
-    /// Its schema: 0 to 5 in the versions that exist.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn schema(&mut self) -> Result<i64, DbError> {
-        self.number("SELECT user_version AS n FROM pragma_user_version")
+    /// The schema version: 0 to 5 in all releases of Sydent.
+    pub fn schema_version(&mut self) -> Result<i64, DbError> {
+        self.query_number("SELECT user_version AS n FROM pragma_user_version")
     }
 
-    /// How many rows a table has.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The number of rows of a table; 0 if it does not exist.
     pub fn count(&mut self, table: &str) -> Result<u64, DbError> {
         if !self.tables.contains_key(table) {
             return Ok(0);
         }
-        let count = self.number(&format!("SELECT COUNT(*) AS n FROM {table}"))?;
+        let count = self.query_number(&format!("SELECT COUNT(*) AS n FROM {table}"))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The greatest number in a column; 0 when there is none.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn greatest(&mut self, table: &str, column: &str) -> Result<i64, DbError> {
+    /// The maximum of a column; 0 if there are no rows.
+    pub fn max(&mut self, table: &str, column: &str) -> Result<i64, DbError> {
         if !self.tables.contains_key(table) {
             return Ok(0);
         }
-        self.number(&format!(
+        self.query_number(&format!(
             "SELECT COALESCE(MAX(CAST({} AS INTEGER)), 0) AS n FROM {table} AS t",
             self.column(table, column)
         ))
     }
 
-    fn number(&mut self, sql: &str) -> Result<i64, DbError> {
+    fn query_number(&mut self, sql: &str) -> Result<i64, DbError> {
         #[derive(QueryableByName)]
         struct Number {
             #[diesel(sql_type = BigInt)]
             n: i64,
         }
-        let found: Number = diesel::sql_query(sql).get_result(&mut self.connection)?;
-        Ok(found.n)
+        let row: Number = diesel::sql_query(sql).get_result(&mut self.connection)?;
+        Ok(row.n)
     }
 
-    /// Hands the rows over in pages; there are none of a table that is missing.
+    /// Passes the rows to `process` in pages of up to 2000. A table that does not
+    /// exist has no rows.
     ///
     /// # Errors
-    /// When the file cannot be read, and what `take` returned.
-    pub fn each<E: From<DbError>>(
+    /// When the file cannot be read, and the errors of `process`.
+    pub fn for_each_page<E: From<DbError>>(
         &mut self,
         query: &Query<'_>,
-        mut take: impl FnMut(Vec<Record>) -> Result<(), E>,
+        mut process: impl FnMut(&[Record]) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.tables.contains_key(query.table) {
             return Ok(());
         }
-        let sql = self.written(query);
-        let query = |error| E::from(DbError::Query(error));
+        let sql = self.to_sql(query);
         let rows = diesel::sql_query(sql)
             .load_iter::<Record, DefaultLoadingMode>(&mut self.connection)
-            .map_err(query)?;
+            .map_err(DbError::Query)?;
         let mut page = Vec::new();
         for row in rows {
-            page.push(row.map_err(query)?);
+            page.push(row.map_err(DbError::Query)?);
             if page.len() == PAGE {
-                take(std::mem::take(&mut page))?;
+                process(&page)?;
+                page.clear();
             }
         }
         if page.is_empty() {
             return Ok(());
         }
-        take(page)
+        process(&page)
     }
 
-    fn written(&self, query: &Query<'_>) -> String {
+    /// All rows that `decode` returns a value for.
+    pub fn load<T>(
+        &mut self,
+        query: &Query<'_>,
+        mut decode: impl FnMut(&Record) -> Option<T>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut values = Vec::new();
+        self.for_each_page(query, |rows| {
+            values.extend(rows.iter().filter_map(&mut decode));
+            Ok::<(), DbError>(())
+        })?;
+        Ok(values)
+    }
+
+    fn to_sql(&self, query: &Query<'_>) -> String {
         let mut columns = vec![self.cast(query.table, query.id, "INTEGER", "id")];
         let texts = query.texts.iter().copied().chain(std::iter::repeat("NULL"));
         for (name, column) in ["a", "b", "c", "d", "e"].into_iter().zip(texts) {
@@ -224,37 +228,42 @@ impl Sydent {
             "SELECT {} FROM {} AS t {}",
             columns.join(", "),
             query.table,
-            query.rest
+            query.clauses
         )
     }
 
-    /// SQLite keeps what it was given, of whatever type the column is.
-    fn cast(&self, table: &str, column: &str, kind: &str, name: &str) -> String {
-        format!("CAST({} AS {kind}) AS {name}", self.column(table, column))
+    /// SQLite stores values of any type in any column.
+    fn cast(&self, table: &str, column: &str, sql_type: &str, name: &str) -> String {
+        format!(
+            "CAST({} AS {sql_type}) AS {name}",
+            self.column(table, column)
+        )
     }
 
-    /// The column, or NULL where this schema has none of that name. A column of a
-    /// joined table has its table's name before it, and is there.
+    /// The column, or NULL if this schema has none of that name. A column with the
+    /// alias of a joined table must exist.
     fn column(&self, table: &str, column: &str) -> String {
-        let bare = column.strip_prefix("t.").unwrap_or(column);
-        if bare.contains('.') {
-            return bare.to_owned();
+        let name = column.strip_prefix("t.").unwrap_or(column);
+        if name.contains('.') {
+            return name.to_owned();
         }
-        let columns = self.tables.get(table).into_iter().flatten();
-        let mut columns = columns.filter(|known| known.eq_ignore_ascii_case(bare));
-        match columns.next() {
-            Some(_) => format!("t.{bare}"),
-            None => "NULL".to_owned(),
+        let mut columns = self.tables.get(table).into_iter().flatten();
+        if columns.any(|existing| existing.eq_ignore_ascii_case(name)) {
+            format!("t.{name}")
+        } else {
+            "NULL".to_owned()
         }
     }
 }
 
-fn copy(path: &Path) -> Result<PrivateCopy, String> {
-    let name = path.to_str().ok_or("its path is not UTF-8")?;
+fn create_copy(path: &Path) -> Result<PrivateCopy, String> {
+    let name = path.to_str().ok_or("the path is not valid UTF-8")?;
     let copy = PrivateCopy::create().map_err(|error| error.to_string())?;
     let target = copy.path();
-    let target = target.to_str().ok_or("the path of a copy is not UTF-8")?;
-    let mut connection = read_only(name).map_err(|error| error.to_string())?;
+    let target = target
+        .to_str()
+        .ok_or("the path of the temporary folder is not valid UTF-8")?;
+    let mut connection = connect_read_only(name).map_err(|error| error.to_string())?;
     connection
         .batch_execute("PRAGMA busy_timeout = 10000")
         .and_then(|()| {
@@ -266,37 +275,39 @@ fn copy(path: &Path) -> Result<PrivateCopy, String> {
     Ok(copy)
 }
 
-fn read_only(name: &str) -> ConnectionResult<SqliteConnection> {
-    let mut coded = String::from("file:");
+/// Only a URI can ask for a read-only connection, so the path must be escaped.
+fn connect_read_only(name: &str) -> ConnectionResult<SqliteConnection> {
+    let mut uri = String::from("file:");
     for c in name.chars() {
         match c {
-            '%' => coded.push_str("%25"),
-            '?' => coded.push_str("%3f"),
-            '#' => coded.push_str("%23"),
-            c => coded.push(c),
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            c => uri.push(c),
         }
     }
-    coded.push_str("?mode=ro");
-    SqliteConnection::establish(&coded)
+    uri.push_str("?mode=ro");
+    SqliteConnection::establish(&uri)
 }
 
-fn tables(connection: &mut SqliteConnection) -> QueryResult<BTreeMap<String, Vec<String>>> {
+/// The columns of each table.
+fn read_schema(connection: &mut SqliteConnection) -> QueryResult<BTreeMap<String, Vec<String>>> {
     #[derive(QueryableByName)]
     struct Column {
         #[diesel(sql_type = Text)]
-        belongs_to: String,
+        table_name: String,
         #[diesel(sql_type = Text)]
         name: String,
     }
     let columns: Vec<Column> = diesel::sql_query(
-        "SELECT m.name AS belongs_to, c.name AS name \
+        "SELECT m.name AS table_name, c.name AS name \
          FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
     )
     .load(connection)?;
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for column in columns {
         tables
-            .entry(column.belongs_to)
+            .entry(column.table_name)
             .or_default()
             .push(column.name);
     }

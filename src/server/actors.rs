@@ -221,7 +221,7 @@ fn prepare_database(config: &Config, clock: &Clock) -> Result<Database, ServerEr
     let now = clock.now();
     database.prepare(|connection| match peppers::current(connection)? {
         Some(_) => Ok(()),
-        None => peppers::add(connection, &pepper, now),
+        None => peppers::set_current(connection, &pepper, now),
     })?;
     Ok(database)
 }

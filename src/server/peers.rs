@@ -16,7 +16,7 @@ pub use crate::actor::peers::PeerState;
 pub fn states(config: &Config) -> Result<Vec<PeerState>, ServerError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let mut associations = Associations {
-        store: database.beside_servers()?,
+        store: database.writer_on_current_schema()?,
         origin: config.server.name.clone(),
     };
     match PeerStates.run(&mut associations) {

@@ -27,7 +27,7 @@ pub fn rotate(
         now: clock.now(),
     };
     let mut associations = Associations {
-        store: database.beside_servers()?,
+        store: database.writer_on_current_schema()?,
         origin: config.server.name.clone(),
     };
     match rotate.run(&mut associations) {

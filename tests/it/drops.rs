@@ -133,7 +133,7 @@ fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
                 for now in 0..ROUNDS {
                     let taken: Result<(), Fault> = store.write(LockKey::Job(job), |connection| {
                         for counted in ["a", "b", "c"] {
-                            let taken = send_limits::take(connection, counted, rate, now)?;
+                            let taken = send_limits::charge(connection, counted, rate, now)?;
                             assert!(taken.is_ok(), "{counted} at {now}: {taken:?}");
                         }
                         Ok(())

@@ -1,21 +1,23 @@
-//! Keeps the login of a database URL out of what libpq says about the URL.
+//! Removes the credentials of a database URL from the error messages of libpq,
+//! which quote parts of the URL.
 
 use percent_encoding::percent_decode_str;
 
-/// The text in one line, with `…` in the place of everything in it that may
-/// come from the login or a password of the URL.
-pub(super) fn without_login(text: &str, url: &str) -> String {
+/// Puts `text` on one line and replaces everything in it that may be part of the
+/// user name or a password of `url` with `…`.
+pub(super) fn redact_credentials(text: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (_, query) = place.split_once('?').unwrap_or_default();
+    let (user_info, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (_, query) = host.split_once('?').unwrap_or_default();
     let passwords = query.split('&').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.contains("password").then_some(value)
     });
-    // A password that was not escaped is cut at these.
-    let cut = login.split([':', '@', '/', '?', '#']);
-    let mut parts: Vec<String> = cut
-        .chain(login.split_once(':').map(|(_, password)| password))
+    // libpq splits a password at these if they are not escaped, and may quote
+    // one part of it.
+    let mut parts: Vec<String> = user_info
+        .split([':', '@', '/', '?', '#'])
+        .chain(user_info.split_once(':').map(|(_, password)| password))
         .chain(passwords)
         .flat_map(|part| {
             let decoded = percent_decode_str(part).decode_utf8_lossy().into_owned();
@@ -23,18 +25,18 @@ pub(super) fn without_login(text: &str, url: &str) -> String {
         })
         .filter(|part| !part.is_empty())
         .collect();
-    // The longest first: a shorter one may be a part of it.
+    // Longest first, because a shorter part may be contained in a longer one.
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    let mut clean = text.to_owned();
+    let mut redacted = text.to_owned();
     for part in parts {
-        clean = clean.replace(&part, "…");
+        redacted = redacted.replace(&part, "…");
     }
-    clean.split_whitespace().collect::<Vec<_>>().join(" ")
+    redacted.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_login;
+    use super::redact_credentials;
 
     #[test]
     fn parts_of_a_login_are_left_out() {
@@ -52,7 +54,7 @@ mod tests {
             ("postgres://db/x?password=hunter2", "hunter2", "…"),
             ("postgres://db/x", "no route\n", "no route"),
         ] {
-            assert_eq!(without_login(text, url), shown);
+            assert_eq!(redact_credentials(text, url), shown);
         }
     }
 }
