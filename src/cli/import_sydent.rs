@@ -16,7 +16,7 @@ use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
 use crate::import::conf::{ConversionContext, Converted, SydentConf, Target};
-use crate::import::data::{self, Import, Report, peers};
+use crate::import::data::{self, Import, Report, read_peers};
 use crate::random;
 
 #[derive(Debug, Args)]
@@ -128,7 +128,7 @@ impl Sydent {
             folder: &absolute(&folder.join("."))?,
             default_section: self.default_section,
         };
-        SydentConf::read(&text, circumstances).map_err(|error| self.not_taken(&error))
+        SydentConf::parse(&text, circumstances).map_err(|error| self.not_taken(&error))
     }
 
     fn not_taken(&self, error: &dyn std::fmt::Display) -> Failure {
@@ -231,7 +231,7 @@ impl Sydent {
         target: &TargetDatabase,
     ) -> Result<Converted, Failure> {
         let peers = match source {
-            Some(source) => peers(source).map_err(|error| self.not_taken(&error))?,
+            Some(source) => read_peers(source).map_err(|error| self.not_taken(&error))?,
             None => Vec::new(),
         };
         let target = Target {
@@ -259,7 +259,7 @@ impl Sydent {
         let import = Import {
             source,
             target: target.url.clone(),
-            name: converted.server_name.clone(),
+            server_name: converted.server_name.clone(),
             keys,
             fresh_pepper: fresh_pepper()?,
             dry_run: self.dry_run,

@@ -1,5 +1,8 @@
-//! An existing Sydent, and how it becomes one of this program.
+//! Migration from a Python Sydent: its configuration, its data, and a comparison
+//! of the two servers.
 
 pub mod conf;
 pub mod data;
+mod pepper;
+mod records;
 pub mod verify;

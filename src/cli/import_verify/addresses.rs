@@ -9,8 +9,8 @@ use super::{VerifyContext, unreadable};
 use crate::cli::Failure;
 use crate::domain::lookup::{self, Pepper};
 use crate::import::verify::{
-    Answer, Expected, Subject, Topic, hash_details, named, off, same, signed, users_in_bulk,
-    users_in_mappings,
+    Answer, Expected, Subject, Topic, compare_exactly, compare_hash_details, compare_rejections,
+    compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };
 use crate::random;
 
@@ -74,7 +74,7 @@ async fn is_v1_off(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
         "{V1}/lookup?medium=email&address=nobody%40verify.invalid"
     ));
     let (old, new) = work.servers.both(&question).await?;
-    let verdict = off(&old, &new);
+    let verdict = compare_rejections(&old, &new);
     work.comparison.add(Topic::Lookups, verdict, "v1");
     let sentence = "The old server has v1 switched off, of which therefore nothing else was \
          compared.";
@@ -88,7 +88,7 @@ async fn hashing(
 ) -> Result<Option<Hashing>, Failure> {
     let question = Question::get(format!("{V2}/hash_details")).by(&token);
     let (old, new) = work.servers.both(&question).await?;
-    let verdict = hash_details(&old, &new, work.old.has_pepper());
+    let verdict = compare_hash_details(&old, &new, work.old.has_pepper());
     work.comparison
         .add(Topic::HashDetails, verdict, "hash_details");
     let pepper = |answer: &Answer| {
@@ -99,7 +99,7 @@ async fn hashing(
     if peppers.is_none() {
         let sentence = "Look-ups by hash were not compared: a server has a pepper that no client \
              can send.";
-        work.comparison.not_asked.push(sentence.to_owned());
+        work.comparison.not_compared.push(sentence.to_owned());
     }
     Ok(peppers.map(|(old, new)| Hashing { token, old, new }))
 }
@@ -150,7 +150,7 @@ async fn ask_alone(
         .finish();
     let question = Question::get(format!("{V1}/lookup?{query}"));
     let (old, new) = work.servers.both(&question).await?;
-    let verdict = signed(&old, &new, expected, &work.key);
+    let verdict = compare_signed(&old, &new, expected, &work.key);
     work.comparison.add(Topic::Lookups, verdict, subject);
     Ok(())
 }
@@ -176,8 +176,8 @@ async fn ask_in_bulk(work: &mut VerifyContext<'_>, asked: &[Asked]) -> Result<bo
             .and_then(|users| users.first())
             .copied();
         let verdict = match (old.status, new.status) {
-            (200, 200) => named(users, user, expected),
-            _ => same(&old, &new),
+            (200, 200) => compare_users(users, user, expected),
+            _ => compare_exactly(&old, &new),
         };
         work.comparison.add(Topic::BulkLookups, verdict, subject);
     }
@@ -206,8 +206,8 @@ async fn ask_by_hash(
         let users: Vec<&str> = user.into_iter().collect();
         let user = at_new.get(hash(subject, &hashing.new).as_str()).copied();
         let verdict = match (old.status, new.status) {
-            (200, 200) => named(&users, user, expected),
-            _ => same(&old, &new),
+            (200, 200) => compare_users(&users, user, expected),
+            _ => compare_exactly(&old, &new),
         };
         work.comparison.add(Topic::HashedLookups, verdict, subject);
     }

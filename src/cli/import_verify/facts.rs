@@ -8,7 +8,7 @@ use super::servers::{Question, Servers, V1, V2};
 use super::{VerifyContext, unreadable};
 use crate::cli::Failure;
 use crate::domain::base64;
-use crate::import::verify::{Topic, Verdict, key_by_id, same};
+use crate::import::verify::{Topic, Verdict, compare_exactly, compare_key};
 
 /// The tokens of so many accounts are tried.
 const TOKENS: u32 = 1000;
@@ -40,7 +40,7 @@ pub(super) async fn keys(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
     for id in ids {
         let question = Question::get(format!("{}/pubkey/{id}", work.api()));
         let (old, new) = work.servers.both(&question).await?;
-        let verdict = key_by_id(&old, &new, &work.key);
+        let verdict = compare_key(&old, &new, &work.key);
         work.comparison.add(Topic::Keys, verdict, id);
     }
     let other = work.key.map(|byte| !byte);
@@ -88,7 +88,8 @@ async fn ask_if_valid(
         .finish();
     let question = Question::get(format!("{}/{path}?{query}", work.api()));
     let (old, new) = work.servers.both(&question).await?;
-    work.comparison.add(topic, same(&old, &new), what);
+    work.comparison
+        .add(topic, compare_exactly(&old, &new), what);
     Ok(())
 }
 
@@ -108,14 +109,14 @@ pub(super) async fn of_v2(
         return Ok(None);
     }
     work.comparison
-        .add(Topic::Terms, same(&old, &new), "the policies");
+        .add(Topic::Terms, compare_exactly(&old, &new), "the policies");
     let stored = work.old.tokens(TOKENS).map_err(unreadable)?;
     let stored = stored.into_iter().map(Zeroizing::new);
     let mut good = None;
     for (number, token) in given.into_iter().chain(stored).enumerate() {
         let question = Question::get(format!("{V2}/account")).by(&token);
         let (old, new) = work.servers.both(&question).await?;
-        let verdict = same(&old, &new);
+        let verdict = compare_exactly(&old, &new);
         let what = format!("account, with the access token number {}", number + 1);
         work.comparison.add(Topic::Accounts, verdict, what);
         if good.is_none() && verdict == Verdict::Equal && old.status == 200 {
@@ -129,7 +130,7 @@ pub(super) async fn of_v2(
 }
 
 fn explain(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
-    if work.old.schema().map_err(unreadable)? < 4 {
+    if work.old.schema_version().map_err(unreadable)? < 4 {
         let sentence = "The database is older than accounts. Look-ups by hash need one, and were \
              not compared.";
         work.comparison.remarks.push(sentence.to_owned());
@@ -137,7 +138,7 @@ fn explain(work: &mut VerifyContext<'_>) -> Result<(), Failure> {
         let sentence = "Look-ups by hash were not compared: the database has no access token that \
              both servers take and whose user has accepted the terms. --access-token-file FILE \
              names one: make an account at the old server and import anew.";
-        work.comparison.not_asked.push(sentence.to_owned());
+        work.comparison.not_compared.push(sentence.to_owned());
     }
     Ok(())
 }

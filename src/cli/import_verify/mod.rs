@@ -67,7 +67,7 @@ impl Verify {
         let compared = actix::System::new().block_on(self.compare());
         let comparison = compared.map_err(Failure::into_trouble)?;
         print(&comparison.to_string())?;
-        match (comparison.different(), comparison.not_asked.is_empty()) {
+        match (comparison.different(), comparison.not_compared.is_empty()) {
             (0, true) => print("Nothing differs but what docs/from-sydent.md says.\n"),
             (0, false) => Err(Failure::new("Not everything could be compared.").into_trouble()),
             (count, _) => Err(Failure::new(format!(

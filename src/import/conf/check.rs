@@ -1,4 +1,4 @@
-//! What this server's own checks say of the result.
+//! Removes from the new configuration what this server's own checks reject.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,9 +8,9 @@ use super::config_draft::ConfigDraft;
 use crate::config::{Problems, Settings};
 use crate::delivery::templates::Templates;
 
-/// What is refused rather than left out: without it the server would be another one, or let
-/// somebody do what they could not do before.
-const INDISPENSABLE: [&str; 8] = [
+/// Settings that must not be left out: without them the server would be a different one, or allow
+/// what it did not allow before. A problem with one of these is an error.
+const REQUIRED: [&str; 8] = [
     "server.",
     "database.",
     "email.from",
@@ -21,41 +21,43 @@ const INDISPENSABLE: [&str; 8] = [
     "terms.",
 ];
 
-/// Takes out what would not pass, with a remark for each.
+/// Removes the settings that `sydent config check` would reject, and adds a remark for each.
 ///
 /// # Errors
-/// Something that cannot be left out.
-pub(super) fn settle(draft: &mut ConfigDraft, file: &Path) -> Result<(), ConfError> {
+/// A problem with a setting that cannot be left out.
+pub(super) fn remove_invalid(draft: &mut ConfigDraft, file: &Path) -> Result<(), ConfError> {
     loop {
-        let problems = problems(draft, file);
+        let problems = find_problems(draft, file);
         if problems.is_empty() {
             break;
         }
-        let mut left_out = BTreeSet::new();
+        let mut removed = BTreeSet::new();
         for (key, sentence) in problems {
             let setting = key.split('[').next().unwrap_or_default().to_owned();
-            let must_stay = INDISPENSABLE.iter().any(|name| key.starts_with(name));
-            if left_out.contains(&setting) {
+            if removed.contains(&setting) {
                 continue;
             }
             if draft.remove_peer(&key) {
-                draft.remark(format!("A peer is left out: {key} {sentence}."));
+                draft.add_remark(format!("A peer is left out: {key} {sentence}."));
+                // The other problems may be of the same peer; check again.
                 break;
             }
-            if must_stay || !draft.remove(&setting) {
+            let is_required = REQUIRED.iter().any(|name| key.starts_with(name));
+            if is_required || !draft.remove(&setting) {
                 return Err(ConfError::new(key, sentence));
             }
-            draft.remark(format!("{setting} is left out: {key} {sentence}."));
-            left_out.insert(setting);
+            draft.add_remark(format!("{setting} is left out: {key} {sentence}."));
+            removed.insert(setting);
         }
     }
-    settle_templates(draft, file);
+    remove_invalid_templates(draft, file);
     Ok(())
 }
 
-/// By setting, what is wrong with it. The key file is not there yet.
-fn problems(draft: &ConfigDraft, file: &Path) -> Vec<(String, String)> {
-    let settings = Settings::parse(Some((file, &draft.toml())), std::iter::empty());
+/// The key and the problem of each invalid setting. That the key file does not exist yet is not a
+/// problem.
+fn find_problems(draft: &ConfigDraft, file: &Path) -> Vec<(String, String)> {
+    let settings = Settings::parse(Some((file, &draft.to_toml())), std::iter::empty());
     let Err(Problems(problems)) = settings.and_then(Settings::into_config) else {
         return Vec::new();
     };
@@ -66,18 +68,18 @@ fn problems(draft: &ConfigDraft, file: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Templates that do not render would keep the server from starting.
-fn settle_templates(draft: &mut ConfigDraft, file: &Path) {
-    let Ok(settings) = Settings::parse(Some((file, &draft.toml())), std::iter::empty()) else {
+/// The server would not start with templates that cannot be rendered.
+fn remove_invalid_templates(draft: &mut ConfigDraft, file: &Path) {
+    let Ok(settings) = Settings::parse(Some((file, &draft.to_toml())), std::iter::empty()) else {
         return;
     };
     let templates = match Templates::load(&settings.templates) {
         Ok(templates) => templates,
         Err(error) => {
             draft.remove_table("templates");
-            draft.remark(format!(
-                "[templates] is left out, so that mails and pages look as this server has them: \
-                 {error}. `sydent templates check DIR` names all that is wrong."
+            draft.add_remark(format!(
+                "[templates] is left out, so the built-in templates are used: {error}. \
+                 `sydent templates check DIR` shows all problems."
             ));
             return;
         }
@@ -90,8 +92,8 @@ fn settle_templates(draft: &mut ConfigDraft, file: &Path) {
         for subject in ["invites.subject_room", "invites.subject_space"] {
             draft.remove(subject);
         }
-        draft.remark(format!(
-            "The subjects of invitations are left out: {error}."
+        draft.add_remark(format!(
+            "invites.subject_room and invites.subject_space are left out: {error}."
         ));
     }
 }

@@ -1,40 +1,46 @@
-//! The TOML that is being written, and what people are told about it.
+//! The new configuration while it is built, and remarks for the administrator.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::reading::Given;
+use super::sydent_settings::Setting;
 
-/// A setting with the comment above it.
+/// A setting with its comment.
 struct Entry {
     key: String,
     value: Value,
     comment: String,
 }
 
-/// What a conversion has come to so far.
+/// The new configuration. Becomes TOML with [`ConfigDraft::to_toml`].
 #[derive(Default)]
 pub(super) struct ConfigDraft {
-    /// By table, in the order in which they came.
+    /// By table, in the order in which they were set.
     tables: Vec<(String, Vec<Entry>)>,
-    /// Settings of Sydent that have no counterpart, and why.
-    pub(super) without: BTreeMap<String, String>,
-    /// What should be looked at.
+    /// Settings of Sydent that have no counterpart, with the reason.
+    pub(super) unsupported: BTreeMap<String, String>,
+    /// What the administrator should review, in sentences.
     pub(super) remarks: Vec<String>,
-    /// Whether a password is inside.
+    /// Whether it contains a password.
     pub(super) is_secret: bool,
 }
 
 impl ConfigDraft {
-    /// Sets `key` in the table to what `given` became.
-    pub(super) fn set(&mut self, table: &str, key: &str, value: impl Into<Value>, given: &Given) {
-        self.set_because(table, key, value, &given.from);
+    /// Sets `key` in `table` to the converted value of `setting`, whose origin becomes the comment.
+    pub(super) fn set(
+        &mut self,
+        table: &str,
+        key: &str,
+        value: impl Into<Value>,
+        setting: &Setting,
+    ) {
+        self.set_with_comment(table, key, value, &setting.origin);
     }
 
-    /// The same with a comment of its own.
-    pub(super) fn set_because(
+    /// Sets `key` in `table`, with this comment.
+    pub(super) fn set_with_comment(
         &mut self,
         table: &str,
         key: &str,
@@ -52,7 +58,7 @@ impl ConfigDraft {
         }
     }
 
-    /// Takes a setting out again; whether it was there.
+    /// Removes a setting. Returns whether it was set.
     pub(super) fn remove(&mut self, setting: &str) -> bool {
         let mut removed = false;
         for (table, entries) in &mut self.tables {
@@ -63,52 +69,57 @@ impl ConfigDraft {
         removed
     }
 
-    /// Takes out the table of the peer that the setting is one of; whether there
-    /// is one.
+    /// Removes the table of the peer that the setting belongs to. Returns whether there is such a
+    /// peer.
     pub(super) fn remove_peer(&mut self, setting: &str) -> bool {
-        let is_peer = |(table, _): &&(String, Vec<Entry>)| {
+        let belongs_to = |table: &str| {
             let name = table.replace('"', "");
             let rest = setting.strip_prefix(&name);
             name.starts_with(PEERS)
                 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        // The name of one may begin with that of another.
-        let peers = self.tables.iter().filter(is_peer);
-        let Some((name, _)) = peers.max_by_key(|(table, _)| table.len()) else {
-            return false;
-        };
-        let name = name.clone();
-        self.remove_table(&name);
-        true
+        let table = self
+            .tables
+            .iter()
+            .map(|(table, _)| table)
+            .filter(|table| belongs_to(table))
+            // The longest, because the name of a peer may begin with that of another one.
+            .max_by_key(|table| table.len())
+            .cloned();
+        if let Some(table) = &table {
+            self.remove_table(table);
+        }
+        table.is_some()
     }
 
-    /// Takes a whole table out.
+    /// Removes a table.
     pub(super) fn remove_table(&mut self, table: &str) {
         self.tables.retain(|(name, _)| name != table);
     }
 
-    /// Notes that a setting has no counterpart.
-    pub(super) fn without(&mut self, given: &Given, reason: &str) {
-        if !given.by_default {
-            self.without.insert(given.key.clone(), reason.to_owned());
+    /// Lists a setting as one without a counterpart, unless it has its default.
+    pub(super) fn add_unsupported(&mut self, setting: &Setting, reason: &str) {
+        if !setting.is_default {
+            self.unsupported
+                .insert(setting.key.clone(), reason.to_owned());
         }
     }
 
-    pub(super) fn remark(&mut self, sentence: impl Into<String>) {
+    pub(super) fn add_remark(&mut self, sentence: impl Into<String>) {
         self.remarks.push(sentence.into());
     }
 
-    /// The file.
-    pub(super) fn toml(&self) -> String {
+    /// The content of the file.
+    pub(super) fn to_toml(&self) -> String {
         let mut text = HEAD.to_owned();
         for (table, entries) in &self.tables {
             if entries.is_empty() {
                 continue;
             }
-            // Writing to a text does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "\n[{table}]\n");
             for entry in entries {
-                comment(&mut text, &entry.comment);
+                push_comment(&mut text, &entry.comment);
                 let _ = writeln!(
                     text,
                     "{} = {}",
@@ -117,52 +128,52 @@ impl ConfigDraft {
                 );
             }
         }
-        closing(&mut text, "To look at:", self.remarks.iter().cloned());
-        let without = self.without.iter();
-        let without = without.map(|(key, reason)| format!("{key}: {reason}."));
-        closing(&mut text, "Without a counterpart here:", without);
+        push_list(&mut text, "To review:", self.remarks.iter().cloned());
+        let unsupported = self.unsupported.iter();
+        let unsupported = unsupported.map(|(key, reason)| format!("{key}: {reason}."));
+        push_list(&mut text, "Settings without a counterpart:", unsupported);
         text
     }
 }
 
-/// What the tables of peers begin with.
+/// Prefix of the tables of peers.
 const PEERS: &str = "replication.peers.";
 
-const HEAD: &str = "# Made of a sydent.conf by `sydent import sydent`. Above each setting stands the one \
-    that it came\n# from. What is not here has its default: config/default.toml shows all settings, and\n\
-    # `sydent config check` names what is wrong after a change.\n";
+const HEAD: &str = "# Converted from a sydent.conf by `sydent import sydent`. The comment above each setting \
+    says where\n# its value comes from. All other settings have their defaults, see config/default.toml. \
+    Run\n# `sydent config check` after a change.\n";
 
-fn closing(text: &mut String, head: &str, lines: impl Iterator<Item = String>) {
+fn push_list(text: &mut String, head: &str, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     if lines.peek().is_none() {
         return;
     }
     text.push('\n');
-    comment(text, head);
+    push_comment(text, head);
     for line in lines {
-        comment_with(text, &line, "- ", "  ");
+        push_indented_comment(text, &line, "- ", "  ");
     }
 }
 
-fn comment(text: &mut String, line: &str) {
-    comment_with(text, line, "", "");
+fn push_comment(text: &mut String, line: &str) {
+    push_indented_comment(text, line, "", "");
 }
 
-/// Begins the first line and all others as they are told. What a comment may not hold becomes a
-/// space.
-fn comment_with(text: &mut String, line: &str, first: &str, others: &str) {
+/// Appends `line`, wrapped, with `first` before its first line and `others` before the other ones.
+/// Control characters, which TOML does not allow in comments, become spaces.
+fn push_indented_comment(text: &mut String, line: &str, first: &str, others: &str) {
     let line: String = line
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    for (index, line) in wrapped(&line).iter().enumerate() {
-        let begin = if index == 0 { first } else { others };
-        let _ = writeln!(text, "# {begin}{line}");
+    for (index, line) in wrap(&line).iter().enumerate() {
+        let indent = if index == 0 { first } else { others };
+        let _ = writeln!(text, "# {indent}{line}");
     }
 }
 
-/// Lines of at most 96 characters, unless a word is longer.
-fn wrapped(text: &str) -> Vec<String> {
+/// Splits a text into lines of at most 96 characters, unless a word is longer.
+fn wrap(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -227,10 +238,10 @@ mod tests {
         fn what_is_written_is_read_back(key in ".*", text in ".*", words in "(?s).*") {
             let mut draft = ConfigDraft::default();
             let list = Value::Array(vec![text.clone().into(), words.clone().into()]);
-            draft.set_because("a", &key, text.clone(), &words);
-            draft.set_because(&format!("b.{}", quoted_key(&key)), "x", list.clone(), &text);
-            draft.remark(words.clone());
-            let table: toml::Table = draft.toml().parse().unwrap();
+            draft.set_with_comment("a", &key, text.clone(), &words);
+            draft.set_with_comment(&format!("b.{}", quoted_key(&key)), "x", list.clone(), &text);
+            draft.add_remark(words.clone());
+            let table: toml::Table = draft.to_toml().parse().unwrap();
             prop_assert_eq!(&table["a"][&key], &Value::String(text));
             prop_assert_eq!(&table["b"][&key]["x"], &list);
         }

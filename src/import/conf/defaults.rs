@@ -1,7 +1,7 @@
-//! What Sydent takes where its file says nothing. It stands in the sections themselves, so that a
-//! value in `[DEFAULT]` of the same key has no effect.
+//! Sydent's defaults. Sydent sets them in the sections themselves, so that a value in `[DEFAULT]`
+//! for the same key has no effect.
 
-/// Each setting that has a default: section, key in lower case, value.
+/// Section, key in lower case, and value of each setting that has a default.
 pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("general", "server.name", ""),
     ("general", "log.path", ""),
@@ -72,7 +72,7 @@ pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("crypto", "ed25519.signingkey", ""),
 ];
 
-/// The variables that replace a default: variable, section, key.
+/// The environment variables that replace defaults: variable, section, key.
 pub(super) const VARIABLES: &[(&str, &str, &str)] = &[
     ("SYDENT_SERVER_NAME", "general", "server.name"),
     ("SYDENT_PID_FILE", "general", "pidfile.path"),

@@ -1,73 +1,87 @@
-//! `[email]` but for invitations: the sender, and the relay.
+//! `[email]` except invitations: the sender and the SMTP relay.
 
 use super::ConfError;
 use super::config_draft::ConfigDraft;
-use super::reading::{Given, Reading};
+use super::sydent_settings::{Setting, SydentSettings};
 use crate::config::{is_loopback, mailbox};
 use crate::domain::ids::ServerName;
 
 const SMTP: &str = "email.smtp";
 
 pub(super) fn convert(
-    reading: &Reading,
-    name: &ServerName,
+    sydent: &SydentSettings,
+    server_name: &ServerName,
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
-    sender(reading, name, draft)?;
-    let host = reading.get("email", "email.smtphost")?;
-    draft.set_because("email", "transport", "smtp", "Sydent knows no other way");
-    draft.set(SMTP, "host", host.text.trim(), &host);
-    let port = reading.get("email", "email.smtpport")?;
-    draft.set(SMTP, "port", port.int()?, &port);
-    encryption(reading, &host, draft)?;
-    login(reading, draft)?;
-    let greeting = reading.get("email", "email.hostname")?;
-    if !greeting.text.is_empty() {
-        draft.set(SMTP, "hello_name", greeting.text.trim(), &greeting);
+    convert_sender(sydent, server_name, draft)?;
+    let host = sydent.get("email", "email.smtphost")?;
+    draft.set_with_comment(
+        "email",
+        "transport",
+        "smtp",
+        "the only transport that Sydent has",
+    );
+    draft.set(SMTP, "host", host.value.trim(), &host);
+    let port = sydent.get("email", "email.smtpport")?;
+    draft.set(SMTP, "port", port.as_int()?, &port);
+    convert_encryption(sydent, &host, draft)?;
+    convert_login(sydent, draft)?;
+    let hostname = sydent.get("email", "email.hostname")?;
+    if !hostname.value.is_empty() {
+        draft.set(SMTP, "hello_name", hostname.value.trim(), &hostname);
     }
-    let subject = reading.get("email", "email.subject")?;
-    draft.without(
+    let subject = sydent.get("email", "email.subject")?;
+    draft.add_unsupported(
         &subject,
         "Sydent does not use it; the subject is in the template",
     );
     Ok(())
 }
 
-/// Sydent once put its host name in the place of `{hostname}`.
-fn sender(reading: &Reading, name: &ServerName, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    const PLACE: &str = "{hostname}";
-    let given = reading.get("email", "email.from")?;
-    let greeting = reading.get("email", "email.hostname")?.text;
-    let host = if greeting.is_empty() {
-        name.host()
+/// Old versions of Sydent replace `{hostname}` with the host name.
+fn convert_sender(
+    sydent: &SydentSettings,
+    server_name: &ServerName,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    const PLACEHOLDER: &str = "{hostname}";
+    let setting = sydent.get("email", "email.from")?;
+    let hostname = sydent.get("email", "email.hostname")?.value;
+    let host = if hostname.is_empty() {
+        server_name.host()
     } else {
-        greeting.trim()
+        hostname.trim()
     };
-    let sender = given.text.replace(PLACE, host);
+    let sender = setting.value.replace(PLACEHOLDER, host);
     if mailbox(&sender).is_none() {
-        return Err(given.wrong("must be the mail address that mails come from"));
+        return Err(setting.error("must be an email address, with or without a display name"));
     }
-    if given.text.contains(PLACE) {
-        draft.remark(format!(
-            "email.from has {host} where {} has {PLACE}: see that mails may come from there.",
-            given.from
+    if setting.value.contains(PLACEHOLDER) {
+        draft.add_remark(format!(
+            "email.from: {PLACEHOLDER} in {} was replaced with {host}; check that mail may be sent \
+             from this domain.",
+            setting.origin
         ));
     }
-    draft.set("email", "from", sender, &given);
+    draft.set("email", "from", sender, &setting);
     Ok(())
 }
 
-fn encryption(reading: &Reading, host: &Given, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let mode = reading.get("email", "email.tlsmode")?;
-    let user = reading.get("email", "email.smtpusername")?;
-    let encryption = match mode.text.as_str() {
+fn convert_encryption(
+    sydent: &SydentSettings,
+    host: &Setting,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    let mode = sydent.get("email", "email.tlsmode")?;
+    let user = sydent.get("email", "email.smtpusername")?;
+    let encryption = match mode.value.as_str() {
         "SSL" | "TLS" => "tls",
         "STARTTLS" => "starttls",
-        _ if !user.text.is_empty() && !is_loopback(host.text.trim()) => {
-            draft.remark(format!(
-                "email.smtp.encryption is \"starttls\". By {} Sydent sent the relay's password in the \
-                 clear, which this server does not: see that the relay offers STARTTLS.",
-                mode.from
+        _ if !user.value.is_empty() && !is_loopback(host.value.trim()) => {
+            draft.add_remark(format!(
+                "email.smtp.encryption is \"starttls\", because this server does not send a password \
+                 in clear text, as Sydent did ({}); check that the relay supports STARTTLS.",
+                mode.origin
             ));
             "starttls"
         }
@@ -77,19 +91,21 @@ fn encryption(reading: &Reading, host: &Given, draft: &mut ConfigDraft) -> Resul
     Ok(())
 }
 
-fn login(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let user = reading.get("email", "email.smtpusername")?;
-    let password = reading.get("email", "email.smtppassword")?;
-    match (user.text.is_empty(), password.text.is_empty()) {
+fn convert_login(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    let user = sydent.get("email", "email.smtpusername")?;
+    let password = sydent.get("email", "email.smtppassword")?;
+    match (user.value.is_empty(), password.value.is_empty()) {
         (true, true) => {}
-        (true, false) => draft.without(&password, "without email.smtpusername it has no effect"),
+        (true, false) => {
+            draft.add_unsupported(&password, "has no effect without email.smtpusername");
+        }
         (false, true) => {
-            draft.remark("email.smtp.username is not set, since there is no password to it.");
-            draft.without(&user, "there is no email.smtppassword");
+            draft.add_remark("email.smtp.username is not set, because there is no password.");
+            draft.add_unsupported(&user, "there is no email.smtppassword");
         }
         (false, false) => {
-            draft.set(SMTP, "username", user.text.clone(), &user);
-            draft.set(SMTP, "password", password.text.clone(), &password);
+            draft.set(SMTP, "username", user.value.clone(), &user);
+            draft.set(SMTP, "password", password.value.clone(), &password);
             draft.is_secret = true;
         }
     }

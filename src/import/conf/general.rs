@@ -1,157 +1,170 @@
-//! `[general]` and `[crypto]`: who the server is, who may use it, and its log.
+//! `[general]` and `[crypto]`: the server's name and key, access to the API, and the log.
 
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::config_draft::ConfigDraft;
-use super::reading::Reading;
+use super::sydent_settings::SydentSettings;
 use super::{ConfError, Target};
 use crate::domain::homeservers::HomeserverPattern;
 use crate::domain::ids::ServerName;
 use crate::import::data::key_file;
 
-const NO_NAME: &str = "is empty: Sydent then signs under the name of the machine that it runs on. \
-    Give that name, which `hostname` shows there, with --server-name";
-const NO_KEY: &str = "is empty, so that no Sydent has run with this file. `sydent config generate` \
-    begins anew";
+const NO_NAME: &str = "is empty, so Sydent uses the host name of its machine. Run `hostname` there, \
+    and pass the result as --server-name";
+const NO_KEY: &str = "is empty, so Sydent was never started with this file. Use `sydent config \
+    generate` to set up a new server";
 
-/// The name under which it signs.
-pub(super) fn name(
-    reading: &Reading,
+/// Converts the name that the server signs with.
+pub(super) fn convert_server_name(
+    sydent: &SydentSettings,
     target: &Target<'_>,
     draft: &mut ConfigDraft,
 ) -> Result<ServerName, ConfError> {
-    let given = reading.get("general", "server.name")?;
+    let setting = sydent.get("general", "server.name")?;
     if let Some(name) = target.server_name {
-        if !given.text.is_empty() && given.text != name.as_str() {
-            draft.remark(format!(
-                "server.name: --server-name says {name} where {} says {}.",
-                given.from, given.text
+        if !setting.value.is_empty() && setting.value != name.as_str() {
+            draft.add_remark(format!(
+                "server.name is {name} (--server-name) instead of {} ({}).",
+                setting.value, setting.origin
             ));
         }
-        draft.set_because("server", "name", name.as_str(), "--server-name");
+        draft.set_with_comment("server", "name", name.as_str(), "--server-name");
         return Ok(name.clone());
     }
-    if given.text.is_empty() {
-        return Err(given.wrong(NO_NAME));
+    if setting.value.is_empty() {
+        return Err(setting.error(NO_NAME));
     }
-    let name = ServerName::parse(&given.text).map_err(|error| given.wrong(error.to_string()))?;
-    draft.set("server", "name", name.as_str(), &given);
+    let name =
+        ServerName::parse(&setting.value).map_err(|error| setting.error(error.to_string()))?;
+    draft.set("server", "name", name.as_str(), &setting);
     Ok(name)
 }
 
-/// The content of the key file.
-pub(super) fn signing_key(
-    reading: &Reading,
+/// Converts the signing key to the content of a key file.
+pub(super) fn convert_signing_key(
+    sydent: &SydentSettings,
     target: &Target<'_>,
     draft: &mut ConfigDraft,
 ) -> Result<Zeroizing<String>, ConfError> {
-    let mut given = reading.get("crypto", "ed25519.signingkey")?;
-    let text = Zeroizing::new(std::mem::take(&mut given.text));
-    if text.is_empty() {
-        return Err(given.wrong(NO_KEY));
+    let mut setting = sydent.get("crypto", "ed25519.signingkey")?;
+    let value = Zeroizing::new(std::mem::take(&mut setting.value));
+    if value.is_empty() {
+        return Err(setting.error(NO_KEY));
     }
-    let key = key_file(&text).map_err(|error| given.wrong(error.to_string()))?;
-    draft.set("server", "signing_key_file", target.key_file, &given);
+    let key = key_file(&value).map_err(|error| setting.error(error.to_string()))?;
+    draft.set("server", "signing_key_file", target.key_file, &setting);
     Ok(key)
 }
 
-/// What a client may look up at once where nothing is said; it may not be less than what one look-up
-/// may ask for.
-const LOOKED_UP_AT_ONCE: i64 = 20_000;
+/// The default burst of the lookup limits, which must allow at least one lookup of
+/// `lookup.max_addresses`.
+const LOOKUP_BURST: i64 = 20_000;
 
-/// What of the API is served, to whom, and how much of it.
-pub(super) fn access(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let v1 = reading.get("general", "enable_v1_access")?;
-    let bind = reading.get("general", "enable_v1_associations")?;
+/// Converts which APIs are enabled, who may register, and the limit on lookups.
+pub(super) fn convert_access(
+    sydent: &SydentSettings,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    let v1 = sydent.get("general", "enable_v1_access")?;
+    let bind = sydent.get("general", "enable_v1_associations")?;
     draft.set("v1", "enabled", v1.is_true(), &v1);
     draft.set("v1", "bind", bind.is_true(), &bind);
-    let limit = reading.get("general", "address_lookup_limit")?;
-    let most = limit.int()?;
-    let taken = most.clamp(1, 100_000);
-    if taken != most {
-        draft.remark(format!(
-            "lookup.max_addresses is {taken} where {} says {most}: here it is from 1 to 100000.",
-            limit.from
+    let limit = sydent.get("general", "address_lookup_limit")?;
+    let value = limit.as_int()?;
+    let max_addresses = value.clamp(1, 100_000);
+    if max_addresses != value {
+        draft.add_remark(format!(
+            "lookup.max_addresses is {max_addresses} instead of {value} ({}): it must be from 1 to \
+             100000.",
+            limit.origin
         ));
     }
-    draft.set("lookup", "max_addresses", taken, &limit);
-    if taken > LOOKED_UP_AT_ONCE {
-        let comment = format!("at least {}", limit.from);
+    draft.set("lookup", "max_addresses", max_addresses, &limit);
+    if max_addresses > LOOKUP_BURST {
+        let comment = format!("at least {}", limit.origin);
         for table in ["limits.lookup_per_client", "limits.lookup_per_account"] {
-            draft.set_because(table, "burst", taken, &comment);
+            draft.set_with_comment(table, "burst", max_addresses, &comment);
         }
     }
-    homeservers(reading, v1.is_true(), draft)
+    convert_homeservers(sydent, v1.is_true(), draft)
 }
 
-fn homeservers(reading: &Reading, v1: bool, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let given = reading.get("general", "homeserver_allow_list")?;
-    let listed = given.listed();
-    if listed.is_empty() {
+fn convert_homeservers(
+    sydent: &SydentSettings,
+    v1: bool,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    let setting = sydent.get("general", "homeserver_allow_list")?;
+    let names = setting.items();
+    if names.is_empty() {
         return Ok(());
     }
     if v1 {
-        let sentence =
-            "needs enable_v1_access = false: the deprecated API asks nobody for an account";
-        return Err(given.wrong(sentence));
-    }
-    let (good, bad): (Vec<&str>, Vec<&str>) = listed
-        .into_iter()
-        .partition(|name| !name.contains('*') && HomeserverPattern::parse(name).is_ok());
-    if good.is_empty() {
-        return Err(given.wrong("names no homeserver, so that nobody could register"));
-    }
-    for name in bad {
-        draft.remark(format!(
-            "federation.allow_homeservers is without {name:?} of {}, which is no server name.",
-            given.key
+        return Err(setting.error(
+            "requires enable_v1_access = false, because the v1 API can be used without an account",
         ));
     }
-    draft.set("federation", "allow_homeservers", good, &given);
+    let (valid, invalid): (Vec<&str>, Vec<&str>) = names
+        .into_iter()
+        .partition(|name| !name.contains('*') && HomeserverPattern::parse(name).is_ok());
+    if valid.is_empty() {
+        return Err(setting.error("has no valid server name, so nobody could register"));
+    }
+    for name in invalid {
+        draft.add_remark(format!(
+            "federation.allow_homeservers does not contain {name:?} ({}), which is not a valid \
+             server name.",
+            setting.key
+        ));
+    }
+    draft.set("federation", "allow_homeservers", valid, &setting);
     Ok(())
 }
 
-/// What people agree to first.
-pub(super) fn terms(
-    reading: &Reading,
+/// Converts the path of the terms of service.
+pub(super) fn convert_terms(
+    sydent: &SydentSettings,
     folder: &Path,
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
-    let given = reading.get("general", "terms.path")?;
-    if !given.text.is_empty() {
-        let file = folder.join(&given.text).display().to_string();
-        draft.set("terms", "file", file, &given);
+    let setting = sydent.get("general", "terms.path")?;
+    if !setting.value.is_empty() {
+        let file = folder.join(&setting.value).display().to_string();
+        draft.set("terms", "file", file, &setting);
     }
     Ok(())
 }
 
-/// The log, and what the system around the server is for.
-pub(super) fn log(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let level = reading.get("general", "log.level")?;
-    let taken = match level.text.as_str() {
+/// Converts the log level. What the service manager does here has no counterpart.
+pub(super) fn convert_log(
+    sydent: &SydentSettings,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    let setting = sydent.get("general", "log.level")?;
+    let level = match setting.value.as_str() {
         "CRITICAL" | "FATAL" | "ERROR" => "error",
         "WARNING" | "WARN" => "warn",
         "INFO" => "info",
         "DEBUG" => "debug",
         "NOTSET" => "trace",
-        _ => return Err(level.wrong("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")),
+        _ => return Err(setting.error("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")),
     };
-    draft.set("log", "level", taken, &level);
-    let path = reading.get("general", "log.path")?;
-    if !path.text.is_empty() {
-        draft.without(
-            &path,
-            "this server writes its log to standard error; the service manager keeps it",
-        );
+    draft.set("log", "level", level, &setting);
+    let path = sydent.get("general", "log.path")?;
+    if !path.value.is_empty() {
+        draft.add_unsupported(&path, "this server logs to standard error");
     }
-    let pid = reading.get("general", "pidfile.path")?;
-    draft.without(&pid, "the service manager knows the process");
-    if let Some(sentry) = reading.optional("general", "sentry_dsn")? {
-        draft.without(
+    let pid_file = sydent.get("general", "pidfile.path")?;
+    draft.add_unsupported(
+        &pid_file,
+        "this server writes no PID file; the service manager tracks the process",
+    );
+    if let Some(sentry) = sydent.get_optional("general", "sentry_dsn")? {
+        draft.add_unsupported(
             &sentry,
-            "this server reports to nobody; its log and its metrics tell of errors",
+            "this server does not report to Sentry; errors are in its log and its metrics",
         );
     }
     Ok(())

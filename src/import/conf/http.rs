@@ -1,141 +1,156 @@
-//! `[http]` but for replication: where the server listens, and where it is found.
+//! `[http]` except replication: the listeners and the public URL.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::ConfError;
 use super::config_draft::ConfigDraft;
-use super::reading::{Given, Reading};
+use super::sydent_settings::{Setting, SydentSettings};
 use crate::config::BaseUrl;
 use crate::domain::ids::ServerName;
 
-/// Where clients reach the server. Sydent asks for nothing here, and then writes links that lead
-/// nowhere.
-pub(super) fn public_url(
-    reading: &Reading,
-    name: &ServerName,
+/// Converts the URL at which clients reach the server. Sydent accepts any text, and uses it in links
+/// even if they do not work.
+pub(super) fn convert_public_url(
+    sydent: &SydentSettings,
+    server_name: &ServerName,
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
     const TABLE: &str = "server";
     const KEY: &str = "public_base_url";
-    let given = reading.get("http", "client_http_base")?;
-    let written = given.text.trim();
-    let with_scheme = format!("https://{written}");
-    let url = BaseUrl::parse(written).or_else(|_| BaseUrl::parse(&with_scheme));
+    let setting = sydent.get("http", "client_http_base")?;
+    let value = setting.value.trim();
+    let url = BaseUrl::parse(value).or_else(|_| BaseUrl::parse(&format!("https://{value}")));
     match url {
-        Ok(url) if !written.is_empty() => {
+        Ok(url) if !value.is_empty() => {
             if !url.is_https() {
-                draft.set(TABLE, "allow_plain_http", true, &given);
-                draft.remark(format!(
-                    "server.public_base_url is plain http, as {} has it: codes and tokens travel in \
-                     the clear. Put a proxy that speaks TLS in front.",
-                    given.from
+                draft.set(TABLE, "allow_plain_http", true, &setting);
+                draft.add_remark(format!(
+                    "server.public_base_url uses plain HTTP ({}), so codes and access tokens are \
+                     sent in clear text; use a reverse proxy with TLS.",
+                    setting.origin
                 ));
-            } else if !written.starts_with("https:") {
-                draft.remark(format!(
-                    "server.public_base_url was guessed: {} has no https:// in front.",
-                    given.from
+            } else if !value.starts_with("https:") {
+                draft.add_remark(format!(
+                    "server.public_base_url is a guess: https:// was added to the value of {}.",
+                    setting.origin
                 ));
             }
-            draft.set(TABLE, KEY, url.as_str(), &given);
+            draft.set(TABLE, KEY, url.as_str(), &setting);
         }
         _ => {
-            let why = if written.is_empty() {
+            let reason = if value.is_empty() {
                 "is empty"
             } else {
-                "is no address"
+                "is not a URL"
             };
-            draft.remark(format!(
-                "server.public_base_url was guessed from the server's name, since {} {why}: links in \
-                 mails begin with it, so see that clients reach this server there.",
-                given.key
+            draft.add_remark(format!(
+                "server.public_base_url was guessed from the server name, because {} {reason}. Links \
+                 in mails begin with it; check that clients reach this server at this URL.",
+                setting.key
             ));
-            let guess = format!("https://{name}");
-            draft.set_because(TABLE, KEY, guess, "guessed from [general] server.name");
+            draft.set_with_comment(
+                TABLE,
+                KEY,
+                format!("https://{server_name}"),
+                "guessed from [general] server.name",
+            );
         }
     }
     Ok(())
 }
 
-/// What listens where, and which proxies are believed.
-pub(super) fn listeners(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let host = reading.get("http", "clientapi.http.bind_address")?;
-    let port = reading.get("http", "clientapi.http.port")?;
-    let address = address(&host, &port)?;
-    let from = format!("{}, {}", host.from, port.from);
-    draft.set_because("http", "listen", vec![address.to_string()], &from);
-    proxies(reading, address, draft)?;
-    internal(reading, draft)?;
-    metrics(reading, draft)
-}
-
-/// Sydent sends as many mails as a client asks for, this server does not: where all clients have the
-/// address of a proxy, they share what one may ask for.
-fn proxies(
-    reading: &Reading,
-    listens_at: SocketAddr,
+/// Converts the addresses of the listeners, and the trusted proxies.
+pub(super) fn convert_listeners(
+    sydent: &SydentSettings,
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
-    const SHARED: &str = "add the networks of your proxies, or all clients behind one count as a \
-        single one, which this server sends a few mails at a time";
-    let given = reading.get("http", "obey_x_forwarded_for")?;
-    let obeyed = given.boolean()?;
-    let networks = if obeyed {
+    let host = sydent.get("http", "clientapi.http.bind_address")?;
+    let port = sydent.get("http", "clientapi.http.port")?;
+    let address = parse_address(&host, &port)?;
+    set_listen("http", address, &host, &port, draft);
+    convert_proxies(sydent, address, draft)?;
+    convert_internal(sydent, draft)?;
+    convert_metrics(sydent, draft)
+}
+
+fn set_listen(
+    table: &str,
+    address: SocketAddr,
+    host: &Setting,
+    port: &Setting,
+    draft: &mut ConfigDraft,
+) {
+    let comment = format!("{}, {}", host.origin, port.origin);
+    draft.set_with_comment(table, "listen", vec![address.to_string()], &comment);
+}
+
+/// Sydent does not limit how many mails a client may request, but this server does. If it does not
+/// trust the proxy, all clients behind the proxy share the limit of one client.
+fn convert_proxies(
+    sydent: &SydentSettings,
+    listen: SocketAddr,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    const ADD: &str = "Add the networks of your proxies: otherwise all clients behind a proxy count \
+        as one, and share the limit on mails for a single client";
+    let setting = sydent.get("http", "obey_x_forwarded_for")?;
+    let is_proxied = setting.as_bool()?;
+    let networks = if is_proxied {
         vec!["127.0.0.0/8", "::1/128"]
     } else {
         Vec::new()
     };
-    if !obeyed {
-        draft.remark(format!(
-            "http.trusted_proxies is empty, as {} has it: {SHARED}.",
-            given.from
+    if !is_proxied {
+        draft.add_remark(format!(
+            "http.trusted_proxies is empty ({}). {ADD}.",
+            setting.origin
         ));
-    } else if !listens_at.ip().to_canonical().is_loopback() {
-        draft.remark(format!(
-            "http.trusted_proxies has this machine alone, while {} made Sydent believe anybody's \
-             X-Forwarded-For: {SHARED}.",
-            given.from
+    } else if !listen.ip().to_canonical().is_loopback() {
+        draft.add_remark(format!(
+            "http.trusted_proxies contains only this machine, while Sydent trusts X-Forwarded-For \
+             from any address ({}). {ADD}.",
+            setting.origin
         ));
     }
-    draft.set("http", "trusted_proxies", networks, &given);
+    draft.set("http", "trusted_proxies", networks, &setting);
     Ok(())
 }
 
-fn internal(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let port = reading.get("http", "internalapi.http.port")?;
-    let host = reading.get("http", "internalapi.http.bind_address")?;
-    if port.text.is_empty() {
+fn convert_internal(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    let port = sydent.get("http", "internalapi.http.port")?;
+    let host = sydent.get("http", "internalapi.http.bind_address")?;
+    if port.value.is_empty() {
         draft.set("internal", "listen", Vec::<String>::new(), &port);
-        draft.without(&host, "the internal listener is off");
+        draft.add_unsupported(&host, "the internal listener is off");
         return Ok(());
     }
-    let address = address(&host, &port)?;
-    let from = format!("{}, {}", host.from, port.from);
-    draft.set_because("internal", "listen", vec![address.to_string()], &from);
+    let address = parse_address(&host, &port)?;
+    set_listen("internal", address, &host, &port, draft);
     if !address.ip().to_canonical().is_loopback() {
         draft.set("internal", "allow_non_loopback", true, &host);
-        draft.remark(
-            "internal.listen can be reached from other machines and asks for no password. Homeservers \
-             that call it by a host name need internal.allowed_hosts.",
+        draft.add_remark(
+            "internal.listen is reachable from other machines and has no authentication. If \
+             homeservers call it by a host name, add the name to internal.allowed_hosts.",
         );
     }
     Ok(())
 }
 
-fn metrics(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let port = reading.optional("general", "prometheus_port")?;
-    let host = reading.optional("general", "prometheus_addr")?;
+fn convert_metrics(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    let port = sydent.get_optional("general", "prometheus_port")?;
+    let host = sydent.get_optional("general", "prometheus_addr")?;
     match (host, port) {
         (Some(host), Some(port)) => {
-            let address = address(&host, &port)?;
-            let from = format!("{}, {}", host.from, port.from);
-            draft.set_because("operations", "listen", vec![address.to_string()], &from);
-            draft
-                .remark("operations.listen has the metrics under /metrics, and under other names.");
+            let address = parse_address(&host, &port)?;
+            set_listen("operations", address, &host, &port, draft);
+            draft.add_remark(
+                "operations.listen serves the metrics at /metrics; their names differ from Sydent's.",
+            );
         }
-        (Some(one), None) | (None, Some(one)) => {
-            draft.without(
-                &one,
-                "without the other of prometheus_port and prometheus_addr it has no effect",
+        (Some(setting), None) | (None, Some(setting)) => {
+            draft.add_unsupported(
+                &setting,
+                "has no effect unless both prometheus_addr and prometheus_port are set",
             );
         }
         (None, None) => {}
@@ -143,16 +158,16 @@ fn metrics(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> 
     Ok(())
 }
 
-/// An address and a port of Sydent's.
-pub(super) fn address(host: &Given, port: &Given) -> Result<SocketAddr, ConfError> {
-    let ip: IpAddr = match host.text.trim() {
+/// The address of a listener of Sydent.
+pub(super) fn parse_address(host: &Setting, port: &Setting) -> Result<SocketAddr, ConfError> {
+    let ip: IpAddr = match host.value.trim() {
         "" => Ipv4Addr::UNSPECIFIED.into(),
         "localhost" => Ipv4Addr::LOCALHOST.into(),
-        text => text.parse().map_err(|_no_address| {
-            host.wrong("must be an IP address here; put one in its place")
-        })?,
+        text => text
+            .parse()
+            .map_err(|_invalid| host.error("must be an IP address; replace the host name"))?,
     };
-    let port = u16::try_from(port.int()?)
-        .map_err(|_too_large| port.wrong("must be a whole number from 0 to 65535"))?;
+    let port = u16::try_from(port.as_int()?)
+        .map_err(|_too_large| port.error("must be a whole number from 0 to 65535"))?;
     Ok(SocketAddr::new(ip, port))
 }

@@ -1,20 +1,20 @@
-//! Files in the format of Python's `configparser`, read as it reads them with the settings that
-//! Sydent leaves alone: keys in lower case, values over several lines, duplicates refused, no
-//! comments behind values, and `%(name)s` in values.
+//! Parses files exactly as Python's `configparser` does with its default options: keys in lower
+//! case, values over several lines, duplicates rejected, no comments after values, and `%(name)s`
+//! in values.
 //!
-//! The crate `configparser` does not do: it lets the last of two equal keys or sections win, knows
-//! no `%(name)s`, `%%` or `[DEFAULT]` behind all sections, and takes a key without a value. What a
-//! Sydent runs on must be read as that Sydent reads it, or a server comes up under other settings
-//! than those that were in use. The tables below hold what Python 3.11 made of each text.
+//! The crate `configparser` is not suitable: it lets the last of two equal keys or sections win,
+//! has no `%(name)s`, no `%%` and no fallback to `[DEFAULT]`, and accepts a key without a value. A
+//! file that is parsed differently than by Sydent would start the new server with other settings
+//! than those in use. The tables in the tests are results of Python 3.11.
 
 use std::collections::BTreeSet;
 
 use super::ConfError;
 
-/// The section whose values count in all others.
+/// The section whose values all other sections inherit.
 pub(super) const DEFAULT: &str = "DEFAULT";
 
-/// A file by sections, values as they are written.
+/// A parsed file; values are not interpolated.
 #[derive(Debug, Default)]
 pub(super) struct Ini {
     sections: Vec<Section>,
@@ -23,49 +23,45 @@ pub(super) struct Ini {
 #[derive(Debug)]
 struct Section {
     name: String,
-    /// In the order of the file; a key stands there once.
+    /// In the order of the file, without duplicate keys.
     values: Vec<(String, String)>,
 }
 
 impl Ini {
-    /// Reads a file.
+    /// Parses a file.
     ///
     /// # Errors
-    /// What Python refuses, with the line.
+    /// What Python rejects, with the number of the line.
     pub(super) fn parse(text: &str) -> Result<Self, ConfError> {
         let mut parser = Parser::default();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         for (index, line) in text.split('\n').enumerate() {
             parser
-                .line(line)
-                .map_err(|sentence| ConfError::new(format!("line {}", index + 1), sentence))?;
+                .parse_line(line)
+                .map_err(|problem| ConfError::new(format!("line {}", index + 1), problem))?;
         }
-        let mut ini = parser.ini;
-        for (_, value) in ini
-            .sections
-            .iter_mut()
-            .flat_map(|section| &mut section.values)
-        {
-            let length = value.trim_end_matches(is_space).len();
-            value.truncate(length);
+        for section in &mut parser.ini.sections {
+            for (_, value) in &mut section.values {
+                value.truncate(value.trim_end_matches(is_space).len());
+            }
         }
-        Ok(ini)
+        Ok(parser.ini)
     }
 
-    /// A value of that very section, as it is written.
+    /// A value of this section, not inherited and not interpolated.
     pub(super) fn raw(&self, section: &str, key: &str) -> Option<&str> {
         let mut values = self.section(section)?.values.iter();
-        let found = values.find(|(name, _)| name == key);
-        found.map(|(_, value)| value.as_str())
+        let (_, value) = values.find(|(name, _)| name == key)?;
+        Some(value)
     }
 
-    /// The sections' names, without [`DEFAULT`].
+    /// The names of all sections except [`DEFAULT`].
     pub(super) fn sections(&self) -> impl Iterator<Item = &str> {
         let names = self.sections.iter().map(|section| section.name.as_str());
         names.filter(|name| *name != DEFAULT)
     }
 
-    /// Everything in the file: section, key, and value as it is written.
+    /// Section, key and value of everything in the file, not interpolated.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.sections.iter().flat_map(|section| {
             let values = section.values.iter();
@@ -81,16 +77,18 @@ impl Ini {
 #[derive(Default)]
 struct Parser {
     ini: Ini,
-    /// Where in the file we are.
+    /// The name of the current section.
     section: Option<String>,
-    /// Whether a further line may belong to the last value.
+    /// Whether an indented line continues the last value.
     in_value: bool,
+    /// The indentation of the last key or section.
     indent: usize,
+    /// All keys so far, by section.
     seen: BTreeSet<(String, String)>,
 }
 
 impl Parser {
-    fn line(&mut self, line: &str) -> Result<(), &'static str> {
+    fn parse_line(&mut self, line: &str) -> Result<(), &'static str> {
         let value = line.trim_matches(is_space);
         if value.starts_with(['#', ';']) {
             return Ok(());
@@ -105,28 +103,28 @@ impl Parser {
             return Ok(());
         }
         self.indent = indent;
-        if let Some(name) = header(value) {
-            return self.begin(name);
+        if let Some(name) = parse_header(value) {
+            return self.begin_section(name);
         }
         if self.section.is_none() {
-            return Err("must stand below a section's name in brackets, such as [general]");
+            return Err("must come after a section header, such as [general]");
         }
         let (key, value) = value
             .split_once(['=', ':'])
-            .ok_or("must be a key, = or :, and a value")?;
+            .ok_or("must be `key = value`")?;
         let key = key.trim_end_matches(is_space).to_lowercase();
         if key.is_empty() {
-            return Err("must have a key before the value");
+            return Err("has no key before the value");
         }
-        self.set(key, value.trim_matches(is_space).to_owned())
+        self.add_value(key, value.trim_matches(is_space).to_owned())
     }
 
-    fn begin(&mut self, name: &str) -> Result<(), &'static str> {
-        let known = self.ini.section(name).is_some();
-        if known && name != DEFAULT {
-            return Err("begins a section that is there already");
+    fn begin_section(&mut self, name: &str) -> Result<(), &'static str> {
+        let exists = self.ini.section(name).is_some();
+        if exists && name != DEFAULT {
+            return Err("repeats the header of an earlier section");
         }
-        if !known {
+        if !exists {
             self.ini.sections.push(Section {
                 name: name.to_owned(),
                 values: Vec::new(),
@@ -137,10 +135,10 @@ impl Parser {
         Ok(())
     }
 
-    fn set(&mut self, key: String, value: String) -> Result<(), &'static str> {
+    fn add_value(&mut self, key: String, value: String) -> Result<(), &'static str> {
         let section = self.section.clone().unwrap_or_default();
         if !self.seen.insert((section, key.clone())) {
-            return Err("has a key that is there already in this section");
+            return Err("repeats an earlier key of this section");
         }
         if let Some(values) = self.values() {
             values.push((key, value));
@@ -168,82 +166,31 @@ impl Parser {
     }
 }
 
-/// A section's name; what stands behind the last bracket does not count.
-fn header(line: &str) -> Option<&str> {
+/// The name in a section header; text after the last bracket is ignored.
+fn parse_header(line: &str) -> Option<&str> {
     let (name, _) = line.strip_prefix('[')?.rsplit_once(']')?;
     (!name.is_empty()).then_some(name)
 }
 
-/// What Python takes for white space.
+/// The characters that Python's `str.strip` removes.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
-/// How deep values may refer to one another.
-const DEEPEST: usize = 10;
-
-/// A value with those filled in that it refers to.
-///
-/// # Errors
-/// What Python refuses, without the value.
-pub(super) fn interpolate<'a>(
-    text: &str,
-    value: &impl Fn(&str) -> Option<&'a str>,
-) -> Result<String, &'static str> {
-    let mut filled = String::new();
-    fill(text, value, 1, &mut filled)?;
-    Ok(filled)
-}
-
-fn fill<'a>(
-    text: &str,
-    value: &impl Fn(&str) -> Option<&'a str>,
-    depth: usize,
-    filled: &mut String,
-) -> Result<(), &'static str> {
-    const SIGN: &str = "has a % that is neither %% nor %(key)s";
-    if depth > DEEPEST {
-        return Err("refers to itself, or too deep");
-    }
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        filled.push_str(before);
-        if let Some(after) = after.strip_prefix('%') {
-            filled.push('%');
-            rest = after;
-            continue;
-        }
-        let (key, after) = after
-            .strip_prefix('(')
-            .and_then(|after| after.split_once(')'))
-            .ok_or(SIGN)?;
-        rest = after.strip_prefix('s').ok_or(SIGN)?;
-        if key.is_empty() {
-            return Err(SIGN);
-        }
-        let found = value(&key.to_lowercase()).ok_or("refers to a key that is not there")?;
-        if found.contains('%') {
-            fill(found, value, depth + 1, filled)?;
-        } else {
-            filled.push_str(found);
-        }
-    }
-    filled.push_str(rest);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::percent_format::interpolate;
     use super::*;
 
     /// Every value of every section, as `section/key=value`.
-    fn read(text: &str) -> Option<Vec<String>> {
+    fn show(text: &str) -> Option<Vec<String>> {
         let ini = Ini::parse(text).ok()?;
-        let of_default = || ini.all().filter(|(section, ..)| *section == DEFAULT);
         let mut shown = Vec::new();
         for section in ini.sections() {
             let own = ini.all().filter(|(name, ..)| *name == section);
-            let inherited = of_default().filter(|(_, key, _)| ini.raw(section, key).is_none());
+            let inherited = ini
+                .all()
+                .filter(|(name, key, _)| *name == DEFAULT && ini.raw(section, key).is_none());
             for (_, key, raw) in own.chain(inherited) {
                 let value = |key: &str| ini.raw(section, key).or_else(|| ini.raw(DEFAULT, key));
                 let text = interpolate(raw, &value).unwrap_or_else(|_| "REFUSED".to_owned());
@@ -301,7 +248,7 @@ mod tests {
             ("", &[]),
             ("# nothing\n", &[]),
         ] {
-            assert_eq!(read(text).unwrap(), expected, "{text:?}");
+            assert_eq!(show(text).unwrap(), expected, "{text:?}");
         }
     }
 
@@ -329,7 +276,7 @@ mod tests {
             (&format!("k = %(k0)s\n{chain}k10 = v"), "REFUSED"),
         ] {
             let text = format!("[a]\n{text}").replace("[a]\n[DEFAULT]", "[DEFAULT]");
-            let all = read(&text).unwrap();
+            let all = show(&text).unwrap();
             let value = all.iter().find_map(|line| line.strip_prefix("a/k="));
             assert_eq!(value, Some(expected), "{text:?}");
         }
@@ -338,20 +285,20 @@ mod tests {
     #[test]
     fn ops_07_what_python_refuses_is_refused_with_its_line() {
         for (text, line) in [
-            ("[a]\nk\n", "line 2 must be a key"),
-            ("[a]\n= v\n", "line 2 must have a key"),
-            ("k = v\n", "line 1 must stand below"),
-            ("[]\nk = v\n", "line 1 must stand below"),
-            ("\u{feff}[a]\nk = v\n", "line 1 must stand below"),
+            ("[a]\nk\n", "line 2 must be `key = value`"),
+            ("[a]\n= v\n", "line 2 has no key"),
+            ("k = v\n", "line 1 must come after"),
+            ("[]\nk = v\n", "line 1 must come after"),
+            ("\u{feff}[a]\nk = v\n", "line 1 must come after"),
+            ("[a]\nk = 1\nK = 2\n", "line 3 repeats an earlier key"),
+            ("[a]\nk = 1\n[a]\nj = 2\n", "line 3 repeats the header"),
             (
-                "[a]\nk = 1\nK = 2\n",
-                "line 3 has a key that is there already",
+                "[DEFAULT]\nk = 1\n[DEFAULT]\nk = 2\n",
+                "line 4 repeats an earlier key",
             ),
-            ("[a]\nk = 1\n[a]\nj = 2\n", "line 3 begins a section"),
-            ("[DEFAULT]\nk = 1\n[DEFAULT]\nk = 2\n", "line 4 has a key"),
         ] {
-            let refusal = Ini::parse(text).unwrap_err().to_string();
-            assert!(refusal.starts_with(line), "{text:?}: {refusal}");
+            let error = Ini::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(line), "{text:?}: {error}");
         }
     }
 }

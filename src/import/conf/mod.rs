@@ -1,9 +1,9 @@
-//! An existing Sydent's `sydent.conf` as a configuration of this server (OPS-07).
+//! Converts an existing `sydent.conf` to a configuration of this server (OPS-07).
 //!
-//! Every setting is read as Sydent reads it and becomes one of ours with a comment that says where
-//! it came from. All of them are written, also those that were not in the file: the defaults of the
-//! two differ. What has no counterpart is listed with the reason, and so is what should be looked
-//! at. Nothing here writes a file.
+//! Every setting is read as Sydent reads it, and written with a comment that says where it comes
+//! from. Sydent's defaults are written too, because this server's defaults differ. Settings that
+//! have no counterpart are listed with the reason, and so is what the administrator should review.
+//! This module writes no files.
 
 mod check;
 mod config_draft;
@@ -13,10 +13,12 @@ mod general;
 mod http;
 mod ini;
 mod invites;
+mod limits;
 mod networks;
 mod peers;
-mod reading;
+mod percent_format;
 mod sms;
+mod sydent_settings;
 mod templates;
 
 use std::path::{Path, PathBuf};
@@ -26,143 +28,152 @@ use zeroize::Zeroizing;
 use super::data::Peer;
 use crate::domain::ids::ServerName;
 use config_draft::ConfigDraft;
-use reading::Reading;
+use sydent_settings::SydentSettings;
 
-/// Why a file cannot be taken over. Shows no value, which may be a password.
+/// Why a file cannot be converted. Contains no value, which may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} {sentence}")]
+#[error("{location} {problem}")]
 pub struct ConfError {
-    /// The line, or the setting of Sydent or of this server.
-    pub place: String,
-    /// What is wrong with it.
-    pub sentence: String,
+    /// A line of the file, or a setting of Sydent or of this server.
+    pub location: String,
+    /// What is wrong there; completes a sentence that begins with the location.
+    pub problem: String,
 }
 
 impl ConfError {
-    fn new(place: impl Into<String>, sentence: impl Into<String>) -> Self {
+    fn new(location: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
-            place: place.into(),
-            sentence: sentence.into(),
+            location: location.into(),
+            problem: problem.into(),
         }
     }
 }
 
-/// How a file is to be read.
+/// How to read a `sydent.conf`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConversionContext<'a> {
-    /// The environment that Sydent ran in: `SYDENT_SERVER_NAME`,
-    /// `SYDENT_PID_FILE` and `SYDENT_DB_PATH` take the place of defaults.
+    /// The environment that Sydent runs in: `SYDENT_SERVER_NAME`,
+    /// `SYDENT_PID_FILE` and `SYDENT_DB_PATH` replace defaults.
     pub environment: &'a [(String, String)],
-    /// The folder that Sydent was started in, absolute: relative paths begin
-    /// there.
+    /// The absolute path of the folder that Sydent is started in, to which relative
+    /// paths refer.
     pub folder: &'a Path,
-    /// Whether `[DEFAULT]` counts before Sydent's own defaults.
+    /// Whether `[DEFAULT]` takes precedence over Sydent's own defaults.
     pub default_section: bool,
 }
 
-/// Where the new configuration will be, and what its file does not say.
+/// What to write that is not in the `sydent.conf`.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// The name under which it signs, if not that of the file.
+    /// The server name, if it is not the one of the file.
     pub server_name: Option<&'a ServerName>,
-    /// The file that is to be written; need not exist.
+    /// The file that will be written; need not exist.
     pub file: &'a Path,
     /// `server.signing_key_file`.
     pub key_file: &'a str,
     /// `database.url`.
     pub database: &'a str,
-    /// The peers that Sydent's database knows.
+    /// The peers in Sydent's database.
     pub peers: &'a [Peer],
 }
 
-/// What became of a file.
+/// A converted configuration.
 pub struct Converted {
-    /// The new configuration; passes `sydent config check` once the key file is
-    /// there.
+    /// The new configuration. It passes `sydent config check` once the key file
+    /// exists.
     pub toml: String,
-    /// Whether a password is inside, so that it is its owner's alone.
+    /// Whether it contains a password, so that only its owner may read it.
     pub is_secret: bool,
-    /// The name under which it signs.
+    /// The server name.
     pub server_name: ServerName,
-    /// The content of its key file.
+    /// The content of the key file.
     pub signing_key: Zeroizing<String>,
     /// Settings of Sydent without a counterpart, each with the reason.
     pub without_counterpart: Vec<(String, String)>,
-    /// What an administrator should look at, in sentences.
+    /// What the administrator should review, in sentences.
     pub remarks: Vec<String>,
 }
 
-/// A `sydent.conf` that was read.
+/// A parsed `sydent.conf`.
 pub struct SydentConf {
-    reading: Reading,
+    sydent: SydentSettings,
     folder: PathBuf,
 }
 
 impl SydentConf {
-    /// Reads a file's text.
+    /// Parses the text of a `sydent.conf`.
     ///
     /// # Errors
-    /// What Sydent itself would refuse about its form, with the line.
-    pub fn read(text: &str, circumstances: ConversionContext<'_>) -> Result<Self, ConfError> {
+    /// A syntax error that Sydent would reject too, with the line.
+    pub fn parse(text: &str, context: ConversionContext<'_>) -> Result<Self, ConfError> {
         let ConversionContext {
             environment,
             folder,
             default_section,
-        } = circumstances;
+        } = context;
         Ok(Self {
-            reading: Reading::of(text, environment, default_section)?,
+            sydent: SydentSettings::parse(text, environment, default_section)?,
             folder: folder.to_owned(),
         })
     }
 
-    /// Where its database is.
+    /// The path of Sydent's database.
     ///
     /// # Errors
-    /// When the value cannot be read.
+    /// When the value is invalid.
     pub fn database(&self) -> Result<PathBuf, ConfError> {
-        Ok(self.folder.join(self.reading.get("db", "db.file")?.text))
+        Ok(self.folder.join(self.sydent.get("db", "db.file")?.value))
     }
 
-    /// Makes a configuration of it.
+    /// Converts all settings.
     ///
     /// # Errors
-    /// A value that Sydent would refuse, or one that this server cannot do
+    /// A value that Sydent would reject, or that this server rejects and cannot do
     /// without.
     pub fn convert(&self, target: &Target<'_>) -> Result<Converted, ConfError> {
-        let (reading, mut draft) = (&self.reading, ConfigDraft::default());
-        let draft_ref = &mut draft;
-        let server_name = general::name(reading, target, draft_ref)?;
-        let signing_key = general::signing_key(reading, target, draft_ref)?;
-        http::public_url(reading, &server_name, draft_ref)?;
-        draft_ref.set_because("database", "url", target.database, DATABASE);
-        http::listeners(reading, draft_ref)?;
-        general::access(reading, draft_ref)?;
-        templates::convert(reading, &self.folder, draft_ref)?;
-        general::terms(reading, &self.folder, draft_ref)?;
-        email::convert(reading, &server_name, draft_ref)?;
-        invites::convert(reading, draft_ref)?;
-        sms::convert(reading, draft_ref)?;
-        networks::convert(reading, draft_ref)?;
-        general::log(reading, draft_ref)?;
-        peers::convert(reading, &self.folder, target.peers, draft_ref)?;
-        check::settle(draft_ref, target.file)?;
-        // What Sydent knows as the place of its data is told by the caller.
-        reading.get("db", "db.file")?;
-        for (key, reason) in reading.unused() {
-            draft.without.insert(key, reason.to_owned());
+        let mut draft = ConfigDraft::default();
+        let (server_name, signing_key) = self.fill(target, &mut draft)?;
+        check::remove_invalid(&mut draft, target.file)?;
+        // Counts as converted, because the caller imports the database.
+        self.sydent.get("db", "db.file")?;
+        for (key, reason) in self.sydent.unused() {
+            draft.unsupported.insert(key, reason.to_owned());
         }
         Ok(Converted {
-            toml: draft.toml(),
+            toml: draft.to_toml(),
             is_secret: draft.is_secret,
             server_name,
             signing_key,
-            without_counterpart: draft.without.into_iter().collect(),
+            without_counterpart: draft.unsupported.into_iter().collect(),
             remarks: draft.remarks,
         })
     }
+
+    fn fill(
+        &self,
+        target: &Target<'_>,
+        draft: &mut ConfigDraft,
+    ) -> Result<(ServerName, Zeroizing<String>), ConfError> {
+        let sydent = &self.sydent;
+        let server_name = general::convert_server_name(sydent, target, draft)?;
+        let signing_key = general::convert_signing_key(sydent, target, draft)?;
+        http::convert_public_url(sydent, &server_name, draft)?;
+        draft.set_with_comment("database", "url", target.database, DATABASE);
+        http::convert_listeners(sydent, draft)?;
+        general::convert_access(sydent, draft)?;
+        templates::convert(sydent, &self.folder, draft)?;
+        general::convert_terms(sydent, &self.folder, draft)?;
+        email::convert(sydent, &server_name, draft)?;
+        invites::convert(sydent, draft)?;
+        sms::convert(sydent, draft)?;
+        networks::convert(sydent, draft)?;
+        general::convert_log(sydent, draft)?;
+        peers::convert(sydent, &self.folder, target.peers, draft)?;
+        Ok((server_name, signing_key))
+    }
 }
 
-const DATABASE: &str = "a new database: [db] db.file is read and left as it is";
+const DATABASE: &str = "new database; Sydent's [db] db.file is imported and not changed";
 
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,15 @@
-//! How homeservers are reached: certificates, and the networks that they may be in.
+//! Requests to homeservers: certificate checks, and the networks that may be reached.
 
 use ipnet::IpNet;
 
 use super::ConfError;
 use super::config_draft::ConfigDraft;
-use super::reading::{Given, Reading};
+use super::sydent_settings::{Setting, SydentSettings};
 
 const TABLE: &str = "federation";
 
-/// What Sydent blocks where `ip.blacklist` is empty. This server blocks all of it in any case.
-const SYDENTS: [&str; 19] = [
+/// What Sydent blocks if `ip.blacklist` is empty. This server always blocks these networks.
+const SYDENT_BLOCKLIST: [&str; 19] = [
     "10.0.0.0/8",
     "100.64.0.0/10",
     "127.0.0.0/8",
@@ -31,53 +31,60 @@ const SYDENTS: [&str; 19] = [
     "ff00::/8",
 ];
 
-pub(super) fn convert(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let verify = reading.get("http", "federation.verifycerts")?;
-    draft.set(TABLE, "verify_certificates", verify.boolean()?, &verify);
-    let black = reading.get("general", "ip.blacklist")?;
-    let white = reading.get("general", "ip.whitelist")?;
-    let allowed = networks(&white)?;
+pub(super) fn convert(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    let verify = sydent.get("http", "federation.verifycerts")?;
+    draft.set(TABLE, "verify_certificates", verify.as_bool()?, &verify);
+    let blacklist = sydent.get("general", "ip.blacklist")?;
+    let whitelist = sydent.get("general", "ip.whitelist")?;
+    let allowed = parse_networks(&whitelist)?;
     if !allowed.is_empty() {
         let texts: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        draft.set(TABLE, "allow_ranges", texts, &white);
+        draft.set(TABLE, "allow_ranges", texts, &whitelist);
     }
-    let blocked = networks(&black)?;
+    let blocked = parse_networks(&blacklist)?;
     if blocked.is_empty() {
         return Ok(());
     }
-    // There the white list comes first, here the black one.
-    let rest = blocked
+    // In Sydent the whitelist takes precedence, here block_ranges does.
+    let texts: Vec<String> = blocked
         .iter()
-        .flat_map(|network| without(*network, &allowed));
-    let texts: Vec<String> = rest.map(|network| network.to_string()).collect();
-    draft.set(TABLE, "block_ranges", texts, &black);
+        .flat_map(|network| subtract(*network, &allowed))
+        .map(|network| network.to_string())
+        .collect();
+    draft.set(TABLE, "block_ranges", texts, &blacklist);
     let listed = blocked.iter().chain(&allowed).copied().collect::<Vec<_>>();
-    let left_out: Vec<&str> = SYDENTS
+    let additional: Vec<&str> = SYDENT_BLOCKLIST
         .into_iter()
         .filter(|text| {
             let network = text.parse::<IpNet>();
             network.is_ok_and(|network| !listed.iter().any(|other| other.contains(&network)))
         })
         .collect();
-    if !left_out.is_empty() {
-        draft.remark(format!(
-            "federation.allow_ranges: {} took the place of Sydent's own list, so that Sydent reached \
-             homeservers in {}. Here these stay blocked unless federation.allow_ranges has them.",
-            black.from,
-            left_out.join(", ")
+    if !additional.is_empty() {
+        draft.add_remark(format!(
+            "federation.allow_ranges: {} replaces Sydent's default list, so Sydent connects to \
+             homeservers in {}. This server blocks these networks unless federation.allow_ranges \
+             contains them.",
+            blacklist.origin,
+            additional.join(", ")
         ));
     }
     Ok(())
 }
 
-fn networks(given: &Given) -> Result<Vec<IpNet>, ConfError> {
-    let read = |text: &str| network(text).ok_or_else(|| given.wrong(NO_NETWORK));
-    given.listed().into_iter().map(read).collect()
+fn parse_networks(setting: &Setting) -> Result<Vec<IpNet>, ConfError> {
+    setting
+        .items()
+        .into_iter()
+        .map(|text| {
+            parse_network(text).ok_or_else(|| {
+                setting.error("must be networks such as 10.0.0.0/8, separated by commas")
+            })
+        })
+        .collect()
 }
 
-const NO_NETWORK: &str = "must be networks such as 10.0.0.0/8, separated by commas";
-
-fn network(text: &str) -> Option<IpNet> {
+fn parse_network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse() {
         return Some(IpNet::new_assert(
             address,
@@ -92,18 +99,20 @@ fn network(text: &str) -> Option<IpNet> {
     network.ok().map(|network| network.trunc())
 }
 
-/// What remains of a network.
-fn without(network: IpNet, holes: &[IpNet]) -> Vec<IpNet> {
+/// The parts of a network that are in none of the `holes`.
+fn subtract(network: IpNet, holes: &[IpNet]) -> Vec<IpNet> {
     if holes.iter().any(|hole| hole.contains(&network)) {
         return Vec::new();
     }
     if !holes.iter().any(|hole| network.contains(hole)) {
         return vec![network];
     }
-    let halves = network.subnets(network.prefix_len() + 1);
-    let halves = halves.into_iter().flatten();
-    let rest: Vec<IpNet> = halves.flat_map(|half| without(half, holes)).collect();
-    rest
+    network
+        .subnets(network.prefix_len() + 1)
+        .into_iter()
+        .flatten()
+        .flat_map(|half| subtract(half, holes))
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,7 +131,7 @@ mod tests {
             ("fc00::/7", &["fd00::/8"], "fc00::/8"),
         ] {
             let holes: Vec<IpNet> = holes.iter().map(|hole| hole.parse().unwrap()).collect();
-            let left = without(network.parse().unwrap(), &holes);
+            let left = subtract(network.parse().unwrap(), &holes);
             let left: Vec<String> = left.iter().map(ToString::to_string).collect();
             assert_eq!(left.join(" "), rest, "{network}");
         }
@@ -137,10 +146,10 @@ mod tests {
             ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
             ("::1", "::1/128"),
         ] {
-            assert_eq!(network(text).unwrap().to_string(), read);
+            assert_eq!(parse_network(text).unwrap().to_string(), read);
         }
         for text in ["", "example.org", "10.0.0.0/33", "10.0.0.0/255.0.255.0"] {
-            assert_eq!(network(text), None, "{text}");
+            assert_eq!(parse_network(text), None, "{text}");
         }
     }
 }

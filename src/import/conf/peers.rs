@@ -1,98 +1,112 @@
-//! Replication: the listener of `[http]`, the URLs in `[peer.NAME]`, and the peers of the database.
+//! Replication: the listener in `[http]`, the URLs in `[peer.NAME]`, and the peers in the database.
 
 use std::path::Path;
 
 use super::ConfError;
 use super::config_draft::{ConfigDraft, quoted_key};
-use super::http::address;
-use super::reading::Reading;
+use super::http::parse_address;
+use super::sydent_settings::SydentSettings;
 use crate::import::data::Peer;
 
 const TABLE: &str = "replication";
-/// Where Sydent reaches a peer that has neither a URL nor a port.
-const USUAL_PORT: i64 = 1001;
+/// Sydent's port for a peer that has neither a URL nor a port.
+const DEFAULT_PORT: i64 = 1001;
+const PEERS_TABLE: &str = "the table peers of Sydent's database";
 
 pub(super) fn convert(
-    reading: &Reading,
+    sydent: &SydentSettings,
     folder: &Path,
     peers: &[Peer],
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
-    let certificate = reading.get("http", "replication.https.certfile")?;
-    let file = folder.join(&certificate.text);
-    if certificate.text.is_empty() || !file.is_file() {
-        if !certificate.text.is_empty() {
-            draft.remark(format!(
-                "[replication] is left out, as Sydent does without it: {} names {}, and there is no \
-                 such file.",
-                certificate.from,
+    let certificate = sydent.get("http", "replication.https.certfile")?;
+    let file = folder.join(&certificate.value);
+    if certificate.value.is_empty() || !file.is_file() {
+        if !certificate.value.is_empty() {
+            draft.add_remark(format!(
+                "[replication] is left out: {} is {}, and there is no such file. Sydent does not \
+                 replicate without it either.",
+                certificate.origin,
                 file.display()
             ));
         } else if !peers.is_empty() {
-            draft.remark(format!(
-                "[replication] is left out, since {} is empty: the peers of the database hear nothing \
-                 and are not listened to, as before.",
+            draft.add_remark(format!(
+                "[replication] is left out, because {} is empty. As in Sydent, nothing is pushed to \
+                 the peers in the database or accepted from them.",
                 certificate.key
             ));
         }
-        return off(reading, draft);
+        return skip_replication(sydent, draft);
     }
-    let (host, port) = (
-        reading.get("http", "replication.https.bind_address")?,
-        reading.get("http", "replication.https.port")?,
-    );
-    let from = format!("{}, {}", host.from, port.from);
-    draft.set_because(TABLE, "listen", address(&host, &port)?.to_string(), &from);
-    let path = file.display().to_string();
-    draft.set(TABLE, "certificate", path.clone(), &certificate);
-    draft.set(TABLE, "private_key", path, &certificate);
-    let authority = reading.get("http", "replication.https.cacert")?;
-    let authority_file = folder.join(&authority.text).display().to_string();
-    if !authority.text.is_empty() {
-        draft.set(TABLE, "client_ca", authority_file.clone(), &authority);
+    let host = sydent.get("http", "replication.https.bind_address")?;
+    let port = sydent.get("http", "replication.https.port")?;
+    let comment = format!("{}, {}", host.origin, port.origin);
+    let address = parse_address(&host, &port)?;
+    draft.set_with_comment(TABLE, "listen", address.to_string(), &comment);
+    // The file that Sydent uses contains both.
+    for key in ["certificate", "private_key"] {
+        draft.set(TABLE, key, file.display().to_string(), &certificate);
+    }
+    let ca = sydent.get("http", "replication.https.cacert")?;
+    let ca_file = (!ca.value.is_empty()).then(|| folder.join(&ca.value).display().to_string());
+    if let Some(ca_file) = &ca_file {
+        draft.set(TABLE, "client_ca", ca_file.clone(), &ca);
     }
     for peer in peers {
-        let table = format!("{TABLE}.peers.{}", quoted_key(&peer.name));
-        let comment = "the table peers of Sydent's database";
-        let url = reading.optional(&format!("peer.{}", peer.name), "base_replication_url")?;
-        if let Some(url) = url {
-            draft.set(&table, "url", url.text.clone(), &url);
-        } else {
-            let port = peer.port.filter(|port| *port != 0);
-            let url = format!("https://{}:{}", peer.name, port.unwrap_or(USUAL_PORT));
-            draft.set_because(&table, "url", url, comment);
-        }
-        draft.set_because(&table, "public_key", peer.public_key.as_str(), comment);
-        if !authority.text.is_empty() {
-            draft.set(&table, "ca_file", authority_file.clone(), &authority);
+        let table = convert_peer(sydent, peer, draft)?;
+        if let Some(ca_file) = &ca_file {
+            draft.set(&table, "ca_file", ca_file.clone(), &ca);
         }
     }
-    strangers(
-        reading,
+    list_unused_peers(
+        sydent,
         draft,
-        "the database has no active peer of this name with a key",
+        "the database has no active peer with this name and a key",
     )
 }
 
-/// Nothing of it has an effect.
-fn off(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    const OFF: &str = "replication is off without a certificate";
-    for key in ["cacert", "bind_address", "port"] {
-        let given = reading.get("http", &format!("replication.https.{key}"))?;
-        draft.without(&given, OFF);
+/// Sets the URL and the key of a peer. Returns its table.
+fn convert_peer(
+    sydent: &SydentSettings,
+    peer: &Peer,
+    draft: &mut ConfigDraft,
+) -> Result<String, ConfError> {
+    let table = format!("{TABLE}.peers.{}", quoted_key(&peer.name));
+    let url = sydent.get_optional(&format!("peer.{}", peer.name), "base_replication_url")?;
+    if let Some(url) = url {
+        draft.set(&table, "url", url.value.clone(), &url);
+    } else {
+        let port = peer.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+        let url = format!("https://{}:{port}", peer.name);
+        draft.set_with_comment(&table, "url", url, PEERS_TABLE);
     }
-    strangers(reading, draft, OFF)
+    let public_key = peer.public_key.as_str();
+    draft.set_with_comment(&table, "public_key", public_key, PEERS_TABLE);
+    Ok(table)
 }
 
-/// The URLs of peers that nobody asked for.
-fn strangers(reading: &Reading, draft: &mut ConfigDraft, reason: &str) -> Result<(), ConfError> {
-    for name in reading.sections_of("peer.") {
+/// Lists the settings that have no effect without a certificate.
+fn skip_replication(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    const REASON: &str = "replication is off without a certificate";
+    for key in ["cacert", "bind_address", "port"] {
+        let setting = sydent.get("http", &format!("replication.https.{key}"))?;
+        draft.add_unsupported(&setting, REASON);
+    }
+    list_unused_peers(sydent, draft, REASON)
+}
+
+fn list_unused_peers(
+    sydent: &SydentSettings,
+    draft: &mut ConfigDraft,
+    reason: &str,
+) -> Result<(), ConfError> {
+    for name in sydent.sections_with_prefix("peer.") {
         let section = format!("peer.{name}");
-        if reading.is_used(&section, "base_replication_url") {
+        if sydent.is_used(&section, "base_replication_url") {
             continue;
         }
-        if let Some(url) = reading.optional(&section, "base_replication_url")? {
-            draft.without(&url, reason);
+        if let Some(url) = sydent.get_optional(&section, "base_replication_url")? {
+            draft.add_unsupported(&url, reason);
         }
     }
     Ok(())

@@ -1,22 +1,22 @@
-//! `[sms]`: what texts say, by whom they leave, and where to.
+//! `[sms]`: the text, the provider, the senders, and the rules by calling code.
 
 use super::ConfError;
 use super::config_draft::ConfigDraft;
-use super::invites::Limit;
-use super::reading::Reading;
+use super::limits::Limit;
+use super::sydent_settings::SydentSettings;
 use crate::domain::originator::Originator;
 use crate::domain::phone::is_calling_code;
 
-pub(super) fn convert(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let body = reading.get("sms", "bodytemplate")?;
-    // In Python doubled braces stand for single ones.
-    let text = body.text.replace("{{", "{").replace("}}", "}");
+pub(super) fn convert(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    let body = sydent.get("sms", "bodytemplate")?;
+    // Python's `format` takes doubled braces as single ones.
+    let text = body.value.replace("{{", "{").replace("}}", "}");
     draft.set("sms", "body", text, &body);
-    provider(reading, draft)?;
-    originators(reading, draft)?;
-    rules(reading, draft)?;
+    convert_provider(sydent, draft)?;
+    convert_originators(sydent, draft)?;
+    convert_rules(sydent, draft)?;
     for limit in LIMITS {
-        limit.convert(reading, draft)?;
+        limit.convert(sydent, draft)?;
     }
     Ok(())
 }
@@ -38,88 +38,90 @@ const LIMITS: [Limit; 2] = [
     },
 ];
 
-/// Sydent knows one provider, and asks it also without a login, in vain.
-fn provider(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+/// Sydent has only one provider, which rejects its requests if there is no login.
+fn convert_provider(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const TABLE: &str = "sms.providers.openmarket";
-    let username = reading.get("sms", "username")?;
-    let password = reading.get("sms", "password")?;
-    if username.text.is_empty() || password.text.is_empty() {
-        for one in [&username, &password] {
-            if !one.text.is_empty() {
-                draft.without(one, "a login has a user name and a password");
+    let username = sydent.get("sms", "username")?;
+    let password = sydent.get("sms", "password")?;
+    if username.value.is_empty() || password.value.is_empty() {
+        for setting in [&username, &password] {
+            if !setting.value.is_empty() {
+                draft.add_unsupported(
+                    setting,
+                    "has no effect unless both user name and password are set",
+                );
             }
         }
         return Ok(());
     }
-    draft.set_because(
+    draft.set_with_comment(
         TABLE,
         "kind",
         "openmarket",
-        "Sydent knows no other provider",
+        "the only provider that Sydent has",
     );
-    draft.set(TABLE, "username", username.text.clone(), &username);
-    draft.set(TABLE, "password", password.text.clone(), &password);
+    draft.set(TABLE, "username", username.value.clone(), &username);
+    draft.set(TABLE, "password", password.value.clone(), &password);
     draft.is_secret = true;
     Ok(())
 }
 
-fn originators(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+fn convert_originators(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     const TABLE: &str = "sms.originators";
     let mut has_default = false;
-    for (code, key) in by_country(reading, "originators.") {
-        let given = reading.get("sms", key)?;
+    for (code, key) in keys_by_calling_code(sydent, "originators.") {
+        let setting = sydent.get("sms", key)?;
         if code != "default" && !is_code(code) {
-            draft.without(&given, "numbers of no country begin so");
+            draft.add_unsupported(&setting, "not a calling code");
             continue;
         }
         let mut senders = Vec::new();
-        for text in given.listed() {
+        for text in setting.items() {
             match Originator::parse(text) {
                 Ok(_) => senders.push(text.to_owned()),
-                Err(sentence) => draft.remark(format!(
-                    "sms.originators.{code} is without a sender of {}, which {sentence}.",
-                    given.from
+                Err(problem) => draft.add_remark(format!(
+                    "sms.originators.{code} lacks a sender of {}, which {problem}.",
+                    setting.origin
                 )),
             }
         }
         if senders.is_empty() {
-            return Err(given.wrong("names no sender that texts can come from"));
+            return Err(setting.error("has no valid sender"));
         }
         has_default |= code == "default";
-        draft.set(TABLE, code, senders, &given);
+        draft.set(TABLE, code, senders, &setting);
     }
     if !has_default {
         let comment = "[sms] originators.default (Sydent's default)";
-        draft.set_because(TABLE, "default", vec!["alpha:Matrix"], comment);
+        draft.set_with_comment(TABLE, "default", vec!["alpha:Matrix"], comment);
     }
     Ok(())
 }
 
-fn rules(reading: &Reading, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    for (code, key) in by_country(reading, "smsrule.") {
-        let given = reading.get("sms", key)?;
-        if !["allow", "reject"].contains(&given.text.as_str()) {
-            return Err(given.wrong("must be allow or reject"));
+fn convert_rules(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
+    for (code, key) in keys_by_calling_code(sydent, "smsrule.") {
+        let setting = sydent.get("sms", key)?;
+        if !["allow", "reject"].contains(&setting.value.as_str()) {
+            return Err(setting.error("must be allow or reject"));
         }
         if is_code(code) {
-            draft.set("sms.rules", code, given.text.clone(), &given);
+            draft.set("sms.rules", code, setting.value.clone(), &setting);
         } else {
-            draft.without(
-                &given,
-                "numbers of no country begin so, and in Sydent there is no other rule",
+            draft.add_unsupported(
+                &setting,
+                "not a calling code, so it has no effect in Sydent either",
             );
         }
     }
     Ok(())
 }
 
-/// Each such key, with the country that it is for.
-fn by_country<'a>(
-    reading: &'a Reading,
+/// The keys that begin with `prefix`, each with its calling code.
+fn keys_by_calling_code<'a>(
+    sydent: &'a SydentSettings,
     prefix: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let keys = reading.keys("sms").into_iter();
-    keys.filter_map(move |key| {
+    sydent.keys("sms").into_iter().filter_map(move |key| {
         let rest = key.strip_prefix(prefix)?;
         Some((rest.split('.').next()?, key))
     })

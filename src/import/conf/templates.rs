@@ -1,32 +1,32 @@
-//! Template folders and single templates, which are used where they are.
+//! Template folders and single template files, which stay where they are.
 
 use std::path::Path;
 
 use super::ConfError;
 use super::config_draft::ConfigDraft;
-use super::reading::Reading;
+use super::sydent_settings::SydentSettings;
 
 pub(super) fn convert(
-    reading: &Reading,
+    sydent: &SydentSettings,
     folder: &Path,
     draft: &mut ConfigDraft,
 ) -> Result<(), ConfError> {
-    brands(reading, folder, draft)?;
-    for (section, key, ours) in [
+    convert_brands(sydent, folder, draft)?;
+    for (section, key, new_key) in [
         ("email", "email.template", "verification_mail"),
         ("email", "email.invite_template", "invitation_mail"),
         ("http", "verify_response_template", "verify_response"),
     ] {
-        let Some(given) = reading.optional(section, key)? else {
+        let Some(setting) = sydent.get_optional(section, key)? else {
             continue;
         };
-        let file = folder.join(&given.text);
+        let file = folder.join(&setting.value);
         if file.is_file() {
-            draft.set("templates", ours, file.display().to_string(), &given);
+            draft.set("templates", new_key, file.display().to_string(), &setting);
         } else {
-            draft.remark(format!(
-                "templates.{ours} is not set: {} names {}, and there is no such file.",
-                given.from,
+            draft.add_remark(format!(
+                "templates.{new_key} is not set: {} is {}, and there is no such file.",
+                setting.origin,
                 file.display()
             ));
         }
@@ -34,29 +34,33 @@ pub(super) fn convert(
     Ok(())
 }
 
-fn brands(reading: &Reading, folder: &Path, draft: &mut ConfigDraft) -> Result<(), ConfError> {
-    let path = reading.get("general", "templates.path")?;
-    let brand = reading.get("general", "brand.default")?;
-    let dir = folder.join(&path.text);
+fn convert_brands(
+    sydent: &SydentSettings,
+    folder: &Path,
+    draft: &mut ConfigDraft,
+) -> Result<(), ConfError> {
+    let path = sydent.get("general", "templates.path")?;
+    let brand = sydent.get("general", "brand.default")?;
+    let dir = folder.join(&path.value);
     if !dir.is_dir() {
-        draft.remark(format!(
-            "templates.brands_dir is not set, so that mails and pages look as this server has them: \
-             {} names {}, and there is no such folder.",
-            path.from,
+        draft.add_remark(format!(
+            "templates.brands_dir is not set, so the built-in templates are used: {} is {}, and there \
+             is no such folder.",
+            path.origin,
             dir.display()
         ));
-        draft.without(&brand, "there is no folder of templates");
+        draft.add_unsupported(&brand, "there is no template folder");
         return Ok(());
     }
     draft.set("templates", "brands_dir", dir.display().to_string(), &path);
-    if dir.join(&brand.text).is_dir() && !brand.text.is_empty() {
-        draft.set("templates", "default_brand", brand.text.clone(), &brand);
+    if dir.join(&brand.value).is_dir() && !brand.value.is_empty() {
+        draft.set("templates", "default_brand", brand.value.clone(), &brand);
     } else {
-        draft.remark(format!(
-            "templates.default_brand is not set, so that requests which name no brand get this \
-             server's own templates: {} names {:?}, and {} has no such folder.",
-            brand.from,
-            brand.text,
+        draft.add_remark(format!(
+            "templates.default_brand is not set, so requests without a brand get the built-in \
+             templates: {} is {:?}, and {} has no such folder.",
+            brand.origin,
+            brand.value,
             dir.display()
         ));
     }

@@ -1,5 +1,5 @@
-//! Bindings: of each address the newest, and the removal where that is the
-//! newest (IDN-04).
+//! Imports bindings: of each address only the newest change, which is a binding
+//! or a removal (IDN-04).
 
 use std::collections::HashSet;
 
@@ -10,154 +10,144 @@ use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record, Sydent};
 use crate::db::{Conn, DbError};
 use crate::domain::association::Association;
-use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::ids::ServerName;
 use crate::domain::lookup::{self, Pepper};
 use crate::domain::signing::KeyRing;
 use crate::domain::threepid::ThreePid;
+use crate::import::records::{INVALID_MXID, parse_association};
 
-const TEXTS: [&str; 4] = ["t.medium", "t.address", "t.mxid", "g.sgAssoc"];
-const NUMBERS: [&str; 3] = ["t.ts", "t.notBefore", "t.notAfter"];
-
-/// At most so many signatures are checked.
+/// How many signatures are checked at most.
 const SAMPLE: usize = 1000;
 
-/// Signed associations by that name, the newest first.
-pub(super) fn sample(source: &mut Sydent, name: &ServerName) -> Result<Vec<String>, DbError> {
-    let mut signed = Vec::new();
-    // A server name has no quotation mark.
-    let rest = format!("WHERE originServer = '{name}' ORDER BY id DESC LIMIT {SAMPLE}");
+/// The newest signed associations with this server as their origin.
+pub(super) fn sample_signed(
+    source: &mut Sydent,
+    server_name: &ServerName,
+) -> Result<Vec<String>, DbError> {
+    // A server name contains no quotation mark.
+    let clauses = format!("WHERE originServer = '{server_name}' ORDER BY id DESC LIMIT {SAMPLE}");
     let query = Query {
         table: "global_threepid_associations",
         id: "id",
         texts: &["sgAssoc"],
         numbers: &[],
-        rest: &rest,
+        clauses: &clauses,
     };
-    source.each(&query, |rows| {
-        for row in rows {
-            let [text, ..] = row.texts();
-            signed.extend(text.map(str::to_owned));
-        }
-        Ok::<(), DbError>(())
-    })?;
-    Ok(signed)
+    source.load(&query, |row| {
+        let [signed, ..] = row.texts();
+        signed.map(str::to_owned)
+    })
 }
 
-/// What a row says of its 3PID.
+/// The last change of a 3PID.
 struct Change {
     id: i64,
     threepid: ThreePid,
     ts: i64,
-    /// With the text that was signed; none for a removal.
+    /// The association and its signed form, if Sydent has it; `None` if the 3PID
+    /// was removed.
     bound: Option<(Association, Option<String>)>,
 }
 
-/// The bindings that this server made, and the journal of them.
-pub(super) fn own(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
-    let mut tally = TableReport::default();
-    let name = work.name;
-    let mut next = last_id(work.source)?;
-    // Sorted by ids and times alone: the rest need not fit anywhere.
+/// Imports the bindings that this server made, and the journal of them.
+pub(super) fn import_own(context: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
+    let server_name = context.server_name;
+    // Only ids and times are sorted: the whole rows might not fit into memory.
     let local = format!(
         "JOIN (SELECT id AS o FROM local_threepid_associations ORDER BY ts DESC, id DESC \
          LIMIT -1) AS i ON t.id = i.o \
          LEFT JOIN global_threepid_associations AS g \
-         ON g.originServer = '{name}' AND g.originId = t.id ORDER BY t.ts DESC, t.id DESC"
+         ON g.originServer = '{server_name}' AND g.originId = t.id ORDER BY t.ts DESC, t.id DESC"
     );
-    // What Sydent states though it has forgotten that it is its own.
-    let left_over = format!(
-        "JOIN global_threepid_associations AS g ON g.id = t.id WHERE t.originServer = '{name}' \
+    // Sydent also answers lookups with these, although it has no row of its own
+    // for them any more.
+    let without_local_row = format!(
+        "JOIN global_threepid_associations AS g ON g.id = t.id \
+         WHERE t.originServer = '{server_name}' \
          AND NOT EXISTS (SELECT 1 FROM local_threepid_associations AS l WHERE l.id = t.originId) \
          ORDER BY t.ts DESC, t.id DESC"
     );
-    for (table, id, rest) in [
+    let mut report = TableReport::default();
+    let mut last_id = max_change_id(context.source)?;
+    for (table, id, clauses) in [
         ("local_threepid_associations", "id", local),
-        ("global_threepid_associations", "NULL", left_over),
+        ("global_threepid_associations", "NULL", without_local_row),
     ] {
         let query = Query {
             table,
             id,
-            texts: &TEXTS,
-            numbers: &NUMBERS,
-            rest: &rest,
+            texts: &["t.medium", "t.address", "t.mxid", "g.sgAssoc"],
+            numbers: &["t.ts", "t.notBefore", "t.notAfter"],
+            clauses: &clauses,
         };
-        let target = &mut *work.target;
-        let (keys, pepper, done) = (work.keys, &work.pepper, &mut work.done);
-        let (progress, total) = (&mut *work.progress, work.total);
-        work.source.each(&query, |rows| {
-            *done += rows.len() as u64;
-            tally.read += rows.len() as u64;
-            progress(*done, total);
-            let mut changes = Vec::with_capacity(rows.len());
-            for row in &rows {
-                let id = row.id.unwrap_or_else(|| {
-                    next += 1;
-                    next
-                });
-                match change(id, row) {
-                    Ok(change) => changes.push(change),
-                    Err(reason) => tally.skip(reason),
-                }
-            }
-            store(target, &changes, (name, keys, pepper), &mut tally)
-        })?;
+        import_changes(context, &query, &mut last_id, &mut report)?;
     }
-    import_target::journal_goes_on_after(work.target, next)?;
-    Ok(tally)
+    import_target::set_last_change_id(context.target, last_id)?;
+    Ok(report)
 }
 
-/// The greatest number that a change may have had, whatever became of it: peers
-/// have heard of all up to theirs.
-fn last_id(source: &mut Sydent) -> Result<i64, DbError> {
-    let local = source.greatest("local_threepid_associations", "id")?;
-    Ok(local.max(source.greatest("peers", "lastSentVersion")?))
+/// The greatest id that a change may have had, even if its row was deleted: the
+/// replication positions of the peers go up to it.
+fn max_change_id(source: &mut Sydent) -> Result<i64, DbError> {
+    let local = source.max("local_threepid_associations", "id")?;
+    Ok(local.max(source.max("peers", "lastSentVersion")?))
 }
 
-fn change(id: i64, row: &Record) -> Result<Change, &'static str> {
-    let [medium, address, mxid, signed, _] = row.texts();
-    let [ts, not_before, not_after] = row.numbers();
-    let threepid = threepid(medium, address)?;
-    let ts = ts.unwrap_or(0);
-    let bound = match mxid {
-        None => None,
-        Some(mxid) => {
-            let mxid = Mxid::parse(mxid).map_err(|_invalid| NO_MXID)?;
-            let association = Association {
-                threepid: threepid.clone(),
-                mxid,
-                ts,
-                not_before: not_before.unwrap_or(ts),
-                not_after: not_after.ok_or("it does not say how long it holds")?,
-            };
-            Some((association, signed.map(str::to_owned)))
+/// Imports the rows of `query`, newest first. A row without an id gets the next
+/// one after `last_id`.
+fn import_changes(
+    context: &mut ImportContext<'_>,
+    query: &Query<'_>,
+    last_id: &mut i64,
+    report: &mut TableReport,
+) -> Result<(), ImportError> {
+    context.source.for_each_page(query, |rows| {
+        context.progress.add(rows.len());
+        report.read += rows.len() as u64;
+        let mut changes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id.unwrap_or_else(|| {
+                *last_id += 1;
+                *last_id
+            });
+            match parse_change(id, row) {
+                Ok(change) => changes.push(change),
+                Err(reason) => report.add_skipped(reason),
+            }
         }
-    };
-    Ok(Change {
-        id,
-        threepid,
-        ts,
-        bound,
+        let inserted = insert_changes(
+            context.target,
+            &changes,
+            context.server_name,
+            context.keys,
+            &context.pepper,
+        )?;
+        report.add_imported(changes.len(), inserted);
+        Ok(())
     })
 }
 
-const NO_MXID: &str = "what it is bound to is no Matrix user id";
-
-/// The 3PID in its canonical form.
-pub(super) fn threepid(
-    medium: Option<&str>,
-    address: Option<&str>,
-) -> Result<ThreePid, &'static str> {
-    let (medium, address) = medium.zip(address).ok_or("it has no address")?;
-    ThreePid::parse(medium, address).map_err(|_invalid| "its medium or address is malformed")
+fn parse_change(id: i64, row: &Record) -> Result<Change, &'static str> {
+    let [_, _, _, signed, _] = row.texts();
+    let record = parse_association(row)?;
+    Ok(Change {
+        id,
+        threepid: record.threepid,
+        ts: record.ts,
+        bound: record
+            .association
+            .map(|association| (association, signed.map(str::to_owned))),
+    })
 }
 
-fn store(
+/// Inserts the changes of 3PIDs that have none yet. Returns how many.
+fn insert_changes(
     target: &mut Conn,
     changes: &[Change],
-    (name, keys, pepper): (&ServerName, &KeyRing, &Pepper),
-    tally: &mut TableReport,
-) -> Result<(), ImportError> {
-    let good = changes.len();
+    server_name: &ServerName,
+    keys: &KeyRing,
+    pepper: &Pepper,
+) -> Result<u64, ImportError> {
     let mut seen = HashSet::new();
     let newest: Vec<&Change> = changes
         .iter()
@@ -171,20 +161,19 @@ fn store(
             (change.id, medium, change.threepid.address(), removed_at)
         })
         .collect();
-    let added = import_target::journal(target, &journal)?;
+    let inserted = import_target::insert_changes(target, &journal)?;
     let mut rows = Vec::new();
-    for change in newest.iter().filter(|change| added.contains(&change.id)) {
+    for change in newest.iter().filter(|change| inserted.contains(&change.id)) {
         if let Some((association, signed)) = &change.bound {
-            let signed = signed_form(association, signed.as_deref(), name, keys)?;
-            rows.push(row(association, name, pepper, signed));
+            let signed = reuse_or_sign(association, signed.as_deref(), server_name, keys)?;
+            rows.push(association_row(association, server_name, pepper, signed));
         }
     }
     import_target::insert(target, TargetTable::Associations, rows)?;
-    tally.add(good, added.len() as u64);
-    Ok(())
+    Ok(inserted.len() as u64)
 }
 
-fn row(
+fn association_row(
     association: &Association,
     origin: &ServerName,
     pepper: &Pepper,
@@ -204,74 +193,65 @@ fn row(
     ]
 }
 
-/// What Sydent signed, if that is what is stated here; else it is signed now.
-fn signed_form(
+/// Keeps the signed form that Sydent stored if it has the same content, and
+/// otherwise signs the association.
+fn reuse_or_sign(
     association: &Association,
     signed: Option<&str>,
-    name: &ServerName,
+    server_name: &ServerName,
     keys: &KeyRing,
 ) -> Result<String, ImportError> {
     let mut object = association.to_object();
-    if let Some(text) = signed {
-        let before: Option<Map<String, Value>> = serde_json::from_str(text).ok();
-        let same = before.is_some_and(|mut before| {
-            let signatures = before.remove("signatures").unwrap_or_default();
-            let by_key = signatures.get(name.as_str());
-            by_key.is_some_and(|keys_of| keys_of.get(keys.active().id().as_str()).is_some())
-                && before == object
-        });
-        if same {
-            return Ok(text.to_owned());
-        }
+    if let Some(signed) = signed
+        && is_signed_form_of(&object, signed, server_name, keys)
+    {
+        return Ok(signed.to_owned());
     }
     keys.active()
-        .sign(name, &mut object)
-        .map_err(|_invalid| DbError::Corrupt("a time of a binding"))?;
+        .sign(server_name, &mut object)
+        .map_err(|_invalid| DbError::Corrupt("association timestamp"))?;
     Ok(Value::Object(object).to_string())
 }
 
-/// The bindings that other servers made, as they signed them.
-pub(super) fn foreign(work: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
-    let mut tally = TableReport::default();
-    let rest = format!(
+/// Whether `signed` is `object` with a signature by the active key.
+fn is_signed_form_of(
+    object: &Map<String, Value>,
+    signed: &str,
+    server_name: &ServerName,
+    keys: &KeyRing,
+) -> bool {
+    let Ok(mut signed) = serde_json::from_str::<Map<String, Value>>(signed) else {
+        return false;
+    };
+    let signatures = signed.remove("signatures").unwrap_or_default();
+    let by_active_key = signatures
+        .get(server_name.as_str())
+        .and_then(|by_server| by_server.get(keys.active().id().as_str()));
+    by_active_key.is_some() && signed == *object
+}
+
+/// Imports the bindings that other servers made, with their signatures.
+pub(super) fn import_replicated(
+    context: &mut ImportContext<'_>,
+) -> Result<TableReport, ImportError> {
+    let clauses = format!(
         "WHERE originServer <> '{}' ORDER BY ts DESC, id DESC",
-        work.name
+        context.server_name
     );
     let query = Query {
         table: "global_threepid_associations",
         id: "id",
         texts: &["medium", "address", "mxid", "sgAssoc", "originServer"],
         numbers: &["ts", "notBefore", "notAfter"],
-        rest: &rest,
+        clauses: &clauses,
     };
-    let (target, pepper) = (&mut *work.target, &work.pepper);
-    let (done, progress, total) = (&mut work.done, &mut *work.progress, work.total);
-    work.source.each(&query, |rows| {
-        *done += rows.len() as u64;
-        tally.read += rows.len() as u64;
-        progress(*done, total);
-        let mut good = Vec::new();
-        for record in &rows {
-            match stated(record) {
-                Ok((association, origin, signed)) => {
-                    good.push(row(&association, &origin, pepper, signed));
-                }
-                Err(reason) => tally.skip(reason),
-            }
-        }
-        let count = good.len();
-        let taken = import_target::insert(target, TargetTable::Associations, good)?;
-        tally.add(count, taken);
-        Ok::<(), ImportError>(())
-    })?;
-    Ok(tally)
-}
-
-fn stated(row: &Record) -> Result<(Association, ServerName, String), &'static str> {
-    let [.., signed, origin] = row.texts();
-    let origin = ServerName::parse(origin.unwrap_or_default())
-        .map_err(|_invalid| "what made it is no server name")?;
-    let (association, _) = change(0, row)?.bound.ok_or(NO_MXID)?;
-    let signed = signed.ok_or("it is not signed")?;
-    Ok((association, origin, signed.to_owned()))
+    let pepper = context.pepper.clone();
+    context.import_rows(&query, TargetTable::Associations, |row| {
+        let [.., signed, origin] = row.texts();
+        let origin = ServerName::parse(origin.unwrap_or_default())
+            .map_err(|_invalid| "invalid origin server name")?;
+        let association = parse_association(row)?.association.ok_or(INVALID_MXID)?;
+        let signed = signed.ok_or("not signed")?.to_owned();
+        Ok(association_row(&association, &origin, &pepper, signed))
+    })
 }

@@ -1,32 +1,32 @@
-//! The signing key of Sydent (CRY-09).
+//! Reads and checks Sydent's signing key (CRY-09).
 
 use zeroize::Zeroizing;
 
 use crate::domain::signing::{KeyRing, verify};
 use crate::domain::{Invalid, base64};
 
-/// The content of a key file from `crypto.ed25519.signingkey` as it is written:
-/// `ed25519 <version> <base64 seed>`, or the seed alone in hexadecimal digits,
-/// which has the version 0. The id of the key stays.
+/// The content of the key file for `crypto.ed25519.signingkey`, which is
+/// `ed25519 <version> <base64 seed>`, or only the seed in hexadecimal digits,
+/// which has the version 0. The key keeps its ID.
 ///
 /// # Errors
-/// When it is neither, without showing it.
-pub fn key_file(written: &str) -> Result<Zeroizing<String>, Invalid> {
-    let written = written.trim();
-    let line = if written.contains(char::is_whitespace) {
-        Zeroizing::new(format!("{written}\n"))
+/// When it is neither. The error does not contain the value.
+pub fn key_file(value: &str) -> Result<Zeroizing<String>, Invalid> {
+    let value = value.trim();
+    let line = if value.contains(char::is_whitespace) {
+        Zeroizing::new(format!("{value}\n"))
     } else {
-        let seed = Zeroizing::new(bytes_of(written).ok_or(Invalid(
-            "the signing key must read: ed25519 <version> <base64 seed>, or be 64 hexadecimal digits",
+        let seed = Zeroizing::new(decode_hex_seed(value).ok_or(Invalid(
+            "the signing key must be `ed25519 <version> <base64 seed>` or 64 hexadecimal digits",
         ))?);
-        let coded = Zeroizing::new(base64::encode(seed.as_slice()));
-        Zeroizing::new(format!("ed25519 0 {}\n", coded.as_str()))
+        let seed = Zeroizing::new(base64::encode(seed.as_slice()));
+        Zeroizing::new(format!("ed25519 0 {}\n", seed.as_str()))
     };
     KeyRing::parse(&line)?;
     Ok(line)
 }
 
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+fn decode_hex_seed(digits: &str) -> Option<Vec<u8>> {
     if digits.len() != 64 {
         return None;
     }
@@ -34,41 +34,42 @@ fn bytes_of(digits: &str) -> Option<Vec<u8>> {
         .chars()
         .map(|digit| digit.to_digit(16))
         .collect::<Option<_>>()?;
-    let pairs = digits.chunks_exact(2);
-    let byte = |pair: &[u32]| match pair {
-        [high, low] => u8::try_from(high * 16 + low).ok(),
-        _ => None,
-    };
-    pairs.map(byte).collect()
+    digits
+        .chunks_exact(2)
+        .map(|pair| match pair {
+            [high, low] => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        })
+        .collect()
 }
 
-/// How many of the signatures by that name and the active key's id are good and
-/// how many are not.
-pub(super) fn check<'a>(
+/// Counts the valid and the invalid signatures under this server name and the ID
+/// of the active key.
+pub(super) fn count_signatures<'a>(
     signed: impl Iterator<Item = &'a str>,
-    name: &str,
+    server_name: &str,
     keys: &KeyRing,
 ) -> (u64, u64) {
     let key = keys.active();
-    let (mut good, mut bad) = (0, 0);
+    let (mut valid, mut invalid) = (0, 0);
     for text in signed {
         let Ok(object) = serde_json::from_str::<serde_json::Map<_, _>>(text) else {
             continue;
         };
-        let by_name = object.get("signatures").and_then(|all| all.get(name));
-        if by_name
-            .and_then(|keys| keys.get(key.id().as_str()))
-            .is_none()
-        {
+        let signature = object
+            .get("signatures")
+            .and_then(|signatures| signatures.get(server_name))
+            .and_then(|by_server| by_server.get(key.id().as_str()));
+        if signature.is_none() {
             continue;
         }
-        if verify(&object, name, key.id(), &key.public()) {
-            good += 1;
+        if verify(&object, server_name, key.id(), &key.public()) {
+            valid += 1;
         } else {
-            bad += 1;
+            invalid += 1;
         }
     }
-    (good, bad)
+    (valid, invalid)
 }
 
 #[cfg(test)]
@@ -91,8 +92,8 @@ mod tests {
     #[test]
     fn cry_09_what_is_no_key_is_refused_without_being_shown() {
         for bad in ["", "abc", SEED, "ed25519 0", "rsa 0 AAAA", &"g".repeat(64)] {
-            let refusal = key_file(bad).unwrap_err().to_string();
-            assert!(bad.is_empty() || !refusal.contains(bad), "{refusal}");
+            let error = key_file(bad).unwrap_err().to_string();
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }
     }
 }

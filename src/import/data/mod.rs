@@ -1,5 +1,5 @@
-//! What Sydent's database holds, and how it is taken over: read in one
-//! snapshot, written in one transaction (OPS-07).
+//! Imports Sydent's data: reads one snapshot of its database, and writes it in
+//! one transaction (OPS-07).
 
 mod accounts;
 mod bindings;
@@ -9,8 +9,10 @@ mod peers;
 mod report;
 mod sessions;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
@@ -22,111 +24,108 @@ use crate::domain::signing::KeyRing;
 pub use crate::db::private_copy::remove_all as remove_private_copies;
 pub use crate::db::sydent::Sydent;
 pub use key::key_file;
-pub use peers::{Peer, peers};
+pub use peers::{Peer, read_peers};
 pub use report::{Report, TableReport};
 
-/// What to take over, and into what.
+/// An import of Sydent's data.
 pub struct Import<'a> {
     /// Sydent's database.
     pub source: &'a mut Sydent,
     /// The database to fill.
     pub target: DatabaseUrl,
     /// The name under which Sydent signs.
-    pub name: ServerName,
+    pub server_name: ServerName,
     /// Its signing key.
     pub keys: KeyRing,
-    /// The pepper when Sydent never had one.
+    /// The pepper to use if Sydent has no valid one.
     pub fresh_pepper: Pepper,
-    /// Do everything, and then undo it.
+    /// Roll the import back at the end.
     pub dry_run: bool,
-    /// Replace what the target holds.
+    /// Replace the data of a database that is not empty.
     pub force: bool,
     /// Now, ms.
     pub now: i64,
 }
 
-/// Why nothing was taken over.
+/// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// One of the databases does not answer.
+    /// One of the databases failed.
     #[error("{0}")]
     Database(#[from] DbError),
-    /// Somebody uses the target already.
-    #[error("the database to fill is not empty; --force replaces everything in it")]
+    /// The database to fill is already in use.
+    #[error("the target database is not empty; --force replaces everything in it")]
     NotEmpty,
     /// The key did not make the signatures of the database.
     #[error(
-        "the signing key or the server's name is not the one of this database: of the signatures \
-         in it that claim to be by this key none is good"
+        "the signing key or the server name does not belong to this database: none of the checked \
+         signatures under this name and key ID is valid"
     )]
     WrongKey,
-    /// Nothing is wrong: this undoes a dry run.
-    #[error("nothing was written")]
+    /// Not a failure: rolls back the transaction of a dry run.
+    #[error("nothing was written, because this is a dry run")]
     DryRun,
 }
 
-/// How far it has come: rows that were read, of all rows.
+/// Called with the number of rows that were read and of all rows.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 impl Import<'_> {
-    /// Takes everything over, or nothing.
+    /// Imports everything or, after an error, nothing.
     ///
     /// # Errors
-    /// Why nothing was taken over; the target is as it was, but for tables that
-    /// an empty database lacked.
+    /// Why nothing was imported. The target is unchanged then, except that its
+    /// schema was migrated.
     pub fn run(mut self, progress: Progress<'_>) -> Result<Report, ImportError> {
         let mut report = Report {
-            schema: self.source.schema()?,
+            schema_version: self.source.schema_version()?,
             ..Report::default()
         };
         self.check_key(&mut report)?;
         let database = Database::new(self.target.clone(), Duration::from_secs(30));
-        let before = NewFile::of(&self.target);
+        let new_file = NewSqliteFile::detect(&self.target);
         database.prepare(|_connection| Ok(()))?;
         let mut store = database.writer()?;
-        let done = store.write(LockKey::Job("import"), |connection| {
+        let result = store.write(LockKey::Job("import"), |connection| {
             self.fill(connection, &mut report, progress)?;
             if self.dry_run {
                 return Err(ImportError::DryRun);
             }
             Ok(())
         });
+        // Closes the file before it may be deleted.
         drop(store);
-        match done {
-            Ok(()) => Ok(report),
-            Err(ImportError::DryRun) => {
-                before.remove();
-                Ok(report)
-            }
-            Err(error) => {
-                before.remove();
-                Err(error)
-            }
+        if result.is_err() {
+            new_file.delete();
+        }
+        match result {
+            Ok(()) | Err(ImportError::DryRun) => Ok(report),
+            Err(error) => Err(error),
         }
     }
 
     fn check_key(&mut self, report: &mut Report) -> Result<(), ImportError> {
-        let signed = bindings::sample(self.source, &self.name)?;
-        let (good, bad) = key::check(
+        let signed = bindings::sample_signed(self.source, &self.server_name)?;
+        let (valid, invalid) = key::count_signatures(
             signed.iter().map(String::as_str),
-            self.name.as_str(),
+            self.server_name.as_str(),
             &self.keys,
         );
-        if good == 0 && bad > 0 {
+        if valid == 0 && invalid > 0 {
             return Err(ImportError::WrongKey);
         }
-        if bad > 0 {
+        if invalid > 0 {
             report.remarks.push(
-                "Some stored signatures are not good. What they signed was compared with the \
-                 bindings, and is signed anew where the two differ.",
+                "Some stored signatures are invalid. An association is signed again if its signed \
+                 form differs from the binding.",
             );
         }
-        if good == 0 {
+        if valid == 0 {
             report.remarks.push(
-                "The database holds no signature by the key, so the key could not be checked.",
+                "The signing key could not be checked: the database has no signature made with it.",
             );
         }
-        report.signatures = good + bad;
+        report.signatures = valid + invalid;
         Ok(())
     }
 
@@ -139,91 +138,109 @@ impl Import<'_> {
         if !self.force && !import_target::is_empty(target)? {
             return Err(ImportError::NotEmpty);
         }
-        import_target::begin(target)?;
+        import_target::prepare_connection(target)?;
+        import_target::clear(target)?;
         let source = &mut *self.source;
-        let pepper = match pepper(source)? {
-            FoundPepper::Good(pepper) => pepper,
-            FoundPepper::None => self.fresh_pepper.clone(),
-            FoundPepper::Bad => {
+        let pepper = match read_pepper(source)? {
+            SydentPepper::Valid(pepper) => pepper,
+            SydentPepper::Missing => self.fresh_pepper.clone(),
+            SydentPepper::Invalid => {
                 report.remarks.push(
-                    "The pepper has characters that no client can send, so there is a new one.",
+                    "The stored pepper has characters that clients cannot send, so it was replaced \
+                     with a new one.",
                 );
                 self.fresh_pepper.clone()
             }
         };
-        peppers::add(target, &pepper, self.now)?;
-        let mut work = ImportContext {
-            total: total(source)?,
-            done: 0,
+        peppers::set_current(target, &pepper, self.now)?;
+        let mut context = ImportContext {
+            progress: RowCounter {
+                done: 0,
+                total: count_rows(source)?,
+                report: progress,
+            },
             source,
             target,
-            name: &self.name,
+            server_name: &self.server_name,
             keys: &self.keys,
             pepper,
             now: self.now,
-            progress,
         };
-        report.tallies = vec![
-            ("bindings", bindings::own(&mut work)?),
-            ("of other servers", bindings::foreign(&mut work)?),
-            ("invites", invites::invites(&mut work)?),
-            ("keys of invites", invites::keys(&mut work)?),
-            ("accounts", accounts::accounts(&mut work)?),
-            ("access tokens", accounts::tokens(&mut work)?),
-            ("accepted terms", accounts::terms(&mut work)?),
-            ("open sessions", sessions::sessions(&mut work)?),
-            ("peers", peers::cursors(&mut work)?),
+        report.tables = vec![
+            ("bindings", bindings::import_own(&mut context)?),
+            (
+                "replicated bindings",
+                bindings::import_replicated(&mut context)?,
+            ),
+            ("invites", invites::import_invites(&mut context)?),
+            ("invite keys", invites::import_keys(&mut context)?),
+            ("accounts", accounts::import_accounts(&mut context)?),
+            ("access tokens", accounts::import_tokens(&mut context)?),
+            ("accepted terms", accounts::import_terms(&mut context)?),
+            (
+                "validation sessions",
+                sessions::import_sessions(&mut context)?,
+            ),
+            ("peers", peers::import_peers(&mut context)?),
         ];
         Ok(())
     }
 }
 
-/// What the parts of an import share.
+/// What the imports of all tables share.
 struct ImportContext<'a> {
     source: &'a mut Sydent,
     target: &'a mut Conn,
-    name: &'a ServerName,
+    server_name: &'a ServerName,
     keys: &'a KeyRing,
     pepper: Pepper,
     now: i64,
-    progress: Progress<'a>,
-    done: u64,
-    total: u64,
+    progress: RowCounter<'a>,
 }
 
-impl ImportContext<'_> {
-    /// Takes each row of a table as what `read` makes of it, or skips it for the
-    /// reason that `read` gives.
-    fn each(
-        &mut self,
-        query: &Query<'_>,
-        into: TargetTable,
-        mut read: impl FnMut(&Record) -> Result<Vec<SqlValue>, &'static str>,
-    ) -> Result<TableReport, ImportError> {
-        let mut tally = TableReport::default();
-        let (target, done) = (&mut *self.target, &mut self.done);
-        let (progress, total) = (&mut *self.progress, self.total);
-        self.source.each(query, |rows| {
-            *done += rows.len() as u64;
-            tally.read += rows.len() as u64;
-            progress(*done, total);
-            let mut good = Vec::with_capacity(rows.len());
-            for row in &rows {
-                match read(row) {
-                    Ok(cells) => good.push(cells),
-                    Err(reason) => tally.skip(reason),
-                }
-            }
-            let count = good.len();
-            let taken = import_target::insert(target, into, good)?;
-            tally.add(count, taken);
-            Ok::<(), ImportError>(())
-        })?;
-        Ok(tally)
+struct RowCounter<'a> {
+    done: u64,
+    total: u64,
+    report: Progress<'a>,
+}
+
+impl RowCounter<'_> {
+    fn add(&mut self, rows: usize) {
+        self.done += rows as u64;
+        (self.report)(self.done, self.total);
     }
 }
 
-/// Every table that is read for its rows.
+impl ImportContext<'_> {
+    /// Inserts what `convert` makes of each row. A row that it returns an error for
+    /// is skipped for that reason.
+    fn import_rows(
+        &mut self,
+        query: &Query<'_>,
+        table: TargetTable,
+        mut convert: impl FnMut(&Record) -> Result<Vec<SqlValue>, &'static str>,
+    ) -> Result<TableReport, ImportError> {
+        let mut report = TableReport::default();
+        self.source.for_each_page(query, |rows| {
+            self.progress.add(rows.len());
+            report.read += rows.len() as u64;
+            let mut valid = Vec::with_capacity(rows.len());
+            for row in rows {
+                match convert(row) {
+                    Ok(values) => valid.push(values),
+                    Err(reason) => report.add_skipped(reason),
+                }
+            }
+            let count = valid.len();
+            let inserted = import_target::insert(self.target, table, valid)?;
+            report.add_imported(count, inserted);
+            Ok::<(), ImportError>(())
+        })?;
+        Ok(report)
+    }
+}
+
+/// The tables of Sydent that are imported.
 const TABLES: [&str; 9] = [
     "local_threepid_associations",
     "global_threepid_associations",
@@ -236,7 +253,7 @@ const TABLES: [&str; 9] = [
     "peers",
 ];
 
-fn total(source: &mut Sydent) -> Result<u64, DbError> {
+fn count_rows(source: &mut Sydent) -> Result<u64, DbError> {
     let mut total = 0;
     for table in TABLES {
         total += source.count(table)?;
@@ -244,52 +261,25 @@ fn total(source: &mut Sydent) -> Result<u64, DbError> {
     Ok(total)
 }
 
-enum FoundPepper {
-    Good(Pepper),
-    Bad,
-    None,
-}
+/// The path of an SQLite database that did not exist before the import, and is
+/// deleted again if nothing is imported.
+struct NewSqliteFile(Option<PathBuf>);
 
-fn pepper(source: &mut Sydent) -> Result<FoundPepper, DbError> {
-    let mut found = FoundPepper::None;
-    let query = Query {
-        table: "hashing_metadata",
-        id: "id",
-        texts: &["lookup_pepper"],
-        numbers: &[],
-        rest: "WHERE lookup_pepper IS NOT NULL ORDER BY id LIMIT 1",
-    };
-    source.each(&query, |rows| {
-        for row in rows {
-            let [text, ..] = row.texts();
-            found = match Pepper::parse(text.unwrap_or_default()) {
-                Ok(pepper) => FoundPepper::Good(pepper),
-                Err(_) => FoundPepper::Bad,
-            };
-        }
-        Ok::<(), DbError>(())
-    })?;
-    Ok(found)
-}
-
-/// An SQLite file that was not there before, and is not there after nothing was
-/// taken over.
-struct NewFile(Option<std::path::PathBuf>);
-
-impl NewFile {
-    fn of(target: &DatabaseUrl) -> Self {
+impl NewSqliteFile {
+    fn detect(target: &DatabaseUrl) -> Self {
         match target {
             DatabaseUrl::Sqlite(path) if !path.exists() => Self(Some(path.clone())),
             _ => Self(None),
         }
     }
 
-    fn remove(self) {
+    fn delete(self) {
         let Some(path) = self.0 else { return };
-        for ending in ["", "-wal", "-shm"] {
+        for suffix in ["", "-wal", "-shm"] {
             let mut name = path.clone().into_os_string();
-            name.push(ending);
-            // A file that stays is empty, and the next import fills it.
+            name.push(suffix);
+            // If it cannot be deleted, an empty database is left, which the next
+            // import can fill.
             let _ = std::fs::remove_file(name);
         }
     }

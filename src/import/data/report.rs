@@ -1,55 +1,44 @@
-//! What became of everything that was read: numbers, and never an address.
+//! The result of an import: how many rows were imported, and never an address.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What became of one kind of thing.
+/// The result for one kind of data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableReport {
-    /// How many there were.
+    /// Rows in Sydent's database.
     pub read: u64,
-    /// How many are there now.
-    pub taken: u64,
-    /// How many gave way to another one that means the same and is newer.
+    /// Rows that were inserted.
+    pub imported: u64,
+    /// Rows that a newer one replaces, such as an older binding of an address.
     pub merged: u64,
-    /// How many cannot be used, by the reason.
+    /// Rows that cannot be imported, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
 }
 
 impl TableReport {
-    pub(super) fn skip(&mut self, reason: &'static str) {
+    pub(super) fn add_skipped(&mut self, reason: &'static str) {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
-    /// Notes that of so many that were good so many are there now.
-    pub(super) fn add(&mut self, good: usize, taken: u64) {
-        self.taken += taken;
-        self.merged += (good as u64).saturating_sub(taken);
+    /// Counts `valid` rows, of which `inserted` did not conflict with another one.
+    pub(super) fn add_imported(&mut self, valid: usize, inserted: u64) {
+        self.imported += inserted;
+        self.merged += (valid as u64).saturating_sub(inserted);
     }
 }
 
-/// What became of everything.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The schema of Sydent's database.
-    pub schema: i64,
-    /// Signatures in it that were checked with the key.
+    /// The schema version of Sydent's database.
+    pub schema_version: i64,
+    /// How many of its signatures were checked with the signing key.
     pub signatures: u64,
-    /// A tally for each kind of thing, by its name.
-    pub tallies: Vec<(&'static str, TableReport)>,
-    /// What an administrator should know besides.
+    /// A report for each kind of data, with its name.
+    pub tables: Vec<(&'static str, TableReport)>,
+    /// Sentences for the administrator.
     pub remarks: Vec<&'static str>,
-}
-
-impl Report {
-    /// The tally of that kind.
-    #[must_use]
-    pub fn of(&self, kind: &str) -> Option<&TableReport> {
-        let mut tallies = self.tallies.iter();
-        tallies
-            .find(|(name, _)| *name == kind)
-            .map(|(_, tally)| tally)
-    }
 }
 
 impl fmt::Display for Report {
@@ -57,23 +46,24 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:<24}{:>10}{:>10}{:>10}{:>10}",
-            "", "read", "taken", "merged", "skipped"
+            "", "read", "imported", "merged", "skipped"
         )?;
-        for (name, tally) in &self.tallies {
-            let skipped: u64 = tally.skipped.values().sum();
+        for (name, table) in &self.tables {
+            let skipped: u64 = table.skipped.values().sum();
             writeln!(
                 f,
                 "{name:<24}{:>10}{:>10}{:>10}{skipped:>10}",
-                tally.read, tally.taken, tally.merged
+                table.read, table.imported, table.merged
             )?;
-            for (reason, count) in &tally.skipped {
+            for (reason, count) in &table.skipped {
                 writeln!(f, "    {count} skipped: {reason}")?;
             }
         }
         writeln!(
             f,
-            "The database had schema {}; {} of its signatures were checked with the key.",
-            self.schema, self.signatures
+            "Sydent's database has schema version {}; {} of its signatures were checked with the \
+             signing key.",
+            self.schema_version, self.signatures
         )?;
         for remark in &self.remarks {
             writeln!(f, "{remark}")?;

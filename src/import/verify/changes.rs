@@ -1,4 +1,5 @@
-//! The newest change of each address, and what follows from it.
+//! The newest change of each address in the old database, and what the new server
+//! is expected to return for it.
 
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeSet, HashMap};
@@ -7,27 +8,29 @@ use std::hash::{Hash as _, Hasher as _};
 use crate::db::DbError;
 use crate::db::sydent::{Query, Record, Sydent};
 use crate::domain::association::Association;
-use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
+use crate::import::records::parse_association;
 
 pub(super) const LOCAL: &str = "local_threepid_associations";
 pub(super) const GLOBAL: &str = "global_threepid_associations";
 
-/// What the documented rules make of all that the database says of an address.
+/// What the new server is expected to return for an address, by the rules in
+/// docs/from-sydent.md.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// It is bound so.
+    /// This association.
     Bound(Association),
-    /// Its binding was removed, and nothing newer is known.
+    /// Nothing: the binding was removed, and there is no newer one.
     Removed,
-    /// What it is bound to, or itself, is malformed.
-    LeftBehind,
-    /// It never was bound, or no longer holds.
-    Nobody,
+    /// Nothing: the address or what it is bound to is invalid, so it was not
+    /// imported.
+    NotImported,
+    /// Nothing: the address was never bound, or the association has expired.
+    Unbound,
 }
 
-/// By its time, then by its number; Sydent's own word counts more than what it
-/// states.
+/// Ordered by time; at the same time, a local row is newer than a signed
+/// association, and then the greater id is newer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Change {
     ts: i64,
@@ -36,149 +39,129 @@ struct Change {
     is_bound: bool,
 }
 
-/// So many numbers are read at once: whoever writes waits no longer than for
-/// these.
+/// How many ids each query reads. A query blocks the writers of a database
+/// without WAL, so it must be short.
 const IDS: i64 = 20_000;
 
-type Newest = HashMap<u64, Change>;
+/// By hash of the 3PID.
+type NewestChanges = HashMap<u64, Change>;
 
-/// Some 60 bytes an address.
+/// The newest change of each 3PID. Only hashes and row ids are kept, about 60 bytes
+/// per address.
 pub(super) struct Changes {
-    own: Newest,
-    foreign: Newest,
+    own: NewestChanges,
+    replicated: NewestChanges,
 }
 
 impl Changes {
-    /// Reads what a server changed that signs under those names.
-    pub(super) fn read(sydent: &mut Sydent, names: &BTreeSet<&str>) -> Result<Self, DbError> {
-        let (mut own, mut foreign) = (Newest::new(), Newest::new());
+    /// Reads all changes. Those with an origin in `own_names` are the old server's
+    /// own.
+    pub(super) fn read(sydent: &mut Sydent, own_names: &BTreeSet<&str>) -> Result<Self, DbError> {
+        let mut changes = Self {
+            own: NewestChanges::new(),
+            replicated: NewestChanges::new(),
+        };
         for (table, origin) in [(LOCAL, "NULL"), (GLOBAL, "originServer")] {
-            let last = sydent.greatest(table, "id")?;
+            let last = sydent.max(table, "id")?;
             let mut from = 0;
             while from <= last {
                 let to = from + IDS;
-                let rest = format!("WHERE t.id >= {from} AND t.id < {to}");
+                let clauses = format!("WHERE t.id >= {from} AND t.id < {to}");
                 let query = Query {
                     table,
                     id: "id",
                     texts: &["medium", "address", "mxid", origin],
-                    numbers: &["ts", "notAfter"],
-                    rest: &rest,
+                    numbers: &["ts", "notBefore", "notAfter"],
+                    clauses: &clauses,
                 };
-                sydent.each(&query, |rows| {
-                    for row in &rows {
-                        let [.., origin, _] = row.texts();
-                        let is_own = origin.is_none_or(|origin| names.contains(origin));
-                        let newest = if is_own { &mut own } else { &mut foreign };
-                        if let Some((threepid, change)) = change(row, table == LOCAL) {
-                            note(newest, &threepid, change);
-                        }
+                sydent.for_each_page(&query, |rows| {
+                    for row in rows {
+                        changes.add(row, table == LOCAL, own_names);
                     }
                     Ok::<(), DbError>(())
                 })?;
                 from = to;
             }
         }
-        Ok(Self { own, foreign })
+        Ok(changes)
     }
 
-    /// What is to be expected of an address at that moment (ms).
+    /// Ignores an invalid row, which is not imported either.
+    fn add(&mut self, row: &Record, is_local: bool, own_names: &BTreeSet<&str>) {
+        let Ok(record) = parse_association(row) else {
+            return;
+        };
+        let [.., origin, _] = row.texts();
+        let is_own = origin.is_none_or(|origin| own_names.contains(origin));
+        let changes = if is_own {
+            &mut self.own
+        } else {
+            &mut self.replicated
+        };
+        let change = Change {
+            ts: record.ts,
+            is_local,
+            id: row.id.unwrap_or(0),
+            is_bound: record.association.is_some(),
+        };
+        match changes.entry(hash(&record.threepid)) {
+            Entry::Occupied(mut newest) if *newest.get() < change => {
+                newest.insert(change);
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(newest) => {
+                newest.insert(change);
+            }
+        }
+    }
+
+    /// What is expected for a 3PID at `now` (ms).
     pub(super) fn expected(
         &self,
         sydent: &mut Sydent,
         threepid: &ThreePid,
         now: i64,
     ) -> Result<Expected, DbError> {
-        let key = hashed(threepid);
+        let key = hash(threepid);
         let own = self.own.get(&key);
-        let mut bound: Option<Association> = None;
-        for change in own.into_iter().chain(self.foreign.get(&key)) {
-            let found = if change.is_bound {
-                read(sydent, change)?
-            } else {
-                None
-            };
-            let holds = |it: &Association| it.not_before <= now && now < it.not_after;
-            if let Some(found) = found.filter(holds)
-                && bound.as_ref().is_none_or(|bound| bound.ts < found.ts)
+        let mut newest: Option<Association> = None;
+        for change in own.into_iter().chain(self.replicated.get(&key)) {
+            if !change.is_bound {
+                continue;
+            }
+            let association = read_association(sydent, change)?
+                .filter(|association| association.not_before <= now && now < association.not_after);
+            if let Some(association) = association
+                && newest
+                    .as_ref()
+                    .is_none_or(|newest| newest.ts < association.ts)
             {
-                bound = Some(found);
+                newest = Some(association);
             }
         }
-        Ok(match bound {
-            Some(bound) => Expected::Bound(bound),
+        Ok(match newest {
+            Some(association) => Expected::Bound(association),
             None if own.is_some_and(|own| !own.is_bound) => Expected::Removed,
-            None => Expected::Nobody,
+            None => Expected::Unbound,
         })
     }
 }
 
-fn read(sydent: &mut Sydent, change: &Change) -> Result<Option<Association>, DbError> {
-    let mut found = None;
-    let rest = format!("WHERE t.id = {}", change.id);
+fn read_association(sydent: &mut Sydent, change: &Change) -> Result<Option<Association>, DbError> {
+    let clauses = format!("WHERE t.id = {}", change.id);
     let query = Query {
         table: if change.is_local { LOCAL } else { GLOBAL },
         id: "id",
         texts: &["medium", "address", "mxid"],
         numbers: &["ts", "notBefore", "notAfter"],
-        rest: &rest,
+        clauses: &clauses,
     };
-    sydent.each(&query, |rows| {
-        found = rows.first().and_then(association);
-        Ok::<(), DbError>(())
-    })?;
-    Ok(found)
+    let associations = sydent.load(&query, |row| parse_association(row).ok()?.association)?;
+    Ok(associations.into_iter().next())
 }
 
-/// None where a row is malformed, which says nothing.
-fn change(row: &Record, is_local: bool) -> Option<(ThreePid, Change)> {
-    let [medium, address, mxid, ..] = row.texts();
-    let [ts, not_after, _] = row.numbers();
-    let threepid = threepid(medium, address)?;
-    if let Some(mxid) = mxid {
-        Mxid::parse(mxid).ok()?;
-        not_after?;
-    }
-    let change = Change {
-        ts: ts.unwrap_or(0),
-        is_local,
-        id: row.id.unwrap_or(0),
-        is_bound: mxid.is_some(),
-    };
-    Some((threepid, change))
-}
-
-pub(super) fn threepid(medium: Option<&str>, address: Option<&str>) -> Option<ThreePid> {
-    ThreePid::parse(medium?, address?).ok()
-}
-
-fn hashed(threepid: &ThreePid) -> u64 {
+fn hash(threepid: &ThreePid) -> u64 {
     let mut hasher = DefaultHasher::new();
     threepid.hash(&mut hasher);
     hasher.finish()
-}
-
-fn note(changes: &mut Newest, threepid: &ThreePid, change: Change) {
-    match changes.entry(hashed(threepid)) {
-        Entry::Occupied(mut known) if *known.get() < change => {
-            known.insert(change);
-        }
-        Entry::Occupied(_) => {}
-        Entry::Vacant(none) => {
-            none.insert(change);
-        }
-    }
-}
-
-pub(super) fn association(row: &Record) -> Option<Association> {
-    let [medium, address, mxid, ..] = row.texts();
-    let [ts, not_before, not_after] = row.numbers();
-    let ts = ts.unwrap_or(0);
-    Some(Association {
-        threepid: threepid(medium, address)?,
-        mxid: Mxid::parse(mxid?).ok()?,
-        ts,
-        not_before: not_before.unwrap_or(ts),
-        not_after: not_after?,
-    })
 }

@@ -1,5 +1,5 @@
-//! Whether a new server answers as the Sydent did that it came from: what is to
-//! be asked, and how two answers compare. Who asks is `cli::import_verify`.
+//! Compares a new server with the Sydent that it was imported from: which requests
+//! to send, and how to compare the two responses. `cli::import_verify` sends them.
 
 mod changes;
 mod old;
@@ -8,8 +8,8 @@ mod rules;
 
 pub use changes::Expected;
 pub use old::{OldDatabase, OwnKey, Row, Subject};
-pub use report::{Comparison, Topic, TopicReport};
+pub use report::{Comparison, Topic};
 pub use rules::{
-    Answer, Correction, Verdict, hash_details, key_by_id, named, off, same, signed, users_in_bulk,
-    users_in_mappings,
+    Answer, Correction, Verdict, compare_exactly, compare_hash_details, compare_key,
+    compare_rejections, compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };

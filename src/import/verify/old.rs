@@ -1,4 +1,4 @@
-//! What the old database makes one ask and expect.
+//! Reads from the old database what to request and what to expect.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,23 +6,24 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::changes::{Changes, Expected, GLOBAL, LOCAL, association, threepid};
+use super::changes::{Changes, Expected, GLOBAL, LOCAL};
 use super::rules;
 use crate::db::DbError;
 use crate::db::sydent::{Query, Record, Sydent};
-use crate::domain::lookup::Pepper;
 use crate::domain::threepid::ThreePid;
+use crate::import::pepper::{SydentPepper, read_pepper};
+use crate::import::records::{parse_association, parse_threepid};
 
-/// A name under which the old server signs, and the id of its key.
+/// A server name and key ID that the old server has signed with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnKey {
     /// The server name.
     pub name: String,
-    /// The id, such as `ed25519:0`.
+    /// The ID, such as `ed25519:0`.
     pub id: String,
 }
 
-/// A row of a table, which stands for the address in it.
+/// A row of the old database. Reports name the row instead of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     table: &'static str,
@@ -35,21 +36,21 @@ impl fmt::Display for Row {
     }
 }
 
-/// An address to ask for.
+/// An address to look up.
 pub struct Subject {
-    /// Where it stands; none for one that is not in the database.
+    /// Its row; `None` if it is not in the database.
     pub row: Option<Row>,
     /// The medium, as it is stored.
     pub medium: String,
     /// The address, as it is stored.
     pub address: String,
-    /// Both in canonical form, unless they have none.
+    /// The canonical form, if they are valid.
     pub threepid: Option<ThreePid>,
-    usable: bool,
+    is_importable: bool,
 }
 
 impl Subject {
-    /// An address that the database does not know.
+    /// An email address that is not in the database.
     #[must_use]
     pub fn unknown(address: String) -> Self {
         Self {
@@ -57,8 +58,22 @@ impl Subject {
             medium: "email".to_owned(),
             threepid: ThreePid::parse("email", &address).ok(),
             address,
-            usable: true,
+            is_importable: true,
         }
+    }
+
+    fn from_record(table: &'static str, record: &Record) -> Option<Self> {
+        let [medium, address, mxid, ..] = record.texts();
+        Some(Self {
+            row: Some(Row {
+                table,
+                id: record.id?,
+            }),
+            threepid: parse_threepid(medium, address).ok(),
+            is_importable: mxid.is_none() || parse_association(record).is_ok(),
+            medium: medium?.to_owned(),
+            address: address?.to_owned(),
+        })
     }
 }
 
@@ -66,206 +81,176 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.row {
             Some(row) => row.fmt(f),
-            None => f.write_str("an address that never was there"),
+            None => f.write_str("a random address that is not in the database"),
         }
     }
 }
 
-/// The old server's database, of which the newest change of each address is
-/// known: some 60 bytes an address.
+/// The database of the old server, with the newest change of each address in
+/// memory: about 60 bytes per address.
 pub struct OldDatabase {
     sydent: Sydent,
     own_keys: BTreeSet<OwnKey>,
     changes: Changes,
-    pepper: Option<Pepper>,
+    has_pepper: bool,
 }
 
 impl OldDatabase {
-    /// Reads the database of the server whose key that is.
+    /// Opens the database of the server that has this public key.
     ///
     /// # Errors
-    /// When it is no database of Sydent or cannot be read.
+    /// When the file is not a database of Sydent or cannot be read.
     pub fn read(path: &Path, key: &[u8; 32]) -> Result<Self, DbError> {
         let mut sydent = Sydent::open(path)?;
-        // A reader that stays keeps a server from writing that does not use WAL.
-        sydent.let_go()?;
-        let own_keys = own_keys(&mut sydent, key)?;
-        let names = own_keys.iter().map(|key| key.name.as_str()).collect();
+        // A long read transaction would block the writes of a running Sydent, whose
+        // database has no WAL.
+        sydent.end_transaction()?;
+        let own_keys = find_own_keys(&mut sydent, key)?;
+        let own_names = own_keys.iter().map(|key| key.name.as_str()).collect();
         Ok(Self {
-            pepper: pepper(&mut sydent)?,
-            changes: Changes::read(&mut sydent, &names)?,
+            has_pepper: matches!(read_pepper(&mut sydent)?, SydentPepper::Valid(_)),
+            changes: Changes::read(&mut sydent, &own_names)?,
             sydent,
             own_keys,
         })
     }
 
-    /// Under which names and ids the old server has signed.
+    /// The server names and key IDs that the old server has signed with.
     #[must_use]
     pub fn own_keys(&self) -> &BTreeSet<OwnKey> {
         &self.own_keys
     }
 
-    /// Whether it has a pepper that the new server could take.
+    /// Whether it has a pepper that could be imported.
     #[must_use]
     pub fn has_pepper(&self) -> bool {
-        self.pepper.is_some()
+        self.has_pepper
     }
 
-    /// Its schema.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn schema(&mut self) -> Result<i64, DbError> {
-        self.sydent.schema()
+    /// The schema version.
+    pub fn schema_version(&mut self) -> Result<i64, DbError> {
+        self.sydent.schema_version()
     }
 
-    /// What is to be expected of an address at that moment (ms).
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// What is expected for an address at `now` (ms).
     pub fn expected(&mut self, subject: &Subject, now: i64) -> Result<Expected, DbError> {
         let Some(threepid) = &subject.threepid else {
-            return Ok(Expected::LeftBehind);
+            return Ok(Expected::NotImported);
         };
         let expected = self.changes.expected(&mut self.sydent, threepid, now)?;
         Ok(match expected {
-            Expected::Nobody if !subject.usable => Expected::LeftBehind,
+            Expected::Unbound if !subject.is_importable => Expected::NotImported,
             expected => expected,
         })
     }
 
-    /// The rows that stand for all addresses, or for the newest ones and as many
-    /// others.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Rows that contain all addresses or, with a `sample`, that many of the newest
+    /// rows and as many random ones.
     pub fn rows(&mut self, sample: Option<u32>) -> Result<Vec<Row>, DbError> {
-        let mut chosen = Vec::new();
+        let mut rows = Vec::new();
         let not_local = format!(
             "NOT EXISTS (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium \
              AND l.address = t.address)"
         );
-        for (table, which, group) in [
+        for (table, condition, group) in [
             (LOCAL, "TRUE", ""),
             (GLOBAL, not_local.as_str(), "GROUP BY t.medium, t.address"),
         ] {
-            let some = sample.map_or(String::new(), |count| sampled(table, count));
-            let rest = format!("WHERE {which} {some} {group}");
+            let sampled = sample.map_or(String::new(), |count| sample_condition(table, count));
+            let clauses = format!("WHERE {condition} {sampled} {group}");
             let query = Query {
                 table,
                 id: "id",
                 texts: &[],
                 numbers: &[],
-                rest: &rest,
+                clauses: &clauses,
             };
-            self.sydent.each(&query, |rows| {
-                let ids = rows.into_iter().filter_map(|row| row.id);
-                chosen.extend(ids.map(|id| Row { table, id }));
-                Ok::<(), DbError>(())
-            })?;
+            rows.extend(self.sydent.load(&query, |record| {
+                Some(Row {
+                    table,
+                    id: record.id?,
+                })
+            })?);
         }
-        Ok(chosen)
+        Ok(rows)
     }
 
-    /// The addresses in those rows, as far as they are still there.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The addresses in those rows. Rows that were deleted meanwhile are left out.
     pub fn subjects(&mut self, rows: &[Row]) -> Result<Vec<Subject>, DbError> {
         let mut subjects = Vec::with_capacity(rows.len());
         for table in [LOCAL, GLOBAL] {
-            let of_table = rows.iter().filter(|row| row.table == table);
-            let ids: Vec<String> = of_table.map(|row| row.id.to_string()).collect();
-            let rest = format!("WHERE t.id IN ({})", ids.join(", "));
+            let ids: Vec<String> = rows
+                .iter()
+                .filter(|row| row.table == table)
+                .map(|row| row.id.to_string())
+                .collect();
+            let clauses = format!("WHERE t.id IN ({})", ids.join(", "));
             let query = Query {
                 table,
                 id: "id",
                 texts: &["medium", "address", "mxid"],
                 numbers: &["ts", "notBefore", "notAfter"],
-                rest: &rest,
+                clauses: &clauses,
             };
-            self.sydent.each(&query, |rows| {
-                subjects.extend(rows.iter().filter_map(|row| subject(table, row)));
-                Ok::<(), DbError>(())
-            })?;
+            subjects.extend(
+                self.sydent
+                    .load(&query, |record| Subject::from_record(table, record))?,
+            );
         }
         Ok(subjects)
     }
 
-    /// The keys of invites, each with the number of its row.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The ephemeral public keys of invites, each with its row id.
     pub fn invite_keys(&mut self, sample: Option<u32>) -> Result<Vec<(i64, String)>, DbError> {
         let table = "ephemeral_public_keys";
-        let some = sample.map_or(String::new(), |count| sampled(table, count));
-        let rest = format!("WHERE TRUE {some}");
-        self.texts(table, "id", "public_key", &rest)
+        let sampled = sample.map_or(String::new(), |count| sample_condition(table, count));
+        let clauses = format!("WHERE TRUE {sampled}");
+        let query = Query {
+            table,
+            id: "id",
+            texts: &["public_key"],
+            numbers: &[],
+            clauses: &clauses,
+        };
+        self.sydent.load(&query, |record| {
+            let [key, ..] = record.texts();
+            Some((record.id.unwrap_or(0), key?.to_owned()))
+        })
     }
 
-    /// Access tokens, first of those who accepted something, then of the newest
-    /// accounts.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Access tokens: first those of users who accepted any terms, then those of
+    /// the newest accounts.
     pub fn tokens(&mut self, count: u32) -> Result<Vec<String>, DbError> {
-        let rest = format!(
+        let clauses = format!(
             "JOIN accounts AS a ON a.user_id = t.user_id ORDER BY a.user_id IN \
              (SELECT user_id FROM accepted_terms_urls) DESC, a.created_ts DESC LIMIT {count}"
         );
-        let found = self.texts("tokens", "NULL", "t.token", &rest)?;
-        Ok(found.into_iter().map(|(_, token)| token).collect())
-    }
-
-    fn texts(
-        &mut self,
-        table: &str,
-        id: &str,
-        column: &str,
-        rest: &str,
-    ) -> Result<Vec<(i64, String)>, DbError> {
-        let mut found = Vec::new();
         let query = Query {
-            table,
-            id,
-            texts: &[column],
+            table: "tokens",
+            id: "NULL",
+            texts: &["t.token"],
             numbers: &[],
-            rest,
+            clauses: &clauses,
         };
-        self.sydent.each(&query, |rows| {
-            found.extend(rows.iter().filter_map(|row| {
-                let [text, ..] = row.texts();
-                Some((row.id.unwrap_or(0), text?.to_owned()))
-            }));
-            Ok::<(), DbError>(())
-        })?;
-        Ok(found)
+        self.sydent.load(&query, |record| {
+            let [token, ..] = record.texts();
+            token.map(str::to_owned)
+        })
     }
 }
 
-/// The newest rows of a table, and as many others.
-fn sampled(table: &str, count: u32) -> String {
+/// Selects the newest `count` rows of a table, and as many random ones.
+fn sample_condition(table: &str, count: u32) -> String {
     format!(
         "AND t.id IN (SELECT id FROM (SELECT id FROM {table} ORDER BY id DESC LIMIT {count}) \
          UNION SELECT id FROM (SELECT id FROM {table} ORDER BY random() LIMIT {count}))"
     )
 }
 
-fn subject(table: &'static str, row: &Record) -> Option<Subject> {
-    let [medium, address, mxid, ..] = row.texts();
-    Some(Subject {
-        row: Some(Row { table, id: row.id? }),
-        threepid: threepid(medium, address),
-        usable: mxid.is_none() || association(row).is_some(),
-        medium: medium?.to_owned(),
-        address: address?.to_owned(),
-    })
-}
-
-/// Learnt from what was signed, since the database does not name its server.
-fn own_keys(sydent: &mut Sydent, key: &[u8; 32]) -> Result<BTreeSet<OwnKey>, DbError> {
-    let mut own = BTreeSet::new();
-    let rest = format!(
+/// Finds the names and key IDs in the stored signatures, because the database does
+/// not contain the name of its server.
+fn find_own_keys(sydent: &mut Sydent, key: &[u8; 32]) -> Result<BTreeSet<OwnKey>, DbError> {
+    let clauses = format!(
         "WHERE t.id IN (SELECT MAX(id) FROM {GLOBAL} GROUP BY originServer \
          UNION SELECT id FROM (SELECT id FROM {GLOBAL} ORDER BY id DESC LIMIT 1000))"
     );
@@ -274,38 +259,16 @@ fn own_keys(sydent: &mut Sydent, key: &[u8; 32]) -> Result<BTreeSet<OwnKey>, DbE
         id: "id",
         texts: &["sgAssoc"],
         numbers: &[],
-        rest: &rest,
+        clauses: &clauses,
     };
-    sydent.each(&query, |rows| {
-        for row in rows {
-            let [text, ..] = row.texts();
-            let object: Option<Map<String, Value>> =
-                text.and_then(|text| serde_json::from_str(text).ok());
-            for (name, id) in object.iter().flat_map(|object| rules::good(object, key)) {
-                own.insert(OwnKey { name, id });
-            }
-        }
-        Ok::<(), DbError>(())
+    let signers = sydent.load(&query, |record| {
+        let [signed, ..] = record.texts();
+        let object: Map<String, Value> = serde_json::from_str(signed?).ok()?;
+        Some(rules::valid_signers(&object, key))
     })?;
-    Ok(own)
-}
-
-fn pepper(sydent: &mut Sydent) -> Result<Option<Pepper>, DbError> {
-    let mut found = None;
-    let query = Query {
-        table: "hashing_metadata",
-        id: "id",
-        texts: &["lookup_pepper"],
-        numbers: &[],
-        rest: "WHERE lookup_pepper IS NOT NULL ORDER BY id LIMIT 1",
-    };
-    sydent.each(&query, |rows| {
-        let text = rows.first().and_then(|row| {
-            let [text, ..] = row.texts();
-            text
-        });
-        found = text.and_then(|text| Pepper::parse(text).ok());
-        Ok::<(), DbError>(())
-    })?;
-    Ok(found)
+    Ok(signers
+        .into_iter()
+        .flatten()
+        .map(|(name, id)| OwnKey { name, id })
+        .collect())
 }

@@ -1,11 +1,11 @@
-//! What came of a comparison: numbers and the ids of rows, and never an address.
+//! The result of a comparison: numbers and row ids, and never an address.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::rules::{Correction, Verdict};
 
-/// What is compared.
+/// A group of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// `pubkey/{id}` and `pubkey/isvalid`.
@@ -27,7 +27,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Every topic, in the order in which people read them.
+    /// All topics, in the order of the report.
     const ALL: [Self; 8] = [
         Self::Keys,
         Self::InviteKeys,
@@ -39,36 +39,34 @@ impl Topic {
         Self::HashedLookups,
     ];
 
-    /// Its name for people.
+    /// The name in the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "public keys",
-            Self::InviteKeys => "keys of invites",
+            Self::InviteKeys => "invite keys",
             Self::Terms => "terms",
             Self::Accounts => "access tokens",
-            Self::Lookups => "signed look-ups",
-            Self::BulkLookups => "bulk look-ups",
-            Self::HashDetails => "pepper, algorithms",
-            Self::HashedLookups => "look-ups by hash",
+            Self::Lookups => "signed lookups",
+            Self::BulkLookups => "bulk lookups",
+            Self::HashDetails => "hash details",
+            Self::HashedLookups => "hashed lookups",
         }
     }
 }
 
-/// So many differences of a topic are named; the others are counted.
-const NAMED: usize = 20;
+/// How many differences of a topic are listed; the others are only counted.
+const MAX_LISTED: usize = 20;
 
-/// What came of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopicReport {
-    /// Questions whose answers say the same.
-    pub equal: u64,
-    /// How many answers differ as the guide says that they do.
-    pub corrected: BTreeMap<Correction, u64>,
-    /// How many differ otherwise.
-    pub different: u64,
-    /// The first of those: what was asked about, and how they differ.
-    pub named: Vec<(String, &'static str)>,
+struct TopicReport {
+    equal: u64,
+    /// Responses that differ as docs/from-sydent.md says.
+    corrected: BTreeMap<Correction, u64>,
+    /// Responses that differ for another reason.
+    different: u64,
+    /// The first of those: what was requested, and how the responses differ.
+    listed: Vec<(String, &'static str)>,
 }
 
 impl TopicReport {
@@ -77,44 +75,39 @@ impl TopicReport {
     }
 }
 
-/// What came of everything.
+/// The result of the whole comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    tallies: BTreeMap<Topic, TopicReport>,
+    topics: BTreeMap<Topic, TopicReport>,
     /// What could not be compared, in sentences.
-    pub not_asked: Vec<String>,
-    /// What an administrator should know besides.
+    pub not_compared: Vec<String>,
+    /// Further sentences for the administrator.
     pub remarks: Vec<String>,
 }
 
 impl Comparison {
-    /// Counts a question about `what`, which names no address and no token.
+    /// Counts a verdict on `what`, which must not contain an address or a token.
     pub fn add(&mut self, topic: Topic, verdict: Verdict, what: impl fmt::Display) {
-        let tally = self.tallies.entry(topic).or_default();
+        let report = self.topics.entry(topic).or_default();
         match verdict {
-            Verdict::Equal => tally.equal += 1,
+            Verdict::Equal => report.equal += 1,
             Verdict::Corrected(correction) => {
-                *tally.corrected.entry(correction).or_default() += 1;
+                *report.corrected.entry(correction).or_default() += 1;
             }
             Verdict::Different(how) => {
-                tally.different += 1;
-                if tally.named.len() < NAMED {
-                    tally.named.push((what.to_string(), how));
+                report.different += 1;
+                if report.listed.len() < MAX_LISTED {
+                    report.listed.push((what.to_string(), how));
                 }
             }
         }
     }
 
-    /// What came of a topic.
-    #[must_use]
-    pub fn of(&self, topic: Topic) -> TopicReport {
-        self.tallies.get(&topic).cloned().unwrap_or_default()
-    }
-
-    /// How many answers differ for no reason that the guide gives.
+    /// How many responses differ for a reason that docs/from-sydent.md does not
+    /// give.
     #[must_use]
     pub fn different(&self) -> u64 {
-        self.tallies.values().map(|tally| tally.different).sum()
+        self.topics.values().map(|report| report.different).sum()
     }
 }
 
@@ -123,31 +116,31 @@ impl fmt::Display for Comparison {
         writeln!(
             f,
             "{:<20}{:>10}{:>10}{:>11}{:>11}",
-            "", "asked", "equal", "corrected", "different"
+            "", "compared", "equal", "corrected", "different"
         )?;
         for topic in Topic::ALL {
-            let tally = self.of(topic);
-            let corrected = tally.corrections();
+            let report = self.topics.get(&topic).cloned().unwrap_or_default();
+            let corrected = report.corrections();
             writeln!(
                 f,
                 "{:<20}{:>10}{:>10}{corrected:>11}{:>11}",
                 topic.as_str(),
-                tally.equal + corrected + tally.different,
-                tally.equal,
-                tally.different
+                report.equal + corrected + report.different,
+                report.equal,
+                report.different
             )?;
-            for (correction, count) in &tally.corrected {
+            for (correction, count) in &report.corrected {
                 writeln!(f, "    {count} corrected: {}", correction.as_str())?;
             }
-            for (what, how) in &tally.named {
+            for (what, how) in &report.listed {
                 writeln!(f, "    different: {what}: {how}")?;
             }
-            let more = tally.different - tally.named.len() as u64;
+            let more = report.different - report.listed.len() as u64;
             if more > 0 {
                 writeln!(f, "    and {more} more")?;
             }
         }
-        for sentence in self.not_asked.iter().chain(&self.remarks) {
+        for sentence in self.not_compared.iter().chain(&self.remarks) {
             writeln!(f, "{sentence}")?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! How an answer of the new server compares with the old one's.
+//! Compares a response of the old server with the one of the new server.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,177 +10,183 @@ use crate::domain::ids::KeyId;
 use crate::domain::signing;
 use crate::domain::threepid::ThreePid;
 
-/// What a server answered.
+/// The response of a server.
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body; `null` when it was no JSON.
+    /// The body; `null` if it was not JSON.
     pub body: Value,
 }
 
-/// How two answers compare.
+/// The result of comparing two responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// They say the same.
+    /// They are equivalent.
     Equal,
-    /// The new one says what the guide promises, which the old one did not.
+    /// They differ as docs/from-sydent.md says.
     Corrected(Correction),
-    /// They differ, for a reason that is no such promise.
+    /// They differ for another reason.
     Different(&'static str),
 }
 
-/// What is corrected on the way from one server to the other.
+/// A difference that the import makes on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Correction {
-    /// The address is written in its folded form.
+    /// The address is returned in its folded form.
     Folded,
-    /// The address is found in whatever spelling.
+    /// The address is found in any spelling.
     Found,
-    /// Of several bindings of one address the newest counts.
+    /// Of several bindings of an address the newest one is used.
     Newest,
-    /// A removal counts for every spelling.
+    /// A removal applies to all spellings of the address.
     Removed,
-    /// What the import could not use.
-    LeftBehind,
-    /// Sydent had no pepper that could be taken over.
+    /// The address or its binding is invalid.
+    NotImported,
+    /// Sydent has no valid pepper.
     Pepper,
-    /// Sydent knows its key under one id only, whatever the key's id is.
+    /// Sydent serves its key only as `ed25519:0`, even if the key has another ID.
     KeyId,
 }
 
 impl Correction {
-    /// What became different, as people read it.
+    /// The text for the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Folded => "the address is written in lower case, and signed so",
-            Self::Found => "the address is found, however it was written",
-            Self::Newest => "of several bindings of the address the newest counts",
-            Self::Removed => "the address was removed, and is gone in every spelling",
-            Self::LeftBehind => "it is no address or no user, and was left behind",
-            Self::Pepper => "the database had no usable pepper, so there is a new one",
-            Self::KeyId => "the key is found under its id",
+            Self::Folded => "the address is now in lower case and signed again",
+            Self::Found => "the address is now found in any spelling",
+            Self::Newest => "the newest of several bindings of the address is used",
+            Self::Removed => "the removal now applies to all spellings of the address",
+            Self::NotImported => "invalid address or Matrix ID, which was not imported",
+            Self::Pepper => "the old database has no valid pepper, so a new one was generated",
+            Self::KeyId => "the key is now served under the ID that its signatures have",
         }
     }
 }
 
-const OLD_ONLY: &str = "the new server refuses what the old one answers";
-const NEW_ONLY: &str = "the new server answers what the old one refuses";
-const FAILED: &str = "a server failed";
+const ONLY_OLD_SUCCEEDS: &str = "only the old server accepts the request";
+const ONLY_NEW_SUCCEEDS: &str = "only the new server accepts the request";
+const SERVER_ERROR: &str = "a server failed (status 500 or above)";
+const ONLY_OLD_FINDS: &str = "only the old server finds a user";
+const ONLY_NEW_FINDS: &str = "only the new server finds a user";
+const SIGNATURE: &str = "a signature is missing or invalid";
 
-/// Answers that must be the same in every word.
+/// Compares responses whose bodies must be equal.
 #[must_use]
-pub fn same(old: &Answer, new: &Answer) -> Verdict {
+pub fn compare_exactly(old: &Answer, new: &Answer) -> Verdict {
     match (old.status, new.status) {
         (200, 200) if old.body == new.body => Verdict::Equal,
-        (200, 200) => Verdict::Different("the answers differ"),
-        (500.., _) | (_, 500..) => Verdict::Different(FAILED),
-        (200, _) => Verdict::Different(OLD_ONLY),
-        (_, 200) => Verdict::Different(NEW_ONLY),
+        (200, 200) => Verdict::Different("the response bodies differ"),
+        (500.., _) | (_, 500..) => Verdict::Different(SERVER_ERROR),
+        (200, _) => Verdict::Different(ONLY_OLD_SUCCEEDS),
+        (_, 200) => Verdict::Different(ONLY_NEW_SUCCEEDS),
         (old, new) if old == new => Verdict::Equal,
-        _ => Verdict::Different("they refuse for different reasons"),
+        _ => Verdict::Different("both servers reject the request, with different statuses"),
     }
 }
 
-/// Answers where the old server refuses whatever is asked, for whatever reason.
+/// Compares responses of an endpoint that the old server has switched off: both
+/// servers must reject the request, with any status from 400 to 499.
 #[must_use]
-pub fn off(old: &Answer, new: &Answer) -> Verdict {
+pub fn compare_rejections(old: &Answer, new: &Answer) -> Verdict {
     match (old.status, new.status) {
         (400..500, 400..500) => Verdict::Equal,
-        _ => same(old, new),
+        _ => compare_exactly(old, new),
     }
 }
 
-/// `pubkey/{id}`, where the old server's key is known to be `key`.
+/// Compares responses of `pubkey/{id}`, where the old server's key is `key`.
 #[must_use]
-pub fn key_by_id(old: &Answer, new: &Answer, key: &[u8; 32]) -> Verdict {
-    let is_key = |answer: &Answer| {
-        let found = answer.body.get("public_key").and_then(Value::as_str);
-        answer.status == 200 && found.and_then(base64::decode_key).as_ref() == Some(key)
-    };
-    match (is_key(old), is_key(new)) {
+pub fn compare_key(old: &Answer, new: &Answer, key: &[u8; 32]) -> Verdict {
+    match (has_key(old, key), has_key(new, key)) {
         (true, true) => Verdict::Equal,
         (false, true) if old.status == 404 => Verdict::Corrected(Correction::KeyId),
-        (_, false) => Verdict::Different("the new server does not have the key"),
-        _ => Verdict::Different("the old server has another key"),
+        (_, false) => Verdict::Different("the new server does not serve the old server's key"),
+        _ => Verdict::Different("the old server serves another key under this ID"),
     }
 }
 
-/// `hash_details`; `known` says that the old database had a usable pepper.
+fn has_key(answer: &Answer, key: &[u8; 32]) -> bool {
+    let public_key = answer.body.get("public_key").and_then(Value::as_str);
+    answer.status == 200 && public_key.and_then(base64::decode_key).as_ref() == Some(key)
+}
+
+/// Compares responses of `hash_details`. `has_pepper` is whether the old database
+/// has a valid pepper.
 #[must_use]
-pub fn hash_details(old: &Answer, new: &Answer, known: bool) -> Verdict {
+pub fn compare_hash_details(old: &Answer, new: &Answer, has_pepper: bool) -> Verdict {
     if (old.status, new.status) != (200, 200) {
-        return same(old, new);
+        return compare_exactly(old, new);
     }
-    let algorithms = |answer: &Answer| -> BTreeSet<String> {
-        let list = answer.body.get("algorithms").and_then(Value::as_array);
-        let names = list.into_iter().flatten().filter_map(Value::as_str);
-        names.map(str::to_owned).collect()
-    };
     if !algorithms(old).is_subset(&algorithms(new)) {
-        return Verdict::Different("the new server does not know each algorithm");
+        return Verdict::Different("the new server lacks an algorithm of the old one");
     }
     match (old.body.get("lookup_pepper"), new.body.get("lookup_pepper")) {
         (old, new) if old == new => Verdict::Equal,
-        (_, Some(_)) if !known => Verdict::Corrected(Correction::Pepper),
-        _ => Verdict::Different("the pepper is another, so that stored hashes are worth nothing"),
+        (_, Some(_)) if !has_pepper => Verdict::Corrected(Correction::Pepper),
+        _ => Verdict::Different("the peppers differ, so hashes that clients stored do not match"),
     }
 }
 
-/// The signed association of v1, where the database makes one expect something
-/// and the key is the old server's.
+fn algorithms(answer: &Answer) -> BTreeSet<&str> {
+    let list = answer.body.get("algorithms").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// Compares the signed associations of a v1 lookup with each other and with what
+/// is expected. `key` is the old server's key.
 #[must_use]
-pub fn signed(old: &Answer, new: &Answer, expected: &Expected, key: &[u8; 32]) -> Verdict {
+pub fn compare_signed(old: &Answer, new: &Answer, expected: &Expected, key: &[u8; 32]) -> Verdict {
     if (old.status, new.status) != (200, 200) {
-        return same(old, new);
+        return compare_exactly(old, new);
     }
     if old.body == new.body {
         return Verdict::Equal;
     }
-    let (old, new) = (stated(&old.body), stated(&new.body));
+    let (old, new) = (association(&old.body), association(&new.body));
     match (old, new) {
         (None, None) => Verdict::Equal,
-        (Some(_), None) => missing(expected),
+        (Some(_), None) => judge_missing(expected),
         (_, Some(new)) if !is_as_expected(new, expected) => match old {
-            Some(old) if text(old) == text(new) => signatures(old, new, key),
-            Some(_) => Verdict::Different("they state different things"),
-            None => Verdict::Different(EXTRA),
+            Some(old) if unsigned(old) == unsigned(new) => compare_signatures(old, new, key),
+            Some(_) => Verdict::Different("the signed associations differ"),
+            None => Verdict::Different(ONLY_NEW_FINDS),
         },
-        (None, Some(new)) if good(new, key).is_empty() => Verdict::Different(UNSIGNED),
+        (None, Some(new)) if valid_signers(new, key).is_empty() => Verdict::Different(SIGNATURE),
         (None, Some(_)) => Verdict::Corrected(Correction::Found),
-        (Some(old), Some(new)) => match signatures(old, new, key) {
-            Verdict::Equal if text(old) == text(new) => Verdict::Equal,
-            Verdict::Equal if differ_in_spelling(old, new) => {
+        (Some(old), Some(new)) => match compare_signatures(old, new, key) {
+            Verdict::Equal if unsigned(old) == unsigned(new) => Verdict::Equal,
+            Verdict::Equal if differs_only_in_address(old, new) => {
                 Verdict::Corrected(Correction::Folded)
             }
             Verdict::Equal => Verdict::Corrected(Correction::Newest),
-            bad => bad,
+            different => different,
         },
     }
 }
 
-const EXTRA: &str = "the new server finds somebody where the old one finds nobody";
-const UNSIGNED: &str = "a signature is missing or not good";
-
-/// What is stated, or none for nobody.
-fn stated(body: &Value) -> Option<&Map<String, Value>> {
+/// The association in the body, which is an empty object if there is none.
+fn association(body: &Value) -> Option<&Map<String, Value>> {
     body.as_object()
         .filter(|object| object.contains_key("mxid"))
 }
 
-fn text(object: &Map<String, Value>) -> Map<String, Value> {
-    let mut bare = object.clone();
-    bare.remove("signatures");
-    bare
+fn unsigned(signed: &Map<String, Value>) -> Map<String, Value> {
+    let mut object = signed.clone();
+    object.remove("signatures");
+    object
 }
 
-fn differ_in_spelling(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
-    let without = |object: &Map<String, Value>| {
-        let mut bare = text(object);
-        bare.remove("address");
-        bare
-    };
-    without(old) == without(new)
+fn differs_only_in_address(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
+    let [old, new] = [old, new].map(|signed| {
+        let mut object = unsigned(signed);
+        object.remove("address");
+        object
+    });
+    old == new
 }
 
 fn is_as_expected(new: &Map<String, Value>, expected: &Expected) -> bool {
@@ -189,7 +195,8 @@ fn is_as_expected(new: &Map<String, Value>, expected: &Expected) -> bool {
     };
     let text = |name: &str| new.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| new.get(name).and_then(Value::as_i64);
-    // What another server signed is handed on as it wrote it.
+    // Parsed, because the spelling of a replicated association, which another
+    // server has signed, stays.
     let threepid = ThreePid::parse(text("medium"), text("address"));
     threepid.as_ref() == Ok(&association.threepid)
         && text("mxid") == association.mxid.as_str()
@@ -198,102 +205,122 @@ fn is_as_expected(new: &Map<String, Value>, expected: &Expected) -> bool {
         && number("not_after") == Some(association.not_after)
 }
 
-/// Whether the new statement is signed at least as the old one is.
-fn signatures(old: &Map<String, Value>, new: &Map<String, Value>, key: &[u8; 32]) -> Verdict {
-    let is_same = text(old) == text(new);
-    let (ours, found) = (good(old, key), good(new, key));
-    let kept = |(name, id): &(String, String)| {
-        let signature = |of: &Map<String, Value>| of.get("signatures")?.get(name)?.get(id).cloned();
-        !is_same || signature(old) == signature(new)
-    };
-    let mut others = all(old).into_iter().filter(|pair| !found.contains(pair));
-    if !found.is_empty() && ours.is_subset(&found) && others.all(|pair| kept(&pair)) {
+/// The new association must have all valid signatures of the old one by `key`, and
+/// at least one. If the content is the same, other signatures must be the same
+/// too: only the key of another server can check those.
+fn compare_signatures(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    key: &[u8; 32],
+) -> Verdict {
+    let is_same_content = unsigned(old) == unsigned(new);
+    let (valid_old, valid_new) = (valid_signers(old, key), valid_signers(new, key));
+    let others_are_kept = signers(old)
+        .iter()
+        .filter(|signer| !valid_new.contains(signer))
+        .all(|signer| !is_same_content || signature(old, signer) == signature(new, signer));
+    if !valid_new.is_empty() && valid_old.is_subset(&valid_new) && others_are_kept {
         Verdict::Equal
     } else {
-        Verdict::Different(UNSIGNED)
+        Verdict::Different(SIGNATURE)
     }
 }
 
-/// Who signed, and with which of their keys.
-fn all(object: &Map<String, Value>) -> BTreeSet<(String, String)> {
-    let by_server = object.get("signatures").and_then(Value::as_object);
-    let mut all = BTreeSet::new();
+fn signature<'a>(
+    signed: &'a Map<String, Value>,
+    (name, id): &(String, String),
+) -> Option<&'a Value> {
+    signed.get("signatures")?.get(name)?.get(id)
+}
+
+/// The server name and key ID of each signature.
+fn signers(signed: &Map<String, Value>) -> BTreeSet<(String, String)> {
+    let by_server = signed.get("signatures").and_then(Value::as_object);
+    let mut signers = BTreeSet::new();
     for (name, by_key) in by_server.into_iter().flatten() {
         for id in by_key.as_object().into_iter().flat_map(Map::keys) {
-            all.insert((name.clone(), id.clone()));
+            signers.insert((name.clone(), id.clone()));
         }
     }
-    all
+    signers
 }
 
-/// Those of [`all`] whose signature that key made.
-pub(super) fn good(object: &Map<String, Value>, key: &[u8; 32]) -> BTreeSet<(String, String)> {
-    let mut good = all(object);
-    good.retain(|(name, id)| {
-        KeyId::parse(id).is_ok_and(|id| signing::verify(object, name, &id, key))
+/// The server name and key ID of each signature that `key` made.
+pub(super) fn valid_signers(
+    signed: &Map<String, Value>,
+    key: &[u8; 32],
+) -> BTreeSet<(String, String)> {
+    let mut signers = signers(signed);
+    signers.retain(|(name, id)| {
+        KeyId::parse(id).is_ok_and(|id| signing::verify(signed, name, &id, key))
     });
-    good
+    signers
 }
 
-/// Which users an address has at the old server, which may name several, and
-/// which it has at the new one.
+/// Compares the user of an address on the new server with the users on the old
+/// one, which may return several.
 #[must_use]
-pub fn named(old: &[&str], new: Option<&str>, expected: &Expected) -> Verdict {
+pub fn compare_users(old: &[&str], new: Option<&str>, expected: &Expected) -> Verdict {
     let old: BTreeSet<&str> = old.iter().copied().collect();
     let Some(new) = new else {
         return if old.is_empty() {
             Verdict::Equal
         } else {
-            missing(expected)
+            judge_missing(expected)
         };
     };
     if old.len() == 1 && old.contains(new) {
         return Verdict::Equal;
     }
-    let is_right = matches!(expected, Expected::Bound(it) if it.mxid.as_str() == new);
-    match (is_right, old.is_empty()) {
+    let is_expected = matches!(
+        expected,
+        Expected::Bound(association) if association.mxid.as_str() == new
+    );
+    match (is_expected, old.is_empty()) {
         (true, true) => Verdict::Corrected(Correction::Found),
         (true, false) => Verdict::Corrected(Correction::Newest),
-        (false, true) => Verdict::Different(EXTRA),
-        (false, false) => Verdict::Different("they name different users"),
+        (false, true) => Verdict::Different(ONLY_NEW_FINDS),
+        (false, false) => Verdict::Different("the servers find different users"),
     }
 }
 
-fn missing(expected: &Expected) -> Verdict {
+/// The verdict if only the old server finds a user.
+fn judge_missing(expected: &Expected) -> Verdict {
     match expected {
         Expected::Removed => Verdict::Corrected(Correction::Removed),
-        Expected::LeftBehind => Verdict::Corrected(Correction::LeftBehind),
-        Expected::Bound(_) | Expected::Nobody => {
-            Verdict::Different("the new server finds nobody where the old one finds somebody")
-        }
+        Expected::NotImported => Verdict::Corrected(Correction::NotImported),
+        Expected::Bound(_) | Expected::Unbound => Verdict::Different(ONLY_OLD_FINDS),
     }
 }
 
-/// The users of a bulk look-up of v1, by medium and address in lower case, as
-/// Sydent compares addresses: it answers in the spelling that it stored.
+/// The users in the response of a v1 bulk lookup, by medium and address. Addresses
+/// are in lower case, because Sydent ignores case and returns the stored spelling.
 #[must_use]
 pub fn users_in_bulk(body: &Value) -> HashMap<(String, String), Vec<&str>> {
     let mut users: HashMap<_, Vec<&str>> = HashMap::new();
-    let list = body.get("threepids").and_then(Value::as_array);
-    for entry in list.into_iter().flatten() {
-        let texts = entry.as_array().map(|parts| {
-            let texts = parts.iter().filter_map(Value::as_str);
-            texts.collect::<Vec<_>>()
-        });
-        if let Some([medium, address, mxid]) = texts.as_deref() {
-            let threepid = ((*medium).to_owned(), address.to_ascii_lowercase());
+    let entries = body.get("threepids").and_then(Value::as_array);
+    for entry in entries.into_iter().flatten() {
+        let texts: Vec<&str> = entry
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        if let &[medium, address, mxid] = texts.as_slice() {
+            let threepid = (medium.to_owned(), address.to_ascii_lowercase());
             users.entry(threepid).or_default().push(mxid);
         }
     }
     users
 }
 
-/// The users of a look-up by hash.
+/// The users in the response of a hashed lookup, by hash.
 #[must_use]
 pub fn users_in_mappings(body: &Value) -> HashMap<&str, &str> {
     let mappings = body.get("mappings").and_then(Value::as_object);
-    let pairs = mappings.into_iter().flatten();
-    pairs
+    mappings
+        .into_iter()
+        .flatten()
         .filter_map(|(hash, mxid)| Some((hash.as_str(), mxid.as_str()?)))
         .collect()
 }

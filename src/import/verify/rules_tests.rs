@@ -1,4 +1,4 @@
-//! Which differences are expected, and which are not.
+//! Which differences count as corrected, and which as different.
 
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn bound(address: &str, mxid: &str) -> Expected {
 }
 
 fn verdict(old: &Value, new: &Value, expected: &Expected) -> Verdict {
-    signed(&ok(old.clone()), &ok(new.clone()), expected, &public())
+    compare_signed(&ok(old.clone()), &ok(new.clone()), expected, &public())
 }
 
 const ALICE: &str = "@alice:hs.test";
@@ -86,11 +86,11 @@ fn signed_associations_are_the_same_or_what_the_newest_change_makes_them() {
     }
     for (expected, correction) in [
         (Expected::Removed, Correction::Removed),
-        (Expected::LeftBehind, Correction::LeftBehind),
+        (Expected::NotImported, Correction::NotImported),
     ] {
         let gone = Verdict::Corrected(correction);
         assert_eq!(verdict(&right, &nobody, &expected), gone);
-        assert_eq!(named(&[ALICE], None, &expected), gone);
+        assert_eq!(compare_users(&[ALICE], None, &expected), gone);
     }
 }
 
@@ -100,14 +100,14 @@ fn signatures_must_be_good_and_those_of_others_must_stay() {
     let bare = plain("a@b.test", ALICE);
     let right = statement("a@b.test", ALICE);
     let forged = by(bare.clone(), OURS, 2);
-    let unsigned = Verdict::Different(UNSIGNED);
+    let unsigned = Verdict::Different(SIGNATURE);
     for bad in [&bare, &forged, &by(bare.clone(), "other.test", 2)] {
         assert_eq!(verdict(&right, bad, &expected), unsigned);
         assert_eq!(verdict(&json!({}), bad, &expected), unsigned);
-        // A bad signature may be mended.
+        // An invalid signature may be replaced by a valid one.
         assert_eq!(verdict(&forged, &right, &expected), Verdict::Equal);
     }
-    // What another server signed is signed by both besides (V1L-03).
+    // A replicated association has the signatures of both servers (V1L-03).
     let theirs = by(bare.clone(), "other.test", 2);
     let both = by(theirs.clone(), OURS, 1);
     assert_eq!(verdict(&both, &both, &expected), Verdict::Equal);
@@ -131,16 +131,16 @@ fn users_are_the_same_or_the_newest_one() {
             Some(ALICE),
             Verdict::Corrected(Correction::Newest),
         ),
-        (&[], Some(BOB), Verdict::Different(EXTRA)),
+        (&[], Some(BOB), Verdict::Different(ONLY_NEW_FINDS)),
     ] {
-        assert_eq!(named(old, new, &expected), verdict);
+        assert_eq!(compare_users(old, new, &expected), verdict);
     }
     for (old, new) in [
         (&[ALICE][..], Some(BOB)),
         (&[ALICE, BOB], Some(BOB)),
         (&[ALICE], None),
     ] {
-        let verdict = named(old, new, &expected);
+        let verdict = compare_users(old, new, &expected);
         assert!(matches!(verdict, Verdict::Different(_)));
     }
 }
@@ -148,7 +148,7 @@ fn users_are_the_same_or_the_newest_one() {
 #[test]
 fn keys_and_peppers_stay() {
     let with = |seed: u8| ok(json!({ "public_key": base64::encode(&key(seed).public()) }));
-    let by_id = |old, new| key_by_id(&old, &new, &public());
+    let by_id = |old, new| compare_key(&old, &new, &public());
     assert_eq!(by_id(with(1), with(1)), Verdict::Equal);
     let under_its_id = Verdict::Corrected(Correction::KeyId);
     assert_eq!(by_id(refused(404), with(1)), under_its_id);
@@ -165,24 +165,27 @@ fn keys_and_peppers_stay() {
     };
     let old = details("a", &["sha256", "none"]);
     let turned = details("a", &["none", "sha256"]);
-    assert_eq!(hash_details(&old, &turned, true), Verdict::Equal);
+    assert_eq!(compare_hash_details(&old, &turned, true), Verdict::Equal);
     let other = details("b", &["none", "sha256"]);
     assert!(matches!(
-        hash_details(&old, &other, true),
+        compare_hash_details(&old, &other, true),
         Verdict::Different(_)
     ));
     let made = Verdict::Corrected(Correction::Pepper);
-    assert_eq!(hash_details(&old, &other, false), made);
+    assert_eq!(compare_hash_details(&old, &other, false), made);
     let fewer = details("a", &["sha256"]);
     assert!(matches!(
-        hash_details(&old, &fewer, true),
+        compare_hash_details(&old, &fewer, true),
         Verdict::Different(_)
     ));
 }
 
 #[test]
 fn refusals_are_the_same_and_failures_never() {
-    assert_eq!(same(&refused(403), &refused(403)), Verdict::Equal);
+    assert_eq!(
+        compare_exactly(&refused(403), &refused(403)),
+        Verdict::Equal
+    );
     for (old, new) in [
         (401, 403),
         (200, 403),
@@ -191,15 +194,18 @@ fn refusals_are_the_same_and_failures_never() {
         (200, 500),
         (502, 200),
     ] {
-        let verdict = same(&refused(old), &refused(new));
+        let verdict = compare_exactly(&refused(old), &refused(new));
         assert!(matches!(verdict, Verdict::Different(_)), "{old} {new}");
-        let bulk = signed(&refused(old), &refused(new), &Expected::Nobody, &public());
+        let bulk = compare_signed(&refused(old), &refused(new), &Expected::Unbound, &public());
         assert_eq!(bulk, verdict);
     }
-    assert_eq!(off(&refused(404), &refused(403)), Verdict::Equal);
     assert_eq!(
-        off(&refused(404), &refused(200)),
-        Verdict::Different(NEW_ONLY)
+        compare_rejections(&refused(404), &refused(403)),
+        Verdict::Equal
+    );
+    assert_eq!(
+        compare_rejections(&refused(404), &refused(200)),
+        Verdict::Different(ONLY_NEW_SUCCEEDS)
     );
 }
 

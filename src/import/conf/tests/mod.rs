@@ -1,4 +1,4 @@
-//! Whole files, and what becomes of each setting.
+//! Conversion of whole files.
 
 mod settings;
 
@@ -32,12 +32,12 @@ impl Case {
     }
 
     fn convert(&self, text: &str) -> Result<Converted, ConfError> {
-        let circumstances = ConversionContext {
+        let context = ConversionContext {
             environment: &self.environment,
             folder: self.folder.path(),
             default_section: self.default_section,
         };
-        let conf = SydentConf::read(text, circumstances)?;
+        let conf = SydentConf::parse(text, context)?;
         conf.convert(&Target {
             server_name: self.server_name.as_ref(),
             file: &self.folder.path().join("sydent.toml"),
@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-/// A minimal file and what `more` says besides.
+/// A minimal file with the sections and lines of `more` added.
 fn with(more: &str) -> String {
     let [mut general, mut crypto] = ["server.name = id.example.test\n".to_owned(), String::new()];
     let mut others = String::new();
@@ -68,7 +68,7 @@ fn with(more: &str) -> String {
     format!("[general]\n{general}{others}\n[crypto]\n{crypto}")
 }
 
-/// A setting of the result as it is written, without quotes around a text.
+/// A setting of the result as TOML, but a text without quotes.
 fn setting(toml: &str, key: &str) -> String {
     let mut value = &toml::Value::Table(toml.parse().unwrap());
     let nothing = toml::Value::Boolean(false);
@@ -123,8 +123,8 @@ fn ops_07_the_default_section_counts_as_it_does_for_sydent() {
          [crypto]\ned25519.signingkey = {KEY}\n"
     );
     let mut case = Case::new();
-    let refusal = case.convert(&text).err().unwrap();
-    assert!(refusal.sentence.contains("--server-name"), "{refusal}");
+    let error = case.convert(&text).err().unwrap();
+    assert!(error.problem.contains("--server-name"), "{error}");
     let variable = ("SYDENT_SERVER_NAME".to_owned(), "variable.test".to_owned());
     case.environment = vec![variable];
     let converted = case.convert(&text).unwrap();
@@ -191,8 +191,8 @@ fn ops_07_templates_are_used_where_they_are() {
     let text = with("[general]\nbrand.default = house\n");
     let converted = case.convert(&text).unwrap();
     assert_eq!(setting(&converted.toml, "templates"), "false");
-    let told = converted.remarks.join("\n");
-    assert!(told.contains("[templates] is left out"), "{told}");
+    let remarks = converted.remarks.join("\n");
+    assert!(remarks.contains("[templates] is left out"), "{remarks}");
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn ops_07_a_secret_is_known_as_one_and_never_told() {
     ] {
         let converted = case.convert(&with(text)).unwrap();
         assert!(converted.is_secret && converted.toml.contains("hunter2"));
-        let told = format!("{:?}{:?}", converted.remarks, converted.without_counterpart);
-        assert!(!told.contains("hunter2"), "{told}");
+        let messages = format!("{:?}{:?}", converted.remarks, converted.without_counterpart);
+        assert!(!messages.contains("hunter2"), "{messages}");
     }
     let seed = KEY.rsplit(' ').next().unwrap();
     assert!(!plain.toml.contains(seed) && plain.signing_key.contains(seed));
@@ -236,15 +236,19 @@ fn ops_07_the_result_is_a_configuration() {
 fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
     let case = Case::new();
     let local = "clientapi.http.bind_address = ::1\n";
-    for (lines, is_told) in [
+    for (lines, has_remark) in [
         (String::new(), true),
         ("obey_x_forwarded_for = true\n".to_owned(), true),
         (format!("{local}obey_x_forwarded_for = true\n"), false),
         (local.to_owned(), true),
     ] {
         let converted = case.convert(&with(&format!("[http]\n{lines}"))).unwrap();
-        let told = converted.remarks.join("\n");
-        assert_eq!(told.contains("http.trusted_proxies"), is_told, "{lines}");
+        let remarks = converted.remarks.join("\n");
+        assert_eq!(
+            remarks.contains("http.trusted_proxies"),
+            has_remark,
+            "{lines}"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Setting by setting: what it becomes.
+//! Conversion of single settings.
 
 use super::{Case, setting, with};
 
@@ -14,7 +14,7 @@ fn ops_07_each_setting_becomes_ours() {
     }
 }
 
-/// What the file says, a setting of ours, and what that is then.
+/// Lines of a `sydent.conf`, a setting of this server, and its value.
 type Row = (&'static str, &'static str, &'static str);
 
 const SERVER: &[Row] = &[
@@ -255,11 +255,8 @@ const MESSAGES: &[Row] = &[
 
 #[test]
 fn ops_07_what_sydent_or_this_server_cannot_do_with_is_refused() {
-    for (text, error) in [
-        (
-            "[general]\nserver.name = again\n",
-            "has a key that is there already",
-        ),
+    for (text, expected) in [
+        ("[general]\nserver.name = again\n", "repeats an earlier key"),
         (
             "[http]\nclientapi.http.port = x\n",
             "[http] clientapi.http.port must be a whole number",
@@ -274,7 +271,7 @@ fn ops_07_what_sydent_or_this_server_cannot_do_with_is_refused() {
         ),
         (
             "[general]\nhomeserver_allow_list = a.test\n",
-            "needs enable_v1_access = false",
+            "requires enable_v1_access = false",
         ),
         (
             "[general]\nenable_v1_access = x\nhomeserver_allow_list = https://a.test\n",
@@ -283,7 +280,7 @@ fn ops_07_what_sydent_or_this_server_cannot_do_with_is_refused() {
         ("[general]\nip.blacklist = somewhere\n", "must be networks"),
         ("[general]\nlog.level = LOUD\n", "must be DEBUG"),
         ("[general]\nterms.path = none.yaml\n", "terms.file"),
-        ("[email]\nemail.from = nobody\n", "must be the mail address"),
+        ("[email]\nemail.from = nobody\n", "must be an email address"),
         (
             "[email]\nemail.smtppassword = 5%\n",
             "[email] email.smtppassword has a %",
@@ -293,19 +290,19 @@ fn ops_07_what_sydent_or_this_server_cannot_do_with_is_refused() {
             "must be a number above 0",
         ),
         ("[sms]\nsmsrule.44 = deny\n", "must be allow or reject"),
-        ("[sms]\noriginators.44 = fax:1\n", "names no sender"),
+        ("[sms]\noriginators.44 = fax:1\n", "has no valid sender"),
         (
             "[crypto]\ned25519.signingkey = x\n",
             "[crypto] ed25519.signingkey",
         ),
         (
             "[crypto]\ned25519.signingkey =\n",
-            "no Sydent has run with this file",
+            "never started with this file",
         ),
     ] {
-        let Err(refusal) = Case::new().convert(&with(text)) else {
-            panic!("{text} is taken");
+        let Err(error) = Case::new().convert(&with(text)) else {
+            panic!("{text} is accepted");
         };
-        assert!(refusal.to_string().contains(error), "{text}: {refusal}");
+        assert!(error.to_string().contains(expected), "{text}: {error}");
     }
 }
