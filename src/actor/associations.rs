@@ -95,14 +95,14 @@ impl Operation for Bind {
             .write(LockKey::ThreePid(&association.threepid), |connection| {
                 // Locked against a rotation, which would not see the new row: a
                 // binding is never hashed with a pepper that is being replaced.
-                let current = peppers::current_to_hash_with(connection)?
+                let current = peppers::current_for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, association.ts)?;
                 outbox::insert(connection, &message)?;
-                Ok(journal::changed(connection, &association.threepid, None)?)
+                Ok(journal::record_change(connection, &association.threepid, None)?)
             })
     }
 }
@@ -133,7 +133,7 @@ impl Operation for Unbind {
                 if let Some(bound_at) = bound_at {
                     // Pushed to peers as well (UNB-18). They ignore a removal that is
                     // older than the binding, and clocks of instances may differ.
-                    journal::changed(connection, threepid, Some(now.max(bound_at)))?;
+                    journal::record_change(connection, threepid, Some(now.max(bound_at)))?;
                 }
                 Ok(bound_at.is_some())
             })

@@ -58,7 +58,7 @@ impl Operation for Ingest {
             .store
             .write(LockKey::ThreePids(&threepids), |connection| {
                 // Locked against a rotation, as in `Bind`.
-                let current = peppers::current_to_hash_with(connection)?
+                let current = peppers::current_for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let mut bound = HashMap::new();
                 for change in &changes {
@@ -75,7 +75,7 @@ impl Operation for Ingest {
                         queued += 1;
                     }
                 }
-                replicated::heard_from(connection, peer, now)?;
+                replicated::record_push(connection, peer, now)?;
                 Ok(Ok(queued))
             })
     }
@@ -94,7 +94,7 @@ fn apply<'a>(
             association,
             signed,
         } => {
-            let held = replicated::held(connection, &association.threepid, peer)?;
+            let held = replicated::find(connection, &association.threepid, peer)?;
             let is_new = held.is_none_or(|(ts, before)| {
                 ts < association.ts || (ts == association.ts && before != *signed)
             });
@@ -105,7 +105,7 @@ fn apply<'a>(
             Ok(is_new.then_some(association))
         }
         Change::Removed { threepid, ts } => {
-            replicated::forget(connection, threepid, peer, *ts)?;
+            replicated::remove_until(connection, threepid, peer, *ts)?;
             Ok(None)
         }
     }
@@ -123,7 +123,7 @@ fn has_pending_invites(
     if invites::pending(connection, threepid)?.is_empty() {
         return Ok(false);
     }
-    let bound = associations::mxids(connection, threepid.medium(), &[threepid.address()], now)?;
+    let bound = associations::find_mxids(connection, threepid.medium(), &[threepid.address()], now)?;
     // The newest comes last.
     let newest = bound.into_iter().next_back();
     Ok(newest.is_some_and(|(_, mxid)| mxid == association.mxid.as_str()))

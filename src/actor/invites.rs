@@ -85,12 +85,12 @@ impl Operation for StoreInvite {
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
                 let (medium, address) = (self.threepid.medium(), self.threepid.address());
-                let bound = associations::mxids(connection, medium, &[address], self.now)?;
+                let bound = associations::find_mxids(connection, medium, &[address], self.now)?;
                 // The newest comes last.
                 if let Some((_, mxid)) = bound.into_iter().next_back() {
                     return Ok(StoreOutcome::InUse(mxid));
                 }
-                let charges = match send_limits::take_all(connection, &self.limits, self.now)? {
+                let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {
                     Ok(charges) => charges,
                     Err(wait_ms) => return Ok(StoreOutcome::Limited(wait_ms)),
                 };

@@ -37,7 +37,7 @@ impl Operation for SignedAssociation {
     type Output = Option<(String, String)>;
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
-        Ok(associations::signed(
+        Ok(associations::find_signed(
             state.store.read(),
             &self.threepid,
             self.now,
@@ -83,7 +83,7 @@ fn users_of(
         let addresses: Vec<&str> = of_medium.keys().copied().collect();
         for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
             // The newest comes last and replaces the others.
-            for (address, mxid) in associations::mxids(connection, medium, addresses, now)? {
+            for (address, mxid) in associations::find_mxids(connection, medium, addresses, now)? {
                 if let Some(threepid) = of_medium.get(address.as_str()) {
                     found.insert((*threepid).clone(), mxid);
                 }
@@ -146,7 +146,7 @@ impl Operation for LookupHashes {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
                     // The newest comes last and replaces the others (LKP-16).
-                    associations::by_hashes(connection, &hashes, self.now)?
+                    associations::find_by_hashes(connection, &hashes, self.now)?
                         .into_iter()
                         .collect()
                 }

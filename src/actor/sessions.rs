@@ -109,13 +109,13 @@ impl Operation for BeginSession {
                     (Begin::Resend, session) => session,
                     (Begin::Fresh | Begin::AlreadySent, _) => None,
                 };
-                let charges = match send_limits::take_all(connection, &self.limits, self.now)? {
+                let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {
                     Ok(charges) => charges,
                     Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
                 };
                 let session = if let Some(session) = session {
                     let link = self.next_link.as_ref();
-                    sessions::note_attempt(connection, &session.sid, self.send_attempt, link)?;
+                    sessions::record_attempt(connection, &session.sid, self.send_attempt, link)?;
                     session
                 } else {
                     let fresh = Session {

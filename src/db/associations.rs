@@ -122,7 +122,7 @@ pub fn find_by_hashes(
             .load(postgres)?,
         Conn::Sqlite(sqlite) => valid
             .filter(
-                sql::<Bool>("lookup_hash IN (SELECT value FROM jswith_backend(")
+                sql::<Bool>("lookup_hash IN (SELECT value FROM json_each(")
                     .bind::<Text, _>(serde_json::json!(hashes).to_string())
                     .sql("))"),
             )

@@ -238,7 +238,7 @@ pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<boo
     }
     let charges: Vec<Charge> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
-    send_limits::give_back(connection, &charges)?;
+    send_limits::refund(connection, &charges)?;
     match message.kind {
         MessageKind::Invite if !acknowledged => invites::withdraw(connection, &message.subject)?,
         MessageKind::Mail | MessageKind::Sms => take_attempt_back(connection, message)?,
@@ -255,7 +255,7 @@ fn take_attempt_back(connection: &mut Conn, message: &QueuedMessage) -> Result<(
     diesel::update(later)
         .set(dsl::previous_attempt.eq(message.previous_attempt))
         .execute(connection)?;
-    sessions::take_attempt_back(
+    sessions::revert_attempt(
         connection,
         &message.subject,
         message.send_attempt,

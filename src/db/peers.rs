@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::schema::association_journal::dsl as journal;
 use super::schema::replication_peers::{self, dsl};
-use super::{Conn, DbError, on_each};
+use super::{Conn, DbError, with_backend};
 use crate::domain::message::InstanceId;
 
 /// A peer as it is stored. Times are milliseconds since the epoch.
@@ -46,7 +46,7 @@ pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
         dsl::lease_owner.eq(""),
         dsl::lease_until.eq(0),
     );
-    on_each!(connection, inner => diesel::insert_into(dsl::replication_peers)
+    with_backend!(connection, inner => diesel::insert_into(dsl::replication_peers)
         .values(new)
         .on_conflict_do_nothing()
         .execute(inner))?;

@@ -297,7 +297,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
     let told = CommandOutput::by(folder, "import sydent");
     assert!(told.err.contains("There is no database"), "{}", told.err);
     let told = import(folder, "--default-section --out sydent.toml", &[]);
-    assert!(told.out.contains("had schema 0;"), "{}", told.out);
+    assert!(told.out.contains("has schema version 0;"), "{}", told.out);
 
     let Source { folder } = source;
     let server = TestProcess::start_in(folder);
