@@ -72,17 +72,11 @@ impl ConfigDraft {
     /// Removes the table of the peer that the setting belongs to. Returns whether there is such a
     /// peer.
     pub(super) fn remove_peer(&mut self, setting: &str) -> bool {
-        let belongs_to = |table: &str| {
-            let name = table.replace('"', "");
-            let rest = setting.strip_prefix(&name);
-            name.starts_with(PEERS)
-                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
         let table = self
             .tables
             .iter()
             .map(|(table, _)| table)
-            .filter(|table| belongs_to(table))
+            .filter(|table| is_setting_of_peer(setting, table))
             // The longest, because the name of a peer may begin with that of another one.
             .max_by_key(|table| table.len())
             .cloned();
@@ -134,6 +128,12 @@ impl ConfigDraft {
         push_list(&mut text, "Settings without a counterpart:", unsupported);
         text
     }
+}
+
+fn is_setting_of_peer(setting: &str, table: &str) -> bool {
+    let name = table.replace('"', "");
+    let rest = setting.strip_prefix(&name);
+    name.starts_with(PEERS) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Prefix of the tables of peers.

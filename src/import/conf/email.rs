@@ -79,8 +79,8 @@ fn convert_encryption(
         "STARTTLS" => "starttls",
         _ if !user.value.is_empty() && !is_loopback(host.value.trim()) => {
             draft.add_remark(format!(
-                "email.smtp.encryption is \"starttls\", because this server does not send a password \
-                 in clear text, as Sydent did ({}); check that the relay supports STARTTLS.",
+                "email.smtp.encryption is \"starttls\": with {}, Sydent sends the password to the relay \
+                 in clear text, which this server does not; check that the relay supports STARTTLS.",
                 mode.origin
             ));
             "starttls"

@@ -114,8 +114,7 @@ fn convert_homeservers(
     }
     for name in invalid {
         draft.add_remark(format!(
-            "federation.allow_homeservers does not contain {name:?} ({}), which is not a valid \
-             server name.",
+            "federation.allow_homeservers leaves out {name:?} of {}: not a valid server name.",
             setting.key
         ));
     }

@@ -25,8 +25,8 @@ pub(super) fn convert_public_url(
             if !url.is_https() {
                 draft.set(TABLE, "allow_plain_http", true, &setting);
                 draft.add_remark(format!(
-                    "server.public_base_url uses plain HTTP ({}), so codes and access tokens are \
-                     sent in clear text; use a reverse proxy with TLS.",
+                    "server.public_base_url uses plain HTTP, as set by {}, so codes and access tokens \
+                     are sent in clear text; use a reverse proxy with TLS.",
                     setting.origin
                 ));
             } else if !value.starts_with("https:") {
@@ -102,13 +102,13 @@ fn convert_proxies(
     };
     if !is_proxied {
         draft.add_remark(format!(
-            "http.trusted_proxies is empty ({}). {ADD}.",
+            "http.trusted_proxies is empty, as set by {}. {ADD}.",
             setting.origin
         ));
     } else if !listen.ip().to_canonical().is_loopback() {
         draft.add_remark(format!(
-            "http.trusted_proxies contains only this machine, while Sydent trusts X-Forwarded-For \
-             from any address ({}). {ADD}.",
+            "http.trusted_proxies contains only this machine. With {}, Sydent trusts X-Forwarded-For \
+             from any address. {ADD}.",
             setting.origin
         ));
     }

@@ -112,16 +112,18 @@ fn push_literal(template: &mut String, text: &str) {
 
 fn convert_blocklists(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Result<(), ConfError> {
     type IsValid = fn(&str) -> bool;
-    let lists: [(&str, &str, IsValid); 3] = [
-        ("homeserver", "blocked_homeservers", |name| {
+    let lists: [(&str, &str, &str, IsValid); 3] = [
+        ("homeserver", "server name", "blocked_homeservers", |name| {
             !name.contains('*') && HomeserverPattern::parse(name).is_ok()
         }),
-        ("room", "blocked_rooms", |room| RoomId::parse(room).is_ok()),
-        ("keyword", "blocked_keywords", |word| {
+        ("room", "room ID", "blocked_rooms", |room| {
+            RoomId::parse(room).is_ok()
+        }),
+        ("keyword", "keyword", "blocked_keywords", |word| {
             !word.trim().is_empty()
         }),
     ];
-    for (kind, new_key, is_valid) in lists {
+    for (kind, noun, new_key, is_valid) in lists {
         let key = format!("email.third_party_invite_{kind}_blocklist");
         let Some(setting) = sydent.get_optional("email", &key)? else {
             continue;
@@ -132,8 +134,7 @@ fn convert_blocklists(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Resul
             .partition(|entry| is_valid(entry));
         for entry in invalid {
             draft.add_remark(format!(
-                "invites.{new_key} does not contain {entry:?} ({}), which is not a valid {kind} and \
-                 can match nothing.",
+                "invites.{new_key} leaves out {entry:?} of {}: not a valid {noun}, so it matches nothing.",
                 setting.key
             ));
         }

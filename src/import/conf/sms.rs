@@ -80,7 +80,7 @@ fn convert_originators(sydent: &SydentSettings, draft: &mut ConfigDraft) -> Resu
             match Originator::parse(text) {
                 Ok(_) => senders.push(text.to_owned()),
                 Err(problem) => draft.add_remark(format!(
-                    "sms.originators.{code} lacks a sender of {}, which {problem}.",
+                    "sms.originators.{code} leaves out a sender of {}: it {problem}.",
                     setting.origin
                 )),
             }
