@@ -1,5 +1,5 @@
 //! Compares a new server with the Sydent that it was imported from: which requests
-//! to send, and how to compare the two responses. `cli::import_verify` sends them.
+//! to send, and how to compare the responses. `sydent import verify` sends them.
 
 mod changes;
 mod old;
