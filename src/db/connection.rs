@@ -134,7 +134,7 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
          PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; \
          PRAGMA query_only = {};",
         busy_timeout.as_millis(),
-        // KiB. Lookups benefit from a large cache; there are as many writers as actors.
+        // KiB. Lookups benefit from a large cache; writers are as many as actors.
         if mode == Mode::Read { 16384 } else { 2048 },
         if mode == Mode::Read { "ON" } else { "OFF" },
     );
@@ -156,10 +156,10 @@ pub(super) fn open_error(path: &Path, error: impl Display) -> DbError {
 /// process has written meanwhile.
 const SQLITE_ATTEMPTS: usize = 8;
 
-/// Retries `operation` when the file is locked. Before each retry an exclusive
-/// transaction waits for the lock, for which SQLite does honour the busy
-/// timeout. Another process may have done the same in the meantime, so
-/// `operation` must do nothing when run again.
+/// Retries `operation` when it fails, because the file may be locked. Before each
+/// retry an exclusive transaction waits for the lock, with the busy timeout.
+/// Another process may complete the same operation during the wait; running it
+/// again must then have no effect.
 pub(super) fn retry_locked<E>(
     connection: &mut SqliteConnection,
     mut operation: impl FnMut(&mut SqliteConnection) -> Result<(), E>,
