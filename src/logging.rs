@@ -1,7 +1,7 @@
-//! The log: lines of this program, as text or as JSON, on standard error.
+//! The log on standard error, as text or as JSON.
 //!
-//! Other crates speak only from warnings up, whatever the level is: what they
-//! write on their lower levels may hold addresses and secrets.
+//! Other crates log only warnings and errors, whatever the configured level: their lower
+//! levels may contain addresses and secrets.
 
 use std::io::{self, Write};
 use std::panic::{self, Location};
@@ -15,9 +15,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Starts the log, and keeps panics from speaking past it: what a panic says may
-/// quote the text that it stumbled over, and so an address or a secret. Only
-/// the first call has an effect.
+/// Starts the log, and logs panics with their location only: their message may quote a
+/// value, and so an address or a secret. Only the first call has an effect.
 pub fn start(settings: LogSettings) {
     let own: LevelFilter = settings.level.into();
     let mut builder = Builder::new();
@@ -29,27 +28,27 @@ pub fn start(settings: LogSettings) {
     if settings.format == LogFormat::Json {
         builder.format(json);
     }
-    // Fails when there is a log already, as in tests that start many servers.
+    // Fails when the log has been started, as in tests that start several servers.
     let _ = builder.try_init();
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
-        log::error!("{}", where_it_was(thread.name(), panic.location()));
+        log::error!("{}", panic_message(thread.name(), panic.location()));
     }));
 }
 
-fn where_it_was(thread: Option<&str>, location: Option<&Location<'_>>) -> String {
+fn panic_message(thread: Option<&str>, location: Option<&Location<'_>>) -> String {
     let thread = thread.unwrap_or("without a name");
     match location {
-        Some(place) => format!("the thread {thread} panicked at {place}"),
-        None => format!("the thread {thread} panicked"),
+        Some(location) => format!("thread {thread} panicked at {location}"),
+        None => format!("thread {thread} panicked"),
     }
 }
 
 fn json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let mut line = Fields(Map::new());
-    // What is in a record is printed; a field that cannot be is left out.
-    let _ = record.key_values().visit(&mut line);
-    let mut line = line.0;
+    let mut fields = Fields(Map::new());
+    // The line is logged even if one of its fields cannot be read.
+    let _ = record.key_values().visit(&mut fields);
+    let mut line = fields.0;
     line.insert("time".to_owned(), out.timestamp_millis().to_string().into());
     line.insert("level".to_owned(), record.level().as_str().into());
     line.insert("target".to_owned(), record.target().into());
@@ -63,8 +62,8 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), KvError> {
         let json = if let Some(number) = value.to_i64() {
             number.into()
-        } else if let Some(truth) = value.to_bool() {
-            truth.into()
+        } else if let Some(boolean) = value.to_bool() {
+            boolean.into()
         } else {
             value.to_string().into()
         };
@@ -80,11 +79,10 @@ mod tests {
     use super::*;
     use crate::config::LogLevel;
 
-    /// Tells the process that panics from the one that looks at it; to the test
-    /// runner it is one more filter.
+    /// Marks the child process that panics; the test runner takes it for another filter.
     const MARK: &str = "panic-with-a-secret";
 
-    // In a process of its own: the hook is the same for all tests of a process.
+    // In a child process, since all tests of a process share one panic hook.
     #[test]
     fn sec_23_a_panic_is_logged_without_what_it_quotes() {
         if std::env::args().any(|argument| argument == MARK) {
@@ -94,20 +92,20 @@ mod tests {
             });
             let address = format!("alice@{}", "example.com");
             let work = move || assert!(address.is_empty(), "quoted: {address}");
-            let ended = thread::Builder::new().name("worker".to_owned()).spawn(work);
-            assert!(ended.unwrap().join().is_err());
+            let thread = thread::Builder::new().name("worker".to_owned()).spawn(work);
+            assert!(thread.unwrap().join().is_err());
             return;
         }
         let name = "logging::tests::sec_23_a_panic_is_logged_without_what_it_quotes";
         let program = std::env::current_exe().unwrap();
-        let told = Command::new(program)
+        let output = Command::new(program)
             .args(["--exact", name, MARK, "--nocapture"])
             .output()
             .unwrap();
-        let log = String::from_utf8(told.stderr).unwrap();
-        assert!(told.status.success(), "{log}");
-        let said = "\"message\":\"the thread worker panicked at src/logging.rs:";
-        assert!(log.contains(said), "{log}");
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        let message = "\"message\":\"thread worker panicked at src/logging.rs:";
+        assert!(log.contains(message), "{log}");
         assert!(!log.contains("alice") && !log.contains("quoted"), "{log}");
     }
 }

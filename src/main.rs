@@ -1,4 +1,4 @@
-//! The program: reads the command line and runs what it asks for.
+//! The program `sydent`: parses the command line and runs the command.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
-//! Randomness: the one place that asks the operating system for it.
+//! Random values from the operating system; the only place that reads them.
 //!
-//! Tokens, codes and keys are made here and handed on as arguments, so that
-//! everything below can be tested with values of the test's choice.
+//! Tokens, codes and keys are generated here and passed as arguments, so that tests can
+//! choose them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,8 +9,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
-/// The operating system gave no random bytes. Nothing that needs a secret can
-/// be done then; the request or the start fails.
+/// The operating system returned no random bytes. The request or the start fails.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system's random number generator failed")]
 pub struct RandomError(#[from] rand::rngs::SysError);
@@ -29,30 +28,30 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), RandomError> {
 /// # Errors
 /// When the operating system's generator fails.
 pub fn alphanumeric(length: usize) -> Result<String, RandomError> {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::with_capacity(length);
     let mut pool = Zeroizing::new([0_u8; 64]);
     while text.len() < length {
         fill(pool.as_mut())?;
-        // Six bits give 0..64; the two values without a letter are drawn again,
-        // because folding them back would favour two letters.
-        let letters = pool
+        // Six bits are 0..64. The two values without a character are skipped: mapping
+        // them to characters would make those more likely.
+        let characters = pool
             .iter()
-            .filter_map(|byte| LETTERS.get(usize::from(byte & 63)));
+            .filter_map(|byte| CHARACTERS.get(usize::from(byte & 63)));
         let missing = length - text.len();
-        text.extend(letters.take(missing).map(|&letter| char::from(letter)));
+        text.extend(characters.take(missing).map(|&byte| char::from(byte)));
     }
     Ok(text)
 }
 
-/// Six random digits, each of the million codes equally likely: what people type
-/// off a phone.
+/// Six random digits, each of the million codes equally likely: a code that is short
+/// enough to type.
 ///
 /// # Errors
 /// When the operating system's generator fails.
 pub fn digits() -> Result<String, RandomError> {
     const CODES: u32 = 1_000_000;
-    // The last numbers would make some codes likelier than others.
+    // The numbers from here on would make some codes more likely than others.
     const END: u32 = u32::MAX - u32::MAX % CODES;
     let mut bytes = Zeroizing::new([0_u8; 4]);
     loop {
@@ -64,8 +63,8 @@ pub fn digits() -> Result<String, RandomError> {
     }
 }
 
-/// A number from 0 up to, and without, 1, for jitter. Where the operating system
-/// gives no randomness it is 0: a pause without jitter is still a pause.
+/// A random number in `0.0..1.0`, for jitter; 0 if the operating system's generator
+/// fails, since a delay without jitter is still a delay.
 #[must_use]
 pub fn fraction() -> f64 {
     let mut bytes = [0_u8; 4];
@@ -74,7 +73,7 @@ pub fn fraction() -> f64 {
     })
 }
 
-/// So many random bytes in unpadded URL-safe base64: `A-Z a-z 0-9 - _`.
+/// The given number of random bytes in unpadded URL-safe base64: `A-Z a-z 0-9 - _`.
 ///
 /// # Errors
 /// When the operating system's generator fails.

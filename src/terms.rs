@@ -1,5 +1,4 @@
-//! The policies that are in force now, read again when the administrator says
-//! so (TOS-12).
+//! The current policies, which a signal reloads (TOS-12).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,49 +7,49 @@ use log::{error, info, warn};
 use crate::config::{Problem, TermSettings};
 use crate::domain::terms::Terms;
 
-/// The policies in force.
+/// The current policies.
 pub struct CurrentTerms {
     settings: TermSettings,
     terms: RwLock<Arc<Terms>>,
 }
 
 impl CurrentTerms {
-    /// Reads them for the first time.
+    /// Loads the policies at start.
     ///
     /// # Errors
-    /// Why the file cannot be used, with its line.
+    /// When the file cannot be read or is not valid, with the line.
     pub fn load(settings: TermSettings) -> Result<Self, Problem> {
         let terms = RwLock::new(Arc::new(settings.read()?));
         Ok(Self { settings, terms })
     }
 
-    /// The policies as they are now; cheap enough for every request.
+    /// The current policies; cheap enough for every request.
     #[must_use]
     pub fn current(&self) -> Arc<Terms> {
         let terms = self.terms.read();
         Arc::clone(&terms.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the file again and says in the log what came of it. From then on
-    /// the new policies are in force for everybody, with what each person has
-    /// accepted so far. A file that cannot be used changes nothing.
+    /// Reloads the file and logs the result. The new policies apply to all users at
+    /// once; what each user has accepted remains. If the file is not valid, the current
+    /// policies stay.
     pub fn reload(&self) {
         let terms = match self.settings.read() {
             Ok(terms) => Arc::new(terms),
             Err(problem) => {
-                error!("the terms stay as they were: {problem}");
+                error!("cannot reload the terms, keeping the current ones: {problem}");
                 return;
             }
         };
-        let before = self.current();
-        for sentence in terms.shared_urls() {
-            warn!("terms.file: {sentence}");
+        let previous = self.current();
+        for warning in terms.shared_urls() {
+            warn!("terms.file: {warning}");
         }
-        for sentence in terms.kept_urls(&before) {
-            warn!("terms.file: {sentence}");
+        for warning in terms.kept_urls(&previous) {
+            warn!("terms.file: {warning}");
         }
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
-        info!("the terms were read again");
+        info!("terms reloaded");
     }
 }
 
