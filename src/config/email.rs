@@ -1,4 +1,4 @@
-//! `[email]`: who mails are from, and how they leave.
+//! `[email]`: the sender of emails and the transport.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use super::checker::Checker;
 use super::smtp::{Smtp, SmtpSettings};
 use crate::domain::ids::ServerName;
 
-/// `[email]` as written.
+/// `[email]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EmailSettings {
     /// The sender, `Name <a@b>`. Required unless the transport is none.
     pub from: Option<String>,
-    /// How mail leaves.
+    /// How emails are sent.
     pub transport: TransportKind,
-    /// Mails in delivery at once.
+    /// The maximum number of emails in delivery at the same time.
     pub concurrency: usize,
     /// `[email.smtp]`.
     pub smtp: SmtpSettings,
@@ -41,18 +41,18 @@ impl Default for EmailSettings {
     }
 }
 
-/// How mail leaves, as written.
+/// How emails are sent, as set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportKind {
     /// Not at all.
     #[default]
     None,
-    /// To a relay.
+    /// To an SMTP relay.
     Smtp,
-    /// Through a program on this machine.
+    /// By a program on this machine.
     Sendmail,
-    /// Into a folder.
+    /// As files in a folder.
     File,
 }
 
@@ -60,7 +60,7 @@ pub enum TransportKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SendmailSettings {
-    /// The program that takes a message on its standard input.
+    /// The program that reads a message from its standard input.
     pub command: PathBuf,
 }
 
@@ -75,7 +75,7 @@ impl Default for SendmailSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MailFolderSettings {
-    /// The folder that receives a file for each message.
+    /// The folder for the files, one per message.
     pub dir: PathBuf,
 }
 
@@ -91,28 +91,27 @@ impl Default for MailFolderSettings {
 pub struct Email {
     /// The sender; present unless the transport is none.
     pub from: Option<Mailbox>,
-    /// How mail leaves.
+    /// How emails are sent.
     pub transport: MailTransport,
-    /// Mails in delivery at once, and so the most connections, 1 to 1000.
+    /// The maximum number of emails in delivery at the same time, 1 to 1000.
     pub concurrency: usize,
 }
 
-/// How mail leaves, as checked.
+/// How emails are sent, as checked.
 #[derive(Debug, Clone)]
 pub enum MailTransport {
-    /// Not at all: every mail is refused with `M_EMAIL_SEND_ERROR`.
+    /// Not at all: requests are rejected with `M_EMAIL_SEND_ERROR`.
     None,
-    /// To a relay.
+    /// To an SMTP relay.
     Smtp(Box<Smtp>),
-    /// Through a program on this machine.
+    /// By a program on this machine.
     Sendmail(SendmailSettings),
-    /// Into a folder, which need not exist yet.
+    /// As files in a folder, which need not exist yet.
     File(MailFolderSettings),
 }
 
 impl MailTransport {
-    /// How long one delivery may take as a whole; whoever delivers gives up
-    /// then. A lease on a message is longer than this.
+    /// How long one delivery may take in total before the worker gives it up.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
         match self {
@@ -122,9 +121,9 @@ impl MailTransport {
     }
 }
 
-const FROM_MISSING: &str = "is missing; give the sender of mails, such as \
+const FROM_MISSING: &str = "is missing: set the sender of emails, such as \
     \"Identity server <noreply@example.org>\"";
-const FROM_WRONG: &str = "must be a mail address such as \"noreply@example.org\" or \
+const FROM_INVALID: &str = "must be an email address such as \"noreply@example.org\" or \
     \"Identity server <noreply@example.org>\"";
 
 impl EmailSettings {
@@ -137,13 +136,13 @@ impl EmailSettings {
         let from = match &self.from {
             None if self.transport == TransportKind::None => None,
             None => {
-                checker.refuse("email.from", FROM_MISSING);
+                checker.error("email.from", FROM_MISSING);
                 None
             }
             Some(text) => {
                 let from = mailbox(text);
                 if from.is_none() {
-                    checker.refuse("email.from", FROM_WRONG);
+                    checker.error("email.from", FROM_INVALID);
                 }
                 from
             }
@@ -153,7 +152,10 @@ impl EmailSettings {
                 checker.warn("email.transport", NO_MAIL);
                 MailTransport::None
             }
-            TransportKind::Smtp => MailTransport::Smtp(Box::new(self.smtp.check(name, checker)?)),
+            TransportKind::Smtp => {
+                let smtp = self.smtp.check(name, self.concurrency, checker)?;
+                MailTransport::Smtp(Box::new(smtp))
+            }
             TransportKind::Sendmail => MailTransport::Sendmail(self.sendmail.check(checker)),
             TransportKind::File => MailTransport::File(self.file.check(checker)),
         };
@@ -165,9 +167,10 @@ impl EmailSettings {
     }
 }
 
-const NO_MAIL: &str = "is \"none\": no mail can be sent, so nobody can validate a mail address";
+const NO_MAIL: &str = "is \"none\": the server sends no email, so nobody can validate an email \
+    address";
 
-/// Reads a sender. Line breaks, which would add header lines, are refused.
+/// Parses a sender. Rejects line breaks, which would add header fields.
 pub(crate) fn mailbox(text: &str) -> Option<Mailbox> {
     if text.chars().any(char::is_control) {
         return None;
@@ -180,7 +183,13 @@ impl SendmailSettings {
         const KEY: &str = "email.sendmail.command";
         self.command = checker.resolve(KEY, &self.command);
         if !self.command.is_file() {
-            checker.refuse(KEY, "must be the path of a program; there is no such file");
+            checker.error(
+                KEY,
+                format!(
+                    "must be the path of a program; {} does not exist",
+                    self.command.display()
+                ),
+            );
         }
         self
     }
@@ -191,7 +200,10 @@ impl MailFolderSettings {
         const KEY: &str = "email.file.dir";
         self.dir = checker.resolve(KEY, &self.dir);
         if self.dir.exists() && !self.dir.is_dir() {
-            checker.refuse(KEY, "must be a folder; there is a file of this name");
+            checker.error(
+                KEY,
+                format!("must be a folder; {} is a file", self.dir.display()),
+            );
         }
         self
     }

@@ -1,42 +1,42 @@
-//! Configuration: read once, checked once, passed down.
+//! Configuration: loaded once, checked once, passed down.
 //!
-//! [`Settings`] is what a TOML file and the environment said: every setting,
-//! with its default where nothing was said. [`Config`] is what the server runs
-//! on: the same sections in their final types, after [`Settings::into_config`]
-//! found nothing wrong. All that is wrong is named at once, with the line or
-//! the variable that it stands in.
+//! [`Settings`] are the values of the TOML file and the environment, and the defaults of
+//! all other settings. [`Config`] is what the server uses: the same sections in their
+//! final types, after [`Settings::into_config`] has checked them. All problems are
+//! reported at once, each with its line or variable.
 //!
-//! The manual is `config/default.toml`; a test keeps it and these types equal.
-//! A new setting is a field in its section's file, a default, a check, and its
-//! lines in the manual.
+//! `config/default.toml` documents every setting; a test compares it with these types.
+//! A new setting needs a field in the file of its section, a default, a check, and an
+//! entry in `config/default.toml`.
 
 mod accounts;
 mod base_url;
+mod certificates;
 mod check;
 mod checker;
 mod database;
 mod decode;
 mod delivery;
+mod duration;
 mod email;
 mod env;
 mod federation;
-mod file;
-mod file_access;
+mod files;
+mod host;
 mod http;
 mod invites;
 mod limits;
 mod load;
 mod log;
 mod lookup;
-mod manual;
 mod origins;
 mod peer;
-mod period;
 mod postgres_url;
 mod problem;
+mod reference;
 mod replication;
 mod secret;
-mod sentence;
+mod serde_message;
 mod server;
 mod sms;
 mod smtp;
@@ -44,6 +44,8 @@ mod templates;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod toml_file;
+pub(crate) mod toml_text;
 mod validation;
 
 use serde::{Deserialize, Serialize};
@@ -60,36 +62,34 @@ pub use email::{
 pub use env::environment;
 pub(crate) use env::is_setting;
 pub use federation::{Federation, FederationSettings, Proxy};
+pub(crate) use host::is_loopback;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
 pub use lookup::LookupSettings;
-pub use manual::MANUAL;
 pub use origins::Origins;
 pub use peer::{Peer, PeerSettings};
 pub use problem::{Problem, Problems, Source};
 pub use replication::{Replication, ReplicationSettings, TlsIdentity};
-pub use secret::{Secret, SecretUrl};
+pub use secret::{Credentials, Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
 pub use sms::{
     Access, BodyForm, Gateway, Method, Provider, ProviderKind, ProviderSettings, Rule, Sms,
     SmsSettings, StatusRange,
 };
-use smtp::authorities;
-pub(crate) use smtp::is_loopback;
-pub use smtp::{Credentials, Encryption, Smtp, SmtpSettings};
+pub use smtp::{Encryption, Smtp, SmtpSettings};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
 pub use validation::ValidationSettings;
 
-/// What a configuration file and the environment said. `Default` is the
-/// documented defaults; serialising it masks secrets.
+/// The settings of the file and the environment. `Default` gives the documented
+/// defaults; serialising masks secrets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// `[server]`: who this server is.
+    /// `[server]`: name, URL and signing key.
     pub server: ServerSettings,
-    /// `[database]`: where the data lives.
+    /// `[database]`.
     pub database: DatabaseSettings,
     /// `[http]`: the public listener.
     pub http: HttpSettings,
@@ -99,43 +99,43 @@ pub struct Settings {
     pub internal: InternalSettings,
     /// `[operations]`: health and metrics.
     pub operations: OperationsSettings,
-    /// `[accounts]`: who may use v2.
+    /// `[accounts]`: access to v2.
     pub accounts: AccountSettings,
     /// `[validation]`: limits of validation sessions.
     pub validation: ValidationSettings,
-    /// `[lookup]`: limits of look-ups, and their pepper.
+    /// `[lookup]`: limits of lookups, and their pepper.
     pub lookup: LookupSettings,
-    /// `[invites]`: invitations of addresses to rooms.
+    /// `[invites]`: invitations to rooms by address.
     pub invites: InviteSettings,
-    /// `[limits]`: how often messages are sent.
+    /// `[limits]`: rate limits.
     pub limits: LimitSettings,
     /// `[templates]`: brands.
     pub templates: TemplateSettings,
-    /// `[terms]`: what people agree to first.
+    /// `[terms]`: the policies that users must accept.
     pub terms: TermSettings,
     /// `[email]`: sender and transport.
     pub email: EmailSettings,
-    /// `[sms]`: what texts say, and by whom they leave.
+    /// `[sms]`: content and providers.
     pub sms: SmsSettings,
-    /// `[delivery]`: the durable queue.
+    /// `[delivery]`: the queue of outgoing messages.
     pub delivery: DeliverySettings,
-    /// `[federation]`: how homeservers are reached.
+    /// `[federation]`: requests to homeservers.
     pub federation: FederationSettings,
-    /// `[replication]`: the other servers of a mesh.
+    /// `[replication]`: the peers of a mesh.
     pub replication: ReplicationSettings,
-    /// `[log]`: level and form.
+    /// `[log]`: level and format.
     pub log: LogSettings,
-    /// Where each setting was written; not a setting itself.
+    /// Where each setting was set; not a setting itself.
     #[serde(skip)]
     pub origins: Origins,
 }
 
-/// What the server runs on: everything checked, in final types, paths resolved.
+/// The checked configuration: final types, resolved paths.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who this server is.
+    /// Name, URL and signing key.
     pub server: Server,
-    /// Where the data lives.
+    /// The database.
     pub database: Database,
     /// The public listener.
     pub http: HttpSettings,
@@ -145,32 +145,32 @@ pub struct Config {
     pub internal: InternalSettings,
     /// Health and metrics.
     pub operations: OperationsSettings,
-    /// Who may use v2.
+    /// Access to v2.
     pub accounts: AccountSettings,
     /// Limits of validation sessions.
     pub validation: ValidationSettings,
-    /// Limits of look-ups, and their pepper.
+    /// Limits of lookups, and their pepper.
     pub lookup: LookupSettings,
-    /// Invitations of addresses to rooms.
+    /// Invitations to rooms by address.
     pub invites: InviteSettings,
-    /// How often messages are sent.
+    /// Rate limits.
     pub limits: LimitSettings,
     /// Brands.
     pub templates: TemplateSettings,
-    /// What people agree to first.
+    /// The policies that users must accept.
     pub terms: TermSettings,
-    /// Sender and transport.
+    /// Sender and transport of email.
     pub email: Email,
-    /// What texts say, and by whom they leave.
+    /// SMS content and providers.
     pub sms: Sms,
-    /// The durable queue.
+    /// The queue of outgoing messages.
     pub delivery: DeliverySettings,
-    /// How homeservers are reached.
+    /// Requests to homeservers.
     pub federation: Federation,
-    /// The other servers of a mesh.
+    /// The peers of a mesh.
     pub replication: Replication,
-    /// Level and form of the log.
+    /// Level and format of the log.
     pub log: LogSettings,
-    /// What is allowed but should be known: to be written to the log at start.
+    /// Warnings, which the server logs at start.
     pub warnings: Vec<Problem>,
 }

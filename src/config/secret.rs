@@ -1,4 +1,4 @@
-//! Passwords, and URLs that may hold one.
+//! Passwords, and URLs that may contain one.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 use super::postgres_url;
 
-/// What stands in place of a secret wherever it could be seen.
+/// Replaces a secret in output.
 const MASK: &str = "[secret]";
 
-/// A text that must not be seen: `Debug` and `Serialize` show a mask, and the
-/// memory is wiped when it is dropped.
+/// A secret text. `Debug` and `Serialize` show a mask, and dropping it wipes the
+/// memory.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself. Hand it to the one who needs it; never print it.
+    /// The text itself; never log or print it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -42,22 +42,30 @@ impl Serialize for Secret {
     }
 }
 
-/// The URL of a database as it was written. `Debug` and `Serialize` show it
-/// with its password masked, because the rest is what an administrator wants
-/// to compare.
+/// The login at a mail relay or an SMS provider.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A URL that may contain a password. `Debug` and `Serialize` mask only the password,
+/// since an administrator needs to see the rest.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct SecretUrl(Secret);
 
 impl SecretUrl {
-    /// The URL as it was written.
+    /// The URL with its password; never log or print it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The URL for people's eyes. Text that cannot be taken apart is masked
-    /// as a whole.
+    /// The URL with its password masked. A URL that cannot be parsed is masked as a
+    /// whole.
     fn masked(&self) -> String {
         if self.expose().starts_with("sqlite:") {
             return self.expose().to_owned();

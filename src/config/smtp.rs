@@ -1,45 +1,44 @@
-//! `[email.smtp]`: the relay that takes mails.
+//! `[email.smtp]`: the SMTP relay.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::transport::smtp::extension::ClientId;
-use rustls::RootCertStore;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName as TlsName};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use super::certificates::authorities;
 use super::checker::Checker;
-use super::secret::Secret;
-use super::{file_access, period};
+use super::secret::{Credentials, Secret};
+use super::{duration, host};
 use crate::domain::ids::ServerName;
 
-/// `[email.smtp]` as written.
+/// `[email.smtp]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SmtpSettings {
     /// The relay's host name or IP address.
     pub host: String,
-    /// Its port; without one, the usual port of the encryption.
+    /// Its port; the default depends on the encryption.
     pub port: Option<u16>,
-    /// How the connection is protected.
+    /// The encryption of the connection.
     pub encryption: Encryption,
-    /// The login's name.
+    /// The user name of the login.
     pub username: Option<String>,
-    /// The login's password. This or `password_file` goes with `username`.
+    /// The password of the login. `username` requires this or `password_file`.
     pub password: Option<Secret>,
-    /// A file that holds the password.
+    /// A file that contains the password.
     pub password_file: Option<PathBuf>,
-    /// Certificates of further authorities, PEM.
+    /// Certificates of further authorities to trust, PEM.
     pub ca_file: Option<PathBuf>,
-    /// The name given in EHLO; without one, the host in `server.name`.
+    /// The name for EHLO; by default the host in `server.name`.
     pub hello_name: Option<String>,
-    /// How long each step may take.
-    #[serde(with = "period")]
+    /// The timeout of each SMTP command and of connecting.
+    #[serde(with = "duration")]
     pub timeout: Duration,
-    /// A connection unused for longer is closed.
-    #[serde(with = "period")]
+    /// An idle connection is closed after this time.
+    #[serde(with = "duration")]
     pub idle_timeout: Duration,
 }
 
@@ -60,20 +59,26 @@ impl Default for SmtpSettings {
     }
 }
 
-/// How the connection to the relay is protected.
+/// The encryption of the connection to the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encryption {
-    /// Begins in the clear and must switch to TLS before anything else.
+    /// Plain text that is upgraded with STARTTLS, or given up, before anything else.
     Starttls,
-    /// TLS from the first byte.
+    /// TLS on connect.
     Tls,
-    /// No TLS.
+    /// None.
     None,
 }
 
 impl Encryption {
-    /// The port that relays usually offer it on.
+    /// Whether a password may be sent to this host: encrypted, or within this machine.
+    #[must_use]
+    pub fn allows_password(self, host: &str) -> bool {
+        self != Self::None || host::is_loopback(host)
+    }
+
+    /// The port that relays usually use with it.
     #[must_use]
     pub fn usual_port(self) -> u16 {
         match self {
@@ -87,120 +92,108 @@ impl Encryption {
 /// `[email.smtp]` as checked.
 #[derive(Debug, Clone)]
 pub struct Smtp {
-    /// The relay's host name or IP address; its certificate must be for this.
+    /// The relay's host name, in lower case and A-labels, or its IP address, without
+    /// brackets. Its certificate must be for this.
     pub host: String,
     /// The relay's port.
     pub port: u16,
-    /// How the connection is protected.
+    /// The encryption of the connection.
     pub encryption: Encryption,
-    /// The login, for relays that ask for one.
+    /// The login, if the relay requires one.
     pub credentials: Option<Credentials>,
-    /// Authorities to trust besides the system's own.
+    /// Authorities to trust in addition to the system's.
     pub extra_authorities: Vec<CertificateDer<'static>>,
-    /// The name given in EHLO.
+    /// The name for EHLO.
     pub hello_name: ClientId,
-    /// How long each step may take.
+    /// The timeout of each SMTP command and of connecting.
     pub timeout: Duration,
-    /// A connection unused for longer is closed.
+    /// The timeout of the reply to the end of a message.
+    pub message_timeout: Duration,
+    /// An idle connection is closed after this time.
     pub idle_timeout: Duration,
+    /// The maximum number of connections, at least 1.
+    pub max_connections: usize,
 }
 
-/// A login at the relay.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// The user's name.
-    pub username: String,
-    /// The user's password.
-    pub password: Secret,
-}
-
-/// How long a relay may take over a whole message (RFC 5321 4.5.3.2.6): it may
-/// look for spam or pass the message on before it replies, and a client that
-/// hangs up earlier and tries again makes it deliver twice.
-const MESSAGE_LIMIT: Duration = Duration::from_mins(10);
+/// The minimum for the reply to the end of a message (RFC 5321 4.5.3.2.6): the relay may
+/// scan or forward the message before it replies, and a client that hangs up earlier and
+/// retries causes a duplicate.
+const MIN_MESSAGE_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Smtp {
-    /// How long the reply to the end of a message may take.
-    #[must_use]
-    pub fn message_limit(&self) -> Duration {
-        self.timeout.max(MESSAGE_LIMIT)
-    }
-
-    /// How long one delivery may take as a whole: three times the limit of a
-    /// step, so that a relay which answers each step at the last moment does not
-    /// keep its connection for ever, and the limit of the message's end.
+    /// How long one delivery may take in total: the timeout of the message's end plus
+    /// three times that of a command, so that a relay which delays every reply until
+    /// just before the timeout does not occupy its connection indefinitely.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
-        self.timeout * 3 + self.message_limit()
+        self.timeout * 3 + self.message_timeout
     }
 }
 
-const PASSWORD_MISSING: &str = "is missing, since email.smtp.username is given; give it, or \
-    email.smtp.password_file, or remove the user name";
-const IN_THE_CLEAR: &str = "is \"none\", and the password would travel in the clear to another \
-    machine; use \"starttls\" or \"tls\"";
+const HOST: &str = "must be a host name or an IP address, without a port";
+const PORT: &str = "must be a whole number from 1 to 65535";
+const USERNAME_MISSING: &str = "is missing: set it, or remove the password";
+const PASSWORD_MISSING: &str = "is missing: set it or email.smtp.password_file, or remove \
+    email.smtp.username";
+const PASSWORD_EXPOSED: &str = "must not be \"none\" with a password: the password would be sent \
+    unencrypted to another machine. Use \"starttls\" or \"tls\"";
 
 impl SmtpSettings {
+    /// Each of the `concurrency` deliveries uses one connection.
     pub(super) fn check(
         self,
         name: Option<&ServerName>,
+        concurrency: usize,
         checker: &mut Checker<'_>,
     ) -> Option<Smtp> {
         let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
-        checker.period("email.smtp.timeout", self.timeout, second, hour);
-        checker.period(
+        checker.duration("email.smtp.timeout", self.timeout, second, hour);
+        checker.duration(
             "email.smtp.idle_timeout",
             self.idle_timeout,
             Duration::ZERO,
             hour,
         );
-        if TlsName::try_from(self.host.as_str()).is_err() {
-            checker.refuse(
-                "email.smtp.host",
-                "must be a host name or IP address, without a port",
-            );
+        let host = host::normalize(&self.host);
+        if host.is_none() {
+            checker.error("email.smtp.host", HOST);
         }
         if self.port == Some(0) {
-            checker.refuse("email.smtp.port", "must be a whole number from 1 to 65535");
+            checker.error("email.smtp.port", PORT);
         }
-        let password = checker.secret(
-            "email.smtp.password",
-            self.password.as_ref(),
-            self.password_file.as_deref(),
-        );
-        let credentials = self.credentials(password, checker);
+        let credentials = self.credentials(checker);
         let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
             authorities("email.smtp.ca_file", file, checker)
         });
         let hello_name = self.hello_name(name, checker);
         Some(Smtp {
+            host: host?,
             port: self.port.unwrap_or(self.encryption.usual_port()),
-            host: self.host,
             encryption: self.encryption,
             credentials,
             extra_authorities,
             hello_name: hello_name?,
             timeout: self.timeout,
+            message_timeout: self.timeout.max(MIN_MESSAGE_TIMEOUT),
             idle_timeout: self.idle_timeout,
+            max_connections: concurrency,
         })
     }
 
-    fn credentials(
-        &self,
-        password: Option<Secret>,
-        checker: &mut Checker<'_>,
-    ) -> Option<Credentials> {
-        let given = self.password.is_some() || self.password_file.is_some();
-        match (&self.username, given) {
-            (None, true) => checker.refuse(
-                "email.smtp.username",
-                "is missing, since a password is given; give both or neither",
-            ),
-            (Some(_), false) => checker.refuse("email.smtp.password", PASSWORD_MISSING),
+    fn credentials(&self, checker: &mut Checker<'_>) -> Option<Credentials> {
+        let password = checker.secret(
+            "email.smtp.password",
+            self.password.as_ref(),
+            self.password_file.as_deref(),
+        );
+        let has_password = self.password.is_some() || self.password_file.is_some();
+        match (&self.username, has_password) {
+            (None, true) => checker.error("email.smtp.username", USERNAME_MISSING),
+            (Some(_), false) => checker.error("email.smtp.password", PASSWORD_MISSING),
             _ => {}
         }
-        if given && self.encryption == Encryption::None && !is_loopback(&self.host) {
-            checker.refuse("email.smtp.encryption", IN_THE_CLEAR);
+        if has_password && !self.encryption.allows_password(&self.host) {
+            checker.error("email.smtp.encryption", PASSWORD_EXPOSED);
         }
         Some(Credentials {
             username: self.username.clone()?,
@@ -215,20 +208,9 @@ impl SmtpSettings {
         if ServerName::parse(text).is_ok_and(|name| name.host() == text) {
             return Some(client_id(text));
         }
-        checker.refuse(
-            "email.smtp.hello_name",
-            "must be a host name or IP address, without a port",
-        );
+        checker.error("email.smtp.hello_name", HOST);
         None
     }
-}
-
-/// Whether mail to this host stays on the machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 fn client_id(host: &str) -> ClientId {
@@ -239,36 +221,19 @@ fn client_id(host: &str) -> ClientId {
     }
 }
 
-/// The certificates in the file that the setting `key` names.
-pub(super) fn authorities(
-    key: &str,
-    file: &Path,
-    checker: &mut Checker<'_>,
-) -> Vec<CertificateDer<'static>> {
-    let file = checker.resolve(key, file);
-    let pem = match std::fs::read(&file) {
-        Ok(pem) => pem,
-        Err(error) => {
-            checker.refuse(key, file_access::unreadable(&file, &error));
-            return Vec::new();
-        }
-    };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.unwrap_or_default();
-    let mut store = RootCertStore::empty();
-    let usable = found
-        .iter()
-        .all(|certificate| store.add(certificate.clone()).is_ok());
-    if found.is_empty() || !usable {
-        let sentence = format!("{} must hold certificates in PEM form", file.display());
-        checker.refuse(key, sentence);
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::origins::Origins;
+
+    fn problems(settings: SmtpSettings) -> Vec<String> {
+        let origins = Origins::default();
+        let mut checker = Checker::new(&origins);
+        let name = ServerName::parse("example.org").unwrap();
+        settings.check(Some(&name), 1, &mut checker);
+        let problems = checker.problems.into_iter();
+        problems.map(|problem| problem.key).collect()
+    }
 
     #[test]
     fn hosts_of_server_names() {
@@ -286,17 +251,41 @@ mod tests {
     }
 
     #[test]
-    fn mail_to_loopback_stays_on_the_machine() {
-        for (host, loopback) in [
-            ("localhost", true),
-            ("127.0.0.1", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("mail.example.org", false),
-            ("192.0.2.1", false),
-            ("0.0.0.0", false),
+    fn a_password_is_sent_encrypted_or_to_this_machine() {
+        for (host, problem) in [
+            ("localhost", None),
+            ("LOCALHOST", None),
+            ("localhost.", None),
+            ("127.0.0.2", None),
+            ("[::1]", None),
+            ("::ffff:127.0.0.1", None),
+            ("0.0.0.0", Some("email.smtp.encryption")),
+            ("mail.example.com", Some("email.smtp.encryption")),
+            ("192.0.2.1", Some("email.smtp.encryption")),
         ] {
-            assert_eq!(is_loopback(host), loopback, "{host}");
+            for encryption in [Encryption::None, Encryption::Starttls, Encryption::Tls] {
+                let unencrypted = encryption == Encryption::None;
+                assert_eq!(
+                    encryption.allows_password(host),
+                    problem.is_none() || !unencrypted,
+                    "{host}"
+                );
+                let found = problems(SmtpSettings {
+                    host: host.to_owned(),
+                    encryption,
+                    username: Some("u".to_owned()),
+                    password: Some(Secret::from("p".to_owned())),
+                    ..SmtpSettings::default()
+                });
+                let expected: Vec<&str> = problem.filter(|_| unencrypted).into_iter().collect();
+                assert_eq!(found, expected, "{host}");
+            }
         }
+        // No relay has such a name.
+        let settings = SmtpSettings {
+            host: "127.1".to_owned(),
+            ..SmtpSettings::default()
+        };
+        assert_eq!(problems(settings), ["email.smtp.host"]);
     }
 }

@@ -23,9 +23,7 @@ pub enum TransportError {
          without them a password is sent to localhost only"
     )]
     PasswordInTheClear,
-    /// A limit of no connections would send no mail.
-    #[error("the limit of connections to the mail relay must be at least 1")]
-    NoConnections,
+
     /// The folder for messages cannot be made or written.
     #[error("the folder for mail {} cannot be used: {source}", .path.display())]
     BadFolder {

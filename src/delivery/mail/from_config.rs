@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    Credentials, Encryption, FileTransport, MailTransport, SendmailTransport, SmtpOptions,
-    SmtpTransport, TransportError,
-};
-use crate::config::{self, Email, Smtp};
+use super::{FileTransport, MailTransport, SendmailTransport, SmtpTransport, TransportError};
+use crate::config::{self, Email};
 
 /// One message through a local program takes no longer.
 const SENDMAIL_PATIENCE: Duration = Duration::from_secs(50);
@@ -20,9 +17,9 @@ impl MailTransport {
     pub fn open(email: &Email) -> Result<Option<Self>, TransportError> {
         Ok(match &email.transport {
             config::MailTransport::None => None,
-            config::MailTransport::Smtp(smtp) => Some(Self::Smtp(Box::new(SmtpTransport::new(
-                &options(smtp, email.concurrency),
-            )?))),
+            config::MailTransport::Smtp(smtp) => {
+                Some(Self::Smtp(Box::new(SmtpTransport::new(smtp)?)))
+            }
             config::MailTransport::Sendmail(sendmail) => Some(Self::Sendmail(
                 SendmailTransport::new(sendmail.command.clone(), SENDMAIL_PATIENCE),
             )),
@@ -30,26 +27,5 @@ impl MailTransport {
                 Some(Self::File(FileTransport::new(file.dir.clone())?))
             }
         })
-    }
-}
-
-fn options(smtp: &Smtp, max_connections: usize) -> SmtpOptions {
-    SmtpOptions {
-        host: smtp.host.clone(),
-        port: smtp.port,
-        encryption: match smtp.encryption {
-            config::Encryption::None => Encryption::None,
-            config::Encryption::Starttls => Encryption::StartTls,
-            config::Encryption::Tls => Encryption::Tls,
-        },
-        credentials: smtp.credentials.as_ref().map(|login| {
-            Credentials::new(login.username.clone(), login.password.expose().to_owned())
-        }),
-        extra_authorities: smtp.extra_authorities.clone(),
-        hello_name: smtp.hello_name.clone(),
-        timeout: smtp.timeout,
-        message_timeout: smtp.message_limit(),
-        idle_timeout: smtp.idle_timeout,
-        max_connections,
     }
 }

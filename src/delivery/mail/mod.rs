@@ -15,9 +15,9 @@ pub use super::failure::SendFailure;
 pub use address::{AddressRefused, address_for_wire};
 pub use failure::TransportError;
 pub use file::FileTransport;
-pub use lettre::{Address, transport::smtp::authentication::Credentials};
+pub use lettre::Address;
 pub use sendmail::SendmailTransport;
-pub use smtp::{Encryption, SmtpOptions, SmtpTransport};
+pub use smtp::SmtpTransport;
 
 use std::fmt;
 

@@ -13,8 +13,6 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use options::{Encryption, SmtpOptions};
-
 use std::fmt;
 
 use futures_util::future::join_all;
@@ -24,6 +22,7 @@ use self::connection::Connection;
 use self::options::Relay;
 use self::pool::Pool;
 use super::{Envelope, SendFailure, TransportError};
+use crate::config::Smtp;
 
 /// Hands messages to one relay, several at a time, over connections that it
 /// keeps for a while.
@@ -52,11 +51,11 @@ impl SmtpTransport {
     /// # Errors
     ///
     /// [`TransportError`] says which setting cannot work.
-    pub fn new(options: &SmtpOptions) -> Result<Self, TransportError> {
+    pub fn new(smtp: &Smtp) -> Result<Self, TransportError> {
         Ok(Self {
-            relay: Relay::check(options)?,
-            pool: Pool::new(options.idle_timeout),
-            permits: Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)),
+            relay: Relay::new(smtp)?,
+            pool: Pool::new(smtp.idle_timeout),
+            permits: Semaphore::new(smtp.max_connections.min(Semaphore::MAX_PERMITS)),
         })
     }
 

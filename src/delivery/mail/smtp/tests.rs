@@ -9,12 +9,13 @@ use std::time::Duration;
 use lettre::transport::smtp::extension::ClientId;
 
 use super::*;
+use crate::config::{Credentials, Encryption};
 use crate::delivery::mail::address_for_wire;
 
 const MESSAGE: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nbody\r\n";
 
-fn options(port: u16) -> SmtpOptions {
-    SmtpOptions {
+pub(super) fn options(port: u16) -> Smtp {
+    Smtp {
         host: "127.0.0.1".to_owned(),
         port,
         encryption: Encryption::None,
@@ -25,6 +26,13 @@ fn options(port: u16) -> SmtpOptions {
         message_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_mins(1),
         max_connections: 4,
+    }
+}
+
+pub(super) fn login() -> Credentials {
+    Credentials {
+        username: "user".to_owned(),
+        password: "pass".to_owned().into(),
     }
 }
 

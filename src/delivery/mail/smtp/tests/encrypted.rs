@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use lettre::transport::smtp::authentication::Credentials;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -10,9 +9,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::relay::{Behavior, Relay};
-use super::{Encryption, SmtpOptions, SmtpTransport, options, passing, send};
+use super::{Encryption, Smtp, SmtpTransport, login, options, passing, send};
 
-const BOTH: [Encryption; 2] = [Encryption::StartTls, Encryption::Tls];
+const BOTH: [Encryption; 2] = [Encryption::Starttls, Encryption::Tls];
 
 /// A certificate authority that nobody else knows.
 struct Authority {
@@ -50,11 +49,7 @@ impl Authority {
 }
 
 /// A relay with a certificate for `name`, and options that fit it.
-async fn relay_for(
-    authority: &Authority,
-    name: &str,
-    encryption: Encryption,
-) -> (Relay, SmtpOptions) {
+async fn relay_for(authority: &Authority, name: &str, encryption: Encryption) -> (Relay, Smtp) {
     let from_the_start = encryption == Encryption::Tls;
     let extensions = ["STARTTLS", "AUTH PLAIN"];
     let acceptor = authority.acceptor(name);
@@ -63,7 +58,7 @@ async fn relay_for(
     options.host = "localhost".to_owned();
     options.encryption = encryption;
     options.extra_authorities = vec![authority.certificate.clone()];
-    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    options.credentials = Some(login());
     (relay, options)
 }
 
@@ -78,7 +73,7 @@ async fn a_trusted_certificate_for_the_host_is_accepted() {
             send(&transport).await.unwrap();
             send(&transport).await.unwrap();
             let hello: &[&str] = match encryption {
-                Encryption::StartTls => &["EHLO", "STARTTLS", "EHLO", "AUTH"],
+                Encryption::Starttls => &["EHLO", "STARTTLS", "EHLO", "AUTH"],
                 _ => &["EHLO", "AUTH"],
             };
             let message = ["MAIL", "RCPT", "DATA"];
@@ -130,9 +125,9 @@ async fn without_starttls_nothing_is_sent() {
     let authority = Authority::new();
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     let mut options = options(relay.port);
-    options.encryption = Encryption::StartTls;
+    options.encryption = Encryption::Starttls;
     options.extra_authorities = vec![authority.certificate.clone()];
-    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    options.credentials = Some(login());
     let text = passing(&SmtpTransport::new(&options).unwrap()).await;
     assert!(text.contains("does not offer STARTTLS"), "{text}");
     assert_nothing_sent(&relay);
@@ -141,7 +136,7 @@ async fn without_starttls_nothing_is_sent() {
 #[tokio::test]
 async fn a_refused_starttls_is_a_failure() {
     let authority = Authority::new();
-    let (relay, options) = relay_for(&authority, "localhost", Encryption::StartTls).await;
+    let (relay, options) = relay_for(&authority, "localhost", Encryption::Starttls).await;
     relay.at("STARTTLS", &[Behavior::Say("454 4.7.0 not now")]);
     let text = passing(&SmtpTransport::new(&options).unwrap()).await;
     assert_eq!(text, "the relay replied to STARTTLS with 454 4.7.0");

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use lettre::transport::smtp::authentication::Credentials;
 
 use super::relay::{Behavior, Relay};
-use super::{MESSAGE, SmtpTransport, envelope_to, options, passing, send, text_of, unanswered};
+use super::{
+    MESSAGE, SmtpTransport, envelope_to, login, options, passing, send, text_of, unanswered,
+};
 use crate::delivery::mail::SendFailure;
 
 const TRANSACTION: [&str; 3] = ["MAIL", "RCPT", "DATA"];
@@ -296,7 +297,7 @@ async fn the_login_is_spoken_as_the_relay_offers_it() {
             relay.at("cGFzcw==", &[Behavior::Say("235 2.7.0 welcome")]);
         }
         let mut options = options(relay.port);
-        options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+        options.credentials = Some(login());
         send(&SmtpTransport::new(&options).unwrap()).await.unwrap();
         relay.heard(|heard| {
             let login: Vec<_> = heard.lines.iter().skip(1).map(|(_, line)| line).collect();
@@ -313,7 +314,7 @@ async fn a_refused_login_loses_no_message() {
         &[Behavior::Say("535 5.7.8 user and pass do not match")],
     );
     let mut options = options(relay.port);
-    options.credentials = Some(Credentials::new("user".to_owned(), "pass".to_owned()));
+    options.credentials = Some(login());
     let transport = SmtpTransport::new(&options).unwrap();
     let text = passing(&transport).await;
     assert_eq!(text, "the relay replied to AUTH with 535 5.7.8");
