@@ -21,6 +21,7 @@ use log::{info, warn};
 
 use self::parts::Parts;
 use self::timers::Timers;
+use crate::actor::pool::Fault;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
@@ -47,6 +48,9 @@ pub enum ServerError {
     /// The terms cannot be used.
     #[error("{0}")]
     Terms(Problem),
+    /// An operation of a command failed.
+    #[error(transparent)]
+    Operation(#[from] Fault),
     /// A template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),

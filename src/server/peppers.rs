@@ -1,19 +1,19 @@
-//! Changing the pepper by a command, while servers may run on the database.
+//! Rotation of the lookup pepper by a command, while servers may run on the database.
 
 use super::ServerError;
 use crate::actor::associations::Associations;
-use crate::actor::pool::{Fault, Operation as _};
+use crate::actor::pool::Operation as _;
 use crate::actor::rotation::{RotatePepper, fresh_pepper};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 use crate::domain::lookup::Pepper;
 
-/// Makes `pepper`, or a fresh one, the pepper of the configuration's database;
-/// answers how many associations were hashed with it.
+/// Rotates to `pepper`, or to a random one; returns the number of associations that were
+/// hashed with it.
 ///
 /// # Errors
-/// When the database cannot be reached, or was never prepared by a server.
+/// When the database cannot be read or written, or no server has created its schema.
 /// Nothing is changed then.
 pub fn rotate(
     config: &Config,
@@ -30,9 +30,7 @@ pub fn rotate(
         store: database.writer_on_current_schema()?,
         origin: config.server.name.clone(),
     };
-    match rotate.run(&mut associations) {
-        Ok(hashed) => Ok(hashed.unwrap_or(0)),
-        Err(Fault::Database(error)) => Err(error.into()),
-        Err(_) => Err(ServerError::Died("the owner of associations")),
-    }
+    // Without a condition, a rotation is always due.
+    let hashed = rotate.run(&mut associations)?;
+    Ok(hashed.unwrap_or(0))
 }
