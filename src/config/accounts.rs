@@ -1,4 +1,4 @@
-//! `[accounts]`: who may use v2.
+//! `[accounts]`: access to v2.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountSettings {
-    /// Whether an access token may stand in the query string of a `GET`, where
-    /// Synapse writes it (AUTH-03).
+    /// Accept access tokens in the query string of a `GET`, where Synapse puts them
+    /// (AUTH-03).
     pub query_tokens: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The address under which the world reaches this server.
+//! The public URL of the server.
 
 use std::fmt;
 
@@ -6,45 +6,46 @@ use url::Url;
 
 use crate::domain::Invalid;
 
-/// An http or https URL without user, query, fragment and trailing slash, to
-/// which a path that begins with a slash can be appended.
+/// An http or https URL without user name, password, query, fragment and trailing
+/// slash, so that a path can be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// Reads a base URL; trailing slashes are dropped.
+    /// Parses a base URL; drops trailing slashes.
     ///
     /// # Errors
-    /// A sentence when the text is no URL, or has a part that a base cannot
-    /// have.
+    /// When the text is not a URL, or has a part that a base URL must not have.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const NO_URL: Invalid = Invalid("must be a URL such as \"https://id.example.org\"");
-        let url = Url::parse(text).map_err(|_no_detail_helps_more| NO_URL)?;
+        const NOT_A_URL: Invalid = Invalid("must be a URL such as \"https://id.example.org\"");
+        let url = Url::parse(text).map_err(|_no_detail_helps_more| NOT_A_URL)?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(NO_URL);
+            return Err(NOT_A_URL);
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Invalid("must not contain a user name or password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(Invalid("must end before ? and #: paths are appended to it"));
+            return Err(Invalid(
+                "must not contain a query or fragment (? or #), since paths are appended to it",
+            ));
         }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
-    /// The URL, with no slash at its end.
+    /// The URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What clients that were given this URL call the server: its host, with or
-    /// without the port and the path.
+    /// The names that clients derive from this URL for the server: its host, with or
+    /// without port and path.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let (_, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        // A colon within brackets is none before a port.
+        // A colon inside the brackets of an IPv6 address precedes no port.
         let (host, with_port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, authority.to_owned()),
             _ if self.is_https() => (authority, format!("{authority}:443")),
@@ -59,7 +60,7 @@ impl BaseUrl {
         names
     }
 
-    /// Whether the connection to it is encrypted.
+    /// Whether the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")

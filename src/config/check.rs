@@ -1,4 +1,4 @@
-//! From what was written to what the server runs on.
+//! Checks settings and converts them into the configuration of the server.
 
 use super::checker::Checker;
 use super::http::check_overlap;
@@ -6,12 +6,11 @@ use super::problem::Problems;
 use super::{Config, Settings};
 
 impl Settings {
-    /// Checks everything once and brings it into the types that the server
-    /// works with. Reads the files that settings name.
+    /// Checks all settings and converts them into their final types. Reads the files
+    /// that settings name.
     ///
     /// # Errors
-    /// Everything that is wrong, each with a sentence that says how to mend it
-    /// (OPS-08).
+    /// All problems, each with what to write instead (OPS-08).
     pub fn into_config(self) -> Result<Config, Problems> {
         let origins = self.origins;
         let mut checker = Checker::new(&origins);

@@ -1,16 +1,16 @@
-//! Collects what is wrong with the settings while their sections check them.
+//! Collects problems while each section checks its settings.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file_access;
+use super::files;
 use super::origins::Origins;
 use super::problem::Problem;
 use super::secret::Secret;
 
-/// Collects everything that is wrong, so that all of it is named at once.
+/// Collects problems and warnings, so that all are reported at once.
 pub(super) struct Checker<'a> {
     origins: &'a Origins,
     pub(super) problems: Vec<Problem>,
@@ -26,89 +26,95 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Notes why the server does not start like this.
-    pub(super) fn refuse(&mut self, key: &str, sentence: impl Into<String>) {
-        self.problems.push(self.origins.problem(key, sentence));
+    /// Adds a problem, with which the server does not start. The message is the
+    /// predicate of a sentence whose subject is the setting.
+    pub(super) fn error(&mut self, key: &str, message: impl Into<String>) {
+        self.problems.push(self.origins.problem(key, message));
     }
 
-    /// Notes what the administrator should know.
-    pub(super) fn warn(&mut self, key: &str, sentence: impl Into<String>) {
-        self.warnings.push(self.origins.problem(key, sentence));
+    /// Adds a warning, with which the server starts.
+    pub(super) fn warn(&mut self, key: &str, message: impl Into<String>) {
+        self.warnings.push(self.origins.problem(key, message));
     }
 
+    /// The path with a relative one resolved; see [`Origins::resolve`].
     pub(super) fn resolve(&self, key: &str, path: &Path) -> PathBuf {
         self.origins.resolve(key, path)
     }
 
+    /// Checks that a number is in a range.
     pub(super) fn range<T>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>)
     where
         T: PartialOrd + Display + Copy,
     {
         if !allowed.contains(&value) {
-            let (least, most) = allowed.into_inner();
-            self.refuse(
-                key,
-                format!("must be a whole number from {least} to {most}"),
-            );
+            let (min, max) = allowed.into_inner();
+            self.error(key, format!("must be a whole number from {min} to {max}"));
         }
     }
 
-    pub(super) fn period(&mut self, key: &str, time: Duration, least: Duration, most: Duration) {
-        if !(least..=most).contains(&time) {
-            let (least, most) = (
-                humantime::format_duration(least),
-                humantime::format_duration(most),
-            );
-            self.refuse(key, format!("must be from {least} to {most}"));
+    /// Checks that a duration is in a range.
+    pub(super) fn duration(&mut self, key: &str, value: Duration, min: Duration, max: Duration) {
+        if !(min..=max).contains(&value) {
+            let min = humantime::format_duration(min);
+            let max = humantime::format_duration(max);
+            self.error(key, format!("must be a time from {min} to {max}"));
         }
     }
 
-    /// The secret `key`, given in place or in the file that `key` + `_file`
-    /// names; `None` when neither is given or something is wrong.
+    /// The secret from the setting `key`, or from the file in the setting
+    /// `key` + `_file`; `None` when neither is set or there is a problem.
     pub(super) fn secret(
         &mut self,
         key: &str,
-        direct: Option<&Secret>,
+        value: Option<&Secret>,
         file: Option<&Path>,
     ) -> Option<Secret> {
         let file_key = format!("{key}_file");
-        match (direct, file) {
+        match (value, file) {
             (Some(_), Some(_)) => {
-                self.refuse(&file_key, format!("is given besides {key}; remove one"));
+                self.error(
+                    &file_key,
+                    format!("cannot be combined with {key}; remove one of them"),
+                );
                 None
             }
-            (direct, None) => direct.cloned(),
+            (value, None) => value.cloned(),
             (None, Some(file)) => self.secret_file(&file_key, file),
         }
     }
 
-    /// Notes that a secret file is readable by more than its owner and group.
-    pub(super) fn warn_if_others_may_read(&mut self, key: &str, file: &Path) {
+    /// Warns when users other than the file's owner and group can read a secret.
+    pub(super) fn warn_if_world_accessible(&mut self, key: &str, file: &Path) {
         let file = self.resolve(key, file);
-        if file_access::others_may_read(&file) {
-            let sentence = format!(
-                "{} can be read by every user of this machine; run chmod 600 on it",
-                file.display()
+        if files::is_world_accessible(&file) {
+            self.warn(
+                key,
+                format!(
+                    "every user of this machine can access {0}; run: chmod 600 {0}",
+                    file.display()
+                ),
             );
-            self.warn(key, sentence);
         }
     }
 
-    /// The content of a file that holds one secret, without the line break at
-    /// its end.
+    /// The content of a file that contains one secret, without trailing line breaks.
     pub(super) fn secret_file(&mut self, key: &str, file: &Path) -> Option<Secret> {
         let file = self.resolve(key, file);
         match std::fs::read_to_string(&file) {
             Ok(text) => {
                 let content = text.trim_end_matches(['\r', '\n']).to_owned();
                 if content.is_empty() {
-                    self.refuse(key, format!("{} is empty", file.display()));
+                    self.error(
+                        key,
+                        format!("must not be an empty file: {}", file.display()),
+                    );
                 }
                 drop(Secret::from(text));
                 Some(Secret::from(content))
             }
             Err(error) => {
-                self.refuse(key, file_access::unreadable(&file, &error));
+                self.error(key, files::unreadable(&file, &error));
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! `[database]`: where the data lives and how many threads reach it.
+//! `[database]`: the database and the threads that use it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::secret::{Secret, SecretUrl};
-use super::{file_access, period, postgres_url};
+use super::{duration, files, postgres_url};
 use crate::domain::Invalid;
 
-/// `[database]` as written.
+/// `[database]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DatabaseSettings {
-    /// The database's URL. This or `url_file` is required.
+    /// The URL of the database. This or `url_file` is required.
     pub url: Option<SecretUrl>,
-    /// A file that holds the URL.
+    /// A file that contains the URL.
     pub url_file: Option<PathBuf>,
-    /// Threads that answer look-ups.
+    /// Threads for lookups.
     pub readers: usize,
-    /// Threads for each store.
+    /// Threads for each actor that writes.
     pub writers: usize,
-    /// Messages that may wait at one owner.
+    /// The maximum number of queued operations of one actor.
     pub queue: usize,
-    /// How long to wait for another program that holds the database.
-    #[serde(with = "period")]
+    /// How long to wait for another process that locks the database.
+    #[serde(with = "duration")]
     pub busy_timeout: Duration,
 }
 
@@ -45,33 +45,34 @@ impl Default for DatabaseSettings {
 /// `[database]` as checked.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// Which database, and where.
+    /// The database.
     pub url: DatabaseUrl,
-    /// Threads that answer look-ups, 1 to 64.
+    /// Threads for lookups, 1 to 64.
     pub readers: usize,
-    /// Threads for each store, 1 to 64.
+    /// Threads for each actor that writes, 1 to 64.
     pub writers: usize,
-    /// Messages that may wait at one owner before the answer is 503.
+    /// The maximum number of queued operations of one actor; further ones are rejected
+    /// with 503.
     pub queue: usize,
-    /// How long to wait for another program that holds the database.
+    /// How long to wait for another process that locks the database.
     pub busy_timeout: Duration,
 }
 
-/// Which database, and where.
+/// The URL of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A `PostgreSQL` URL as libpq reads it; it may hold a password.
+    /// A `PostgreSQL` URL for libpq; it may contain a password.
     Postgres(Secret),
-    /// An `SQLite` file. The folder that it is in exists.
+    /// An `SQLite` file in an existing folder.
     Sqlite(PathBuf),
 }
 
 impl DatabaseUrl {
-    /// Reads `postgres://…`, `sqlite:relative/file` or `sqlite:///absolute/file`.
+    /// Parses `postgres://…`, `sqlite:relative/file` or `sqlite:///absolute/file`.
     /// A relative path stays relative.
     ///
     /// # Errors
-    /// A sentence when it is neither.
+    /// When it has none of these forms.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             postgres_url::check(text)?;
@@ -79,24 +80,31 @@ impl DatabaseUrl {
         }
         let Some(path) = text.strip_prefix("sqlite:") else {
             return Err(Invalid(
-                "must begin with sqlite: or postgres://, such as \"sqlite:sydent.db\" or \
+                "must start with sqlite: or postgres://, such as \"sqlite:sydent.db\" or \
                  \"postgres://user:password@host/name\"",
             ));
         };
         if path.is_empty() || path.starts_with(':') {
-            return Err(Invalid("must name a file after sqlite:"));
+            return Err(Invalid(
+                "must contain the path of a file after sqlite:, such as \"sqlite:sydent.db\"",
+            ));
         }
         if path.starts_with("file:") {
-            // SQLite would read options in it.
-            return Err(Invalid("must be a path after sqlite:, not a file: URL"));
+            // SQLite interprets options in such a URL.
+            return Err(Invalid(
+                "must contain a path after sqlite:, not a file: URL",
+            ));
         }
         if path.contains(['?', '#', '\0']) {
-            return Err(Invalid("must be a path without options after sqlite:"));
+            return Err(Invalid(
+                "must not contain options (? or #) after the path of the file",
+            ));
         }
         match path.strip_prefix("//") {
             Some(absolute) if absolute.starts_with('/') => Ok(Self::Sqlite(absolute.into())),
             Some(_) => Err(Invalid(
-                "must be sqlite:FILE for a relative path or sqlite:///FILE for an absolute one",
+                "must have one or three slashes before an absolute path, such as \
+                 \"sqlite:///var/lib/sydent/sydent.db\", and none before a relative one",
             )),
             None => Ok(Self::Sqlite(path.into())),
         }
@@ -108,7 +116,7 @@ impl DatabaseSettings {
         checker.range("database.readers", self.readers, 1..=64);
         checker.range("database.writers", self.writers, 1..=64);
         checker.range("database.queue", self.queue, 1..=1_000_000);
-        checker.period(
+        checker.duration(
             "database.busy_timeout",
             self.busy_timeout,
             Duration::ZERO,
@@ -126,14 +134,17 @@ impl DatabaseSettings {
     fn checked_url(&self, checker: &mut Checker<'_>) -> Option<DatabaseUrl> {
         let (key, text) = match (&self.url, &self.url_file) {
             (Some(_), Some(_)) => {
-                checker.refuse(
+                checker.error(
                     "database.url_file",
-                    "is given besides database.url; remove one",
+                    "cannot be combined with database.url; remove one of them",
                 );
                 return None;
             }
             (None, None) => {
-                checker.refuse("database.url", "is missing; such as \"sqlite:sydent.db\"");
+                checker.error(
+                    "database.url",
+                    "is missing: set the URL of the database, such as \"sqlite:sydent.db\"",
+                );
                 return None;
             }
             (Some(url), None) => ("database.url", Secret::from(url.expose().to_owned())),
@@ -146,7 +157,7 @@ impl DatabaseSettings {
             Ok(DatabaseUrl::Sqlite(file)) => sqlite(key, &file, checker),
             Ok(postgres) => Some(postgres),
             Err(invalid) => {
-                checker.refuse(key, invalid.0);
+                checker.error(key, invalid.0);
                 None
             }
         }
@@ -155,30 +166,36 @@ impl DatabaseSettings {
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A new file appears only in a folder that is there: a mistyped path must not
-/// become an empty database somewhere else.
+/// The file's folder must exist, so that a mistyped path does not become an empty
+/// database somewhere else.
 fn sqlite(key: &str, file: &Path, checker: &mut Checker<'_>) -> Option<DatabaseUrl> {
     let file = checker.resolve(key, file);
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     if file.is_dir() {
-        checker.refuse(key, "names a folder; add the name of a file");
-        return None;
-    }
-    if folder.is_some_and(|folder| !folder.is_dir()) {
-        checker.refuse(
+        checker.error(
             key,
-            "names a file in a folder that does not exist; make the folder first",
+            format!("must be a file; {} is a folder", file.display()),
         );
         return None;
     }
-    if file_access::others_may_read(&file) {
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        checker.error(
+            key,
+            format!(
+                "must be a file in an existing folder; create {} first",
+                folder.display()
+            ),
+        );
+        return None;
+    }
+    if files::is_world_accessible(&file) {
         checker.warn(
             key,
             format!(
-                "{} can be read by every user of this machine; run chmod 600 on it and on the \
-                 files beside it whose names go on with -wal and -shm",
+                "every user of this machine can access {0}; run: chmod 600 {0}* (which includes \
+                 the files {0}-wal and {0}-shm)",
                 file.display()
             ),
         );

@@ -1,4 +1,4 @@
-//! A table as settings, with everything that does not fit named at once.
+//! Decodes a table as settings and reports all problems at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use toml::{Table, Value};
 
 use super::Settings;
 use super::env::variable_for;
-use super::manual::{join, suggestion};
 use super::origins::Origins;
 use super::problem::Problem;
-use super::sentence::sentence;
+use super::reference::{join, suggestion};
+use super::serde_message::explain;
 
-/// Reads the table. What fails is noted and taken out, until the rest reads;
-/// unknown keys are noted at the end. Text from a variable that does not fit
-/// is read as TOML first.
+/// Decodes the table. serde stops at the first error, so the value that caused it is
+/// reported and removed, until the rest can be decoded. A variable's text is parsed
+/// as TOML before it is reported. Unknown keys are reported at the end.
 pub(super) fn decode(table: Table, origins: &Origins) -> (Settings, Vec<Problem>) {
     let mut decoder = Decoder {
         table,
@@ -27,11 +27,11 @@ pub(super) fn decode(table: Table, origins: &Origins) -> (Settings, Vec<Problem>
         let mut unknown = Vec::new();
         match read(decoder.table.clone(), &mut unknown) {
             Ok(settings) => {
-                decoder.note_unknown(&unknown);
+                decoder.report_unknown(&unknown);
                 break settings;
             }
             Err(error) => {
-                if !decoder.mend(&error) {
+                if !decoder.repair(&error) {
                     break Settings::default();
                 }
             }
@@ -43,36 +43,36 @@ pub(super) fn decode(table: Table, origins: &Origins) -> (Settings, Vec<Problem>
 type Error = serde_path_to_error::Error<toml::de::Error>;
 
 fn read(table: Table, unknown: &mut Vec<String>) -> Result<Settings, Error> {
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
-    serde_path_to_error::deserialize(serde_ignored::Deserializer::new(table, &mut note))
+    let mut add = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    serde_path_to_error::deserialize(serde_ignored::Deserializer::new(table, &mut add))
 }
 
 struct Decoder<'a> {
     table: Table,
     origins: &'a Origins,
-    /// Variables that have been read as TOML.
+    /// Variables whose text has been parsed as TOML.
     as_toml: BTreeSet<String>,
-    /// By list: the elements that were taken out, by their place in the file.
+    /// By list: the original indices of the elements that were removed.
     removed: BTreeMap<String, BTreeSet<usize>>,
     problems: Vec<Problem>,
 }
 
 impl Decoder<'_> {
-    /// Changes the table so that the error does not come again; whether that
-    /// worked.
-    fn mend(&mut self, error: &Error) -> bool {
+    /// Changes the table so that the error does not occur again. Returns false if that
+    /// is not possible.
+    fn repair(&mut self, error: &Error) -> bool {
         let path: Vec<Segment> = error.path().iter().cloned().collect();
-        if self.read_as_toml(&name_of(&path)) {
+        if self.parse_variable(&key_of(&path)) {
             return true;
         }
-        let key = self.original(&path);
-        let said = sentence(error.inner().message());
-        self.problems.push(self.origins.problem(&key, said));
+        let key = self.original_key(&path);
+        let message = explain(error.inner().message());
+        self.problems.push(self.origins.problem(&key, message));
         remove(&mut self.table, &path)
     }
 
-    /// Replaces a variable's text by the TOML value that it is, once.
-    fn read_as_toml(&mut self, key: &str) -> bool {
+    /// Replaces the text of a variable with the TOML value in it, once per variable.
+    fn parse_variable(&mut self, key: &str) -> bool {
         let Some((key, variable)) = self.origins.variable(key) else {
             return false;
         };
@@ -90,48 +90,48 @@ impl Decoder<'_> {
         let Some(slot) = slot else {
             return false;
         };
-        let read = slot.as_str().and_then(|text| text.parse::<Value>().ok());
-        read.map(|value| *slot = value).is_some()
+        let value = slot.as_str().and_then(|text| text.parse::<Value>().ok());
+        value.map(|value| *slot = value).is_some()
     }
 
-    /// The path as the file has it: with the elements that were taken out of a
-    /// list counted in.
-    fn original(&mut self, path: &[Segment]) -> String {
+    /// The key as in the file: the index of a list element counts the elements that
+    /// were removed before it.
+    fn original_key(&mut self, path: &[Segment]) -> String {
         let Some((Segment::Seq { index }, list)) = path.split_last() else {
-            return name_of(path);
+            return key_of(path);
         };
-        let list = name_of(list);
-        let gone = self.removed.entry(list.clone()).or_default();
-        let mut place = *index;
-        for removed in gone.iter() {
-            if *removed <= place {
-                place += 1;
+        let list = key_of(list);
+        let removed = self.removed.entry(list.clone()).or_default();
+        let mut original = *index;
+        for index in removed.iter() {
+            if *index <= original {
+                original += 1;
             }
         }
-        gone.insert(place);
-        format!("{list}[{place}]")
+        removed.insert(original);
+        format!("{list}[{original}]")
     }
 
-    fn note_unknown(&mut self, unknown: &[String]) {
-        for key in unknown {
-            for written in self.origins.written(key) {
-                let meant = suggestion(&written).or_else(|| suggestion(key));
-                let meant = meant.map(|meant| match self.origins.variable(&written) {
-                    Some(_) => variable_for(&meant),
-                    None => meant,
+    fn report_unknown(&mut self, unknown: &[String]) {
+        for section in unknown {
+            for key in self.origins.keys_in_unknown(section) {
+                let suggested = suggestion(&key).or_else(|| suggestion(section));
+                let suggested = suggested.map(|suggested| match self.origins.variable(&key) {
+                    Some(_) => variable_for(&suggested),
+                    None => suggested,
                 });
-                let sentence = match meant {
-                    Some(meant) => format!("is not a setting; did you mean {meant}?"),
-                    None => "is not a setting; config/default.toml lists all of them".to_owned(),
+                let message = match suggested {
+                    Some(suggested) => format!("is not a setting; did you mean {suggested}?"),
+                    None => "is not a setting; see config/default.toml for all settings".to_owned(),
                 };
-                self.problems.push(self.origins.problem(&written, sentence));
+                self.problems.push(self.origins.problem(&key, message));
             }
         }
     }
 }
 
-/// `http.listen[1]`; what is below a list or an enum's name is not counted.
-fn name_of(path: &[Segment]) -> String {
+/// A path as a key, such as `http.listen[1]`, without the variants of enums.
+fn key_of(path: &[Segment]) -> String {
     path.iter()
         .fold(String::new(), |name, segment| match segment {
             Segment::Map { key } => join(&name, key),
@@ -140,7 +140,7 @@ fn name_of(path: &[Segment]) -> String {
         })
 }
 
-/// Takes a value out; whether it was there.
+/// Removes a value. Returns false if it does not exist.
 fn remove(table: &mut Table, path: &[Segment]) -> bool {
     let mut keys = path
         .iter()

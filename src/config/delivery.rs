@@ -1,34 +1,34 @@
-//! `[delivery]`: the patience of the durable queue.
+//! `[delivery]`: the queue of outgoing messages.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
+use super::duration;
 
 /// `[delivery]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeliverySettings {
-    /// How long a requestToken waits to learn whether the relay took the mail.
-    #[serde(with = "period")]
+    /// How long a requestToken waits for the first delivery attempt.
+    #[serde(with = "duration")]
     pub answer_within: Duration,
-    /// How long a process that took a message has it to itself; while it delivers
-    /// it says so again after every third of that.
-    #[serde(with = "period")]
+    /// The length of an instance's lease on a message. The instance renews it every
+    /// third of that during the delivery.
+    #[serde(with = "duration")]
     pub lease: Duration,
-    /// The pause before the second try.
-    #[serde(with = "period")]
+    /// The delay before the second attempt.
+    #[serde(with = "duration")]
     pub retry_first: Duration,
-    /// The longest pause between tries.
-    #[serde(with = "period")]
+    /// The maximum delay between attempts.
+    #[serde(with = "duration")]
     pub retry_max: Duration,
-    /// How long a homeserver is told of a binding again and again.
-    #[serde(with = "period")]
+    /// How long the delivery of an onbind notification is attempted.
+    #[serde(with = "duration")]
     pub onbind_give_up: Duration,
-    /// How often the queue is searched for due messages.
-    #[serde(with = "period")]
+    /// How often the queue is polled for due messages.
+    #[serde(with = "duration")]
     pub poll_every: Duration,
 }
 
@@ -45,32 +45,31 @@ impl Default for DeliverySettings {
     }
 }
 
-/// Instances compare leases by their own clocks: one whose clock is ahead by a
-/// whole lease would take what another is delivering.
-const SHORTEST_LEASE: Duration = Duration::from_secs(10);
+/// Each instance compares leases with its own clock: one whose clock is ahead by a whole
+/// lease would take over a message that another is still delivering.
+const MIN_LEASE: Duration = Duration::from_secs(10);
 
 impl DeliverySettings {
-    /// Checks each time, and the times that depend on those of other sections.
     pub(super) fn check(&self, request_timeout: Duration, checker: &mut Checker<'_>) {
         let ten = Duration::from_millis(10);
         let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
-        checker.period("delivery.answer_within", self.answer_within, ten, minute);
-        checker.period("delivery.lease", self.lease, SHORTEST_LEASE, day);
-        checker.period("delivery.retry_first", self.retry_first, ten, day);
-        checker.period("delivery.retry_max", self.retry_max, ten, day);
+        checker.duration("delivery.answer_within", self.answer_within, ten, minute);
+        checker.duration("delivery.lease", self.lease, MIN_LEASE, day);
+        checker.duration("delivery.retry_first", self.retry_first, ten, day);
+        checker.duration("delivery.retry_max", self.retry_max, ten, day);
         let year = 366 * day;
-        checker.period("delivery.onbind_give_up", self.onbind_give_up, minute, year);
-        checker.period("delivery.poll_every", self.poll_every, ten, minute);
+        checker.duration("delivery.onbind_give_up", self.onbind_give_up, minute, year);
+        checker.duration("delivery.poll_every", self.poll_every, ten, minute);
         if self.retry_max < self.retry_first {
-            checker.refuse(
+            checker.error(
                 "delivery.retry_max",
                 "must not be shorter than delivery.retry_first",
             );
         }
         if self.answer_within >= request_timeout {
-            checker.refuse(
+            checker.error(
                 "delivery.answer_within",
-                "must be shorter than http.request_timeout, or the answer comes too late",
+                "must be shorter than http.request_timeout, which would end the request first",
             );
         }
     }

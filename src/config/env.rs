@@ -1,26 +1,26 @@
-//! Settings from environment variables, laid over those of the file.
+//! Settings from environment variables, which override those of the file.
 
 use toml::{Table, Value};
 
 use super::origins::Origins;
 use super::problem::{Problem, Source};
 
-/// What the name of a variable begins with that is a setting.
+/// The prefix of variables that are settings.
 const PREFIX: &str = "SYDENT__";
 
-/// The variable that sets a key.
+/// The variable for a key.
 pub(super) fn variable_for(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Whether a variable of this name is meant to be a setting.
+/// Whether a variable of this name is a setting, known or unknown.
 pub(crate) fn is_setting(variable: &str) -> bool {
     variable.starts_with(PREFIX)
 }
 
-/// The process's environment, for [`Settings::load`](super::Settings::load).
-/// What is not UTF-8 is changed to replacement characters, which no setting
-/// takes, rather than passed over.
+/// The environment of the process, for [`Settings::load`](super::Settings::load).
+/// Bytes that are not UTF-8 become replacement characters, so that such a variable is
+/// reported instead of ignored.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| {
         (
@@ -30,45 +30,46 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Puts each `SYDENT__SECTION__KEY` into the table, as text, and notes where it
-/// came from. Other variables are none of ours.
+/// Sets each `SYDENT__SECTION__KEY` in the table, as a string, and records its
+/// variable. Ignores variables without the prefix.
 pub(super) fn overlay(
     table: &mut Table,
     origins: &mut Origins,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Vec<Problem> {
-    let mut ours: Vec<_> = variables.filter(|(name, _)| is_setting(name)).collect();
-    ours.sort();
+    let mut settings: Vec<_> = variables
+        .filter_map(|(variable, value)| {
+            let path = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
+            Some((variable, path, value))
+        })
+        .collect();
+    settings.sort();
     let mut problems = Vec::new();
-    for (variable, value) in ours {
-        let path = variable.trim_start_matches(PREFIX).to_ascii_lowercase();
+    for (variable, path, value) in settings {
         let names: Vec<&str> = path.split("__").collect();
         let key = names.join(".");
-        let sentence = if names
+        let message = if names
             .iter()
             .any(|name| name.is_empty() || name.contains(['.', '[']))
         {
-            Some("is not the name of a setting, which is written like SYDENT__EMAIL__SMTP__HOST")
+            "is not a setting; write SYDENT__SECTION__KEY, such as SYDENT__EMAIL__SMTP__HOST"
         } else if set(table, &names, value).is_none() {
-            Some("is in a section that already has a value of another kind; remove one of them")
+            "is set in a section that is itself set to a value; remove one of the two"
         } else {
-            origins.by_variable(&key, &variable);
-            None
+            origins.add_variable(&key, &variable);
+            continue;
         };
-        if let Some(sentence) = sentence {
-            let source = Source::Environment(variable);
-            problems.push(Problem {
-                source,
-                line: None,
-                key,
-                sentence: sentence.to_owned(),
-            });
-        }
+        problems.push(Problem {
+            source: Source::Environment(variable),
+            line: None,
+            key,
+            message: message.to_owned(),
+        });
     }
     problems
 }
 
-/// `None` when a name on the way is there and is no section.
+/// `None` when one of the sections has a value that is not a table.
 fn set(table: &mut Table, names: &[&str], value: String) -> Option<()> {
     let (name, sections) = names.split_last()?;
     let mut at = table;
@@ -98,14 +99,16 @@ mod tests {
             ("SYDENT__A____B", "z"),
             ("SYDENT__A.B", "z"),
             ("SYDENT__D__X", "z"),
+            ("SYDENT__SYDENT__A__B", "y"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut origins = Origins::default();
         let problems = overlay(&mut table, &mut origins, variables.into_iter());
-        let shown: Table = "a.b = 'x'\na.c = 2\nd = 3\ne.f_g.h = 'y'\n"
+        // The prefix is removed once.
+        let expected: Table = "a.b = 'x'\na.c = 2\nd = 3\ne.f_g.h = 'y'\nsydent.a.b = 'y'\n"
             .parse()
             .unwrap();
-        assert_eq!(table, shown);
+        assert_eq!(table, expected);
         assert_eq!(
             origins.variable("e.f_g.h"),
             Some(("e.f_g.h", "SYDENT__E__F_G__H"))

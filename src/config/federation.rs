@@ -1,4 +1,4 @@
-//! `[federation]`: how homeservers are reached, and which ones.
+//! `[federation]`: requests to homeservers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,39 +10,40 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::certificates::authorities;
 use super::checker::Checker;
 use super::secret::{Secret, SecretUrl};
-use super::{V1Settings, authorities, period};
+use super::{V1Settings, duration};
 use crate::domain::homeservers::{HomeserverLists, HomeserverPattern};
 use crate::domain::ids::ServerName;
 
-/// `[federation]` as written.
+/// `[federation]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FederationSettings {
-    /// Networks that may be reached although they are blocked otherwise.
+    /// Networks to allow although they are blocked by default.
     pub allow_ranges: Vec<IpNet>,
-    /// Networks that are blocked in any case.
+    /// Networks to block in any case.
     pub block_ranges: Vec<IpNet>,
-    /// Certificates of further authorities, PEM.
+    /// Certificates of further authorities to trust, PEM.
     pub ca_file: Option<PathBuf>,
-    /// Whether certificates are verified; `false` only in tests.
+    /// Verify certificates; `false` only in tests.
     pub verify_certificates: bool,
-    /// The HTTP proxy through which homeservers are reached.
+    /// The HTTP proxy for requests to homeservers.
     pub proxy: Option<SecretUrl>,
-    /// How long a call may take as a whole.
-    #[serde(with = "period")]
+    /// The total timeout of a request.
+    #[serde(with = "duration")]
     pub timeout: Duration,
-    /// Tokens that are asked about at the same time; half as many calls of each
-    /// other kind besides.
+    /// The maximum number of concurrent token checks. Each other kind of request is
+    /// limited to half of it.
     pub concurrency: usize,
-    /// Name servers to ask instead of the system's.
+    /// Name servers to use instead of the system's.
     pub dns_servers: Vec<SocketAddr>,
     /// If not empty, only users of these homeservers can register.
     pub allow_homeservers: Vec<HomeserverPattern>,
     /// Homeservers that are never contacted.
     pub deny_homeservers: Vec<HomeserverPattern>,
-    /// Where homeservers are that are not to be searched for.
+    /// Static addresses of homeservers, which skip discovery.
     pub hosts: BTreeMap<String, SocketAddr>,
 }
 
@@ -67,81 +68,63 @@ impl Default for FederationSettings {
 /// `[federation]` as checked.
 #[derive(Debug, Clone)]
 pub struct Federation {
-    /// Networks that may be reached although they are blocked otherwise.
+    /// Networks to allow although they are blocked by default.
     pub allow_ranges: Vec<IpNet>,
-    /// Networks that are blocked in any case.
+    /// Networks to block in any case.
     pub block_ranges: Vec<IpNet>,
-    /// Authorities to trust besides the system's own.
+    /// Authorities to trust in addition to the system's.
     pub extra_authorities: Vec<CertificateDer<'static>>,
-    /// Whether certificates are verified.
+    /// Verify certificates.
     pub verify_certificates: bool,
-    /// The HTTP proxy through which homeservers are reached.
+    /// The HTTP proxy for requests to homeservers.
     pub proxy: Option<Proxy>,
-    /// How long a call may take as a whole.
+    /// The total timeout of a request.
     pub timeout: Duration,
-    /// Tokens that are asked about at the same time; half as many calls of each
-    /// other kind besides.
+    /// The maximum number of concurrent token checks. Each other kind of request is
+    /// limited to half of it.
     pub concurrency: usize,
-    /// Name servers to ask instead of the system's.
+    /// Name servers to use instead of the system's.
     pub dns_servers: Vec<SocketAddr>,
-    /// Who may register, and who is never contacted.
+    /// The homeservers whose users can register, and those that are never contacted.
     pub homeservers: HomeserverLists,
-    /// Where homeservers are that are not to be searched for.
+    /// Static addresses of homeservers, which skip discovery.
     pub hosts: BTreeMap<ServerName, SocketAddr>,
 }
 
-/// An HTTP proxy that opens connections on behalf of others (`CONNECT`).
+/// An HTTP proxy that supports `CONNECT`.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// Its host name or address; an IPv6 address has no brackets.
+    /// Its host name or IP address, without brackets.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// `user:password`, for a proxy that asks for it.
+    /// `user:password`, if the proxy requires it.
     pub login: Option<Secret>,
 }
 
-const UNVERIFIED: &str = "is false: whoever stands between this server and a homeserver can \
-    pretend to be that homeserver, and so to be any of its users. For tests only";
+const UNVERIFIED: &str = "is false: anyone between this server and a homeserver can impersonate \
+    that homeserver and all its users. Use it only in tests";
 const NOT_A_PROXY: &str = "must be a URL such as http://proxy.example.org:3128, without a path; \
-    the proxy itself is spoken to without TLS";
-const PROXY_LOOKS_UP: &str = "is set: the proxy looks the names of homeservers up, which come \
-    from strangers, so that the proxy itself must keep them from leading into networks that only \
-    it can reach. This server checks only addresses that are written as such";
-const ALLOW_LIST_WITH_V1: &str = "has no effect while the deprecated API is on, which asks \
-    nobody for an account; set v1.enabled = false, or remove the list";
+    TLS to the proxy itself is not supported";
+const PROXY_RESOLVES: &str = "is set, so the proxy resolves the names of homeservers, which \
+    strangers choose: configure the proxy to block its internal networks. This server checks only \
+    literal IP addresses";
+const ALLOWS_ALL: &str = "allows every network: strangers can make this server connect to internal \
+    machines";
+const ALLOW_LIST_WITH_V1: &str = "cannot be enforced while v1 is enabled, which requires no \
+    account: set v1.enabled = false, or remove the list";
 
 impl FederationSettings {
     pub(super) fn check(self, v1: &V1Settings, checker: &mut Checker<'_>) -> Federation {
         let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
-        checker.period("federation.timeout", self.timeout, second, minute);
+        checker.duration("federation.timeout", self.timeout, second, minute);
         checker.range("federation.concurrency", self.concurrency, 1..=10_000);
         if !self.verify_certificates {
             checker.warn("federation.verify_certificates", UNVERIFIED);
         }
-        for network in &self.allow_ranges {
-            if network.prefix_len() == 0 {
-                checker.warn(
-                    "federation.allow_ranges",
-                    "allows every network: anybody can make this server speak to machines that \
-                     only it can reach",
-                );
-            }
-        }
-        for network in &self.allow_ranges {
-            if self
-                .block_ranges
-                .iter()
-                .any(|block| block.contains(network))
-            {
-                let sentence = format!(
-                    "allows {network}, which federation.block_ranges blocks: it stays blocked"
-                );
-                checker.warn("federation.allow_ranges", sentence);
-            }
-        }
+        self.check_ranges(checker);
         if !self.allow_homeservers.is_empty() && v1.enabled {
-            checker.refuse("federation.allow_homeservers", ALLOW_LIST_WITH_V1);
+            checker.error("federation.allow_homeservers", ALLOW_LIST_WITH_V1);
         }
         let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
             authorities("federation.ca_file", file, checker)
@@ -149,8 +132,8 @@ impl FederationSettings {
         let proxy = self.proxy.as_ref().and_then(|url| {
             let proxy = proxy(url.expose());
             match proxy {
-                Some(_) => checker.warn("federation.proxy", PROXY_LOOKS_UP),
-                None => checker.refuse("federation.proxy", NOT_A_PROXY),
+                Some(_) => checker.warn("federation.proxy", PROXY_RESOLVES),
+                None => checker.error("federation.proxy", NOT_A_PROXY),
             }
             proxy
         });
@@ -171,19 +154,38 @@ impl FederationSettings {
             hosts,
         }
     }
+
+    fn check_ranges(&self, checker: &mut Checker<'_>) {
+        const KEY: &str = "federation.allow_ranges";
+        for network in &self.allow_ranges {
+            if network.prefix_len() == 0 {
+                checker.warn(KEY, ALLOWS_ALL);
+            }
+            let is_blocked = self
+                .block_ranges
+                .iter()
+                .any(|block| block.contains(network));
+            if is_blocked {
+                checker.warn(
+                    KEY,
+                    format!("has no effect for {network}: federation.block_ranges blocks it"),
+                );
+            }
+        }
+    }
 }
 
 fn hosts(
-    written: BTreeMap<String, SocketAddr>,
+    settings: BTreeMap<String, SocketAddr>,
     checker: &mut Checker<'_>,
 ) -> BTreeMap<ServerName, SocketAddr> {
     let mut hosts = BTreeMap::new();
-    for (name, address) in written {
+    for (name, address) in settings {
         match ServerName::parse(&name) {
             Ok(name) => {
                 hosts.insert(name, address);
             }
-            Err(wrong) => checker.refuse(&format!("federation.hosts.{name}"), wrong.to_string()),
+            Err(error) => checker.error(&format!("federation.hosts.{name}"), error.to_string()),
         }
     }
     hosts
@@ -216,7 +218,7 @@ mod tests {
     use super::*;
     use crate::config::origins::Origins;
 
-    fn warned_of(settings: FederationSettings) -> Vec<String> {
+    fn warnings(settings: FederationSettings) -> Vec<String> {
         let origins = Origins::default();
         let mut checker = Checker::new(&origins);
         settings.check(&V1Settings::default(), &mut checker);
@@ -226,13 +228,13 @@ mod tests {
 
     #[test]
     fn net_11_who_leaves_the_guard_to_a_proxy_is_told() {
-        assert!(warned_of(FederationSettings::default()).is_empty());
+        assert!(warnings(FederationSettings::default()).is_empty());
         let proxy = SecretUrl::from("http://proxy.example:3128".to_owned());
         let behind_proxy = FederationSettings {
             proxy: Some(proxy),
             ..FederationSettings::default()
         };
-        assert_eq!(warned_of(behind_proxy), ["federation.proxy"]);
+        assert_eq!(warnings(behind_proxy), ["federation.proxy"]);
     }
 
     #[test]
@@ -243,7 +245,7 @@ mod tests {
                 block_ranges: vec![block.parse().unwrap()],
                 ..FederationSettings::default()
             };
-            assert_eq!(warned_of(settings).len(), warned, "{block}");
+            assert_eq!(warnings(settings).len(), warned, "{block}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! `[http]`, `[v1]`, `[internal]` and `[operations]`: what listens where.
+//! `[http]`, `[v1]`, `[internal]` and `[operations]`: the listeners.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
+use super::duration;
 
 /// `[http]`: the public listener.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,16 +18,15 @@ pub struct HttpSettings {
     pub listen: Vec<SocketAddr>,
     /// Threads that handle requests; 0 means one per CPU.
     pub workers: usize,
-    /// Networks of proxies whose `X-Forwarded-For` is believed (OPS-04).
+    /// The networks of proxies whose `X-Forwarded-For` is trusted (OPS-04).
     pub trusted_proxies: Vec<IpNet>,
-    /// The largest body that is accepted, in bytes (GEN-21).
+    /// The maximum size of a request body, in bytes (GEN-21).
     pub max_body_bytes: usize,
-    /// How long a client may take to send a request, and how long each part of
-    /// the server may take to deal with it.
-    #[serde(with = "period")]
+    /// The timeout for receiving a request, and for each actor that processes it.
+    #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How long a stop waits for running requests.
-    #[serde(with = "period")]
+    /// How long a shutdown waits for running requests.
+    #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
 }
 
@@ -48,11 +47,11 @@ impl Default for HttpSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct V1Settings {
-    /// Whether `/_matrix/identity/api/v1` is served.
+    /// Serve `/_matrix/identity/api/v1`.
     pub enabled: bool,
-    /// Whether its `3pid/bind` is (BND-08).
+    /// Serve its `3pid/bind` (BND-08).
     pub bind: bool,
-    /// Whether its `lookup` and `bulk_lookup` are (V1L-08).
+    /// Serve its `lookup` and `bulk_lookup` (V1L-08).
     pub lookup: bool,
 }
 
@@ -66,15 +65,15 @@ impl Default for V1Settings {
     }
 }
 
-/// `[internal]`: bind and unbind for the homeserver and the administrator.
+/// `[internal]`: the listener for the homeserver and the administrator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InternalSettings {
     /// Its addresses; none means off.
     pub listen: Vec<SocketAddr>,
-    /// Lets it stand on an address that other machines reach.
+    /// Allow addresses that are not loopback addresses.
     pub allow_non_loopback: bool,
-    /// Host names by which it may be called, besides IP addresses and
+    /// The host names that requests may use, in addition to IP addresses and
     /// `localhost`.
     pub allowed_hosts: Vec<String>,
 }
@@ -91,9 +90,9 @@ impl HttpSettings {
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
         const MINUTES: Duration = Duration::from_mins(10);
         if self.listen.is_empty() {
-            checker.refuse(
+            checker.error(
                 "http.listen",
-                "must have at least one address, such as \"[::]:8090\"",
+                "must contain at least one address, such as \"[::]:8090\"",
             );
         }
         for network in &self.trusted_proxies {
@@ -107,13 +106,13 @@ impl HttpSettings {
             self.max_body_bytes,
             1024..=16 * 1024 * 1024,
         );
-        checker.period(
+        checker.duration(
             "http.request_timeout",
             self.request_timeout,
             SECOND,
             MINUTES,
         );
-        checker.period(
+        checker.duration(
             "http.shutdown_timeout",
             self.shutdown_timeout,
             Duration::ZERO,
@@ -123,41 +122,43 @@ impl HttpSettings {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const TRUSTS_ALL: &str = "trusts every network: any client can choose the address that it is \
-    known by";
+const TRUSTS_ALL: &str = "trusts every network: any client can forge its IP address and evade \
+    limits";
 
 impl InternalSettings {
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
-        let reachable = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
         if self.allow_non_loopback {
             return;
         }
-        if let Some(address) = self.listen.iter().find(reachable) {
-            checker.refuse(
+        let is_exposed = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        if let Some(address) = self.listen.iter().find(is_exposed) {
+            checker.error(
                 "internal.listen",
                 format!(
-                    "must be loopback addresses such as \"[::1]:8091\", and {address} is not: it \
-                     binds any address to any user without a password. If every machine that \
-                     reaches it is trusted, set internal.allow_non_loopback = true"
+                    "must contain only loopback addresses such as \"[::1]:8091\"; {address} is not \
+                     one. Anyone who can connect can bind any address to any user. If every \
+                     machine in the network is trusted, set internal.allow_non_loopback = true"
                 ),
             );
         }
     }
 }
 
-/// Refuses an address that two listeners would share: the system refuses the
-/// second, or one listener takes what was meant for the other.
+/// Rejects an address that two listeners would share: either the second bind fails, or
+/// one listener receives requests for the other.
 pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 4], checker: &mut Checker<'_>) {
-    let mut taken: BTreeMap<u16, Vec<(&str, IpAddr)>> = BTreeMap::new();
+    let mut used: BTreeMap<u16, Vec<(&str, IpAddr)>> = BTreeMap::new();
     for (key, addresses) in lists {
         for address in addresses.iter().filter(|address| address.port() != 0) {
-            let same_port = taken.entry(address.port()).or_default();
-            let clash = same_port
+            let same_port = used.entry(address.port()).or_default();
+            let conflict = same_port
                 .iter()
                 .find(|(_, other)| overlaps(*other, address.ip()));
-            if let Some((owner, _)) = clash {
-                let sentence = format!("must not have {address}, which {owner} takes already");
-                checker.refuse(key, sentence);
+            if let Some((other, _)) = conflict {
+                checker.error(
+                    key,
+                    format!("conflicts with {other}: both listen on {address}"),
+                );
             }
             same_port.push((key, address.ip()));
         }

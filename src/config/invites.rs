@@ -1,4 +1,4 @@
-//! `[invites]`: invitations of addresses to rooms.
+//! `[invites]`: invitations to rooms by address.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,24 +13,24 @@ use crate::domain::redact::Redaction;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InviteSettings {
-    /// Characters of an address that the room sees of what stands before the
-    /// `@` (section 15.1).
+    /// How many characters of an address's local part are shown to the room (section
+    /// 15.1).
     pub show_local_part: usize,
-    /// The same of what stands after it.
+    /// How many characters of an address's domain are shown to the room.
     pub show_domain: usize,
-    /// The web client that invitations lead to, unless the homeserver names one.
+    /// The web client that invitations link to by default.
     pub web_client: String,
     /// The subject of an invitation to a room, a template.
     pub subject_room: String,
     /// The subject of an invitation to a space, a template.
     pub subject_space: String,
-    /// Whether invites are kept in the database once a homeserver has taken them.
+    /// Keep invites in the database after their delivery to a homeserver.
     pub keep_delivered: bool,
-    /// Homeservers whose users may invite nobody.
+    /// Homeservers whose users' invitations are rejected.
     pub blocked_homeservers: Vec<HomeserverPattern>,
-    /// Rooms to which nobody may be invited.
+    /// Rooms to which invitations are rejected.
     pub blocked_rooms: Vec<String>,
-    /// Words that no field of an invitation may contain.
+    /// Invitations with one of these words in any field are rejected.
     pub blocked_keywords: Vec<String>,
 }
 
@@ -54,48 +54,48 @@ const SUBJECT_ROOM: &str =
     "{{ sender_display_name }} invited you to {{ room_name or \"a room\" }} on Matrix";
 const SUBJECT_SPACE: &str =
     "{{ sender_display_name }} invited you to the space {{ room_name }} on Matrix";
-const WEB_CLIENT: &str = "must be where the web client is, such as https://app.example.org, \
-    without a question mark or a #";
+const WEB_CLIENT: &str = "must be the URL of a web client, such as \"https://app.example.org\", \
+    without a query or fragment (? or #)";
 
 impl InviteSettings {
-    /// Checks, and brings what is compared into the form that it is compared in.
+    /// Checks the settings, and folds keywords for comparison.
     pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
         checker.range("invites.show_local_part", self.show_local_part, 0..=64);
         checker.range("invites.show_domain", self.show_domain, 0..=255);
         match web_client(&self.web_client) {
             Some(client) => self.web_client = client,
-            None => checker.refuse("invites.web_client", WEB_CLIENT),
+            None => checker.error("invites.web_client", WEB_CLIENT),
         }
         for (key, subject) in [
             ("invites.subject_room", &self.subject_room),
             ("invites.subject_space", &self.subject_space),
         ] {
-            let one_line = !subject.chars().any(char::is_control);
-            if !one_line || subject.trim().is_empty() || subject.len() > 500 {
-                checker.refuse(key, "must be one line of at most 500 bytes, and not empty");
+            let is_one_line = !subject.chars().any(char::is_control);
+            if !is_one_line || subject.trim().is_empty() || subject.len() > 500 {
+                checker.error(key, "must be one line of 1 to 500 bytes");
             }
         }
         for (index, room) in self.blocked_rooms.iter().enumerate() {
             if RoomId::parse(room).is_err() {
-                checker.refuse(
+                checker.error(
                     &format!("invites.blocked_rooms[{index}]"),
-                    "must be a room id",
+                    "must be a room ID such as \"!room:example.org\"",
                 );
             }
         }
         for (index, word) in self.blocked_keywords.iter_mut().enumerate() {
             *word = fold(word).into_owned();
             if word.trim().is_empty() {
-                checker.refuse(
+                checker.error(
                     &format!("invites.blocked_keywords[{index}]"),
-                    "must not be empty: every invitation contains it",
+                    "must not be empty, which would block every invitation",
                 );
             }
         }
         self
     }
 
-    /// How much of an address a room may show.
+    /// How much of an address is shown to the room.
     #[must_use]
     pub fn redaction(&self) -> Redaction {
         Redaction {
@@ -104,7 +104,7 @@ impl InviteSettings {
         }
     }
 
-    /// What is not let out.
+    /// The invitations to reject.
     #[must_use]
     pub fn blocklist(&self) -> InviteBlocklist {
         InviteBlocklist {

@@ -1,75 +1,73 @@
-//! `[limits]`: how often messages are sent on behalf of somebody or to
-//! somebody, and how much may be asked.
+//! `[limits]`: rate limits of messages and requests.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
+use super::duration;
 use super::lookup::LookupSettings;
-use super::period;
 use crate::domain::rate::Rate;
 
-/// `[limits]`. Messages are counted in the database: that survives a restart and
-/// holds across instances.
+/// `[limits]`. Unless noted otherwise, the database counts, so that a limit survives a
+/// restart and holds across instances. A client is an IPv4 address or an IPv6 /64 network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitSettings {
-    /// Mails that one client, known by its IP address, may have sent (EML-25).
+    /// Emails that one client requests (EML-25).
     pub email_per_client: RateSettings,
-    /// Mails that may be sent to one address, whoever asks.
+    /// Emails to one address.
     pub email_per_address: RateSettings,
-    /// Invitations that one account may have sent (INV-23).
+    /// Invitations by one account (INV-23).
     pub invites_per_sender: RateSettings,
-    /// Invitations that one client may have sent without an account (INV-24).
+    /// Invitations by one client without an account (INV-24).
     pub invites_per_client: RateSettings,
-    /// Invitations that all accounts of one homeserver together may have sent
-    /// (INV-23): a homeserver makes accounts as it likes.
+    /// Invitations by all accounts of one homeserver (INV-23), which can create any
+    /// number of accounts.
     pub invites_per_homeserver: RateSettings,
-    /// Invitations that one client may have sent on behalf of accounts (INV-23);
-    /// often it is a homeserver that asks for all of its users.
+    /// Invitations by one client with accounts (INV-23); the client is often a
+    /// homeserver that acts for all its users.
     pub invites_per_client_with_account: RateSettings,
-    /// Invitations that may be sent to one address, whoever asks.
+    /// Invitations to one address.
     pub invites_per_address: RateSettings,
-    /// Invitations that one client may sign (SGN-10); counted in memory, by each
+    /// Signatures of invitations for one client (SGN-10); counted in memory, per
     /// instance.
     pub signatures_per_client: RateSettings,
-    /// Codes that one client may submit by `POST` for its sessions of all media
-    /// (OPS-03); counted in memory, by each instance.
+    /// Codes that one client submits by `POST`, for all media (OPS-03); counted in
+    /// memory, per instance.
     pub submit_per_client: RateSettings,
-    /// Mails that one account may have sent (EML-25).
+    /// Emails that one account requests (EML-25).
     pub email_per_account: RateSettings,
-    /// Texts that one client, known by its IP address, may have sent (MSI-15).
+    /// SMS that one client requests (MSI-15).
     pub sms_per_client: RateSettings,
-    /// Texts that may be sent to one number, whoever asks.
+    /// SMS to one number.
     pub sms_per_number: RateSettings,
-    /// Texts that may be sent to all numbers of one calling code together.
+    /// SMS to all numbers of one calling code.
     pub sms_per_calling_code: RateSettings,
-    /// Texts that one account may have sent.
+    /// SMS that one account requests.
     pub sms_per_account: RateSettings,
-    /// Addresses that one client may look up without an account (V1L-06);
-    /// counted in memory, by each instance.
+    /// Addresses that one client looks up without an account (V1L-06); counted in
+    /// memory, per instance.
     pub lookup_per_client: RateSettings,
-    /// Addresses that one account may look up (LKP-18); counted in memory, by
-    /// each instance.
+    /// Addresses that one account looks up (LKP-18); counted in memory, per instance.
     pub lookup_per_account: RateSettings,
-    /// Accounts that one client may register (ACC-14); counted in memory, by each
-    /// instance.
+    /// Accounts that one client registers (ACC-14); counted in memory, per instance.
     pub register_per_client: RateSettings,
-    /// Registrations of one client for which one homeserver is asked who its user
-    /// is; counted in memory, by each instance.
+    /// Registrations by one client that send a request to one homeserver; counted in
+    /// memory, per instance.
     pub register_per_client_and_homeserver: RateSettings,
-    /// Registrations for which one homeserver is asked who its user is; counted in
-    /// memory, by each instance.
+    /// Registrations that send a request to one homeserver; counted in memory, per
+    /// instance.
     pub register_per_homeserver: RateSettings,
-    /// Requests to unbind, signed by a homeserver, from one client; counted in
-    /// memory, by each instance.
+    /// Unbind requests from one client that are signed by a homeserver; counted in
+    /// memory, per instance.
     pub unbind_per_client: RateSettings,
-    /// The same in the name of one homeserver, whose keys are asked for.
+    /// Unbind requests that are signed by one homeserver and require its keys; counted
+    /// in memory, per instance.
     pub unbind_per_homeserver: RateSettings,
 }
 
-/// For those who ask on behalf of many people.
+/// For clients and homeservers that act for many users.
 const MANY_INVITES: RateSettings = RateSettings {
     burst: 200,
     every: Duration::from_secs(5),
@@ -136,14 +134,14 @@ impl Default for LimitSettings {
     }
 }
 
-/// A burst, then one per interval.
+/// A token bucket: a burst, then one per interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RateSettings {
-    /// How many at once; 0 switches the limit off.
+    /// The size of the burst; 0 switches the limit off.
     pub burst: u32,
-    /// After how long one more is free.
-    #[serde(with = "period")]
+    /// The interval after which one more is allowed.
+    #[serde(with = "duration")]
     pub every: Duration,
 }
 
@@ -157,7 +155,7 @@ impl Default for RateSettings {
 }
 
 impl RateSettings {
-    /// The rule; `None` when it is switched off.
+    /// The rate; `None` when the limit is switched off.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         let every_ms = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
@@ -169,8 +167,8 @@ impl RateSettings {
 
     fn check(&self, key: &str, checker: &mut Checker<'_>) {
         checker.range(&format!("{key}.burst"), self.burst, 0..=1_000_000);
-        let (least, most) = (Duration::from_millis(1), Duration::from_hours(24 * 366));
-        checker.period(&format!("{key}.every"), self.every, least, most);
+        let (millisecond, year) = (Duration::from_millis(1), Duration::from_hours(24 * 366));
+        checker.duration(&format!("{key}.every"), self.every, millisecond, year);
     }
 }
 
@@ -182,7 +180,7 @@ impl LimitSettings {
         ] {
             let burst = usize::try_from(rate.burst).unwrap_or(usize::MAX);
             if (1..lookup.max_addresses).contains(&burst) {
-                checker.refuse(&format!("{key}.burst"), TOO_FEW);
+                checker.error(&format!("{key}.burst"), BURST_TOO_SMALL);
             }
             rate.check(key, checker);
         }
@@ -218,5 +216,5 @@ impl LimitSettings {
     }
 }
 
-const TOO_FEW: &str = "must be at least lookup.max_addresses, or a look-up of so many addresses \
-    could never be answered; 0 switches the limit off";
+const BURST_TOO_SMALL: &str = "must be at least lookup.max_addresses, otherwise a lookup of that \
+    many addresses could never succeed; 0 switches the limit off";

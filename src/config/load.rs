@@ -1,4 +1,4 @@
-//! From a file and the environment to settings.
+//! Loads settings from a file and the environment.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use super::decode::decode;
 use super::env::overlay;
 use super::origins::Origins;
 use super::problem::{Problem, Problems, Source};
-use super::{Settings, file, file_access};
+use super::{Settings, files, toml_file};
 
 impl Settings {
-    /// Reads a file, if there is one, and the environment over it.
+    /// Loads the file, if one is given, and overrides its settings with variables.
     ///
     /// # Errors
-    /// Everything that is wrong: text that is not TOML, unknown keys, values
-    /// that do not fit, and then also what [`Settings::into_config`] would
-    /// refuse about the rest, so that one look finds it all.
+    /// All problems: TOML syntax errors, unknown keys, values of the wrong type, and
+    /// those that [`Settings::into_config`] finds in the rest, so that one run of
+    /// `sydent config check` shows everything.
     pub fn load(
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
@@ -30,15 +30,15 @@ impl Settings {
                 source: Source::File(path.to_owned()),
                 line: None,
                 key: String::new(),
-                sentence: format!(
-                    "{}; `sydent config generate` writes a configuration",
-                    file_access::cannot_be_read(&error)
+                message: format!(
+                    "{}; run `sydent config generate` to write a configuration",
+                    files::cannot_read(&error)
                 ),
             }])),
         }
     }
 
-    /// As [`Settings::load`], with the file's text at hand.
+    /// As [`Settings::load`], with the text of the file.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -46,33 +46,41 @@ impl Settings {
         file: Option<(&Path, &str)>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
-        let mut origins = Origins::of_file(file.map(|(path, _)| path));
+        let mut origins = Origins::new(file.map(|(path, _)| path));
         let mut table = match file {
-            Some((path, text)) => file::parse(text, path, &mut origins).map_err(Problems::new)?,
+            Some((path, text)) => {
+                toml_file::parse(text, path, &mut origins).map_err(Problems::new)?
+            }
             None => Table::new(),
         };
         let mut problems = overlay(&mut table, &mut origins, environment);
-        let (mut settings, misfits) = decode(table, &origins);
-        problems.extend(misfits);
+        let (mut settings, decode_problems) = decode(table, &origins);
+        problems.extend(decode_problems);
         settings.origins = origins;
         if problems.is_empty() {
             return Ok(settings);
         }
         if let Err(Problems(more)) = settings.into_config() {
-            let named: Vec<String> = problems.iter().map(|problem| problem.key.clone()).collect();
-            let follows = |key: &str| {
-                named
+            // A setting that could not be decoded is missing here, which is not a problem
+            // of its own.
+            let reported: Vec<String> =
+                problems.iter().map(|problem| problem.key.clone()).collect();
+            let is_reported = |key: &str| {
+                reported
                     .iter()
-                    .any(|named| within(key, named) || within(named, key))
+                    .any(|reported| is_within(key, reported) || is_within(reported, key))
             };
-            problems.extend(more.into_iter().filter(|problem| !follows(&problem.key)));
+            problems.extend(
+                more.into_iter()
+                    .filter(|problem| !is_reported(&problem.key)),
+            );
         }
         Err(Problems::new(problems))
     }
 }
 
-/// Whether a key is another one, or an element or a setting in it.
-fn within(key: &str, outer: &str) -> bool {
+/// Whether `key` is `outer`, or an element or a setting in it.
+fn is_within(key: &str, outer: &str) -> bool {
     key.strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

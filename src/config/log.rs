@@ -1,4 +1,4 @@
-//! `[log]`: what is written, and in which form.
+//! `[log]`: level and format of the log.
 
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LogSettings {
-    /// The least important lines of this program that are written.
+    /// The lowest level of this program that is logged.
     pub level: LogLevel,
-    /// The form of a line.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How important a line is.
+/// A log level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Something is broken.
+    /// Failures.
     Error,
-    /// Something will break, or was refused.
+    /// Problems that the server handles, and rejected requests.
     Warn,
-    /// What the server does, a line a request.
+    /// Events, such as one line per request.
     #[default]
     Info,
-    /// How it does it.
+    /// Details of events.
     Debug,
     /// Every step.
     Trace,
@@ -42,13 +42,13 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// The form of a line.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// For a collector: a JSON object a line.
+    /// For a log collector: one JSON object per line.
     Json,
 }

@@ -1,22 +1,22 @@
-//! `[lookup]`: what look-ups may ask for, and their pepper.
+//! `[lookup]`: limits of lookups, and their pepper.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
+use super::duration;
 
 /// `[lookup]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LookupSettings {
-    /// Addresses that one look-up may ask for (LKP-12, V1L-06).
+    /// The maximum number of addresses in one lookup (LKP-12, V1L-06).
     pub max_addresses: usize,
-    /// Whether look-ups of v2 may ask for addresses in the clear (LKP-20).
+    /// Accept v2 lookups of unhashed addresses, algorithm `none` (LKP-20).
     pub allow_none: bool,
-    /// How old a pepper becomes before it is replaced (LKP-11); zero for ever.
-    #[serde(with = "period")]
+    /// The age at which the pepper is rotated (LKP-11); zero means never.
+    #[serde(with = "duration")]
     pub rotate_pepper_every: Duration,
 }
 
@@ -34,12 +34,12 @@ impl LookupSettings {
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
         checker.range("lookup.max_addresses", self.max_addresses, 1..=100_000);
         if !self.rotate_pepper_every.is_zero() {
-            let (least, most) = (Duration::from_hours(1), Duration::from_hours(24 * 3660));
-            checker.period(
+            let (hour, ten_years) = (Duration::from_hours(1), Duration::from_hours(24 * 3660));
+            checker.duration(
                 "lookup.rotate_pepper_every",
                 self.rotate_pepper_every,
-                least,
-                most,
+                hour,
+                ten_years,
             );
         }
     }

@@ -1,11 +1,11 @@
-//! Where each setting was written, so that a problem can say so.
+//! Where each setting was set, for error messages and relative paths.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, Source};
 
-/// Where each setting was written. Empty for settings made in code.
+/// The line or the variable that set each setting. Empty for settings made in code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
     file: Option<PathBuf>,
@@ -14,33 +14,32 @@ pub struct Origins {
 }
 
 impl Origins {
-    pub(super) fn of_file(file: Option<&Path>) -> Self {
+    pub(super) fn new(file: Option<&Path>) -> Self {
         Self {
             file: file.map(Path::to_owned),
             ..Self::default()
         }
     }
 
-    pub(super) fn at_line(&mut self, key: &str, line: usize) {
+    pub(super) fn add_line(&mut self, key: &str, line: usize) {
         self.lines.insert(key.to_owned(), line);
     }
 
-    pub(super) fn by_variable(&mut self, key: &str, variable: &str) {
+    pub(super) fn add_variable(&mut self, key: &str, variable: &str) {
         self.variables.insert(key.to_owned(), variable.to_owned());
     }
 
-    /// The variable that set this key or a section around it, with the key
-    /// that it set.
+    /// The variable that set this key or one of its parents, with the key that it set.
     pub(super) fn variable(&self, key: &str) -> Option<(&str, &str)> {
-        around(key).find_map(|key| {
+        with_parents(key).find_map(|key| {
             let (key, variable) = self.variables.get_key_value(key)?;
             Some((key.as_str(), variable.as_str()))
         })
     }
 
-    /// The keys below an unknown one that variables set, and the unknown key
-    /// itself if the file has it: what has to be mended.
-    pub(super) fn written(&self, unknown: &str) -> Vec<String> {
+    /// The keys that must be corrected because `unknown` is not a setting: those that
+    /// variables set in it, and itself if it is in the file.
+    pub(super) fn keys_in_unknown(&self, unknown: &str) -> Vec<String> {
         let section = format!("{unknown}.");
         let below = |key: &&String| *key == unknown || key.starts_with(&section);
         let variables = self.variables.keys().filter(below).cloned();
@@ -50,11 +49,13 @@ impl Origins {
 
     /// A problem with this key, which may be an element such as
     /// `http.listen[1]`.
-    pub(super) fn problem(&self, key: &str, sentence: impl Into<String>) -> Problem {
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         let (source, line) = match (self.variable(key), &self.file) {
             (Some((_, variable)), _) => (Source::Environment(variable.to_owned()), None),
             (None, Some(file)) => {
-                let line = around(key).find_map(|key| self.lines.get(key)).copied();
+                let line = with_parents(key)
+                    .find_map(|key| self.lines.get(key))
+                    .copied();
                 (Source::File(file.clone()), line)
             }
             (None, None) => (Source::Nowhere, None),
@@ -63,12 +64,12 @@ impl Origins {
             source,
             line,
             key: key.to_owned(),
-            sentence: sentence.into(),
+            message: message.into(),
         }
     }
 
-    /// Where a relative path leads: from the file's folder, or for a variable
-    /// and without a file from the folder that the program was started in.
+    /// Resolves a relative path: in the file, it starts at the file's folder; in a
+    /// variable, at the working directory.
     pub(super) fn resolve(&self, key: &str, path: &Path) -> PathBuf {
         match (&self.file, self.variable(key)) {
             (Some(file), None) => file.parent().unwrap_or(Path::new("")).join(path),
@@ -77,8 +78,8 @@ impl Origins {
     }
 }
 
-/// A key, then the list and the sections that it is in, innermost first.
-fn around(key: &str) -> impl Iterator<Item = &str> {
+/// A key, then the lists and sections that contain it, innermost first.
+fn with_parents(key: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(key), |key| Some(key.rsplit_once(['.', '['])?.0))
 }
 
@@ -87,13 +88,13 @@ mod tests {
     use super::*;
 
     fn origins() -> Origins {
-        let mut origins = Origins::of_file(Some(Path::new("/etc/id/sydent.toml")));
-        origins.at_line("http", 1);
-        origins.at_line("http.listen", 2);
-        origins.at_line("http.listen[1]", 4);
-        origins.at_line("emial", 7);
-        origins.by_variable("database.url", "SYDENT__DATABASE__URL");
-        origins.by_variable("emial.from", "SYDENT__EMIAL__FROM");
+        let mut origins = Origins::new(Some(Path::new("/etc/id/sydent.toml")));
+        origins.add_line("http", 1);
+        origins.add_line("http.listen", 2);
+        origins.add_line("http.listen[1]", 4);
+        origins.add_line("emial", 7);
+        origins.add_variable("database.url", "SYDENT__DATABASE__URL");
+        origins.add_variable("emial.from", "SYDENT__EMIAL__FROM");
         origins
     }
 
@@ -117,8 +118,8 @@ mod tests {
 
     #[test]
     fn each_place_of_an_unknown_section_is_found() {
-        assert_eq!(origins().written("emial"), ["emial.from", "emial"]);
-        assert_eq!(origins().written("database.url"), ["database.url"]);
+        assert_eq!(origins().keys_in_unknown("emial"), ["emial.from", "emial"]);
+        assert_eq!(origins().keys_in_unknown("database.url"), ["database.url"]);
     }
 
     #[test]

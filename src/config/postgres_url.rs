@@ -1,5 +1,5 @@
-//! The URL of a `PostgreSQL` database: where its login ends, so that neither
-//! libpq nor a person can take a part of the password for something else.
+//! Checks and masks the URL of a `PostgreSQL` database, so that no part of its password
+//! is mistaken for another part of the URL and shown.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -7,30 +7,30 @@ use url::Url;
 use crate::domain::Invalid;
 
 const NOT_ENCODED: Invalid = Invalid(
-    "cannot be taken apart; percent-encode the characters / ? # @ : and % in user name and \
-     password, such as %40 for @",
+    "is ambiguous: percent-encode the characters / ? # @ : and % in the user name and password, \
+     such as %40 for @",
 );
 
-/// Whether libpq reads the URL as it is meant. What it cannot read it quotes,
-/// and what stands behind an `@`, `/` or `?` of a password would be a part of
-/// that.
+/// Checks that libpq splits the URL where the administrator meant it to. libpq quotes
+/// what it cannot parse in its errors, which would include the part of a password after
+/// an unencoded `@`, `/` or `?`.
 ///
 /// # Errors
-/// A sentence that holds nothing of the URL.
+/// A message without any part of the URL.
 pub(super) fn check(text: &str) -> Result<(), Invalid> {
     let (_, rest) = text.split_once("://").ok_or(NOT_ENCODED)?;
     if !escapes_are_whole(rest) {
         return Err(NOT_ENCODED);
     }
-    let (login, place) = match rest.split_once('@') {
+    let (login, location) = match rest.split_once('@') {
         Some((login, _)) if login.contains(['/', '?', '#']) => return Err(NOT_ENCODED),
-        Some((_, place)) if place.contains('@') => return Err(NOT_ENCODED),
-        Some((login, place)) => (Some(login), place),
+        Some((_, location)) if location.contains('@') => return Err(NOT_ENCODED),
+        Some((login, location)) => (Some(login), location),
         None => (None, rest),
     };
-    let end = place.find(['/', '?', '#']).unwrap_or(place.len());
-    let (hosts, path) = place.split_at_checked(end).ok_or(NOT_ENCODED)?;
-    // libpq takes several hosts, and none; the URL standard takes one.
+    let end = location.find(['/', '?', '#']).unwrap_or(location.len());
+    let (hosts, path) = location.split_at_checked(end).ok_or(NOT_ENCODED)?;
+    // libpq accepts any number of hosts, the URL standard exactly one.
     for host in hosts.split(',') {
         let name = if host.is_empty() || host.starts_with(':') {
             "host"
@@ -39,7 +39,7 @@ pub(super) fn check(text: &str) -> Result<(), Invalid> {
         };
         let login = login.map(|login| format!("{login}@")).unwrap_or_default();
         let single = zeroize::Zeroizing::new(format!("postgres://{login}{name}{host}{path}"));
-        Url::parse(&single).map_err(|_quotes_nothing| NOT_ENCODED)?;
+        Url::parse(&single).map_err(|_no_detail_helps_more| NOT_ENCODED)?;
     }
     Ok(())
 }
@@ -54,14 +54,14 @@ fn escapes_are_whole(text: &str) -> bool {
     })
 }
 
-/// The URL with `mask` in the place of what may be a password; `None` when that
-/// could be anywhere.
+/// The URL with everything that may be a password replaced by `mask`; `None` when any
+/// part of it may be.
 pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
-    let (login, place) = match rest.rsplit_once('@') {
-        // One more @: the password may go on behind the last one.
+    let (login, location) = match rest.rsplit_once('@') {
+        // With another @, the password may continue after the last one.
         Some((login, _)) if login.contains('@') => return None,
-        Some((login, place)) => (Some(login), place),
+        Some((login, location)) => (Some(login), location),
         None => (None, rest),
     };
     let login = match login {
@@ -75,14 +75,14 @@ pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
             None => format!("{login}@"),
         },
     };
-    let place = match place.split_once('?') {
-        Some((place, query)) if may_hold_password(query) => format!("{place}?{mask}"),
-        _ => place.to_owned(),
+    let location = match location.split_once('?') {
+        Some((location, query)) if may_contain_password(query) => format!("{location}?{mask}"),
+        _ => location.to_owned(),
     };
-    Some(format!("{scheme}://{login}{place}"))
+    Some(format!("{scheme}://{login}{location}"))
 }
 
-fn may_hold_password(query: &str) -> bool {
+fn may_contain_password(query: &str) -> bool {
     percent_decode_str(query)
         .decode_utf8_lossy()
         .contains("password")

@@ -1,9 +1,9 @@
-//! What is wrong with a configuration, and where.
+//! Problems in a configuration, with their location.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a setting came from.
+/// Where a setting was set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// A configuration file.
@@ -14,19 +14,18 @@ pub enum Source {
     Nowhere,
 }
 
-/// One thing that is wrong, or worth a warning.
+/// A problem with a setting, or a warning about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where the setting came from.
+    /// Where the setting was set.
     pub source: Source,
-    /// Its line in the file, counted from 1; absent when it is not in a file.
+    /// Its line in the file, counted from 1; `None` when it is not in a file.
     pub line: Option<usize>,
-    /// The setting, such as `email.smtp.port`; empty when the file as a whole
-    /// is meant.
+    /// The setting, such as `email.smtp.port`; empty for a problem of the whole file.
     pub key: String,
-    /// What is wrong and how to mend it. Never the value, which may be a
-    /// secret.
-    pub sentence: String,
+    /// What is wrong and what to write instead. Never contains the value, which may be
+    /// a secret.
+    pub message: String,
 }
 
 impl fmt::Display for Problem {
@@ -35,23 +34,23 @@ impl fmt::Display for Problem {
             (Source::File(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
             (Source::File(file), None) => write!(f, "{}: ", file.display())?,
             (Source::Environment(variable), _) => {
-                return write!(f, "{variable}: {}", self.sentence);
+                return write!(f, "{variable}: {}", self.message);
             }
             (Source::Nowhere, _) => {}
         }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.sentence)
+        f.write_str(&self.message)
     }
 }
 
-/// Everything that is wrong with a configuration, in the order of the file.
+/// All problems of a configuration, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Sorts by file and line, and drops repetitions.
+    /// Sorts by file and line, and drops duplicates.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
@@ -84,13 +83,13 @@ mod tests {
             (variable, None, "a.b", "SYDENT__A__B: is wrong"),
             (Source::Nowhere, None, "a.b", "a.b: is wrong"),
         ] {
-            let (key, sentence) = (key.to_owned(), "is wrong".to_owned());
+            let (key, message) = (key.to_owned(), "is wrong".to_owned());
             assert_eq!(
                 Problem {
                     source,
                     line,
                     key,
-                    sentence
+                    message
                 }
                 .to_string(),
                 shown

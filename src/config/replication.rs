@@ -1,5 +1,4 @@
-//! `[replication]`: the other identity servers of a mesh, and how they and this
-//! one know each other.
+//! `[replication]`: the peers of a mesh, and the certificates that authenticate them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,25 +12,26 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
+use super::certificates::authorities;
 use super::checker::Checker;
 use super::peer::{Peer, PeerSettings};
-use super::{authorities, file_access, period};
+use super::{duration, files};
 use crate::domain::ids::ServerName;
 
-/// `[replication]` as written.
+/// `[replication]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReplicationSettings {
-    /// The address on which peers are listened to; empty means off.
+    /// The address of the replication listener; empty means off.
     pub listen: String,
-    /// The certificate that this server shows to its peers, PEM.
+    /// The certificate of this server, PEM.
     pub certificate: Option<PathBuf>,
-    /// The key of the certificate, PEM.
+    /// The private key of the certificate, PEM.
     pub private_key: Option<PathBuf>,
-    /// The authorities whose certificates peers may show, PEM.
+    /// The authorities that issue the certificates of peers, PEM.
     pub client_ca: Option<PathBuf>,
-    /// How often peers are told what changed.
-    #[serde(with = "period")]
+    /// How often changes are pushed to peers.
+    #[serde(with = "duration")]
     pub push_every: Duration,
     /// `[replication.peers."NAME"]`.
     pub peers: BTreeMap<String, PeerSettings>,
@@ -53,39 +53,40 @@ impl Default for ReplicationSettings {
 /// `[replication]` as checked.
 #[derive(Debug, Clone)]
 pub struct Replication {
-    /// Where peers are listened to; `None` means off.
+    /// The address of the replication listener; `None` means off.
     pub listen: Option<SocketAddr>,
-    /// What this server shows to its peers: there wherever it listens to one
-    /// or has one.
+    /// The certificate of this server; present if there is a listener or a peer.
     pub identity: Option<TlsIdentity>,
-    /// The authorities whose certificates peers may show; empty means those of
-    /// the system.
+    /// The authorities that issue the certificates of peers; empty means those of the
+    /// system.
     pub client_authorities: Vec<CertificateDer<'static>>,
-    /// How often peers are told what changed.
+    /// How often changes are pushed to peers.
     pub push_every: Duration,
-    /// The peers by name: that of their certificate and of their signatures.
+    /// The peers by name, which their certificates and signatures contain.
     pub peers: BTreeMap<ServerName, Peer>,
 }
 
-/// A certificate, with those that lead to its authority, and its key.
+/// A certificate chain and its private key.
 #[derive(Debug, Clone)]
 pub struct TlsIdentity {
-    /// The certificate itself comes first.
+    /// The certificate itself, then those of its issuers.
     pub chain: Vec<CertificateDer<'static>>,
-    /// Its key, which `Debug` does not show.
+    /// The private key, which `Debug` does not show.
     pub key: Arc<PrivateKeyDer<'static>>,
 }
 
 const LISTEN: &str = "must be an IP address and a port, such as \"[::]:4434\", or empty";
-const NEEDED: &str = "is missing; peers know each other by their certificates. Give a file in PEM \
-    form";
-const NO_KEY: &str = "must hold the private key of replication.certificate in PEM form";
-const NO_CHAIN: &str = "must hold a certificate in PEM form";
-const ANY_AUTHORITY: &str = "is missing: whoever has a certificate for the name of a peer from any \
-    authority that the system trusts can speak as that peer, if it has its signing key too";
-const NOBODY: &str = "names none: nobody can push to replication.listen";
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_hours(24);
+const FILE_MISSING: &str = "is missing: set a file in PEM format. Servers of a mesh authenticate \
+    each other by certificates";
+const NOT_A_KEY: &str = "must be a file with the private key of replication.certificate in PEM \
+    format";
+const NOT_A_CERTIFICATE: &str = "must be a file with a certificate in PEM format";
+const ANY_AUTHORITY: &str = "is missing: any authority that the system trusts can issue a \
+    certificate for the name of a peer, with which someone who also has the peer's signing key can \
+    impersonate it";
+const NO_PEERS: &str = "contains no peers, so none can push to replication.listen";
+const MIN_PUSH_EVERY: Duration = Duration::from_millis(100);
+const MAX_PUSH_EVERY: Duration = Duration::from_hours(24);
 
 impl ReplicationSettings {
     pub(super) fn check(
@@ -93,7 +94,12 @@ impl ReplicationSettings {
         own_name: Option<&ServerName>,
         checker: &mut Checker<'_>,
     ) -> Replication {
-        checker.period("replication.push_every", self.push_every, SHORTEST, LONGEST);
+        checker.duration(
+            "replication.push_every",
+            self.push_every,
+            MIN_PUSH_EVERY,
+            MAX_PUSH_EVERY,
+        );
         let listen = self.address(checker);
         let used = !self.listen.is_empty() || !self.peers.is_empty();
         let identity = self.identity(used, checker);
@@ -104,7 +110,7 @@ impl ReplicationSettings {
             checker.warn("replication.client_ca", ANY_AUTHORITY);
         }
         if listen.is_some() && self.peers.is_empty() {
-            checker.warn("replication.peers", NOBODY);
+            checker.warn("replication.peers", NO_PEERS);
         }
         let peers = self.peers.into_iter().filter_map(|(name, peer)| {
             let key = format!("replication.peers.{name}");
@@ -125,7 +131,7 @@ impl ReplicationSettings {
         }
         let address = self.listen.parse().ok();
         if address.is_none() {
-            checker.refuse("replication.listen", LISTEN);
+            checker.error("replication.listen", LISTEN);
         }
         address
     }
@@ -133,10 +139,10 @@ impl ReplicationSettings {
     fn identity(&self, needed: bool, checker: &mut Checker<'_>) -> Option<TlsIdentity> {
         const CERTIFICATE: &str = "replication.certificate";
         const KEY: &str = "replication.private_key";
+        let any = self.certificate.is_some() || self.private_key.is_some();
         for (key, file) in [(CERTIFICATE, &self.certificate), (KEY, &self.private_key)] {
-            let other = self.certificate.is_some() || self.private_key.is_some();
-            if file.is_none() && (needed || other) {
-                checker.refuse(key, NEEDED);
+            if file.is_none() && (needed || any) {
+                checker.error(key, FILE_MISSING);
             }
         }
         let (certificate, key_file) = (self.certificate.as_deref()?, self.private_key.as_deref()?);
@@ -144,22 +150,22 @@ impl ReplicationSettings {
             let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
             let chain = chain.ok().filter(|chain| !chain.is_empty());
             if chain.is_none() {
-                checker.refuse(CERTIFICATE, NO_CHAIN);
+                checker.error(CERTIFICATE, NOT_A_CERTIFICATE);
             }
             chain
         });
         let key = read(KEY, key_file, checker).and_then(|pem| {
             let key = PrivateKeyDer::from_pem_slice(&pem).ok();
             if key.is_none() {
-                checker.refuse(KEY, NO_KEY);
+                checker.error(KEY, NOT_A_KEY);
             }
             key
         });
-        checker.warn_if_others_may_read(KEY, key_file);
+        checker.warn_if_world_accessible(KEY, key_file);
         let (chain, key) = (chain?, key?);
         let provider = ring::default_provider();
         if CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).is_err() {
-            checker.refuse(KEY, NO_KEY);
+            checker.error(KEY, NOT_A_KEY);
             return None;
         }
         Some(TlsIdentity {
@@ -174,7 +180,7 @@ fn read(key: &str, file: &Path, checker: &mut Checker<'_>) -> Option<Vec<u8>> {
     match std::fs::read(&file) {
         Ok(pem) => Some(pem),
         Err(error) => {
-            checker.refuse(key, file_access::unreadable(&file, &error));
+            checker.error(key, files::unreadable(&file, &error));
             None
         }
     }

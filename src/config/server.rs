@@ -1,4 +1,4 @@
-//! `[server]`: who this server is.
+//! `[server]`: name, URL and signing key.
 
 use std::path::{Path, PathBuf};
 
@@ -6,52 +6,51 @@ use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
 use super::checker::Checker;
-use super::file_access;
+use super::files;
 use super::secret::Secret;
 use crate::domain::ids::ServerName;
 use crate::domain::request_auth::OwnNames;
 use crate::domain::signing::KeyRing;
 
-/// `[server]` as written.
+/// `[server]` as set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServerSettings {
-    /// The name that signs associations (CRY-08). Required.
+    /// The server name in signatures of associations (CRY-08). Required.
     pub name: Option<ServerName>,
-    /// Where clients reach this server from outside. Required.
+    /// The public URL of the server. Required.
     pub public_base_url: Option<String>,
-    /// Lets the base URL be http.
+    /// Allow a public URL with http.
     pub allow_plain_http: bool,
-    /// The signing keys in Synapse's format. Required.
+    /// The file with the signing keys, in Synapse's format. Required.
     pub signing_key_file: Option<PathBuf>,
-    /// More names by which clients call this server (UNB-13).
+    /// Further names that clients use for this server (UNB-13).
     pub aliases: Vec<String>,
 }
 
 /// `[server]` as checked.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// The name that signs associations; stable for ever (CRY-08).
+    /// The server name in signatures of associations; it must never change (CRY-08).
     pub name: ServerName,
-    /// Where clients reach this server from outside.
+    /// The public URL of the server.
     pub public_base_url: BaseUrl,
-    /// The signing keys: a file that could be read as a
-    /// [`KeyRing`].
+    /// The file with the signing keys, a valid [`KeyRing`].
     pub signing_key_file: PathBuf,
-    /// Every name by which clients call this server.
+    /// All names that clients use for this server.
     pub own_names: OwnNames,
 }
 
 impl ServerSettings {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Server> {
         if self.name.is_none() {
-            checker.refuse("server.name", NAME_MISSING);
+            checker.error("server.name", NAME_MISSING);
         }
         let base_url = self.base_url(checker);
         let key_file = key_file(self.signing_key_file.as_deref(), checker);
         for (index, alias) in self.aliases.iter().enumerate() {
             if !is_alias(alias) {
-                checker.refuse(&format!("server.aliases[{index}]"), NO_ALIAS);
+                checker.error(&format!("server.aliases[{index}]"), NOT_AN_ALIAS);
             }
         }
         let (name, public_base_url) = (self.name?, base_url?);
@@ -69,19 +68,19 @@ impl ServerSettings {
     fn base_url(&self, checker: &mut Checker<'_>) -> Option<BaseUrl> {
         const KEY: &str = "server.public_base_url";
         let Some(text) = &self.public_base_url else {
-            checker.refuse(KEY, BASE_URL_MISSING);
+            checker.error(KEY, BASE_URL_MISSING);
             return None;
         };
         let url = match BaseUrl::parse(text) {
             Ok(url) => url,
             Err(invalid) => {
-                checker.refuse(KEY, invalid.0);
+                checker.error(KEY, invalid.0);
                 return None;
             }
         };
         if !url.is_https() {
             if !self.allow_plain_http {
-                checker.refuse(KEY, NOT_HTTPS);
+                checker.error(KEY, NOT_HTTPS);
                 return None;
             }
             checker.warn(KEY, PLAIN_HTTP);
@@ -90,48 +89,50 @@ impl ServerSettings {
     }
 }
 
-/// A server name, and a path if there is one.
+/// A server name, with an optional path.
 fn is_alias(text: &str) -> bool {
     let (host, path) = text.split_once('/').unwrap_or((text, ""));
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
-    ServerName::parse(host).is_ok() && !path.contains(odd)
+    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
+    ServerName::parse(host).is_ok() && !path.contains(is_forbidden)
 }
 
-const NO_ALIAS: &str = "must be a name as clients give it, such as \"id.example.org\", \
-    \"id.example.org:8443\" or \"example.org/identity\", without https://";
-const NAME_MISSING: &str = "is missing; give the name that signs associations, such as \
-    \"example.org\". It can never be changed";
-const BASE_URL_MISSING: &str = "is missing; give the address under which clients reach this \
-    server, such as \"https://id.example.org\"";
-const NOT_HTTPS: &str = "must begin with https://; put a proxy that speaks TLS in front of this \
-    server, or for development only set server.allow_plain_http = true";
-const PLAIN_HTTP: &str = "is plain http: codes and tokens travel in the clear";
-const KEY_MISSING: &str = "is missing; make a key with `sydent key generate --out signing.key` \
-    and name the file here";
+const NOT_AN_ALIAS: &str = "must be a name such as \"id.example.org\", \"id.example.org:8443\" or \
+    \"example.org/identity\", without https://";
+const NAME_MISSING: &str = "is missing: set the server name for signatures of associations, such \
+    as \"example.org\". It must never change";
+const BASE_URL_MISSING: &str = "is missing: set the public URL of the server, such as \
+    \"https://id.example.org\"";
+const NOT_HTTPS: &str = "must start with https://: use a reverse proxy that terminates TLS, or, \
+    only for development, set server.allow_plain_http = true";
+const PLAIN_HTTP: &str = "uses http: codes and access tokens are sent unencrypted";
+const KEY_MISSING: &str = "is missing: run `sydent key generate --out signing.key` and set \
+    \"signing.key\" here";
 
 fn key_file(path: Option<&Path>, checker: &mut Checker<'_>) -> Option<PathBuf> {
     const KEY: &str = "server.signing_key_file";
     let Some(path) = path else {
-        checker.refuse(KEY, KEY_MISSING);
+        checker.error(KEY, KEY_MISSING);
         return None;
     };
     let path = checker.resolve(KEY, path);
     match std::fs::read_to_string(&path).map(Secret::from) {
         Ok(text) => {
             if let Err(invalid) = KeyRing::parse(text.expose()) {
-                checker.refuse(KEY, format!("{}: {invalid}", path.display()));
+                checker.error(KEY, format!("is not valid: {invalid} ({})", path.display()));
                 return None;
             }
         }
         Err(error) => {
-            let hint = "`sydent key generate --out FILE` makes a new one";
-            checker.refuse(
+            checker.error(
                 KEY,
-                format!("{}; {hint}", file_access::unreadable(&path, &error)),
+                format!(
+                    "{}; to create a new key, run `sydent key generate --out FILE`",
+                    files::unreadable(&path, &error)
+                ),
             );
             return None;
         }
     }
-    checker.warn_if_others_may_read(KEY, &path);
+    checker.warn_if_world_accessible(KEY, &path);
     Some(path)
 }

@@ -1,4 +1,4 @@
-//! `[templates]`: brands with templates of their own.
+//! `[templates]`: brands with their own templates.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 
-/// `[templates]`; once checked, the folder exists and so does the brand in it.
+/// `[templates]`; after the check, the files, the folder and the brand in it exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TemplateSettings {
-    /// A folder with a folder per brand.
+    /// A folder that contains a folder per brand.
     pub brands_dir: Option<PathBuf>,
-    /// The brand for requests that name none.
+    /// The brand for requests without a brand.
     pub default_brand: Option<String>,
-    /// One verification mail for all brands.
+    /// The verification email of all brands.
     pub verification_mail: Option<PathBuf>,
-    /// One invitation for all brands.
+    /// The invitation email of all brands.
     pub invitation_mail: Option<PathBuf>,
-    /// One page behind the mailed link for all brands.
+    /// The page of the validation link of all brands.
     pub verify_response: Option<PathBuf>,
 }
 
@@ -31,29 +31,33 @@ impl TemplateSettings {
         if let Some(dir) = &self.brands_dir
             && !dir.is_dir()
         {
-            checker.refuse(
+            checker.error(
                 DIR,
-                format!("{} must be a folder that exists", dir.display()),
+                format!("must be a folder; {} is not one", dir.display()),
             );
             return self;
         }
         match (&self.brands_dir, &self.default_brand) {
             (_, Some(brand)) if !is_name(brand) => {
-                checker.refuse(
+                checker.error(
                     BRAND,
-                    "must be a name of letters, digits, hyphens, underscores and dots that begins with \
-                     none of the last",
+                    "must contain only letters, digits, '-', '_' and '.', and must not start with '.'",
                 );
             }
             (None, Some(_)) => {
-                checker.refuse(
+                checker.error(
                     BRAND,
-                    "needs templates.brands_dir, the folder that has the brand",
+                    "requires templates.brands_dir, the folder that contains the brand",
                 );
             }
             (Some(dir), Some(brand)) if !dir.join(brand).is_dir() => {
-                let sentence = format!("must be a folder in {}, and there is none", dir.display());
-                checker.refuse(BRAND, sentence);
+                checker.error(
+                    BRAND,
+                    format!(
+                        "must be the name of a folder in {}; {brand} does not exist there",
+                        dir.display()
+                    ),
+                );
             }
             _ => {}
         }
@@ -69,15 +73,17 @@ impl TemplateSettings {
             let Some(path) = file else { continue };
             *path = checker.resolve(key, path);
             if !path.is_file() {
-                let sentence = format!("{} must be a file that exists", path.display());
-                checker.refuse(key, sentence);
+                checker.error(
+                    key,
+                    format!("must be a file; {} is not one", path.display()),
+                );
             }
         }
     }
 }
 
-/// A brand is one folder below `brands_dir` and can never be a way out of it.
+/// A brand is a folder directly in `brands_dir`, never outside of it.
 fn is_name(brand: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !brand.is_empty() && !brand.starts_with('.') && brand.bytes().all(letter)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !brand.is_empty() && !brand.starts_with('.') && brand.bytes().all(is_allowed)
 }

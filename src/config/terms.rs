@@ -1,20 +1,20 @@
-//! `[terms]`: the policies that people agree to first.
+//! `[terms]`: the policies that users must accept.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::file_access::cannot_be_read;
+use super::files::cannot_read;
 use super::problem::{Problem, Source};
 use crate::domain::terms::Terms;
 
-/// `[terms]`; once checked, the file could be read.
+/// `[terms]`; after the check, the file is valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TermSettings {
-    /// The file with the policies: YAML, or TOML of the same shape, as its name
-    /// ends. None means that nobody is asked.
+    /// The file with the policies, in YAML or TOML according to its extension. Without
+    /// one, users need not accept anything.
     pub file: Option<PathBuf>,
 }
 
@@ -24,58 +24,63 @@ impl TermSettings {
         self.file = self.file.map(|file| checker.resolve(FILE, &file));
         match self.read() {
             Ok(terms) => {
-                for sentence in terms.shared_urls() {
-                    checker.warn(FILE, sentence);
+                for warning in terms.shared_urls() {
+                    checker.warn(FILE, warning);
                 }
             }
-            Err(problem) => checker.refuse(FILE, problem.to_string()),
+            Err(problem) => checker.error(FILE, problem.to_string()),
         }
         self
     }
 
-    /// Reads the policies; none when no file is set.
+    /// Reads the policies; there are none when no file is set.
     ///
     /// # Errors
-    /// Why the file cannot be used, with its line.
+    /// When the file cannot be read or is not valid, with the line.
     pub fn read(&self) -> Result<Terms, Problem> {
         let Some(file) = &self.file else {
             return Ok(Terms::default());
         };
-        let (line, sentence) = match std::fs::read_to_string(file) {
+        let (line, message) = match std::fs::read_to_string(file) {
             Ok(text) => match parse(file, &text) {
                 Ok(terms) => return Ok(terms),
-                Err(wrong) => wrong,
+                Err(problem) => problem,
             },
-            Err(error) => (None, cannot_be_read(&error)),
+            Err(error) => (None, cannot_read(&error)),
         };
         Err(Problem {
             source: Source::File(file.clone()),
             line,
             key: String::new(),
-            sentence,
+            message,
         })
     }
 }
 
-/// Reads the text in the form that the file's name ends with; or the line and
-/// what is wrong.
+/// Parses the text according to the extension of the file. An error is the line, if
+/// known, and the problem.
 fn parse(file: &Path, text: &str) -> Result<Terms, (Option<usize>, String)> {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("yaml" | "yml") => serde_saphyr::from_str(text).map_err(|error| {
-            let place = error.location();
-            let line = place.and_then(|place| usize::try_from(place.line()).ok());
-            let formatter = serde_saphyr::UserMessageFormatter;
-            let said = error.without_snippet().render_with_formatter(&formatter);
-            (line, format!("is not a terms file: {said}"))
+            let line = error
+                .location()
+                .and_then(|location| usize::try_from(location.line()).ok());
+            let message = error
+                .without_snippet()
+                .render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            (line, format!("is not a valid terms file: {message}"))
         }),
         Some("toml") => toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map(|before| 1 + before.matches('\n').count());
-            (line, format!("is not a terms file: {}", error.message()))
+            (
+                line,
+                format!("is not a valid terms file: {}", error.message()),
+            )
         }),
         _ => {
-            let sentence = "must have a name that ends in .yaml, .yml or .toml";
-            Err((None, sentence.to_owned()))
+            let message = "must have the extension .yaml, .yml or .toml";
+            Err((None, message.to_owned()))
         }
     }
 }
@@ -156,9 +161,9 @@ url = "https://example.org/terms-5.0-en.html"
                 11,
             ),
         ] {
-            let (found, sentence) = read(name, &text).unwrap_err();
-            assert_eq!(found, Some(line), "{sentence}");
-            assert!(!sentence.contains('\n'), "{sentence}");
+            let (found, message) = read(name, &text).unwrap_err();
+            assert_eq!(found, Some(line), "{message}");
+            assert!(!message.contains('\n'), "{message}");
         }
         for (name, text) in [("terms", YAML), ("terms.json", "{}"), ("a.yaml", "")] {
             assert!(read(name, text).is_err(), "{name}");

@@ -5,26 +5,27 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::period;
+use super::duration;
 use crate::domain::next_link::NextLinkRules;
 
 /// `[validation]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ValidationSettings {
-    /// How long a session lives from its creation or validation (SES-07).
-    #[serde(with = "period")]
+    /// The lifetime of a session from its creation, and again from its validation
+    /// (SES-07).
+    #[serde(with = "duration")]
     pub session_lifetime: Duration,
-    /// How long after that its row stays (SES-08, SES-28).
-    #[serde(with = "period")]
+    /// How long the row of an expired session is kept (SES-08, SES-28).
+    #[serde(with = "duration")]
     pub keep_expired: Duration,
-    /// Wrong codes that a session takes (SES-19), 1 to 100.
+    /// The maximum number of wrong codes per session (SES-19), 1 to 100.
     pub max_wrong_tokens: u32,
     /// The same for sessions of phone numbers, whose codes are short.
     pub max_wrong_sms_tokens: u32,
-    /// Schemes that `next_link` may have (SES-24), in lower case.
+    /// The allowed schemes of `next_link` (SES-24), in lower case.
     pub next_link_schemes: Vec<String>,
-    /// Hosts that `next_link` may lead to, in lower case; none means any.
+    /// The allowed hosts of `next_link`, in lower case; none means any.
     pub next_link_hosts: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ impl Default for ValidationSettings {
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Schemes that a browser runs as a program or opens on the user's machine.
+/// Schemes that a browser executes or opens as a local file.
 const DANGEROUS: [&str; 7] = [
     "javascript",
     "data",
@@ -56,47 +57,46 @@ const DANGEROUS: [&str; 7] = [
 ];
 
 impl ValidationSettings {
-    /// Checks, and brings schemes and hosts into the form that they are
-    /// compared in.
+    /// Checks the settings, and normalizes schemes and hosts for comparison.
     pub(super) fn check(mut self, checker: &mut Checker<'_>) -> Self {
         let year = 366 * DAY;
-        checker.period(
+        checker.duration(
             "validation.session_lifetime",
             self.session_lifetime,
             MINUTE,
             year,
         );
-        checker.period(
+        checker.duration(
             "validation.keep_expired",
             self.keep_expired,
             Duration::ZERO,
             year,
         );
-        for (key, cap) in [
+        for (key, max) in [
             ("validation.max_wrong_tokens", self.max_wrong_tokens),
             ("validation.max_wrong_sms_tokens", self.max_wrong_sms_tokens),
         ] {
-            checker.range(key, cap, 1..=100);
+            checker.range(key, max, 1..=100);
         }
         for (index, scheme) in self.next_link_schemes.iter_mut().enumerate() {
             scheme.make_ascii_lowercase();
-            if let Some(sentence) = wrong_scheme(scheme) {
-                checker.refuse(&format!("validation.next_link_schemes[{index}]"), sentence);
+            if let Some(message) = scheme_problem(scheme) {
+                checker.error(&format!("validation.next_link_schemes[{index}]"), message);
             }
         }
         for (index, host) in self.next_link_hosts.iter_mut().enumerate() {
             match url::Host::parse(host) {
                 Ok(parsed) => *host = parsed.to_string(),
-                Err(_) => checker.refuse(
+                Err(_) => checker.error(
                     &format!("validation.next_link_hosts[{index}]"),
-                    "must be a host name alone, such as \"app.example.org\"",
+                    "must be only a host name, such as \"app.example.org\"",
                 ),
             }
         }
         self
     }
 
-    /// What the settings say about `next_link`, for the domain's rule.
+    /// The rules for `next_link`.
     #[must_use]
     pub fn next_link_rules(&self) -> NextLinkRules {
         NextLinkRules {
@@ -106,15 +106,15 @@ impl ValidationSettings {
     }
 }
 
-fn wrong_scheme(scheme: &str) -> Option<&'static str> {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    let grammar = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    if !grammar || !scheme.bytes().all(letter) {
-        return Some("must be a scheme alone, such as \"https\" or \"org.example.app\"");
+fn scheme_problem(scheme: &str) -> Option<&'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let starts_with_letter = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !starts_with_letter || !scheme.bytes().all(is_allowed) {
+        return Some("must be only a scheme, such as \"https\" or \"org.example.app\"");
     }
     DANGEROUS
         .contains(&scheme)
-        .then_some("must not be a scheme that browsers run or open as a local file; remove it")
+        .then_some("must not be a scheme that browsers execute or open as a local file; remove it")
 }
 
 #[cfg(test)]

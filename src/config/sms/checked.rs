@@ -6,63 +6,71 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
-use super::Rule;
-use crate::config::{Credentials, Secret};
+use crate::config::secret::{Credentials, Secret};
 use crate::domain::calling_code::ByCallingCode;
 use crate::domain::originator::Originator;
 
-/// What texts say, and by which providers they leave.
+/// The content, providers and routes of SMS.
 #[derive(Debug, Clone)]
 pub struct Sms {
-    /// The text, with the placeholders `{token}` and `{valid_for}`.
+    /// The content, with the placeholders `{token}` and `{valid_for}`.
     pub body: String,
-    /// Texts in delivery at once, 1 to 1000.
+    /// The maximum number of SMS in delivery at the same time, 1 to 1000.
     pub concurrency: usize,
-    /// By name; none where no text can be sent.
+    /// By name; without providers, no SMS are sent.
     pub providers: BTreeMap<String, Provider>,
-    /// The names of the providers in the order in which they are tried: one, or
-    /// a first and a second choice.
+    /// The names of the providers to use: one, or a first and a second choice.
     pub routes: ByCallingCode<Vec<String>>,
-    /// The senders, of which each number has one.
+    /// The senders. One number always receives from the same one.
     pub originators: ByCallingCode<Vec<Originator>>,
-    /// Whether texts are sent there.
+    /// Whether SMS are sent.
     pub rules: ByCallingCode<Rule>,
 }
 
+/// Whether SMS are sent to the numbers of a calling code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// They are sent.
+    Allow,
+    /// They are rejected with `M_DESTINATION_REJECTED` (MSI-11).
+    Reject,
+}
+
 impl Sms {
-    /// Whether texts are sent to the numbers of that calling code (MSI-11).
+    /// Whether SMS are sent to the numbers of a calling code (MSI-11).
     #[must_use]
     pub fn serves(&self, calling_code: u16) -> bool {
         *self.rules.of(Some(calling_code)) == Rule::Allow
     }
 }
 
-/// A way out for texts.
+/// An SMS provider.
 #[derive(Debug, Clone)]
 pub enum Provider {
-    /// `OpenMarket`'s HTTP API, version 4.
+    /// The HTTP API of `OpenMarket`, version 4.
     OpenMarket {
-        /// How it is reached; it always has a login.
+        /// The URL and login, which is always present.
         access: Access,
     },
-    /// Twilio's API of messages.
+    /// The messages API of Twilio.
     Twilio {
-        /// How it is reached; the login is the account's id and its token.
+        /// The URL and login, which consists of account SID and auth token.
         access: Access,
-        /// The messaging service that chooses the sender, if one does.
+        /// The messaging service that chooses the sender.
         messaging_service: Option<String>,
     },
-    /// Any service that takes a text in one HTTP request.
+    /// Any service that accepts an SMS in one HTTP request.
     Gateway(Box<Gateway>),
-    /// A folder on this machine.
+    /// Files in a folder.
     File {
-        /// It receives a file for each text, and need not exist yet.
+        /// The folder for the files, one per SMS; it need not exist yet.
         dir: PathBuf,
     },
 }
 
 impl Provider {
-    /// How long one try may take as a whole.
+    /// How long one attempt may take in total.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
         match self {
@@ -73,45 +81,44 @@ impl Provider {
     }
 }
 
-/// How a provider is reached over HTTP.
+/// The HTTP access to a provider.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// The address, without a slash at the end; a gateway's has placeholders.
+    /// The URL, without a trailing slash; that of a gateway has placeholders.
     pub url: String,
     /// The login.
     pub login: Option<Credentials>,
-    /// Authorities to trust besides the system's own.
+    /// Authorities to trust in addition to the system's.
     pub extra_authorities: Vec<CertificateDer<'static>>,
-    /// How long one request may take with its answer.
+    /// The timeout of a request including its response.
     pub timeout: Duration,
 }
 
-/// A service that takes a text in one HTTP request. URL, headers and body have
+/// A service that accepts an SMS in one HTTP request. URL, headers and body have
 /// placeholders.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// How it is reached.
+    /// The URL and login.
     pub access: Access,
     /// The method.
     pub method: Method,
-    /// For the placeholder `{username}`.
+    /// The value of the placeholder `{username}`.
     pub username: String,
-    /// For the placeholder `{password}`.
+    /// The value of the placeholder `{password}`.
     pub password: Secret,
     /// Further headers; their values may be secrets.
     pub headers: BTreeMap<String, Secret>,
-    /// How values are escaped in the body.
+    /// The format of the body, which determines the escaping of values.
     pub body_form: BodyForm,
     /// The body.
     pub body: String,
-    /// Statuses that mean that the text was taken.
+    /// Response statuses for an accepted SMS.
     pub accepted_statuses: Vec<StatusRange>,
-    /// Statuses that mean that it never will be.
+    /// Response statuses for a permanently refused SMS.
     pub refused_statuses: Vec<StatusRange>,
-    /// Where any of these are given, a text was taken only if the answer
-    /// contains one of them.
+    /// If not empty, an SMS is accepted only if the response contains one of these.
     pub accepted_answers: Vec<String>,
-    /// A text whose answer contains one of these never will be taken.
+    /// An SMS is permanently refused if the response contains one of these.
     pub refused_answers: Vec<String>,
 }
 
@@ -128,18 +135,18 @@ pub enum Method {
     Put,
 }
 
-/// What a gateway's body is.
+/// The format of a gateway's body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyForm {
-    /// JSON; placeholders stand inside its strings.
+    /// JSON, with placeholders inside its strings.
     #[default]
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
 }
 
-/// Statuses of HTTP, both ends included.
+/// A range of HTTP statuses, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusRange {
     /// The first.
@@ -149,7 +156,7 @@ pub struct StatusRange {
 }
 
 impl StatusRange {
-    /// Reads `400` or `200-299`.
+    /// Parses `400` or `200-299`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -161,7 +168,7 @@ impl StatusRange {
         (first <= last && (200..600).contains(&first) && last < 600).then_some(Self { first, last })
     }
 
-    /// Whether a status is among them.
+    /// Whether a status is in the range.
     #[must_use]
     pub fn contains(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)

@@ -1,23 +1,31 @@
-//! A provider of kind `gateway`: templates for its request, and what its answer
-//! means.
+//! Checks a provider of kind `gateway`: the templates of its request, and the meaning of
+//! its responses.
 
-use super::provider::{ProviderSettings, check_url};
-use super::{BodyForm, Gateway, Method, Provider, StatusRange};
+use super::checked::{BodyForm, Gateway, Method, Provider, StatusRange};
+use super::provider_settings::ProviderSettings;
+use super::url::check_url;
 use crate::config::checker::Checker;
-use crate::config::secret::Secret;
-use crate::config::smtp::Credentials;
+use crate::config::secret::{Credentials, Secret};
 use crate::domain::placeholders::{fill, has, unknown};
 
-/// What stands for what in URL and body.
+/// The placeholders in URL and body.
 const PLACEHOLDERS: [&str; 6] = ["to", "from", "text", "id", "username", "password"];
-/// In headers, whose values cannot be escaped.
-const IN_HEADERS: [&str; 3] = ["id", "username", "password"];
+/// The placeholders in headers, whose values cannot be escaped.
+const HEADER_PLACEHOLDERS: [&str; 3] = ["id", "username", "password"];
 
-const UNKNOWN: &str = "has a placeholder that does not exist; there are {to}, {from}, {text}, \
+const URL_MISSING: &str = "is missing: set the URL that SMS are sent to";
+const HOST_PLACEHOLDER: &str = "must not contain a placeholder in the host";
+const UNKNOWN: &str = "contains an unknown placeholder; supported are {to}, {from}, {text}, {id}, \
+    {username} and {password}";
+const TO_AND_TEXT: &str = "must contain the placeholders {to} and {text}, unless the URL does";
+const BODY_WITH_GET: &str =
+    "has no effect with method = \"GET\"; put the placeholders into the URL";
+const NOT_JSON: &str = "must be JSON with placeholders only inside strings, or set body_form = \
+    \"form\"";
+const HEADER: &str = "must contain only printable ASCII characters, and no placeholders except \
     {id}, {username} and {password}";
-const HEADER: &str = "must be a header's value of printable characters; its placeholders are \
-    {id}, {username} and {password}";
-const HEADER_NAME: &str = "must be the name of a header that the program does not write itself";
+const HEADER_NAME: &str = "is not a header that can be set";
+const STATUS: &str = "must be a status such as \"400\" or a range such as \"200-299\"";
 
 pub(super) fn check(
     settings: ProviderSettings,
@@ -27,25 +35,10 @@ pub(super) fn check(
     let at = |name: &str| format!("{key}.{name}");
     let password = settings.password(key, checker);
     let Some(url) = settings.url.clone() else {
-        checker.refuse(&at("url"), "is missing; give the address that takes texts");
+        checker.error(&at("url"), URL_MISSING);
         return None;
     };
-    // A placeholder could change where the request goes.
-    let authority = url.split_once("://").map_or(&*url, |(_, rest)| rest);
-    let host = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.contains('{') {
-        checker.refuse(&at("url"), "must not have a placeholder in its host");
-    } else if unknown(&url, &PLACEHOLDERS).is_some() {
-        checker.refuse(&at("url"), UNKNOWN);
-    } else {
-        let sample = fill(&url, |_name| "1".to_owned());
-        check_url(&at("url"), &sample, checker);
-    }
-    // A request has a path, whatever the address says.
-    let url = match authority.strip_prefix(host) {
-        Some(rest) if rest.starts_with('?') => url.replacen('?', "/?", 1),
-        _ => url.clone(),
-    };
+    let url = check_template(&at("url"), url, checker);
     let body = settings.body.clone().unwrap_or_default();
     check_body(&settings, &body, key, checker);
     for (name, value) in &settings.headers {
@@ -74,52 +67,68 @@ pub(super) fn check(
     Some(Provider::Gateway(Box::new(gateway)))
 }
 
+/// Checks a URL with placeholders; returns it with a path.
+fn check_template(key: &str, url: String, checker: &mut Checker<'_>) -> String {
+    let authority_and_path = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let authority = authority_and_path
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default();
+    if authority.contains('{') {
+        // It could redirect the request to another host.
+        checker.error(key, HOST_PLACEHOLDER);
+    } else if unknown(&url, &PLACEHOLDERS).is_some() {
+        checker.error(key, UNKNOWN);
+    } else {
+        let sample = fill(&url, |_name| "1".to_owned());
+        check_url(key, &sample, checker);
+    }
+    match authority_and_path.strip_prefix(authority) {
+        Some(rest) if rest.starts_with('?') => url.replacen('?', "/?", 1),
+        _ => url,
+    }
+}
+
 fn check_body(settings: &ProviderSettings, body: &str, key: &str, checker: &mut Checker<'_>) {
     let body_key = format!("{key}.body");
     let url = settings.url.as_deref().unwrap_or_default();
-    let is_there = |name| has(body, name) || has(url, name);
-    if !is_there("to") || !is_there("text") {
-        let sentence = "must have the placeholders {to} and {text}, unless the URL has them";
-        checker.refuse(&body_key, sentence);
+    let is_used = |name| has(body, name) || has(url, name);
+    if !is_used("to") || !is_used("text") {
+        checker.error(&body_key, TO_AND_TEXT);
     }
     if unknown(body, &PLACEHOLDERS).is_some() {
-        checker.refuse(&body_key, UNKNOWN);
+        checker.error(&body_key, UNKNOWN);
     }
     match settings.method {
         Method::Get if !body.is_empty() => {
-            checker.refuse(
-                &body_key,
-                "cannot be sent by GET; put everything into the URL",
-            );
+            checker.error(&body_key, BODY_WITH_GET);
         }
         Method::Get => {}
         Method::Post | Method::Put => {
-            // Where a value is escaped inside of a string, any value fits.
+            // An escaped quote is valid only inside a string.
             let sample = fill(body, |_name| "1\\\"".to_owned());
             let is_json = serde_json::from_str::<serde_json::Value>(&sample).is_ok();
             if settings.body_form == BodyForm::Json && !body.is_empty() && !is_json {
-                checker.refuse(
-                    &body_key,
-                    "must be JSON with its placeholders inside of strings; or set body_form",
-                );
+                checker.error(&body_key, NOT_JSON);
             }
         }
     }
 }
 
 fn check_header(key: &str, name: &str, value: &Secret, checker: &mut Checker<'_>) {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let own = ["host", "content-length", "transfer-encoding", "connection"];
+    // The HTTP client sets these itself.
+    const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if name.is_empty()
-        || !name.bytes().all(token)
-        || own.contains(&name.to_ascii_lowercase().as_str())
+        || !name.bytes().all(is_allowed)
+        || RESERVED.contains(&name.to_ascii_lowercase().as_str())
     {
-        checker.refuse(key, HEADER_NAME);
+        checker.error(key, HEADER_NAME);
     }
     let value = value.expose();
-    let printable = |byte: u8| (b' '..=b'~').contains(&byte);
-    if !value.bytes().all(printable) || unknown(value, &IN_HEADERS).is_some() {
-        checker.refuse(key, HEADER);
+    let is_printable = |byte: u8| (b' '..=b'~').contains(&byte);
+    if !value.bytes().all(is_printable) || unknown(value, &HEADER_PLACEHOLDERS).is_some() {
+        checker.error(key, HEADER);
     }
 }
 
@@ -128,10 +137,7 @@ fn statuses(key: &str, texts: &[String], checker: &mut Checker<'_>) -> Vec<Statu
     for (index, text) in texts.iter().enumerate() {
         match StatusRange::parse(text) {
             Some(range) => ranges.push(range),
-            None => checker.refuse(
-                &format!("{key}[{index}]"),
-                "must be a status such as \"400\" or a range such as \"200-299\"",
-            ),
+            None => checker.error(&format!("{key}[{index}]"), STATUS),
         }
     }
     ranges

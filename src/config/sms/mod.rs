@@ -1,36 +1,37 @@
-//! `[sms]`: what texts say, and by which providers they leave.
+//! `[sms]`: the content, providers and routes of SMS.
 
 mod checked;
 mod gateway;
 mod provider;
+mod provider_settings;
 mod routes;
+mod url;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use checked::{Access, BodyForm, Gateway, Method, Provider, Sms, StatusRange};
-pub use provider::{ProviderKind, ProviderSettings};
+pub use checked::{Access, BodyForm, Gateway, Method, Provider, Rule, Sms, StatusRange};
+pub use provider_settings::{ProviderKind, ProviderSettings};
 
 use super::checker::Checker;
 use crate::domain::placeholders;
 
-/// `[sms]` as written.
+/// `[sms]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SmsSettings {
-    /// The text, with the placeholders `{token}` and `{valid_for}`.
+    /// The content, with the placeholders `{token}` and `{valid_for}`.
     pub body: String,
-    /// Texts in delivery at once.
+    /// The maximum number of SMS in delivery at the same time.
     pub concurrency: usize,
     /// `[sms.providers.NAME]`.
     pub providers: BTreeMap<String, ProviderSettings>,
-    /// By calling code, or `default`: the providers in the order in which they
-    /// are tried.
+    /// By calling code, or `default`: the providers to use, the first choice first.
     pub routes: BTreeMap<String, Vec<String>>,
     /// By calling code, or `default`: the senders.
     pub originators: BTreeMap<String, Vec<String>>,
-    /// By calling code, or `default`: whether texts are sent there.
+    /// By calling code, or `default`: whether SMS are sent.
     pub rules: BTreeMap<String, Rule>,
 }
 
@@ -48,50 +49,42 @@ impl Default for SmsSettings {
     }
 }
 
-/// Whether texts are sent to the numbers of a calling code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// They are.
-    Allow,
-    /// They are not: `M_DESTINATION_REJECTED` (MSI-11).
-    Reject,
-}
+/// The maximum length of an SMS in characters: about four concatenated messages.
+const MAX_BODY: usize = 600;
 
-/// What a text may be long: four messages that are sent as one.
-const LONGEST_BODY: usize = 600;
-
-const NO_TEXTS: &str = "names none: no text can be sent, so nobody can validate a phone number";
-const BODY: &str = "must be a text of at most 600 characters with the placeholder {token}, and \
-    perhaps {valid_for}; write \\n where a line ends";
+const NO_PROVIDERS: &str = "contains no providers: the server sends no SMS, so nobody can validate \
+    a phone number";
+const BODY: &str = "must be at most 600 characters long, contain the placeholder {token} and no \
+    other except {valid_for}, and no control characters except \\n";
 
 impl SmsSettings {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Sms> {
         let before = checker.problems.len();
         checker.range("sms.concurrency", self.concurrency, 1..=1000);
-        let odd = |c: char| c.is_control() && c != '\n';
+        let is_forbidden = |c: char| c.is_control() && c != '\n';
         if !placeholders::has(&self.body, "token")
             || placeholders::unknown(&self.body, &["token", "valid_for"]).is_some()
-            || self.body.chars().any(odd)
-            || self.body.chars().count() > LONGEST_BODY
+            || self.body.chars().any(is_forbidden)
+            || self.body.chars().count() > MAX_BODY
         {
-            checker.refuse("sms.body", BODY);
+            checker.error("sms.body", BODY);
         }
         if self.providers.is_empty() {
-            checker.warn("sms.providers", NO_TEXTS);
+            checker.warn("sms.providers", NO_PROVIDERS);
         }
         let originators = routes::originators(&self.originators, checker);
         let routes = routes::routes(&self.routes, &self.providers, checker);
         let rules = routes::rules(&self.rules, checker);
-        let ways: Vec<_> = self
+        // Checks all of them, even if one has a problem.
+        let checked: Vec<_> = self
             .providers
             .into_iter()
-            .map(|(name, provider)| {
+            .map(|(name, settings)| {
                 let key = format!("sms.providers.{name}");
-                provider.check(&key, checker).map(|way| (name, way))
+                provider::check(settings, &key, checker).map(|provider| (name, provider))
             })
             .collect();
-        let providers: Option<BTreeMap<_, _>> = ways.into_iter().collect();
+        let providers: Option<BTreeMap<_, _>> = checked.into_iter().collect();
         if let Some(providers) = &providers {
             routes::check_senders(&routes, &originators, providers, checker);
         }

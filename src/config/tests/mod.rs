@@ -1,7 +1,7 @@
 //! Whole configurations, from text to [`Config`](super::Config).
 
-mod manual;
 mod mesh;
+mod reference;
 mod refusals;
 
 use std::fs;
@@ -97,28 +97,30 @@ fn everything_wrong_is_named_at_once() {
         ("SYDENT__DATABASE__URL", "hunter2"),
         ("SYDENT__EMAIL__SMTP__PRT", "25"),
         ("SYDENT__V1__ENABLED", "maybe"),
+        ("SYDENT__SYDENT__SERVER__NAME", "example.org"),
     ];
     let found = folder.load(text, &variables).unwrap_err();
-    let wanted = [
+    let expected = [
         "sydent.toml:1: server.name: is missing",
         "sydent.toml:2: server.nmae: is not a setting; did you mean server.name?",
-        "sydent.toml:3: server.public_base_url: must begin with https://",
-        "sydent.toml:4: server.signing_key_file: none.key cannot be read: there is no such file",
+        "sydent.toml:3: server.public_base_url: must start with https://",
+        "sydent.toml:4: server.signing_key_file: cannot read none.key: the file does not exist",
         "sydent.toml:7: http.listen[1]: must be an IP address and a port",
         "sydent.toml:9: http.listen[3]: must be an IP address and a port",
         "sydent.toml:10: http.workers: must be a whole number, not negative",
         "sydent.toml:11: emial: is not a setting; did you mean email?",
-        "sydent.toml:14: email.smtp.port: must be a whole number from 0 to 65535",
+        "sydent.toml:14: email.smtp.port: must be a whole number from 1 to 65535",
         "sydent.toml:15: email.smtp.timeout: must be a time with a unit",
         "sydent.toml:17: log.level: must be one of \"error\", \"warn\"",
-        "SYDENT__DATABASE__URL: must begin with sqlite: or postgres://",
+        "SYDENT__DATABASE__URL: must start with sqlite: or postgres://",
         "SYDENT__EMAIL__SMTP__PRT: is not a setting; did you mean SYDENT__EMAIL__SMTP__PORT?",
+        "SYDENT__SYDENT__SERVER__NAME: is not a setting; did you mean SYDENT__SERVER__NAME?",
         "SYDENT__V1__ENABLED: must be true or false",
     ];
     let shown = found.join("\n");
-    assert_eq!(found.len(), wanted.len(), "{shown}");
-    for (found, wanted) in found.iter().zip(wanted) {
-        assert!(found.starts_with(wanted), "{wanted} is not in\n{shown}");
+    assert_eq!(found.len(), expected.len(), "{shown}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{expected} is not in\n{shown}");
     }
     assert!(!shown.contains("hunter2"));
 }

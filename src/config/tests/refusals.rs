@@ -232,6 +232,6 @@ fn ops_08_what_is_required() {
         "server.signing_key_file",
         "database.url",
     ] {
-        assert!(found.contains(&format!("{key}: is missing; ")), "{found}");
+        assert!(found.contains(&format!("{key}: is missing: ")), "{found}");
     }
 }

@@ -63,7 +63,7 @@ fn find_problems(draft: &ConfigDraft, file: &Path) -> Vec<(String, String)> {
     };
     problems
         .into_iter()
-        .map(|problem| (problem.key, problem.sentence))
+        .map(|problem| (problem.key, problem.message))
         .filter(|(key, _)| key != "server.signing_key_file")
         .collect()
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use super::sydent_settings::Setting;
+use crate::config::toml_text;
 
 /// A setting with its comment.
 struct Entry {
@@ -114,12 +115,8 @@ impl ConfigDraft {
             let _ = write!(text, "\n[{table}]\n");
             for entry in entries {
                 push_comment(&mut text, &entry.comment);
-                let _ = writeln!(
-                    text,
-                    "{} = {}",
-                    quoted_key(&entry.key),
-                    written(&entry.value)
-                );
+                let key = toml_text::key(&entry.key);
+                let _ = writeln!(text, "{key} = {}", toml_text::value(&entry.value));
             }
         }
         push_list(&mut text, "To review:", self.remarks.iter().cloned());
@@ -187,46 +184,6 @@ fn wrap(text: &str) -> Vec<String> {
     lines
 }
 
-/// On one line, also a text with line ends.
-fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(values) => {
-            let values: Vec<String> = values.iter().map(written).collect();
-            format!("[{}]", values.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// A key, in quotes where it needs them.
-pub(super) fn quoted_key(key: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if !key.is_empty() && key.bytes().all(plain) {
-        key.to_owned()
-    } else {
-        quoted(key)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -239,7 +196,8 @@ mod tests {
             let mut draft = ConfigDraft::default();
             let list = Value::Array(vec![text.clone().into(), words.clone().into()]);
             draft.set_with_comment("a", &key, text.clone(), &words);
-            draft.set_with_comment(&format!("b.{}", quoted_key(&key)), "x", list.clone(), &text);
+            let table = format!("b.{}", toml_text::key(&key));
+            draft.set_with_comment(&table, "x", list.clone(), &text);
             draft.add_remark(words.clone());
             let table: toml::Table = draft.to_toml().parse().unwrap();
             prop_assert_eq!(&table["a"][&key], &Value::String(text));

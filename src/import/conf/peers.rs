@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::ConfError;
-use super::config_draft::{ConfigDraft, quoted_key};
+use super::config_draft::ConfigDraft;
 use super::http::parse_address;
 use super::sydent_settings::SydentSettings;
+use crate::config::toml_text;
 use crate::import::data::Peer;
 
 const TABLE: &str = "replication";
@@ -71,7 +72,7 @@ fn convert_peer(
     peer: &Peer,
     draft: &mut ConfigDraft,
 ) -> Result<String, ConfError> {
-    let table = format!("{TABLE}.peers.{}", quoted_key(&peer.name));
+    let table = format!("{TABLE}.peers.{}", toml_text::key(&peer.name));
     let url = sydent.get_optional(&format!("peer.{}", peer.name), "base_replication_url")?;
     if let Some(url) = url {
         draft.set(&table, "url", url.value.clone(), &url);

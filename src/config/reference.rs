@@ -1,19 +1,21 @@
-//! `config/default.toml` read as the list of all settings, and what a
-//! misspelt one was probably meant to be.
+//! `config/default.toml` as the list of all settings, and suggestions for misspelt
+//! ones.
 
 use toml::Table;
 
-/// The manual: every setting with its default and a comment.
-pub const MANUAL: &str = include_str!("../../config/default.toml");
+/// Every setting with its default and a comment.
+pub(super) const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// The manual with the settings that have no default filled in with their
-/// examples.
+/// The same with the commented examples of settings without a default uncommented.
 pub(super) fn uncommented() -> String {
-    let lines = MANUAL.lines().map(|line| match line.strip_prefix("# ") {
-        Some(rest) if is_setting(rest) || is_section(rest) => rest,
-        _ => line,
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    DEFAULT_TOML
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_setting(rest) || is_section(rest) => rest,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_setting(line: &str) -> bool {
@@ -23,13 +25,13 @@ fn is_setting(line: &str) -> bool {
     })
 }
 
-/// `[a.b]`, of a section that has a name of the administrator's choice.
+/// `[a.b]`: the example of a section whose name the administrator chooses.
 fn is_section(line: &str) -> bool {
     line.starts_with('[') && line.ends_with(']')
 }
 
-/// Every section and setting of the manual, with its path.
-fn known() -> Vec<String> {
+/// The key of every section and setting.
+fn known_keys() -> Vec<String> {
     let table = uncommented().parse::<Table>().unwrap_or_default();
     let mut keys = Vec::new();
     collect("", &table, &mut keys);
@@ -46,7 +48,7 @@ fn collect(parent: &str, table: &Table, keys: &mut Vec<String>) {
     }
 }
 
-/// The path of a key in a section; the section is empty at the top.
+/// The key of a setting in a section; the section is empty at the top level.
 pub(super) fn join(section: &str, name: &str) -> String {
     if section.is_empty() {
         name.to_owned()
@@ -55,20 +57,21 @@ pub(super) fn join(section: &str, name: &str) -> String {
     }
 }
 
-/// The setting or section that an unknown one was probably meant to be: the
-/// only one of this name elsewhere, or one that differs by a letter or two.
+/// The most similar setting or section: the only one with the same name in another
+/// section, or one that differs by few letters.
 pub(super) fn suggestion(unknown: &str) -> Option<String> {
-    let known = known();
-    let mut namesakes = known.iter().filter(|key| name(key) == name(unknown));
-    if let (Some(only), None) = (namesakes.next(), namesakes.next()) {
+    let known = known_keys();
+    let mut same_name = known.iter().filter(|key| name(key) == name(unknown));
+    if let (Some(only), None) = (same_name.next(), same_name.next()) {
         return Some(only.clone());
     }
-    let allowed = 1 + name(unknown).len() / 3;
-    let distances = known
+    let max_distance = 1 + name(unknown).len() / 3;
+    known
         .iter()
-        .map(|key| (strsim::damerau_levenshtein(key, unknown), key));
-    let near = distances.filter(|(distance, _)| *distance <= allowed).min();
-    near.map(|(_, key)| key.clone())
+        .map(|key| (strsim::damerau_levenshtein(key, unknown), key))
+        .filter(|(distance, _)| *distance <= max_distance)
+        .min()
+        .map(|(_, key)| key.clone())
 }
 
 fn name(key: &str) -> &str {

@@ -1,7 +1,6 @@
-//! Times in settings: a number with a unit, such as `30s` or `1h 30m`.
+//! Durations in settings: numbers with units, such as `30s` or `1h 30m`.
 //!
-//! For `#[serde(with = "period")]`, so that the rest of the program sees a
-//! plain [`Duration`].
+//! For `#[serde(with = "duration")]`.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,36 +8,34 @@ use std::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// A hundred years: longer than anybody means, and far from the end of a
-/// 64-bit count of milliseconds.
-const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+/// A hundred years: such a sum with a timestamp in milliseconds cannot overflow 64 bits.
+const MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// Reads a time.
+/// Parses a duration.
 ///
 /// # Errors
-/// A sentence when there is no unit, or the time is over a hundred years.
+/// When there is no unit, or the duration is longer than a hundred years.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(time) if time <= LONGEST => Ok(time),
+        Ok(duration) if duration <= MAX => Ok(duration),
         Ok(_) | Err(humantime::DurationError::NumberOverflow) => {
             Err("must be at most a hundred years".to_owned())
         }
-        Err(_) => Err(format!("must be {WANTED}")),
+        Err(_) => Err(format!("must be {EXPECTED}")),
     }
 }
 
-/// See the module.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
-    source.deserialize_str(Time)
+    source.deserialize_str(DurationVisitor)
 }
 
-struct Time;
+struct DurationVisitor;
 
-impl Visitor<'_> for Time {
+impl Visitor<'_> for DurationVisitor {
     type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(WANTED)
+        f.write_str(EXPECTED)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
@@ -46,11 +43,10 @@ impl Visitor<'_> for Time {
     }
 }
 
-const WANTED: &str = "a time with a unit, such as \"500ms\", \"30s\" or \"24h\"";
+const EXPECTED: &str = "a time with a unit, such as \"500ms\", \"30s\" or \"24h\"";
 
-/// See the module.
-pub(super) fn serialize<S: Serializer>(time: &Duration, target: S) -> Result<S::Ok, S::Error> {
-    target.collect_str(&humantime::format_duration(*time))
+pub(super) fn serialize<S: Serializer>(duration: &Duration, target: S) -> Result<S::Ok, S::Error> {
+    target.collect_str(&humantime::format_duration(*duration))
 }
 
 #[cfg(test)]
@@ -75,7 +71,7 @@ mod tests {
                 "{text}"
             );
         }
-        for (text, sentence) in [
+        for (text, message) in [
             ("", "with a unit"),
             ("30", "with a unit"),
             ("30 parsecs", "with a unit"),
@@ -83,7 +79,7 @@ mod tests {
             ("101 years", "a hundred years"),
             ("99999999999999999999999s", "a hundred years"),
         ] {
-            assert!(parse(text).unwrap_err().contains(sentence), "{text}");
+            assert!(parse(text).unwrap_err().contains(message), "{text}");
         }
     }
 

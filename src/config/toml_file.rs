@@ -1,23 +1,23 @@
-//! A TOML file as a table, with the line of every key.
+//! Parses a TOML file and records the line of every key.
 
 use std::path::Path;
 
 use toml::Table;
 use toml::de::{DeTable, DeValue};
 
-use super::manual::join;
 use super::origins::Origins;
 use super::problem::{Problem, Source};
+use super::reference::join;
 
-/// Reads TOML and notes the line of every key and list element.
+/// Parses TOML and records the line of every key and list element.
 ///
 /// # Errors
-/// Each place where the text is not TOML, without the text itself.
+/// Every syntax error, without quoting the text, which may contain a secret.
 pub(super) fn parse(text: &str, file: &Path, origins: &mut Origins) -> Result<Table, Vec<Problem>> {
     let (spanned, mut errors) = DeTable::parse_recoverable(text);
-    let lines = Lines::of(text);
+    let lines = LineIndex::new(text);
     if errors.is_empty() {
-        note_table("", spanned.get_ref(), &lines, origins);
+        record_table("", spanned.get_ref(), &lines, origins);
         match text.parse() {
             Ok(table) => return Ok(table),
             Err(error) => errors.push(error),
@@ -25,55 +25,54 @@ pub(super) fn parse(text: &str, file: &Path, origins: &mut Origins) -> Result<Ta
     }
     let mut problems: Vec<Problem> = errors
         .iter()
-        .map(|error| not_toml(error, file, &lines))
+        .map(|error| syntax_error(error, file, &lines))
         .collect();
-    // One slip often brings several messages about its line; the first is the
-    // one that helps.
+    // One mistake often causes several errors on its line; the first one explains it.
     problems.dedup_by_key(|problem| problem.line);
     Err(problems)
 }
 
-fn not_toml(error: &toml::de::Error, file: &Path, lines: &Lines) -> Problem {
+fn syntax_error(error: &toml::de::Error, file: &Path, lines: &LineIndex) -> Problem {
     Problem {
         source: Source::File(file.to_owned()),
-        line: error.span().map(|span| lines.at(span.start)),
+        line: error.span().map(|span| lines.line(span.start)),
         key: String::new(),
-        sentence: format!("is not TOML: {}", error.message()),
+        message: format!("TOML syntax error: {}", error.message()),
     }
 }
 
-fn note_table(section: &str, table: &DeTable<'_>, lines: &Lines, origins: &mut Origins) {
+fn record_table(section: &str, table: &DeTable<'_>, lines: &LineIndex, origins: &mut Origins) {
     for (name, value) in table {
         let key = join(section, name.get_ref());
-        origins.at_line(&key, lines.at(name.span().start));
-        note_value(&key, value.get_ref(), lines, origins);
+        origins.add_line(&key, lines.line(name.span().start));
+        record_value(&key, value.get_ref(), lines, origins);
     }
 }
 
-fn note_value(key: &str, value: &DeValue<'_>, lines: &Lines, origins: &mut Origins) {
+fn record_value(key: &str, value: &DeValue<'_>, lines: &LineIndex, origins: &mut Origins) {
     match value {
-        DeValue::Table(table) => note_table(key, table, lines, origins),
+        DeValue::Table(table) => record_table(key, table, lines, origins),
         DeValue::Array(elements) => {
             for (index, element) in elements.iter().enumerate() {
                 let key = format!("{key}[{index}]");
-                origins.at_line(&key, lines.at(element.span().start));
-                note_value(&key, element.get_ref(), lines, origins);
+                origins.add_line(&key, lines.line(element.span().start));
+                record_value(&key, element.get_ref(), lines, origins);
             }
         }
         _ => {}
     }
 }
 
-/// The offsets at which lines end.
-struct Lines(Vec<usize>);
+/// The offsets of the line ends of a text.
+struct LineIndex(Vec<usize>);
 
-impl Lines {
-    fn of(text: &str) -> Self {
+impl LineIndex {
+    fn new(text: &str) -> Self {
         Self(text.match_indices('\n').map(|(offset, _)| offset).collect())
     }
 
-    /// The line that an offset is in, counted from 1.
-    fn at(&self, offset: usize) -> usize {
+    /// The line of an offset, counted from 1.
+    fn line(&self, offset: usize) -> usize {
         1 + self.0.partition_point(|end| *end < offset)
     }
 }
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> (Result<Table, Vec<Problem>>, Origins) {
-        let mut origins = Origins::of_file(Some(Path::new("a.toml")));
+        let mut origins = Origins::new(Some(Path::new("a.toml")));
         (
             super::parse(text, Path::new("a.toml"), &mut origins),
             origins,

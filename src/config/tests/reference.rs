@@ -1,9 +1,9 @@
-//! The manual against the types.
+//! `config/default.toml` against the types.
 
 use toml::Table;
 
 use super::read;
-use crate::config::manual::{MANUAL, uncommented};
+use crate::config::reference::{DEFAULT_TOML, uncommented};
 use crate::config::*;
 
 fn keys(table: &Table) -> Vec<String> {
@@ -21,8 +21,8 @@ fn keys(table: &Table) -> Vec<String> {
 
 #[test]
 fn the_manual_says_the_defaults() {
-    let said = Table::try_from(read(MANUAL)).unwrap();
-    assert_eq!(said, Table::try_from(Settings::default()).unwrap());
+    let documented = Table::try_from(read(DEFAULT_TOML)).unwrap();
+    assert_eq!(documented, Table::try_from(Settings::default()).unwrap());
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn sms() -> SmsSettings {
     }
 }
 
-/// Settings with nothing left out: a new field does not compile here until it
-/// is filled, and then the manual must have it.
+/// Settings in which every field is set: a new field does not compile here until it is
+/// added, and then `config/default.toml` must contain it.
 fn filled() -> Settings {
     let some_text = || Some("a".to_owned());
     Settings {

@@ -1,32 +1,34 @@
-//! serde's messages as sentences for the person who wrote the setting.
+//! Explains serde's messages to the administrator.
 
-/// Turns a message of serde's into "must be …". The value, which serde quotes
-/// and which may be a secret, is left out.
-pub(super) fn sentence(message: &str) -> String {
+/// Rewrites a message of serde as "must be …", without the value, which serde quotes
+/// and which may be a secret.
+pub(super) fn explain(message: &str) -> String {
     if let Some((_, expected)) = message.rsplit_once(", expected ") {
-        return format!("must be {}", wanted(expected));
+        return format!("must be {}", expectation(expected));
     }
     match message {
-        "invalid socket address syntax" => {
-            "must be an IP address and a port, such as \"127.0.0.1:8090\" or \"[::]:8090\"".into()
-        }
-        "invalid IP address syntax" => {
-            "must be a network such as \"10.0.0.0/8\" or \"192.0.2.1/32\"".into()
-        }
+        "invalid socket address syntax" => format!("must be {SOCKET_ADDRESS}"),
+        "invalid IP address syntax" => format!("must be {NETWORK}"),
         own if own.starts_with("must ") => own.to_owned(),
-        _ => "has a value of the wrong kind".to_owned(),
+        _ => "has a value of the wrong type; see config/default.toml".to_owned(),
     }
 }
 
-fn wanted(expected: &str) -> String {
+const SOCKET_ADDRESS: &str =
+    "an IP address and a port, such as \"127.0.0.1:8090\" or \"[::]:8090\"";
+const NETWORK: &str = "a network, such as \"10.0.0.0/8\" or \"192.0.2.1/32\"";
+
+fn expectation(expected: &str) -> String {
     match expected {
         "a boolean" => "true or false".to_owned(),
-        "a string" | "path string" => "text in quotation marks".to_owned(),
+        // The last one is for an enum.
+        "a string" | "path string" | "string only" => "a string in quotation marks".to_owned(),
         "a sequence" => "a list in square brackets, such as [\"one\", \"two\"]".to_owned(),
-        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "a map" => "a section or an inline table, such as { key = \"value\" }".to_owned(),
+        "u16" => "a whole number from 1 to 65535".to_owned(),
         "u32" | "u64" | "usize" => "a whole number, not negative".to_owned(),
-        "socket address" => "an IP address and a port in quotation marks".to_owned(),
-        "IPv4 or IPv6 network address" => "a network such as \"10.0.0.0/8\"".to_owned(),
+        "socket address" => SOCKET_ADDRESS.to_owned(),
+        "IPv4 or IPv6 network address" => NETWORK.to_owned(),
         section if section.starts_with("struct ") => "a section".to_owned(),
         choices if choices.contains('`') => choices.replace('`', "\""),
         other => other.to_owned(),
@@ -35,14 +37,14 @@ fn wanted(expected: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sentence;
+    use super::explain;
 
     #[test]
     fn sentences_say_what_to_write_and_not_what_was_written() {
-        for (message, said) in [
+        for (message, explained) in [
             (
                 "invalid type: string \"x, expected y\", expected u16",
-                "must be a whole number from 0 to 65535",
+                "must be a whole number from 1 to 65535",
             ),
             (
                 "invalid value: integer `-1`, expected usize",
@@ -50,7 +52,7 @@ mod tests {
             ),
             (
                 "invalid type: integer `5`, expected a string",
-                "must be text in quotation marks",
+                "must be a string in quotation marks",
             ),
             (
                 "invalid type: integer `5`, expected struct HttpSettings",
@@ -65,9 +67,12 @@ mod tests {
                 "must be \"a\" or \"b\"",
             ),
             ("must be a server name", "must be a server name"),
-            ("some text with hunter2", "has a value of the wrong kind"),
+            (
+                "some text with hunter2",
+                "has a value of the wrong type; see config/default.toml",
+            ),
         ] {
-            assert_eq!(sentence(message), said);
+            assert_eq!(explain(message), explained);
         }
     }
 }
