@@ -1,4 +1,4 @@
-//! Speaks to the internal listener of a running server.
+//! A client for the internal listener of a running server.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -10,19 +10,20 @@ use awc::error::{ConnectError, SendRequestError};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::BaseUrl;
 use crate::error::UNRECOGNIZED;
 
-/// Longer than a server that has much to do takes to answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// More than the server's own `http.request_timeout` by default, so that an
+/// overloaded server still answers with its own error.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where an internal listener is.
+/// The URL of an internal listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InternalUrl(String);
 
 impl InternalUrl {
-    pub(super) fn at(address: SocketAddr) -> Self {
+    pub(super) fn from_address(address: SocketAddr) -> Self {
         Self(format!("http://{address}"))
     }
 }
@@ -33,7 +34,7 @@ impl FromStr for InternalUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match BaseUrl::parse(text) {
             Ok(url) if url.is_https() => {
-                Err("must begin with http://: the internal listener speaks no TLS")
+                Err("must start with http://: the internal listener does not support TLS")
             }
             Ok(url) => Ok(Self(url.as_str().to_owned())),
             Err(_) => Err("must be a URL such as http://127.0.0.1:8091"),
@@ -49,18 +50,13 @@ impl InternalClient {
         Self(url)
     }
 
-    /// Posts a JSON object; returns what a success brings.
-    ///
-    /// # Errors
-    /// When there is no answer, or it is a refusal.
+    /// Sends a POST request with a JSON object; returns the JSON body of a
+    /// successful response.
     pub(super) fn post(&self, name: &str, fields: &Value) -> Result<Value, Failure> {
         self.send(|client, api| client.post(format!("{api}/{name}")).send_json(fields))
     }
 
-    /// As [`post`](Self::post), by GET and with a query.
-    ///
-    /// # Errors
-    /// As [`post`](Self::post).
+    /// Sends a GET request with a query; returns as [`post`](Self::post).
     pub(super) fn get(&self, name: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(query)
@@ -74,44 +70,49 @@ impl InternalClient {
     ) -> Result<Value, Failure> {
         let api = format!("{}/_matrix/identity/internal", self.0.0);
         actix::System::new().block_on(async {
-            let sent = request(&http_client(), &api).await;
-            let mut answer = sent.map_err(|error| match error {
-                SendRequestError::Connect(error) => self.unreachable(&error),
-                error => self.unanswered(&error),
-            })?;
-            let body = answer.body().await;
-            let body = body.map_err(|error| self.unanswered(&error))?;
+            let mut response =
+                request(&http_client(), &api)
+                    .await
+                    .map_err(|error| match error {
+                        SendRequestError::Connect(error) => self.cannot_connect(&error),
+                        error => self.no_response(&error),
+                    })?;
+            let body = response
+                .body()
+                .await
+                .map_err(|error| self.no_response(&error))?;
             let body = serde_json::from_slice(&body).ok();
-            self.outcome(answer.status().is_success(), body)
+            self.read_response(response.status().is_success(), body)
         })
     }
 
-    fn outcome(&self, success: bool, body: Option<Value>) -> Result<Value, Failure> {
+    fn read_response(&self, success: bool, body: Option<Value>) -> Result<Value, Failure> {
         let text = |name: &str| body.as_ref()?.get(name)?.as_str();
         match (success, text("errcode"), text("error")) {
             (true, _, _) if body.is_some() => Ok(body.unwrap_or_default()),
             (false, Some(errcode), Some(error)) if errcode != UNRECOGNIZED => Err(Failure::new(
-                format!("The server refused: {error} ({errcode})."),
+                format!("The server refused the request: {error} ({errcode})."),
             )),
             _ => Err(Failure::new(format!(
-                "What answers at {} is not the internal listener of an identity server. Its \
-                 address is the one in internal.listen of the server's configuration.",
+                "{} is not the internal listener of an identity server. Use an address from \
+                 internal.listen in the server's configuration.",
                 self.0.0
             ))),
         }
     }
 
-    fn unreachable(&self, error: &ConnectError) -> Failure {
+    fn cannot_connect(&self, error: &ConnectError) -> Failure {
         Failure::new(format!(
-            "Nothing answers at {}: {error}.\nThe server must be running, with that address in \
-             internal.listen of its configuration. --internal URL names another one.",
+            "Cannot connect to {}: {error}.\nCheck that the server is running and that \
+             internal.listen in its configuration contains this address, or give another URL with \
+             --internal.",
             self.0.0
         ))
     }
 
-    fn unanswered(&self, error: &dyn Display) -> Failure {
+    fn no_response(&self, error: &dyn Display) -> Failure {
         Failure::new(format!(
-            "The server at {} gave no answer: {error}. It may have done what it was asked for.",
+            "No response from {}: {error}. The server may have executed the request.",
             self.0.0
         ))
     }
@@ -119,12 +120,13 @@ impl InternalClient {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "whoever runs the command chooses the address, and an internal one is what is wanted"
+    reason = "the user of the command line chooses the address; connecting to an internal one is \
+              the purpose"
 )]
 fn http_client() -> awc::Client {
     awc::Client::builder()
         .disable_redirects()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .finish()
 }
 
@@ -144,7 +146,7 @@ mod tests {
         }
         let address = "[::1]:8091".parse().unwrap();
         assert_eq!(
-            InternalUrl::at(address),
+            InternalUrl::from_address(address),
             "http://[::1]:8091".parse().unwrap()
         );
         for bad in ["", "127.0.0.1:8091", "https://127.0.0.1:8091", "http://a?b"] {
@@ -156,8 +158,12 @@ mod tests {
     fn a_refusal_is_told_in_the_servers_words() {
         let client = InternalClient::new("http://127.0.0.1:1".parse().unwrap());
         let refusal = |errcode: &str| Some(json!({ "errcode": errcode, "error": "No room" }));
-        for (success, body, told) in [
-            (false, refusal("M_SHUT"), "refused: No room (M_SHUT)."),
+        for (success, body, message) in [
+            (
+                false,
+                refusal("M_SHUT"),
+                "refused the request: No room (M_SHUT).",
+            ),
             (
                 false,
                 refusal(UNRECOGNIZED),
@@ -166,9 +172,10 @@ mod tests {
             (false, None, "internal.listen"),
             (true, None, "is not the internal"),
         ] {
-            let failure = client.outcome(success, body).unwrap_err().to_string();
-            assert!(failure.contains(told), "{failure}");
+            let failure = client.read_response(success, body).unwrap_err().to_string();
+            assert!(failure.contains(message), "{failure}");
         }
-        assert_eq!(client.outcome(true, Some(json!({}))).unwrap(), json!({}));
+        let body = Some(json!({}));
+        assert_eq!(client.read_response(true, body).unwrap(), json!({}));
     }
 }

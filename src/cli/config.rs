@@ -1,20 +1,29 @@
-//! `sydent config`: write a configuration, or check one.
+//! `sydent config`: generates and checks configurations.
 
 use clap::Subcommand;
 
 use super::config_file::ConfigFile;
+use super::failure::Failure;
 use super::generate::Generate;
-use super::{Failure, print};
+use super::stdout::print;
 use crate::delivery::templates::Templates;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Write a commented configuration file and a signing key.
     Generate(Generate),
-    /// Name everything that is wrong with the configuration; if nothing is,
-    /// print the effective settings with secrets masked.
+    /// Check the configuration and print the effective settings.
+    ///
+    /// Reports all problems at once. Without problems, prints every setting with
+    /// its effective value; secrets are masked.
+    #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  The configuration is valid; warnings go to standard error
+  1  The configuration has problems";
 
 impl ConfigCommand {
     pub(super) fn run(&self) -> Result<(), Failure> {
@@ -27,18 +36,17 @@ impl ConfigCommand {
 
 fn check(file: &ConfigFile) -> Result<(), Failure> {
     let settings = file.settings()?;
-    let shown = toml::to_string(&settings);
+    let effective = toml::to_string(&settings)
+        .map_err(|error| Failure::new(format!("Cannot print the settings: {error}.")))?;
     let config = settings.into_config()?;
     Templates::load(&config.templates)
         .and_then(|templates| {
             let invites = &config.invites;
             templates.with_subjects(&invites.subject_room, &invites.subject_space)
         })
-        .map_err(|error| Failure::new(format!("The templates cannot be used: {error}.")))?;
+        .map_err(|error| Failure::new(error.to_string()))?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
-    let shown =
-        shown.map_err(|error| Failure::new(format!("The settings cannot be shown: {error}.")))?;
-    print(&shown)
+    print(&effective)
 }

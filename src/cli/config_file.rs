@@ -1,35 +1,33 @@
-//! The configuration that a command works with.
+//! The option `--config`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::{Settings, environment, is_setting};
 
-/// Which configuration.
+/// The option `--config`.
 #[derive(Debug, Args)]
 pub(super) struct ConfigFile {
-    /// The configuration file. Every setting can also be given as an
-    /// environment variable such as `SYDENT__SERVER__NAME`.
+    /// The configuration file. Environment variables such as
+    /// `SYDENT__SERVER__NAME` override its settings.
     #[arg(long, short, env = "SYDENT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl ConfigFile {
-    /// The settings that the file and the environment give.
+    /// The settings from the file and the environment.
     ///
     /// # Errors
-    /// When neither says anything, and when what they say cannot be read.
+    /// When there is neither a file nor a variable, or they cannot be read.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         self.settings_if_given()?
             .ok_or_else(|| Failure::new(NO_CONFIG))
     }
 
-    /// As [`settings`](Self::settings); `None` when neither says anything.
-    ///
-    /// # Errors
-    /// When what they say cannot be read.
+    /// As [`settings`](Self::settings); `None` when there is neither a file nor a
+    /// variable.
     pub(super) fn settings_if_given(&self) -> Result<Option<Settings>, Failure> {
         let mut variables = environment()
             .filter(|(name, _)| is_setting(name))
@@ -41,6 +39,6 @@ impl ConfigFile {
     }
 }
 
-const NO_CONFIG: &str = "No configuration is given. Name one with --config FILE or \
-    SYDENT_CONFIG, or set SYDENT__… variables.\n`sydent config generate` writes one; \
-    `sydent demo` runs a server that needs none.";
+const NO_CONFIG: &str = "No configuration was given. Use --config FILE, set SYDENT_CONFIG, or set \
+    SYDENT__… variables.\nRun `sydent config generate` to write a configuration file, or \
+    `sydent demo` for a server that needs none.";

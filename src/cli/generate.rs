@@ -1,33 +1,34 @@
-//! `sydent config generate`: a first configuration from a few flags.
+//! `sydent config generate`: a first configuration from a few options.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Failure;
+use super::failure::Failure;
 use super::key;
 use super::new_file::{FileAccess, create, replace};
 use super::relay::Relay;
-use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, mailbox};
+use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, mailbox, toml_text};
 use crate::domain::ids::ServerName;
 
-/// What the configuration depends on.
+/// The options of `sydent config generate`.
 #[derive(Debug, Args)]
 pub(super) struct Generate {
-    /// The name that signs associations, such as `example.org`. It can never be
-    /// changed.
+    /// The server name in signatures of associations, such as `example.org`. It
+    /// must never change.
     #[arg(long, value_name = "NAME")]
     server_name: ServerName,
-    /// Where clients reach the server, such as `https://id.example.org`.
+    /// The public URL of the server, such as `https://id.example.org`.
     #[arg(long, value_name = "URL")]
     base_url: String,
-    /// The relay that takes mails. Port 465 means TLS from the first byte,
-    /// another one STARTTLS, a relay on this machine no TLS. Without a relay
-    /// nobody can validate a mail address.
+    /// The SMTP relay for outgoing email; without one, nobody can validate an email
+    /// address. Uses no TLS for a relay on this machine, TLS on connect for port
+    /// 465, and STARTTLS otherwise.
     #[arg(long, value_name = "HOST[:PORT]")]
     smtp: Option<Relay>,
-    /// The sender of mails. When left out, noreply at the server's name.
+    /// The sender of emails, such as `Example <noreply@example.org>` [default:
+    /// noreply at the server name].
     #[arg(long, value_name = "MAILBOX")]
     from: Option<String>,
     /// `sqlite:FILE`, `sqlite:///absolute/FILE` or
@@ -37,12 +38,12 @@ pub(super) struct Generate {
     /// The configuration file to write.
     #[arg(long, short, value_name = "FILE", default_value = "sydent.toml")]
     out: PathBuf,
-    /// The signing key file to write. When left out, signing.key beside the
-    /// configuration file.
+    /// The signing key file to write [default: signing.key in the folder of the
+    /// configuration file].
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Replace an existing configuration file. An existing key file is kept
-    /// and used.
+    /// Replace an existing configuration file. An existing key file is kept and
+    /// used.
     #[arg(long)]
     force: bool,
 }
@@ -59,7 +60,7 @@ impl Generate {
             .filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Failure::new(format!(
-                "There is no folder {}.",
+                "The folder {} does not exist; create it first.",
                 folder.display()
             )));
         }
@@ -67,14 +68,14 @@ impl Generate {
         self.check(&text)?;
         if self.out.exists() && !self.force {
             return Err(Failure::new(format!(
-                "{} exists already; nothing was written. --force replaces it.",
+                "{} already exists; nothing was written. Use --force to replace it.",
                 self.out.display()
             )));
         }
         if key_file.exists() {
             if !self.force {
                 return Err(Failure::new(format!(
-                    "{} exists already; nothing was written. --force uses it as it is.",
+                    "{} already exists; nothing was written. Use --force to keep it and use it.",
                     key_file.display()
                 )));
             }
@@ -82,10 +83,10 @@ impl Generate {
             create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
         }
         let write = if self.force { replace } else { create };
-        write(&self.out, &text, self.readers())?;
+        write(&self.out, &text, self.access())?;
         Settings::load(Some(&self.out), std::iter::empty())?.into_config()?;
         eprintln!(
-            "Wrote {} and the signing key {}. Keep a copy of the key.\nNext: sydent config check \
+            "Wrote {} and the signing key {}. Back up the key.\nNext: sydent config check \
              --config {}",
             self.out.display(),
             key_file.display(),
@@ -94,50 +95,50 @@ impl Generate {
         Ok(())
     }
 
-    /// A database's password makes the file the owner's alone.
-    fn readers(&self) -> FileAccess {
+    /// A PostgreSQL URL may contain a password.
+    fn access(&self) -> FileAccess {
         match DatabaseUrl::parse(&self.database) {
             Ok(DatabaseUrl::Sqlite(_)) => FileAccess::Umask,
             _ => FileAccess::Owner,
         }
     }
 
-    /// Finds what is wrong with the flags before anything is written. The key
-    /// is not there yet, so it alone may be missing.
+    /// Checks the configuration before anything is written, except for the key
+    /// file, which does not exist yet.
     fn check(&self, text: &str) -> Result<(), Failure> {
         let settings = Settings::parse(Some((&self.out, text)), std::iter::empty())?;
         let Err(Problems(mut problems)) = settings.into_config() else {
             return Ok(());
         };
         problems.retain(|problem| problem.key != "server.signing_key_file");
-        let sentences: Vec<String> = problems
+        let lines: Vec<String> = problems
             .iter()
-            .map(|problem| format!("{}: {}.", problem.key, problem.sentence))
+            .map(|problem| format!("{}: {}.", problem.key, problem.message))
             .collect();
-        if sentences.is_empty() {
+        if lines.is_empty() {
             return Ok(());
         }
         Err(Failure::new(format!(
             "Nothing was written.\n{}",
-            sentences.join("\n")
+            lines.join("\n")
         )))
     }
 
-    /// The key file as the configuration names it: by its name alone when it
-    /// stands beside it, so that the folder can be moved.
+    /// The path of the key file for the configuration: relative when both files
+    /// are in one folder, so that the folder can be moved.
     fn key_path(&self, key_file: &Path) -> Result<PathBuf, Failure> {
         match key_file.file_name() {
             Some(name) if key_file.parent() == self.out.parent() => Ok(PathBuf::from(name)),
             _ => std::path::absolute(key_file).map_err(|error| {
-                Failure::new(format!("The key file has no usable name: {error}."))
+                Failure::new(format!("--key-file is not a usable path: {error}."))
             }),
         }
     }
 
     fn text(&self, key_file: &Path) -> Result<String, Failure> {
-        // A slip in the URL is named before it could land in a file.
         let base_url = BaseUrl::parse(&self.base_url)
             .map_err(|invalid| Failure::new(format!("--base-url {invalid}.")))?;
+        let quoted = toml_text::string;
         Ok(TEMPLATE
             .replace("{name}", &quoted(self.server_name.as_str()))
             .replace("{base_url}", &quoted(base_url.as_str()))
@@ -155,22 +156,22 @@ impl Generate {
             Some(from) => from.clone(),
             None if is_ip(host) && self.smtp.is_some() => {
                 return Err(Failure::new(
-                    "--from is needed, since the server's name is an IP address.",
+                    "--from is required when the server name is an IP address.",
                 ));
             }
             None => format!("Identity server <noreply@{host}>"),
         };
         if mailbox(&from).is_none() {
             return Err(Failure::new(
-                "--from must be a mail address such as \"Identity server <noreply@example.org>\".",
+                "--from must be an email address such as \"Identity server <noreply@example.org>\".",
             ));
         }
-        let from = quoted(&from);
+        let from = toml_text::string(&from);
         Ok(match &self.smtp {
             None => NO_EMAIL.replace("{from}", &from),
             Some(relay) => SMTP
                 .replace("{from}", &from)
-                .replace("{host}", &quoted(relay.host()))
+                .replace("{host}", &toml_text::string(relay.host()))
                 .replace("{port}", &relay.port().to_string())
                 .replace("{encryption}", relay.encryption()),
         })
@@ -181,21 +182,18 @@ fn is_ip(host: &str) -> bool {
     host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-const TEMPLATE: &str = r#"# A Matrix identity server. After a change run `sydent config check`, which names
-# everything that is wrong. What is not set here has its default; a relative
-# path starts at this file's folder.
+const TEMPLATE: &str = r#"# Configuration of a Matrix identity server. Run `sydent config check` after each
+# change. Settings that are not listed have their defaults. Relative paths start at
+# the folder of this file.
 
 [server]
-# Signs associations. Clients and rooms remember it: never change it.
+# The server name in signatures of associations. Clients and rooms store it: never
+# change it.
 name = {name}
-# Where clients reach this server: a proxy that speaks TLS and passes requests
-# on to the address in [http].
+# The public URL, usually that of a reverse proxy that terminates TLS and forwards
+# requests to the address in [http].
 public_base_url = {base_url}
-# Keep it secret, and keep a copy: without it old signatures cannot be checked.
+# Keep it secret and back it up: without it, old signatures cannot be verified.
 signing_key_file = {key_file}
 
 [database]
@@ -204,13 +202,13 @@ url = {database}
 
 [http]
 listen = ["[::]:8090"]
-# The proxy's network, such as ["127.0.0.1/32"], so that its X-Forwarded-For is
-# believed. Without it every client seems to come from the proxy.
+# The networks of the reverse proxy, such as ["127.0.0.1/32"], whose X-Forwarded-For
+# the server trusts. Without them, all clients share the proxy's address and limits.
 trusted_proxies = []
 
 [internal]
-# Lets the homeserver and `sydent bind` on this machine bind addresses to users.
-# It asks for no password, so it is for loopback addresses: ["[::1]:8091"].
+# Lets the homeserver and `sydent bind` on this machine bind any address to any
+# user without a password. Use only loopback addresses, such as ["[::1]:8091"].
 listen = []
 
 [operations]
@@ -230,17 +228,17 @@ transport = "smtp"
 [email.smtp]
 host = {host}
 port = {port}
-# "starttls" (required, no silent fall-back), "tls" from the first byte, "none".
+# "starttls" (never falls back to plain text), "tls" (TLS on connect) or "none".
 encryption = "{encryption}"
-# For a relay that asks for a login; the file holds the password alone.
+# For a relay that requires a login. The file contains only the password.
 # username = "sydent"
 # password_file = "smtp.password"
 "#;
 
 const NO_EMAIL: &str = r#"[email]
-# No mail leaves this server, so nobody can validate a mail address: requests
-# for a code are answered with M_EMAIL_SEND_ERROR. To change that, set transport
-# to "smtp", give a sender, and name the relay.
+# The server sends no email, so nobody can validate an email address: it answers
+# requests for a code with M_EMAIL_SEND_ERROR. To send email, set transport to
+# "smtp", and set from and the relay.
 transport = "none"
 # from = {from}
 
@@ -321,20 +319,24 @@ mod tests {
             (
                 "http://id.example.org",
                 &[][..],
-                "server.public_base_url: must begin",
+                "server.public_base_url: must start",
             ),
             ("id.example.org", &[], "--base-url must be a URL"),
             (
                 URL,
                 &["--database", "sydent.db"],
-                "database.url: must begin with sqlite:",
+                "database.url: must start with sqlite:",
             ),
             (
                 URL,
                 &["--database", "sqlite:missing/sydent.db"],
-                "database.url: names a file in a folder",
+                "database.url: must be a file in an existing folder",
             ),
-            (URL, &["--from", "nobody"], "--from must be a mail address"),
+            (
+                URL,
+                &["--from", "nobody"],
+                "--from must be an email address",
+            ),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let failure = generate(folder.path(), base_url, more)

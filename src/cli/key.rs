@@ -1,29 +1,30 @@
-//! `sydent key`: signing keys.
+//! `sydent key`: generates signing keys.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
+use super::failure::Failure;
 use super::new_file::{FileAccess, create};
-use super::{Failure, print};
+use super::stdout::print;
 use crate::domain::base64;
 use crate::domain::ids::KeyId;
-use crate::random;
+use crate::random::{self, RandomError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// Make a signing key, as `ed25519 VERSION SEED`.
+    /// Generate a signing key, as a line `ed25519 VERSION SEED`.
     ///
-    /// To change keys, put the new line above the old ones: the first line
-    /// signs, the others stay valid.
+    /// To rotate the key, insert the new line above the old ones in the key file:
+    /// the server signs with the key of the first line and keeps the others valid.
     Generate {
-        /// The file to write, readable by its owner alone. An existing file is
-        /// never overwritten. Without it the key goes to standard output.
+        /// The file to write, with mode 0600; must not exist [default: standard
+        /// output].
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// The version in the key's id, `ed25519:VERSION`: letters, digits and
-        /// underscores. Random when left out.
+        /// The version in the key ID `ed25519:VERSION`: letters, digits and
+        /// underscores [default: random].
         #[arg(long, value_name = "VERSION", value_parser = version)]
         key_version: Option<String>,
     },
@@ -37,10 +38,7 @@ impl KeyCommand {
             None => print(&line)?,
             Some(path) => {
                 create(path, &line, FileAccess::Owner)?;
-                eprintln!(
-                    "Wrote a new signing key to {}. Keep a copy safe.",
-                    path.display()
-                );
+                eprintln!("Wrote a new signing key to {}. Back it up.", path.display());
             }
         }
         Ok(())
@@ -50,29 +48,28 @@ impl KeyCommand {
 fn version(text: &str) -> Result<String, &'static str> {
     match KeyId::parse(&format!("ed25519:{text}")) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("a version has letters, digits and underscores only"),
+        Err(_) => Err("must consist of letters, digits and underscores"),
     }
 }
 
-/// A key file's content: one fresh key.
-///
-/// # Errors
-/// When the operating system gives no randomness.
+/// Generates the content of a key file with one key.
 pub(super) fn generate(version: Option<&str>) -> Result<Zeroizing<String>, Failure> {
-    let make = || {
-        let version = match version {
-            Some(version) => version.to_owned(),
-            None => format!("a_{}", random::alphanumeric(4)?),
-        };
-        let mut seed = Zeroizing::new([0_u8; 32]);
-        random::fill(seed.as_mut())?;
-        let seed = Zeroizing::new(base64::encode(seed.as_ref()));
-        Ok(Zeroizing::new(format!(
-            "ed25519 {version} {}\n",
-            seed.as_str()
-        )))
+    random_key(version)
+        .map_err(|error| Failure::new(format!("Cannot generate a signing key: {error}.")))
+}
+
+fn random_key(version: Option<&str>) -> Result<Zeroizing<String>, RandomError> {
+    let version = match version {
+        Some(version) => version.to_owned(),
+        None => format!("a_{}", random::alphanumeric(4)?),
     };
-    make().map_err(|error: random::RandomError| Failure::new(format!("No key was made: {error}.")))
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    random::fill(seed.as_mut())?;
+    let seed = Zeroizing::new(base64::encode(seed.as_ref()));
+    Ok(Zeroizing::new(format!(
+        "ed25519 {version} {}\n",
+        seed.as_str()
+    )))
 }
 
 #[cfg(test)]

@@ -1,33 +1,29 @@
-//! The command line: one file a command group.
+//! The command line: one file per command.
 
 mod client;
 mod config;
 mod config_file;
 mod demo;
+mod failure;
 mod generate;
 mod import;
-mod import_sydent;
-mod import_verify;
 mod key;
 mod new_file;
 mod peers;
 mod pepper;
 mod relay;
 mod serve;
+mod stdout;
 mod templates;
 mod termination;
 mod threepid;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Problems;
-use crate::server::ServerError;
-
-/// A Matrix identity server: proves who owns an address, binds it to a Matrix
-/// ID, and answers look-ups.
+/// A Matrix identity server: validates email addresses and phone numbers, binds
+/// them to Matrix IDs, and answers lookups.
 #[derive(Debug, Parser)]
 #[command(name = "sydent", version, propagate_version = true)]
 pub struct Cli {
@@ -38,42 +34,51 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server in the foreground until SIGTERM or Ctrl-C.
+    #[command(after_help = serve::SIGNALS)]
     Serve(config_file::ConfigFile),
-    /// Run a complete server on this machine, to try things out. It needs no
-    /// configuration and sends no mail.
+    /// Run a demo server on 127.0.0.1 that needs no configuration.
+    ///
+    /// It is complete, but sends nothing: it shows emails and SMS on a web page.
     Demo(demo::Demo),
-    /// Write a configuration, or check one.
+    /// Generate or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Make signing keys.
+    /// Generate signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Take over an existing server.
+    /// Migrate from a Python Sydent.
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Show how far other servers have heard of the bindings of this one.
+    /// Show the replication status of each peer.
     Peers(peers::Peers),
-    /// Replace the pepper of hashed look-ups.
+    /// Rotate the lookup pepper.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
-    /// Check the templates of mails and pages, or look at them.
+    /// Check or preview the templates of emails and web pages.
     #[command(subcommand)]
     Templates(templates::TemplatesCommand),
-    /// Bind an address to a user of a running server, without asking the
-    /// address's owner.
+    /// Bind an email address or phone number to a Matrix ID without validating it.
+    ///
+    /// Sends the request to the internal listener of a running server, and prints
+    /// the signed association.
     Bind(threepid::Binding),
-    /// Remove the binding of an address to a user.
+    /// Remove the binding of an email address or phone number to a Matrix ID.
+    ///
+    /// Sends the request to the internal listener of a running server.
     Unbind(threepid::Binding),
-    /// Show whom an address is bound to. The exit code is 1 if it is nobody,
-    /// and 2 if that cannot be found out.
+    /// Show the Matrix ID that an email address or phone number is bound to.
+    ///
+    /// Sends the request to the internal listener of a running server, and prints
+    /// the signed association.
+    #[command(after_help = threepid::LOOKUP_EXIT_CODES)]
     Lookup(threepid::ThreePid),
 }
 
 impl Cli {
-    /// Does what was asked for; what goes wrong is printed to standard error.
+    /// Runs the command. Prints a failure to standard error.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        let done = match &self.command {
+        let outcome = match &self.command {
             Command::Serve(config) => serve::run(config),
             Command::Demo(demo) => demo.run(),
             Command::Config(command) => command.run(),
@@ -86,71 +91,13 @@ impl Cli {
             Command::Unbind(binding) => binding.unbind(),
             Command::Lookup(threepid) => threepid.lookup(),
         };
-        match done {
+        match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 eprintln!("{failure}");
-                ExitCode::from(failure.exit_code)
+                ExitCode::from(failure.exit_code())
             }
         }
-    }
-}
-
-/// Writes to standard output. A reader that has seen enough (`| head`) is no
-/// failure.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
-            "Standard output cannot be written: {error}."
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Why a command did not do what was asked for, in sentences.
-#[derive(Debug, thiserror::Error)]
-#[error("{sentences}")]
-pub(crate) struct Failure {
-    sentences: String,
-    exit_code: u8,
-}
-
-impl Failure {
-    pub(crate) fn new(sentences: impl Into<String>) -> Self {
-        Self {
-            sentences: sentences.into(),
-            exit_code: 1,
-        }
-    }
-
-    /// The same with the exit code 2, where 1 is an answer.
-    pub(crate) fn into_trouble(self) -> Self {
-        Self {
-            exit_code: 2,
-            ..self
-        }
-    }
-}
-
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
-        Self::new(format!("{error}."))
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::new(format!("{error}."))
-    }
-}
-
-impl From<Problems> for Failure {
-    fn from(problems: Problems) -> Self {
-        let heading = match problems.0.len() {
-            1 => "The configuration has a problem:".to_owned(),
-            many => format!("The configuration has {many} problems:"),
-        };
-        Self::new(format!("{heading}\n{problems}"))
     }
 }
 

@@ -1,103 +1,103 @@
-//! Writing files that must not be lost or seen by others.
+//! Writing files durably, without overwriting by accident, and privately where
+//! they hold secrets.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileAccess {
-    /// The owner alone: mode 0600.
+    /// Only the user that runs the command: mode 0600.
     Owner,
-    /// Whoever the umask lets.
+    /// As the umask allows.
     Umask,
 }
 
-/// Writes a file that was not there before.
+/// Creates a file.
 ///
 /// # Errors
-/// When there is one already, which stays as it is, or it cannot be written.
-pub(super) fn create(path: &Path, content: &str, readers: FileAccess) -> Result<(), Failure> {
-    write_new(path, content, readers).map_err(|error| match error.kind() {
+/// When the file exists, which is left unchanged, or cannot be written.
+pub(super) fn create(path: &Path, content: &str, access: FileAccess) -> Result<(), Failure> {
+    write_new(path, content, access).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(format!(
-            "{} exists already and was left as it is.",
+            "{} already exists and was not changed.",
             path.display()
         )),
-        _ => not_written(path, &error),
+        _ => cannot_write(path, &error),
     })
 }
 
-/// Writes a file, or puts a new one in place of the one that is there.
+/// Creates a file, or atomically replaces an existing one.
 ///
 /// # Errors
-/// When it cannot be written; the old one then stays.
-pub(super) fn replace(path: &Path, content: &str, readers: FileAccess) -> Result<(), Failure> {
-    StagedFile::write(path, content, readers)?.put()
+/// When it cannot be written; an existing file is then unchanged.
+pub(super) fn replace(path: &Path, content: &str, access: FileAccess) -> Result<(), Failure> {
+    StagedFile::write(path, content, access)?.commit()
 }
 
-/// A file that is written beside its place, so that several can be put in their
-/// places once all else has worked. It is gone when it is dropped before.
+/// A file written under a temporary name in its final folder, so that several
+/// can be renamed once every other step has succeeded. Dropping it without a
+/// commit deletes it.
 #[derive(Debug)]
 pub(super) struct StagedFile {
-    draft: PathBuf,
+    temporary: PathBuf,
     path: PathBuf,
 }
 
 impl StagedFile {
-    /// Writes it beside its place.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub(super) fn write(path: &Path, content: &str, readers: FileAccess) -> Result<Self, Failure> {
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(".new");
-        let waiting = Self {
-            draft: draft.into(),
+    /// Writes the file under its temporary name.
+    pub(super) fn write(path: &Path, content: &str, access: FileAccess) -> Result<Self, Failure> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let staged = Self {
+            temporary: temporary.into(),
             path: path.to_owned(),
         };
-        match fs::remove_file(&waiting.draft) {
+        match fs::remove_file(&staged.temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(not_written(path, &error));
+                return Err(cannot_write(path, &error));
             }
             _ => {}
         }
-        write_new(&waiting.draft, content, readers).map_err(|error| not_written(path, &error))?;
-        Ok(waiting)
+        write_new(&staged.temporary, content, access)
+            .map_err(|error| cannot_write(path, &error))?;
+        Ok(staged)
     }
 
-    /// Puts it in its place, where it replaces what is there.
+    /// Renames the file to its final name, replacing an existing file.
     ///
     /// # Errors
-    /// When that does not work; what is there then stays.
-    pub(super) fn put(self) -> Result<(), Failure> {
-        fs::rename(&self.draft, &self.path).map_err(|error| not_written(&self.path, &error))
+    /// When the rename fails; an existing file is then unchanged.
+    pub(super) fn commit(self) -> Result<(), Failure> {
+        fs::rename(&self.temporary, &self.path).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // In its place it is not there any more.
-        let _ = fs::remove_file(&self.draft);
+        // Fails after a commit, which has renamed the file.
+        let _ = fs::remove_file(&self.temporary);
     }
 }
 
-fn not_written(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("{} cannot be written: {error}.", path.display()))
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("Cannot write {}: {error}.", path.display()))
 }
 
-fn write_new(path: &Path, content: &str, readers: FileAccess) -> io::Result<()> {
-    let mut file = open_new(path, readers)?;
+fn write_new(path: &Path, content: &str, access: FileAccess) -> io::Result<()> {
+    let mut file = open_new(path, access)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()
 }
 
-fn open_new(path: &Path, readers: FileAccess) -> io::Result<File> {
+fn open_new(path: &Path, access: FileAccess) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    if readers == FileAccess::Owner {
+    if access == FileAccess::Owner {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     options.open(path)
@@ -116,7 +116,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refusal.ends_with("exists already and was left as it is."),
+            refusal.ends_with("already exists and was not changed."),
             "{refusal}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
@@ -129,9 +129,9 @@ mod tests {
     fn a_waiting_file_appears_when_it_is_put_and_leaves_nothing_otherwise() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let waiting = StagedFile::write(&path, "one", FileAccess::Umask).unwrap();
+        let staged = StagedFile::write(&path, "one", FileAccess::Umask).unwrap();
         assert!(!path.exists());
-        waiting.put().unwrap();
+        staged.commit().unwrap();
         drop(StagedFile::write(&path, "two", FileAccess::Umask).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -1,16 +1,17 @@
-//! `sydent peers`: how far the other servers of a mesh have heard.
+//! `sydent peers`: the replication status of each peer.
 
 use std::time::Duration;
 
 use clap::Args;
 
 use super::config_file::ConfigFile;
-use super::{Failure, print};
+use super::failure::Failure;
+use super::stdout::print;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::peers::{self, PeerState};
 
-/// Shows each peer: what it has not heard of, since when, and what went wrong.
+/// The options of `sydent peers`.
 #[derive(Debug, Args)]
 pub(super) struct Peers {
     #[command(flatten)]
@@ -30,7 +31,7 @@ fn report(config: &Config, states: &[PeerState], now: i64) -> String {
     let mut lines = Vec::new();
     for (name, peer) in configured {
         lines.push(name.to_string());
-        let mut line = |what: &str, value: &str| lines.push(format!("  {what:<16}{value}"));
+        let mut line = |label: &str, value: &str| lines.push(format!("  {label:<16}{value}"));
         line("URL", &peer.url);
         match states.iter().find(|state| state.peer.name == name.as_str()) {
             Some(state) => describe(state, now, &mut line),
@@ -41,11 +42,11 @@ fn report(config: &Config, states: &[PeerState], now: i64) -> String {
         let name = &state.peer.name;
         if !configured.keys().any(|peer| peer.as_str() == name) {
             lines.push(name.clone());
-            lines.push("  not in the configuration, so nothing is pushed to it".to_owned());
+            lines.push("  not in the configuration: nothing is pushed to it".to_owned());
         }
     }
     if lines.is_empty() {
-        lines.push("There are no peers: the configuration names none.".to_owned());
+        lines.push("The configuration contains no peers.".to_owned());
     }
     lines.push(String::new());
     lines.join("\n")
@@ -56,22 +57,19 @@ fn describe(state: &PeerState, now: i64, line: &mut impl FnMut(&str, &str)) {
     let ago = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), |at| ago(at, now));
     let behind = match (state.behind, state.since) {
         (0, _) => "nothing".to_owned(),
-        (changes, since) => format!(
-            "{changes} {}, the first made {}",
-            if changes == 1 { "change" } else { "changes" },
-            ago(since)
-        ),
+        (1, since) => format!("1 change, made {}", ago(since)),
+        (changes, since) => format!("{changes} changes, the oldest made {}", ago(since)),
     };
     line("behind", &behind);
     line("last sent", &ago(peer.sent_at));
     line("last received", &ago(peer.received_at));
     if peer.tries > 0 {
-        line("tries in vain", &peer.tries.to_string());
+        line("failed attempts", &peer.tries.to_string());
     }
     if let Some(error) = &peer.last_error {
         line("last error", error);
         let wait = u64::try_from(peer.due_at.saturating_sub(now)).unwrap_or(0);
-        line("next try", &format!("in {}", seconds(wait)));
+        line("next attempt", &format!("in {}", seconds(wait)));
     }
 }
 

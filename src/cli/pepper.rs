@@ -1,9 +1,10 @@
-//! `sydent pepper`: the pepper of hashed look-ups.
+//! `sydent pepper`: the lookup pepper.
 
 use clap::Subcommand;
 
 use super::config_file::ConfigFile;
-use super::{Failure, print};
+use super::failure::Failure;
+use super::stdout::print;
 use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::lookup::Pepper;
@@ -11,15 +12,14 @@ use crate::server::peppers;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PepperCommand {
-    /// Replace the pepper, and hash every association with the new one.
+    /// Replace the lookup pepper and hash all associations again.
     ///
-    /// Servers may run on the database meanwhile. They answer look-ups with the
-    /// old pepper until everything is done, and then all of them with the new
-    /// one; who binds an address meanwhile waits, and after a while is told to
-    /// try again.
+    /// Servers may keep running on the database. They answer lookups with the old
+    /// pepper until the rotation is complete, then all of them with the new one.
+    /// Binds block during the rotation and may fail with a retryable error.
     Rotate {
-        /// The new pepper, for tests and moves: ASCII letters and digits. When
-        /// left out, a random one.
+        /// Use this pepper instead of a random one (for tests and migrations):
+        /// ASCII letters and digits.
         #[arg(long, value_name = "PEPPER", value_parser = pepper)]
         to: Option<Pepper>,
         #[command(flatten)]
@@ -34,7 +34,7 @@ impl PepperCommand {
                 let config = file.settings()?.into_config()?;
                 let hashed = peppers::rotate(&config, &Clock::system(), to.clone())?;
                 print(&format!(
-                    "The pepper was replaced. Associations that were hashed anew: {hashed}.\n"
+                    "The pepper was rotated. Associations hashed with the new pepper: {hashed}.\n"
                 ))
             }
         }

@@ -1,4 +1,4 @@
-//! The mail relay as `--smtp HOST[:PORT]` names it.
+//! The option `--smtp HOST[:PORT]`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::config::{Encryption, is_loopback};
 use crate::domain::ids::ServerName;
 
-/// A relay, and the encryption that its host and port suggest.
+/// An SMTP relay, with the encryption inferred from its host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Relay {
     host: String,
@@ -23,7 +23,7 @@ impl Relay {
         self.port
     }
 
-    /// The encryption as the configuration writes it.
+    /// The encryption as the configuration spells it.
     pub(super) fn encryption(&self) -> &'static str {
         match self.encryption {
             Encryption::Starttls => "starttls",
@@ -37,21 +37,21 @@ impl FromStr for Relay {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "must be HOST or HOST:PORT, such as mail.example.org:587";
+        const EXPECTED: &str = "must be HOST or HOST:PORT, such as mail.example.org:587";
         let (host, port) = if let Ok(address) = text.parse::<SocketAddr>() {
             (address.ip().to_string(), Some(address.port()))
         } else if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
             (ip.to_string(), None)
         } else {
             let (host, port) = match text.split_once(':') {
-                Some((host, port)) => (host, Some(port.parse().map_err(|_not_a_port| WRONG)?)),
+                Some((host, port)) => (host, Some(port.parse().map_err(|_not_a_port| EXPECTED)?)),
                 None => (text, None),
             };
-            ServerName::parse(host).map_err(|_not_a_host| WRONG)?;
+            ServerName::parse(host).map_err(|_not_a_host| EXPECTED)?;
             (host.to_owned(), port)
         };
         let encryption = match port {
-            Some(0) => return Err(WRONG),
+            Some(0) => return Err(EXPECTED),
             Some(465) => Encryption::Tls,
             _ if is_loopback(&host) => Encryption::None,
             _ => Encryption::Starttls,

@@ -1,26 +1,32 @@
-//! `sydent serve`: the daemon.
+//! `sydent serve`: the server process.
 
 use std::process;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
-use super::Failure;
 use super::config_file::ConfigFile;
+use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::logging;
 use crate::server::Server;
 
+pub(super) const SIGNALS: &str = "\
+Signals:
+  SIGTERM, SIGINT  Shut down after the running requests; a second one exits at once
+  SIGHUP           Reload the terms file";
+
 pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
     let config = file.settings()?.into_config()?;
     logging::start(config.log);
-    serve(config, reload_when_told)
+    serve(config, reload_on_sighup)
 }
 
-/// Serves until a signal says stop. `started` is called once every listener is
-/// bound.
+/// Runs the server until SIGTERM or SIGINT. Calls `started` once every listener
+/// is bound.
 pub(super) fn serve(
     config: Config,
     started: impl FnOnce(&Server) -> Result<(), Failure>,
@@ -31,37 +37,37 @@ pub(super) fn serve(
     actix::System::new().block_on(async {
         let server = Server::start(config, Clock::system())?;
         started(&server)?;
-        Ok(server.run(told_to_stop()?).await?)
+        Ok(server.run(stop_signal()?).await?)
     })
 }
 
-/// Ends at the first SIGTERM or SIGINT. The second ends the process at once:
-/// whoever sends it does not want to wait for what is under way.
-fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+/// Resolves at the first SIGTERM or SIGINT. The second one exits the process, so
+/// that an administrator need not wait for running requests.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let mut tell = Some(tell);
+        let mut sender = Some(sender);
         loop {
             match select(Box::pin(terminate.recv()), Box::pin(interrupt.recv())).await {
                 Either::Left(_) | Either::Right(_) => {}
             }
-            match tell.take() {
-                // Fails when the server ended by itself meanwhile.
-                Some(tell) => drop(tell.send(())),
+            match sender.take() {
+                // Fails when the server has already stopped by itself.
+                Some(sender) => drop(sender.send(())),
                 None => process::exit(130),
             }
         }
     });
     Ok(async move {
-        // The sender lives as long as the process.
-        let _ = told.await;
+        // Never fails: the task that holds the sender runs until the process exits.
+        let _ = receiver.await;
     })
 }
 
-/// Reads the terms again at each SIGHUP, for as long as the process lives.
-fn reload_when_told(server: &Server) -> Result<(), Failure> {
+/// Reloads the terms at each SIGHUP until the process exits.
+fn reload_on_sighup(server: &Server) -> Result<(), Failure> {
     let app = Arc::clone(server.app());
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::task::spawn_local(async move {

@@ -1,46 +1,53 @@
-//! `sydent templates`: what is wrong with templates, and what they look like.
+//! `sydent templates`: checks and previews templates.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::config_file::ConfigFile;
+use super::failure::Failure;
 use super::new_file::{self, FileAccess};
-use super::{Failure, print};
+use super::stdout::{print, print_bytes};
 use crate::config::{InviteSettings, TemplateSettings};
 use crate::delivery::templates::{PREVIEWS, TemplateError, Templates, check};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TemplatesCommand {
-    /// Name everything that is wrong with the templates of all brands in a
-    /// folder. Each is filled in with sample values, also with such as an
-    /// attacker would send. The exit code is 1 if anything is wrong.
+    /// Check the templates of all brands in a folder.
+    ///
+    /// Renders each with sample values, including hostile ones, and reports all
+    /// mistakes.
+    #[command(after_help = CHECK_EXIT_CODES)]
     Check {
-        /// A folder with a folder per brand: `templates.brands_dir`, or what
-        /// the Python Sydent calls `templates.path`.
+        /// A folder that contains a folder per brand: `templates.brands_dir`, or
+        /// `templates.path` of the Python Sydent.
         dir: PathBuf,
     },
-    /// Write the mails and pages with made-up values, for looking at them.
+    /// Render the emails and web pages with sample values.
     Preview(Preview),
 }
 
+const CHECK_EXIT_CODES: &str = "\
+Exit codes:
+  0  No mistakes
+  1  At least one mistake, or no templates";
+
 #[derive(Debug, Args)]
 pub(super) struct Preview {
-    /// A folder with a folder per brand. When left out, what the configuration
-    /// says, or else the templates that are built in.
+    /// A folder that contains a folder per brand [default: the templates of the
+    /// configuration, or the built-in ones without a configuration].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The brand. When left out, every brand with --out, else the default one.
+    /// The brand [default: every brand with --out, otherwise the default brand].
     #[arg(long)]
     brand: Option<String>,
-    /// The folder to write to, with a folder per brand in it. Files that are
-    /// there already are replaced.
+    /// Write files to this folder, in a folder per brand. Existing files are
+    /// replaced.
     #[arg(long, value_name = "DIR", required_unless_present = "only")]
     out: Option<PathBuf>,
-    /// Only this one; without --out it is written to standard output.
+    /// Render only this template. Without --out, write it to standard output.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PREVIEWS))]
     only: Option<String>,
     #[command(flatten)]
@@ -57,33 +64,33 @@ impl TemplatesCommand {
 }
 
 fn check_folder(dir: &Path) -> Result<(), Failure> {
-    let checked = check(dir).map_err(|error| unusable(&error))?;
+    let checked = check(dir).map_err(|error| template_failure(&error))?;
     for mistake in &checked.mistakes {
         print(&format!("{mistake}.\n"))?;
     }
-    let looked_at = format!(
-        "{} in {} looked at",
-        counted(checked.templates, "template"),
-        counted(checked.brands, "brand")
-    );
     if checked.templates == 0 {
         return Err(Failure::new(format!(
-            "{} holds no templates: it must have a folder per brand, and in that files such as \
-             verification_template.eml.j2.",
+            "{} contains no templates. Give a folder that contains a folder per brand with files \
+             such as verification_template.eml.j2.",
             dir.display()
         )));
     }
+    let summary = format!(
+        "Checked {} in {}",
+        plural(checked.templates, "template"),
+        plural(checked.brands, "brand")
+    );
     match checked.mistakes.len() {
-        0 => print(&format!("{looked_at}: nothing is wrong.\n")),
-        wrong => Err(Failure::new(format!(
-            "{looked_at}: {}.",
-            counted(wrong, "mistake")
+        0 => print(&format!("{summary}: no mistakes.\n")),
+        count => Err(Failure::new(format!(
+            "{summary}: {}.",
+            plural(count, "mistake")
         ))),
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Preview {
@@ -91,22 +98,23 @@ impl Preview {
         let templates = self.templates()?;
         let brands = match &self.brand {
             None if self.out.is_some() => templates.brand_names().collect(),
-            asked => vec![templates.brand(asked.as_deref())],
+            name => vec![templates.brand(name.as_deref())],
         };
-        if let Some(asked) = &self.brand
-            && brands.iter().all(|brand| brand.as_str() != asked)
+        // An unknown name selects the default brand.
+        if let Some(name) = &self.brand
+            && brands.iter().all(|brand| brand.as_str() != name)
         {
-            return Err(Failure::new(format!("There is no brand {asked:?}.")));
+            return Err(Failure::new(format!("Brand {name:?} does not exist.")));
         }
         for brand in &brands {
-            for what in PREVIEWS {
-                if self.only.as_ref().is_some_and(|only| only != what) {
+            for preview in PREVIEWS {
+                if self.only.as_ref().is_some_and(|only| only != preview) {
                     continue;
                 }
                 let bytes = templates
-                    .preview(brand, what)
-                    .map_err(|error| unusable(&error))?;
-                self.write(brand.as_str(), what, &bytes)?;
+                    .preview(brand, preview)
+                    .map_err(|error| template_failure(&error))?;
+                self.write(brand.as_str(), preview, &bytes)?;
             }
         }
         Ok(())
@@ -129,24 +137,26 @@ impl Preview {
         }
         Templates::load(&templates)
             .and_then(|all| all.with_subjects(&invites.subject_room, &invites.subject_space))
-            .map_err(|error| unusable(&error))
+            .map_err(|error| template_failure(&error))
     }
 
-    fn write(&self, brand: &str, what: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, brand: &str, preview: &str, bytes: &[u8]) -> Result<(), Failure> {
         let Some(out) = &self.out else {
-            return match io::stdout().lock().write_all(bytes) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-                _ => Ok(()),
-            };
+            return print_bytes(bytes);
         };
         let folder = out.join(brand);
-        fs::create_dir_all(&folder)?;
-        let file = folder.join(what);
+        fs::create_dir_all(&folder).map_err(|error| {
+            Failure::new(format!(
+                "Cannot create the folder {}: {error}.",
+                folder.display()
+            ))
+        })?;
+        let file = folder.join(preview);
         new_file::replace(&file, &String::from_utf8_lossy(bytes), FileAccess::Umask)?;
         print(&format!("{}\n", file.display()))
     }
 }
 
-fn unusable(error: &TemplateError) -> Failure {
+fn template_failure(error: &TemplateError) -> Failure {
     Failure::new(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Cleaning up before a signal ends a command that runs without a System.
+//! Cleanup before a signal ends a command that runs no actix System.
 
 use std::io;
 use std::process;
@@ -7,13 +7,13 @@ use std::thread;
 use futures_util::future::select_all;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Failure;
+use super::failure::Failure;
 
-/// Runs `clean_up` and ends the process when SIGINT, SIGTERM or SIGHUP arrives,
-/// with the exit code of a shell (128 and the signal's number).
+/// Runs `clean_up` and exits the process at SIGINT, SIGTERM or SIGHUP, with the
+/// exit code that a shell reports (128 plus the signal's number).
 ///
 /// # Errors
-/// When the signals cannot be received.
+/// When the signal handlers cannot be installed.
 pub(super) fn on_termination(clean_up: impl Fn() + Send + 'static) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()

@@ -1,5 +1,5 @@
-//! `sydent bind`, `sydent unbind` and `sydent lookup`: a running server's
-//! associations from a shell on its machine.
+//! `sydent bind`, `sydent unbind` and `sydent lookup`: requests to the internal
+//! listener of a running server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,25 +8,34 @@ use serde_json::{Value, json};
 
 use super::client::{InternalClient, InternalUrl};
 use super::config_file::ConfigFile;
-use super::{Failure, print};
+use super::failure::Failure;
+use super::stdout::print;
 
-/// An address of a person.
+pub(super) const LOOKUP_EXIT_CODES: &str = "\
+Exit codes:
+  0  The address is bound
+  1  The address is not bound
+  2  The lookup failed";
+
+/// The arguments of `sydent lookup`.
 #[derive(Debug, Args)]
 pub(super) struct ThreePid {
-    /// The kind of address: `email`.
+    /// The kind of address: `email` or `msisdn`.
     medium: String,
-    /// The address, such as `alice@example.org`.
+    /// The address, such as `alice@example.org`, or the phone number with its
+    /// country code, such as `447700900001`.
     address: String,
     #[command(flatten)]
     server: ServerFlag,
 }
 
-/// An address of a person, and a user.
+/// The arguments of `sydent bind` and `sydent unbind`.
 #[derive(Debug, Args)]
 pub(super) struct Binding {
-    /// The kind of address: `email`.
+    /// The kind of address: `email` or `msisdn`.
     medium: String,
-    /// The address, such as `alice@example.org`.
+    /// The address, such as `alice@example.org`, or the phone number with its
+    /// country code, such as `447700900001`.
     address: String,
     /// The user's Matrix ID, such as `@alice:example.org`.
     mxid: String,
@@ -36,8 +45,8 @@ pub(super) struct Binding {
 
 #[derive(Debug, Args)]
 struct ServerFlag {
-    /// Where the internal listener is, such as `http://127.0.0.1:8091`. When
-    /// left out, the first address of internal.listen in the configuration.
+    /// The URL of the internal listener, such as `http://127.0.0.1:8091`
+    /// [default: the first address of internal.listen in the configuration].
     #[arg(long, value_name = "URL")]
     internal: Option<InternalUrl>,
     #[command(flatten)]
@@ -52,7 +61,7 @@ impl Binding {
 
     pub(super) fn unbind(&self) -> Result<(), Failure> {
         self.server.client()?.post("unbind", &self.fields())?;
-        print("The address is not bound to this user any more.\n")
+        print("The address is no longer bound to this user.\n")
     }
 
     fn fields(&self) -> Value {
@@ -66,15 +75,15 @@ impl ThreePid {
             ("medium", self.medium.as_str()),
             ("address", self.address.as_str()),
         ];
-        let asked = self
+        let association = self
             .server
             .client()
-            .and_then(|client| client.get("lookup", &query));
-        let found = asked.map_err(Failure::into_trouble)?;
-        if found.get("mxid").is_none() {
-            return Err(Failure::new("Nobody is bound to this address."));
+            .and_then(|client| client.get("lookup", &query))
+            .map_err(Failure::with_exit_code_2)?;
+        if association.get("mxid").is_none() {
+            return Err(Failure::new("The address is not bound."));
         }
-        print(&format!("{found:#}\n"))
+        print(&format!("{association:#}\n"))
     }
 }
 
@@ -82,30 +91,35 @@ impl ServerFlag {
     fn client(&self) -> Result<InternalClient, Failure> {
         let url = match &self.internal {
             Some(url) => url.clone(),
-            None => configured(&self.file)?,
+            None => configured_url(&self.file)?,
         };
         Ok(InternalClient::new(url))
     }
 }
 
-const NO_ADDRESS: &str = "It is not known where the server's internal listener is. Name it with \
-    --internal URL, or with --config FILE the server's configuration, in which internal.listen \
-    says it.";
-const SWITCHED_OFF: &str = "The configuration sets no usable internal.listen, so the server has no \
-    internal listener. Set it, such as listen = [\"127.0.0.1:8091\"] in [internal], and start the \
-    server anew; or name another server's with --internal URL.";
+const NO_ADDRESS: &str = "The address of the internal listener is unknown. Give it with \
+    --internal URL, or give the server's configuration with --config FILE.";
+const SWITCHED_OFF: &str = "The configuration sets no usable address in internal.listen, so the \
+    server has no internal listener. Set listen = [\"127.0.0.1:8091\"] in [internal] and restart \
+    the server, or give the URL of another server with --internal.";
 
-fn configured(file: &ConfigFile) -> Result<InternalUrl, Failure> {
+fn configured_url(file: &ConfigFile) -> Result<InternalUrl, Failure> {
     let settings = file
         .settings_if_given()?
         .ok_or_else(|| Failure::new(NO_ADDRESS))?;
-    let usable = settings.internal.listen.iter().find(|at| at.port() != 0);
-    let address = usable.ok_or_else(|| Failure::new(SWITCHED_OFF))?;
-    Ok(InternalUrl::at(reachable(*address)))
+    // Port 0 becomes a port that only the running server knows.
+    let address = settings
+        .internal
+        .listen
+        .iter()
+        .find(|address| address.port() != 0)
+        .ok_or_else(|| Failure::new(SWITCHED_OFF))?;
+    Ok(InternalUrl::from_address(connectable(*address)))
 }
 
-/// A server that listens on every address is reached on this machine's own.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+/// The loopback address instead of a wildcard address: one can listen on the
+/// latter, but not portably connect to it.
+fn connectable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -120,14 +134,14 @@ mod tests {
 
     #[test]
     fn every_address_is_reached_on_this_machine() {
-        for (listen, reached) in [
+        for (listen, expected) in [
             ("0.0.0.0:8091", "127.0.0.1:8091"),
             ("[::]:8091", "[::1]:8091"),
             ("[::1]:8091", "[::1]:8091"),
             ("192.0.2.7:1", "192.0.2.7:1"),
         ] {
-            let reached: SocketAddr = reached.parse().unwrap();
-            assert_eq!(reachable(listen.parse().unwrap()), reached);
+            let expected: SocketAddr = expected.parse().unwrap();
+            assert_eq!(connectable(listen.parse().unwrap()), expected);
         }
     }
 }

@@ -1,46 +1,50 @@
-//! The demonstration's folder.
+//! The folder of the demo server.
 //!
-//! Its configuration is an ordinary one, and the server runs on what stands
-//! there: `sydent serve` goes on with the same data, and the other commands
-//! find the server by it.
+//! It contains an ordinary configuration, so that `sydent serve` can run on the same
+//! data and the other commands can find the server.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Ports;
+use super::ports::Ports;
+use crate::cli::failure::Failure;
+use crate::cli::key;
 use crate::cli::new_file::{FileAccess, create, replace};
-use crate::cli::{Failure, key};
 use crate::config::Settings;
 
-/// The first line of every configuration that the demonstration writes, by
-/// which it knows those that it may replace.
+/// The first line of every configuration that `sydent demo` writes. It replaces no
+/// file without it.
 const MARK: &str = "# Written by `sydent demo` at each start: copy this file before you change it.";
 
-/// A folder that has a key and a configuration.
+/// A folder with a signing key and a configuration.
 pub(super) struct Folder {
     config: PathBuf,
     text: String,
 }
 
-/// The configuration file in a demonstration's folder.
+/// The configuration file in the folder of a demo server.
 pub(super) fn config_file(dir: &Path) -> PathBuf {
     dir.join("sydent.toml")
 }
 
 impl Folder {
-    /// Makes what is not there yet. A key stays: what it signed stays valid.
+    /// Creates the folder and the files that do not exist. Keeps an existing key, so
+    /// that its signatures stay valid.
     pub(super) fn prepare(dir: &Path, ports: Ports) -> Result<Self, Failure> {
         let config = config_file(dir);
-        refuse_foreign(&config)?;
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|error| {
-            Failure::new(format!(
-                "The folder {} cannot be made: {error}. Name another one with --dir.",
-                dir.display()
-            ))
-        })?;
+        check_replaceable(&config)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| {
+                Failure::new(format!(
+                    "Cannot create the folder {}: {error}. Set another one with --dir.",
+                    dir.display()
+                ))
+            })?;
         let key_file = dir.join("signing.key");
         if !key_file.exists() {
             create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
@@ -50,7 +54,7 @@ impl Folder {
         Ok(Self { config, text })
     }
 
-    /// What stands in the configuration. The environment has no say: it is
+    /// The settings of the configuration file alone: variables in the environment are
     /// meant for another server.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         let file = Some((self.config.as_path(), self.text.as_str()));
@@ -58,92 +62,31 @@ impl Folder {
     }
 }
 
-/// Somebody's own configuration must not be lost.
-fn refuse_foreign(config: &Path) -> Result<(), Failure> {
+/// Fails for a configuration that `sydent demo` has not written.
+fn check_replaceable(config: &Path) -> Result<(), Failure> {
     match fs::read_to_string(config) {
         Ok(text) if text.starts_with(MARK) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(_) => Err(Failure::new(format!(
-            "{} was not written by `sydent demo` and stays as it is. Name another folder with \
+            "{} was not written by `sydent demo` and was not changed. Set another folder with \
              --dir.",
             config.display()
         ))),
         Err(error) => Err(Failure::new(format!(
-            "{} cannot be read: {error}. Name another folder with --dir.",
+            "Cannot read {}: {error}. Set another folder with --dir.",
             config.display()
         ))),
     }
 }
 
+const TEMPLATE: &str = include_str!("sydent.toml.in");
+
 fn text(ports: Ports) -> String {
-    let Ports {
-        client,
-        internal,
-        operations,
-    } = ports;
-    format!(
-        r#"{MARK}
-
-[server]
-name = "localhost"
-public_base_url = "http://{client}"
-allow_plain_http = true
-signing_key_file = "signing.key"
-
-[database]
-url = "sqlite:sydent.db"
-
-[http]
-listen = ["{client}"]
-shutdown_timeout = "2s"
-
-[v1]
-enabled = true
-
-[internal]
-listen = ["{internal}"]
-
-[operations]
-listen = ["{operations}"]
-
-[email]
-from = "Identity server demo <noreply@localhost>"
-# Nothing is sent: each mail is a file, and a page of the internal listener.
-transport = "file"
-
-[email.file]
-dir = "mail"
-
-# Texts to phones are shown there as well.
-[sms.providers.folder]
-kind = "file"
-dir = "mail"
-
-# So nobody can be flooded with mails, and trying things out is not held up.
-[limits.email_per_client]
-burst = 0
-
-[limits.email_per_address]
-burst = 0
-
-[limits.sms_per_client]
-burst = 0
-
-[limits.sms_per_number]
-burst = 0
-
-[limits.invites_per_client]
-burst = 0
-
-[limits.invites_per_address]
-burst = 0
-
-[federation]
-# The user of the printed commands has no homeserver that could be told of a
-# binding.
-deny_homeservers = ["example.org"]
-"#
-    )
+    TEMPLATE
+        .replace("{mark}", MARK)
+        .replace("{client}", &ports.client.to_string())
+        .replace("{internal}", &ports.internal.to_string())
+        .replace("{operations}", &ports.operations.to_string())
 }
 
 #[cfg(test)]
@@ -152,7 +95,7 @@ mod tests {
     use crate::config::{Config, MailTransport};
 
     fn config(dir: &Path, port: u16) -> Config {
-        let folder = Folder::prepare(dir, Ports::from(port)).unwrap();
+        let folder = Folder::prepare(dir, Ports::starting_at(port)).unwrap();
         folder.settings().unwrap().into_config().unwrap()
     }
 
@@ -189,7 +132,7 @@ mod tests {
     fn somebodys_own_configuration_is_left_as_it_is() {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(config_file(scratch.path()), "[server]\n").unwrap();
-        let failure = Folder::prepare(scratch.path(), Ports::from(8090))
+        let failure = Folder::prepare(scratch.path(), Ports::starting_at(8090))
             .err()
             .unwrap();
         assert!(failure.to_string().contains("--dir"), "{failure}");

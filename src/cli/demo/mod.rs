@@ -1,77 +1,43 @@
-//! `sydent demo`: a complete server on this machine, to try things out.
+//! `sydent demo`: a complete server on this machine, for evaluation.
 
 mod folder;
+mod ports;
 mod walkthrough;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use self::folder::Folder;
+use self::ports::Ports;
 use self::walkthrough::walkthrough;
-use super::{Failure, print, serve};
+use super::failure::Failure;
+use super::serve;
+use super::stdout::print;
 use crate::config::LogLevel;
 use crate::logging;
 
-/// Where the demonstration runs.
+/// The options of `sydent demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The folder for everything that it keeps: data, signing key, captured
-    /// mail, and a configuration that describes it. It is made if it is not
-    /// there; a folder of an earlier demonstration is used again.
+    /// The folder for the database, the signing key, captured emails and the
+    /// configuration. It is created if necessary; the folder of an earlier demo is
+    /// reused.
     #[arg(long, value_name = "FOLDER", default_value = "sydent-demo")]
     dir: PathBuf,
-    /// The port for clients, on 127.0.0.1. The next two are the internal
-    /// listener's and the operations listener's.
+    /// The port of the client API on 127.0.0.1. The next two ports are those of the
+    /// internal and the operations listener.
     #[arg(long, value_name = "PORT", default_value_t = 8090,
         value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: u16,
-    /// Log what the server does, a line a request; otherwise only what goes
-    /// wrong.
+    /// Log every request, not only warnings and errors.
     #[arg(long, short)]
     verbose: bool,
 }
 
-/// The addresses of the three listeners.
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    client: SocketAddr,
-    internal: SocketAddr,
-    operations: SocketAddr,
-}
-
-impl Ports {
-    fn from(first: u16) -> Self {
-        let at =
-            |offset: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, first.saturating_add(offset)));
-        Self {
-            client: at(0),
-            internal: at(1),
-            operations: at(2),
-        }
-    }
-
-    /// Finds out before anything is written whether they can be had.
-    fn check(self) -> Result<(), Failure> {
-        for address in [self.client, self.internal, self.operations] {
-            TcpListener::bind(address).map_err(|error| {
-                Failure::new(format!(
-                    "Port {} cannot be used: {error}.\nThe demonstration takes three ports in a \
-                     row, {} to {}. Name the first of three others with --port.",
-                    address.port(),
-                    self.client.port(),
-                    self.operations.port()
-                ))
-            })?;
-        }
-        Ok(())
-    }
-}
-
 impl Demo {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let ports = Ports::from(self.port);
+        let ports = Ports::starting_at(self.port);
         ports.check()?;
         let folder = Folder::prepare(&self.dir, ports)?;
         let mut settings = folder.settings()?;
@@ -79,7 +45,7 @@ impl Demo {
             settings.log.level = LogLevel::Warn;
         }
         let mut config = settings.into_config()?;
-        // That this is no server for others is said on the screen anyway.
+        // They say that the server is not for production, as the walkthrough does.
         config.warnings.clear();
         logging::start(config.log);
         serve::serve(config, |server| {
@@ -92,6 +58,8 @@ impl Demo {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     #[test]

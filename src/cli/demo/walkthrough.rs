@@ -1,30 +1,31 @@
-//! What a person does with the demonstration, as commands to copy.
+//! The commands that `sydent demo` prints, for copying into a shell.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::Ports;
 use super::folder::config_file;
+use super::ports::Ports;
 
 const TEXT: &str = include_str!("walkthrough.txt");
 
-/// The text for these addresses; `key` is the id of the key that signs.
+/// The text for these addresses; `key` is the ID of the active signing key.
 pub(super) fn walkthrough(dir: &Path, ports: Ports, key: &str) -> String {
-    // As it was called, so that a program outside of PATH is found again.
-    let sydent = std::env::args_os().next();
-    let sydent = sydent.as_deref().map(OsStr::to_string_lossy);
-    let sydent = sydent.as_deref().unwrap_or("sydent");
+    // The program may not be in PATH, so the commands use the path that it was started
+    // with.
+    let program = std::env::args_os().next();
+    let program = program.as_deref().map(OsStr::to_string_lossy);
+    let program = program.as_deref().unwrap_or("sydent");
     TEXT.replace("{client}", &ports.client.to_string())
         .replace("{internal}", &ports.internal.to_string())
         .replace("{operations}", &ports.operations.to_string())
         .replace("{key}", key)
-        .replace("{sydent}", &word(sydent))
-        .replace("{config}", &word(&config_file(dir).to_string_lossy()))
+        .replace("{sydent}", &shell_word(program))
+        .replace("{config}", &shell_word(&config_file(dir).to_string_lossy()))
         .replace("{dir}", &dir.to_string_lossy())
 }
 
-/// A text as one word of a shell command.
-fn word(text: &str) -> String {
+/// Quotes a text as one word of a shell command.
+fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -39,7 +40,11 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_fill_in() {
-        let text = walkthrough(Path::new("my demo"), Ports::from(9000), "ed25519:a_1");
+        let text = walkthrough(
+            Path::new("my demo"),
+            Ports::starting_at(9000),
+            "ed25519:a_1",
+        );
         assert!(!text.contains(['{', '}']), "{text}");
         for part in [
             "ID=http://127.0.0.1:9000/_matrix/identity\n",
@@ -60,7 +65,7 @@ mod tests {
             ("it's $HOME", r"'it'\''s $HOME'"),
             ("", "''"),
         ] {
-            assert_eq!(word(text), quoted);
+            assert_eq!(shell_word(text), quoted);
         }
     }
 }

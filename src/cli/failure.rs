@@ -1,0 +1,58 @@
+//! Why a command failed, as the user reads it.
+
+use std::io;
+
+use crate::config::Problems;
+use crate::server::ServerError;
+
+/// Why a command failed: the text for standard error, and the exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    message: String,
+    exit_code: u8,
+}
+
+impl Failure {
+    /// A failure with exit code 1. The message consists of whole sentences.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            exit_code: 1,
+        }
+    }
+
+    /// The same with exit code 2, for commands whose exit code 1 is a result.
+    pub(crate) fn with_exit_code_2(self) -> Self {
+        Self {
+            exit_code: 2,
+            ..self
+        }
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::new(format!("{error}."))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(format!("{error}."))
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let heading = match problems.0.len() {
+            1 => "The configuration has 1 problem:".to_owned(),
+            many => format!("The configuration has {many} problems:"),
+        };
+        Self::new(format!("{heading}\n{problems}"))
+    }
+}
