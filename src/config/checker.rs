@@ -56,8 +56,7 @@ impl<'a> Checker<'a> {
     /// Checks that a duration is in a range.
     pub(super) fn duration(&mut self, key: &str, value: Duration, min: Duration, max: Duration) {
         if !(min..=max).contains(&value) {
-            let min = humantime::format_duration(min);
-            let max = humantime::format_duration(max);
+            let (min, max) = (display(min), display(max));
             self.error(key, format!("must be a time from {min} to {max}"));
         }
     }
@@ -118,5 +117,17 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+}
+
+/// A duration as a setting, in days where that is exact: humantime's months and years are
+/// average ones, so that it would display 366 days as 1year 18h.
+fn display(duration: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match duration.as_secs() {
+        seconds if seconds >= DAY && seconds.is_multiple_of(DAY) => {
+            format!("{}d", seconds / DAY)
+        }
+        _ => humantime::format_duration(duration).to_string(),
     }
 }

@@ -64,7 +64,7 @@ fn what_is_generated_passes_the_check_and_is_kept() {
 
     let checked = run(&folder, "config check --config sydent.toml");
     assert_eq!(checked.code, 0, "{}", checked.err);
-    let warning = "email.transport: is \"none\": no mail can be sent";
+    let warning = "email.transport: is \"none\": the server sends no email";
     assert!(checked.err.contains(warning), "{}", checked.err);
     assert!(
         checked.out.contains("name = \"example.org\""),
@@ -80,7 +80,7 @@ fn what_is_generated_passes_the_check_and_is_kept() {
         let told = run(&folder, &format!("{GENERATE} --out {name}"));
         assert_eq!(told.code, 1);
         assert!(
-            told.err.contains("exists already; nothing was written"),
+            told.err.contains("already exists; nothing was written"),
             "{}",
             told.err
         );
@@ -144,8 +144,8 @@ port = 'hunter2'
     write(&folder, "bad.toml", text);
     let named = [
         "bad.toml:2: server.name: ",
-        "bad.toml:3: server.public_base_url: must begin with https://",
-        "bad.toml:4: server.signing_key_file: missing.key cannot be read",
+        "bad.toml:3: server.public_base_url: must start with https://",
+        "bad.toml:4: server.signing_key_file: cannot read missing.key: ",
         "bad.toml:7: database.busy_timout: is not a setting; did you mean database.busy_timeout?",
         "bad.toml:8: database.readers: must be a whole number from 1 to 64",
         "bad.toml:9: htpp: is not a setting; did you mean http?",
@@ -180,7 +180,7 @@ fn ops_08_what_a_start_refuses() {
         ("server.name = ''", "server.name: "),
         (
             "server.public_base_url = 'http://a.example'",
-            "server.public_base_url: must begin",
+            "server.public_base_url: must start",
         ),
         (
             "server.signing_key_file = 'bad.key'",
@@ -193,11 +193,11 @@ fn ops_08_what_a_start_refuses() {
         ("email.transport = 'smtp'", "email.from: "),
         (
             "database.url = 'sqlite:missing/a.db'",
-            "database.url: names a file in a folder",
+            "database.url: must be a file in an existing folder",
         ),
         (
             "internal.listen = ['0.0.0.0:1']",
-            "internal.listen: must be loopback",
+            "internal.listen: must contain only loopback",
         ),
     ] {
         let folder = with_lines(lines);
@@ -206,7 +206,7 @@ fn ops_08_what_a_start_refuses() {
         assert_eq!(told.code, 1, "{lines}");
         let first = told.err.lines().next().unwrap();
         assert!(
-            first.starts_with("The configuration has a problem"),
+            first.starts_with("The configuration has 1 problem"),
             "{}",
             told.err
         );

@@ -28,17 +28,14 @@ fn a_check_names_file_line_and_mistake_and_fails() {
         "{}",
         told.out
     );
-    assert_eq!(told.err, "1 template in 1 brand looked at: 1 mistake.\n");
+    assert_eq!(told.err, "Checked 1 template in 1 brand: 1 mistake.\n");
 
     let folder = with("verify_response_template.html", "<p>%(message)s</p>");
     let told = run(&folder, "templates check brands");
     assert_eq!((told.code, told.err.as_str()), (0, ""));
-    assert_eq!(
-        told.out,
-        "1 template in 1 brand looked at: nothing is wrong.\n"
-    );
+    assert_eq!(told.out, "Checked 1 template in 1 brand: no mistakes.\n");
     for (dir, what) in [
-        ("brands/acme", "holds no templates"),
+        ("brands/acme", "contains no templates"),
         ("missing", "cannot be read"),
     ] {
         let told = run(&folder, &format!("templates check {dir}"));
@@ -74,7 +71,7 @@ fn a_preview_is_written_for_each_brand_or_shown() {
     );
     assert_eq!(again.out, "looks/default/confirmed.html\n");
     for (arguments, what) in [
-        ("--brand nobody --out x", "no brand \"nobody\""),
+        ("--brand nobody --out x", "Brand \"nobody\" does not exist"),
         ("--dir brands", "--out"),
         ("--dir brands --only x.eml", "verification.eml"),
     ] {

@@ -168,7 +168,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
     eventually("a line in the log", async || {
         process
             .log()
-            .contains("the terms stay as they were")
+            .contains("cannot reload the terms")
             .then_some(())
     })
     .await;
@@ -208,7 +208,8 @@ fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
         file.configure(settings);
     });
     assert_ne!(told.code, 0);
-    let named = told.err.contains("terms.file: ") && told.err.contains(".yaml:6: is not a terms");
+    let named =
+        told.err.contains("terms.file: ") && told.err.contains(".yaml:6: is not a valid terms");
     assert!(named, "{}", told.err);
 }
 

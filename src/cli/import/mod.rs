@@ -14,8 +14,8 @@ use super::failure::Failure;
 pub(super) enum ImportCommand {
     /// Import the configuration, signing key and database of a Python Sydent.
     ///
-    /// Supports all versions of Sydent. Changes nothing of it, and it may keep running.
-    /// Imports either everything or nothing.
+    /// Supports all versions of Sydent, which may keep running and is not modified. Imports
+    /// either everything or nothing.
     Sydent(Sydent),
     /// Compare the responses of the old and the new server.
     ///

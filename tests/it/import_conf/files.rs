@@ -14,15 +14,18 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
     for (flags, sentence) in [
         ("--conf-only --force --out made", "made is a folder"),
         ("--conf-only --force --out .", "would be written twice"),
-        ("", "There is no database"),
+        ("", "does not exist. Set the database"),
         ("--db none.db", "--conf-only"),
-        ("--conf none.conf --conf-only", "none.conf cannot be read"),
-        ("--conf-only --out sydent.conf", "is Sydent's own"),
+        ("--conf none.conf --conf-only", "Cannot read none.conf"),
+        ("--conf-only --out sydent.conf", "belongs to Sydent"),
         ("--conf-only --out a.key", "would be written twice"),
-        ("--conf-only --out none/a.toml", "There is no folder none"),
+        (
+            "--conf-only --out none/a.toml",
+            "The folder none does not exist",
+        ),
         (
             "--conf-only --database sydent.db",
-            "--database must begin with sqlite:",
+            "--database must start with sqlite:",
         ),
         (
             "--conf-only --database sqlite:a.toml --out a.toml",
@@ -49,7 +52,7 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     fs::write(folder.join("sydent.key"), "mine").unwrap();
     let told = CommandOutput::by(folder, "import sydent --conf-only");
     assert!(
-        told.err.contains("sydent.key exists already"),
+        told.err.contains("sydent.key already exists"),
         "{}",
         told.err
     );
@@ -62,7 +65,7 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     assert_eq!(mode(&folder.join("sydent.key")), 0o600);
     let told = CommandOutput::by(folder, "import sydent --conf-only");
     assert!(
-        told.err.contains("sydent.toml exists already"),
+        told.err.contains("sydent.toml already exists"),
         "{}",
         told.err
     );
