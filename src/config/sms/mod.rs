@@ -76,7 +76,7 @@ impl SmsSettings {
         let routes = routes::routes(&self.routes, &self.providers, checker);
         let rules = routes::rules(&self.rules, checker);
         // Checks all of them, even if one has a problem.
-        let checked: Vec<_> = self
+        let results: Vec<_> = self
             .providers
             .into_iter()
             .map(|(name, settings)| {
@@ -84,7 +84,7 @@ impl SmsSettings {
                 provider::check(settings, &key, checker).map(|provider| (name, provider))
             })
             .collect();
-        let providers: Option<BTreeMap<_, _>> = checked.into_iter().collect();
+        let providers: Option<BTreeMap<_, _>> = results.into_iter().collect();
         if let Some(providers) = &providers {
             routes::check_senders(&routes, &originators, providers, checker);
         }

@@ -17,7 +17,7 @@ fn read(text: &str) -> Settings {
     Settings::parse(Some((Path::new("a.toml"), text)), iter::empty()).unwrap()
 }
 
-/// A folder with a key file, and the least that a configuration has to say.
+/// A folder with a key file, and the minimum of a configuration.
 struct Folder(TempDir);
 
 const LEAST: &str = "server.name = 'example.org'\n\

@@ -1,10 +1,10 @@
-//! OPS-08: what a start refuses, one setting at a time.
+//! OPS-08: the problems that prevent a start, one setting at a time.
 
 use std::fs;
 
 use super::{Folder, LEAST};
 
-/// The setting that is named, and the lines that are wrong, apart by `; `.
+/// The setting that is reported, and the lines with the problem, separated by `; `.
 const REFUSED: &str = "
 server.name | server.name = 'a b'
 server.public_base_url | server.public_base_url = 'http://id.example.org'
@@ -110,7 +110,7 @@ replication.peers.'a.example'.url = 'https://a.example'
 replication.peers.'a.example'.public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI'
 ";
 
-/// The same with mail through a relay on another machine.
+/// The same with a relay on another machine.
 const REFUSED_WITH_SMTP: &str = "
 email.smtp.password | email.smtp.username = 'a'
 email.smtp.username | email.smtp.password = 'a'
@@ -125,7 +125,7 @@ email.smtp.hello_name | email.smtp.hello_name = 'a.example:25'
 email.smtp.port | email.smtp.port = 0
 ";
 
-/// The same with three providers of texts.
+/// The same with three SMS providers.
 const REFUSED_WITH_SMS: &str = "
 sms.body | sms.body = 'no code'
 sms.body | sms.body = '{token} {colour}'
