@@ -161,7 +161,7 @@ impl SmtpSettings {
         if self.port == Some(0) {
             checker.error("email.smtp.port", PORT);
         }
-        let credentials = self.credentials(checker);
+        let credentials = self.credentials(host.as_deref(), checker);
         let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
             authorities("email.smtp.ca_file", file, checker)
         });
@@ -180,7 +180,7 @@ impl SmtpSettings {
         })
     }
 
-    fn credentials(&self, checker: &mut Checker<'_>) -> Option<Credentials> {
+    fn credentials(&self, host: Option<&str>, checker: &mut Checker<'_>) -> Option<Credentials> {
         let password = checker.secret(
             "email.smtp.password",
             self.password.as_ref(),
@@ -192,7 +192,7 @@ impl SmtpSettings {
             (Some(_), false) => checker.error("email.smtp.password", PASSWORD_MISSING),
             _ => {}
         }
-        if has_password && !self.encryption.allows_password(&self.host) {
+        if has_password && host.is_some_and(|host| !self.encryption.allows_password(host)) {
             checker.error("email.smtp.encryption", PASSWORD_EXPOSED);
         }
         Some(Credentials {
@@ -281,9 +281,12 @@ mod tests {
                 assert_eq!(found, expected, "{host}");
             }
         }
-        // No relay has such a name.
+        // Resolvers disagree on this one, so it is not a host at all.
         let settings = SmtpSettings {
             host: "127.1".to_owned(),
+            encryption: Encryption::None,
+            username: Some("u".to_owned()),
+            password: Some(Secret::from("p".to_owned())),
             ..SmtpSettings::default()
         };
         assert_eq!(problems(settings), ["email.smtp.host"]);
