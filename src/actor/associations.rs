@@ -102,7 +102,11 @@ impl Operation for Bind {
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, association.ts)?;
                 outbox::insert(connection, &message)?;
-                Ok(journal::record_change(connection, &association.threepid, None)?)
+                Ok(journal::record_change(
+                    connection,
+                    &association.threepid,
+                    None,
+                )?)
             })
     }
 }

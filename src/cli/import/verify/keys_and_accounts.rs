@@ -82,7 +82,9 @@ async fn compare_validity(
         .finish();
     let request = Request::get(format!("{}/{path}?{query}", context.api()));
     let (old, new) = context.servers.both(&request).await?;
-    context.comparison.add(topic, compare_exactly(&old, &new), subject);
+    context
+        .comparison
+        .add(topic, compare_exactly(&old, &new), subject);
     Ok(())
 }
 
