@@ -5,8 +5,7 @@
 //!   that answers a constant JSON, in turn, under the same load;
 //! - hashed look-ups of v2, of one address and of a thousand;
 //! - look-ups while 50 requests for a token wait on a mail relay that takes 5 s
-//!   a mail, beside the same look-ups in peace. It needs `TEST_PYTHON`, as the
-//!   tests do.
+//!   a mail, beside the same look-ups in peace.
 
 #![expect(
     clippy::unwrap_used,

@@ -123,6 +123,8 @@ mod sms_limits;
 #[cfg(test)]
 mod sms_providers;
 #[cfg(test)]
+mod smtp_server;
+#[cfg(test)]
 mod store_invite;
 #[cfg(test)]
 mod submit_page;

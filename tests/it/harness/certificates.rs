@@ -1,10 +1,13 @@
 //! A certificate authority for tests.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
 };
+use rustls::ServerConfig;
+use rustls::crypto::ring;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
@@ -51,6 +54,18 @@ impl TestCa {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         (certificate.der().clone(), key.into())
+    }
+
+    /// The TLS settings of a server with a certificate for `name`.
+    pub fn server_config(&self, name: &str) -> Arc<ServerConfig> {
+        let (certificate, key) = self.certified(name);
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        Arc::new(config)
     }
 
     /// The files of a certificate for `name` and of its key.

@@ -70,7 +70,8 @@ impl Homeserver {
             behaviours: Mutex::default(),
             heard: Mutex::default(),
         });
-        let address = homeserver_wire::serve(listen, ca.certified(certified), Arc::clone(&state));
+        let address =
+            homeserver_wire::serve(listen, ca.server_config(certified), Arc::clone(&state));
         Self {
             name,
             address,

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -85,18 +83,8 @@ impl Behaviour {
 }
 
 /// Serves in a thread of its own; answers where.
-pub(super) fn serve(
-    listen: &str,
-    (certificate, key): (CertificateDer<'static>, PrivateKeyDer<'static>),
-    state: Arc<State>,
-) -> SocketAddr {
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+pub(super) fn serve(listen: &str, tls: Arc<ServerConfig>, state: Arc<State>) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(tls);
     let listener = std::net::TcpListener::bind(listen).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();

@@ -5,12 +5,19 @@ use std::collections::HashMap;
 use mail_parser::MessageParser;
 use serde_json::Value;
 
-/// A mail that the SMTP server took.
+/// A mail that the SMTP server accepted.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// What the SMTP server noted: see `smtpd.py`.
+    /// How it arrived:
+    /// - `peer`: the address of the client;
+    /// - `mail_from`, `rcpt_tos`: the envelope;
+    /// - `tls`: whether the connection was encrypted;
+    /// - `auth_user`: the user that logged in, or null;
+    /// - `connection`: the number of the connection, from 1;
+    /// - `longest_line`: octets of the longest line, without its line end;
+    /// - `bare_lf`: whether a line feed came without a carriage return.
     pub noted: Value,
-    /// The message as it came.
+    /// The message without dot-stuffing and the final dot.
     pub raw: Vec<u8>,
 }
 

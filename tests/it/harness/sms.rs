@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sydent::config::{ProviderKind, ProviderSettings, Settings};
 
@@ -108,7 +106,7 @@ impl SmsProvider {
             asked: Mutex::default(),
             taken: Mutex::default(),
         });
-        let tls = certified.as_ref().map(|(ca, name)| Arc::new(tls(ca, name)));
+        let tls = certified.as_ref().map(|(ca, name)| ca.server_config(name));
         let serving = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -186,18 +184,6 @@ impl SmsProvider {
     pub async fn text_to(&self, msisdn: &str) -> TakenText {
         eventually("a text", async || self.texts_to(msisdn).pop()).await
     }
-}
-
-fn tls(ca: &TestCa, name: &str) -> ServerConfig {
-    let (certificate, key) = ca.certify(name);
-    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
-    let key = PrivateKeyDer::from_pem_file(key).unwrap();
-    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap()
 }
 
 impl State {
