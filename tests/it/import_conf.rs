@@ -1,276 +1,22 @@
-//! Taking over the configuration of a Python Sydent: what that makes of its file is the measure.
+//! The import of the configuration of a Python Sydent. The target `sydent`
+//! compares the result with what Sydent reads in the same file.
 
 mod files;
 mod peers;
 
 use std::fs;
-use std::path::Path;
 
-use serde_json::{Value, json};
 use sydent::domain::base64;
-use tempfile::TempDir;
 
+use crate::harness::sydent_conf::{METRICS, PORTS, import};
 use crate::harness::{
-    Api, CommandOutput, KEY_FILE, RealSydent, SERVER_NAME, TestProcess, V1, V2, fresh_address,
-    mode, old_mail_server, sydent_reads,
+    CommandOutput, KEY_FILE, SERVER_NAME, SmtpServer, TestProcess, Tls, V1, V2, fresh_address,
 };
 use crate::import_sydent::source::{Source, key, now};
 
-/// What makes the real binary choose its ports.
-const PORTS: &str = "clientapi.http.bind_address = 127.0.0.1\nclientapi.http.port = 0\n\
-    internalapi.http.bind_address = 127.0.0.1\ninternalapi.http.port = 0\n";
-const METRICS: &str = "prometheus_addr = 127.0.0.1\nprometheus_port = 0\n";
-
-/// The real command, which must work.
-fn import(folder: &Path, flags: &str, variables: &[(&str, &str)]) -> CommandOutput {
-    let told = CommandOutput::with(folder, &format!("import sydent {flags}"), variables);
-    assert_eq!(told.code, 0, "{}", told.err);
-    let check = CommandOutput::by(folder, "config check --config sydent.toml");
-    assert_eq!(check.code, 0, "{}", check.err);
-    told
-}
-
-/// A setting in the file that was written.
-fn setting(folder: &Path, key: &str) -> Value {
-    let text = fs::read_to_string(folder.join("sydent.toml")).unwrap();
-    let mut value = &toml::Value::Table(text.parse().unwrap());
-    for name in key.split('/') {
-        let Some(inner) = value.get(name) else {
-            return Value::Null;
-        };
-        value = inner;
-    }
-    serde_json::to_value(value).unwrap()
-}
-
-#[actix_web::test]
-async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let conf = folder.path().join("sydent.conf");
-    let variables = [("SYDENT_SERVER_NAME", SERVER_NAME)];
-    let read = sydent_reads(&conf, &variables);
-    assert_eq!(read["general"]["server_name"], SERVER_NAME);
-    let made = fs::read_to_string(&conf).unwrap();
-    let made = made.replace("[http]\n", &format!("[http]\n{PORTS}"));
-    let made = made.replace("[general]\n", &format!("[general]\n{METRICS}"));
-    fs::write(&conf, made).unwrap();
-
-    let told = CommandOutput::by(folder.path(), "import sydent --conf-only");
-    assert_eq!(told.code, 1);
-    assert!(told.err.contains("--server-name"), "{}", told.err);
-    let told = import(folder.path(), "--conf-only", &variables);
-    assert!(told.out.contains("no data"), "{}", told.out);
-    assert_eq!(setting(folder.path(), "server/name"), SERVER_NAME);
-    assert_eq!(setting(folder.path(), "email/smtp/port"), 25);
-    let server = TestProcess::start_in(folder);
-    assert_eq!(server.api().get(V2).await.ok(), json!({}));
-    assert_eq!(server.operations().get("/ready").await.status, 200);
-}
-
-#[actix_web::test]
-async fn ops_07_the_new_server_stands_where_the_old_one_stood() {
-    let mut old = RealSydent::start(|conf| {
-        let general = conf.get_mut("general").unwrap();
-        general.insert("prometheus_addr".to_owned(), "127.0.0.1".to_owned());
-        general.insert("prometheus_port".to_owned(), "0".to_owned());
-    })
-    .await;
-    let address = fresh_address("moved");
-    let bound = old
-        .internal()
-        .internal_bind("email", &address, "@moved:hs.test")
-        .await;
-    assert_eq!(bound.status, 200);
-    let asks = async |api: Api| {
-        [
-            api.lookup("email", &address).await.ok()["mxid"].clone(),
-            api.get(&format!("{V1}/pubkey/ed25519:0")).await.ok(),
-            api.terms().await.ok()["policies"].clone(),
-        ]
-    };
-    let before = asks(old.api()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let conf = old.configuration();
-    let written = fs::read(&conf).unwrap();
-    import(folder.path(), &format!("--conf {}", conf.display()), &[]);
-    assert!(fs::read(&conf).unwrap() == written);
-    old.stop();
-    let new = TestProcess::start_in(folder);
-    assert_eq!(format!("http://{}", new.client), old.url());
-    let api = new.api();
-    assert_eq!(asks(new.api()).await, before);
-    let session = api.on(V1).request_token(&address, "secret", 1).await.ok();
-    assert!(session["sid"].is_string());
-    let mail = old_mail_server().mail_to(&address).await;
-    assert_eq!(mail.header("Subject"), "Is this you?");
-}
-
-/// A file with everything in it, in the odd forms that Python takes.
-fn full(folder: &Path) -> String {
-    let at = |name: &str| folder.join(name).display().to_string();
-    fs::create_dir_all(folder.join("res/house")).unwrap();
-    for name in ["verify.eml", "invite.eml"] {
-        fs::write(folder.join(name), "To: %(to)s\nSubject: x\n\n%(token)s\n").unwrap();
-    }
-    fs::write(folder.join("page.html"), "<p>%(message)s</p>").unwrap();
-    let terms = "master_version: '3'\ndocs:\n  privacy:\n    version: '1'\n    langs:\n      en: \
-        { name: Privacy, url: 'https://old.example.test/privacy' }\n";
-    fs::write(folder.join("terms.yaml"), terms).unwrap();
-    format!(
-        "[DEFAULT]\nbase = {base}\nbroken = 5%\n; a comment\n[general]\nServer.Name : {SERVER_NAME}\n\
-         log.level = DEBUG\nlog.path =\npidfile.path = %(base)s/pid\nterms.path = %(base)s/terms.yaml\n\
-         address_lookup_limit = 1_0\ntemplates.path = %(base)s/res\nbrand.default = house\n{METRICS}\
-         delete_tokens_on_bind = false\nip.blacklist = 10.0.0.0/8, 192.168.0.0/16\n\
-         ip.whitelist = 10.1.0.0/16\nhomeserver_allow_list = a.test,  b.test\nenable_v1_access = no\n\
-         sentry_dsn = https://x@sentry.test/1\n\
-         [db]\ndb.file = %(base)s/sydent.db\n\
-         [http]\n{PORTS}obey_x_forwarded_for = yes\nfederation.verifycerts = off\n\
-         client_http_base = https://old.example.test\nverify_response_template = {page}\n\
-         [email]\nemail.template = {verify}\nemail.invite_template = {invite}\n\
-         email.from = Old <noreply@old.example.test>\nemail.invite.subject = %(sender)s: 100%% %(x)s\n\
-         email.invite.subject_space: a space\nemail.smtphost = mail.test\nemail.smtpport = 465\n\
-         email.smtpusername = old\nemail.smtppassword = p%%(base)s ; # \"\\\nemail.hostname = mx.test\n\
-         email.tlsmode = SSL\nemail.default_web_client_location = https://chat.test\n\
-         email.third_party_invite_username_obfuscate_characters = 4\n\
-         email.third_party_invite_domain_obfuscate_characters = 5\n\
-         email.third_party_invite_homeserver_blocklist =\n  # none\n  bad.test\n\n  worse.test\n\
-         email.third_party_invite_room_blocklist = !bad:hs.test\n\
-         email.third_party_invite_keyword_blocklist =\n    free money\n    tea\n\
-         email.ratelimit_sender.burst = 7\nemail.ratelimit_sender.rate_hz = 0.25\n\
-         [sms]\nbodyTemplate = Code {{token}}\nusername = om\npassword = secret\n\
-         originators.44 = long:447700900000, alpha:Old\noriginators.default = alpha:Old\n\
-         smsrule.7 = reject\nsmsrule.44 = allow\nmsisdn.ratelimit.burst = 8\n\
-         msisdn.ratelimit.rate_hz = 0.5\ncountry.ratelimit.burst = 9\ncountry.ratelimit.rate_hz = 4\n\
-         [crypto]\ned25519.signingkey = {key}\n[peer.other.test]\nbase_replication_url = https://x\n",
-        base = folder.display(),
-        page = at("page.html"),
-        verify = at("verify.eml"),
-        invite = at("invite.eml"),
-        key = KEY_FILE.trim(),
-    )
-}
-
-/// What Sydent calls it, and what we do.
-const SAME: &[(&str, &str)] = &[
-    ("general/server_name", "server/name"),
-    ("general/address_lookup_limit", "lookup/max_addresses"),
-    ("general/enable_v1_access", "v1/enabled"),
-    ("general/default_brand", "templates/default_brand"),
-    ("general/templates_path", "templates/brands_dir"),
-    ("general/terms_path", "terms/file"),
-    (
-        "general/homeserver_allow_list",
-        "federation/allow_homeservers",
-    ),
-    (
-        "http/verify_federation_certs",
-        "federation/verify_certificates",
-    ),
-    ("http/server_http_url_base", "server/public_base_url"),
-    ("http/verify_response_template", "templates/verify_response"),
-    ("email/template", "templates/verification_mail"),
-    ("email/invite_template", "templates/invitation_mail"),
-    ("email/sender", "email/from"),
-    ("email/smtp_server", "email/smtp/host"),
-    ("email/smtp_username", "email/smtp/username"),
-    ("email/smtp_password", "email/smtp/password"),
-    ("email/host_name", "email/smtp/hello_name"),
-    ("email/default_web_client_location", "invites/web_client"),
-    (
-        "email/username_obfuscate_characters",
-        "invites/show_local_part",
-    ),
-    ("email/domain_obfuscate_characters", "invites/show_domain"),
-    (
-        "email/third_party_invite_homeserver_blocklist",
-        "invites/blocked_homeservers",
-    ),
-    (
-        "email/third_party_invite_room_blocklist",
-        "invites/blocked_rooms",
-    ),
-    (
-        "email/third_party_invite_keyword_blocklist",
-        "invites/blocked_keywords",
-    ),
-    (
-        "email/email_sender_ratelimit_burst",
-        "limits/invites_per_sender/burst",
-    ),
-    ("sms/body_template", "sms/body"),
-    ("sms/api_username", "sms/providers/openmarket/username"),
-    ("sms/api_password", "sms/providers/openmarket/password"),
-    ("sms/smsRules", "sms/rules"),
-    ("sms/msisdn_ratelimit_burst", "limits/sms_per_number/burst"),
-    (
-        "sms/country_ratelimit_burst",
-        "limits/sms_per_calling_code/burst",
-    ),
-];
-
-#[actix_web::test]
-async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let conf = folder.path().join("sydent.conf");
-    fs::write(&conf, full(folder.path())).unwrap();
-    let read = sydent_reads(&conf, &[]);
-    let told = import(folder.path(), "--conf-only", &[]);
-    for (theirs, ours) in SAME {
-        let read = read.pointer(&format!("/{theirs}")).unwrap();
-        assert!(!read.is_null(), "{theirs}");
-        assert_eq!(&setting(folder.path(), ours), read, "{theirs}");
-    }
-    for (ours, value) in [
-        ("email/smtp/encryption", json!("tls")),
-        (
-            "invites/subject_room",
-            json!("{{ sender }}: 100% {{ x | default(\"\") }}"),
-        ),
-        ("invites/keep_delivered", json!(true)),
-        ("limits/invites_per_sender/every", json!("4s")),
-        ("limits/sms_per_number/every", json!("2s")),
-        ("limits/sms_per_calling_code/every", json!("250ms")),
-        ("federation/allow_ranges", json!(["10.1.0.0/16"])),
-        (
-            "sms/originators",
-            json!({"44": ["long:447700900000", "alpha:Old"], "default": ["alpha:Old"]}),
-        ),
-        ("log/level", json!("debug")),
-    ] {
-        assert_eq!(setting(folder.path(), ours), value, "{ours}");
-    }
-    assert_eq!(mode(&folder.path().join("sydent.toml")), 0o600);
-    let key = KEY_FILE.trim().rsplit(' ').next().unwrap();
-    for secret in ["(base)s ; #", key, "sentry.test"] {
-        assert!(!told.out.contains(secret), "{}", told.out);
-    }
-    for without in [
-        "pidfile.path",
-        "sentry_dsn",
-        "[DEFAULT] broken",
-        "[peer.other.test]",
-    ] {
-        assert!(told.out.contains(without), "{without}: {}", told.out);
-    }
-
-    let server = TestProcess::start_in(folder);
-    assert_eq!(server.api().get(V2).await.ok(), json!({}));
-    server
-        .api()
-        .lookup("email", "a@b.test")
-        .await
-        .refused(403, "M_FORBIDDEN");
-    let terms = server.api().terms().await.ok();
-    assert_eq!(terms["policies"]["privacy"]["version"], "1");
-    let bound = server
-        .internal()
-        .internal_bind("email", "a@b.test", "@a:b.test")
-        .await;
-    assert_eq!(bound.status, 200);
-}
-
 #[actix_web::test]
 async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let source = Source::of_schema(0);
     source.bind(1, "Alice@example.com", "@alice:example.org", now());
     let folder = source.folder.path();
@@ -290,12 +36,12 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
              email.template = verify.eml\nemail.from = Old <noreply@old.example.test>\n\
              email.smtphost = localhost\nemail.smtpport = {port}\nemail.tlsmode =\n\
              ed25519.signingkey = {seed}\n[general]\n[db]\n[http]\n[email]\n[crypto]\n",
-            port = old_mail_server().port,
+            port = relay.port,
         ),
     )
     .unwrap();
     let told = CommandOutput::by(folder, "import sydent");
-    assert!(told.err.contains("The database"), "{}", told.err);
+    assert!(told.err.contains("There is no database"), "{}", told.err);
     let told = import(folder, "--default-section --out sydent.toml", &[]);
     assert!(told.out.contains("has schema version 0;"), "{}", told.out);
 
@@ -309,18 +55,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
     assert_eq!(told["public_key"], public.as_str());
     let address = fresh_address("zoe");
     api.on(V1).request_token(&address, "secret", 1).await.ok();
-    let mail = old_mail_server().mail_to(&address).await;
+    let mail = relay.mail_to(&address).await;
     assert_eq!(mail.header("Subject"), "From 2018");
     assert!(mail.link().starts_with("https://old.example.test/"));
-}
-
-/// A folder with a small `sydent.conf`.
-fn small(more: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!(
-        "[general]\nserver.name = {SERVER_NAME}\n[http]\nclient_http_base = https://old.example.test\n\
-         {more}\n[crypto]\ned25519.signingkey = {KEY_FILE}"
-    );
-    fs::write(folder.path().join("sydent.conf"), text).unwrap();
-    folder
 }

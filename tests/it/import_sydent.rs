@@ -11,7 +11,9 @@ use sydent::domain::base64;
 use sydent::domain::lookup::{self, Pepper};
 use sydent::domain::signing::verify;
 
-use crate::harness::{CommandOutput, TestDatabase, TestServer, V2, mode, until};
+use crate::harness::{
+    CommandOutput, Signal, TestDatabase, TestServer, V2, mode, send_signal, until,
+};
 use source::{DAY, Source, key, now, signed};
 
 fn hash(address: &str) -> String {
@@ -343,7 +345,7 @@ async fn no_end_leaves_the_private_copy_behind() {
             .env("TMPDIR", temporary.path());
         command
     };
-    for signal in ["INT", "TERM", "HUP", "KILL"] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
         // Copying waits for the lock, with the folder made.
         let mut lock = source.connect();
         lock.batch_execute("BEGIN EXCLUSIVE").unwrap();
@@ -353,14 +355,10 @@ async fn no_end_leaves_the_private_copy_behind() {
         assert_eq!(mode(&folder), 0o700);
         until("a file", || folder.join("copy.db").exists()).await;
         assert_eq!(mode(&folder.join("copy.db")), 0o600);
-        let pid = child.id().to_string();
-        Command::new("kill")
-            .args(["-s", signal, &pid])
-            .status()
-            .unwrap();
+        send_signal(&child, signal);
         assert!(!child.wait().unwrap().success());
-        let left = usize::from(signal == "KILL");
-        assert_eq!(copies().count(), left, "{signal}");
+        let left = usize::from(signal == Signal::KILL);
+        assert_eq!(copies().count(), left, "{signal:?}");
     }
     // The next import removes what kill -9 left, and leaves nothing itself.
     assert!(import().status().unwrap().success());

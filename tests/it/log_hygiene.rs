@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::harness::{
-    Api, KEY_FILE, Mail, SmtpServer, TestDatabase, TestProcess, Tls, V1, V2, fresh_address, until,
+    Api, KEY_FILE, Mail, Signal, SmtpServer, TestDatabase, TestProcess, Tls, V1, V2, fresh_address,
+    until,
 };
 
 const USER: &str = "mailer";
@@ -224,7 +225,7 @@ impl Day {
         let sent: usize = sent.iter().sum();
         let told = || self.process.log().matches("sydent::access").count();
         until("a line for each request", || told() >= sent).await;
-        self.process.signal("TERM");
+        self.process.signal(Signal::TERM);
         self.process.wait();
         let log = self.process.log();
         assert_eq!(log.matches("sydent::access").count(), sent);

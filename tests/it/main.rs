@@ -41,8 +41,6 @@ mod federation;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
-mod from_sydent;
-#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod general;

@@ -8,7 +8,8 @@ use sydent::config::Settings;
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Hold, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually, fresh_address, until,
+    Hold, Signal, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually,
+    fresh_address, until,
 };
 
 /// Waits until a stopping server takes no more connections.
@@ -31,7 +32,7 @@ async fn is_being_delivered(database: &TestDatabase) {
 
 #[actix_web::test]
 async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
-    for signal in ["TERM", "INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let (relay, database) = (
             SmtpServer::start(Tls::None, "localhost", &[]),
             TestDatabase::fresh(),
@@ -65,7 +66,11 @@ async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
 
 #[actix_web::test]
 async fn a_second_signal_ends_at_once() {
-    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
+    for (first, second) in [
+        (Signal::TERM, Signal::TERM),
+        (Signal::INT, Signal::INT),
+        (Signal::TERM, Signal::INT),
+    ] {
         let (relay, database) = (
             SmtpServer::start(Tls::None, "localhost", &[]),
             TestDatabase::fresh(),
@@ -119,7 +124,7 @@ async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
     relay.behave(&json!({"delay_ms": 1000, "data": "451 4.3.0 later"}));
     let unsent = fresh_address("unsent");
     let sid = api.request_token(&unsent, "secret", 1).await.ok();
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
     assert_eq!(relay.mails_to(&unsent).len(), 0);
     assert_eq!(database.queued("kind = 'mail'"), 1);
@@ -159,7 +164,7 @@ async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
         () = is_being_delivered(&database) => {}
     }
     // The request, what it began and its delivery hang: three waits in one.
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     let begun = Instant::now();
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
     let took = begun.elapsed();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sydent::actor::accounts::FindAccount;
 use sydent::domain::secret::TokenHash;
 
-use crate::harness::{Api, TermsFile, TestDatabase, TestProcess, TestServer, eventually};
+use crate::harness::{Api, Signal, TermsFile, TestDatabase, TestProcess, TestServer, eventually};
 
 const ALICE: &str = "@alice:example.org";
 
@@ -155,7 +155,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
 
     file.write(&[("terms", "2", &[("en", "https://a/2")])]);
     assert!(is_cleared(&alice).await, "nobody has said that it changed");
-    process.signal("HUP");
+    process.signal(Signal::HUP);
     eventually("the new terms", async || {
         (!is_cleared(&alice).await).then_some(())
     })
@@ -164,7 +164,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
     assert!(is_cleared(&alice).await);
 
     file.write_text("docs: [");
-    process.signal("HUP");
+    process.signal(Signal::HUP);
     eventually("a line in the log", async || {
         process
             .log()
@@ -180,7 +180,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
 
     // Back to the first: its acceptance was not forgotten.
     file.write(&[("terms", "1", &[("en", "https://a/1")])]);
-    process.signal("HUP");
+    process.signal(Signal::HUP);
     eventually("the old terms", async || {
         let shown = alice.terms().await.ok();
         (shown["policies"]["terms"]["version"] == "1").then_some(())

@@ -80,7 +80,7 @@ impl Peer {
         self.key.public()
     }
 
-    /// The same key as a Sydent has it in its configuration.
+    /// Its key in the form of a key file.
     pub fn key_line(&self) -> String {
         format!("ed25519 0 {}", base64::encode(&seed(&self.name)))
     }

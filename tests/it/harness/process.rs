@@ -7,11 +7,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use sydent::config::Settings;
 use tempfile::TempDir;
 
 use super::server::settings;
 use super::{Api, CommandOutput, TestDatabase};
+
+pub use rustix::process::Signal;
 
 /// `sydent serve` with a configuration file of its own.
 pub struct TestProcess {
@@ -107,13 +110,8 @@ impl TestProcess {
         self.child.wait().unwrap();
     }
 
-    /// Sends a signal by its name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+    pub fn signal(&self, signal: Signal) {
+        send_signal(&self.child, signal);
     }
 
     /// Waits up to 30 s for the end.
@@ -155,6 +153,11 @@ impl Drop for TestProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a process that was not waited for yet.
+pub fn send_signal(child: &Child, signal: Signal) {
+    rustix::process::kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use crate::harness::{CommandOutput, mode, sydent_reads};
-
-use super::{import, setting, small};
+use crate::harness::sydent_conf::{import, setting, small};
+use crate::harness::{CommandOutput, mode};
 
 #[test]
 fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
@@ -113,22 +112,4 @@ fn ops_07_a_database_elsewhere_is_named_so_that_it_is_found_from_the_new_file() 
         assert_eq!(setting(&folder.join("new"), "database/url"), url);
     }
     assert_eq!(mode(&folder.join("new/sydent.toml")), 0o600);
-}
-
-#[test]
-fn ops_07_sydent_itself_passes_over_its_default_section() {
-    let folder = small("");
-    let conf = folder.path().join("sydent.conf");
-    let text = fs::read_to_string(&conf).unwrap();
-    let default = "[DEFAULT]\nlog.level = DEBUG\nprometheus_port = 9\nprometheus_addr = ::1\n";
-    fs::write(&conf, format!("{default}{text}")).unwrap();
-    let read = sydent_reads(&conf, &[]);
-    assert_eq!(read["general"]["log_level"], "INFO");
-    assert_eq!(read["general"]["prometheus_port"], 9);
-    let told = import(folder.path(), "--conf-only", &[]);
-    assert!(told.out.contains("[DEFAULT] log.level: "), "{}", told.out);
-    assert_eq!(setting(folder.path(), "log/level"), "info");
-    assert_eq!(setting(folder.path(), "operations/listen")[0], "[::1]:9");
-    import(folder.path(), "--conf-only --default-section --force", &[]);
-    assert_eq!(setting(folder.path(), "log/level"), "debug");
 }

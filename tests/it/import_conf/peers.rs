@@ -5,10 +5,9 @@ use std::fs;
 use serde_json::json;
 use sydent::domain::base64;
 
+use crate::harness::sydent_conf::{import, setting};
 use crate::harness::{CommandOutput, KEY_FILE, SERVER_NAME, TestCa};
 use crate::import_sydent::source::{Source, key};
-
-use super::{import, setting};
 
 /// A Sydent that replicates, with a certificate and its key in one file.
 fn mesh(ca: &TestCa, certificate: &str) -> Source {

@@ -1,7 +1,7 @@
-//! The Python Sydent as the peer.
+//! A Python Sydent as the peer that pushes.
 
-use super::mxid_of;
-use crate::harness::{Node, RealSydent, TestServer, eventually, fresh_address};
+use crate::harness::{Node, TestServer, eventually, fresh_address, mxid_of};
+use crate::python::RealSydent;
 
 const NEW: &str = "new.example.test";
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use toml::Table;
 
-use crate::harness::{CommandOutput, RealSydent, TestDatabase, TestProcess};
+use crate::harness::{CommandOutput, TestDatabase, TestProcess};
+use crate::python::RealSydent;
 
 /// What the command made.
 pub struct Heir {

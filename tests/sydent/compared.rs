@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sydent::config::RateSettings;
 
-use crate::harness::{CommandOutput, KEY_FILE, RealSydent, SERVER_NAME, TestServer};
+use crate::harness::{CommandOutput, KEY_FILE, SERVER_NAME, TestServer};
+use crate::python::{OLD_TERMS, RealSydent};
 
 use super::filled::fill;
 use super::old_schemas::{self, make_with, row, signed};
@@ -93,9 +94,9 @@ async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
     let file = old.with_file_name("token");
     std::fs::write(&file, format!("{}\n", filled.hesitant)).unwrap();
     let token = filled.sydent.api().with_token(&filled.hesitant);
-    token.accept(vec![crate::harness::OLD_TERMS]).await.ok();
+    token.accept(vec![OLD_TERMS]).await.ok();
     let token = server.api().with_token(&filled.hesitant);
-    token.accept(vec![crate::harness::OLD_TERMS]).await.ok();
+    token.accept(vec![OLD_TERMS]).await.ok();
     let told = verify(&filled.sydent, &server, &old, "--access-token-file token");
     assert_eq!(told.compared("hashed lookups")[3], 2, "{}", told.out);
 }

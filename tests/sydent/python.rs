@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls};
+use crate::harness::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls, V2};
 
 /// Where it says that it is reached.
 const PUBLIC_URL: &str = "https://old.example.test";
@@ -29,7 +29,7 @@ const TERMS: &str = "master_version: '3'\ndocs:\n  privacy:\n    version: '1.2'\
 pub const OLD_TERMS: &str = "https://old.example.test/privacy";
 
 const NEEDS_PYTHON: &str =
-    "TEST_SYDENT_PYTHON must name a Python with matrix-sydent; tests/run sets it";
+    "TEST_SYDENT_PYTHON must name a Python with matrix-sydent; `tests/run sydent` sets it";
 
 /// Its configuration: values by section and key.
 pub type Conf = BTreeMap<String, BTreeMap<String, String>>;
@@ -117,7 +117,7 @@ impl RealSydent {
 
     async fn wait_until_it_answers(&mut self) {
         let api = self.api();
-        let path = format!("{}/pubkey/ed25519:0", super::V2);
+        let path = format!("{}/pubkey/ed25519:0", V2);
         let log = self.folder.path().join("sydent.log");
         for _ in 0..1500 {
             let asked = api.try_send(awc::http::Method::GET, &path, &[], Vec::new());

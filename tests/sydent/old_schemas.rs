@@ -10,7 +10,9 @@ use sydent::domain::ids::{KeyId, ServerName};
 use sydent::domain::lookup::{Pepper, hash};
 use sydent::domain::signing::KeyPair;
 
-use crate::harness::{Answer, KEY_FILE, OLD_TERMS, RealSydent, SERVER_NAME, sqlite};
+use crate::harness::database::sqlite;
+use crate::harness::{Answer, KEY_FILE, SERVER_NAME};
+use crate::python::{OLD_TERMS, RealSydent};
 
 /// The end of all these bindings.
 const NOT_AFTER: i64 = 4_652_000_000_000;

@@ -4,10 +4,8 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::harness::{
-    Api, Homeserver, OLD_TERMS, RealSydent, TestDatabase, V2, fresh_address, old_mail_server,
-    shared_ca,
-};
+use crate::harness::{Api, Homeserver, TestDatabase, V2, fresh_address, shared_ca};
+use crate::python::{OLD_TERMS, RealSydent, mail_server};
 
 /// What was done, as the people who did it remember.
 pub struct Filled {
@@ -148,7 +146,7 @@ async fn requested(client: &Api, address: &str) -> Session {
             .map_or_else(|| answer["sid"].to_string(), str::to_owned),
         client_secret,
         address: address.to_owned(),
-        code: old_mail_server().mail_to(address).await.token(),
+        code: mail_server().mail_to(address).await.token(),
     }
 }
 

@@ -1,0 +1,105 @@
+//! A mesh of a Python Sydent and two of these servers: what is bound and
+//! removed at each is known to all (INT-03, UNB-18).
+
+use crate::harness::{Api, Node, TestDatabase, TestServer, eventually, fresh_address};
+use crate::python::RealSydent;
+
+const MINUTE: i64 = 60_000;
+
+/// To whom a member says an address is bound.
+async fn known(member: &Api, address: &str) -> Option<String> {
+    let found = member.lookup("email", address).await.ok();
+    found["mxid"].as_str().map(str::to_owned)
+}
+
+/// Waits until a member says so of each of these addresses: up to a minute,
+/// since a Sydent tells its peers a little every 10 s.
+async fn agrees(member: &Api, said: &[(&String, Option<&str>)]) {
+    for (address, mxid) in said {
+        let mut found = None;
+        for _ in 0..600 {
+            found = known(member, address).await;
+            if found.as_deref() == *mxid {
+                break;
+            }
+            actix_web::rt::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(found.as_deref(), *mxid);
+    }
+}
+
+#[actix_web::test]
+async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
+    let (a, b, c) = (
+        Node::new("a.mesh.test"),
+        Node::new("b.mesh.test"),
+        Node::new("c.mesh.test"),
+    );
+    let one = TestServer::start_with_clock_of_now(|settings| a.configure(&[&b, &c], settings));
+    let mut two = TestServer::start(|settings| b.configure(&[&a, &c], settings));
+    let mut sydent = RealSydent::start(|conf| c.configure_sydent(&[&a, &b], conf)).await;
+    a.introduce_to(&sydent);
+    b.introduce_to(&sydent);
+
+    let addresses = ["a", "b", "c"].map(fresh_address);
+    let users = ["@a:example.org", "@b:example.org", "@c:example.org"];
+    let at = [one.internal(), two.internal(), sydent.internal()];
+    for ((address, user), member) in addresses.iter().zip(users).zip(&at) {
+        member.internal_bind("email", address, user).await.ok();
+    }
+    let [of_a, of_b, of_c] = &addresses;
+    let bound = [
+        (of_a, Some(users[0])),
+        (of_b, Some(users[1])),
+        (of_c, Some(users[2])),
+    ];
+    for member in [one.api(), two.api(), sydent.api()] {
+        agrees(&member, &bound).await;
+    }
+
+    // One is away for an hour, and the others go on.
+    let database = TestDatabase::existing(&two.database.url);
+    two.stop();
+    one.advance(1000);
+    let late = fresh_address("late");
+    at[0].internal_bind("email", &late, users[0]).await.ok();
+    at[0].internal_unbind("email", of_a, users[0]).await.ok();
+    at[2].internal_unbind("email", of_c, users[2]).await.ok();
+    for _ in 0..12 {
+        one.advance(5 * MINUTE);
+        let tried = format!("name = 'b.mesh.test' AND due_at > {}", one.now());
+        eventually("a try", async || {
+            let count = one
+                .database
+                .count(&format!("replication_peers WHERE {tried}"));
+            (count > 0).then_some(())
+        })
+        .await;
+    }
+    let meanwhile = [(&late, Some(users[0])), (of_a, None), (of_c, None)];
+    agrees(&one.api(), &meanwhile).await;
+    agrees(&sydent.api(), &meanwhile).await;
+
+    // It comes back, and the Sydent is restarted too.
+    sydent.restart().await;
+    let two = TestServer::start_on(database, |settings| b.configure(&[&a, &c], settings));
+    one.advance(5 * MINUTE);
+    agrees(&two.api(), &meanwhile).await;
+    two.internal()
+        .internal_unbind("email", of_b, users[1])
+        .await
+        .ok();
+    sydent
+        .internal()
+        .internal_bind("email", of_c, users[0])
+        .await
+        .ok();
+    let at_last = [
+        (&late, Some(users[0])),
+        (of_b, None),
+        (of_c, Some(users[0])),
+    ];
+    for member in [one.api(), two.api(), sydent.api()] {
+        agrees(&member, &at_last).await;
+    }
+}
