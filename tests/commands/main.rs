@@ -73,7 +73,7 @@ fn the_printed_commands_work_as_they_stand() {
         "{\"public_key\":\"",
         "\"mxid\": \"@bob:example.org\"",
         "\"mxid\": \"@bob:example.org\"",
-        "The address is not bound to this user any more.",
+        "The address is no longer bound to this user.",
     ];
     in_this_order(&printed, &[&MAIN_JOB[..], &after].concat());
     assert_eq!(demo.stop(), "", "nothing went wrong");

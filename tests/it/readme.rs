@@ -2,7 +2,7 @@
 //! open is there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Parser as _;
@@ -63,16 +63,12 @@ fn pages() -> Vec<Page> {
         .collect()
 }
 
-/// The pages that speak of nothing but this program; the list of requirements
-/// names settings and files of others too.
+/// The pages about this program alone. The requirements also name settings and
+/// files of other programs.
 fn guides() -> Vec<Page> {
     let mut pages = pages();
-    let generated = |file: &Path| {
-        ["conformance.md", "requirements.md"]
-            .iter()
-            .any(|name| file.ends_with(name))
-    };
-    pages.retain(|page| !generated(&page.file));
+    let other = ["requirements.md", "conformance.md"];
+    pages.retain(|page| !other.iter().any(|name| page.file.ends_with(name)));
     pages
 }
 

@@ -1,8 +1,7 @@
 //! The real matrix-js-sdk against the real binary: `tests/run js`.
 //!
-//! The steps are in `walk.mjs`. `TEST_JS` names the folder that has the SDK and a
-//! Node to run it, and `TEST_PYTHON` a Python as for the other tests;
-//! `tests/tools/install js` makes both.
+//! The steps are in `walk.mjs`. `tests/run js` installs the SDK and a Node.js to run
+//! it, and sets `TEST_JS`, the folder that has both.
 
 #[cfg(test)]
 #[path = "../it/harness/mod.rs"]
@@ -87,5 +86,6 @@ async fn what_element_web_does_with_an_identity_server() {
     reason = "the tests are told by the environment where the SDK is"
 )]
 fn modules() -> String {
-    std::env::var("TEST_JS").expect("TEST_JS, the folder that tests/tools/install js fills")
+    std::env::var("TEST_JS")
+        .expect("TEST_JS must name a folder with matrix-js-sdk and Node; `tests/run js` sets it")
 }

@@ -265,5 +265,5 @@ fn free_ports() -> [u16; 3] {
     reason = "the harness is told by the environment which Python has Sydent"
 )]
 fn python() -> String {
-    std::env::var("TEST_SYDENT_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+    std::env::var("TEST_SYDENT_PYTHON").expect(NEEDS_PYTHON)
 }

@@ -56,7 +56,7 @@ impl Demo {
             .unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
         assert!(
-            told.contains("Name the first of three others with --port"),
+            told.contains("Set the first one of three free ports with --port"),
             "{told}"
         );
         None

@@ -24,7 +24,6 @@ mod routes;
 mod server;
 mod sms;
 mod smtp;
-mod source;
 pub mod sydent_conf;
 mod terms;
 mod wire;
@@ -50,10 +49,10 @@ pub use routes::{CAPTURED_MAIL, Listener, Needs, ROUTES, Route, posts, routes_of
 pub use server::{TestServer, settings as test_settings};
 pub use sms::{Reply, SMS_PASSWORD, SmsProvider, TakenText, fresh_msisdn};
 pub use smtp::{SmtpServer, Tls};
-pub use source::{is_within, repository, sources};
 pub use terms::TermsFile;
 pub use wire::{Wire, post};
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The name under which test servers sign.
@@ -62,6 +61,11 @@ pub const SERVER_NAME: &str = "id.example.test";
 pub const BASE_URL: &str = "https://id.example.test";
 /// The signing key of test servers, the specification's test seed.
 pub const KEY_FILE: &str = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n";
+
+/// A path in this repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
 
 /// An address that no other test uses, since tests share a mail server.
 pub fn fresh_address(name: &str) -> String {
