@@ -1,9 +1,10 @@
-//! The black-box tests: a file per part of the API, and a file per hard day.
+//! Black-box tests: a file for each part of the API, and a file for each failure
+//! scenario.
 //!
-//! Each test starts what `main` starts, with a database of its own, and a real
-//! SMTP server. `tests/run` runs them on SQLite and on PostgreSQL; without it,
-//! `TEST_PYTHON` must name a Python that has aiosmtpd, and `TEST_SYDENT_PYTHON`
-//! one that has matrix-sydent.
+//! Each test starts what `main` starts, with its own database. The SMTP server, the
+//! homeservers, name servers and SMS providers are part of the harness, so that
+//! `cargo test` needs nothing but Rust and a C compiler. It uses SQLite, or the
+//! PostgreSQL server in `TEST_DATABASE_URL`; `tests/run` runs both.
 
 #[cfg(test)]
 mod harness;

@@ -142,11 +142,11 @@ impl Drop for RealSydent {
     }
 }
 
-/// Where Sydents send their mail: without TLS, since Python does not take the
-/// certificates that these tests make.
+/// The SMTP server of all Sydents. It has no TLS, since Python does not trust the
+/// certificates of the tests.
 pub fn mail_server() -> &'static SmtpServer {
     static SERVER: OnceLock<SmtpServer> = OnceLock::new();
-    SERVER.get_or_init(|| SmtpServer::start(Tls::None, "localhost", &[]))
+    SERVER.get_or_init(|| SmtpServer::start(Tls::None, "localhost", &["--accept-bare-lf"]))
 }
 
 fn conf(folder: &Path, [client, internal, replication]: [u16; 3]) -> Conf {

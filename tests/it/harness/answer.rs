@@ -1,4 +1,4 @@
-//! What a server answered.
+//! A response of a server.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body, which must be JSON and say so.
+    /// The body, which must be JSON and have its content type.
     #[track_caller]
     pub fn json(&self) -> Value {
         assert_eq!(
@@ -40,7 +40,7 @@ impl Answer {
         self.json()
     }
 
-    /// Expects an error in the shape that Matrix gives them.
+    /// Expects a Matrix error with this status and errcode.
     #[track_caller]
     pub fn refused(&self, status: u16, errcode: &str) -> Value {
         let body = self.json();
@@ -56,7 +56,7 @@ impl Answer {
         body
     }
 
-    /// Expects an error that tells nothing of what went wrong (GEN-25).
+    /// Expects an error without details (GEN-25).
     #[track_caller]
     pub fn tells_nothing(&self) {
         let expected =
@@ -64,8 +64,8 @@ impl Answer {
         assert_eq!((self.status, self.json()), (500, expected));
     }
 
-    /// Expects all that a browser needs to show the answer to a page from
-    /// anywhere, and nothing that makes it send cookies (GEN-12, GEN-17).
+    /// Expects the CORS headers that let pages of every origin read the response,
+    /// and none that has to do with cookies (GEN-12, GEN-17).
     #[track_caller]
     pub fn is_open_to_browsers(&self) {
         for (name, value) in [
@@ -86,7 +86,7 @@ impl Answer {
         }
     }
 
-    /// Expects that no page of another site may read the answer.
+    /// Expects no CORS headers: pages of other origins cannot read the response.
     #[track_caller]
     pub fn is_closed_to_browsers(&self) {
         let mut names = self.headers.iter().map(|(name, _)| name);

@@ -11,7 +11,7 @@ use super::Answer;
 pub const V1: &str = "/_matrix/identity/api/v1";
 pub const V2: &str = "/_matrix/identity/v2";
 
-/// Speaks to one listener.
+/// A client of one listener.
 #[derive(Clone)]
 pub struct Api {
     pub base: String,
@@ -47,12 +47,12 @@ impl Api {
         }
     }
 
-    /// A path of the version that it speaks.
+    /// A path of its version of the API.
     pub fn path(&self, rest: &str) -> String {
         format!("{}{rest}", self.version)
     }
 
-    /// The same client, speaking that version without a token.
+    /// The same client with that version, without a token.
     pub fn on(self, version: &'static str) -> Self {
         Self {
             version,
@@ -66,7 +66,7 @@ impl Api {
         self.token.as_deref().expect("a client with a token")
     }
 
-    /// Sends anything anywhere.
+    /// Sends a request, which must get a response.
     pub async fn send(
         &self,
         method: Method,
@@ -79,7 +79,7 @@ impl Api {
             .expect("the server answers")
     }
 
-    /// Sends anything anywhere; an error when there is no answer.
+    /// Sends a request; an error if there is no response.
     pub async fn try_send(
         &self,
         method: Method,
@@ -148,7 +148,7 @@ impl Api {
         .await
     }
 
-    /// Registers with what a homeserver answered.
+    /// Registers with an `OpenID` token.
     pub async fn register(&self, open_id: Value) -> Answer {
         self.post(&format!("{V2}/account/register"), open_id).await
     }
@@ -181,7 +181,7 @@ impl Api {
         self.request_token_with(body).await
     }
 
-    /// requestToken with whatever fields a test wants.
+    /// requestToken with these fields.
     pub async fn request_token_with(&self, fields: Value) -> Answer {
         self.post(&self.path("/validate/email/requestToken"), fields)
             .await
@@ -193,7 +193,7 @@ impl Api {
             .await
     }
 
-    /// requestToken for a phone number, dialled from that country.
+    /// requestToken for a phone number, with the country that it is dialled from.
     pub async fn request_sms(
         &self,
         country: &str,
@@ -208,7 +208,7 @@ impl Api {
         .await
     }
 
-    /// The same with whatever fields a test wants.
+    /// The same with these fields.
     pub async fn request_sms_with(&self, fields: Value) -> Answer {
         self.post(&self.path("/validate/msisdn/requestToken"), fields)
             .await
@@ -220,7 +220,7 @@ impl Api {
             .await
     }
 
-    /// Opens the mailed link, but at the address where the server really is.
+    /// Opens the mailed link at the address where the server listens.
     pub async fn open_link(&self, link: &str) -> Answer {
         self.get(
             link.strip_prefix(super::BASE_URL)
@@ -253,8 +253,7 @@ impl Api {
         .await
     }
 
-    /// Unbind with whatever fields and credentials a test wants; a header of the
-    /// test's wins over an access token.
+    /// Unbind with these fields and headers, which replace the access token's.
     pub async fn unbind(&self, headers: &[(&str, &str)], fields: &Value) -> Answer {
         let path = self.path("/3pid/unbind");
         let body = fields.to_string().into_bytes();
@@ -265,7 +264,7 @@ impl Api {
         self.get(&format!("{V2}/hash_details")).await
     }
 
-    /// A look-up of v2 with whatever fields a test wants.
+    /// A v2 lookup with these fields.
     pub async fn hashed_lookup(&self, fields: Value) -> Answer {
         self.post(&format!("{V2}/lookup"), fields).await
     }

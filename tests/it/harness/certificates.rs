@@ -11,14 +11,14 @@ use rustls::crypto::ring;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
-/// Makes certificates that only those trust who are told to.
+/// Signs certificates. Its own is in a file, for clients that trust it.
 pub struct TestCa {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
 
-/// What is to be certified of `common_name`, which may be an address. Issuer and
-/// subject must differ, or OpenSSL takes the one for the other.
+/// The content of a certificate for `common_name`, which may be an IP address.
+/// Issuer and subject must differ, or OpenSSL confuses them.
 fn params(common_name: &str, names: Vec<String>) -> CertificateParams {
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name = DistinguishedName::new();
@@ -31,7 +31,7 @@ fn params(common_name: &str, names: Vec<String>) -> CertificateParams {
 impl TestCa {
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = params("the authority of the tests", Vec::new());
+        let mut params = params("certificate authority of the tests", Vec::new());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let folder = tempfile::tempdir().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
@@ -42,12 +42,12 @@ impl TestCa {
         }
     }
 
-    /// The file that a client is to trust.
+    /// The file with the authority's certificate, for the clients.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A certificate for `name`, which may be an address, and its key.
+    /// A certificate for `name`, which may be an IP address, and its key.
     pub fn certified(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let params = params(name, vec![name.to_owned()]);
@@ -73,11 +73,13 @@ impl TestCa {
         self.certify_at(name, &[name])
     }
 
-    /// The same for a server that is called by other names, or by addresses.
-    pub fn certify_at(&self, name: &str, called: &[&str]) -> (PathBuf, PathBuf) {
+    /// The same for a server with other DNS names or IP addresses.
+    pub fn certify_at(&self, name: &str, subjects: &[&str]) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
-        let called = called.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = params(name, called).signed_by(&key, &self.issuer).unwrap();
+        let subjects = subjects.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = params(name, subjects)
+            .signed_by(&key, &self.issuer)
+            .unwrap();
         let at = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         std::fs::write(at("crt"), certificate.pem()).unwrap();
         std::fs::write(at("key"), key.serialize_pem()).unwrap();

@@ -1,9 +1,9 @@
-//! One run of the real binary, from start to end.
+//! A command of the real binary that ends by itself.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What a run printed, and its exit code.
+/// The output of a command, and its exit code.
 pub struct CommandOutput {
     pub code: i32,
     pub out: String,
@@ -11,12 +11,12 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// By a run in that folder, without any variables.
+    /// Runs a command in that folder, with an empty environment.
     pub fn by(folder: &Path, arguments: &str) -> Self {
         Self::with(folder, arguments, &[])
     }
 
-    /// By a run in that folder, with no variables but those.
+    /// Runs a command in that folder, with only these environment variables.
     pub fn with(folder: &Path, arguments: &str, variables: &[(&str, &str)]) -> Self {
         let output = Command::new(env!("CARGO_BIN_EXE_sydent"))
             .args(arguments.split_whitespace())
@@ -38,7 +38,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// Who may do what with a file: `0o600` is its owner alone.
+/// The permissions of a file: `0o600` allows only its owner.
 pub fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777

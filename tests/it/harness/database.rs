@@ -26,7 +26,7 @@ impl TestDatabase {
         }
     }
 
-    /// A database that another test database made.
+    /// A database that another `TestDatabase` created.
     pub fn existing(url: &str) -> Self {
         Self {
             url: url.to_owned(),
@@ -34,7 +34,7 @@ impl TestDatabase {
         }
     }
 
-    /// Runs statements that no part of the server would.
+    /// Runs SQL statements.
     pub fn execute(&self, sql: &str) {
         match self.url.strip_prefix("sqlite:") {
             Some(path) => sqlite(path).batch_execute(sql).unwrap(),
@@ -45,7 +45,7 @@ impl TestDatabase {
         }
     }
 
-    /// One number out of the database.
+    /// The number of rows of a table, or of a table with a `WHERE` clause.
     pub fn count(&self, table: &str) -> i64 {
         #[derive(QueryableByName)]
         struct Row {
@@ -68,13 +68,13 @@ impl TestDatabase {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the harness is told by the environment where PostgreSQL is"
+    reason = "the environment tells the tests where PostgreSQL is"
 )]
 fn postgres() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
 }
 
-/// A connection of the test's own to an SQLite file.
+/// A connection to an SQLite file.
 pub fn sqlite(path: &str) -> SqliteConnection {
     let mut connection = SqliteConnection::establish(path).unwrap();
     connection

@@ -1,4 +1,4 @@
-//! A name server that knows what a test tells it.
+//! A name server with the records that a test adds.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -9,7 +9,7 @@ use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, Record};
 use sydent::config::Settings;
 
-/// By name, in lower case and without the last dot.
+/// By name, in lower case and without the final dot.
 type Zone = HashMap<String, Vec<RData>>;
 
 /// A name server on loopback. It answers until the tests end.
@@ -17,12 +17,12 @@ type Zone = HashMap<String, Vec<RData>>;
 pub struct TestDns {
     address: Option<SocketAddr>,
     zone: Arc<Mutex<Zone>>,
-    /// All names that were asked for.
+    /// All names that were queried.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl TestDns {
-    /// The name server that knows no name; all tests share it.
+    /// A name server without records, which all tests share.
     pub fn empty() -> &'static Self {
         static EMPTY: OnceLock<TestDns> = OnceLock::new();
         EMPTY.get_or_init(Self::start)
@@ -45,12 +45,12 @@ impl TestDns {
         dns
     }
 
-    /// Lets a server ask it, and nobody else.
+    /// Makes it the only name server of a server.
     pub fn configure(&self, settings: &mut Settings) {
         settings.federation.dns_servers = self.address.into_iter().collect();
     }
 
-    /// One more address of a host.
+    /// Adds an address record of a host.
     pub fn address(&self, host: &str, ip: &str) {
         let data = match ip.parse().unwrap() {
             IpAddr::V4(ip) => RData::A(ip.into()),
@@ -59,18 +59,18 @@ impl TestDns {
         self.add(host, data);
     }
 
-    /// One more SRV record, such as of `_matrix._tcp.hs.test`.
+    /// Adds an SRV record, for example of `_matrix._tcp.hs.test`.
     pub fn service(&self, name: &str, priority: u16, port: u16, target: &str) {
         let target = Name::from_ascii(format!("{target}.").replace("..", ".")).unwrap();
         self.add(name, RData::SRV(SRV::new(priority, 0, port, target)));
     }
 
-    /// All names that were asked for so far.
+    /// All names that were queried so far.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// A host has no records any more.
+    /// Removes the records of a host.
     pub fn forget(&self, host: &str) {
         self.zone.lock().unwrap().remove(host);
     }
@@ -95,7 +95,7 @@ fn answer(question: &[u8], zone: &Mutex<Zone>, asked: &Mutex<Vec<String>>) -> Ve
                 .iter()
                 .filter(|data| data.record_type() == query.query_type());
             for data in fitting {
-                // A TTL of 0: each question is asked anew.
+                // A TTL of 0: resolvers must not cache it.
                 let record = Record::from_rdata(query.name().clone(), 0, data.clone());
                 message.add_answer(record);
             }

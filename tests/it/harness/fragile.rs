@@ -1,4 +1,4 @@
-//! A database that goes away and comes back.
+//! A database with interruptions.
 
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
@@ -7,17 +7,17 @@ use super::TestDatabase;
 use super::database::sqlite;
 use super::proxy::Proxy;
 
-/// PostgreSQL behind a line that can be cut, or an SQLite file that another
-/// process can lock, so that it can be read and not written to.
+/// PostgreSQL behind a TCP proxy that can be cut, or an SQLite file that can be
+/// locked, so that it is readable but not writable.
 pub struct FragileDatabase {
     /// For the server.
     pub database: TestDatabase,
-    /// For the test: it reaches the database also while the server does not.
+    /// For the test: it is not interrupted.
     pub direct: TestDatabase,
-    line: Line,
+    link: Link,
 }
 
-enum Line {
+enum Link {
     Postgres(Proxy),
     Sqlite(Option<SqliteConnection>),
 }
@@ -26,50 +26,50 @@ impl FragileDatabase {
     pub fn fresh() -> Self {
         let direct = TestDatabase::fresh();
         let mut url = direct.url.clone();
-        let line = if direct.is_postgres() {
+        let link = if direct.is_postgres() {
             let mut parsed = url::Url::parse(&url).unwrap();
             let (host, port) = (parsed.host_str().unwrap(), parsed.port().unwrap_or(5432));
             let proxy = Proxy::to(format!("{host}:{port}"));
             parsed.set_host(Some("127.0.0.1")).unwrap();
             parsed.set_port(Some(proxy.address.port())).unwrap();
             url = parsed.to_string();
-            Line::Postgres(proxy)
+            Link::Postgres(proxy)
         } else {
-            Line::Sqlite(None)
+            Link::Sqlite(None)
         };
         let database = TestDatabase::existing(&url);
         Self {
             database,
             direct,
-            line,
+            link,
         }
     }
 
-    /// Whether reads go on while the database is away.
+    /// Whether reads succeed during an interruption.
     pub fn can_be_read(&self) -> bool {
         !self.direct.is_postgres()
     }
 
     /// Closes all connections, or locks the file.
     pub fn cut(&mut self) {
-        match &mut self.line {
-            Line::Postgres(proxy) => proxy.cut(),
-            Line::Sqlite(lock) => *lock = Some(locked(&self.direct)),
+        match &mut self.link {
+            Link::Postgres(proxy) => proxy.cut(),
+            Link::Sqlite(lock) => *lock = Some(locked(&self.direct)),
         }
     }
 
-    /// Leaves all connections open and answers nothing, or locks the file.
+    /// Keeps all connections open without a response, or locks the file.
     pub fn silence(&mut self) {
-        match &mut self.line {
-            Line::Postgres(proxy) => proxy.silence(),
-            Line::Sqlite(lock) => *lock = Some(locked(&self.direct)),
+        match &mut self.link {
+            Link::Postgres(proxy) => proxy.silence(),
+            Link::Sqlite(lock) => *lock = Some(locked(&self.direct)),
         }
     }
 
     pub fn restore(&mut self) {
-        match &mut self.line {
-            Line::Postgres(proxy) => proxy.restore(),
-            Line::Sqlite(lock) => *lock = None,
+        match &mut self.link {
+            Link::Postgres(proxy) => proxy.restore(),
+            Link::Sqlite(lock) => *lock = None,
         }
     }
 }

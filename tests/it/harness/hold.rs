@@ -1,4 +1,4 @@
-//! An owner that is kept from its work.
+//! An actor whose threads are blocked.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,15 +9,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use sydent::actor::pool::{Fault, Operation, Pool, State};
 
-/// Places at an owner's door that are taken until this goes out of scope. The
-/// owner's threads are busy meanwhile, one a place.
+/// Operations that block an actor until this goes out of scope: each occupies a
+/// place in its queue, and a thread if one is free.
 pub struct Hold {
     gate: Arc<Gate>,
-    _asks: Vec<Place>,
+    _operations: Vec<Blocked>,
 }
 
-/// An ask that waits at the gate.
-type Place = LocalBoxFuture<'static, Result<(), Fault>>;
+/// An operation that waits until the gate opens.
+type Blocked = LocalBoxFuture<'static, Result<(), Fault>>;
 
 #[derive(Default)]
 struct Gate {
@@ -27,31 +27,34 @@ struct Gate {
 }
 
 impl Hold {
-    /// Takes so many places, which must be free.
-    pub fn of<S: State>(pool: &Pool<S>, places: usize) -> Self {
+    /// Sends so many operations; the queue must have room for them.
+    pub fn of<S: State>(pool: &Pool<S>, operations: usize) -> Self {
         let gate = Arc::<Gate>::default();
-        let asks = (0..places).map(|_| take_place(pool, &gate)).collect();
-        Self { gate, _asks: asks }
+        let operations = (0..operations).map(|_| send(pool, &gate)).collect();
+        Self {
+            gate,
+            _operations: operations,
+        }
     }
 
-    /// How many of the owner's threads wait here by now.
+    /// How many of the actor's threads are blocked now.
     pub fn threads(&self) -> usize {
         self.gate.waiting.load(Ordering::SeqCst)
     }
 }
 
-fn take_place<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Place {
-    let begun = Instant::now();
+fn send<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Blocked {
+    let started = Instant::now();
     loop {
-        let (pool, gate, of) = (pool.clone(), Arc::clone(gate), PhantomData);
-        let mut ask = async move { pool.send(Wait { gate, of }).await }.boxed_local();
-        match ask.as_mut().now_or_never() {
-            None => return ask,
-            // A message gives its place back a moment after its answer.
-            Some(Err(Fault::QueueFull(_))) if begun.elapsed() < Duration::from_secs(20) => {
+        let (pool, gate, state) = (pool.clone(), Arc::clone(gate), PhantomData);
+        let mut operation = async move { pool.send(Wait { gate, state }).await }.boxed_local();
+        match operation.as_mut().now_or_never() {
+            None => return operation,
+            // An operation frees its place shortly after its reply.
+            Some(Err(Fault::QueueFull(_))) if started.elapsed() < Duration::from_secs(20) => {
                 std::thread::yield_now();
             }
-            Some(answer) => panic!("there is no free place: {answer:?}"),
+            Some(reply) => panic!("the queue has no room: {reply:?}"),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Drop for Hold {
 
 struct Wait<S> {
     gate: Arc<Gate>,
-    of: PhantomData<fn() -> S>,
+    state: PhantomData<fn() -> S>,
 }
 
 impl<S: State> Operation for Wait<S> {

@@ -1,6 +1,6 @@
-//! A homeserver: TLS with a certificate of the tests' own authority, and of
-//! Matrix what an identity server asks homeservers for, answered as Synapse
-//! does, or badly where a test wants that.
+//! A homeserver: it serves the endpoints that identity servers use, over TLS with
+//! a certificate of the tests' authority. It responds as Synapse does, or in the
+//! wrong ways that a test asks for.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ pub const SERVER_KEYS: &str = "/_matrix/key/v2/server";
 pub const ONBIND: &str = "/_matrix/federation/v1/3pid/onbind";
 pub const WELL_KNOWN: &str = "/.well-known/matrix/server";
 
-/// The end of its keys' validity: later than any test's clock, ms.
+/// The end of the validity of its keys, ms: later than the clock of any test.
 const KEYS_VALID_UNTIL: i64 = 4_102_444_800_000;
 
 /// A homeserver on loopback. It serves until the tests end.
 pub struct Homeserver {
     /// Its server name.
     pub name: ServerName,
-    /// Where it really listens.
+    /// Where it listens.
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
-/// What a homeserver knows and has heard.
+/// The data of a homeserver, and the requests that it received.
 pub(super) struct State {
     name: ServerName,
     tokens: Mutex<HashMap<String, String>>,
@@ -44,7 +44,7 @@ pub(super) struct State {
 }
 
 impl Homeserver {
-    /// A homeserver with a name that no other has, `hsN.test`.
+    /// A homeserver with a unique name, `hsN.test`.
     pub fn start() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
@@ -58,8 +58,8 @@ impl Homeserver {
         Self::with_certificate(name, &host, "127.0.0.1:0", shared_ca())
     }
 
-    /// A homeserver that shows a certificate for another name, or of another
-    /// authority, or listens elsewhere on loopback.
+    /// A homeserver with a certificate for another name or of another authority,
+    /// or with another address on loopback.
     pub fn with_certificate(name: &str, certified: &str, listen: &str, ca: &TestCa) -> Self {
         let name = ServerName::parse(name).unwrap();
         let state = Arc::new(State {
@@ -79,7 +79,7 @@ impl Homeserver {
         }
     }
 
-    /// Lets a server find it, trust it and reach it.
+    /// Makes a server find it and trust it.
     pub fn configure(&self, settings: &mut Settings) {
         trust(settings);
         let hosts = &mut settings.federation.hosts;
@@ -109,18 +109,18 @@ impl Homeserver {
         })
     }
 
-    /// From now on it answers requests for that path so.
+    /// Changes how it responds to requests for that path.
     pub fn behave(&self, path: &str, behaviour: Behaviour) {
         let mut behaviours = self.state.behaviours.lock().unwrap();
         behaviours.insert(path.to_owned(), behaviour);
     }
 
-    /// From now on it answers requests for that path as it should.
+    /// Responds to requests for that path normally again.
     pub fn behave_well(&self, path: &str) {
         self.state.behaviours.lock().unwrap().remove(path);
     }
 
-    /// From now on onbind knows that method only, `POST` or `PUT`.
+    /// Makes onbind accept that method only, `POST` or `PUT`.
     pub fn know_onbind_by(&self, method: &'static str) {
         *self.state.onbind_method.lock().unwrap() = method;
     }
@@ -137,7 +137,7 @@ impl Homeserver {
         heard
     }
 
-    /// The bodies of onbind that it took, the oldest first.
+    /// The bodies of the onbind notifications that it accepted, the oldest first.
     pub fn onbinds(&self) -> Vec<Value> {
         let method = *self.state.onbind_method.lock().unwrap();
         let heard = self.heard_at(ONBIND);
@@ -151,12 +151,12 @@ impl Homeserver {
         (key.id().clone(), key.public())
     }
 
-    /// Takes a new signing key; the old one is no longer published.
+    /// Replaces its signing key; the old one is no longer published.
     pub fn rotate_key(&self, id: &str, seed: u8) {
         *self.state.key.lock().unwrap() = key_pair(id, seed);
     }
 
-    /// What it publishes about its keys, before it is signed.
+    /// What it publishes about its keys, without the signature.
     pub fn unsigned_keys(&self) -> Value {
         self.state.unsigned_keys()
     }
@@ -194,12 +194,12 @@ impl Homeserver {
     }
 }
 
-/// Lets a server trust the homeservers of the tests.
+/// Makes a server trust the homeservers of the tests.
 pub fn trust(settings: &mut Settings) {
     settings.federation.ca_file = Some(shared_ca().file());
 }
 
-/// The authority of all homeservers.
+/// The certificate authority of all homeservers.
 pub fn shared_ca() -> &'static TestCa {
     static SHARED: OnceLock<TestCa> = OnceLock::new();
     SHARED.get_or_init(TestCa::new)
@@ -210,7 +210,7 @@ fn key_pair(id: &str, seed: u8) -> KeyPair {
 }
 
 impl State {
-    /// How it answers a request that has been noted.
+    /// Records a request and chooses the response.
     pub(super) fn answer(&self, heard: &Heard) -> Behaviour {
         self.heard.lock().unwrap().push(heard.clone());
         if let Some(behaviour) = self.behaviours.lock().unwrap().get(&heard.path) {

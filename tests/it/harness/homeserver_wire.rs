@@ -1,4 +1,4 @@
-//! How the tests' homeserver speaks HTTP, and how it fails to.
+//! The HTTP of the tests' homeserver, with its failures.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::homeserver::State;
 
-/// A request as it came.
+/// A request that the homeserver received.
 #[derive(Debug, Clone)]
 pub struct Heard {
     pub method: String,
@@ -23,7 +23,7 @@ pub struct Heard {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// The name in the TLS handshake.
+    /// The server name of the TLS handshake (SNI).
     pub sni: Option<String>,
 }
 
@@ -46,20 +46,20 @@ impl Heard {
     }
 }
 
-/// How a path is answered.
+/// The response to requests for a path.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
-    /// With that status, those further headers, and that body.
+    /// A status, further headers and a body.
     Answer(u16, Vec<(String, String)>, Vec<u8>),
-    /// Not at all, but the connection stays open.
+    /// None; the connection stays open.
     Silent,
-    /// With a head of which a byte comes now and then.
+    /// A header that never ends, a few bytes at a time.
     DrippingHead,
-    /// With a body of which a byte comes now and then.
+    /// A body that arrives one byte at a time.
     DrippingBody,
-    /// With a body in chunks that never ends.
+    /// A chunked body that never ends.
     Endless,
-    /// By hanging up.
+    /// None; the connection is closed.
     HangUp,
 }
 
@@ -70,7 +70,7 @@ impl Behaviour {
         Self::Answer(status, vec![kind], body.to_string().into_bytes())
     }
 
-    /// A body without a type.
+    /// A body without a content type.
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self::Answer(status, Vec::new(), body.into().into_bytes())
     }
@@ -82,7 +82,7 @@ impl Behaviour {
     }
 }
 
-/// Serves in a thread of its own; answers where.
+/// Serves in a thread; returns the address.
 pub(super) fn serve(listen: &str, tls: Arc<ServerConfig>, state: Arc<State>) -> SocketAddr {
     let acceptor = TlsAcceptor::from(tls);
     let listener = std::net::TcpListener::bind(listen).unwrap();
@@ -100,7 +100,7 @@ pub(super) fn serve(listen: &str, tls: Arc<ServerConfig>, state: Arc<State>) -> 
                 tokio::spawn(async move {
                     if let Ok(mut stream) = acceptor.accept(stream).await {
                         let sni = stream.get_ref().1.server_name().map(str::to_owned);
-                        // A client that goes away has heard enough.
+                        // An error means that the client hung up.
                         let _ = converse(&mut stream, sni, &state).await;
                     }
                 });
@@ -167,7 +167,7 @@ where
 {
     match behaviour {
         Behaviour::Answer(status, headers, body) => {
-            let mut head = format!("HTTP/1.1 {status} Such\r\n");
+            let mut head = format!("HTTP/1.1 {status} Status\r\n");
             for (name, value) in headers {
                 let _ = write!(head, "{name}: {value}\r\n");
             }

@@ -1,4 +1,4 @@
-//! A mail as a person finds it in the mailbox.
+//! A mail in the mailbox of its recipient.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ impl Mail {
             .to_owned()
     }
 
-    /// The link that validates.
+    /// The validation link.
     pub fn link(&self) -> String {
         let text = self.text();
         let link = text
@@ -50,7 +50,7 @@ impl Mail {
         link.expect("a link in the mail").to_owned()
     }
 
-    /// The link of an invitation, and the parameters in it.
+    /// The link of an invitation, without and with its parameters.
     pub fn join_link(&self) -> (String, HashMap<String, String>) {
         let text = self.text();
         let link = text
@@ -62,15 +62,14 @@ impl Mail {
         (place.to_owned(), query.into_owned().collect())
     }
 
-    /// The parameters of the address that signs, which the link of an invitation
-    /// has in it.
+    /// The parameters of `signurl` in the link of an invitation.
     pub fn sign_parameters(&self) -> HashMap<String, String> {
         let (_, query) = self.join_link();
         let url = url::Url::parse(&query["signurl"]).unwrap();
         url.query_pairs().into_owned().collect()
     }
 
-    /// The code for people whose client asks for it.
+    /// The validation code, for clients that ask for it.
     pub fn token(&self) -> String {
         let text = self.text();
         let token = text
@@ -79,7 +78,7 @@ impl Mail {
         token.expect("a code in the mail").to_owned()
     }
 
-    /// A parameter of the link.
+    /// A parameter of the validation link.
     pub fn parameter(&self, name: &str) -> String {
         let link = url::Url::parse(&self.link()).unwrap();
         let found = link.query_pairs().find(|(known, _)| known == name);

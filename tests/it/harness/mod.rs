@@ -1,4 +1,4 @@
-//! One harness for all tests.
+//! The harness of all tests.
 
 mod answer;
 mod api;
@@ -55,11 +55,11 @@ pub use wire::{Wire, post};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The name under which test servers sign.
+/// The server name of test servers.
 pub const SERVER_NAME: &str = "id.example.test";
-/// Where test servers say that they are reached.
+/// The public base URL of test servers.
 pub const BASE_URL: &str = "https://id.example.test";
-/// The signing key of test servers, the specification's test seed.
+/// The signing key of test servers: the seed of the specification's examples.
 pub const KEY_FILE: &str = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n";
 
 /// A path in this repository.
@@ -67,14 +67,14 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// An address that no other test uses, since tests share a mail server.
+/// An address that no other test uses: the tests share a mail server.
 pub fn fresh_address(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::SeqCst);
     format!("{name}-{count}-{}@example.com", std::process::id())
 }
 
-/// Looks again and again, up to 20 s, until `look` finds something.
+/// Calls `look` every 10 ms, for up to 20 s, until it finds something.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..2000 {
         if let Some(found) = look().await {
@@ -82,10 +82,10 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         }
         actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("waited in vain for {what}");
+    panic!("timed out after 20 s waiting for {what}");
 }
 
-/// Looks again and again, up to 20 s, until `is_so`.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    eventually(what, async || is_so().then_some(())).await;
+/// Calls `condition` every 10 ms, for up to 20 s, until it is true.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, async || condition().then_some(())).await;
 }

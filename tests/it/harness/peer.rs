@@ -1,4 +1,4 @@
-//! Another identity server of a mesh, as far as it pushes.
+//! An identity server of a mesh that pushes to others.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ use super::{Answer, SERVER_NAME, TestCa, TestServer, raw};
 
 pub const PUSH: &str = "/_matrix/identity/replicate/v1/push";
 
-/// A peer: a name, a key that it signs with, and a certificate that it shows.
+/// A peer with its signing key and its client certificate.
 pub struct Peer {
     pub name: String,
     key: KeyPair,
@@ -28,7 +28,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer with a certificate of the mesh's authority.
+    /// A peer with a certificate of the mesh's certificate authority.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -54,7 +54,7 @@ impl Peer {
         }
     }
 
-    /// The same peer with another key than the one that is known of it.
+    /// The same peer with a signing key that the server does not know.
     pub fn with_wrong_key(self) -> Self {
         Self {
             key: key(&[0; 32]),
@@ -62,12 +62,12 @@ impl Peer {
         }
     }
 
-    /// Lets a server listen to it.
+    /// Makes it a peer of a server.
     pub fn configure(&self, settings: &mut Settings) {
         listen(settings);
         let peer = PeerSettings {
             public_key: Some(base64::encode(&self.key.public())),
-            // Nobody listens there.
+            // Nothing listens there.
             url: Some("https://127.0.0.1:1".to_owned()),
             ..PeerSettings::default()
         };
@@ -95,7 +95,7 @@ impl Peer {
         Value::Object(object)
     }
 
-    /// That an address is bound to a user since `ts`, signed.
+    /// A signed association: the address is bound to the user since `ts`.
     pub fn bound(&self, address: &str, mxid: &str, ts: i64) -> Value {
         self.signed(json!({
             "medium": "email", "address": address, "mxid": mxid,
@@ -103,7 +103,7 @@ impl Peer {
         }))
     }
 
-    /// That it is bound to nobody since `ts`, signed.
+    /// A signed removal: the address is unbound since `ts`.
     pub fn removed(&self, address: &str, ts: i64) -> Value {
         self.signed(json!({
             "medium": "email", "address": address, "mxid": null,
@@ -118,7 +118,7 @@ impl Peer {
         answer.await.expect("an answer")
     }
 
-    /// Posts a body; `None` where there is no answer.
+    /// Posts a body; `None` if there is no response.
     pub async fn post(
         &self,
         server: &TestServer,
@@ -128,14 +128,14 @@ impl Peer {
     ) -> Option<Answer> {
         let head = head(path, kind, body.len());
         let mut stream = self.connect(server).await?;
-        // Whether the certificate is taken is heard when the answer is read.
+        // A refused certificate is an error of the read, not of the write.
         let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         raw::parse(&bytes)
     }
 
-    /// A connection on which nothing was said yet; `None` where there is none.
+    /// A fresh connection; `None` if the server refuses it.
     pub async fn connect(&self, server: &TestServer) -> Option<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(server.addresses.replication[0]).await;
         let name = SERVER_NAME.try_into().unwrap();
@@ -169,7 +169,7 @@ pub fn head(path: &str, kind: &str, length: usize) -> String {
     )
 }
 
-/// Lets a server listen to peers, of whom it knows none.
+/// Makes a server listen to peers, without any peer yet.
 pub fn listen(settings: &mut Settings) {
     static FILES: OnceLock<(std::path::PathBuf, std::path::PathBuf)> = OnceLock::new();
     let (certificate, key) =
@@ -181,7 +181,7 @@ pub fn listen(settings: &mut Settings) {
     replication.client_ca = Some(mesh_ca().file());
 }
 
-/// The authority of the mesh.
+/// The certificate authority of the mesh.
 pub fn mesh_ca() -> &'static TestCa {
     static CA: OnceLock<TestCa> = OnceLock::new();
     CA.get_or_init(TestCa::new)

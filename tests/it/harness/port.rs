@@ -1,14 +1,14 @@
-//! A port at which nobody answers, until somebody shall.
+//! Ports of this machine.
 
 use std::net::TcpListener;
 
 use tokio::net::TcpSocket;
 
-/// A port of 127.0.0.1 that refuses connections. The system gives it to nobody
-/// else meanwhile, but a server that is told its number can listen on it.
+/// A port of 127.0.0.1 that refuses connections. The system assigns it to no
+/// other program, but a server that is configured to can listen on it.
 pub struct ClosedPort {
     pub number: u16,
-    // Bound and not listening: that is what keeps the number.
+    // Bound, but not listening: that reserves the number.
     _socket: TcpSocket,
 }
 
@@ -24,8 +24,8 @@ impl ClosedPort {
     }
 }
 
-/// A listener at every address of this machine, in both families where it has
-/// both: some containers have no IPv6.
+/// A listener on all addresses of this machine, IPv6 included if there is IPv6:
+/// some containers have none.
 pub fn listen_everywhere() -> TcpListener {
     TcpListener::bind("[::]:0")
         .or_else(|_no_ipv6| TcpListener::bind("0.0.0.0:0"))

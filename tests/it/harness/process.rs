@@ -1,4 +1,4 @@
-//! The real binary in a process of its own, for what ends processes.
+//! `sydent serve` in a process of its own, for tests that end it.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
@@ -27,12 +27,12 @@ pub struct TestProcess {
 }
 
 impl TestProcess {
-    /// Starts the binary on that database; `change` changes the settings.
+    /// Starts it on that database; `change` changes the settings.
     pub fn start(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         Self::launch(configured(database, change))
     }
 
-    /// Starts the binary, which must end by itself.
+    /// Starts it and waits until it ends by itself.
     pub fn start_in_vain(
         database: &TestDatabase,
         change: impl FnOnce(&mut Settings),
@@ -41,7 +41,7 @@ impl TestProcess {
         CommandOutput::by(folder.path(), "serve --config sydent.toml")
     }
 
-    /// Starts the binary again with the configuration that it had.
+    /// Kills it and starts it again with the same configuration.
     pub fn restart(mut self) -> Self {
         let _ = self.child.kill();
         self.child.wait().unwrap();
@@ -49,8 +49,8 @@ impl TestProcess {
         Self::launch(folder)
     }
 
-    /// Starts the binary on the configuration `sydent.toml` in that folder,
-    /// which must have all three listeners.
+    /// Starts it with the configuration `sydent.toml` in that folder, which must
+    /// have all three listeners.
     pub fn start_in(folder: TempDir) -> Self {
         Self::launch(folder)
     }
@@ -87,7 +87,7 @@ impl TestProcess {
         }
     }
 
-    /// Runs another command in the folder of its configuration, `sydent.toml`.
+    /// Runs another command in the folder of its configuration.
     pub fn command(&self, arguments: &str) -> CommandOutput {
         CommandOutput::by(self.folder.path(), arguments)
     }
@@ -104,7 +104,7 @@ impl TestProcess {
         Api::new(format!("http://{}", self.operations))
     }
 
-    /// kill -9.
+    /// Ends it with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -114,7 +114,7 @@ impl TestProcess {
         send_signal(&self.child, signal);
     }
 
-    /// Waits up to 30 s for the end.
+    /// Waits up to 30 s until it ends.
     pub fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
@@ -134,12 +134,13 @@ impl TestProcess {
         std::fs::read_to_string(self.folder.path().join("sydent.toml")).unwrap()
     }
 
-    /// What it wrote so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// The log, once it tells of this: an answer may be here before its line.
+    /// Its log, as soon as it contains this text: a line may be later than the
+    /// response that it belongs to.
     pub async fn log_that_tells(&self, text: &str) -> String {
         super::eventually(text, async || {
             Some(self.log()).filter(|log| log.contains(text))
@@ -180,10 +181,7 @@ fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test that waits for a process has nothing else to do"
-)]
+#[expect(clippy::disallowed_methods, reason = "the test waits for a process")]
 fn pause() {
     std::thread::sleep(Duration::from_millis(10));
 }
@@ -199,8 +197,8 @@ fn configured(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> Te
     folder
 }
 
-/// The settings as a file. Secrets are masked when settings are shown, and the
-/// database's address is one.
+/// The settings as a file. Serializing masks secrets, the database URL among
+/// them.
 fn toml_of(settings: &Settings, database: &TestDatabase) -> String {
     let mut table = toml::Table::try_from(settings).unwrap();
     table["database"]["url"] = database.url.clone().into();

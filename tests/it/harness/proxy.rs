@@ -1,27 +1,27 @@
-//! A TCP proxy that can be cut, and that can fall silent.
+//! A TCP proxy that can be interrupted.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// A line to a server. It ends with the test process.
+/// A proxy in front of a server. It runs until the tests end.
 pub struct Proxy {
     pub address: SocketAddr,
-    line: Arc<Line>,
+    link: Arc<Link>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Bytes pass.
-    Whole,
-    /// Connections are closed, new ones too.
+    /// Forwards bytes.
+    Open,
+    /// Closes all connections, new ones too.
     Cut,
-    /// Connections are taken and stay open, and no byte passes.
+    /// Accepts connections and keeps them open, but forwards nothing.
     Silent,
 }
 
-struct Line {
+struct Link {
     target: String,
     state: Mutex<State>,
     changed: Condvar,
@@ -29,58 +29,58 @@ struct Line {
 }
 
 impl Proxy {
-    /// A whole line to `target`, `HOST:PORT`.
+    /// A proxy to `target`, `HOST:PORT`.
     pub fn to(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let line = Arc::new(Line {
+        let link = Arc::new(Link {
             target,
-            state: Mutex::new(State::Whole),
+            state: Mutex::new(State::Open),
             changed: Condvar::new(),
             open: Mutex::default(),
         });
-        let accepting = Arc::clone(&line);
+        let accepting = Arc::clone(&link);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let line = Arc::clone(&accepting);
-                thread::spawn(move || line.serve(&client));
+                let link = Arc::clone(&accepting);
+                thread::spawn(move || link.serve(&client));
             }
         });
-        Self { address, line }
+        Self { address, link }
     }
 
     pub fn cut(&self) {
-        self.line.turn(State::Cut);
-        for stream in self.line.open.lock().unwrap().drain(..) {
+        self.link.set(State::Cut);
+        for stream in self.link.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
     pub fn silence(&self) {
-        self.line.turn(State::Silent);
+        self.link.set(State::Silent);
     }
 
-    /// What was held back by silence passes now.
+    /// Forwards again, also what was held back.
     pub fn restore(&self) {
-        self.line.turn(State::Whole);
+        self.link.set(State::Open);
     }
 }
 
-impl Line {
-    fn turn(&self, state: State) {
+impl Link {
+    fn set(&self, state: State) {
         *self.state.lock().unwrap() = state;
         self.changed.notify_all();
     }
 
-    /// Whether bytes pass, once it is not silent.
-    fn passes(&self) -> bool {
+    /// Waits while it is silent; returns whether it forwards.
+    fn forwards(&self) -> bool {
         let state = self.state.lock().unwrap();
         let silent = |state: &mut State| *state == State::Silent;
-        *self.changed.wait_while(state, silent).unwrap() == State::Whole
+        *self.changed.wait_while(state, silent).unwrap() == State::Open
     }
 
     fn serve(&self, client: &TcpStream) {
-        if !self.passes() {
+        if !self.forwards() {
             return;
         }
         let Ok(server) = TcpStream::connect(&self.target) else {
@@ -97,7 +97,7 @@ impl Line {
     fn copy(&self, mut from: &TcpStream, mut to: &TcpStream) {
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = from.read(&mut bytes) {
-            if !self.passes() || to.write_all(&bytes[..read]).is_err() {
+            if !self.forwards() || to.write_all(&bytes[..read]).is_err() {
                 break;
             }
         }

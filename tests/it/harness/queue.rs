@@ -1,4 +1,4 @@
-//! Mails that were promised before a test began.
+//! Mails that were queued before a test began.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,8 +7,7 @@ use sydent::delivery::verification::VerificationPayload;
 use super::TestDatabase;
 
 impl TestDatabase {
-    /// Puts a mail to each address into the queue; any instance may deliver
-    /// them at once.
+    /// Queues a mail to each address; every instance may deliver them at once.
     pub fn queue_mails(&self, addresses: &[String]) {
         let rows: Vec<String> = addresses.iter().map(|address| row(address)).collect();
         self.execute(&format!(
@@ -18,7 +17,7 @@ impl TestDatabase {
         ));
     }
 
-    /// How many mails wait that `condition`, in SQL, is true of.
+    /// The number of queued messages for which this SQL condition is true.
     pub fn queued(&self, condition: &str) -> i64 {
         self.count(&format!("outbox WHERE {condition}"))
     }

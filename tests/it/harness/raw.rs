@@ -1,4 +1,4 @@
-//! Requests that no client library would send.
+//! Requests that client libraries do not send.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tokio::net::TcpStream;
 use super::{Answer, Api};
 
 impl Api {
-    /// Sends these bytes and reads until the server closes; `None` when it
-    /// closes without an answer. The bytes should ask for `Connection: close`.
+    /// Sends these bytes and reads until the server closes the connection; `None`
+    /// if it sends no response. The bytes should contain `Connection: close`.
     pub async fn raw(&self, request: &[u8]) -> Option<Answer> {
         let address = self.base.strip_prefix("http://").unwrap();
         let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
         let mut bytes = Vec::new();
         let exchange = async {
-            // A server that has heard enough closes before it has read all;
-            // what it said until then is the answer.
+            // A server that refuses a request closes before it has read all of it;
+            // the response was sent before that.
             let _ = tokio::join!(to.write_all(request), from.read_to_end(&mut bytes));
         };
         tokio::time::timeout(Duration::from_mins(1), exchange)

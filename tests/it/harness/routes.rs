@@ -1,4 +1,4 @@
-//! Every route that there is, for tests that go through all of them.
+//! All routes, for tests that go through them.
 
 /// Which listener serves a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum Listener {
     Operations,
 }
 
-/// A path and the methods that it takes besides `OPTIONS`, and `HEAD` with
+/// A path and its methods, without `OPTIONS`, and without `HEAD`, which goes with
 /// `GET`.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
@@ -17,19 +17,18 @@ pub struct Route {
     pub methods: &'static [&'static str],
 }
 
-/// What a caller must have for an answer.
+/// What a request needs besides its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// A token, whether or not the terms are accepted.
+    /// An access token.
     Account,
-    /// A token, and the terms accepted.
+    /// An access token of a user who accepted the terms.
     Terms,
 }
 
 impl Route {
-    /// The table of section 0.2: on v2 everything needs the terms that is not
-    /// named here.
+    /// The last two columns of "Endpoints" in docs/requirements.md.
     pub fn needs(&self, method: &str) -> Needs {
         let Some(rest) = self.path.strip_prefix(super::V2) else {
             return Needs::Nothing;
@@ -53,20 +52,20 @@ impl Route {
         self.methods.contains(&method)
     }
 
-    /// Whether `GET` answers a page for people.
+    /// Whether `GET` returns an HTML page.
     pub fn is_page(&self) -> bool {
         self.path.ends_with("/submitToken")
     }
 
-    /// A page does not: what only looks at a link must not validate.
+    /// Pages do not, because link scanners must not validate a session.
     pub fn takes_head(&self) -> bool {
         self.takes("GET") && !self.is_page()
     }
 
-    /// Whether it is there only while v1 is switched on.
+    /// Whether it exists only if v1 is enabled.
     pub fn is_v1_only(&self) -> bool {
-        let for_ever = self.path.contains("/pubkey/") || self.path.ends_with("/sign-ed25519");
-        self.path.starts_with(super::V1) && !for_ever
+        let is_permanent = self.path.contains("/pubkey/") || self.path.ends_with("/sign-ed25519");
+        self.path.starts_with(super::V1) && !is_permanent
     }
 }
 
@@ -97,7 +96,8 @@ const fn operations(path: &'static str) -> Route {
     }
 }
 
-/// All of `src/http/routes.rs`, with [`CAPTURED_MAIL`]; a test keeps them equal.
+/// All routes of `src/http/routes.rs`, except [`CAPTURED_MAIL`]. A test compares
+/// them.
 pub const ROUTES: &[Route] = &[
     client("/_matrix/identity/versions", GET),
     client("/_matrix/identity/v2", GET),
@@ -159,7 +159,7 @@ pub const ROUTES: &[Route] = &[
     operations("/metrics"),
 ];
 
-/// Pages of the internal listener while mail is written into a folder.
+/// The pages of the internal listener while mail is written to a folder.
 pub const CAPTURED_MAIL: &[&str] = &[
     "/",
     "/mail",
@@ -176,7 +176,7 @@ pub fn routes_of(listener: Listener) -> impl Iterator<Item = &'static Route> {
         .filter(move |route| route.listener == listener)
 }
 
-/// Every route that takes `POST` with a body: logout reads none (GEN-03).
+/// Every route that accepts `POST` with a body; logout has none (GEN-03).
 pub fn posts() -> impl Iterator<Item = &'static Route> {
     let reads_body = |route: &&Route| route.takes("POST") && !route.path.ends_with("/logout");
     ROUTES.iter().filter(reads_body)

@@ -1,4 +1,4 @@
-//! A server inside the test process: what `main` starts, in a thread.
+//! A server in the test process: what `main` starts, in a thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,7 +29,7 @@ pub struct TestServer {
     _folder: TempDir,
 }
 
-/// A session whose token was shown.
+/// A validated session.
 pub struct Validated {
     pub sid: String,
     pub client_secret: String,
@@ -37,32 +37,31 @@ pub struct Validated {
 }
 
 impl TestServer {
-    /// A server with every listener on, mail to the shared SMTP server, and
-    /// what `change` makes of the settings.
+    /// A server with all listeners, mail to the shared SMTP server, and the
+    /// changes that `change` makes to the settings.
     pub fn start(change: impl FnOnce(&mut Settings)) -> Self {
         Self::run(TestDatabase::fresh(), Clock::system(), None, change)
     }
 
-    /// A server whose clock stands still until [`Self::advance`] moves it.
+    /// A server whose clock moves only by [`Self::advance`].
     pub fn start_with_clock(change: impl FnOnce(&mut Settings)) -> Self {
         Self::start_with_clock_on(TestDatabase::fresh(), change)
     }
 
-    /// The same on a database that is there already; all such clocks begin at
-    /// the same moment.
+    /// The same on an existing database. All these clocks start at the same time.
     pub fn start_with_clock_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
-        let (clock, hand) = Clock::settable(1_800_000_000_000);
-        Self::run(database, clock, Some(hand), change)
+        let (clock, handle) = Clock::settable(1_800_000_000_000);
+        Self::run(database, clock, Some(handle), change)
     }
 
-    /// A server whose clock stands still, until [`Self::advance`] moves it, at
-    /// the moment of its start: other servers can understand its times.
+    /// A server whose clock starts at the current time, for tests with servers that
+    /// have real clocks, and moves only by [`Self::advance`].
     pub fn start_with_clock_of_now(change: impl FnOnce(&mut Settings)) -> Self {
-        let (clock, hand) = Clock::settable(Clock::system().now());
-        Self::run(TestDatabase::fresh(), clock, Some(hand), change)
+        let (clock, handle) = Clock::settable(Clock::system().now());
+        Self::run(TestDatabase::fresh(), clock, Some(handle), change)
     }
 
-    /// A server on a database that is there already.
+    /// A server on an existing database.
     pub fn start_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         Self::run(database, Clock::system(), None, change)
     }
@@ -70,7 +69,7 @@ impl TestServer {
     fn run(
         database: TestDatabase,
         clock: Clock,
-        hand: Option<Arc<AtomicI64>>,
+        handle: Option<Arc<AtomicI64>>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -79,12 +78,12 @@ impl TestServer {
         let config = settings
             .into_config()
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let (tell_started, started) = std::sync::mpsc::channel();
+        let (send_started, started) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = Server::start(config, clock).unwrap_or_else(|error| panic!("{error}"));
-                tell_started
+                send_started
                     .send((Arc::clone(server.app()), server.addresses().clone()))
                     .unwrap();
                 let stop = async { drop(stopped.await) };
@@ -101,7 +100,7 @@ impl TestServer {
             database,
             stop: Some(stop),
             thread: Some(thread),
-            clock: hand,
+            clock: handle,
             _folder: folder,
         }
     }
@@ -111,8 +110,8 @@ impl TestServer {
         Api::new(format!("http://{}", self.addresses.client[0]))
     }
 
-    /// A client of v2 with a fresh access token of that user, who has accepted
-    /// no terms.
+    /// A client of v2 with a new access token of that user, who has not accepted
+    /// the terms.
     pub async fn account(&self, user: &str) -> Api {
         let api = self.api();
         let token = fresh_address("token");
@@ -125,7 +124,7 @@ impl TestServer {
         api.with_token(token)
     }
 
-    /// A client of that listener whom nothing refuses for want of an account.
+    /// A client of that listener, with an access token if it needs one.
     pub async fn admitted(&self, listener: Listener) -> Api {
         match listener {
             Listener::Client => self.account("@a:example.org").await,
@@ -160,12 +159,12 @@ impl TestServer {
             .fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// What the clock says, ms.
+    /// The time of its clock, ms.
     pub fn now(&self) -> i64 {
         self.app.clock.now()
     }
 
-    /// Asks for a token and finds the mail that carries it; answers the sid.
+    /// Requests a token by mail; returns the sid and the mail.
     pub async fn requested(&self, address: &str, client_secret: &str) -> (String, Mail) {
         let sid = self
             .api()
@@ -176,8 +175,8 @@ impl TestServer {
         (sid["sid"].as_str().unwrap().to_owned(), mail)
     }
 
-    /// Waits until no mail is on its way any more. Notices may be: most users of
-    /// tests have no homeserver.
+    /// Waits until the queue has no mails. Onbind notifications may remain: most
+    /// users of the tests have no homeserver.
     pub async fn queue_is_empty(&self) {
         eventually("an empty queue", async || {
             (self.database.queued("kind <> 'onbind'") == 0).then_some(())
@@ -185,14 +184,13 @@ impl TestServer {
         .await;
     }
 
-    /// All mails to an address, the oldest first, once none is on its way any
-    /// more.
+    /// All mails to an address, the oldest first, after the queue is empty.
     pub async fn mails_sent(&self, address: &str) -> Vec<Mail> {
         self.queue_is_empty().await;
         SmtpServer::shared().mails_to(address)
     }
 
-    /// Goes all the way to a validated session.
+    /// Validates an address.
     pub async fn validated(&self, address: &str) -> Validated {
         let (sid, mail) = self.requested(address, "secret").await;
         self.api()
@@ -214,21 +212,21 @@ impl TestServer {
         Self::start_on(old, change)
     }
 
-    /// Says stop as SIGTERM does.
+    /// Starts the shutdown, as SIGTERM does.
     pub fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
-    /// Stops as SIGTERM does, and waits for the end.
+    /// Shuts down, as SIGTERM does, and waits until it ended.
     pub fn stop(&mut self) {
         self.begin_stop();
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(
                 ended.is_ok() || std::thread::panicking(),
-                "the server ended badly"
+                "the server panicked"
             );
         }
     }
@@ -240,7 +238,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The settings that every test server begins with.
+/// The settings of every test server, before a test changes them.
 pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     let key_file = folder.path().join("signing.key");
     std::fs::write(&key_file, KEY_FILE).unwrap();
@@ -256,14 +254,14 @@ pub fn settings(folder: &TempDir, database: &TestDatabase) -> Settings {
     settings.http.workers = 2;
     settings.internal.listen = here();
     settings.operations.listen = here();
-    // All tests come from one address.
+    // All tests have the same client address.
     settings.limits.email_per_client.burst = 0;
     settings.limits.invites_per_client.burst = 0;
     settings.limits.invites_per_sender.burst = 0;
     settings.limits.register_per_client.burst = 0;
     settings.limits.sms_per_client.burst = 0;
     SmtpServer::shared().configure(&mut settings);
-    // Names that a test does not define lead nowhere, and nobody outside is asked.
+    // No name resolves, and no name server outside is queried.
     TestDns::empty().configure(&mut settings);
     settings
 }

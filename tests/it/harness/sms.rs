@@ -1,5 +1,5 @@
-//! A provider of texts: it takes requests as the real ones do, and misbehaves on
-//! demand.
+//! An SMS provider: it accepts the same requests as the real ones, and fails in the
+//! ways that a test asks for.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -13,27 +13,27 @@ use sydent::config::{ProviderKind, ProviderSettings, Settings};
 
 use super::{TestCa, eventually};
 
-/// The login that it expects.
+/// The user name that it expects.
 pub const SMS_USER: &str = "AC0123456789";
-/// Its password.
+/// The password that it expects.
 pub const SMS_PASSWORD: &str = "sms-password-44c1";
 
-/// What it does with the next requests.
+/// How it responds to the following requests.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// Takes the text, if the request is as its API wants it.
+    /// Accepts the SMS, if the request is valid for its API.
     Take,
-    /// Answers that status and body.
+    /// Responds with that status and body.
     Status(u16, String),
-    /// Takes the text, and hangs up before it answers.
+    /// Accepts the SMS and closes the connection without a response.
     Lose,
-    /// Never answers.
+    /// Never responds.
     Stall,
-    /// Answers without an end.
+    /// Sends a response that never ends.
     Flood,
 }
 
-/// A request as it came.
+/// A request that it received.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub method: String,
@@ -52,7 +52,7 @@ impl Asked {
     }
 }
 
-/// A text that it took.
+/// An SMS that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenText {
     pub to: String,
@@ -79,7 +79,7 @@ struct State {
     taken: Mutex<Vec<TakenText>>,
 }
 
-/// A provider of one kind. It ends with the test process.
+/// A provider of one kind. It runs until the tests end.
 pub struct SmsProvider {
     pub ca: Option<TestCa>,
     port: u16,
@@ -91,7 +91,7 @@ impl SmsProvider {
         Self::run(kind, None)
     }
 
-    /// One whose certificate is for `name`.
+    /// A provider with TLS and a certificate for `name`.
     pub fn with_certificate(kind: ProviderKind, name: &str) -> Self {
         let ca = TestCa::new();
         Self::run(kind, Some((ca, name)))
@@ -129,7 +129,7 @@ impl SmsProvider {
         }
     }
 
-    /// What `[sms.providers.NAME]` says to use it.
+    /// The content of `[sms.providers.NAME]` for it.
     pub fn settings(&self) -> ProviderSettings {
         let scheme = if self.ca.is_some() { "https" } else { "http" };
         let path = match self.state.kind {
@@ -152,7 +152,7 @@ impl SmsProvider {
         settings
     }
 
-    /// Lets a server send its texts here.
+    /// Makes a server send its SMS here.
     pub fn configure(&self, settings: &mut Settings) {
         let providers = &mut settings.sms.providers;
         providers.insert("main".to_owned(), self.settings());
@@ -163,26 +163,26 @@ impl SmsProvider {
             .insert("default".to_owned(), sender);
     }
 
-    /// From now on it behaves so.
+    /// Changes how it responds.
     pub fn behave(&self, reply: Reply) {
         *self.state.reply.lock().unwrap() = reply;
     }
 
-    /// Every request so far.
+    /// All requests so far, the oldest first.
     pub fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }
 
-    /// The texts to a number that it took, the oldest first.
+    /// The SMS to a number that it accepted, the oldest first.
     pub fn texts_to(&self, msisdn: &str) -> Vec<TakenText> {
         let taken = self.state.taken.lock().unwrap();
         let to_it = taken.iter().filter(|text| text.to == msisdn);
         to_it.cloned().collect()
     }
 
-    /// The newest text to a number, once there is one.
+    /// The newest SMS to a number, as soon as there is one.
     pub async fn text_to(&self, msisdn: &str) -> TakenText {
-        eventually("a text", async || self.texts_to(msisdn).pop()).await
+        eventually("an SMS", async || self.texts_to(msisdn).pop()).await
     }
 }
 
@@ -216,7 +216,7 @@ impl State {
         }
     }
 
-    /// Status, further headers and body of the answer.
+    /// Status, further headers and body of the response.
     fn take(&self, asked: &Asked) -> (u16, String, String) {
         let login = format!("{SMS_USER}:{SMS_PASSWORD}");
         let login = base64::engine::general_purpose::STANDARD.encode(login);
@@ -288,7 +288,7 @@ fn twilio(asked: &Asked) -> Option<TakenText> {
     })
 }
 
-/// Of a body as [`SmsProvider::settings`] has it.
+/// Reads the body that [`SmsProvider::settings`] configures.
 fn gateway(asked: &Asked) -> Option<TakenText> {
     let body: Value = serde_json::from_str(&asked.body).ok()?;
     let value = |name: &str| Some(body[name].as_str()?.to_owned());
@@ -330,7 +330,7 @@ fn read(stream: &mut BufReader<impl Read>) -> io::Result<Asked> {
 fn answer(out: &mut impl Write, status: u16, more: &str, body: &str) -> io::Result<()> {
     write!(
         out,
-        "HTTP/1.1 {status} As it is\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} Status\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
     out.flush()
@@ -338,13 +338,13 @@ fn answer(out: &mut impl Write, status: u16, more: &str, body: &str) -> io::Resu
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a thread of the test's own that must not answer"
+    reason = "a thread of the test that must not respond"
 )]
 fn pause() {
     std::thread::sleep(Duration::from_mins(2));
 }
 
-/// A number that no other test uses, out of a range for fiction.
+/// A number that no other test uses, of a range that is reserved for fiction.
 pub fn fresh_msisdn() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -1,4 +1,4 @@
-//! A terms file that a test writes.
+//! A terms file of a test.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 /// Its id, its version, and pairs of a language and a URL.
 type Policy<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
-/// A file in Sydent's form.
+/// A file in Sydent's format.
 pub struct TermsFile(NamedTempFile);
 
 impl TermsFile {
@@ -32,7 +32,7 @@ impl TermsFile {
         ])
     }
 
-    /// Puts other policies into the file.
+    /// Replaces the policies in the file.
     pub fn write(&self, policies: &[Policy<'_>]) {
         let mut text = "docs:\n".to_owned();
         for (id, version, languages) in policies {
@@ -45,7 +45,7 @@ impl TermsFile {
         self.write_text(&text);
     }
 
-    /// Puts any text into the file.
+    /// Replaces the content of the file.
     pub fn write_text(&self, text: &str) {
         std::fs::write(self.0.path(), text).unwrap();
     }

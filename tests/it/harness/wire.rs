@@ -1,4 +1,4 @@
-//! A connection on which a client does what no good client does.
+//! A TCP connection for clients that break the rules of HTTP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,12 +15,12 @@ impl Wire {
         Self(TcpStream::connect(to).await.unwrap())
     }
 
-    /// Sends bytes of a request, or of a part of one.
+    /// Sends a request or a part of one.
     pub async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// All that the server sends until it closes, within 30 s.
+    /// Everything that the server sends until it closes the connection, within 30 s.
     pub async fn rest(&mut self) -> String {
         let mut answer = Vec::new();
         let read = self.0.read_to_end(&mut answer);
@@ -31,7 +31,7 @@ impl Wire {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Hangs up with a reset, as when the client's machine has died.
+    /// Closes the connection with a reset, as if the client had crashed.
     pub fn reset(self) {
         self.0.set_zero_linger().unwrap();
     }

@@ -3,6 +3,8 @@
 use std::io;
 
 use super::connection::Connection;
+use super::envelope::Envelope;
+use super::options::Options;
 
 /// The longest message, as the extension SIZE offers it.
 pub const MAX_SIZE: usize = 10 * 1024 * 1024;
@@ -43,14 +45,13 @@ impl Message {
         }
     }
 
-    /// Why a strict relay refuses it, as a reply. `eight_bit` and `utf8` tell
-    /// which extensions MAIL asked for.
-    pub fn fault(&self, eight_bit: bool, utf8: bool) -> Option<&'static str> {
+    /// The reply to a malformed message.
+    pub fn fault(&self, envelope: &Envelope, options: &Options) -> Option<&'static str> {
         let is_break = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
         let header = header(&self.bytes);
         if self.bytes.len() > MAX_SIZE {
             Some("552 5.3.4 message too big")
-        } else if self.has_bare_lf {
+        } else if self.has_bare_lf && !options.accept_bare_lf {
             Some("550 5.5.2 line feed without carriage return")
         } else if self.bytes.windows(2).any(is_break) {
             Some("550 5.5.2 carriage return without line feed")
@@ -58,9 +59,9 @@ impl Message {
             Some("550 5.6.0 NUL in the message")
         } else if self.longest_line > MAX_LINE {
             Some("550 5.6.0 line too long")
-        } else if !eight_bit && !self.bytes.is_ascii() {
+        } else if !envelope.eight_bit && !self.bytes.is_ascii() {
             Some("554 5.6.1 8-bit data without BODY=8BITMIME")
-        } else if !utf8 && !header.is_ascii() {
+        } else if !envelope.utf8 && !header.is_ascii() {
             Some("554 5.6.7 header is not ASCII, and SMTPUTF8 was not requested")
         } else {
             None

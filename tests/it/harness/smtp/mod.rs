@@ -8,6 +8,7 @@ mod connection;
 mod data;
 mod envelope;
 mod options;
+mod sequence;
 mod server;
 mod session;
 

@@ -24,6 +24,9 @@ pub struct Options {
     pub port: u16,
     /// `--require-starttls`: refuses mail on an unencrypted connection.
     pub require_starttls: bool,
+    /// `--accept-bare-lf`: accepts messages with bare line feeds, which the Python
+    /// Sydent sends.
+    pub accept_bare_lf: bool,
     /// `--user` and `--password`: refuses mail before a login.
     pub account: Option<Account>,
 }
@@ -34,6 +37,7 @@ impl Options {
             tls,
             port: 0,
             require_starttls: false,
+            accept_bare_lf: false,
             account: None,
         };
         let (mut user, mut password) = (None, None);
@@ -43,6 +47,7 @@ impl Options {
             match name {
                 "--port" => options.port = value().parse().unwrap(),
                 "--require-starttls" => options.require_starttls = true,
+                "--accept-bare-lf" => options.accept_bare_lf = true,
                 "--user" => user = Some(value()),
                 "--password" => password = Some(value()),
                 _ => panic!("unknown argument {name}"),

@@ -16,22 +16,20 @@ use super::options::Tls;
 use super::server::Shared;
 use crate::harness::Mail;
 
-const BAD_SEQUENCE: &str = "503 5.5.1 bad sequence of commands";
-
-struct Session {
-    shared: Arc<Shared>,
+pub(super) struct Session {
+    pub(super) shared: Arc<Shared>,
     connection: Connection,
     peer: SocketAddr,
     /// The number of the connection, from 1.
     number: usize,
-    encrypted: bool,
-    hello: Option<Hello>,
-    user: Option<String>,
-    envelope: Option<Envelope>,
+    pub(super) encrypted: bool,
+    pub(super) hello: Option<Hello>,
+    pub(super) user: Option<String>,
+    pub(super) envelope: Option<Envelope>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hello {
+pub(super) enum Hello {
     Helo,
     Ehlo,
 }
@@ -124,40 +122,6 @@ impl Session {
         })
     }
 
-    /// Why a command is not allowed now.
-    fn refusal(&self, command: &Command) -> Option<&'static str> {
-        let options = &self.shared.options;
-        let is_mail = matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Data);
-        let is_auth = matches!(command, Command::Auth(..));
-        let is_extended = self.hello == Some(Hello::Ehlo);
-        if (is_mail || is_auth) && options.require_starttls && !self.encrypted {
-            return Some("530 5.7.0 STARTTLS is required");
-        }
-        match command {
-            Command::StartTls if options.tls != Tls::Upgraded => Some("502 5.5.1 not offered"),
-            Command::StartTls if !is_extended || self.encrypted => Some(BAD_SEQUENCE),
-            Command::Auth(..) if options.account.is_none() => Some("502 5.5.1 not offered"),
-            Command::Auth(..) if !self.offers_auth() => Some("538 5.7.11 encryption is required"),
-            Command::Auth(..) if !is_extended || self.user.is_some() => Some(BAD_SEQUENCE),
-            Command::Auth(..) if self.envelope.is_some() => Some(BAD_SEQUENCE),
-            _ if is_mail && self.hello.is_none() => Some(BAD_SEQUENCE),
-            _ if is_mail && options.account.is_some() && self.user.is_none() => {
-                Some("530 5.7.0 authentication is required")
-            }
-            Command::Mail(_) if self.envelope.is_some() => Some(BAD_SEQUENCE),
-            Command::Rcpt(_) if self.envelope.is_none() => Some(BAD_SEQUENCE),
-            Command::Data if self.envelope.as_ref().is_none_or(|e| e.to.is_empty()) => {
-                Some(BAD_SEQUENCE)
-            }
-            _ => None,
-        }
-    }
-
-    fn offers_auth(&self) -> bool {
-        let options = &self.shared.options;
-        options.account.is_some() && (self.encrypted || options.tls == Tls::None)
-    }
-
     fn hello(&mut self, hello: Hello) -> Next {
         self.hello = Some(hello);
         self.envelope = None;
@@ -211,7 +175,7 @@ impl Session {
         let Some(message) = data::read(&mut self.connection).await? else {
             return Ok(Next::HangUp);
         };
-        if let Some(fault) = message.fault(envelope.eight_bit, envelope.utf8) {
+        if let Some(fault) = message.fault(&envelope, &self.shared.options) {
             return Ok(reply(fault));
         }
         let behaviour = self.shared.behaviour();
