@@ -81,7 +81,7 @@ fn the_printed_commands_work_as_they_stand() {
     // The next start goes on with what is there, the key included.
     let again = Demo::start(folder.path());
     let look = "lookup email alice@example.org --config demo/sydent.toml";
-    let found = CommandOutput::by(folder.path(), look);
+    let found = CommandOutput::run(folder.path(), look);
     let key = demo_key(&printed);
     assert!(found.out.contains(&key), "{}", found.err);
     assert!(again.text.contains(&key));

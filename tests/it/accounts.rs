@@ -65,7 +65,7 @@ async fn auth_05_auth_06_auth_13_auth_19_gen_28_sec_27_the_token_comes_before_te
                 Some((401, expected.to_owned())),
                 "{what}"
             );
-            unknown.is_open_to_browsers();
+            unknown.has_cors_headers();
         }
     }
 }

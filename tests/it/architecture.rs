@@ -52,7 +52,7 @@ fn invariant_1_the_domain_is_pure() {
 #[test]
 fn invariant_2_actors_stay_behind_their_doors() {
     name_only("actor/pool.rs", "SyncArbiter SyncContext");
-    let commands = "cli/serve.rs cli/client.rs cli/import_verify/mod.rs";
+    let commands = "cli/serve.rs cli/client.rs cli/import/verify/mod.rs";
     only(&format!("actor/ server/ {commands}"), "actix");
     for file in files_in(commands) {
         let mut used = file
@@ -87,7 +87,7 @@ fn invariant_4_http_stays_in_http() {
     only("http/ server/ error.rs error/", "actix_web");
     // The commands that ask running servers are their clients.
     only(
-        "cli/client.rs cli/import_verify/servers.rs federation/ delivery/sms/",
+        "cli/client.rs cli/import/verify/servers.rs federation/ delivery/sms/",
         "awc",
     );
 }

@@ -42,7 +42,7 @@ async fn expect_signed(api: &Api, association: &Value) {
 #[actix_web::test]
 async fn bnd_01_fields() {
     let server = TestServer::start(|_| {});
-    let done = server.validated(&fresh_address("fields")).await;
+    let done = server.validate(&fresh_address("fields")).await;
     let right = json!({"sid": done.sid, "client_secret": "secret", "mxid": "@a:example.org"});
     let path = format!("{V1}/3pid/bind");
     for field in ["sid", "client_secret", "mxid"] {
@@ -65,7 +65,7 @@ async fn bnd_01_fields() {
 async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let done = server.validated(&fresh_address("answer")).await;
+    let done = server.validate(&fresh_address("answer")).await;
     server.advance(1234);
     let bound = api.bind(&done.sid, "secret", "@alice:example.org").await;
     let bound = bound.ok();
@@ -106,7 +106,7 @@ async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
 async fn cry_04_the_signature_of_a_known_object_by_a_known_key() {
     let server = TestServer::start_with_clock(|_| {});
     server.advance(1_428_825_849_161 - server.now());
-    let done = server.validated("louise@bobs.burgers").await;
+    let done = server.validate("louise@bobs.burgers").await;
     let bound = server
         .api()
         .bind(&done.sid, "secret", "@ears:matrix.org")
@@ -123,8 +123,8 @@ async fn cry_04_the_signature_of_a_known_object_by_a_known_key() {
 async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (pending, _) = server.requested(&fresh_address("none"), "secret").await;
-    let done = server.validated(&fresh_address("none")).await;
+    let (pending, _) = server.request_mail(&fresh_address("none"), "secret").await;
+    let done = server.validate(&fresh_address("none")).await;
     let refused = async |sid: &str, secret: &str, status, errcode| {
         let answer = api.bind(sid, secret, "@a:example.org").await;
         let error = answer.refused(status, errcode)["error"].clone();
@@ -146,7 +146,7 @@ async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
 async fn bnd_08_idn_07_which_user_ids_are_taken() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let done = server.validated(&fresh_address("mxid")).await;
+    let done = server.validate(&fresh_address("mxid")).await;
     for bad in [
         "",
         "alice",
@@ -186,7 +186,7 @@ async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
     let server = TestServer::start(|_| {});
     let (api, internal) = (server.api(), server.internal());
     let address = fresh_address("newest");
-    let hers = server.validated(&address).await;
+    let hers = server.validate(&address).await;
     // Somebody else proves the same address with a secret of their own.
     let answer = api.request_token(&address, "theirs", 1).await.ok();
     let theirs = answer["sid"].as_str().unwrap();
@@ -214,7 +214,7 @@ async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
 async fn bnd_11_repeating_a_bind_signs_anew() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let done = server.validated(&fresh_address("repeat")).await;
+    let done = server.validate(&fresh_address("repeat")).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
         let bound = api.bind(&done.sid, "secret", "@a:example.org").await.ok();

@@ -73,7 +73,7 @@ async fn eml_10_msg_04_a_template_writes_the_whole_message() {
     let token = first.strip_prefix("<<<").unwrap();
     let token = token.strip_suffix(">>>").unwrap();
     assert!(link.contains(&format!("token={token}")));
-    assert_eq!(mail.noted["bare_lf"], false);
+    assert_eq!(mail.received["bare_lf"], false);
     assert_eq!(server.api().open_link(link).await.status, 200);
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sydent::config::TransportKind;
 use tempfile::TempDir;
 
-use crate::harness::{Api, Mail, TestServer, eventually, fresh_address};
+use crate::harness::{Api, Mail, TestServer, fresh_address, wait_for};
 
 /// The page of the newest message, its parts and its file.
 const OF_ONE: [&str; 4] = [
@@ -50,10 +50,10 @@ impl Captured {
     }
 
     /// Lets somebody ask for a code; answers the sid, once the mail is there.
-    async fn requested(&self, address: &str) -> String {
+    async fn request_mail(&self, address: &str) -> String {
         let answer = self.server.api().request_token(address, "secret", 1).await;
         let to = format!("<span class=\"to\">{address}</span>");
-        eventually("a captured mail", async || {
+        wait_for("a captured mail", async || {
             page(&self.pages(), "/mail")
                 .await
                 .contains(&to)
@@ -84,7 +84,7 @@ async fn a_captured_mail_is_listed_and_its_link_confirms_the_address() {
     let (pages, api) = (captured.pages(), captured.server.api());
     let address = fresh_address("alice");
     assert!(page(&pages, "/mail").await.contains("No mail has been"));
-    let sid = captured.requested(&address).await;
+    let sid = captured.request_mail(&address).await;
 
     let start = pages.get("/").await;
     assert_eq!(
@@ -119,12 +119,12 @@ async fn the_parts_of_a_mail_are_there_by_its_name_and_as_the_newest() {
     let captured = Captured::start();
     let pages = captured.pages();
     let address = fresh_address("parts");
-    captured.requested(&address).await;
+    captured.request_mail(&address).await;
     let list = page(&pages, "/mail").await;
     let name = listed(&list)[0].strip_prefix("/mail/").unwrap();
     let file = std::fs::read(captured.dir().join(format!("{name}.eml"))).unwrap();
     let mail = Mail {
-        noted: Value::Null,
+        received: Value::Null,
         raw: file,
     };
 
@@ -154,7 +154,7 @@ async fn the_parts_of_a_mail_are_there_by_its_name_and_as_the_newest() {
 #[actix_web::test]
 async fn every_page_says_what_browsers_may_do_with_it() {
     let captured = Captured::start();
-    captured.requested(&fresh_address("headers")).await;
+    captured.request_mail(&fresh_address("headers")).await;
     let html = "text/html; charset=utf-8";
     for (path, kind, frames, policy) in [
         ("/mail", html, "DENY", "frame-ancestors 'none'"),

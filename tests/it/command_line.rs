@@ -9,7 +9,7 @@ fn folder() -> TempDir {
 }
 
 fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
-    CommandOutput::by(folder.path(), arguments)
+    CommandOutput::run(folder.path(), arguments)
 }
 
 #[test]

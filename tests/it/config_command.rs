@@ -18,7 +18,7 @@ fn read(folder: &TempDir, name: &str) -> String {
 }
 
 fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
-    CommandOutput::by(folder.path(), arguments)
+    CommandOutput::run(folder.path(), arguments)
 }
 
 const GENERATE: &str =
@@ -154,7 +154,7 @@ port = 'hunter2'
     ];
     for command in ["config check", "serve"] {
         let variables = [("SYDENT__LOOKUP__MAX", "hunter2")];
-        let told = CommandOutput::with(
+        let told = CommandOutput::run_with(
             folder.path(),
             &format!("{command} --config bad.toml"),
             &variables,
@@ -220,7 +220,7 @@ fn ops_08_what_a_start_refuses() {
     // For development the second may be had.
     let folder = with_lines("server.public_base_url = 'http://a.example'");
     let allowed = [("SYDENT__SERVER__ALLOW_PLAIN_HTTP", "true")];
-    let told = CommandOutput::with(folder.path(), "config check -c sydent.toml", &allowed);
+    let told = CommandOutput::run_with(folder.path(), "config check -c sydent.toml", &allowed);
     assert_eq!(told.code, 0, "{}", told.err);
     assert!(told.err.starts_with("warning: "), "{}", told.err);
 }
@@ -238,7 +238,7 @@ fn variables_win_over_the_file_and_secrets_are_masked() {
             "postgres://id:hunter2@db.example/x",
         ),
     ];
-    let told = CommandOutput::with(folder.path(), "config check", &variables);
+    let told = CommandOutput::run_with(folder.path(), "config check", &variables);
     assert_eq!(told.code, 0, "{}", told.err);
     for line in [
         "max_addresses = 7",
@@ -250,7 +250,7 @@ fn variables_win_over_the_file_and_secrets_are_masked() {
     }
     assert!(!told.out.contains("hunter2") && !told.err.contains("hunter2"));
     // And no file is needed at all.
-    let told = CommandOutput::with(folder.path(), "config check", &variables[1..]);
+    let told = CommandOutput::run_with(folder.path(), "config check", &variables[1..]);
     assert_eq!(told.code, 1);
     assert!(told.err.contains("server.name: is missing"), "{}", told.err);
 }

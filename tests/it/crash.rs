@@ -10,7 +10,7 @@ use sydent::domain::ids::KeyId;
 use sydent::domain::{base64, signing};
 
 use crate::harness::{
-    Api, SERVER_NAME, SmtpServer, TestDatabase, TestProcess, Tls, fresh_address, until,
+    Api, SERVER_NAME, SmtpServer, TestDatabase, TestProcess, Tls, fresh_address, wait_until,
 };
 
 const MXID: &str = "@alice:example.org";
@@ -83,7 +83,7 @@ async fn a_mail_that_was_promised_before_a_crash_is_sent_after_it() {
 
     relay.behave(&json!({}));
     let _process = process.restart();
-    until("an empty queue", || database.count("outbox") == 0).await;
+    wait_until("an empty queue", || database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
@@ -110,7 +110,7 @@ async fn a_crash_in_a_burst_of_binds_loses_none_that_was_acknowledged() {
     let (api, acknowledged) = (process.internal(), RefCell::default());
     let binders = join_all((0..8).map(|_| bind_on_and_on(&api, &acknowledged)));
     let crash = async {
-        until("100 binds", || acknowledged.borrow().len() >= 100).await;
+        wait_until("100 binds", || acknowledged.borrow().len() >= 100).await;
         process.kill();
     };
     join(binders, crash).await;

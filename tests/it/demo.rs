@@ -31,7 +31,7 @@ async fn a_demo_captures_mail_and_keeps_its_data() {
     assert_eq!(demo.stop(), "", "it reports no problem");
 
     let again = Demo::start(folder.path());
-    let found = CommandOutput::by(folder.path(), LOOKUP);
+    let found = CommandOutput::run(folder.path(), LOOKUP);
     assert!(found.out.contains("@alice:example.org"), "{}", found.err);
     assert!(found.out.contains(&key), "{}", found.out);
     assert!(again.text.contains(&key));
@@ -43,7 +43,7 @@ fn a_demonstration_leaves_foreign_files_and_ports_alone() {
     std::fs::create_dir(folder.path().join("mine")).unwrap();
     let config = folder.path().join("mine/sydent.toml");
     std::fs::write(&config, "[server]\n").unwrap();
-    let ended = CommandOutput::by(
+    let ended = CommandOutput::run(
         folder.path(),
         &format!("demo --dir mine --port {}", three_free_ports()),
     );
@@ -52,7 +52,7 @@ fn a_demonstration_leaves_foreign_files_and_ports_alone() {
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().min(65533);
-    let ended = CommandOutput::by(folder.path(), &format!("demo --port {port}"));
+    let ended = CommandOutput::run(folder.path(), &format!("demo --port {port}"));
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains(&port.to_string()), "{}", ended.err);
     assert!(!folder.path().join("sydent-demo").exists());

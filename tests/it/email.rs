@@ -120,7 +120,7 @@ async fn eml_07_idn_01_idn_02_sec_18_the_folded_address_is_mailed_and_proven() {
         let sid = sid["sid"].as_str().unwrap();
         let mails = server.mails_sent(&folded).await;
         assert_eq!(mails.len(), 1, "{written}");
-        assert_eq!(mails[0].noted["rcpt_tos"], json!([folded]));
+        assert_eq!(mails[0].received["rcpt_tos"], json!([folded]));
 
         let same = api.request_token(&folded, "secret", 1).await.ok();
         assert_eq!(same["sid"], sid);
@@ -166,7 +166,7 @@ async fn eml_08_ses_11_a_refused_mail_is_an_error_and_its_attempt_does_not_count
         settings.delivery.answer_within = Duration::from_secs(20);
     });
     let sent = async |address: &str| {
-        server.queue_is_empty().await;
+        server.wait_until_queue_empty().await;
         smtp.mails_to(address).len()
     };
     let api = server.api();
@@ -198,7 +198,9 @@ async fn eml_08_ses_11_a_refused_mail_is_an_error_and_its_attempt_does_not_count
 async fn eml_14_eml_15_eml_16_eml_18_what_submitting_answers() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("submit"), "secret").await;
+    let (sid, mail) = server
+        .request_mail(&fresh_address("submit"), "secret")
+        .await;
     let path = format!("{V1}/validate/email/submitToken");
     let right = json!({"sid": sid, "client_secret": "secret", "token": mail.token()});
     for field in ["sid", "client_secret", "token"] {

@@ -12,7 +12,7 @@ async fn an_address_is_validated_bound_and_found() {
     let api = server.api();
     let address = fresh_address("alice");
 
-    let (sid, mail) = server.requested(&address, "secret").await;
+    let (sid, mail) = server.request_mail(&address, "secret").await;
     assert_eq!(
         api.submit_token(&sid, "secret", &mail.token()).await.ok(),
         json!({"success": true})

@@ -67,7 +67,7 @@ async fn gen_09_gen_22_sec_01_sec_05_every_field_of_json_takes_every_value_witho
     let server = start();
     let email = format!("\"{}\"", fresh_address("fuzz"));
     for form in POSTS {
-        let (api, path) = (server.admitted(form.0).await, newest(form.1));
+        let (api, path) = (server.api_with_access(form.0).await, newest(form.1));
         for (fuzzed, _) in form.2 {
             for value in json_values() {
                 let field = |(name, good): &(&str, &str)| {
@@ -98,7 +98,7 @@ async fn gen_05_gen_09_every_field_of_a_form_takes_every_value_without_harm() {
     let mut values = encoded_values();
     values.push("x".repeat(1 << 20));
     for form in POSTS.iter().filter(|form| form.0 == Listener::Client) {
-        let api = server.admitted(form.0).await;
+        let api = server.api_with_access(form.0).await;
         for (fuzzed, _) in form.2 {
             for value in &values {
                 let field = |(name, good): &(&str, &str)| {
@@ -128,7 +128,7 @@ async fn gen_05_gen_09_every_field_of_a_form_takes_every_value_without_harm() {
 async fn gen_05_gen_09_every_parameter_of_a_query_takes_every_value_without_harm() {
     let server = start();
     for (listener, path, names) in GETS {
-        let (api, path) = (server.admitted(listener).await, newest(path));
+        let (api, path) = (server.api_with_access(listener).await, newest(path));
         for fuzzed in names {
             for value in encoded_values() {
                 let field = |name: &&str| {

@@ -34,8 +34,8 @@ async fn val_01_val_02_val_03_val_06_what_was_validated_and_when() {
 async fn val_04_val_05_val_06_every_no_is_an_error() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (pending, _) = server.requested(&fresh_address("no"), "secret").await;
-    let done = server.validated(&fresh_address("no")).await;
+    let (pending, _) = server.request_mail(&fresh_address("no"), "secret").await;
+    let done = server.validate(&fresh_address("no")).await;
     let (pending, done) = (pending.as_str(), done.sid.as_str());
     for (fields, status, errcode) in [
         (

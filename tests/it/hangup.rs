@@ -6,17 +6,19 @@ use serde_json::json;
 use sydent::app::App;
 use sydent::config::Settings;
 
-use crate::harness::{Hold, SmtpServer, TestServer, Wire, eventually, fresh_address, post};
+use crate::harness::{
+    BlockedActor, RawConnection, SmtpServer, TestServer, fresh_address, post, wait_for,
+};
 
 const BIND: &str = "/_matrix/identity/api/v1/3pid/bind";
 const REQUEST_TOKEN: &str = "/_matrix/identity/api/v1/validate/email/requestToken";
 const MXID: &str = "@alice:example.org";
 
 /// How to keep an owner that bind needs from its work.
-const HELD: [fn(&App) -> Hold; 3] = [
-    |app| Hold::of(&app.sessions, 2),
-    |app| Hold::of(&app.signer, 1),
-    |app| Hold::of(&app.associations, 2),
+const HELD: [fn(&App) -> BlockedActor; 3] = [
+    |app| BlockedActor::new(&app.sessions, 2),
+    |app| BlockedActor::new(&app.signer, 1),
+    |app| BlockedActor::new(&app.associations, 2),
 ];
 
 /// One HTTP worker, so that whoever got an answer knows that the worker has
@@ -28,7 +30,7 @@ fn one_worker(settings: &mut Settings) {
 /// Sends a request and hangs up when the server is at it; waits until the
 /// server has dropped it.
 async fn abandon(server: &TestServer, request: &str) {
-    let mut wire = Wire::connect(server.addresses.client[0]).await;
+    let mut wire = RawConnection::connect(server.addresses.client[0]).await;
     wire.send(request).await;
     for _ in 0..5 {
         server.api().get("/_matrix/identity/v2").await.ok();
@@ -48,12 +50,12 @@ fn bind(sid: &str) -> String {
 async fn a_bind_is_done_although_its_client_has_hung_up() {
     for hold in HELD {
         let server = TestServer::start(one_worker);
-        let session = server.validated(&fresh_address("hangup")).await;
+        let session = server.validate(&fresh_address("hangup")).await;
         let held = hold(&server.app);
         abandon(&server, &bind(&session.sid)).await;
         assert_eq!(server.database.count("associations"), 0);
         drop(held);
-        let mxid = eventually("the association", async || {
+        let mxid = wait_for("the association", async || {
             let found = server.api().lookup("email", &session.address).await.ok();
             found["mxid"].as_str().map(str::to_owned)
         });
@@ -65,12 +67,12 @@ async fn a_bind_is_done_although_its_client_has_hung_up() {
 async fn a_bind_is_done_although_its_client_has_hung_up_and_the_server_is_told_to_stop() {
     for hold in HELD {
         let mut server = TestServer::start(one_worker);
-        let session = server.validated(&fresh_address("hangup")).await;
+        let session = server.validate(&fresh_address("hangup")).await;
         let held = hold(&server.app);
         abandon(&server, &bind(&session.sid)).await;
         server.begin_stop();
         let address = server.addresses.client[0];
-        eventually("a server that takes nothing more", async || {
+        wait_for("a server that takes nothing more", async || {
             tokio::net::TcpStream::connect(address).await.err()
         })
         .await;
@@ -85,7 +87,7 @@ async fn a_bind_is_done_although_its_client_has_hung_up_and_the_server_is_told_t
 async fn who_hangs_up_after_asking_for_a_mail_still_gets_it() {
     let server = TestServer::start(one_worker);
     let address = fresh_address("hangup");
-    let held = Hold::of(&server.app.sessions, 2);
+    let held = BlockedActor::new(&server.app.sessions, 2);
     let body = json!({"client_secret": "secret", "email": address, "send_attempt": 1});
     abandon(&server, &post(REQUEST_TOKEN, &body)).await;
     drop(held);
@@ -108,15 +110,15 @@ async fn gen_21_who_never_finishes_a_request_is_cut_off_and_keeps_nobody_waiting
     let half_a_head = "POST /_matrix/identity/api/v1/3pid/bind HTTP/1.1\r\nHost: a\r\nX-";
     let mut stalled = Vec::new();
     for part in [half_a_body, half_a_head].repeat(10) {
-        let mut wire = Wire::connect(server.addresses.client[0]).await;
+        let mut wire = RawConnection::connect(server.addresses.client[0]).await;
         wire.send(part).await;
         stalled.push((part, wire));
     }
-    let session = server.validated(&fresh_address("patient")).await;
+    let session = server.validate(&fresh_address("patient")).await;
     let api = server.api();
     api.bind(&session.sid, "secret", MXID).await.ok();
     for (part, mut wire) in stalled {
-        let answer = wire.rest().await;
+        let answer = wire.read_to_end().await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{part}: {answer}");
         if part == half_a_body {
             let body = answer.split("\r\n\r\n").nth(1).unwrap();

@@ -40,7 +40,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
         ),
     )
     .unwrap();
-    let told = CommandOutput::by(folder, "import sydent");
+    let told = CommandOutput::run(folder, "import sydent");
     assert!(told.err.contains("The database"), "{}", told.err);
     let told = import(folder, "--default-section --out sydent.toml", &[]);
     assert!(told.out.contains("has schema version 0;"), "{}", told.out);

@@ -12,7 +12,7 @@ use sydent::domain::lookup::{self, Pepper};
 use sydent::domain::signing::verify;
 
 use crate::harness::{
-    CommandOutput, Signal, TestDatabase, TestServer, V2, mode, send_signal, until,
+    CommandOutput, Signal, TestDatabase, TestServer, V2, mode, send_signal, wait_until,
 };
 use source::{DAY, Source, key, now, signed};
 
@@ -350,10 +350,10 @@ async fn no_end_leaves_the_private_copy_behind() {
         let mut lock = source.connect();
         lock.batch_execute("BEGIN EXCLUSIVE").unwrap();
         let mut child = import().spawn().unwrap();
-        until("a folder", || copies().count() == 1).await;
+        wait_until("a folder", || copies().count() == 1).await;
         let folder = copies().next().unwrap().unwrap().path();
         assert_eq!(mode(&folder), 0o700);
-        until("a file", || folder.join("copy.db").exists()).await;
+        wait_until("a file", || folder.join("copy.db").exists()).await;
         assert_eq!(mode(&folder.join("copy.db")), 0o600);
         send_signal(&child, signal);
         assert!(!child.wait().unwrap().success());

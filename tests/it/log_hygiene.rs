@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::harness::{
     Api, KEY_FILE, Mail, Signal, SmtpServer, TestDatabase, TestProcess, Tls, V1, V2, fresh_address,
-    until,
+    wait_until,
 };
 
 const USER: &str = "mailer";
@@ -224,7 +224,7 @@ impl Day {
         let sent = [&self.client, &self.internal, &self.operations].map(|api| api.sent.get());
         let sent: usize = sent.iter().sum();
         let told = || self.process.log().matches("sydent::access").count();
-        until("a line for each request", || told() >= sent).await;
+        wait_until("a line for each request", || told() >= sent).await;
         self.process.signal(Signal::TERM);
         self.process.wait();
         let log = self.process.log();

@@ -19,8 +19,8 @@ const HEADERS: [&str; 6] = [
 /// Every line of a mail must be one that every mail server carries (MSG-04).
 #[track_caller]
 fn expect_plain_lines(mail: &Mail) {
-    assert_eq!(mail.noted["bare_lf"], false);
-    assert!(mail.noted["longest_line"].as_u64().unwrap() <= 998);
+    assert_eq!(mail.received["bare_lf"], false);
+    assert!(mail.received["longest_line"].as_u64().unwrap() <= 998);
     assert!(mail.raw.ends_with(b"\r\n"));
     let text = String::from_utf8(mail.raw.clone()).unwrap();
     assert!(!text.replace("\r\n", "").contains(['\r', '\n', '\0']));
@@ -31,11 +31,11 @@ async fn msg_04_msg_05_msg_06_lines_headers_and_envelope() {
     let server = TestServer::start_with_clock(|_| {});
     let address = fresh_address("headers");
     let long = "s".repeat(255);
-    let (_, mail) = server.requested(&address, &long).await;
+    let (_, mail) = server.request_mail(&address, &long).await;
     expect_plain_lines(&mail);
-    assert_eq!(mail.noted["mail_from"], "noreply@id.example.test");
-    assert_eq!(mail.noted["rcpt_tos"], json!([address]));
-    assert_eq!(mail.noted["tls"], true);
+    assert_eq!(mail.received["mail_from"], "noreply@id.example.test");
+    assert_eq!(mail.received["rcpt_tos"], json!([address]));
+    assert_eq!(mail.received["tls"], true);
 
     let message = MessageParser::default().parse(&mail.raw).unwrap();
     for name in HEADERS {
@@ -68,7 +68,7 @@ async fn msg_04_msg_05_msg_06_lines_headers_and_envelope() {
 async fn msg_04_eml_09_eml_11_text_and_html_have_the_link_and_the_code() {
     let server = TestServer::start(|_| {});
     for secret in ["secret", "a.b=c_d-e", &"s".repeat(255)] {
-        let (sid, mail) = server.requested(&fresh_address("parts"), secret).await;
+        let (sid, mail) = server.request_mail(&fresh_address("parts"), secret).await;
         let message = MessageParser::default().parse(&mail.raw).unwrap();
         let kinds: Vec<_> = message
             .parts
@@ -105,14 +105,14 @@ async fn msg_05_a_sender_outside_ascii_is_encoded() {
         ("身份服务器 <id@example.test>", "身份服务器"),
     ] {
         let server = TestServer::start(|settings| settings.email.from = Some(from.to_owned()));
-        let (_, mail) = server.requested(&fresh_address("from"), "secret").await;
+        let (_, mail) = server.request_mail(&fresh_address("from"), "secret").await;
         let head = mail.raw.split(|byte| *byte == b'\n').take(4);
         assert!(head.into_iter().all(<[u8]>::is_ascii));
         let message = MessageParser::default().parse(&mail.raw).unwrap();
         let from = message.from().unwrap().first().unwrap();
         assert_eq!(from.name(), Some(name));
         assert_eq!(from.address(), Some("id@example.test"));
-        assert_eq!(mail.noted["mail_from"], "id@example.test");
+        assert_eq!(mail.received["mail_from"], "id@example.test");
     }
 }
 
@@ -127,9 +127,9 @@ async fn msg_02_msg_03_eml_26_an_address_cannot_rewrite_the_mail() {
         "ünï|cödé",
     ] {
         let address = format!("{local}{}", fresh_address("x"));
-        let (_, mail) = server.requested(&address, "secret").await;
+        let (_, mail) = server.request_mail(&address, "secret").await;
         expect_plain_lines(&mail);
-        assert_eq!(mail.noted["rcpt_tos"], json!([address]));
+        assert_eq!(mail.received["rcpt_tos"], json!([address]));
         assert_eq!(mail.header("To"), address);
         assert!(mail.text().contains(&format!("\n    {address}\r\n")));
         let escaped = address.replace('&', "&amp;").replace('\'', "&#39;");

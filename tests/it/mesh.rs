@@ -1,14 +1,14 @@
 //! A mesh of three of these servers. The target `sydent` has one with a Python
 //! Sydent.
 
-use crate::harness::{Api, Node, TestDatabase, TestServer, eventually, fresh_address};
+use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_for};
 
 const MINUTE: i64 = 60_000;
 
 /// Waits until a member agrees with what is bound, by address and user.
 async fn agrees(member: &Api, bound: &[(&String, Option<&str>)]) {
     for (address, mxid) in bound {
-        eventually("the same binding everywhere", async || {
+        wait_for("the same binding everywhere", async || {
             let found = member.lookup("email", address).await.ok();
             (found["mxid"].as_str() == *mxid).then_some(())
         })
@@ -20,7 +20,7 @@ async fn agrees(member: &Api, bound: &[(&String, Option<&str>)]) {
 #[actix_web::test]
 async fn bindings_and_removals_reach_every_member() {
     let [a, b, c] = ["a.mesh.test", "b.mesh.test", "c.mesh.test"].map(Node::new);
-    let one = TestServer::start_with_clock_of_now(|settings| a.configure(&[&b, &c], settings));
+    let one = TestServer::start_with_clock_at_now(|settings| a.configure(&[&b, &c], settings));
     let mut two = TestServer::start(|settings| b.configure(&[&a, &c], settings));
     let three = TestServer::start(|settings| c.configure(&[&a, &b], settings));
 

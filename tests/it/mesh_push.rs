@@ -14,7 +14,7 @@ use sydent::domain::signing::{KeyPair, verify};
 
 use crate::harness::{
     Api, Behaviour, Homeserver, KEY_FILE, PUSH, SERVER_NAME, TestServer, fresh_address,
-    listen_to_peers, mesh_ca, until,
+    listen_to_peers, mesh_ca, wait_until,
 };
 
 /// A peer that takes everything and says nothing.
@@ -44,7 +44,7 @@ fn tell(peer: &Homeserver, settings: &mut Settings) {
 
 /// The pushes so far, each with its changes by number.
 fn pushes(peer: &Homeserver) -> Vec<Vec<(i64, Map<String, Value>)>> {
-    let heard = peer.heard_at(PUSH);
+    let heard = peer.requests_to(PUSH);
     heard.iter().map(|push| changes(&push.json())).collect()
 }
 
@@ -73,10 +73,10 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     let internal = server.internal();
     let (address, other) = (fresh_address("CommandOutput"), fresh_address("never"));
     bind(&internal, &address, "@first:example.org").await;
-    until("the binding", || told(&peer).len() == 1).await;
+    wait_until("the binding", || told(&peer).len() == 1).await;
     server.advance(1000);
     bind(&internal, &address, "@alice:example.org").await;
-    until("the other binding", || told(&peer).len() == 2).await;
+    wait_until("the other binding", || told(&peer).len() == 2).await;
     server.advance(1000);
     for (unbound, mxid) in [
         (&address, "@first:example.org"),
@@ -85,7 +85,7 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     ] {
         internal.internal_unbind("email", unbound, mxid).await.ok();
     }
-    until("the removal", || told(&peer).len() == 3).await;
+    wait_until("the removal", || told(&peer).len() == 3).await;
 
     let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
     let folded = address.to_lowercase();
@@ -108,7 +108,7 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
         assert_eq!(object["medium"], "email");
         assert_eq!(object["not_before"].is_null(), mxid.is_null());
     }
-    let heard = peer.heard_at(PUSH).pop().unwrap();
+    let heard = peer.requests_to(PUSH).pop().unwrap();
     assert_eq!(heard.method, "POST");
     // Sydent takes no other, not even with a charset.
     assert_eq!(heard.header("content-type"), Some("application/json"));
@@ -129,7 +129,7 @@ async fn int_03_a_new_peer_is_given_the_whole_history_a_hundred_at_a_time() {
         .ok();
     let peer = peer("peer.test");
     let server = server.start_again(|settings| tell(&peer, settings));
-    until("the history", || told(&peer).len() >= 205).await;
+    wait_until("the history", || told(&peer).len() >= 205).await;
     let sizes: Vec<usize> = pushes(&peer).iter().map(Vec::len).collect();
     assert_eq!(sizes, [100, 100, 5]);
     let told = told(&peer);
@@ -145,6 +145,6 @@ async fn int_03_a_new_peer_is_given_the_whole_history_a_hundred_at_a_time() {
     // And nothing again after a restart.
     let server = server.start_again(|settings| tell(&peer, settings));
     bind(&server.internal(), &fresh_address("new"), "@a:example.org").await;
-    until("the new binding", || pushes(&peer).len() == 4).await;
+    wait_until("the new binding", || pushes(&peer).len() == 4).await;
     assert_eq!(pushes(&peer)[3].len(), 1);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sydent::config::{ProviderKind, Rule, Settings};
 
-use crate::harness::{Reply, SmsProvider, TakenText, TestServer, V2, fresh_msisdn};
+use crate::harness::{Reply, SentSms, SmsProvider, TestServer, V2, fresh_msisdn};
 
 struct Phones {
     server: TestServer,
@@ -26,12 +26,12 @@ impl Phones {
     }
 
     /// Asks for a code; answers the sid and the text.
-    async fn requested(&self, msisdn: &str) -> (String, TakenText) {
+    async fn request_sms(&self, msisdn: &str) -> (String, SentSms) {
         let number = format!("+{msisdn}");
         let api = self.server.api();
         let answer = api.request_sms("GB", &number, "secret", 1).await.ok();
         let sid = answer["sid"].as_str().unwrap().to_owned();
-        (sid, self.provider.text_to(msisdn).await)
+        (sid, self.provider.sms_to(msisdn).await)
     }
 }
 
@@ -46,7 +46,7 @@ async fn msi_01_msi_02_msi_03_msi_17_a_code_is_sent_and_the_number_told() {
         "sid": sid, "success": true, "msisdn": "447700900001", "intl_fmt": "+44 7700 900001",
     });
     assert_eq!(answer, told);
-    let text = phones.provider.text_to("447700900001").await;
+    let text = phones.provider.sms_to("447700900001").await;
     assert_eq!(text.from, "alpha:Example");
     assert!(text.body.contains("is your code"), "{}", text.body);
     assert_eq!(text.token().len(), 6);
@@ -91,7 +91,7 @@ async fn msi_04_msi_05_msi_08_ses_09_all_ways_to_write_a_number_are_one_session(
     }
     sids.dedup();
     assert_eq!(sids.len(), 1);
-    assert_eq!(phones.provider.texts_to("447700900001").len(), 1);
+    assert_eq!(phones.provider.all_sms_to("447700900001").len(), 1);
 }
 
 #[actix_web::test]
@@ -124,7 +124,7 @@ async fn msi_06_msi_07_what_is_no_number_is_an_invalid_address() {
         answer.refused(400, "M_INVALID_PARAM");
     }
     assert_eq!(phones.server.database.count("validation_sessions"), 0);
-    assert!(phones.provider.asked().is_empty());
+    assert!(phones.provider.requests().is_empty());
 }
 
 #[actix_web::test]
@@ -164,7 +164,7 @@ async fn msi_11_a_country_that_is_not_served_is_rejected_before_there_is_a_sessi
             }
         }
         assert_eq!(phones.server.database.count("validation_sessions"), 1);
-        assert_eq!(phones.provider.asked().len(), 1);
+        assert_eq!(phones.provider.requests().len(), 1);
     }
 }
 
@@ -198,7 +198,7 @@ async fn msi_01_msi_03_on_v2_it_takes_an_account() {
     let answer = api.request_sms_with(body).await.ok();
     assert_eq!(answer["msisdn"], "447700900001");
     let sid = answer["sid"].as_str().unwrap();
-    let token = phones.provider.text_to("447700900001").await.token();
+    let token = phones.provider.sms_to("447700900001").await.token();
     api.submit_sms(sid, "secret", &token).await.ok();
     let validated = api.get_validated(sid, "secret").await.ok();
     assert_eq!(validated["address"], "447700900001");
@@ -214,12 +214,12 @@ async fn ses_10_ses_11_an_attempt_is_sent_once_and_a_failed_one_may_be_made_agai
     phones.provider.behave(Reply::Status(503, String::new()));
     let failed = api.request_sms("GB", &number, "secret", 1).await;
     failed.refused(400, "M_SEND_ERROR");
-    phones.provider.behave(Reply::Take);
+    phones.provider.behave(Reply::Accept);
     for (attempt, texts) in [(json!(1), 1), (json!(1), 1), (json!("2"), 2), (json!(1), 2)] {
         api.request_sms("GB", &number, "secret", attempt).await.ok();
-        phones.server.queue_is_empty().await;
-        assert_eq!(phones.provider.texts_to(&msisdn).len(), texts);
+        phones.server.wait_until_queue_empty().await;
+        assert_eq!(phones.provider.all_sms_to(&msisdn).len(), texts);
     }
-    let texts = phones.provider.texts_to(&msisdn);
+    let texts = phones.provider.all_sms_to(&msisdn);
     assert_eq!(texts[0].token(), texts[1].token());
 }

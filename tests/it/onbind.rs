@@ -9,7 +9,7 @@ use sydent::domain::ids::KeyId;
 use sydent::domain::{base64, signing};
 
 use crate::harness::{
-    Api, BASE_URL, Homeserver, SERVER_NAME, TestServer, encode, eventually, fresh_address, until,
+    Api, BASE_URL, Homeserver, SERVER_NAME, TestServer, encode, fresh_address, wait_for, wait_until,
 };
 use crate::store_invite::with;
 
@@ -39,7 +39,7 @@ async fn invite(api: &Api, address: &str, sender: &str) -> Value {
 
 /// The next `count` notices that the homeserver took.
 async fn notices(hs: &Homeserver, count: usize) -> Vec<Value> {
-    eventually("a notice", async || {
+    wait_for("a notice", async || {
         let taken = hs.onbinds();
         (taken.len() >= count).then_some(taken)
     })
@@ -47,7 +47,7 @@ async fn notices(hs: &Homeserver, count: usize) -> Vec<Value> {
 }
 
 async fn is_quiet(server: &TestServer) {
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
 }
 
 /// What the inviter's homeserver checks before it lets the user in (ONB-16):
@@ -83,7 +83,7 @@ async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_
         invite(&api, &address.to_uppercase(), "@eve:example.org").await,
     ];
     invite(&api, &fresh_address("other"), "@bob:example.org").await;
-    let session = server.validated(&address).await;
+    let session = server.validate(&address).await;
     let mxid = hs.user("alice");
     api.bind(&session.sid, "secret", &mxid).await.ok();
 
@@ -155,7 +155,7 @@ async fn onb_09_onb_17_inv_26_what_was_delivered_is_not_sent_again_but_every_bin
 #[actix_web::test]
 async fn onb_02_a_homeserver_may_know_put_only() {
     let hs = Homeserver::start();
-    hs.know_onbind_by("PUT");
+    hs.set_onbind_method("PUT");
     let server = start(&hs, |_| {});
     let internal = server.internal();
     let (address, mxid) = (fresh_address("put"), hs.user("alice"));
@@ -202,7 +202,7 @@ async fn bnd_03_sec_13_onb_08_no_answer_holds_an_invite_of_anybody() {
     let room = invite(&api, &invited, "@bob:example.org").await;
     let token = room["token"].as_str().unwrap();
     for address in [&invited, &other] {
-        let session = server.validated(address).await;
+        let session = server.validate(address).await;
         let bound = api.bind(&session.sid, "secret", &hs.user("alice")).await;
         assert_eq!(bound.ok().as_object().unwrap().len(), 7, "BND-02");
         let found = api.lookup("email", address).await;

@@ -6,7 +6,8 @@ use serde_json::json;
 use sydent::config::Settings;
 
 use crate::harness::{
-    Answer, Api, FragileDatabase, SmtpServer, TestProcess, Tls, eventually, fresh_address, until,
+    Answer, Api, InterruptibleDatabase, SmtpServer, TestProcess, Tls, fresh_address, wait_for,
+    wait_until,
 };
 
 const MXID: &str = "@alice:example.org";
@@ -73,13 +74,13 @@ impl Client {
     }
 
     /// Asks everything; answers how many requests failed.
-    async fn ask_all_during(&self, outage: &FragileDatabase) -> usize {
+    async fn ask_all_during(&self, outage: &InterruptibleDatabase) -> usize {
         let mut failed = 0;
         for (request, reads) in REQUESTS {
             let begun = Instant::now();
             let answer = self.ask(request).await;
             assert!(begun.elapsed() < Duration::from_secs(15), "{request}");
-            if reads && outage.can_be_read() {
+            if reads && outage.is_readable() {
                 answer.ok();
                 continue;
             }
@@ -121,7 +122,7 @@ async fn idle() {
 
 #[actix_web::test]
 async fn without_the_database_answers_are_503_and_with_it_the_first_request_works() {
-    let mut outage = FragileDatabase::fresh();
+    let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, brief);
     let client = Client::of(&server).await;
     client.ask_all().await;
@@ -130,7 +131,7 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     idle().await;
     outage.cut();
     let failed = client.ask_all_during(&outage).await;
-    let during = if outage.can_be_read() {
+    let during = if outage.is_readable() {
         (200, "ok".to_owned())
     } else {
         (503, "unavailable".to_owned())
@@ -138,21 +139,21 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     assert_eq!(ready(&server).await, during);
     server.operations().get("/health").await.ok();
     let lines = |text| server.log().matches(text).count();
-    eventually("a line of the mail worker", async || {
+    wait_for("a line of the mail worker", async || {
         (lines("mail worker: cannot read due tasks") > 0).then_some(())
     })
     .await;
 
     outage.restore();
     client.ask_all().await;
-    eventually("the queue", async || {
+    wait_for("the queue", async || {
         (lines("mail worker: due tasks can be read again") == 1).then_some(())
     })
     .await;
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
     // A line for each failed request, and one for the queue however often it
     // was looked at.
-    until("the last line", || lines("a request failed: ") >= failed).await;
+    wait_until("the last line", || lines("a request failed: ") >= failed).await;
     assert_eq!(lines("a request failed: "), failed, "{}", server.log());
     assert_eq!(lines("mail worker: cannot read due tasks"), 1);
     let url = url::Url::parse(&outage.database.url).unwrap();
@@ -163,7 +164,7 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
 
 #[actix_web::test]
 async fn a_silent_database_keeps_nobody_waiting_for_ever() {
-    let mut outage = FragileDatabase::fresh();
+    let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, patient_with_the_database);
     let client = Client::of(&server).await;
     client.ask_all().await;
@@ -174,7 +175,7 @@ async fn a_silent_database_keeps_nobody_waiting_for_ever() {
 
     outage.restore();
     // What waited for the database comes first.
-    eventually("the database", async || {
+    wait_for("the database", async || {
         let (status, _) = ready(&server).await;
         (status == 200).then_some(())
     })
@@ -184,7 +185,7 @@ async fn a_silent_database_keeps_nobody_waiting_for_ever() {
 
 #[actix_web::test]
 async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
-    let mut outage = FragileDatabase::fresh();
+    let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, patient_with_the_database);
     let client = Client::of(&server).await;
 
@@ -193,7 +194,7 @@ async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
     outage.silence();
     let cut = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        if !outage.can_be_read() {
+        if !outage.is_readable() {
             outage.cut();
         }
     };
@@ -206,7 +207,7 @@ async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
 
 #[actix_web::test]
 async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage() {
-    let mut outage = FragileDatabase::fresh();
+    let mut outage = InterruptibleDatabase::fresh();
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestProcess::start(&outage.database, |settings| {
         brief(settings);
@@ -226,7 +227,7 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
     outage.cut();
     relay.behave(&json!({}));
     let first = relay.mail_to(&taken).await;
-    eventually("the refusal", async || {
+    wait_for("the refusal", async || {
         server.log().contains("mail not delivered").then_some(())
     })
     .await;
@@ -234,7 +235,7 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
     outage.restore();
 
     let second = relay.mail_to(&refused).await;
-    eventually("an empty queue", async || {
+    wait_for("an empty queue", async || {
         (outage.direct.count("outbox") == 0).then_some(())
     })
     .await;
@@ -247,14 +248,14 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
 
 #[test]
 fn a_start_without_the_database_ends_with_a_sentence() {
-    let mut outage = FragileDatabase::fresh();
+    let mut outage = InterruptibleDatabase::fresh();
     for silent in [false, true] {
         if silent {
             outage.silence();
         } else {
             outage.cut();
         }
-        let told = TestProcess::start_in_vain(&outage.database, brief);
+        let told = TestProcess::start_failing(&outage.database, brief);
         outage.restore();
         assert_eq!(told.code, 1, "{}", told.err);
         let sentence = "cannot open the database: ";

@@ -7,17 +7,21 @@ use serde_json::json;
 use sydent::actor::pool::{Fault, Operation, Pool, State};
 use sydent::app::App;
 
-use crate::harness::{Answer, Hold, TestServer, eventually, fresh_address};
+use crate::harness::{Answer, BlockedActor, TestServer, fresh_address, wait_for};
 
 const QUEUE: usize = 3;
 
 /// One request for each owner, and how its door is filled.
-type Fill = fn(&App) -> Hold;
+type Fill = fn(&App) -> BlockedActor;
 const DOORS: [(&str, Fill); 4] = [
-    ("getValidated3pid", |app| Hold::of(&app.sessions, QUEUE)),
-    ("internal bind", |app| Hold::of(&app.associations, QUEUE)),
-    ("lookup", |app| Hold::of(&app.lookups, QUEUE)),
-    ("bind", |app| Hold::of(&app.signer, QUEUE)),
+    ("getValidated3pid", |app| {
+        BlockedActor::new(&app.sessions, QUEUE)
+    }),
+    ("internal bind", |app| {
+        BlockedActor::new(&app.associations, QUEUE)
+    }),
+    ("lookup", |app| BlockedActor::new(&app.lookups, QUEUE)),
+    ("bind", |app| BlockedActor::new(&app.signer, QUEUE)),
 ];
 
 /// Asks what `request` names.
@@ -61,7 +65,7 @@ fn turned_away(answer: &Answer, what: &str) {
 #[actix_web::test]
 async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
-    let session = server.validated(&fresh_address("overload")).await;
+    let session = server.validate(&fresh_address("overload")).await;
     let ask = async |request| ask(&server, request, &session.sid, &session.address).await;
     for (door, fill) in DOORS {
         let full = fill(&server.app);
@@ -79,7 +83,7 @@ async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
         drop(full);
         // The places are free when the threads have gone through the queue.
         let free = async || (ask(door).await.status == 200).then_some(());
-        eventually("a free place", free).await;
+        wait_for("a free place", free).await;
     }
     let metrics = server.operations().get("/metrics").await.text();
     for owner in ["sessions", "associations", "lookups", "signer"] {
@@ -92,7 +96,7 @@ async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
 async fn a_client_that_waits_takes_one_place_and_gets_its_answer() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let address = fresh_address("overload");
-    let held = Hold::of(&server.app.lookups, QUEUE - 1);
+    let held = BlockedActor::new(&server.app.lookups, QUEUE - 1);
     let api = server.api();
     let look = || Box::pin(api.lookup("email", &address));
     // There is one place for the two: whoever comes second is turned away.
@@ -105,7 +109,7 @@ async fn a_client_that_waits_takes_one_place_and_gets_its_answer() {
 #[actix_web::test]
 async fn detached_work_has_a_door_too() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
-    let session = server.validated(&fresh_address("overload")).await;
+    let session = server.validate(&fresh_address("overload")).await;
     let (release, released) = tokio::sync::watch::channel(());
     let detached = server.app.detached.clone();
     let work = (0..QUEUE).map(|_| {
@@ -127,7 +131,7 @@ async fn detached_work_has_a_door_too() {
 #[actix_web::test]
 async fn requests_that_wait_for_mail_leave_bind_its_places() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
-    let session = server.validated(&fresh_address("overload")).await;
+    let session = server.validate(&fresh_address("overload")).await;
     let (release, released) = tokio::sync::watch::channel(());
     let waits = server.app.detached_waits.clone();
     let work = (0..QUEUE).map(|_| {
@@ -152,7 +156,7 @@ async fn requests_that_wait_for_mail_leave_bind_its_places() {
 #[actix_web::test]
 async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes_on() {
     let server = TestServer::start(|_| {});
-    let session = server.validated(&fresh_address("panic")).await;
+    let session = server.validate(&fresh_address("panic")).await;
     let app = &server.app;
     // More often than there are threads: none of them may have died of it.
     for _ in 0..5 {
@@ -180,8 +184,8 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
 #[actix_web::test]
 async fn gen_25_a_row_that_does_not_read_is_a_500_that_tells_nothing() {
     let server = TestServer::start(|_| {});
-    let good = server.validated(&fresh_address("good")).await;
-    let bad = server.validated(&fresh_address("bad")).await;
+    let good = server.validate(&fresh_address("good")).await;
+    let bad = server.validate(&fresh_address("bad")).await;
     let damage = "UPDATE validation_sessions SET medium = 'hunter2' WHERE sid = ";
     server.database.execute(&format!("{damage}'{}'", bad.sid));
     let answer = server.api().get_validated(&bad.sid, "secret").await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sydent::domain::lookup::{self, Pepper};
 use tempfile::TempDir;
 
-use crate::harness::{Api, CommandOutput, TestDatabase, TestServer, eventually, test_settings};
+use crate::harness::{Api, CommandOutput, TestDatabase, TestServer, test_settings, wait_for};
 
 /// A folder with the configuration of a server on that database.
 fn configured(url: &str) -> TempDir {
@@ -25,7 +25,7 @@ fn configured(url: &str) -> TempDir {
 
 fn rotate(url: &str, arguments: &str) -> CommandOutput {
     let command = format!("pepper rotate --config sydent.toml {arguments}");
-    CommandOutput::by(configured(url).path(), &command)
+    CommandOutput::run(configured(url).path(), &command)
 }
 
 async fn pepper_of(api: &Api) -> String {
@@ -35,7 +35,7 @@ async fn pepper_of(api: &Api) -> String {
 
 /// A hashed look-up by whatever pepper is the current one.
 async fn look(api: &Api, addresses: &[String]) -> Value {
-    eventually("a look-up between two changes of pepper", async || {
+    wait_for("a look-up between two changes of pepper", async || {
         let pepper = pepper_of(api).await;
         let parsed = Pepper::parse(&pepper).unwrap();
         let hash = |address: &String| lookup::hash(address, "email", &parsed);
@@ -225,7 +225,7 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
         .database
         .execute("UPDATE lookup_peppers SET created_at = created_at - 7200000");
     let instances: Vec<_> = (0..3).map(|_| start(2)).collect();
-    let new = eventually("another pepper", async || {
+    let new = wait_for("another pepper", async || {
         Some(pepper_of(&alice).await).filter(|pepper| *pepper != old)
     })
     .await;

@@ -23,7 +23,7 @@ fn two_instances(n: usize) -> (TestServer, TestServer, Vec<Api>) {
 #[actix_web::test]
 async fn sec_24_bnd_09_racing_binds_leave_one_live_row() {
     let (one, other, clients) = two_instances(16);
-    let done = one.validated(&fresh_address("race")).await;
+    let done = one.validate(&fresh_address("race")).await;
     let binds = clients.iter().enumerate().map(async |(n, api)| {
         let mxid = format!("@user{n}:example.org");
         api.bind(&done.sid, "secret", &mxid).await.ok()
@@ -61,7 +61,7 @@ async fn sec_24_ses_09_ses_10_racing_requests_make_one_session_and_one_mail() {
 #[actix_web::test]
 async fn sec_24_ses_19_racing_guesses_are_all_counted() {
     let (one, _other, clients) = two_instances(30);
-    let (sid, mail) = one.requested(&fresh_address("race"), "secret").await;
+    let (sid, mail) = one.request_mail(&fresh_address("race"), "secret").await;
     let guesses = clients
         .iter()
         .map(async |api| api.submit_token(&sid, "secret", "wrong").await);
@@ -84,7 +84,7 @@ async fn sec_24_ses_19_racing_guesses_are_all_counted() {
 async fn sec_24_ses_19_a_right_token_among_wrong_ones_wins_or_comes_too_late() {
     let (one, _other, clients) = two_instances(20);
     for _ in 0..4 {
-        let (sid, mail) = one.requested(&fresh_address("race"), "secret").await;
+        let (sid, mail) = one.request_mail(&fresh_address("race"), "secret").await;
         let right = mail.token();
         let shown = clients.iter().enumerate().map(async |(n, api)| {
             let token = if n == 10 { &right } else { "wrong" };

@@ -31,7 +31,7 @@ async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an
     let user = homeserver.user("alice");
     assert_eq!(api.account().await.ok(), json!({ "user_id": user }));
 
-    let heard = homeserver.heard();
+    let heard = homeserver.requests();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert_eq!(
         (heard[0].method.as_str(), heard[0].path.as_str()),
@@ -44,7 +44,7 @@ async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an
 async fn acc_01_gen_08_gen_09_what_may_be_left_out_and_what_not() {
     let (homeserver, server) = both();
     let name = homeserver.name.as_str();
-    let token = || homeserver.token_of("alice");
+    let token = || homeserver.openid_token("alice");
     for good in [
         json!({ "access_token": token(), "matrix_server_name": name }),
         json!({ "access_token": token(), "matrix_server_name": name, "expires_in": null }),
@@ -82,7 +82,7 @@ async fn acc_01_gen_08_gen_09_what_may_be_left_out_and_what_not() {
             .await
             .refused(400, "M_INVALID_PARAM");
     }
-    assert_eq!(homeserver.heard().len(), 4);
+    assert_eq!(homeserver.requests().len(), 4);
 }
 
 #[actix_web::test]
@@ -93,7 +93,7 @@ async fn acc_04_the_token_is_escaped_and_arrives_as_it_was() {
     let token = "a&b=c#d%2e+f g/h?i\u{e9}\n";
     let body = json!({ "access_token": token, "matrix_server_name": homeserver.name });
     server.api().register(body).await.ok();
-    let heard = homeserver.heard();
+    let heard = homeserver.requests();
     assert_eq!(heard[0].path, USER_INFO);
     assert_eq!(heard[0].query("access_token").as_deref(), Some(token));
 }
@@ -131,7 +131,7 @@ async fn acc_07_acc_12_a_name_is_checked_before_anything_is_asked() {
     }
     let answer = server.api().register(homeserver.open_id("alice")).await;
     answer.refused(403, "M_UNAUTHORIZED");
-    assert_eq!(homeserver.heard().len(), 0);
+    assert_eq!(homeserver.requests().len(), 0);
 }
 
 #[actix_web::test]
@@ -151,7 +151,7 @@ async fn acc_12_auth_14_allowed_and_denied_homeservers() {
         .ok();
     let answer = server.api().register(denied.open_id("alice")).await;
     answer.refused(403, "M_UNAUTHORIZED");
-    assert_eq!(denied.heard().len(), 0);
+    assert_eq!(denied.requests().len(), 0);
 }
 
 #[actix_web::test]
@@ -181,11 +181,11 @@ async fn acc_14_ops_01_registrations_are_limited_per_client_and_per_homeserver()
             "{refused}"
         );
     }
-    assert_eq!(homeserver.heard().len(), 2);
+    assert_eq!(homeserver.requests().len(), 2);
     api.register(other.open_id("alice")).await.ok();
     let answer = api.register(other.open_id("alice")).await;
     answer.refused(429, "M_LIMIT_EXCEEDED");
-    assert_eq!(other.heard().len(), 1);
+    assert_eq!(other.requests().len(), 1);
 }
 
 #[actix_web::test]
@@ -278,7 +278,7 @@ async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
         .register(open_id)
         .await
         .refused(502, "M_UNKNOWN");
-    homeserver.behave_well(USER_INFO);
+    homeserver.behave_normally(USER_INFO);
     let body = process
         .api()
         .register(homeserver.open_id("alice"))
@@ -296,7 +296,7 @@ async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
         .refused(401, "M_UNAUTHORIZED");
     secrets.push(TokenHash::of(&token).as_str().to_owned());
     secrets.push(token);
-    let log = process.log_that_tells("registration failed: ").await;
+    let log = process.log_containing("registration failed: ").await;
     for secret in secrets {
         assert!(!log.contains(&secret), "{log}");
     }

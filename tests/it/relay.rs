@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use sydent::config::{Encryption, Settings};
 
-use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, until};
+use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, wait_until};
 
 /// So long that a test never sees it end.
 const LONG: Duration = Duration::from_secs(29);
@@ -82,7 +82,7 @@ async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
     });
     let api = server.api();
     let comes_back = async {
-        until("a vain try", || server.database.queued("tries > 0") == 1).await;
+        wait_until("a vain try", || server.database.queued("tries > 0") == 1).await;
         relay_at(&port)
     };
     let (answer, relay) = join(api.request_token(&address, "secret", 1), comes_back).await;
@@ -147,7 +147,7 @@ async fn what_is_refused_for_now_is_tried_again_while_the_client_waits() {
     });
     let api = server.api();
     let recovers = async {
-        until("vain tries", || server.database.queued("tries > 1") == 1).await;
+        wait_until("vain tries", || server.database.queued("tries > 1") == 1).await;
         relay.behave(&json!({}));
     };
     let (answer, ()) = join(api.request_token(&address, "secret", 1), recovers).await;
@@ -163,7 +163,7 @@ async fn one_connection_carries_one_mail_after_the_other() {
     for _ in 0..5 {
         let address = fresh_address("reuse");
         server.api().request_token(&address, "secret", 1).await.ok();
-        connections.push(relay.mail_to(&address).await.noted["connection"].clone());
+        connections.push(relay.mail_to(&address).await.received["connection"].clone());
     }
     assert_eq!(connections, vec![connections[0].clone(); 5]);
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sydent::config::{Encryption, Settings};
 
-use crate::harness::{SmtpServer, TestCa, TestDatabase, TestServer, Tls, fresh_address, until};
+use crate::harness::{
+    SmtpServer, TestCa, TestDatabase, TestServer, Tls, fresh_address, wait_until,
+};
 
 const LOGIN: [&str; 4] = ["--user", "mailer", "--password", "right"];
 
@@ -33,7 +35,7 @@ async fn every_way_to_a_relay_works_with_and_without_a_login() {
         });
         let address = fresh_address("works");
         server.api().request_token(&address, "secret", 1).await.ok();
-        let noted = relay.mail_to(&address).await.noted;
+        let noted = relay.mail_to(&address).await.received;
         assert_eq!(noted["tls"], encrypted, "{tls:?}");
         assert_eq!(noted["auth_user"].as_str(), login.then_some("mailer"));
     };
@@ -107,7 +109,7 @@ async fn a_wrong_password_loses_no_mail() {
     server.database.queue_mails(std::slice::from_ref(&promised));
     let answer = server.api().request_token(&asked, "secret", 1).await;
     answer.refused(400, "M_EMAIL_SEND_ERROR");
-    until("a second try", || server.database.queued("tries > 1") == 1).await;
+    wait_until("a second try", || server.database.queued("tries > 1") == 1).await;
     server.stop();
 
     let database = TestDatabase::existing(&server.database.url);

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select, select_all};
 use serde_json::json;
 use sydent::config::Settings;
 
-use crate::harness::{SmtpServer, TestServer, Tls, V2, fresh_address, until};
+use crate::harness::{SmtpServer, TestServer, Tls, V2, fresh_address, wait_until};
 
 fn relay(delay_ms: u32) -> SmtpServer {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
@@ -35,7 +35,7 @@ async fn a_slow_relay_is_not_waited_for_and_gets_the_mail_once() {
     server.api().request_token(&address, "secret", 1).await.ok();
     assert_eq!(relay.mails_to(&address).len(), 0);
 
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
@@ -47,10 +47,10 @@ async fn a_clock_that_jumps_ahead_does_not_send_a_mail_twice() {
         quick(settings);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    until("a try", || server.database.queued("tries = 1") == 1).await;
+    wait_until("a try", || server.database.queued("tries = 1") == 1).await;
 
     server.advance(60 * 60 * 1000);
-    until("an empty queue", || {
+    wait_until("an empty queue", || {
         assert_eq!(server.database.queued("tries > 1"), 0);
         server.database.count("outbox") == 0
     })
@@ -67,10 +67,10 @@ async fn what_was_promised_stays_in_the_queue_until_the_relay_takes_it() {
         quick(settings);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    until("a second try", || server.database.queued("tries > 1") == 1).await;
+    wait_until("a second try", || server.database.queued("tries > 1") == 1).await;
 
     relay.behave(&json!({}));
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
@@ -86,7 +86,7 @@ async fn a_mail_whose_session_has_ended_is_not_sent() {
 
     server.advance(24 * 60 * 60 * 1000 + 1);
     relay.behave(&json!({}));
-    until("an empty queue", || {
+    wait_until("an empty queue", || {
         // The next try is due a pause after the one that is under way.
         server.advance(1000);
         server.database.count("outbox") == 0
@@ -115,7 +115,7 @@ async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
         .iter()
         .map(|address| Box::pin(api.request_token(address, "secret", 1)));
     let others = async {
-        until("50 mails", || server.database.queued("kind = 'mail'") == 50).await;
+        wait_until("50 mails", || server.database.queued("kind = 'mail'") == 50).await;
         for _ in 0..100 {
             let found = api.lookup("email", &bound).await.ok();
             assert_eq!(found["mxid"], "@bound:example.org");
@@ -139,7 +139,7 @@ async fn a_relay_whose_reply_is_lost_gets_the_mail_three_times_at_most() {
     });
     // It may have arrived: no client may hear that it was not sent.
     server.api().request_token(&address, "secret", 1).await.ok();
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 3);
     // The attempt counts.
     server.api().request_token(&address, "secret", 1).await.ok();
@@ -170,7 +170,7 @@ async fn a_relay_slower_than_a_step_may_be_gets_the_mail_once() {
         settings.email.smtp.timeout = Duration::from_secs(1);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 1);
     assert_eq!(relay.recipients().len(), 1);
 }

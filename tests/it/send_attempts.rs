@@ -116,7 +116,7 @@ async fn ses_12_ses_13_what_a_send_attempt_may_be() {
 async fn ses_15_a_further_attempt_after_validation_begins_anew() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let done = server.validated(&fresh_address("again")).await;
+    let done = server.validate(&fresh_address("again")).await;
     let request = async |attempt: i64| {
         let answer = api
             .request_token(&done.address, &done.client_secret, attempt)

@@ -23,7 +23,7 @@ async fn expect_expired(api: &Api, sid: &str, token: &str) {
 async fn ses_07_ses_08_ops_05_a_session_lives_24_hours_and_again_after_validation() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("day"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("day"), "secret").await;
     server.advance(DAY);
     api.submit_token(&sid, "secret", &mail.token()).await.ok();
     server.advance(DAY);
@@ -39,7 +39,7 @@ async fn ses_07_ses_08_ops_05_a_session_lives_24_hours_and_again_after_validatio
 async fn ses_07_ses_08_val_04_eml_17_expired_wins_over_not_validated() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("late"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("late"), "secret").await;
     server.advance(DAY);
     for answer in [
         api.get_validated(&sid, "secret").await,
@@ -58,8 +58,8 @@ async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (address, other) = (fresh_address("asked"), fresh_address("read"));
-    let (asked, asked_mail) = server.requested(&address, "secret").await;
-    let (read, read_mail) = server.requested(&other, "secret").await;
+    let (asked, asked_mail) = server.request_mail(&address, "secret").await;
+    let (read, read_mail) = server.request_mail(&other, "secret").await;
     api.submit_token(&read, "secret", &read_mail.token())
         .await
         .ok();
@@ -84,7 +84,7 @@ async fn ses_14_a_request_after_the_end_begins_anew() {
         let server = TestServer::start_with_clock(|_| {});
         let api = server.api();
         let address = fresh_address("anew");
-        let (sid, mail) = server.requested(&address, "secret").await;
+        let (sid, mail) = server.request_mail(&address, "secret").await;
         if validated {
             api.submit_token(&sid, "secret", &mail.token()).await.ok();
         }
@@ -109,9 +109,9 @@ async fn ses_14_a_request_after_the_end_begins_anew() {
 async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (pending, mail) = server.requested(&fresh_address("old"), "secret").await;
+    let (pending, mail) = server.request_mail(&fresh_address("old"), "secret").await;
     server.advance(HOUR);
-    let done = server.validated(&fresh_address("old")).await;
+    let done = server.validate(&fresh_address("old")).await;
 
     // What the janitor asks from time to time.
     let purge = async || {
@@ -150,7 +150,7 @@ async fn ses_07_the_lifetime_is_a_setting() {
     let server = TestServer::start_with_clock(|settings| {
         settings.validation.session_lifetime = minute;
     });
-    let (sid, mail) = server.requested(&fresh_address("brief"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("brief"), "secret").await;
     assert!(mail.text().contains("valid for 1 minute"));
     server.advance(60_001);
     expect_expired(&server.api(), &sid, &mail.token()).await;

@@ -32,7 +32,7 @@ async fn ses_01_client_secret_grammar_on_every_route() {
     assert!(server.mails_sent(&address).await.is_empty());
 
     for good in ["a", "AZ.az=09_-", &"x".repeat(255)] {
-        let (sid, mail) = server.requested(&fresh_address("grammar"), good).await;
+        let (sid, mail) = server.request_mail(&fresh_address("grammar"), good).await;
         api.submit_token(&sid, good, &mail.token()).await.ok();
         api.get_validated(&sid, good).await.ok();
         api.bind(&sid, good, "@a:example.org").await.ok();
@@ -59,7 +59,9 @@ async fn ses_02_ses_03_ses_05_sec_07_sids_and_tokens_are_random() {
     let server = TestServer::start(|_| {});
     let (mut seen, mut beginnings) = (HashSet::new(), HashSet::new());
     for _ in 0..8 {
-        let (sid, mail) = server.requested(&fresh_address("random"), "secret").await;
+        let (sid, mail) = server
+            .request_mail(&fresh_address("random"), "secret")
+            .await;
         for secret in [sid, mail.token()] {
             // 22 characters out of 62 are 130 bits.
             assert!(secret.len() >= 22, "{secret}");
@@ -75,7 +77,7 @@ async fn ses_02_ses_03_ses_05_sec_07_sids_and_tokens_are_random() {
 async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
     let server = TestServer::start(|settings| settings.validation.max_wrong_tokens = 100);
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("exact"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("exact"), "secret").await;
     let token = mail.token();
     for wrong in [
         token.to_lowercase(),
@@ -105,7 +107,7 @@ async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
 #[actix_web::test]
 async fn ses_17_validating_publishes_nothing() {
     let server = TestServer::start(|_| {});
-    let done = server.validated(&fresh_address("quiet")).await;
+    let done = server.validate(&fresh_address("quiet")).await;
     let api = server.api();
     assert_eq!(api.lookup("email", &done.address).await.ok(), json!({}));
     assert_eq!(
@@ -119,7 +121,7 @@ async fn ses_17_validating_publishes_nothing() {
 async fn ses_18_the_token_may_be_shown_again() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("twice"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("twice"), "secret").await;
     for _ in 0..3 {
         let answer = api.submit_token(&sid, "secret", &mail.token()).await;
         assert_eq!(answer.ok(), json!({"success": true}));
@@ -139,7 +141,7 @@ async fn ses_19_sec_16_ten_guesses_end_a_session() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("guess");
-    let (sid, mail) = server.requested(&address, "secret").await;
+    let (sid, mail) = server.request_mail(&address, "secret").await;
     // Who does not know the secret cannot use the guesses up.
     for _ in 0..15 {
         api.submit_token(&sid, "other", "wrong")
@@ -183,8 +185,8 @@ async fn ses_19_sec_16_ten_guesses_end_a_session() {
 async fn ses_21_eml_16_wrong_secret_and_unknown_sid_look_the_same() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let (pending, mail) = server.requested(&fresh_address("probe"), "secret").await;
-    let done = server.validated(&fresh_address("probe")).await;
+    let (pending, mail) = server.request_mail(&fresh_address("probe"), "secret").await;
+    let done = server.validate(&fresh_address("probe")).await;
     for known in [&pending, &done.sid] {
         for (wrong_secret, unknown_sid) in [
             (

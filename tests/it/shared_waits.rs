@@ -6,7 +6,7 @@ use futures_util::future::join;
 use serde_json::json;
 use sydent::config::{Encryption, Settings};
 
-use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, until};
+use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ async fn a_repeated_request_is_not_told_that_a_dropped_mail_was_sent() {
     let (api, address) = (server.api(), fresh_address("twice"));
     let first = api.request_token(&address, "secret", 1);
     let second = async {
-        until("the first is queued", || {
+        wait_until("the first is queued", || {
             server.database.count("outbox") == 1
         })
         .await;
@@ -49,7 +49,7 @@ async fn a_mail_that_one_client_was_promised_is_not_dropped_by_another() {
     let (api, address) = (server.api(), fresh_address("promised"));
     // Still under way when the wait is over: promised.
     api.request_token(&address, "secret", 1).await.ok();
-    until("the first try failed", || {
+    wait_until("the first try failed", || {
         server.database.queued("lease_until = 0 AND tries = 1") == 1
     })
     .await;
@@ -66,7 +66,7 @@ async fn ses_11_dropped_attempts_do_not_count_in_whatever_order() {
     let server = TestServer::start(|settings| dead_relay(settings, &port));
     let (api, address) = (server.api(), fresh_address("order"));
     let second = async {
-        until("the first is queued", || {
+        wait_until("the first is queued", || {
             server.database.count("outbox") == 1
         })
         .await;
@@ -93,7 +93,7 @@ async fn two_instances_tell_their_clients_the_same() {
     );
     let address = fresh_address("instances");
     let elsewhere = async {
-        until("the first is queued", || here.database.count("outbox") == 1).await;
+        wait_until("the first is queued", || here.database.count("outbox") == 1).await;
         there.api().request_token(&address, "secret", 1).await
     };
     let (first, second) = join(here.api().request_token(&address, "secret", 1), elsewhere).await;

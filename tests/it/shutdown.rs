@@ -8,14 +8,14 @@ use sydent::config::Settings;
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Hold, Signal, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, eventually,
-    fresh_address, until,
+    BlockedActor, Signal, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, fresh_address,
+    wait_for, wait_until,
 };
 
 /// Waits until a stopping server takes no more connections.
 async fn takes_nothing_more(server: &TestProcess) {
     for address in [server.client, server.internal, server.operations] {
-        eventually("a closed listener", async || {
+        wait_for("a closed listener", async || {
             TcpStream::connect(address).await.err()
         })
         .await;
@@ -24,7 +24,7 @@ async fn takes_nothing_more(server: &TestProcess) {
 
 /// Waits until the relay has a mail in its hands, which it takes slowly.
 async fn is_being_delivered(database: &TestDatabase) {
-    eventually("a delivery", async || {
+    wait_for("a delivery", async || {
         (database.count("outbox WHERE tries > 0") == 1).then_some(())
     })
     .await;
@@ -179,8 +179,8 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
     let server = TestServer::start(|settings| relay.configure(settings));
     let app = &server.app;
     let writers = app.config.database.writers;
-    let busy = Hold::of(&app.outbox, writers);
-    until("every thread is held", || busy.threads() == writers).await;
+    let busy = BlockedActor::new(&app.outbox, writers);
+    wait_until("every thread is held", || busy.blocked_threads() == writers).await;
     let address = fresh_address("taken");
     server.database.queue_mails(std::slice::from_ref(&address));
     // The dispatcher asks for what is due, and waits for its answer behind what
@@ -226,7 +226,7 @@ fn a_start_that_fails_says_why_and_ends_with_code_1() {
 }
 
 fn refused(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> String {
-    let told = TestProcess::start_in_vain(database, change);
+    let told = TestProcess::start_failing(database, change);
     assert_eq!(told.code, 1, "{}", told.err);
     told.err
 }

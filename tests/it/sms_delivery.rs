@@ -8,7 +8,7 @@ use sydent::config::{ProviderKind, Settings};
 
 use crate::harness::{
     Reply, SMS_PASSWORD, SmsProvider, TestDatabase, TestProcess, TestServer, V2, fresh_address,
-    fresh_msisdn, until,
+    fresh_msisdn, wait_until,
 };
 
 #[actix_web::test]
@@ -28,12 +28,12 @@ async fn ops_06_a_text_that_was_promised_before_a_crash_is_sent_after_it() {
     let api = process.api();
     api.request_sms("GB", &number, "secret", 1).await.ok();
     process.kill();
-    assert_eq!(provider.texts_to(&msisdn).len(), 0);
+    assert_eq!(provider.all_sms_to(&msisdn).len(), 0);
 
-    provider.behave(Reply::Take);
+    provider.behave(Reply::Accept);
     let _process = process.restart();
-    until("an empty queue", || database.count("outbox") == 0).await;
-    assert_eq!(provider.texts_to(&msisdn).len(), 1);
+    wait_until("an empty queue", || database.count("outbox") == 0).await;
+    assert_eq!(provider.all_sms_to(&msisdn).len(), 1);
 }
 
 fn configure_process(provider: &SmsProvider, password: &std::path::Path, settings: &mut Settings) {
@@ -59,13 +59,15 @@ async fn sec_25_while_the_provider_stalls_everything_else_is_answered() {
         .iter()
         .map(|number| Box::pin(api.request_sms("GB", number, "secret", 1)));
     let others = async {
-        until("30 texts", || server.database.count("outbox") == 30).await;
+        wait_until("30 texts", || server.database.count("outbox") == 30).await;
         for _ in 0..50 {
             api.get(V2).await.ok();
             api.lookup("email", "a@example.com").await.ok();
         }
         // Mail does not wait for texts either.
-        server.requested(&fresh_address("beside"), "secret").await;
+        server
+            .request_mail(&fresh_address("beside"), "secret")
+            .await;
     };
     match select(select_all(open), pin!(others)).await {
         Either::Right(((), _all_still_open)) => {}
@@ -85,8 +87,8 @@ async fn an_answer_without_an_end_is_cut() {
     let api = server.api();
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
     answer.ok();
-    server.queue_is_empty().await;
-    assert_eq!(provider.asked().len(), 1);
+    server.wait_until_queue_empty().await;
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[actix_web::test]
@@ -101,7 +103,7 @@ async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
     });
     let (api, number) = (process.api(), format!("+{msisdn}"));
     let begun = api.request_sms("GB", &number, "secret", 1).await.ok();
-    let token = provider.text_to(&msisdn).await.token();
+    let token = provider.sms_to(&msisdn).await.token();
     let sid = begun["sid"].as_str().unwrap();
     api.submit_sms(sid, "secret", &token).await.ok();
     for (attempt, reply) in [
@@ -114,9 +116,9 @@ async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
     }
     api.request_sms("GB", &format!("{number}x"), "secret", 1)
         .await;
-    process.log_that_tells("sms delivered").await;
+    process.log_containing("sms delivered").await;
     let dropped = "sms dropped: refused for good";
-    let log = process.log_that_tells(dropped).await;
+    let log = process.log_containing(dropped).await;
     let national = number.trim_start_matches("+44");
     for secret in [national, sid, token.as_str(), SMS_PASSWORD] {
         assert!(!log.contains(secret), "{secret} is in the log: {log}");

@@ -109,7 +109,7 @@ async fn msi_15_only_real_texts_are_counted() {
         let refused = api.request_sms("GB", "07700900001", "secret", 1).await;
         refused.refused(400, "M_SEND_ERROR");
     }
-    provider.behave(Reply::Take);
+    provider.behave(Reply::Accept);
     for _ in 0..5 {
         api.request_sms("GB", "07700900001", "secret", 1).await.ok();
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sydent::config::{BodyForm, Method, ProviderKind, ProviderSettings, Settings};
 
-use crate::harness::{Reply, SMS_PASSWORD, SmsProvider, TestServer, eventually, fresh_msisdn};
+use crate::harness::{Reply, SMS_PASSWORD, SmsProvider, TestServer, fresh_msisdn, wait_for};
 
 /// Tries often and does not wait for long.
 fn quick(settings: &mut Settings) {
@@ -56,11 +56,11 @@ async fn msi_14_each_kind_is_spoken_to_as_its_api_wants_it() {
             .request_sms("GB", &number, "secret", 1)
             .await
             .ok();
-        let text = provider.text_to(&msisdn).await;
+        let text = provider.sms_to(&msisdn).await;
         assert_eq!(text.from, from);
         let body = text.body.replace(|c: char| c.is_ascii_digit(), "0");
         assert_eq!(body, "Code 000000, \"good\" for 00 hours\nBye & é");
-        assert_eq!(provider.asked().len(), 1);
+        assert_eq!(provider.requests().len(), 1);
     }
 }
 
@@ -88,8 +88,8 @@ async fn msi_14_a_number_always_has_the_same_sender() {
                 .await
                 .ok();
         }
-        server.queue_is_empty().await;
-        let texts = provider.texts_to(msisdn);
+        server.wait_until_queue_empty().await;
+        let texts = provider.all_sms_to(msisdn);
         assert_eq!(texts.len(), 2);
         assert!(texts.iter().all(|text| text.from == from), "{texts:?}");
     }
@@ -107,7 +107,7 @@ async fn twilio_may_choose_the_sender_by_a_messaging_service() {
         .request_sms("GB", &number, "secret", 1)
         .await
         .ok();
-    assert_eq!(provider.text_to(&msisdn).await.from, "MG17");
+    assert_eq!(provider.sms_to(&msisdn).await.from, "MG17");
 }
 
 /// The errcode that a client hears when the provider answers so, and how often
@@ -120,7 +120,7 @@ async fn told(kind: ProviderKind, status: u16, body: Value) -> (u16, String, usi
     let answer = server.api().request_sms("GB", &number, "secret", 1).await;
     let body = answer.json();
     let told = body["errcode"].as_str().unwrap_or_default().to_owned();
-    (answer.status, told, provider.asked().len())
+    (answer.status, told, provider.requests().len())
 }
 
 #[actix_web::test]
@@ -207,14 +207,14 @@ async fn certificates_are_verified_and_a_ca_file_is_trusted() {
             "{name} {trusted}: {}",
             answer.text()
         );
-        assert_eq!(provider.texts_to(&msisdn).len(), usize::from(taken));
+        assert_eq!(provider.all_sms_to(&msisdn).len(), usize::from(taken));
     }
 }
 
 #[actix_web::test]
 async fn a_second_choice_takes_what_the_first_does_not() {
     for (reply, second_asked) in [
-        (Reply::Take, false),
+        (Reply::Accept, false),
         (Reply::Status(400, String::new()), true),
         (Reply::Status(503, String::new()), true),
     ] {
@@ -244,20 +244,20 @@ async fn a_second_choice_takes_what_the_first_does_not() {
             .await
             .ok();
         let taken = (
-            first.texts_to(&msisdn).len(),
-            second.texts_to(&msisdn).len(),
+            first.all_sms_to(&msisdn).len(),
+            second.all_sms_to(&msisdn).len(),
         );
         let expected = if second_asked { (0, 1) } else { (1, 0) };
         assert_eq!(taken, expected, "{reply:?}");
         // Elsewhere the first is not asked.
-        let before = first.asked().len();
+        let before = first.requests().len();
         server
             .api()
             .request_sms("US", "8005552067", "secret", 1)
             .await
             .ok();
-        assert_eq!(second.texts_to("18005552067").len(), 1);
-        assert_eq!(first.asked().len(), before);
+        assert_eq!(second.all_sms_to("18005552067").len(), 1);
+        assert_eq!(first.requests().len(), before);
     }
 }
 
@@ -282,9 +282,9 @@ async fn a_text_that_may_have_arrived_is_not_given_to_the_second_choice() {
         .request_sms("GB", &number, "secret", 1)
         .await
         .ok();
-    server.queue_is_empty().await;
+    server.wait_until_queue_empty().await;
     assert_eq!(
-        (first.texts_to(&msisdn).len(), second.asked().len()),
+        (first.all_sms_to(&msisdn).len(), second.requests().len()),
         (3, 0)
     );
 }
@@ -313,7 +313,7 @@ async fn a_gateway_is_what_its_settings_say() {
         .request_sms("GB", "07700900001", "secret", 1)
         .await
         .ok();
-    let asked = provider.asked().pop().unwrap();
+    let asked = provider.requests().pop().unwrap();
     assert_eq!(asked.method, "PUT");
     let target = format!("?key={SMS_PASSWORD}&to=%2B447700900001");
     assert!(
@@ -348,7 +348,7 @@ async fn a_gateways_answer_may_say_what_its_status_does_not() {
             .request_sms("GB", "07700900001", "secret", 1)
             .await;
         assert_eq!(told.status, status, "{answer}");
-        assert_eq!(provider.asked().len(), 1, "{answer}");
+        assert_eq!(provider.requests().len(), 1, "{answer}");
     }
 }
 
@@ -379,7 +379,7 @@ async fn an_unforeseen_answer_is_uncertain() {
             .api()
             .request_sms("GB", "07700900001", "secret", 1)
             .await;
-        let (took, tries) = (started.elapsed(), provider.asked().len());
+        let (took, tries) = (started.elapsed(), provider.requests().len());
         assert_eq!((told.status, tries), (200, 3), "{kind:?} {status} {answer}");
         // 10 and then 40 times the first pause.
         assert!(took >= Duration::from_millis(2500), "{took:?}");
@@ -399,7 +399,7 @@ async fn a_text_may_be_a_file_that_the_page_of_captured_mail_shows() {
     });
     let api = server.api();
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await.ok();
-    let list = eventually("a captured text", async || {
+    let list = wait_for("a captured text", async || {
         let list = server.internal().get("/mail").await.text();
         list.contains("SMS").then_some(list)
     })

@@ -174,7 +174,7 @@ async fn the_test_relay_stores_what_arrived() {
         "rcpt_tos": ["c@d.test", address], "tls": false, "auth_user": null,
         "connection": 1, "longest_line": 10, "bare_lf": false,
     });
-    assert_eq!(mail.noted, expected);
+    assert_eq!(mail.received, expected);
     client.expect("QUIT\r\n", "221 ").await;
     client.is_closed().await;
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Api, Hold, Mail, TestServer, V1, V2, encode, fresh_address};
+use crate::harness::{Answer, Api, BlockedActor, Mail, TestServer, V1, V2, encode, fresh_address};
 
 /// Begins a session that goes on to `next_link`; answers the sid and the mail.
 async fn requested_with(server: &TestServer, next_link: &str) -> (String, Mail) {
@@ -47,7 +47,7 @@ async fn eml_19_eml_22_eml_24_opening_the_link_validates() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for version in [V2, V1] {
-        let (sid, mail) = server.requested(&fresh_address("open"), "secret").await;
+        let (sid, mail) = server.request_mail(&fresh_address("open"), "secret").await;
         let link = mail.link().replace(V2, version);
         for _ in 0..2 {
             let page = api.open_link(&link).await;
@@ -61,7 +61,7 @@ async fn eml_19_eml_22_eml_24_opening_the_link_validates() {
 #[actix_web::test]
 async fn eml_11_gen_32_a_mailed_link_works_while_v1_is_off() {
     let before = TestServer::start(|_| {});
-    let (sid, mail) = before.requested(&fresh_address("off"), "secret").await;
+    let (sid, mail) = before.request_mail(&fresh_address("off"), "secret").await;
     let after = TestServer::start(|settings| {
         settings.database.url = Some(before.database.url.clone().into());
         settings.v1.enabled = false;
@@ -74,7 +74,7 @@ async fn eml_11_gen_32_a_mailed_link_works_while_v1_is_off() {
 async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("bad"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("bad"), "secret").await;
     let (sid, token, long) = (sid.as_str(), &*mail.token(), &*"x".repeat(300));
     for query in [
         vec![("sid", sid), ("client_secret", "secret"), ("token", "no")],
@@ -124,8 +124,8 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
 #[actix_web::test]
 async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
     let server = TestServer::start(|settings| settings.database.queue = 3);
-    let (_, mail) = server.requested(&fresh_address("busy"), "secret").await;
-    let full = Hold::of(&server.app.sessions, 3);
+    let (_, mail) = server.request_mail(&fresh_address("busy"), "secret").await;
+    let full = BlockedActor::new(&server.app.sessions, 3);
     let page = server.api().open_link(&mail.link()).await;
     expect_page(&page, 503);
     assert_eq!(page.header("retry-after"), Some("1"));
@@ -138,7 +138,7 @@ async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
 async fn eml_20_the_page_never_echoes() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let (sid, mail) = server.requested(&fresh_address("echo"), "secret").await;
+    let (sid, mail) = server.request_mail(&fresh_address("echo"), "secret").await;
     let token = mail.token();
     let right = [
         ("sid", sid.as_str()),
@@ -294,7 +294,7 @@ async fn expect_status(server: &TestServer, next_link: &str, status: u16) {
 async fn ses_25_sec_15_the_submit_url_does_not_say_where_to_go() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let (_, plain) = server.requested(&fresh_address("open"), "secret").await;
+    let (_, plain) = server.request_mail(&fresh_address("open"), "secret").await;
     let (sid, linked) = requested_with(&server, "https://app.example/").await;
     for name in ["nextLink", "next_link", "redirect", "url"] {
         let more = encode(&[(name, "https://evil.example/")]);

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::harness::CommandOutput;
 
 fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
-    CommandOutput::by(folder.path(), arguments)
+    CommandOutput::run(folder.path(), arguments)
 }
 
 /// A folder `brands` with one template.

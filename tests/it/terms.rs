@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sydent::actor::accounts::FindAccount;
 use sydent::domain::secret::TokenHash;
 
-use crate::harness::{Api, Signal, TermsFile, TestDatabase, TestProcess, TestServer, eventually};
+use crate::harness::{Api, Signal, TermsFile, TestDatabase, TestProcess, TestServer, wait_for};
 
 const ALICE: &str = "@alice:example.org";
 
@@ -156,7 +156,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
     file.write(&[("terms", "2", &[("en", "https://a/2")])]);
     assert!(is_cleared(&alice).await, "nobody has said that it changed");
     process.signal(Signal::HUP);
-    eventually("the new terms", async || {
+    wait_for("the new terms", async || {
         (!is_cleared(&alice).await).then_some(())
     })
     .await;
@@ -165,7 +165,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
 
     file.write_text("docs: [");
     process.signal(Signal::HUP);
-    eventually("a line in the log", async || {
+    wait_for("a line in the log", async || {
         process
             .log()
             .contains("cannot reload the terms")
@@ -181,7 +181,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
     // Back to the first: its acceptance was not forgotten.
     file.write(&[("terms", "1", &[("en", "https://a/1")])]);
     process.signal(Signal::HUP);
-    eventually("the old terms", async || {
+    wait_for("the old terms", async || {
         let shown = alice.terms().await.ok();
         (shown["policies"]["terms"]["version"] == "1").then_some(())
     })
@@ -204,7 +204,7 @@ fn registered(database: &TestDatabase) -> &'static str {
 #[test]
 fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
     let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1"), ("fr", "nowhere")])]);
-    let told = TestProcess::start_in_vain(&TestDatabase::fresh(), |settings| {
+    let told = TestProcess::start_failing(&TestDatabase::fresh(), |settings| {
         file.configure(settings);
     });
     assert_ne!(told.code, 0);

@@ -104,11 +104,11 @@ async fn unb_01_unb_02_unb_09_unb_10_unb_12_a_homeserver_unbinds_as_synapse_does
             .unbind(&[("authorization", &header)], &body)
             .await;
         assert_eq!(answer.ok(), json!({}));
-        answer.is_open_to_browsers();
+        answer.has_cors_headers();
         assert_eq!(owner(&server).await, None);
     }
     assert_eq!(server.database.count("associations"), 0);
-    let asked = homeserver.heard_at(SERVER_KEYS).len();
+    let asked = homeserver.requests_to(SERVER_KEYS).len();
     assert_eq!(asked, 1, "its keys are asked for once");
 }
 
@@ -331,7 +331,10 @@ async fn unb_02_unb_06_sec_12_another_homeserver_unbinds_nothing() {
         );
         assert_eq!(owner(&server).await.as_ref(), Some(&alice), "{mxid}");
     }
-    assert!(stranger.heard().is_empty(), "nothing is asked of strangers");
+    assert!(
+        stranger.requests().is_empty(),
+        "nothing is asked of strangers"
+    );
     assert_eq!(server.database.count("associations"), 1);
 }
 
@@ -348,7 +351,7 @@ async fn unb_06_unb_08_a_bad_signature_is_403_and_a_silent_homeserver_a_gateways
     homeserver.behave(SERVER_KEYS, Behaviour::json(200, &json!({})));
     let failed = api.unbind(&[("authorization", &good)], &body).await;
     assert!(matches!(failed.status, 502 | 504), "{}", failed.text());
-    homeserver.behave_well(SERVER_KEYS);
+    homeserver.behave_normally(SERVER_KEYS);
     for (from, to) in [("sig=\"", "sig=\"A"), ("ed25519:hs", "ed25519:other")] {
         let bad = good.replace(from, to);
         let refused = api.unbind(&[("authorization", &bad)], &body).await;

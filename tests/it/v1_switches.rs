@@ -11,7 +11,7 @@ use crate::harness::{TestServer, fresh_address};
 async fn bnd_08_bind_of_v1_is_switched_off_alone() {
     let server = TestServer::start(|settings| settings.v1.bind = false);
     let (api, address) = (server.api(), fresh_address("switch"));
-    let session = server.validated(&address).await;
+    let session = server.validate(&address).await;
     let bound = api
         .bind(&session.sid, &session.client_secret, "@alice:example.org")
         .await;
@@ -71,7 +71,7 @@ async fn ses_07_a_mail_that_is_sent_again_ends_with_its_session() {
     server.advance(22 * 3_600_000 + 1_800_000);
     api.request_token(&address, "secret", 2).await.ok();
     let relay = crate::harness::SmtpServer::shared();
-    crate::harness::until("both mails", || relay.mails_to(&address).len() == 2).await;
+    crate::harness::wait_until("both mails", || relay.mails_to(&address).len() == 2).await;
     let texts: Vec<String> = relay
         .mails_to(&address)
         .iter()

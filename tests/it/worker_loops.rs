@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sydent::config::Settings;
 
-use crate::harness::{SmtpServer, TestDatabase, TestServer, Tls, fresh_address, until};
+use crate::harness::{SmtpServer, TestDatabase, TestServer, Tls, fresh_address, wait_until};
 
 /// How long an instance whose client waits has a fresh mail to itself, ms:
 /// `answer_within` and a grace.
@@ -51,8 +51,8 @@ async fn looked(server: &TestServer, relay: &SmtpServer) {
     relay.mail_to(&mark).await;
 }
 
-async fn queue_is_empty(server: &TestServer) {
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+async fn wait_until_queue_empty(server: &TestServer) {
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
 }
 
 #[actix_web::test]
@@ -68,9 +68,9 @@ async fn hundreds_of_mails_arrive_once_each_from_two_instances() {
     first.database.queue_mails(&addresses);
 
     let owners = "(SELECT DISTINCT lease_owner FROM outbox WHERE tries > 0) AS owners";
-    until("both at work", || first.database.count(owners) == 2).await;
+    wait_until("both at work", || first.database.count(owners) == 2).await;
     relay.behave(&json!({}));
-    queue_is_empty(&first).await;
+    wait_until_queue_empty(&first).await;
     let mut arrived = relay.recipients();
     arrived.sort();
     let mut expected = addresses;
@@ -85,7 +85,7 @@ async fn a_lease_that_runs_out_is_taken_over() {
     let second = beside(&first, &sound);
     let address = fresh_address("leased");
     first.api().request_token(&address, "secret", 1).await.ok();
-    until("a lease", || first.database.queued("lease_until > 0") == 1).await;
+    wait_until("a lease", || first.database.queued("lease_until > 0") == 1).await;
 
     second.advance(LEASE_MS);
     looked(&second, &sound).await;
@@ -93,7 +93,7 @@ async fn a_lease_that_runs_out_is_taken_over() {
 
     second.advance(1);
     sound.mail_to(&address).await;
-    queue_is_empty(&second).await;
+    wait_until_queue_empty(&second).await;
     // The first instance fails now; what it did not send is not its any more.
     drop(stalled);
     first.stop();
@@ -136,7 +136,7 @@ async fn a_delivery_that_outlasts_its_lease_stays_with_its_instance() {
     let mut second = start(TestDatabase::existing(&first.database.url));
     let address = fresh_address("slow");
     first.api().request_token(&address, "secret", 1).await.ok();
-    queue_is_empty(&first).await;
+    wait_until_queue_empty(&first).await;
     // A stop waits for what is under way, so that a second mail would show.
     second.stop();
     assert_eq!(slow.mails_to(&address).len(), 1);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sydent::config::{ProviderKind, ProviderSettings, TransportKind};
 
 use harness::{
-    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, until,
+    BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, wait_until,
 };
 
 /// The room that somebody is invited to.
@@ -74,7 +74,7 @@ async fn what_element_web_does_with_an_identity_server() {
     );
     let bob = homeserver.user("bob");
     let of_bob = |onbind: &Value| onbind["mxid"] == *bob && onbind["invites"][0]["room_id"] == ROOM;
-    until("the homeserver hears of the invitation", || {
+    wait_until("the homeserver hears of the invitation", || {
         homeserver.onbinds().iter().any(of_bob)
     })
     .await;

@@ -36,7 +36,7 @@ async fn what_people_see_in_their_mail_and_behind_its_links() {
         settings.sms.providers.insert("folder".to_owned(), texts);
     });
     let late = TestServer::start_with_clock(|_| {});
-    let (_, mail) = late.requested("late@example.org", "secret").await;
+    let (_, mail) = late.request_mail("late@example.org", "secret").await;
     late.advance(24 * 60 * 60 * 1000 + 1);
     let query = mail.link();
     let (_, query) = query.split_once('?').unwrap();

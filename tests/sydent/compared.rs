@@ -273,12 +273,12 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
             "not of the reverse proxy",
         ),
     ] {
-        let said = CommandOutput::by(folder.path(), &format!("import verify {flags}"));
+        let said = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
         assert_eq!(said.code, 2, "{}{}", said.out, said.err);
         assert!(said.err.contains(told), "{}", said.err);
         assert!(!said.err.contains(KEY_FILE.trim()));
     }
-    let said = CommandOutput::by(
+    let said = CommandOutput::run(
         folder.path(),
         &format!("import verify --old {new}/nowhere --new {new} --db copy.db"),
     );
@@ -292,7 +292,7 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
     });
     let new = server.api().base;
     let flags = format!("--old {new} --new {new} --db copy.db");
-    let said = CommandOutput::by(folder.path(), &format!("import verify {flags}"));
+    let said = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
     assert_eq!(said.code, 2, "{}{}", said.out, said.err);
     assert!(
         said.err.contains("limits the rate of requests"),

@@ -24,7 +24,7 @@ async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
     let made = made.replace("[general]\n", &format!("[general]\n{METRICS}"));
     fs::write(&conf, made).unwrap();
 
-    let told = CommandOutput::by(folder.path(), "import sydent --conf-only");
+    let told = CommandOutput::run(folder.path(), "import sydent --conf-only");
     assert_eq!(told.code, 1);
     assert!(told.err.contains("--server-name"), "{}", told.err);
     let told = import(folder.path(), "--conf-only", &variables);

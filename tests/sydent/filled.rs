@@ -105,7 +105,7 @@ pub async fn fill() -> Filled {
         .ok();
     bound.push(redeemed);
     // It has told the homeserver and noted so.
-    crate::harness::until("a notice", || !homeserver.onbinds().is_empty()).await;
+    crate::harness::wait_until("a notice", || !homeserver.onbinds().is_empty()).await;
 
     let open = requested(&client, &fresh_address("open")).await;
     let validated = validated(&client, &fresh_address("validated")).await;

@@ -1,7 +1,7 @@
 //! A mesh of a Python Sydent and two of these servers: what is bound and
 //! removed at each is known to all (INT-03, UNB-18).
 
-use crate::harness::{Api, Node, TestDatabase, TestServer, eventually, fresh_address};
+use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_for};
 use crate::python::RealSydent;
 
 const MINUTE: i64 = 60_000;
@@ -35,7 +35,7 @@ async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
         Node::new("b.mesh.test"),
         Node::new("c.mesh.test"),
     );
-    let one = TestServer::start_with_clock_of_now(|settings| a.configure(&[&b, &c], settings));
+    let one = TestServer::start_with_clock_at_now(|settings| a.configure(&[&b, &c], settings));
     let mut two = TestServer::start(|settings| b.configure(&[&a, &c], settings));
     let mut sydent = RealSydent::start(|conf| c.configure_sydent(&[&a, &b], conf)).await;
     a.introduce_to(&sydent);
@@ -68,7 +68,7 @@ async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
     for _ in 0..12 {
         one.advance(5 * MINUTE);
         let tried = format!("name = 'b.mesh.test' AND due_at > {}", one.now());
-        eventually("a try", async || {
+        wait_for("a try", async || {
             let count = one
                 .database
                 .count(&format!("replication_peers WHERE {tried}"));

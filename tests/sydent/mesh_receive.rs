@@ -1,6 +1,6 @@
 //! A Python Sydent as the peer that pushes.
 
-use crate::harness::{Node, TestServer, eventually, fresh_address, mxid_of};
+use crate::harness::{Node, TestServer, fresh_address, mxid_of, wait_for};
 use crate::python::RealSydent;
 
 const NEW: &str = "new.example.test";
@@ -21,7 +21,7 @@ async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() 
         there.internal_bind("email", address, mxid).await.ok();
     }
     let folded = address.to_lowercase();
-    eventually("the binding", async || {
+    wait_for("the binding", async || {
         let found = server.api().lookup("email", &folded).await.ok();
         (found["mxid"] == "@alice:example.org").then_some(())
     })
@@ -42,7 +42,7 @@ async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() 
         .internal_unbind("email", &other, "@bob:example.org")
         .await
         .ok();
-    eventually("the removal", async || {
+    wait_for("the removal", async || {
         let found = server.api().lookup("email", &other).await.ok();
         found["mxid"].is_null().then_some(())
     })

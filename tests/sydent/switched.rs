@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sydent::domain::lookup::{Pepper, hash};
 use sydent::domain::signing::{KeyPair, verify};
 
-use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, until};
+use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, wait_until};
 
 use super::filled::{Filled, fill};
 use super::taken_over::take_over;
@@ -79,7 +79,7 @@ async fn invites_arrive(filled: &Filled, internal: &crate::harness::Api) {
         notices.retain(|notice| notice["address"] == address.as_str());
         notices
     };
-    until("a notice", || !mine().is_empty()).await;
+    wait_until("a notice", || !mine().is_empty()).await;
     let notice = &mine()[0];
     assert_eq!(notice["mxid"], guest.as_str());
     let invites = notice["invites"].as_array().unwrap();

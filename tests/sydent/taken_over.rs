@@ -19,7 +19,7 @@ pub struct Heir {
 pub fn take_over(sydent: &RealSydent, db: &Path) -> Heir {
     let folder = tempfile::tempdir().unwrap();
     let database = TestDatabase::fresh();
-    let told = CommandOutput::by(
+    let told = CommandOutput::run(
         folder.path(),
         &format!(
             "import sydent --conf {} --db {} --out sydent.toml --database {}",
@@ -59,7 +59,7 @@ impl Heir {
 
 /// Runs `sydent import verify` on the two.
 pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str) -> CommandOutput {
-    CommandOutput::by(
+    CommandOutput::run(
         db.parent().unwrap(),
         &format!(
             "import verify --old {} --new http://{} --db {} {flags}",

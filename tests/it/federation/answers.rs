@@ -100,13 +100,13 @@ async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
         (500, true, 1),
         (302, true, 1),
     ] {
-        let before = hs.heard_at(ONBIND).len();
+        let before = hs.requests_to(ONBIND).len();
         hs.behave(ONBIND, Behaviour::json(status, &json!({"errcode": "M_X"})));
         let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
         let failure = told.unwrap().unwrap_err();
         let found = matches!(failure, OnbindFailure::Passing { .. });
         assert_eq!(found, passes, "{status}: {failure:?}");
-        let heard = hs.heard_at(ONBIND);
+        let heard = hs.requests_to(ONBIND);
         assert_eq!(heard.len() - before, asked, "{status}");
         assert_eq!(heard[before].method, "POST");
         assert_eq!(

@@ -10,12 +10,12 @@ use crate::harness::{Homeserver, ONBIND, SERVER_KEYS, USER_INFO};
 async fn acc_04_a_homeserver_says_who_holds_a_token() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
-    let token = hs.token_of("alice");
+    let token = hs.openid_token("alice");
     let found = user_info(&id, hs.name.as_str(), &token).await;
     assert_eq!(found, Ok(hs.user("alice")));
     let refused = user_info(&id, hs.name.as_str(), "no such token").await;
     assert_eq!(refused, Err(UserInfoError::UnknownToken));
-    let heard = hs.heard_at(USER_INFO);
+    let heard = hs.requests_to(USER_INFO);
     assert_eq!(heard[0].query("access_token"), Some(token));
     assert_eq!(heard[0].method, "GET");
 }
@@ -25,7 +25,7 @@ async fn net_23_net_24_a_request_says_who_asks_and_is_not_signed() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let _ = user_info(&id, hs.name.as_str(), "token").await;
-    let heard = &hs.heard()[0];
+    let heard = &hs.requests()[0];
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         heard.header("user-agent"),
@@ -45,7 +45,7 @@ async fn net_17_keys_are_fetched_once_and_remembered() {
         let found = id.app.federation.server_key(&hs.name, &key_id).await;
         assert_eq!(found.unwrap(), Ok(Some(public)));
     }
-    let heard = hs.heard_at(SERVER_KEYS);
+    let heard = hs.requests_to(SERVER_KEYS);
     assert_eq!(heard.len(), 1);
     assert_eq!(
         (heard[0].method.as_str(), heard[0].query.as_str()),
@@ -57,12 +57,12 @@ async fn net_17_keys_are_fetched_once_and_remembered() {
 async fn onb_02_a_homeserver_is_told_by_the_method_that_it_knows() {
     for (method, asked) in [("POST", 1), ("PUT", 2)] {
         let hs = Homeserver::start();
-        hs.know_onbind_by(method);
+        hs.set_onbind_method(method);
         let id = reaching(&hs);
         let body = json!({"mxid": hs.user("alice"), "invites": []});
         let told = id.app.federation.onbind(&hs.name, body.to_string()).await;
         assert_eq!(told.unwrap(), Ok(()));
         assert_eq!(hs.onbinds(), [body]);
-        assert_eq!(hs.heard_at(ONBIND).len(), asked);
+        assert_eq!(hs.requests_to(ONBIND).len(), asked);
     }
 }

@@ -19,9 +19,9 @@ fn with_well_known(dns: &TestDns, delegating: &Homeserver) -> TestServer {
 
 /// Expects that a call to `server` reaches `hs` as that `Host`.
 async fn arrives(id: &TestServer, server: &str, hs: &Homeserver, host: &str) {
-    let before = hs.heard_at(USER_INFO).len();
+    let before = hs.requests_to(USER_INFO).len();
     let _ = user_info(id, server, "token").await;
-    let heard = hs.heard_at(USER_INFO);
+    let heard = hs.requests_to(USER_INFO);
     assert_eq!(heard.len(), before + 1, "{server}");
     assert_eq!(heard[before].header("host"), Some(host), "{server}");
 }
@@ -47,9 +47,9 @@ async fn net_01_an_address_is_a_server_name() {
         arrives(&id, &name, six, &name).await;
     }
     for hs in [&any_port, &usual_port].into_iter().chain(&six) {
-        assert_eq!(hs.heard()[0].sni, None, "an address is no SNI");
+        assert_eq!(hs.requests()[0].sni, None, "an address is no SNI");
     }
-    assert_eq!(dns.asked(), Vec::<String>::new());
+    assert_eq!(dns.queries(), Vec::<String>::new());
 }
 
 #[actix_web::test]
@@ -61,9 +61,9 @@ async fn net_02_a_name_with_a_port_is_asked_at_that_port() {
     let id = with_well_known(&dns, &hs);
     let name = format!("net02.test:{}", hs.address.port());
     arrives(&id, &name, &hs, &name).await;
-    assert_eq!(hs.heard()[0].sni.as_deref(), Some("net02.test"));
-    assert!(hs.heard_at(WELL_KNOWN).is_empty());
-    let srv = dns.asked().into_iter().any(|name| name.starts_with('_'));
+    assert_eq!(hs.requests()[0].sni.as_deref(), Some("net02.test"));
+    assert!(hs.requests_to(WELL_KNOWN).is_empty());
+    let srv = dns.queries().into_iter().any(|name| name.starts_with('_'));
     assert!(!srv, "no SRV record is asked for");
 }
 
@@ -74,7 +74,7 @@ async fn net_03_net_04_a_name_delegates_to_another() {
     let hs = homeserver_at(&format!("{ip}:0"), "delegate03.test", "delegate03.test");
     dns.address("delegate03.test", &ip);
     let port = hs.address.port();
-    let token = delegating.token_of("alice");
+    let token = delegating.openid_token("alice");
     for (delegate, known) in [
         (
             format!("delegate03.test:{port}"),
@@ -95,7 +95,7 @@ async fn net_03_net_04_a_name_delegates_to_another() {
         );
         let id = with_well_known(&dns, &delegating);
         arrives(&id, "net03.test", &hs, &known).await;
-        let heard = hs.heard();
+        let heard = hs.requests();
         assert_eq!(
             heard.last().unwrap().sni.as_deref(),
             Some("delegate03.test")
@@ -107,10 +107,10 @@ async fn net_03_net_04_a_name_delegates_to_another() {
         );
         let found = user_info(&id, "net03.test", &token).await;
         assert_eq!(found.as_deref(), Ok("@alice:net03.test"));
-        hs.behave_well(USER_INFO);
+        hs.behave_normally(USER_INFO);
     }
-    assert!(hs.heard_at(WELL_KNOWN).is_empty());
-    let asked = &delegating.heard_at(WELL_KNOWN)[0];
+    assert!(hs.requests_to(WELL_KNOWN).is_empty());
+    let asked = &delegating.requests_to(WELL_KNOWN)[0];
     assert_eq!(asked.header("host"), Some("net03.test"));
     assert_eq!(asked.sni.as_deref(), Some("net03.test"));
 }
@@ -144,7 +144,7 @@ async fn net_03_well_known_may_be_elsewhere_but_not_for_ever() {
         matches!(error, CallError::Tls(_)),
         "the SRV target has a certificate for {other}"
     );
-    assert!(delegating.heard_at(WELL_KNOWN).len() < 20);
+    assert!(delegating.requests_to(WELL_KNOWN).len() < 20);
 }
 
 #[actix_web::test]
@@ -177,7 +177,7 @@ async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
         let id = with_well_known(&dns, &hs);
         arrives(&id, name, &hs, name).await;
     }
-    assert_eq!(hs.heard_at(WELL_KNOWN).len(), 11);
+    assert_eq!(hs.requests_to(WELL_KNOWN).len(), 11);
 
     // No answer at all, and nobody there.
     for silent in [true, false] {
@@ -209,7 +209,7 @@ async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
     );
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     arrives(&id, name, &hs, name).await;
-    assert_eq!(hs.heard()[0].sni.as_deref(), Some(name));
+    assert_eq!(hs.requests()[0].sni.as_deref(), Some(name));
 
     let target = homeserver_at(&format!("{ip}:0"), "target06.test", "target06.test");
     dns.service(
@@ -230,7 +230,7 @@ async fn net_04_net_09_a_name_without_records_is_at_8448_and_says_no_port() {
     dns.address(name, &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     arrives(&id, name, &hs, name).await;
-    let asked = dns.asked();
+    let asked = dns.queries();
     let fed = asked
         .iter()
         .position(|asked| asked == "_matrix-fed._tcp.net09.test");
@@ -257,7 +257,7 @@ async fn net_07_the_next_target_is_tried_and_the_first_one_is_preferred() {
     dns.service(record, 10, 1, "target07.test");
     dns.service(record, 15, 1, "missing07.test");
     arrives(&id, name, &first, name).await;
-    assert!(second.heard().is_empty());
+    assert!(second.requests().is_empty());
 }
 
 #[actix_web::test]
@@ -269,7 +269,7 @@ async fn net_07_a_record_can_say_that_there_is_no_service() {
     dns.service("_matrix-fed._tcp.none07.test", 0, 0, ".");
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     assert_eq!(unreachable(&id, name).await, CallError::NoService);
-    assert!(hs.heard().is_empty());
+    assert!(hs.requests().is_empty());
 }
 
 #[actix_web::test]
@@ -296,16 +296,16 @@ async fn net_08_what_well_known_says_is_remembered_for_its_time() {
             let hosts = &mut settings.federation.hosts;
             hosts.insert(format!("{name}:443"), delegating.address);
         });
-        let before = delegating.heard().len();
+        let before = delegating.requests().len();
         for (advance, asked) in [(0, 1), (0, 1), (hours * HOUR - 1, 1), (1, 2)] {
             id.advance(advance);
             let _ = user_info(&id, name, "token").await;
             assert_eq!(
-                delegating.heard().len() - before,
+                delegating.requests().len() - before,
                 asked,
                 "{hours} {advance}"
             );
         }
     }
-    assert_eq!(hs.heard().len(), 16);
+    assert_eq!(hs.requests().len(), 16);
 }

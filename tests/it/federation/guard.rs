@@ -154,12 +154,12 @@ async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
     .into_iter()
     .enumerate()
     {
-        let before = hs.heard_at(WELL_KNOWN).len();
+        let before = hs.requests_to(WELL_KNOWN).len();
         hs.behave(WELL_KNOWN, Behaviour::redirect(&target));
         // Without a delegation the name itself has no address.
         let error = unreachable(&id, &format!("r{n}.test")).await;
         assert_eq!(error, CallError::NoAddress, "{target}");
-        assert_eq!(hs.heard_at(WELL_KNOWN).len(), before + 1);
+        assert_eq!(hs.requests_to(WELL_KNOWN).len(), before + 1);
     }
     // A delegation leads inside no more than a name does.
     let delegate = json!({"m.server": format!("127.0.0.1:{port}")});
@@ -186,7 +186,7 @@ async fn net_14_only_the_public_part_of_a_mixed_answer_is_used() {
     dns.address("mixed.test", &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     let _ = user_info(&id, &format!("mixed.test:{port}"), "token").await;
-    assert_eq!(hs.heard_at(USER_INFO).len(), 1);
+    assert_eq!(hs.requests_to(USER_INFO).len(), 1);
     inside.expect_untouched();
     inside6.iter().for_each(Inside::expect_untouched);
 }
@@ -200,7 +200,7 @@ async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_use
     dns.address("rebinding.test", &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     let _ = user_info(&id, &name, "token").await;
-    assert_eq!(hs.heard().len(), 1);
+    assert_eq!(hs.requests().len(), 1);
     dns.forget("rebinding.test");
     dns.address("rebinding.test", "127.0.0.1");
     assert_eq!(unreachable(&id, &name).await, CallError::Blocked);
@@ -214,7 +214,7 @@ async fn net_12_the_administrator_adds_to_the_blocked_networks_and_takes_from_th
     let name = format!("{ip}:{}", hs.address.port());
     let allowing = TestServer::start(|settings| on_the_internet(settings, &dns));
     let _ = user_info(&allowing, &name, "token").await;
-    assert_eq!(hs.heard().len(), 1);
+    assert_eq!(hs.requests().len(), 1);
     let blocking = TestServer::start(|settings| {
         let blocked = "8.8.8.0/24".parse().unwrap();
         settings.federation.block_ranges = vec![blocked];

@@ -70,7 +70,7 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(matches!(found, Err(KeyError::BadAnswer(_))), "{found:?}");
     }
-    hs.behave_well(SERVER_KEYS);
+    hs.behave_normally(SERVER_KEYS);
     id.advance(ASKED_AGAIN_AFTER);
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }
@@ -114,11 +114,11 @@ async fn net_18_ops_05_keys_are_forgotten_after_a_week_at_the_latest() {
     for (valid_for, remembered_for) in [(1000 * DAY, 7 * DAY), (DAY, DAY)] {
         let until = json!(id.now() + valid_for);
         hs.behave(SERVER_KEYS, changed(&hs, "valid_until_ts", until));
-        let before = hs.heard().len();
+        let before = hs.requests().len();
         for (advance, asked) in [(0, 1), (remembered_for - 1, 1), (1, 2)] {
             id.advance(advance);
             let _ = key(&id, &hs, "ed25519:hs").await;
-            assert_eq!(hs.heard().len() - before, asked);
+            assert_eq!(hs.requests().len() - before, asked);
         }
         id.advance(8 * DAY);
     }
@@ -133,16 +133,16 @@ async fn net_20_a_new_key_is_found_but_made_up_ids_cost_one_call_a_minute() {
     for n in 0..20 {
         assert_eq!(key(&id, &hs, &format!("ed25519:{n}")).await, Ok(None));
     }
-    assert_eq!(hs.heard().len(), 1);
+    assert_eq!(hs.requests().len(), 1);
     id.advance(60_000);
     assert_eq!(key(&id, &hs, "ed25519:new").await, Ok(Some(hs.key().1)));
-    assert_eq!(hs.heard().len(), 2);
+    assert_eq!(hs.requests().len(), 2);
     assert_eq!(
         key(&id, &hs, "ed25519:hs").await,
         Ok(None),
         "it is no longer published"
     );
-    assert_eq!(hs.heard().len(), 2);
+    assert_eq!(hs.requests().len(), 2);
 }
 
 #[actix_web::test]
@@ -155,9 +155,9 @@ async fn net_20_a_homeserver_that_fails_costs_one_call_a_minute() {
             let found = key(&id, &hs, &format!("ed25519:{n}")).await;
             assert!(found.is_err(), "{found:?}");
         }
-        assert_eq!(hs.heard_at(SERVER_KEYS).len(), calls);
+        assert_eq!(hs.requests_to(SERVER_KEYS).len(), calls);
         id.advance(ASKED_AGAIN_AFTER);
     }
-    hs.behave_well(SERVER_KEYS);
+    hs.behave_normally(SERVER_KEYS);
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }

@@ -10,7 +10,7 @@ use sydent::domain::ids::{KeyId, ServerName};
 use super::{unreachable, user_info};
 use crate::harness::{
     Behaviour, Homeserver, SERVER_KEYS, SERVER_NAME, TestServer, USER_INFO, V2, WELL_KNOWN,
-    eventually,
+    wait_for,
 };
 
 #[actix_web::test]
@@ -80,15 +80,15 @@ async fn a_full_door_is_busy_and_recovers() {
     let door = id.app.federation.clone();
     let name = hs.name.clone();
     let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
-    eventually("the slow call", async || {
-        (!hs.heard().is_empty()).then_some(())
+    wait_for("the slow call", async || {
+        (!hs.requests().is_empty()).then_some(())
     })
     .await;
     let refused = id.app.federation.user_info(&hs.name, "token").await;
     assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     assert!(slow.await.unwrap().unwrap().is_err());
-    hs.behave_well(USER_INFO);
-    let token = hs.token_of("alice");
+    hs.behave_normally(USER_INFO);
+    let token = hs.openid_token("alice");
     let found = user_info(&id, hs.name.as_str(), &token).await;
     assert_eq!(found, Ok(hs.user("alice")));
     let metrics = id.operations().get("/metrics").await.text();
@@ -114,14 +114,14 @@ async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
         let (door, name) = (id.app.federation.clone(), mute.name.clone());
         tokio::spawn(async move { door.user_info(&name, "token").await })
     });
-    eventually("the slow calls", async || {
-        (mute.heard().len() == slow.len()).then_some(())
+    wait_for("the slow calls", async || {
+        (mute.requests().len() == slow.len()).then_some(())
     })
     .await;
     let door = &id.app.federation;
     let refused = door.user_info(&mute.name, "token").await;
     assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
-    let token = other.token_of("alice");
+    let token = other.openid_token("alice");
     let found = user_info(&id, other.name.as_str(), &token).await;
     assert_eq!(found, Ok(other.user("alice")));
     let (key_id, public) = mute.key();
@@ -144,12 +144,12 @@ async fn auth_14_only_users_of_listed_homeservers_register() {
         let listed = listed.name.as_str().parse().unwrap();
         settings.federation.allow_homeservers = vec![listed];
     });
-    let token = listed.token_of("alice");
+    let token = listed.openid_token("alice");
     let found = user_info(&id, listed.name.as_str(), &token).await;
     assert_eq!(found, Ok(listed.user("alice")));
     let error = unreachable(&id, other.name.as_str()).await;
     assert_eq!(error, CallError::NotAllowed);
-    assert!(other.heard().is_empty());
+    assert!(other.requests().is_empty());
     // Its keys are asked for all the same: it may speak for its users.
     let (key_id, public) = other.key();
     let key = id.app.federation.server_key(&other.name, &key_id).await;
@@ -173,7 +173,7 @@ async fn a_denied_homeserver_is_never_contacted() {
         let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
         assert!(matches!(told, Err(OnbindFailure::Final { .. })), "{told:?}");
     }
-    assert!(hs.heard().is_empty());
+    assert!(hs.requests().is_empty());
 }
 
 #[actix_web::test]
@@ -202,8 +202,8 @@ async fn a_denied_homeserver_is_not_contacted_under_another_name() {
     id.advance(3 * 24 * 60 * 60 * 1000);
     front.behave(WELL_KNOWN, Behaviour::redirect("https://denied.test/x"));
     assert_eq!(unreachable(&id, "front.test").await, CallError::NoAddress);
-    assert_eq!(front.heard_at(WELL_KNOWN).len(), 2);
-    assert!(denied.heard().is_empty());
+    assert_eq!(front.requests_to(WELL_KNOWN).len(), 2);
+    assert!(denied.requests().is_empty());
 }
 
 #[actix_web::test]
@@ -217,8 +217,8 @@ async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
     let door = id.app.federation.clone();
     let name = hs.name.clone();
     let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
-    eventually("the slow call", async || {
-        (!hs.heard().is_empty()).then_some(())
+    wait_for("the slow call", async || {
+        (!hs.requests().is_empty()).then_some(())
     })
     .await;
     id.begin_stop();

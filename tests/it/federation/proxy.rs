@@ -62,7 +62,7 @@ async fn a_proxy_opens_the_connections_and_looks_the_names_up() {
         let url = format!("http://user:hunter2@{}", proxy.address);
         settings.federation.proxy = Some(SecretUrl::from(url));
     });
-    let token = hs.token_of("alice");
+    let token = hs.openid_token("alice");
     let found = user_info(&id, "proxied.test:8449", &token).await;
     assert_eq!(found, Ok(hs.user("alice")));
     let heard = proxy.heard.lock().unwrap().clone();

@@ -82,7 +82,7 @@ async fn acc_07_sec_02_what_is_no_server_name_is_not_even_looked_up() {
             "{name}"
         );
     }
-    assert_eq!(dns.asked(), Vec::<String>::new());
+    assert_eq!(dns.queries(), Vec::<String>::new());
 }
 
 #[actix_web::test]
@@ -138,5 +138,5 @@ async fn auth_14_users_of_unlisted_homeservers_are_told_so() {
         settings.federation.allow_homeservers = vec!["*.example".parse().unwrap()];
     });
     assert_eq!(register(&id, hs.name.as_str()).await.status, 403);
-    assert!(hs.heard().is_empty());
+    assert!(hs.requests().is_empty());
 }

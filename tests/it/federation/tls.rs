@@ -14,7 +14,7 @@ async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
         ("127.0.0.1:1", "localhost"),
     ] {
         let hs = homeserver_at("127.0.0.1:0", name, certified);
-        let token = hs.token_of("alice");
+        let token = hs.openid_token("alice");
         let id = reaching(&hs);
         let found = user_info(&id, name, &token).await;
         let refused = matches!(found, Err(UserInfoError::Unreachable(CallError::Tls(_))));
@@ -22,11 +22,14 @@ async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
             refused,
             "{name} with a certificate for {certified}: {found:?}"
         );
-        assert!(hs.heard().is_empty(), "the token is not sent to a stranger");
+        assert!(
+            hs.requests().is_empty(),
+            "the token is not sent to a stranger"
+        );
     }
     // The same with the right one.
     let hs = homeserver_at("127.0.0.1:0", "net10.test", "net10.test");
-    let token = hs.token_of("alice");
+    let token = hs.openid_token("alice");
     let found = user_info(&reaching(&hs), "net10.test", &token).await;
     assert_eq!(found.as_deref(), Ok("@alice:net10.test"));
 }
@@ -50,7 +53,7 @@ async fn net_10_an_authority_that_nobody_trusts_is_not_enough() {
 #[actix_web::test]
 async fn net_10_verification_can_be_switched_off_which_is_said() {
     let hs = Homeserver::with_certificate("net10c.test", "other.test", "127.0.0.1:0", shared_ca());
-    let token = hs.token_of("alice");
+    let token = hs.openid_token("alice");
     let id = TestServer::start(|settings| {
         hs.configure(settings);
         settings.federation.verify_certificates = false;

@@ -8,7 +8,7 @@ use crate::harness::{Answer, Listener, Route, TestServer, V1, V2, posts};
 
 async fn post(server: &TestServer, route: &Route, body: impl Into<Vec<u8>>) -> Answer {
     let json = [("content-type", "application/json")];
-    let api = server.admitted(route.listener).await;
+    let api = server.api_with_access(route.listener).await;
     api.send(Method::POST, route.path, &json, body.into()).await
 }
 
@@ -23,10 +23,10 @@ async fn gen_21_sec_01_a_megabyte_is_refused_on_every_route_and_the_client_reads
         let answer = post(&server, route, megabyte()).await;
         answer.refused(413, "M_TOO_LARGE");
         if route.listener == Listener::Client {
-            answer.is_open_to_browsers();
+            answer.has_cors_headers();
         }
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let api = server.admitted(route.listener).await;
+        let api = server.api_with_access(route.listener).await;
         api.send(Method::POST, route.path, &form, megabyte().into())
             .await
             .refused(413, "M_TOO_LARGE");
@@ -74,7 +74,7 @@ async fn gen_10_gen_11_gen_13_a_megabyte_where_nobody_reads_it_is_answered_too()
     ] {
         let answer = api.send(method, path, &[], megabyte().into()).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
-        answer.is_open_to_browsers();
+        answer.has_cors_headers();
     }
 }
 
@@ -90,7 +90,7 @@ async fn gen_21_a_body_that_does_not_arrive_is_given_up() {
     );
     let answer = server.api().raw(request.as_bytes()).await.unwrap();
     answer.refused(408, "M_UNKNOWN");
-    answer.is_open_to_browsers();
+    answer.has_cors_headers();
 }
 
 #[actix_web::test]

@@ -97,8 +97,8 @@ async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
     for _ in 0..3 {
         for path in ["/lookup", "/submission", "/detached", "/handler"] {
             let answer = answer_of(&server, path).await;
-            answer.tells_nothing();
-            answer.is_open_to_browsers();
+            answer.is_internal_error();
+            answer.has_cors_headers();
         }
     }
     let (api, address) = (server.api(), "alice@example.com");
@@ -131,7 +131,7 @@ async fn gen_25_gen_14_a_change_that_the_database_refuses_is_a_500_that_tells_no
     let answer = internal
         .internal_bind("email", "b@example.com", "@alice:example.org")
         .await;
-    answer.tells_nothing();
+    answer.is_internal_error();
 
     let found = server.api().lookup("email", "a@example.com").await.ok();
     assert_eq!(found["mxid"], "@alice:example.org");
@@ -154,7 +154,7 @@ async fn gen_25_gen_14_a_database_that_does_not_answer_is_a_503_that_tells_nothi
         "The server cannot reach its database; try again soon"
     );
     assert_eq!(answer.header("retry-after"), Some("1"));
-    answer.is_open_to_browsers();
+    answer.has_cors_headers();
 
     server
         .database

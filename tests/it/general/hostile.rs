@@ -106,7 +106,7 @@ async fn sec_20_no_header_comes_out_of_a_link_or_a_brand() {
         api.post(&path, body).await.ok();
         let mail = SmtpServer::shared().mail_to(&address).await;
         assert_eq!(mail.header("bcc"), "");
-        assert_eq!(mail.noted["rcpt_tos"], json!([address]));
+        assert_eq!(mail.received["rcpt_tos"], json!([address]));
         let page = api.open_link(&mail.link()).await;
         assert_eq!(page.status, 200, "{}", page.text());
     }

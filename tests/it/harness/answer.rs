@@ -58,7 +58,7 @@ impl Answer {
 
     /// Expects an error without details (GEN-25).
     #[track_caller]
-    pub fn tells_nothing(&self) {
+    pub fn is_internal_error(&self) {
         let expected =
             serde_json::json!({"errcode": "M_UNKNOWN", "error": "Internal Server Error"});
         assert_eq!((self.status, self.json()), (500, expected));
@@ -67,7 +67,7 @@ impl Answer {
     /// Expects the CORS headers that let pages of every origin read the response,
     /// and none that has to do with cookies (GEN-12, GEN-17).
     #[track_caller]
-    pub fn is_open_to_browsers(&self) {
+    pub fn has_cors_headers(&self) {
         for (name, value) in [
             ("access-control-allow-origin", "*"),
             (
@@ -88,7 +88,7 @@ impl Answer {
 
     /// Expects no CORS headers: pages of other origins cannot read the response.
     #[track_caller]
-    pub fn is_closed_to_browsers(&self) {
+    pub fn has_no_cors_headers(&self) {
         let mut names = self.headers.iter().map(|(name, _)| name);
         let open = names.find(|name| name.to_lowercase().starts_with("access-control-"));
         assert_eq!(open, None, "{self:?}");

@@ -12,12 +12,12 @@ pub struct CommandOutput {
 
 impl CommandOutput {
     /// Runs a command in that folder, with an empty environment.
-    pub fn by(folder: &Path, arguments: &str) -> Self {
-        Self::with(folder, arguments, &[])
+    pub fn run(folder: &Path, arguments: &str) -> Self {
+        Self::run_with(folder, arguments, &[])
     }
 
     /// Runs a command in that folder, with only these environment variables.
-    pub fn with(folder: &Path, arguments: &str, variables: &[(&str, &str)]) -> Self {
+    pub fn run_with(folder: &Path, arguments: &str, variables: &[(&str, &str)]) -> Self {
         let output = Command::new(env!("CARGO_BIN_EXE_sydent"))
             .args(arguments.split_whitespace())
             .current_dir(folder)

@@ -18,7 +18,7 @@ pub struct TestDns {
     address: Option<SocketAddr>,
     zone: Arc<Mutex<Zone>>,
     /// All names that were queried.
-    asked: Arc<Mutex<Vec<String>>>,
+    queries: Arc<Mutex<Vec<String>>>,
 }
 
 impl TestDns {
@@ -34,11 +34,11 @@ impl TestDns {
             address: Some(socket.local_addr().unwrap()),
             ..Self::default()
         };
-        let (zone, asked) = (Arc::clone(&dns.zone), Arc::clone(&dns.asked));
+        let (zone, queries) = (Arc::clone(&dns.zone), Arc::clone(&dns.queries));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                let answer = answer(&buffer[..length], &zone, &asked);
+                let answer = answer(&buffer[..length], &zone, &queries);
                 let _ = socket.send_to(&answer, from);
             }
         });
@@ -66,8 +66,8 @@ impl TestDns {
     }
 
     /// All names that were queried so far.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub fn queries(&self) -> Vec<String> {
+        self.queries.lock().unwrap().clone()
     }
 
     /// Removes the records of a host.
@@ -81,14 +81,14 @@ impl TestDns {
     }
 }
 
-fn answer(question: &[u8], zone: &Mutex<Zone>, asked: &Mutex<Vec<String>>) -> Vec<u8> {
+fn answer(question: &[u8], zone: &Mutex<Zone>, queries: &Mutex<Vec<String>>) -> Vec<u8> {
     let mut message = Message::from_vec(question).unwrap();
     message.metadata.message_type = MessageType::Response;
     message.edns = None;
     let query = message.queries[0].clone();
     let name = query.name().to_ascii().to_lowercase();
     let name = name.trim_end_matches('.').to_owned();
-    asked.lock().unwrap().push(name.clone());
+    queries.lock().unwrap().push(name.clone());
     match zone.lock().unwrap().get(&name) {
         Some(all) => {
             let fitting = all

@@ -14,7 +14,7 @@ use sydent::domain::ids::{KeyId, ServerName};
 use sydent::domain::signing::KeyPair;
 
 use super::TestCa;
-use super::homeserver_wire::{self, Behaviour, Heard};
+use super::homeserver_http::{self, Behaviour, Request};
 
 pub const USER_INFO: &str = "/_matrix/federation/v1/openid/userinfo";
 pub const SERVER_KEYS: &str = "/_matrix/key/v2/server";
@@ -40,7 +40,7 @@ pub(super) struct State {
     key: Mutex<KeyPair>,
     onbind_method: Mutex<&'static str>,
     behaviours: Mutex<HashMap<String, Behaviour>>,
-    heard: Mutex<Vec<Heard>>,
+    requests: Mutex<Vec<Request>>,
 }
 
 impl Homeserver {
@@ -68,10 +68,10 @@ impl Homeserver {
             key: Mutex::new(key_pair("ed25519:hs", 7)),
             onbind_method: Mutex::new("POST"),
             behaviours: Mutex::default(),
-            heard: Mutex::default(),
+            requests: Mutex::default(),
         });
         let address =
-            homeserver_wire::serve(listen, ca.server_config(certified), Arc::clone(&state));
+            homeserver_http::serve(listen, ca.server_config(certified), Arc::clone(&state));
         Self {
             name,
             address,
@@ -92,7 +92,7 @@ impl Homeserver {
     }
 
     /// An `OpenID` token of one of its users.
-    pub fn token_of(&self, localpart: &str) -> String {
+    pub fn openid_token(&self, localpart: &str) -> String {
         let mut tokens = self.state.tokens.lock().unwrap();
         let token = format!("token-{}-{localpart}", tokens.len());
         tokens.insert(token.clone(), self.user(localpart));
@@ -102,7 +102,7 @@ impl Homeserver {
     /// The body of a registration with a fresh token of that user.
     pub fn open_id(&self, localpart: &str) -> Value {
         json!({
-            "access_token": self.token_of(localpart),
+            "access_token": self.openid_token(localpart),
             "token_type": "Bearer",
             "matrix_server_name": self.name,
             "expires_in": 3600,
@@ -116,33 +116,33 @@ impl Homeserver {
     }
 
     /// Responds to requests for that path normally again.
-    pub fn behave_well(&self, path: &str) {
+    pub fn behave_normally(&self, path: &str) {
         self.state.behaviours.lock().unwrap().remove(path);
     }
 
     /// Makes onbind accept that method only, `POST` or `PUT`.
-    pub fn know_onbind_by(&self, method: &'static str) {
+    pub fn set_onbind_method(&self, method: &'static str) {
         *self.state.onbind_method.lock().unwrap() = method;
     }
 
     /// All requests so far, the oldest first.
-    pub fn heard(&self) -> Vec<Heard> {
-        self.state.heard.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().unwrap().clone()
     }
 
     /// The requests for that path so far.
-    pub fn heard_at(&self, path: &str) -> Vec<Heard> {
-        let mut heard = self.heard();
-        heard.retain(|request| request.path == path);
-        heard
+    pub fn requests_to(&self, path: &str) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.path == path);
+        requests
     }
 
     /// The bodies of the onbind notifications that it accepted, the oldest first.
     pub fn onbinds(&self) -> Vec<Value> {
         let method = *self.state.onbind_method.lock().unwrap();
-        let heard = self.heard_at(ONBIND);
-        let taken = heard.iter().filter(|request| request.method == method);
-        taken.map(Heard::json).collect()
+        let requests = self.requests_to(ONBIND);
+        let taken = requests.iter().filter(|request| request.method == method);
+        taken.map(Request::json).collect()
     }
 
     /// Its signing key's id and public half.
@@ -211,13 +211,13 @@ fn key_pair(id: &str, seed: u8) -> KeyPair {
 
 impl State {
     /// Records a request and chooses the response.
-    pub(super) fn answer(&self, heard: &Heard) -> Behaviour {
-        self.heard.lock().unwrap().push(heard.clone());
-        if let Some(behaviour) = self.behaviours.lock().unwrap().get(&heard.path) {
+    pub(super) fn answer(&self, request: &Request) -> Behaviour {
+        self.requests.lock().unwrap().push(request.clone());
+        if let Some(behaviour) = self.behaviours.lock().unwrap().get(&request.path) {
             return behaviour.clone();
         }
-        match (heard.method.as_str(), heard.path.as_str()) {
-            ("GET", USER_INFO) => self.user_info(heard),
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", USER_INFO) => self.user_info(request),
             ("GET", SERVER_KEYS) => Behaviour::json(200, &self.signed(self.unsigned_keys())),
             (method, ONBIND) => {
                 if method == *self.onbind_method.lock().unwrap() {
@@ -230,8 +230,8 @@ impl State {
         }
     }
 
-    fn user_info(&self, heard: &Heard) -> Behaviour {
-        let Some(token) = heard.query("access_token") else {
+    fn user_info(&self, request: &Request) -> Behaviour {
+        let Some(token) = request.query("access_token") else {
             return refusal(401, "M_MISSING_TOKEN");
         };
         match self.tokens.lock().unwrap().get(&token) {

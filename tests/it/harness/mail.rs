@@ -16,7 +16,7 @@ pub struct Mail {
     /// - `connection`: the number of the connection, from 1;
     /// - `longest_line`: octets of the longest line, without its line end;
     /// - `bare_lf`: whether a line feed came without a carriage return.
-    pub noted: Value,
+    pub received: Value,
     /// The message without dot-stuffing and the final dot.
     pub raw: Vec<u8>,
 }

@@ -2,15 +2,15 @@
 
 mod answer;
 mod api;
+mod blocked_actor;
 mod certificates;
 mod command;
 pub mod database;
 mod demo;
 mod dns;
-mod fragile;
-mod hold;
 mod homeserver;
-mod homeserver_wire;
+mod homeserver_http;
+mod interruptible_database;
 mod lookup;
 mod mail;
 mod node;
@@ -20,37 +20,37 @@ mod process;
 mod proxy;
 mod queue;
 mod raw;
+mod raw_connection;
 mod routes;
 mod server;
 mod sms;
 mod smtp;
 pub mod sydent_conf;
 mod terms;
-mod wire;
 
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
+pub use blocked_actor::BlockedActor;
 pub use certificates::TestCa;
 pub use command::{CommandOutput, mode};
 pub use database::TestDatabase;
 pub use demo::{Demo, three_free_ports};
 pub use dns::TestDns;
-pub use fragile::FragileDatabase;
-pub use hold::Hold;
 pub use homeserver::{Homeserver, ONBIND, SERVER_KEYS, USER_INFO, WELL_KNOWN, shared_ca, trust};
-pub use homeserver_wire::Behaviour;
+pub use homeserver_http::Behaviour;
+pub use interruptible_database::InterruptibleDatabase;
 pub use lookup::mxid_of;
 pub use mail::Mail;
 pub use node::Node;
 pub use peer::{PUSH, Peer, head as push_head, listen as listen_to_peers, mesh_ca};
 pub use port::{ClosedPort, has_ipv6, listen_everywhere};
 pub use process::{Signal, TestProcess, send_signal};
+pub use raw_connection::{RawConnection, post};
 pub use routes::{CAPTURED_MAIL, Listener, Needs, ROUTES, Route, posts, routes_of};
 pub use server::{TestServer, settings as test_settings};
-pub use sms::{Reply, SMS_PASSWORD, SmsProvider, TakenText, fresh_msisdn};
+pub use sms::{Reply, SMS_PASSWORD, SentSms, SmsProvider, fresh_msisdn};
 pub use smtp::{SmtpServer, Tls};
 pub use terms::TermsFile;
-pub use wire::{Wire, post};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,7 +75,7 @@ pub fn fresh_address(name: &str) -> String {
 }
 
 /// Calls `look` every 10 ms, for up to 20 s, until it finds something.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..2000 {
         if let Some(found) = look().await {
             return found;
@@ -86,6 +86,6 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 }
 
 /// Calls `condition` every 10 ms, for up to 20 s, until it is true.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    eventually(what, async || condition().then_some(())).await;
+pub async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, async || condition().then_some(())).await;
 }

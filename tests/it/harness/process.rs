@@ -33,12 +33,12 @@ impl TestProcess {
     }
 
     /// Starts it and waits until it ends by itself.
-    pub fn start_in_vain(
+    pub fn start_failing(
         database: &TestDatabase,
         change: impl FnOnce(&mut Settings),
     ) -> CommandOutput {
         let folder = configured(database, change);
-        CommandOutput::by(folder.path(), "serve --config sydent.toml")
+        CommandOutput::run(folder.path(), "serve --config sydent.toml")
     }
 
     /// Kills it and starts it again with the same configuration.
@@ -89,7 +89,7 @@ impl TestProcess {
 
     /// Runs another command in the folder of its configuration.
     pub fn command(&self, arguments: &str) -> CommandOutput {
-        CommandOutput::by(self.folder.path(), arguments)
+        CommandOutput::run(self.folder.path(), arguments)
     }
 
     pub fn api(&self) -> Api {
@@ -141,8 +141,8 @@ impl TestProcess {
 
     /// Its log, as soon as it contains this text: a line may be later than the
     /// response that it belongs to.
-    pub async fn log_that_tells(&self, text: &str) -> String {
-        super::eventually(text, async || {
+    pub async fn log_containing(&self, text: &str) -> String {
+        super::wait_for(text, async || {
             Some(self.log()).filter(|log| log.contains(text))
         })
         .await

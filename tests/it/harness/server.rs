@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, TestDns,
-    eventually, fresh_address,
+    fresh_address, wait_for,
 };
 
 /// A running server. It stops when it goes out of scope.
@@ -56,7 +56,7 @@ impl TestServer {
 
     /// A server whose clock starts at the current time, for tests with servers that
     /// have real clocks, and moves only by [`Self::advance`].
-    pub fn start_with_clock_of_now(change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn start_with_clock_at_now(change: impl FnOnce(&mut Settings)) -> Self {
         let (clock, handle) = Clock::settable(Clock::system().now());
         Self::run(TestDatabase::fresh(), clock, Some(handle), change)
     }
@@ -125,7 +125,7 @@ impl TestServer {
     }
 
     /// A client of that listener, with an access token if it needs one.
-    pub async fn admitted(&self, listener: Listener) -> Api {
+    pub async fn api_with_access(&self, listener: Listener) -> Api {
         match listener {
             Listener::Client => self.account("@a:example.org").await,
             other => self.listener(other),
@@ -165,7 +165,7 @@ impl TestServer {
     }
 
     /// Requests a token by mail; returns the sid and the mail.
-    pub async fn requested(&self, address: &str, client_secret: &str) -> (String, Mail) {
+    pub async fn request_mail(&self, address: &str, client_secret: &str) -> (String, Mail) {
         let sid = self
             .api()
             .request_token(address, client_secret, 1)
@@ -177,8 +177,8 @@ impl TestServer {
 
     /// Waits until the queue has no mails. Onbind notifications may remain: most
     /// users of the tests have no homeserver.
-    pub async fn queue_is_empty(&self) {
-        eventually("an empty queue", async || {
+    pub async fn wait_until_queue_empty(&self) {
+        wait_for("an empty queue", async || {
             (self.database.queued("kind <> 'onbind'") == 0).then_some(())
         })
         .await;
@@ -186,13 +186,13 @@ impl TestServer {
 
     /// All mails to an address, the oldest first, after the queue is empty.
     pub async fn mails_sent(&self, address: &str) -> Vec<Mail> {
-        self.queue_is_empty().await;
+        self.wait_until_queue_empty().await;
         SmtpServer::shared().mails_to(address)
     }
 
     /// Validates an address.
-    pub async fn validated(&self, address: &str) -> Validated {
-        let (sid, mail) = self.requested(address, "secret").await;
+    pub async fn validate(&self, address: &str) -> Validated {
+        let (sid, mail) = self.request_mail(address, "secret").await;
         self.api()
             .submit_token(&sid, "secret", &mail.token())
             .await

@@ -11,7 +11,7 @@ use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sydent::config::{ProviderKind, ProviderSettings, Settings};
 
-use super::{TestCa, eventually};
+use super::{TestCa, wait_for};
 
 /// The user name that it expects.
 pub const SMS_USER: &str = "AC0123456789";
@@ -22,7 +22,7 @@ pub const SMS_PASSWORD: &str = "sms-password-44c1";
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// Accepts the SMS, if the request is valid for its API.
-    Take,
+    Accept,
     /// Responds with that status and body.
     Status(u16, String),
     /// Accepts the SMS and closes the connection without a response.
@@ -35,14 +35,14 @@ pub enum Reply {
 
 /// A request that it received.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Request {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Asked {
+impl Request {
     pub fn header(&self, name: &str) -> &str {
         let found = self
             .headers
@@ -54,13 +54,13 @@ impl Asked {
 
 /// An SMS that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenText {
+pub struct SentSms {
     pub to: String,
     pub from: String,
     pub body: String,
 }
 
-impl TakenText {
+impl SentSms {
     /// The code in it.
     pub fn token(&self) -> String {
         let digits = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
@@ -75,8 +75,8 @@ impl TakenText {
 struct State {
     kind: ProviderKind,
     reply: Mutex<Reply>,
-    asked: Mutex<Vec<Asked>>,
-    taken: Mutex<Vec<TakenText>>,
+    requests: Mutex<Vec<Request>>,
+    accepted: Mutex<Vec<SentSms>>,
 }
 
 /// A provider of one kind. It runs until the tests end.
@@ -102,9 +102,9 @@ impl SmsProvider {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             kind,
-            reply: Mutex::new(Reply::Take),
-            asked: Mutex::default(),
-            taken: Mutex::default(),
+            reply: Mutex::new(Reply::Accept),
+            requests: Mutex::default(),
+            accepted: Mutex::default(),
         });
         let tls = certified.as_ref().map(|(ca, name)| ca.server_config(name));
         let serving = Arc::clone(&state);
@@ -169,38 +169,38 @@ impl SmsProvider {
     }
 
     /// All requests so far, the oldest first.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.state.asked.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().unwrap().clone()
     }
 
     /// The SMS to a number that it accepted, the oldest first.
-    pub fn texts_to(&self, msisdn: &str) -> Vec<TakenText> {
-        let taken = self.state.taken.lock().unwrap();
-        let to_it = taken.iter().filter(|text| text.to == msisdn);
+    pub fn all_sms_to(&self, msisdn: &str) -> Vec<SentSms> {
+        let accepted = self.state.accepted.lock().unwrap();
+        let to_it = accepted.iter().filter(|text| text.to == msisdn);
         to_it.cloned().collect()
     }
 
     /// The newest SMS to a number, as soon as there is one.
-    pub async fn text_to(&self, msisdn: &str) -> TakenText {
-        eventually("an SMS", async || self.texts_to(msisdn).pop()).await
+    pub async fn sms_to(&self, msisdn: &str) -> SentSms {
+        wait_for("an SMS", async || self.all_sms_to(msisdn).pop()).await
     }
 }
 
 impl State {
     fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
-        let asked = read(&mut stream)?;
-        self.asked.lock().unwrap().push(asked.clone());
+        let request = read(&mut stream)?;
+        self.requests.lock().unwrap().push(request.clone());
         let reply = self.reply.lock().unwrap().clone();
         let out = stream.get_mut();
         match reply {
-            Reply::Take => {
-                let (status, more, body) = self.take(&asked);
+            Reply::Accept => {
+                let (status, more, body) = self.accept(&request);
                 answer(out, status, &more, &body)
             }
             Reply::Status(status, body) => answer(out, status, "", &body),
             Reply::Lose => {
-                self.take(&asked);
+                self.accept(&request);
                 Ok(())
             }
             Reply::Stall => {
@@ -217,16 +217,16 @@ impl State {
     }
 
     /// Status, further headers and body of the response.
-    fn take(&self, asked: &Asked) -> (u16, String, String) {
+    fn accept(&self, request: &Request) -> (u16, String, String) {
         let login = format!("{SMS_USER}:{SMS_PASSWORD}");
         let login = base64::engine::general_purpose::STANDARD.encode(login);
-        if asked.header("authorization") != format!("Basic {login}") {
+        if request.header("authorization") != format!("Basic {login}") {
             return (401, String::new(), "{}".to_owned());
         }
         let text = match self.kind {
-            ProviderKind::OpenMarket => openmarket(asked),
-            ProviderKind::Twilio => twilio(asked),
-            ProviderKind::Gateway | ProviderKind::File => gateway(asked),
+            ProviderKind::OpenMarket => openmarket(request),
+            ProviderKind::Twilio => twilio(request),
+            ProviderKind::Gateway | ProviderKind::File => gateway(request),
         };
         let Some(text) = text else {
             return (
@@ -235,7 +235,7 @@ impl State {
                 json!({"error": "malformed"}).to_string(),
             );
         };
-        self.taken.lock().unwrap().push(text);
+        self.accepted.lock().unwrap().push(text);
         match self.kind {
             ProviderKind::OpenMarket => {
                 let location = "Location: http://smsc.example/sms/v4/mt/status/17-0a2b\r\n";
@@ -250,11 +250,11 @@ impl State {
     }
 }
 
-fn openmarket(asked: &Asked) -> Option<TakenText> {
-    let fits = asked.method == "POST"
-        && asked.target == "/sms/v4/mt"
-        && asked.header("content-type") == "application/json";
-    let body: Value = serde_json::from_str(&asked.body).ok().filter(|_| fits)?;
+fn openmarket(request: &Request) -> Option<SentSms> {
+    let fits = request.method == "POST"
+        && request.target == "/sms/v4/mt"
+        && request.header("content-type") == "application/json";
+    let body: Value = serde_json::from_str(&request.body).ok().filter(|_| fits)?;
     let send = &body["mobileTerminate"];
     let (message, source) = (&send["message"], &send["source"]);
     let type_of_number = match source["ton"].as_i64()? {
@@ -264,24 +264,24 @@ fn openmarket(asked: &Asked) -> Option<TakenText> {
         _ => return None,
     };
     let from = format!("{type_of_number}:{}", source["address"].as_str()?);
-    (message["type"] == "text").then_some(TakenText {
+    (message["type"] == "text").then_some(SentSms {
         to: send["destination"]["address"].as_str()?.to_owned(),
         from,
         body: message["content"].as_str()?.to_owned(),
     })
 }
 
-fn twilio(asked: &Asked) -> Option<TakenText> {
+fn twilio(request: &Request) -> Option<SentSms> {
     let path = format!("/2010-04-01/Accounts/{SMS_USER}/Messages.json");
-    let fits = asked.method == "POST"
-        && asked.target == path
-        && asked.header("content-type") == "application/x-www-form-urlencoded";
+    let fits = request.method == "POST"
+        && request.target == path
+        && request.header("content-type") == "application/x-www-form-urlencoded";
     let value = |name: &str| {
-        let mut pairs = url::form_urlencoded::parse(asked.body.as_bytes());
+        let mut pairs = url::form_urlencoded::parse(request.body.as_bytes());
         let found = pairs.find(|(known, _)| known == name);
         found.filter(|_| fits).map(|(_, value)| value.into_owned())
     };
-    Some(TakenText {
+    Some(SentSms {
         to: value("To")?.strip_prefix('+')?.to_owned(),
         from: value("From").or_else(|| value("MessagingServiceSid"))?,
         body: value("Body")?,
@@ -289,17 +289,17 @@ fn twilio(asked: &Asked) -> Option<TakenText> {
 }
 
 /// Reads the body that [`SmsProvider::settings`] configures.
-fn gateway(asked: &Asked) -> Option<TakenText> {
-    let body: Value = serde_json::from_str(&asked.body).ok()?;
+fn gateway(request: &Request) -> Option<SentSms> {
+    let body: Value = serde_json::from_str(&request.body).ok()?;
     let value = |name: &str| Some(body[name].as_str()?.to_owned());
-    Some(TakenText {
+    Some(SentSms {
         to: value("to")?,
         from: value("from")?,
         body: value("text")?,
     })
 }
 
-fn read(stream: &mut BufReader<impl Read>) -> io::Result<Asked> {
+fn read(stream: &mut BufReader<impl Read>) -> io::Result<Request> {
     let mut line = || -> io::Result<String> {
         let mut line = String::new();
         stream.read_line(&mut line)?;
@@ -307,7 +307,7 @@ fn read(stream: &mut BufReader<impl Read>) -> io::Result<Asked> {
     };
     let first = line()?;
     let mut words = first.split(' ').map(str::to_owned);
-    let mut asked = Asked {
+    let mut request = Request {
         method: words.next().unwrap_or_default(),
         target: words.next().unwrap_or_default(),
         headers: Vec::new(),
@@ -318,13 +318,13 @@ fn read(stream: &mut BufReader<impl Read>) -> io::Result<Asked> {
         let Some((name, value)) = header.split_once(": ") else {
             break;
         };
-        asked.headers.push((name.to_owned(), value.to_owned()));
+        request.headers.push((name.to_owned(), value.to_owned()));
     }
-    let length = asked.header("content-length").parse().unwrap_or(0);
+    let length = request.header("content-length").parse().unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    asked.body = String::from_utf8(body).map_err(io::Error::other)?;
-    Ok(asked)
+    request.body = String::from_utf8(body).map_err(io::Error::other)?;
+    Ok(request)
 }
 
 fn answer(out: &mut impl Write, status: u16, more: &str, body: &str) -> io::Result<()> {

@@ -15,9 +15,9 @@ pub const METRICS: &str = "prometheus_addr = 127.0.0.1\nprometheus_port = 0\n";
 
 /// The real command, which must work.
 pub fn import(folder: &Path, flags: &str, variables: &[(&str, &str)]) -> CommandOutput {
-    let told = CommandOutput::with(folder, &format!("import sydent {flags}"), variables);
+    let told = CommandOutput::run_with(folder, &format!("import sydent {flags}"), variables);
     assert_eq!(told.code, 0, "{}", told.err);
-    let check = CommandOutput::by(folder, "config check --config sydent.toml");
+    let check = CommandOutput::run(folder, "config check --config sydent.toml");
     assert_eq!(check.code, 0, "{}", check.err);
     told
 }

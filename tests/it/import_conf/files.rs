@@ -33,13 +33,13 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
         ("--conf-only --db sydent.conf", "cannot be used with"),
         ("--db sydent.conf", "Nothing was imported"),
     ] {
-        let told = CommandOutput::by(folder, &format!("import sydent {flags}"));
+        let told = CommandOutput::run(folder, &format!("import sydent {flags}"));
         assert_ne!(told.code, 0, "{flags}");
         assert!(told.err.contains(sentence), "{flags}: {}", told.err);
         assert_eq!(told.out, "", "{flags}");
         assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "{flags}");
     }
-    let told = CommandOutput::by(folder, "import sydent --conf-only --dry-run");
+    let told = CommandOutput::run(folder, "import sydent --conf-only --dry-run");
     assert!(told.out.contains("nothing was written"), "{}", told.err);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
@@ -49,7 +49,7 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     let folder = small("");
     let folder = folder.path();
     fs::write(folder.join("sydent.key"), "mine").unwrap();
-    let told = CommandOutput::by(folder, "import sydent --conf-only");
+    let told = CommandOutput::run(folder, "import sydent --conf-only");
     assert!(
         told.err.contains("sydent.key already exists"),
         "{}",
@@ -62,7 +62,7 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     assert!(!folder.join("sydent.toml").exists());
     import(folder, "--conf-only --force", &[]);
     assert_eq!(mode(&folder.join("sydent.key")), 0o600);
-    let told = CommandOutput::by(folder, "import sydent --conf-only");
+    let told = CommandOutput::run(folder, "import sydent --conf-only");
     assert!(
         told.err.contains("sydent.toml already exists"),
         "{}",
@@ -106,7 +106,7 @@ fn ops_07_a_database_elsewhere_is_named_so_that_it_is_found_from_the_new_file() 
             "postgres://a:hunter2@db.test/b".to_owned(),
         ),
     ] {
-        let told = CommandOutput::by(folder, &format!("import sydent --conf-only {flags}"));
+        let told = CommandOutput::run(folder, &format!("import sydent --conf-only {flags}"));
         assert_eq!(told.code, 0, "{}", told.err);
         assert!(!told.out.contains("hunter2"), "{}", told.out);
         assert_eq!(setting(&folder.join("new"), "database/url"), url);

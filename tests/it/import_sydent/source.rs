@@ -149,7 +149,7 @@ impl Source {
     /// The real command.
     pub fn import(&self, into: &TestDatabase, flags: &str) -> CommandOutput {
         let url = &into.url;
-        CommandOutput::by(
+        CommandOutput::run(
             self.folder.path(),
             &format!("import sydent --conf old.conf --out new.toml --database {url} {flags}"),
         )

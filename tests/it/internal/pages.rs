@@ -25,7 +25,7 @@ async fn int_01_a_page_of_another_site_cannot_bind_and_cannot_read() {
             .send(Method::POST, BIND, &headers, body)
             .await;
         answer.refused(403, "M_FORBIDDEN");
-        answer.is_closed_to_browsers();
+        answer.has_no_cors_headers();
     }
     assert_eq!(server.database.count("associations"), 0);
 
@@ -47,7 +47,7 @@ async fn int_01_int_05_no_answer_of_the_inner_listeners_is_open_to_browsers() {
                 let api = server.listener(route.listener);
                 api.send(method, route.path, &[], Vec::new())
                     .await
-                    .is_closed_to_browsers();
+                    .has_no_cors_headers();
             }
         }
     }

@@ -5,8 +5,8 @@ use sydent::config::Settings;
 
 use super::{bind, peer, taking, tell, told};
 use crate::harness::{
-    Behaviour, Homeserver, PUSH, TestDatabase, TestProcess, TestServer, eventually, fresh_address,
-    shared_ca, until,
+    Behaviour, Homeserver, PUSH, TestDatabase, TestProcess, TestServer, fresh_address, shared_ca,
+    wait_for, wait_until,
 };
 
 /// What `sydent peers` prints on the configuration of a server.
@@ -29,7 +29,7 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
     let (_database, process) = start(|settings| tell(&peer, settings));
     let address = fresh_address("waits");
     bind(&process.internal(), &address, "@a:example.org").await;
-    let shown = eventually("a failure", async || {
+    let shown = wait_for("a failure", async || {
         Some(peers(&process)).filter(|shown| shown.contains("last error      it answered 500"))
     })
     .await;
@@ -51,11 +51,11 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
 
-    let before = peer.heard_at(PUSH).len();
+    let before = peer.requests_to(PUSH).len();
     peer.behave(PUSH, taking());
     bind(&process.internal(), &fresh_address("too"), "@a:example.org").await;
-    until("a push", || peer.heard_at(PUSH).len() > before).await;
-    let shown = eventually("success", async || {
+    wait_until("a push", || peer.requests_to(PUSH).len() > before).await;
+    let shown = wait_for("success", async || {
         Some(peers(&process)).filter(|shown| shown.contains("  behind          nothing"))
     })
     .await;
@@ -65,7 +65,7 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
             .iter()
             .any(|(_, change)| change["address"] == address)
     );
-    let log = process.log_that_tells("pushed changes to a peer").await;
+    let log = process.log_containing("pushed changes to a peer").await;
     assert!(log.contains("cannot push changes to a peer; retrying: it answered 500"));
     assert!(!log.contains(&address), "{log}");
 }
@@ -78,9 +78,9 @@ async fn int_03_what_a_peer_cannot_verify_is_named_and_not_skipped() {
     let (_database, process) = start(|settings| tell(&peer, settings));
     let address = fresh_address("bad");
     bind(&process.internal(), &address, "@a:example.org").await;
-    let log = process.log_that_tells("it could not verify [1]").await;
+    let log = process.log_containing("it could not verify [1]").await;
     assert!(!log.contains(&address), "{log}");
-    until("another try", || peer.heard_at(PUSH).len() > 1).await;
+    wait_until("another try", || peer.requests_to(PUSH).len() > 1).await;
     assert!(told(&peer).iter().all(|(id, _)| *id == 1));
 }
 
@@ -94,13 +94,13 @@ async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
     });
     let (first, second) = (fresh_address("first"), fresh_address("second"));
     bind(&process.internal(), &first, "@a:example.org").await;
-    until("a push", || !peer.heard_at(PUSH).is_empty()).await;
+    wait_until("a push", || !peer.requests_to(PUSH).is_empty()).await;
     bind(&process.internal(), &second, "@a:example.org").await;
     process.kill();
     peer.behave(PUSH, taking());
     let process = process.restart();
     for address in [first, second] {
-        until("both", || {
+        wait_until("both", || {
             told(&peer).iter().any(|(_, it)| it["address"] == address)
         })
         .await;
@@ -120,13 +120,13 @@ async fn int_03_nothing_is_told_to_a_server_that_is_not_the_peer() {
         tell(&misnamed, settings);
     });
     bind(&server.internal(), &fresh_address("kept"), "@a:example.org").await;
-    until("both failures", || {
+    wait_until("both failures", || {
         server
             .database
             .count("replication_peers WHERE last_error LIKE '%certificate%'")
             == 2
     })
     .await;
-    assert!(stranger.heard().is_empty());
-    assert!(misnamed.heard().is_empty());
+    assert!(stranger.requests().is_empty());
+    assert!(misnamed.requests().is_empty());
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{bind, peer, tell, told};
-use crate::harness::{Behaviour, PUSH, TestDatabase, TestServer, fresh_address, until};
+use crate::harness::{Behaviour, PUSH, TestDatabase, TestServer, fresh_address, wait_until};
 
 #[actix_web::test]
 async fn int_03_a_peer_that_is_silent_holds_no_other_up() {
@@ -15,12 +15,12 @@ async fn int_03_a_peer_that_is_silent_holds_no_other_up() {
     });
     let internal = server.internal();
     bind(&internal, &fresh_address("one"), "@a:example.org").await;
-    until("the silent peer", || !silent.heard_at(PUSH).is_empty()).await;
+    wait_until("the silent peer", || !silent.requests_to(PUSH).is_empty()).await;
     for count in 2..5 {
         bind(&internal, &fresh_address("more"), "@a:example.org").await;
-        until("the other peer", || told(&well).len() == count).await;
+        wait_until("the other peer", || told(&well).len() == count).await;
     }
-    assert_eq!(silent.heard_at(PUSH).len(), 1);
+    assert_eq!(silent.requests_to(PUSH).len(), 1);
 }
 
 #[actix_web::test]
@@ -34,7 +34,7 @@ async fn int_03_several_instances_tell_each_change_once() {
         bind(&one, &fresh_address("one"), "@a:example.org").await;
         bind(&other, &fresh_address("other"), "@a:example.org").await;
     }
-    until("all changes", || told(&peer).len() >= 60).await;
+    wait_until("all changes", || told(&peer).len() >= 60).await;
     let mut times: HashMap<i64, u32> = HashMap::new();
     for (id, _) in told(&peer) {
         *times.entry(id).or_default() += 1;

@@ -5,7 +5,9 @@ use sydent::domain::ids::KeyId;
 use sydent::domain::signing;
 
 use super::{start, start_with, taken};
-use crate::harness::{Homeserver, Peer, SERVER_NAME, TestServer, eventually, fresh_address, until};
+use crate::harness::{
+    Homeserver, Peer, SERVER_NAME, TestServer, fresh_address, wait_for, wait_until,
+};
 use crate::store_invite::with;
 
 const ALICE: &str = "@alice:example.org";
@@ -71,7 +73,7 @@ async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding()
         "3": peer.bound(&other, &mxid, now),
     });
     taken(&server, &peer, push.clone()).await;
-    let notice = eventually("a notice", async || hs.onbinds().into_iter().next()).await;
+    let notice = wait_for("a notice", async || hs.onbinds().into_iter().next()).await;
     assert_eq!(
         (&notice["address"], &notice["mxid"]),
         (&json!(address), &json!(mxid))
@@ -79,7 +81,7 @@ async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding()
     let invites = notice["invites"].as_array().unwrap();
     assert_eq!(invites.len(), 1);
     assert_eq!(invites[0]["signed"]["token"], room["token"]);
-    until("an empty queue", || server.database.count("outbox") == 0).await;
+    wait_until("an empty queue", || server.database.count("outbox") == 0).await;
 
     // Nobody waits any more, so that there is nothing to tell, nor when it is
     // sent again.
@@ -115,6 +117,6 @@ async fn onb_14_an_older_binding_of_a_peer_does_not_get_the_invites() {
     );
     let newer = peer.bound(&address, &hs.user("alice"), server.now() + 1000);
     taken(&server, &peer, json!({ "2": newer })).await;
-    let notice = eventually("a notice", async || hs.onbinds().into_iter().next()).await;
+    let notice = wait_for("a notice", async || hs.onbinds().into_iter().next()).await;
     assert_eq!(notice["mxid"], hs.user("alice"));
 }

@@ -15,7 +15,7 @@ fn page(api: &Api, version: &str, query: &[(&str, &str)]) -> impl Future<Output 
 async fn msi_12_ses_06_the_code_validates_the_number() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     let wrong = api.submit_sms(&sid, "secret", "wrong").await;
     assert_eq!(wrong.refused(400, "M_TOKEN_INCORRECT")["success"], false);
     let unknown = api.submit_sms("nonesuch", "secret", "123456").await;
@@ -43,7 +43,7 @@ async fn msi_12_ses_06_the_code_validates_the_number() {
 #[actix_web::test]
 async fn msi_12_a_session_that_has_ended_takes_no_code() {
     let phones = Phones::start(|_| {});
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     phones.server.advance(24 * 60 * 60 * 1000 + 1);
     let api = phones.server.api();
     let late = api.submit_sms(&sid, "secret", &text.token()).await;
@@ -54,12 +54,12 @@ async fn msi_12_a_session_that_has_ended_takes_no_code() {
 async fn ses_22_a_session_takes_its_code_on_its_own_route_only() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     let by_mail = api.submit_token(&sid, "secret", &text.token()).await;
     by_mail.refused(400, "M_INVALID_PARAM");
     let (sid, mail) = phones
         .server
-        .requested(&fresh_address("route"), "secret")
+        .request_mail(&fresh_address("route"), "secret")
         .await;
     let by_phone = api.submit_sms(&sid, "secret", &mail.token()).await;
     by_phone.refused(400, "M_INVALID_PARAM");
@@ -69,7 +69,7 @@ async fn ses_22_a_session_takes_its_code_on_its_own_route_only() {
 async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     for _ in 0..5 {
         let answer = api.submit_sms(&sid, "secret", "000").await;
         answer.refused(400, "M_TOKEN_INCORRECT");
@@ -82,7 +82,7 @@ async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
     let number = format!("+{}", text.to);
     let fresh = api.request_sms("GB", &number, "secret", 2).await.ok();
     assert_ne!(fresh["sid"], json!(sid));
-    let texts = phones.provider.texts_to(&text.to);
+    let texts = phones.provider.all_sms_to(&text.to);
     let token = texts.last().unwrap().token();
     let sid = fresh["sid"].as_str().unwrap();
     api.submit_sms(sid, "secret", &token).await.ok();
@@ -92,7 +92,7 @@ async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
 async fn validation_max_wrong_sms_tokens_is_the_cap_on_guesses() {
     let phones = Phones::start(|settings| settings.validation.max_wrong_sms_tokens = 1);
     let api = phones.server.api();
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     let wrong = api.submit_sms(&sid, "secret", "000").await;
     wrong.refused(400, "M_TOKEN_INCORRECT");
     let answer = api.submit_sms(&sid, "secret", &text.token()).await;
@@ -104,7 +104,7 @@ async fn ses_05_codes_differ() {
     let phones = Phones::start(|_| {});
     let mut codes = std::collections::BTreeSet::new();
     for _ in 0..8 {
-        let (_, text) = phones.requested(&fresh_msisdn()).await;
+        let (_, text) = phones.request_sms(&fresh_msisdn()).await;
         codes.insert(text.token());
     }
     assert!(codes.len() > 6, "{codes:?}");
@@ -115,7 +115,7 @@ async fn msi_13_the_page_validates_and_says_so() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     for version in [V1, V2] {
-        let (sid, text) = phones.requested(&fresh_msisdn()).await;
+        let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
         let token = text.token();
         let wrong = [
             ("sid", sid.as_str()),
@@ -146,7 +146,7 @@ async fn msi_13_the_page_validates_and_says_so() {
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         api.get_validated(&sid, "secret").await.ok();
     }
-    let (sid, text) = phones.requested(&fresh_msisdn()).await;
+    let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     phones.server.advance(24 * 60 * 60 * 1000 + 1);
     let token = text.token();
     let query = [
@@ -173,7 +173,7 @@ async fn msi_13_new_17_ses_23_the_page_goes_on_to_the_stored_link() {
     let sid = api.request_sms_with(fields).await.ok()["sid"].clone();
     let (sid, token) = (
         sid.as_str().unwrap(),
-        phones.provider.text_to(&msisdn).await.token(),
+        phones.provider.sms_to(&msisdn).await.token(),
     );
     // A client that submits the code stays where it is.
     let posted = api.submit_sms(sid, "secret", &token).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{configure, invite, is_quiet, notices, start};
 use crate::harness::{
-    Behaviour, Homeserver, ONBIND, TestDatabase, TestProcess, fresh_address, until,
+    Behaviour, Homeserver, ONBIND, TestDatabase, TestProcess, fresh_address, wait_until,
 };
 
 #[actix_web::test]
@@ -22,18 +22,18 @@ async fn onb_10_onb_13_bnd_13_a_homeserver_that_fails_is_told_again_and_holds_up
         let server = start(&hs, |settings| {
             settings.federation.timeout = Duration::from_secs(1);
         });
-        let heard = hs.heard_at(ONBIND).len();
+        let heard = hs.requests_to(ONBIND).len();
         let address = fresh_address("fails");
         invite(&server.api(), &address, "@bob:example.org").await;
         hs.behave(ONBIND, behaviour.clone());
         let (internal, mxid) = (server.internal(), hs.user("alice"));
         internal.internal_bind("email", &address, &mxid).await.ok();
-        until("some tries", || hs.heard_at(ONBIND).len() > heard + 2).await;
+        wait_until("some tries", || hs.requests_to(ONBIND).len() > heard + 2).await;
         assert_eq!(server.database.count("invites"), 1, "{behaviour:?}");
         assert_eq!(server.database.count("outbox"), 1);
-        hs.behave_well(ONBIND);
+        hs.behave_normally(ONBIND);
         is_quiet(&server).await;
-        let notice = hs.heard_at(ONBIND).pop().unwrap().json();
+        let notice = hs.requests_to(ONBIND).pop().unwrap().json();
         assert_eq!(notice["invites"].as_array().unwrap().len(), 1);
         assert_eq!(server.database.count("invites"), 0);
     }
@@ -55,7 +55,7 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     internal.internal_bind("email", &address, &mxid).await.ok();
     is_quiet(&server).await;
     let told: Vec<usize> = hs
-        .heard_at(ONBIND)
+        .requests_to(ONBIND)
         .iter()
         .map(|heard| heard.json()["invites"].as_array().unwrap().len())
         .collect();
@@ -66,7 +66,7 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     );
     let metrics = server.operations().get("/metrics").await.text();
     assert!(metrics.contains("deliveries_total{kind=\"onbind\",outcome=\"refused\"} 1"));
-    hs.behave_well(ONBIND);
+    hs.behave_normally(ONBIND);
     internal.internal_bind("email", &address, &mxid).await.ok();
     let notice = notices(&hs, 5).await.pop().unwrap();
     assert_eq!(notice["invites"].as_array().unwrap().len(), 2);
@@ -83,7 +83,7 @@ async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
     let (internal, mxid) = (server.internal(), hs.user("alice"));
     let address = fresh_address("late");
     internal.internal_bind("email", &address, &mxid).await.ok();
-    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
     assert_eq!(server.database.count("outbox"), 1);
     server.advance(61_000);
     is_quiet(&server).await;
@@ -100,7 +100,7 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
     hs.behave(ONBIND, Behaviour::json(500, &json!({})));
     let [alice, carol] = ["alice", "carol"].map(|user| hs.user(user));
     internal.internal_bind("email", &address, &alice).await.ok();
-    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
     internal
         .internal_unbind("email", &address, &alice)
         .await
@@ -113,11 +113,11 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
 
     internal.internal_bind("email", &address, &alice).await.ok();
     internal.internal_bind("email", &address, &carol).await.ok();
-    until("one notice", || server.database.count("outbox") == 1).await;
-    let heard = hs.heard_at(ONBIND).len();
-    hs.behave_well(ONBIND);
+    wait_until("one notice", || server.database.count("outbox") == 1).await;
+    let heard = hs.requests_to(ONBIND).len();
+    hs.behave_normally(ONBIND);
     is_quiet(&server).await;
-    for told in &hs.heard_at(ONBIND)[heard..] {
+    for told in &hs.requests_to(ONBIND)[heard..] {
         assert_eq!(told.json()["mxid"], carol);
     }
     assert_eq!(server.database.count("invites"), 0);
@@ -134,7 +134,7 @@ async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
     let mxid = hs.user("alice");
     internal.internal_bind("email", &address, &mxid).await.ok();
     is_quiet(&server).await;
-    assert!(hs.heard().is_empty());
+    assert!(hs.requests().is_empty());
     assert_eq!(server.database.count("invites"), 1);
 }
 
@@ -157,7 +157,7 @@ async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
         ));
     }
     is_quiet(&server).await;
-    assert!(hs.heard_at(ONBIND).is_empty());
+    assert!(hs.requests_to(ONBIND).is_empty());
 }
 
 #[actix_web::test]
@@ -172,12 +172,12 @@ async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
     let room = invite(&process.api(), &address, "@bob:example.org").await;
     let (internal, mxid) = (process.internal(), hs.user("alice"));
     internal.internal_bind("email", &address, &mxid).await.ok();
-    until("a try", || !hs.heard_at(ONBIND).is_empty()).await;
+    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
     process.kill();
-    hs.behave_well(ONBIND);
+    hs.behave_normally(ONBIND);
     let process = process.restart();
-    until("an empty queue", || database.count("outbox") == 0).await;
-    let notice = hs.heard_at(ONBIND).pop().unwrap().json();
+    wait_until("an empty queue", || database.count("outbox") == 0).await;
+    let notice = hs.requests_to(ONBIND).pop().unwrap().json();
     super::lets_in(&process.api(), &room, &notice["invites"][0]).await;
     assert_eq!(database.count("invites"), 0);
     let log = process.log();
@@ -196,8 +196,8 @@ async fn onb_08_a_newer_binding_replaces_the_notice_that_waits() {
     let (address, other) = (fresh_address("twice"), fresh_address("other"));
     for (bound, tries) in [(&address, 1), (&other, 2), (&address, 3)] {
         internal.internal_bind("email", bound, &mxid).await.ok();
-        until("a try", || hs.heard_at(ONBIND).len() == tries).await;
-        until("its end", || server.database.queued("lease_until > 0") == 0).await;
+        wait_until("a try", || hs.requests_to(ONBIND).len() == tries).await;
+        wait_until("its end", || server.database.queued("lease_until > 0") == 0).await;
     }
     assert_eq!(server.database.count("outbox"), 2, "one for each address");
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::by_synapse;
 use crate::harness::{
-    BASE_URL, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, fresh_address, until,
+    BASE_URL, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, fresh_address, wait_until,
 };
 
 #[actix_web::test]
@@ -75,7 +75,7 @@ async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_lat
     });
     let fields = by_synapse(&fresh_address("late"));
     server.api().store_invite(fields).await.ok();
-    until("the refusal", || server.database.count("outbox") == 0).await;
+    wait_until("the refusal", || server.database.count("outbox") == 0).await;
     assert_eq!(server.database.count("invites"), 1);
     assert_eq!(server.database.count("ephemeral_keys"), 1);
 }
@@ -91,7 +91,7 @@ async fn inv_14_msg_09_sgn_10_no_level_of_the_log_shows_address_token_or_key() {
     let query = mail.join_link().1["signurl"].replace(BASE_URL, "");
     let path = format!("{query}&mxid=@alice:example.org");
     api.send(Method::POST, &path, &[], Vec::new()).await.ok();
-    let log = process.log_that_tells("sign-ed25519").await;
+    let log = process.log_containing("sign-ed25519").await;
     for secret in [&address, &parameters["token"], &parameters["private_key"]] {
         assert!(!log.contains(secret.as_str()), "{log}");
     }

@@ -32,9 +32,9 @@ async fn inv_16_inv_19_msg_04_msg_05_msg_06_the_mail_and_its_link() {
         subject(&mail),
         "Bob & Söhne invited you to Tea <3 on Matrix"
     );
-    assert_eq!(mail.noted["rcpt_tos"], json!([address]));
-    assert_eq!(mail.noted["bare_lf"], false);
-    assert!(mail.noted["longest_line"].as_u64().unwrap() <= 998);
+    assert_eq!(mail.received["rcpt_tos"], json!([address]));
+    assert_eq!(mail.received["bare_lf"], false);
+    assert!(mail.received["longest_line"].as_u64().unwrap() <= 998);
     let text = mail.text();
     assert!(
         text.contains("Bob & Söhne (@a:example.org) has invited"),
@@ -245,7 +245,7 @@ async fn msg_02_msg_03_sec_04_sec_07_no_field_rewrites_the_mail() {
             "{html}"
         );
         assert!(!text.contains('\u{202e}') && !text.contains('\u{2066}'));
-        assert!(mail.noted["longest_line"].as_u64().unwrap() <= 998);
+        assert!(mail.received["longest_line"].as_u64().unwrap() <= 998);
         assert!(!subject(&mail).contains("forged") || subject(&mail).contains("=?utf-8?Q?forge"));
         let (place, _) = mail.join_link();
         assert!(place.ends_with("/#/room/%21%3Cscript%3E%22%27%26%3Aexample.org"));

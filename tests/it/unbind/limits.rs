@@ -39,9 +39,9 @@ async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
     let refused = unbind(&server, &other).await;
     assert_eq!(refused.header("retry-after"), Some("3600"));
     refused.refused(429, "M_LIMIT_EXCEEDED");
-    assert!(other.heard_at(SERVER_KEYS).is_empty());
+    assert!(other.requests_to(SERVER_KEYS).is_empty());
     // Who calls nobody out is not counted.
-    let done = server.validated(ADDRESS).await;
+    let done = server.validate(ADDRESS).await;
     let mut by_session = body("@alice:example.org");
     by_session["sid"] = done.sid.into();
     by_session["client_secret"] = done.client_secret.into();

@@ -28,7 +28,7 @@ async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
         answer.refused(403, "M_FORBIDDEN");
     }
     assert_eq!(owner(&server).await, Some(alice));
-    assert!(homeserver.heard_at(SERVER_KEYS).is_empty());
+    assert!(homeserver.requests_to(SERVER_KEYS).is_empty());
 }
 
 #[actix_web::test]
@@ -174,5 +174,5 @@ async fn sec_25_a_body_that_no_homeserver_sends_is_too_large() {
         .await;
     refused.refused(413, "M_TOO_LARGE");
     assert_eq!(owner(&server).await, Some(alice));
-    assert!(homeserver.heard_at(SERVER_KEYS).is_empty());
+    assert!(homeserver.requests_to(SERVER_KEYS).is_empty());
 }

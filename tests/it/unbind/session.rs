@@ -25,7 +25,7 @@ async fn is_bound(server: &TestServer, address: &str) -> bool {
 async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("unbind");
-    let done = server.validated(&address).await;
+    let done = server.validate(&address).await;
     for version in [V1, V2] {
         server
             .internal()
@@ -51,8 +51,8 @@ async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody()
 async fn unb_07_ses_21_every_problem_with_a_session_is_403() {
     let server = TestServer::start_with_clock(|_| {});
     let (address, other) = (fresh_address("unbind"), fresh_address("unbind"));
-    let (pending, _) = server.requested(&address, "another").await;
-    let done = server.validated(&address).await;
+    let (pending, _) = server.request_mail(&address, "another").await;
+    let done = server.validate(&address).await;
     server
         .internal()
         .internal_bind("email", &other, "@a:example.org")
@@ -83,7 +83,7 @@ async fn unb_04_a_token_that_is_sent_must_be_good_and_its_user_have_accepted_the
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let address = fresh_address("unbind");
-    let done = server.validated(&address).await;
+    let done = server.validate(&address).await;
     server
         .internal()
         .internal_bind("email", &address, "@alice:example.org")

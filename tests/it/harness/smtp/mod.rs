@@ -19,7 +19,7 @@ use sydent::config::{Encryption, Settings, TransportKind};
 
 pub use options::Tls;
 
-use super::{Mail, TestCa, eventually};
+use super::{Mail, TestCa, wait_for};
 use behaviour::Behaviour;
 use options::Options;
 use server::{Running, Shared};
@@ -94,7 +94,7 @@ impl SmtpServer {
 
     /// The newest mail to an address, as soon as there is one.
     pub async fn mail_to(&self, address: &str) -> Mail {
-        eventually("a mail", async || self.mails_to(address).pop()).await
+        wait_for("a mail", async || self.mails_to(address).pop()).await
     }
 
     /// Stops the server and closes its connections without a reply. Returns its
@@ -106,7 +106,7 @@ impl SmtpServer {
 }
 
 fn recipients(mail: &Mail) -> impl Iterator<Item = &str> {
-    mail.noted["rcpt_tos"]
+    mail.received["rcpt_tos"]
         .as_array()
         .into_iter()
         .flatten()

@@ -186,7 +186,7 @@ impl Session {
             return Ok(reply(&refusal));
         }
         self.shared.store(Mail {
-            noted: json!({
+            received: json!({
                 "peer": self.peer,
                 "mail_from": envelope.from,
                 "rcpt_tos": envelope.to,

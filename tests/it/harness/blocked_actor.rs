@@ -11,7 +11,7 @@ use sydent::actor::pool::{Fault, Operation, Pool, State};
 
 /// Operations that block an actor until this goes out of scope: each occupies a
 /// place in its queue, and a thread if one is free.
-pub struct Hold {
+pub struct BlockedActor {
     gate: Arc<Gate>,
     _operations: Vec<Blocked>,
 }
@@ -26,9 +26,9 @@ struct Gate {
     waiting: AtomicUsize,
 }
 
-impl Hold {
+impl BlockedActor {
     /// Sends so many operations; the queue must have room for them.
-    pub fn of<S: State>(pool: &Pool<S>, operations: usize) -> Self {
+    pub fn new<S: State>(pool: &Pool<S>, operations: usize) -> Self {
         let gate = Arc::<Gate>::default();
         let operations = (0..operations).map(|_| send(pool, &gate)).collect();
         Self {
@@ -38,7 +38,7 @@ impl Hold {
     }
 
     /// How many of the actor's threads are blocked now.
-    pub fn threads(&self) -> usize {
+    pub fn blocked_threads(&self) -> usize {
         self.gate.waiting.load(Ordering::SeqCst)
     }
 }
@@ -59,7 +59,7 @@ fn send<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Blocked {
     }
 }
 
-impl Drop for Hold {
+impl Drop for BlockedActor {
     fn drop(&mut self) {
         *self.gate.open.lock().unwrap() = true;
         self.gate.opened.notify_all();

@@ -9,7 +9,7 @@ use super::proxy::Proxy;
 
 /// PostgreSQL behind a TCP proxy that can be cut, or an SQLite file that can be
 /// locked, so that it is readable but not writable.
-pub struct FragileDatabase {
+pub struct InterruptibleDatabase {
     /// For the server.
     pub database: TestDatabase,
     /// For the test: it is not interrupted.
@@ -22,7 +22,7 @@ enum Link {
     Sqlite(Option<SqliteConnection>),
 }
 
-impl FragileDatabase {
+impl InterruptibleDatabase {
     pub fn fresh() -> Self {
         let direct = TestDatabase::fresh();
         let mut url = direct.url.clone();
@@ -46,7 +46,7 @@ impl FragileDatabase {
     }
 
     /// Whether reads succeed during an interruption.
-    pub fn can_be_read(&self) -> bool {
+    pub fn is_readable(&self) -> bool {
         !self.direct.is_postgres()
     }
 

@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// One TCP connection to a listener.
-pub struct Wire(TcpStream);
+pub struct RawConnection(TcpStream);
 
-impl Wire {
+impl RawConnection {
     pub async fn connect(to: SocketAddr) -> Self {
         Self(TcpStream::connect(to).await.unwrap())
     }
@@ -21,7 +21,7 @@ impl Wire {
     }
 
     /// Everything that the server sends until it closes the connection, within 30 s.
-    pub async fn rest(&mut self) -> String {
+    pub async fn read_to_end(&mut self) -> String {
         let mut answer = Vec::new();
         let read = self.0.read_to_end(&mut answer);
         tokio::time::timeout(Duration::from_secs(30), read)

@@ -15,7 +15,7 @@ use super::homeserver::State;
 
 /// A request that the homeserver received.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct Request {
     pub method: String,
     /// The path, without the query.
     pub path: String,
@@ -27,7 +27,7 @@ pub struct Heard {
     pub sni: Option<String>,
 }
 
-impl Heard {
+impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let found = headers.find(|(found, _)| found == name);
@@ -114,17 +114,17 @@ async fn converse<S>(stream: &mut S, sni: Option<String>, state: &State) -> std:
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(heard) = read(stream, sni).await? else {
+    let Some(request) = read(stream, sni).await? else {
         return Ok(());
     };
-    answer(stream, &state.answer(&heard)).await?;
+    answer(stream, &state.answer(&request)).await?;
     stream.shutdown().await
 }
 
 async fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     sni: Option<String>,
-) -> std::io::Result<Option<Heard>> {
+) -> std::io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -143,7 +143,7 @@ async fn read<S: AsyncRead + Unpin>(
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut request = Heard {
+    let mut request = Request {
         method: method.to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
