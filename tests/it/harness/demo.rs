@@ -47,17 +47,17 @@ impl Demo {
                 return Some(Self { child, port, text });
             }
         }
-        let mut told = String::new();
+        let mut stderr = String::new();
         child
             .stderr
             .take()
             .unwrap()
-            .read_to_string(&mut told)
+            .read_to_string(&mut stderr)
             .unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{stderr}");
         assert!(
-            told.contains("Set the first one of three free ports with --port"),
-            "{told}"
+            stderr.contains("Set the first one of three free ports with --port"),
+            "{stderr}"
         );
         None
     }
@@ -66,14 +66,14 @@ impl Demo {
     pub fn stop(mut self) -> String {
         send_signal(&self.child, Signal::INT);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
-        let mut told = String::new();
+        let mut stderr = String::new();
         self.child
             .stderr
             .take()
             .unwrap()
-            .read_to_string(&mut told)
+            .read_to_string(&mut stderr)
             .unwrap();
-        told
+        stderr
     }
 }
 

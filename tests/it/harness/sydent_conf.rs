@@ -8,21 +8,21 @@ use tempfile::TempDir;
 
 use super::{CommandOutput, KEY_FILE, SERVER_NAME};
 
-/// What makes the real binary choose its ports.
+/// Lets the system choose the ports of the listeners.
 pub const PORTS: &str = "clientapi.http.bind_address = 127.0.0.1\nclientapi.http.port = 0\n\
     internalapi.http.bind_address = 127.0.0.1\ninternalapi.http.port = 0\n";
 pub const METRICS: &str = "prometheus_addr = 127.0.0.1\nprometheus_port = 0\n";
 
-/// The real command, which must work.
+/// Imports the configuration in that folder, which must succeed.
 pub fn import(folder: &Path, flags: &str, variables: &[(&str, &str)]) -> CommandOutput {
-    let told = CommandOutput::run_with(folder, &format!("import sydent {flags}"), variables);
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = CommandOutput::run_with(folder, &format!("import sydent {flags}"), variables);
+    assert_eq!(output.code, 0, "{}", output.err);
     let check = CommandOutput::run(folder, "config check --config sydent.toml");
     assert_eq!(check.code, 0, "{}", check.err);
-    told
+    output
 }
 
-/// A setting in the file that was written.
+/// A setting in the written configuration, such as `email/smtp/port`.
 pub fn setting(folder: &Path, key: &str) -> Value {
     let text = fs::read_to_string(folder.join("sydent.toml")).unwrap();
     let mut value = &toml::Value::Table(text.parse().unwrap());
@@ -35,7 +35,7 @@ pub fn setting(folder: &Path, key: &str) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// A folder with a small `sydent.conf`.
+/// A folder with a small `sydent.conf`, with `more` in its section `[http]`.
 pub fn small(more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
