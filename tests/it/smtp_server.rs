@@ -55,7 +55,7 @@ impl Client {
         assert!(received.starts_with(reply), "{sent}: {received}");
     }
 
-    async fn is_closed(mut self) {
+    async fn expect_close(mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"");
@@ -90,7 +90,7 @@ async fn the_test_relay_refuses_bad_sequences() {
     ] {
         client.expect(sent, reply).await;
     }
-    client.is_closed().await;
+    client.expect_close().await;
 }
 
 #[actix_web::test]
@@ -129,7 +129,7 @@ async fn the_test_relay_refuses_malformed_commands() {
         client.expect(sent, reply).await;
     }
     client.expect("DATA\r\nSubject: x\r\n", "554 ").await;
-    client.is_closed().await;
+    client.expect_close().await;
 }
 
 #[actix_web::test]
@@ -176,7 +176,7 @@ async fn the_test_relay_stores_what_arrived() {
     });
     assert_eq!(mail.received, expected);
     client.expect("QUIT\r\n", "221 ").await;
-    client.is_closed().await;
+    client.expect_close().await;
 }
 
 #[actix_web::test]
@@ -191,14 +191,14 @@ async fn the_test_relay_fails_as_it_is_asked_to() {
         client
             .send(if stored == 1 { "\r\n.\r\n" } else { "DATA\r\n" })
             .await;
-        client.is_closed().await;
+        client.expect_close().await;
         assert_eq!(relay.recipients().len(), stored);
     }
     relay.behave(&json!({"rcpt": "421 4.3.2 closing"}));
     let mut client = Client::greet(&relay).await;
     client.expect("MAIL FROM:<a@b.test>\r\n", "250 ").await;
     client.expect("RCPT TO:<c@d.test>\r\n", "421 ").await;
-    client.is_closed().await;
+    client.expect_close().await;
 
     relay.behave(&json!({"delay_ms": 200, "data": "451 later"}));
     let mut client = Client::address(&relay, "").await;
@@ -240,5 +240,5 @@ async fn the_test_relay_requires_tls_and_logins() {
     client.expect("MAIL FROM:<a@b.test>\r\n", "530 ").await;
     client.expect("AUTH PLAIN AGEAYg==\r\n", "530 ").await;
     client.expect("STARTTLS\r\nEHLO a\r\n", "554 ").await;
-    client.is_closed().await;
+    client.expect_close().await;
 }

@@ -117,7 +117,7 @@ impl RealSydent {
 
     async fn wait_until_it_answers(&mut self) {
         let api = self.api();
-        let path = format!("{}/pubkey/ed25519:0", V2);
+        let path = format!("{V2}/pubkey/ed25519:0");
         let log = self.folder.path().join("sydent.log");
         for _ in 0..1500 {
             let asked = api.try_send(awc::http::Method::GET, &path, &[], Vec::new());

@@ -17,13 +17,13 @@ pub fn cycles(sources: &[Source]) -> BTreeSet<String> {
         let module = source.module();
         for path in &source.code.internal {
             let path = resolve(path, sources, &modules);
-            let Some((parent, user, used)) = siblings(&module, &path) else {
+            let Some((parent, from, to)) = siblings(&module, &path) else {
                 continue;
             };
-            if modules.contains(&join(parent, used)) {
+            if modules.contains(&join(parent, to)) {
                 let graph = folders.entry(parent.to_owned()).or_default();
-                let edges = graph.entry(user.to_owned()).or_default();
-                edges.insert(used.to_owned());
+                let edges = graph.entry(from.to_owned()).or_default();
+                edges.insert(to.to_owned());
             }
         }
     }
@@ -42,9 +42,11 @@ fn resolve(path: &str, sources: &[Source], modules: &BTreeSet<String>) -> String
     let mut path = path.to_owned();
     for _ in 0..5 {
         let is_module = |module: &&str| modules.contains(*module);
-        let prefixes = path.match_indices("::").map(|(end, _)| &path[..end]);
+        let prefixes = path
+            .match_indices("::")
+            .map(|(end, _)| path.split_at(end).0);
         let module = prefixes.filter(is_module).last().unwrap_or_default();
-        let rest = path[module.len()..].trim_start_matches("::");
+        let rest = path.split_at(module.len()).1.trim_start_matches("::");
         let (name, rest) = rest.split_once("::").unwrap_or((rest, ""));
         let source = sources.iter().find(|source| source.module() == module);
         let import = source.and_then(|source| source.code.imports.get(name));
@@ -76,16 +78,17 @@ fn join(module: &str, name: &str) -> String {
 
 /// The strongly connected groups of more than one node.
 fn circles(graph: &Graph) -> BTreeSet<BTreeSet<&str>> {
-    let reached: BTreeMap<&str, BTreeSet<&str>> = graph
+    let reachable_from: BTreeMap<&str, BTreeSet<&str>> = graph
         .keys()
         .map(|node| (node.as_str(), reachable(graph, node)))
         .collect();
-    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|all| all.contains(to));
+    let reaches =
+        |from: &str, to: &str| reachable_from.get(from).is_some_and(|all| all.contains(to));
     let group = |node: &&str| -> BTreeSet<&str> {
-        let all = reached[*node].iter().copied();
+        let all = reachable_from[*node].iter().copied();
         all.filter(|other| reaches(other, node)).collect()
     };
-    let groups = reached.keys().map(group);
+    let groups = reachable_from.keys().map(group);
     groups.filter(|group| group.len() > 1).collect()
 }
 

@@ -71,13 +71,13 @@ impl Requirement {
         let (text, source) = text.split_once(" *Source: ").expect(entry);
         assert!(source.ends_with('*'), "{entry}");
         let sentences = sentences(text);
-        let starts = |start: &str| sentences.iter().copied().find(|s| s.starts_with(start));
+        let starts = |start: &str| sentences.iter().find(|s| s.starts_with(start));
         let see = sentences.last().filter(|last| last.starts_with("See "));
         let words = see.into_iter().flat_map(|see| see.split([' ', ',', '.']));
         Self {
             id: id.to_owned(),
-            summary: sentences[0].to_owned(),
-            note: starts("No test: ").or(see.copied()).map(str::to_owned),
+            summary: sentences[0].clone(),
+            note: starts("No test: ").or(see).cloned(),
             refers: words
                 .filter(|word| is_id(word))
                 .map(str::to_owned)
@@ -87,16 +87,16 @@ impl Requirement {
 }
 
 /// A full stop and a space end a sentence, except in code.
-fn sentences(text: &str) -> Vec<&str> {
-    let mut sentences = Vec::new();
-    let (mut start, mut in_code) = (0, false);
-    for (at, c) in text.char_indices() {
-        in_code ^= c == '`';
-        if !in_code && text[at..].starts_with(". ") {
-            sentences.push(&text[start..=at]);
-            start = at + 2;
+fn sentences(text: &str) -> Vec<String> {
+    let mut sentences = vec![String::new()];
+    for part in text.split_inclusive(". ") {
+        let sentence = sentences.last_mut().unwrap();
+        sentence.push_str(part);
+        let is_whole = sentence.matches('`').count() % 2 == 0;
+        if is_whole && part.ends_with(". ") {
+            sentence.pop();
+            sentences.push(String::new());
         }
     }
-    sentences.push(&text[start..]);
     sentences
 }
