@@ -1,13 +1,14 @@
-//! What goes wrong towards a client, and the only status codes and errcodes.
+//! The errors that a client can receive, and the only status codes and errcodes.
 //!
-//! A refusal is made by a named constructor; its text is for the person who
-//! reads it and never holds a secret, an address or what another part said.
-//! What the machinery reports becomes one of three answers here, and one log
-//! line where it is turned into HTTP.
+//! A named constructor makes each refusal. Its text is for the person who reads
+//! it and never contains a secret, an address or the text of another program.
+//! A [`Fault`] becomes 500 or 503 here, and one log line.
 
 mod accounts;
+mod body;
 mod flow;
 mod invites;
+mod kind;
 mod lookup;
 mod phones;
 mod replication;
@@ -19,241 +20,202 @@ use std::fmt;
 use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use serde_json::{Map, Value};
 
+use self::body::{Details, ErrorBody};
 use crate::actor::pool::Fault;
 use crate::delivery::templates::TemplateError;
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
-/// The errcode of a server that does not know the path or the method (GEN-10).
-pub const UNRECOGNIZED: &str = "M_UNRECOGNIZED";
+pub use self::kind::{Kind, UNRECOGNIZED};
 
-/// An answer that is not what was asked for.
+/// An error response.
 #[derive(Debug)]
 pub struct Error {
-    status: StatusCode,
-    errcode: &'static str,
+    kind: Kind,
     message: Cow<'static, str>,
-    extra: Map<String, Value>,
+    details: Box<Details>,
     retry_after_s: Option<u64>,
     allow: Option<String>,
 }
 
 impl Error {
-    fn new(
-        status: StatusCode,
-        errcode: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        let (message, extra) = (message.into(), Map::new());
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
-            errcode,
-            message,
-            extra,
+            kind,
+            message: message.into(),
+            details: Box::default(),
             retry_after_s: None,
             allow: None,
         }
     }
 
-    /// 400 `M_MISSING_PARAMS`, naming what is missing (GEN-08).
+    /// The response to required fields that are missing; names all of them
+    /// (GEN-08).
     #[must_use]
     pub fn missing_params(names: &[&str]) -> Self {
         let message = format!("Missing parameters: {}", names.join(", "));
-        Self::new(StatusCode::BAD_REQUEST, "M_MISSING_PARAMS", message)
+        Self::new(Kind::MISSING_PARAMS, message)
     }
 
-    /// 400 `M_INVALID_PARAM`: the field `name` is not what it must be.
+    /// The response to a field of a wrong type or format. `reason` completes a
+    /// sentence that begins with the field and never contains its value.
     #[must_use]
-    pub fn invalid_param(name: &str, why: impl fmt::Display) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "M_INVALID_PARAM",
-            format!("{name}: {why}"),
-        )
+    pub fn invalid_param(name: &str, reason: impl fmt::Display) -> Self {
+        Self::new(Kind::INVALID_PARAM, format!("{name}: {reason}"))
     }
 
-    /// 400 `M_BAD_JSON`.
+    /// The response to a body that is not a JSON object.
     #[must_use]
-    pub fn bad_json(why: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_BAD_JSON", why)
+    pub fn bad_json(message: &'static str) -> Self {
+        Self::new(Kind::BAD_JSON, message)
     }
 
-    /// 400 `M_INVALID_EMAIL` (EML-03).
+    /// The response to an invalid email address (EML-03).
     #[must_use]
     pub fn invalid_email() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "M_INVALID_EMAIL",
-            "This is not a valid e-mail address",
-        )
+        Self::new(Kind::INVALID_EMAIL, "The email address is not valid")
     }
 
-    /// 400 `M_EMAIL_SEND_ERROR` (EML-08).
+    /// The response when an email could not be sent (EML-08).
     #[must_use]
-    pub fn email_send_error(why: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_EMAIL_SEND_ERROR", why)
+    pub fn email_send_error(message: &'static str) -> Self {
+        Self::new(Kind::EMAIL_SEND_ERROR, message)
     }
 
-    /// 400 `M_TOKEN_INCORRECT` (EML-15); iOS reads `success`.
+    /// The response of submitToken to a wrong token (EML-15); iOS reads
+    /// `success`.
     #[must_use]
     pub fn token_incorrect() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "M_TOKEN_INCORRECT",
-            "This is not the code that was sent",
-        )
-        .unsuccessful()
+        Self::new(Kind::TOKEN_INCORRECT, "The validation token is incorrect").unsuccessful()
     }
 
-    /// The answer of submitToken to a session that takes no token (EML-16,
+    /// The response of submitToken for a session that takes no token (EML-16,
     /// EML-17).
     #[must_use]
     pub fn submit_denied(denied: Denied) -> Self {
         match denied {
             Denied::Expired => Self::session(denied).unsuccessful(),
             Denied::NoSession | Denied::NotValidated => {
-                let message = "There is no validation session with this sid and client_secret";
-                Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PARAM", message).unsuccessful()
+                Self::new(Kind::WRONG_SESSION, NO_SESSION).unsuccessful()
             }
         }
     }
 
-    /// The answer of getValidated3pid and bind to a session that proves
+    /// The response of getValidated3pid and bind for a session that proves
     /// nothing (VAL-04, BND-06).
     #[must_use]
     pub fn session(denied: Denied) -> Self {
         match denied {
-            Denied::NoSession => Self::new(
-                StatusCode::NOT_FOUND,
-                "M_NO_VALID_SESSION",
-                "There is no validation session with this sid and client_secret",
-            ),
-            Denied::Expired => Self::new(
-                StatusCode::BAD_REQUEST,
-                "M_SESSION_EXPIRED",
-                "This validation session has ended; ask for a new code",
-            ),
-            Denied::NotValidated => Self::new(
-                StatusCode::BAD_REQUEST,
-                "M_SESSION_NOT_VALIDATED",
-                "This address has not been validated yet; open the link or enter the code that was sent",
-            ),
+            Denied::NoSession => Self::new(Kind::NO_VALID_SESSION, NO_SESSION),
+            Denied::Expired => Self::new(Kind::SESSION_EXPIRED, SESSION_EXPIRED),
+            Denied::NotValidated => Self::new(Kind::SESSION_NOT_VALIDATED, SESSION_NOT_VALIDATED),
         }
     }
 
-    /// 404 `M_NOT_FOUND`: no such key (PUB-02).
+    /// The response to an unknown key ID (PUB-02).
     #[must_use]
     pub fn key_not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "M_NOT_FOUND",
-            "This server has no key with that id",
-        )
+        Self::new(Kind::KEY_NOT_FOUND, "This server has no key with this ID")
     }
 
-    /// 404 `M_UNRECOGNIZED`: no such path (GEN-10).
+    /// The response to a path without an endpoint (GEN-10).
     #[must_use]
     pub fn unknown_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            UNRECOGNIZED,
-            "There is nothing at this path",
-        )
+        Self::new(Kind::UNKNOWN_PATH, "There is no endpoint at this path")
     }
 
-    /// 405 `M_UNRECOGNIZED`: the path has other methods (GEN-11).
+    /// The response to a method that an endpoint does not support; `allow` is
+    /// the `Allow` header (GEN-11).
     #[must_use]
     pub fn wrong_method(allow: String) -> Self {
-        let message = "This path does not take this method";
+        let message = "This endpoint does not support this method";
         Self {
             allow: Some(allow),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, UNRECOGNIZED, message)
+            ..Self::new(Kind::WRONG_METHOD, message)
         }
     }
 
-    /// 403 `M_FORBIDDEN`: v1 is switched off (GEN-31).
+    /// The response of v1 endpoints that the configuration disables (GEN-31).
     #[must_use]
-    pub fn v1_switched_off() -> Self {
-        let message =
-            "The deprecated version 1 of this API is switched off on this server; use version 2";
-        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
+    pub fn v1_disabled() -> Self {
+        Self::new(
+            Kind::V1_DISABLED,
+            "Version 1 of this API is deprecated and disabled on this server; use version 2",
+        )
     }
 
-    /// 403 `M_FORBIDDEN`: a web page of another site asks a listener that is not
-    /// for it.
+    /// The response of the internal listener to web pages of other sites.
     #[must_use]
-    pub fn other_site() -> Self {
-        let message = "Web pages of other sites cannot use this listener; reach it by an IP \
-            address or as localhost";
-        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            Kind::FOREIGN_ORIGIN,
+            "Web pages of other sites cannot use this listener; connect to its IP address or to \
+             localhost",
+        )
     }
 
-    /// 413 `M_TOO_LARGE`: the body (GEN-21).
+    /// The response to a body of more than `limit` bytes (GEN-21).
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("The request body must not exceed {limit} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", message)
+        Self::new(Kind::BODY_TOO_LARGE, message)
     }
 
-    /// 400 `M_TOO_LARGE`: too many addresses in one look-up (LKP-12, V1L-06).
+    /// The response to a lookup of more than `limit` addresses (LKP-12, V1L-06).
     #[must_use]
     pub fn too_many_addresses(limit: usize) -> Self {
-        let message = format!("One look-up must not name more than {limit} addresses");
-        Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
+        let message = format!("A lookup must not have more than {limit} addresses");
+        Self::new(Kind::TOO_MANY_ADDRESSES, message)
     }
 
-    /// 429 `M_LIMIT_EXCEEDED`, with the time after which it is worth trying
-    /// again (OPS-01).
+    /// The response to a client, account or homeserver that exceeds a rate
+    /// limit; a retry can succeed after `retry_after_ms` (OPS-01).
     #[must_use]
     pub fn limit_exceeded(retry_after_ms: i64) -> Self {
-        let message = "That was too much in a short time; try again later";
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", message);
-        error
-            .extra
-            .insert("retry_after_ms".to_owned(), retry_after_ms.into());
+        let mut error = Self::new(
+            Kind::LIMIT_EXCEEDED,
+            "Too many requests; try again later",
+        );
+        error.details.retry_after_ms = Some(retry_after_ms);
         let seconds = u64::try_from(retry_after_ms).unwrap_or(0).div_ceil(1000);
         error.retry_after_s = Some(seconds.max(1));
         error
     }
 
-    /// 408: the request did not arrive in time.
+    /// The response when a body does not arrive in time.
     #[must_use]
-    pub fn too_slow() -> Self {
-        let message = "The request took too long to arrive";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", message)
+    pub fn request_timeout() -> Self {
+        Self::new(
+            Kind::REQUEST_TIMEOUT,
+            "The request body did not arrive in time",
+        )
     }
 
-    /// 404 for a captured mail that is not there.
+    /// The response to an unknown captured message.
     #[must_use]
     pub fn mail_not_found() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "M_NOT_FOUND",
-            "There is no captured mail with that name",
+            Kind::MAIL_NOT_FOUND,
+            "There is no captured message with this name",
         )
     }
 
-    /// 500 `M_UNKNOWN`, which tells nothing (GEN-25).
+    /// The response to an internal error, without its cause (GEN-25).
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "M_UNKNOWN",
-            "Internal Server Error",
-        )
+        Self::new(Kind::INTERNAL, "Internal Server Error")
     }
 
     fn unavailable(message: &'static str) -> Self {
         Self {
             retry_after_s: Some(1),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+            ..Self::new(Kind::UNAVAILABLE, message)
         }
     }
 
     fn unsuccessful(mut self) -> Self {
-        self.extra.insert("success".to_owned(), Value::Bool(false));
+        self.details.success = Some(false);
         self
     }
 
@@ -263,16 +225,21 @@ impl Error {
         &self.message
     }
 
-    /// The status.
+    /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.kind.status
     }
 }
 
+const NO_SESSION: &str = "There is no validation session with this sid and client_secret";
+const SESSION_EXPIRED: &str = "The validation session has expired; request a new token";
+const SESSION_NOT_VALIDATED: &str = "This address has not been validated yet; open the link or \
+    enter the code that was sent";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.errcode, self.message)
+        write!(f, "{} {}", self.kind.errcode, self.message)
     }
 }
 
@@ -281,23 +248,23 @@ impl std::error::Error for Error {}
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::QueueFull(owner) => {
-                // Not louder: whoever fills a door must not fill the log as
-                // well. The metrics count it.
-                log::debug!("a request was turned away: {owner} has too much to do");
-                Self::unavailable("The server has too much to do at the moment; try again soon")
+            Fault::QueueFull(actor) => {
+                // Not louder, so that an overload does not flood the log; a
+                // metric counts these.
+                log::debug!("request rejected: {actor}: queue is full");
+                Self::unavailable("The server is overloaded; try again later")
             }
             Fault::TimedOut(_) => {
-                log::error!("a request failed: {fault}");
-                Self::unavailable("The server did not get to it in time; try again soon")
+                log::error!("request failed: {fault}");
+                Self::unavailable("The request timed out; try again later")
             }
-            Fault::Stopped(_) => Self::unavailable("The server is stopping; try again soon"),
+            Fault::Stopped(_) => Self::unavailable("The server is shutting down; try again later"),
             Fault::Database(error) if error.may_be_connection_failure() => {
-                log::error!("a request failed: {error}");
-                Self::unavailable("The server cannot reach its database; try again soon")
+                log::error!("request failed: {error}");
+                Self::unavailable("The database is unavailable; try again later")
             }
             Fault::Database(_) | Fault::Panicked(_) | Fault::Internal(_) => {
-                log::error!("a request failed: {fault}");
+                log::error!("request failed: {fault}");
                 Self::internal()
             }
         }
@@ -306,35 +273,36 @@ impl From<Fault> for Error {
 
 impl From<RandomError> for Error {
     fn from(error: RandomError) -> Self {
-        log::error!("a request failed: {error}");
+        log::error!("request failed: {error}");
         Self::internal()
     }
 }
 
 impl From<TemplateError> for Error {
     fn from(error: TemplateError) -> Self {
-        log::error!("a page cannot be made: {error}");
+        log::error!("cannot render a page: {error}");
         Self::internal()
     }
 }
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.kind.status
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let mut body = self.extra.clone();
-        body.insert("errcode".to_owned(), Value::from(self.errcode));
-        body.insert("error".to_owned(), Value::from(self.message.as_ref()));
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.kind.status);
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if let Some(methods) = &self.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
-        response.json(body)
+        response.json(ErrorBody {
+            errcode: self.kind.errcode,
+            error: &self.message,
+            details: &self.details,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ impl From<FlowError> for Error {
             FlowError::Fault(fault) => fault.into(),
             FlowError::Random(error) => error.into(),
             FlowError::Internal(what) => {
-                log::error!("a request failed: {what}");
+                log::error!("request failed: {what}");
                 Self::internal()
             }
             FlowError::Limited(retry_after_ms) => Self::limit_exceeded(retry_after_ms),

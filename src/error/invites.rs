@@ -1,50 +1,44 @@
 //! Refusals that concern invitations.
 
-use actix_web::http::StatusCode;
-
-use super::{Error, UNRECOGNIZED};
+use super::{Error, Kind};
 
 impl Error {
-    /// 400 `M_UNRECOGNIZED`: only e-mail addresses can be invited (INV-07).
+    /// The response to an invitation of anything but an email address (INV-07).
     #[must_use]
     pub fn medium_not_invited() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            UNRECOGNIZED,
-            "Only e-mail addresses can be invited: medium must be email",
+            Kind::MEDIUM_NOT_INVITED,
+            "Only email addresses can be invited: medium must be email",
         )
     }
 
-    /// 400 `M_THREEPID_IN_USE`, with the user that the address is bound to
-    /// (INV-08).
+    /// The response to an invitation of an address that is bound to `mxid`
+    /// already (INV-08).
     #[must_use]
     pub fn threepid_in_use(mxid: String) -> Self {
         let mut error = Self::new(
-            StatusCode::BAD_REQUEST,
-            "M_THREEPID_IN_USE",
-            "This address belongs to a Matrix user already; invite that user",
+            Kind::THREEPID_IN_USE,
+            "This address is already bound to a Matrix user; invite that user instead",
         );
-        error.extra.insert("mxid".to_owned(), mxid.into());
+        error.details.mxid = Some(mxid);
         error
     }
 
-    /// 403 `M_UNAUTHORIZED`: the administrator does not let it out (INV-22).
+    /// The response to an invitation that the configuration blocks (INV-22).
     #[must_use]
     pub fn invite_blocked() -> Self {
         Self::new(
-            StatusCode::FORBIDDEN,
-            "M_UNAUTHORIZED",
+            Kind::INVITE_BLOCKED,
             "This identity server does not send this invitation",
         )
     }
 
-    /// 404 `M_UNRECOGNIZED`: there is no invite with that token (SGN-04).
+    /// The response to an unknown invite token (SGN-04).
     #[must_use]
     pub fn invite_not_found() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            UNRECOGNIZED,
-            "There is no invitation with this token; it may have been accepted already",
+            Kind::INVITE_NOT_FOUND,
+            "There is no pending invitation with this token; it may have been accepted already",
         )
     }
 }

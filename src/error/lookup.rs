@@ -1,25 +1,19 @@
-//! Refusals of look-ups.
+//! Refusals of lookups.
 
-use actix_web::http::StatusCode;
-use serde_json::Value;
-
-use super::Error;
+use super::{Error, Kind};
 use crate::domain::lookup::{Algorithm, Pepper};
 
 impl Error {
-    /// 400 `M_INVALID_PEPPER`, with what would have been right (LKP-09).
+    /// The response to a lookup with another pepper than the current one, which
+    /// it contains (LKP-09).
     #[must_use]
     pub fn invalid_pepper(algorithm: Algorithm, pepper: &Pepper) -> Self {
-        let message = "The pepper has changed; hash the addresses anew with the current one";
-        let mut error = Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PEPPER", message);
-        let right = [
-            ("algorithm", algorithm.as_str()),
-            ("lookup_pepper", pepper.as_str()),
-        ];
-        error.extra = right
-            .map(|(name, value)| (name.to_owned(), Value::from(value)))
-            .into_iter()
-            .collect();
+        let mut error = Self::new(
+            Kind::INVALID_PEPPER,
+            "The pepper has changed; hash the addresses again with the current one",
+        );
+        error.details.algorithm = Some(algorithm.as_str());
+        error.details.lookup_pepper = Some(pepper.as_str().to_owned());
         error
     }
 }
@@ -31,11 +25,9 @@ mod tests {
     #[test]
     fn lkp_09_what_would_have_been_right() {
         let error = Error::invalid_pepper(Algorithm::Plain, &Pepper::of(7));
-        assert_eq!(
-            (error.status.as_u16(), error.errcode),
-            (400, "M_INVALID_PEPPER")
-        );
-        assert_eq!(error.extra["algorithm"], "none");
-        assert_eq!(error.extra["lookup_pepper"], Pepper::of(7).as_str());
+        assert_eq!(error.kind, Kind::INVALID_PEPPER);
+        assert_eq!(error.details.algorithm, Some("none"));
+        let pepper = error.details.lookup_pepper.as_deref();
+        assert_eq!(pepper, Some(Pepper::of(7).as_str()));
     }
 }

@@ -1,32 +1,32 @@
-//! Refusals that concern phones.
+//! Refusals that concern phone numbers.
 
-use actix_web::http::StatusCode;
-
-use super::Error;
+use super::{Error, Kind};
 use crate::domain::Invalid;
 
 impl Error {
-    /// 400 `M_INVALID_ADDRESS`: the country or the number is none (MSI-06,
+    /// The response to an unknown country or an impossible number (MSI-06,
     /// MSI-07).
     #[must_use]
-    pub fn invalid_address(why: Invalid) -> Self {
-        let message = format!("This is not a valid phone number: {why}");
-        Self::new(StatusCode::BAD_REQUEST, "M_INVALID_ADDRESS", message)
-    }
-
-    /// 400 `M_DESTINATION_REJECTED`: no texts are sent to that country (MSI-11).
-    #[must_use]
-    pub fn destination_rejected() -> Self {
+    pub fn invalid_address(reason: Invalid) -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "M_DESTINATION_REJECTED",
-            "This server does not send text messages to phone numbers of this country",
+            Kind::INVALID_ADDRESS,
+            format!("The phone number is not valid: {reason}"),
         )
     }
 
-    /// 400 `M_SEND_ERROR` (MSI-10, MSI-16).
+    /// The response to a number of a country that the configuration excludes
+    /// (MSI-11).
     #[must_use]
-    pub fn send_error(why: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "M_SEND_ERROR", why)
+    pub fn destination_rejected() -> Self {
+        Self::new(
+            Kind::DESTINATION_REJECTED,
+            "This server does not send SMS to phone numbers of this country",
+        )
+    }
+
+    /// The response when an SMS could not be sent (MSI-10, MSI-16).
+    #[must_use]
+    pub fn send_error(message: &'static str) -> Self {
+        Self::new(Kind::SEND_ERROR, message)
     }
 }

@@ -1,41 +1,44 @@
-//! Refusals of what another server of the mesh sends (INT-03).
+//! Refusals of what another server of the mesh pushes (INT-03).
 
-use actix_web::http::StatusCode;
-
-use super::Error;
+use super::{Error, Kind};
 
 impl Error {
-    /// 403 `M_UNKNOWN_PEER`: the certificate is that of no peer.
+    /// The response to a client certificate that is not one of a configured
+    /// peer.
     #[must_use]
     pub fn unknown_peer() -> Self {
-        let message = "This server has no peer of the name that the certificate is for";
-        Self::new(StatusCode::FORBIDDEN, "M_UNKNOWN_PEER", message)
+        Self::new(
+            Kind::UNKNOWN_PEER,
+            "The client certificate is not one of a configured peer",
+        )
     }
 
-    /// 400 `M_NOT_JSON`: the body does not say that it is JSON.
+    /// The response to another Content-Type than JSON.
     #[must_use]
     pub fn not_json() -> Self {
-        let message = "The Content-Type must be application/json";
-        Self::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", message)
+        Self::new(
+            Kind::NOT_JSON,
+            "The Content-Type must be application/json",
+        )
     }
 
-    /// 400 `M_TOO_LARGE`: too many associations at once.
+    /// The response to a push of more than `limit` associations.
     #[must_use]
     pub fn too_many_associations(limit: usize) -> Self {
-        let message = format!("One push must not hold more than {limit} associations");
-        Self::new(StatusCode::BAD_REQUEST, "M_TOO_LARGE", message)
+        let message = format!("A push must not have more than {limit} associations");
+        Self::new(Kind::TOO_MANY_ASSOCIATIONS, message)
     }
 
-    /// 400 `M_VERIFICATION_FAILED`, with the numbers of the associations that
-    /// are not signed by the peer or make no sense. None was taken.
+    /// The response to a push in which the associations with these IDs are
+    /// malformed or not signed by the peer. None of the push was stored.
     #[must_use]
     pub fn verification_failed(ids: Vec<String>) -> Self {
         let message = format!(
-            "Nothing was taken: not signed with the key that is known here, or malformed: {}",
+            "No association was stored: not signed with the peer's configured key, or malformed: {}",
             ids.join(", ")
         );
-        let mut error = Self::new(StatusCode::BAD_REQUEST, "M_VERIFICATION_FAILED", message);
-        error.extra.insert("failed_ids".to_owned(), ids.into());
+        let mut error = Self::new(Kind::VERIFICATION_FAILED, message);
+        error.details.failed_ids = Some(ids);
         error
     }
 }

@@ -40,7 +40,7 @@ fn the_table_of_status_codes() {
         (Error::unauthorized(), 401, "M_UNAUTHORIZED"),
         (Error::unknown_token(), 401, "M_UNKNOWN_TOKEN"),
         (Error::terms_not_signed(), 403, "M_TERMS_NOT_SIGNED"),
-        (Error::not_yourself(), 403, "M_UNAUTHORIZED"),
+        (Error::wrong_user(), 403, "M_UNAUTHORIZED"),
         (Error::openid_token_refused(), 401, "M_UNAUTHORIZED"),
         (Error::user_of_another_homeserver(), 403, "M_UNAUTHORIZED"),
         (Error::homeserver_not_allowed(), 403, "M_UNAUTHORIZED"),
@@ -49,8 +49,8 @@ fn the_table_of_status_codes() {
         (Error::key_not_found(), 404, "M_NOT_FOUND"),
         (Error::unknown_path(), 404, "M_UNRECOGNIZED"),
         (Error::wrong_method("GET".to_owned()), 405, "M_UNRECOGNIZED"),
-        (Error::v1_switched_off(), 403, "M_FORBIDDEN"),
-        (Error::other_site(), 403, "M_FORBIDDEN"),
+        (Error::v1_disabled(), 403, "M_FORBIDDEN"),
+        (Error::foreign_origin(), 403, "M_FORBIDDEN"),
         (Error::mail_not_found(), 404, "M_NOT_FOUND"),
         (Error::body_too_large(1), 413, "M_TOO_LARGE"),
         (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
@@ -65,7 +65,7 @@ fn the_table_of_status_codes() {
             "M_UNKNOWN",
         ),
     ] {
-        assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
+        assert_eq!((error.kind.status.as_u16(), error.kind.errcode), (status, errcode));
         assert!(!error.message().contains("leaked"));
     }
 }

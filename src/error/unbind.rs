@@ -1,63 +1,57 @@
-//! Refusals of unbind. A homeserver takes 400, 404 and 501 for "cannot unbind",
-//! and forgets the binding (UNB-08).
+//! Refusals of unbind.
 
-use actix_web::http::StatusCode;
-
-use super::Error;
+use super::{Error, Kind};
 use crate::domain::session::Denied;
 
 impl Error {
-    /// 403 `M_FORBIDDEN`: what was shown does not prove that the binding is the
-    /// asker's to remove (UNB-05 … UNB-08).
+    /// The response to a signature or session that does not prove the right to
+    /// remove the binding (UNB-05 … UNB-08).
     #[must_use]
     pub fn unbind_refused() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "M_FORBIDDEN",
-            "This needs the signature of the user's homeserver, or the session in which this \
-             address was validated",
-        )
+        Self::new(Kind::UNBIND_REFUSED, PROOF_REQUIRED)
     }
 
-    /// 401 `M_UNAUTHORIZED`: there is no proof at all (UNB-06).
+    /// The response to a request without any proof (UNB-06).
     #[must_use]
-    pub fn unbind_unproven() -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            errcode: "M_UNAUTHORIZED",
-            ..Self::unbind_refused()
-        }
+    pub fn unbind_unauthenticated() -> Self {
+        Self::new(Kind::UNBIND_UNAUTHENTICATED, PROOF_REQUIRED)
     }
 
-    /// 401 `M_UNAUTHORIZED`: the signature is for another server (UNB-14).
+    /// The response to a signature for another server (UNB-14).
     #[must_use]
     pub fn signed_for_another() -> Self {
         Self::new(
-            StatusCode::UNAUTHORIZED,
-            "M_UNAUTHORIZED",
-            "This request was signed for another server",
+            Kind::UNBIND_UNAUTHENTICATED,
+            "The request is signed for another server",
         )
     }
 
-    /// 403, with the errcode that says what is wrong with the session (UNB-07).
+    /// The response to a session that proves nothing (UNB-07).
     #[must_use]
     pub fn unbind_session(denied: Denied) -> Self {
+        let kind = match denied {
+            Denied::NoSession => Kind::UNBIND_NO_VALID_SESSION,
+            Denied::Expired => Kind::UNBIND_SESSION_EXPIRED,
+            Denied::NotValidated => Kind::UNBIND_SESSION_NOT_VALIDATED,
+        };
         Self {
-            status: StatusCode::FORBIDDEN,
+            kind,
             ..Self::session(denied)
         }
     }
 
-    /// 502 `M_UNKNOWN`: the homeserver answers, but not with its keys.
+    /// The response when a homeserver returns no usable signing keys.
     #[must_use]
     pub fn homeserver_keys_unusable() -> Self {
         Self::new(
-            StatusCode::BAD_GATEWAY,
-            "M_UNKNOWN",
-            "The homeserver did not answer with keys that it has signed",
+            Kind::BAD_HOMESERVER_RESPONSE,
+            "The homeserver did not return keys that it has signed",
         )
     }
 }
+
+const PROOF_REQUIRED: &str = "Unbinding requires a signature of the user's homeserver, or the \
+    session in which this address was validated";
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +61,7 @@ mod tests {
     fn unb_06_unb_07_unb_08_status_codes_that_homeservers_do_not_take_for_an_end() {
         for (error, status, errcode) in [
             (Error::unbind_refused(), 403, "M_FORBIDDEN"),
-            (Error::unbind_unproven(), 401, "M_UNAUTHORIZED"),
+            (Error::unbind_unauthenticated(), 401, "M_UNAUTHORIZED"),
             (Error::signed_for_another(), 401, "M_UNAUTHORIZED"),
             (Error::homeserver_keys_unusable(), 502, "M_UNKNOWN"),
             (
@@ -86,7 +80,7 @@ mod tests {
                 "M_SESSION_NOT_VALIDATED",
             ),
         ] {
-            assert_eq!((error.status.as_u16(), error.errcode), (status, errcode));
+            assert_eq!((error.kind.status.as_u16(), error.kind.errcode), (status, errcode));
         }
     }
 }

@@ -56,7 +56,7 @@ async fn within<T>(
 ) -> Result<T, Error> {
     tokio::time::timeout(patience, work)
         .await
-        .unwrap_or_else(|_too_long| Err(Error::too_slow()))
+        .unwrap_or_else(|_too_long| Err(Error::request_timeout()))
 }
 
 async fn collect(payload: Payload, limit: usize) -> Result<Bytes, Error> {

@@ -138,7 +138,7 @@ impl Caller {
     /// 403 `M_UNAUTHORIZED` (BND-07, INV-06).
     pub fn may_act_for(&self, user: &Mxid) -> Result<(), Error> {
         match self {
-            Self::Account(own) if own != user => Err(Error::not_yourself()),
+            Self::Account(own) if own != user => Err(Error::wrong_user()),
             Self::Account(_) | Self::Anonymous => Ok(()),
         }
     }

@@ -162,7 +162,7 @@ fn v1_alone(app: &App, routes: &mut web::ServiceConfig) {
 }
 
 async fn v1_switched_off() -> Result<HttpResponse, Error> {
-    Err(Error::v1_switched_off())
+    Err(Error::v1_disabled())
 }
 
 /// What tools on this machine call, and the pages of captured mail.

@@ -35,7 +35,7 @@ pub async fn only_own_pages<B: MessageBody + 'static>(
     if is_own(&hosts, &origins, names.unwrap_or_default()) {
         Ok(next.call(request).await?.map_into_boxed_body())
     } else {
-        Ok(request.into_response(Error::other_site().error_response()))
+        Ok(request.into_response(Error::foreign_origin().error_response()))
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_that_no_name_of_another_site_leads_to() {
+    fn hosts_that_no_name_of_anforeign_origin_leads_to() {
         for host in [
             "127.0.0.1:8091",
             "127.0.0.1",

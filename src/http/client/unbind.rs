@@ -78,7 +78,7 @@ pub async fn unbind(
         // got one (UNB-05).
         return Err(Error::unbind_refused());
     } else {
-        return Err(Error::unbind_unproven());
+        return Err(Error::unbind_unauthenticated());
     }
     Ok(HttpResponse::Ok().json(json!({})))
 }
