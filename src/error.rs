@@ -21,20 +21,19 @@ use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 
-use self::body::{Details, ErrorBody};
 use crate::actor::pool::Fault;
 use crate::delivery::templates::TemplateError;
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
+pub use self::body::ErrorBody;
 pub use self::kind::{Kind, UNRECOGNIZED};
 
 /// An error response.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    message: Cow<'static, str>,
-    details: Box<Details>,
+    body: Box<ErrorBody>,
     retry_after_s: Option<u64>,
     allow: Option<String>,
 }
@@ -43,8 +42,7 @@ impl Error {
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
-            message: message.into(),
-            details: Box::default(),
+            body: Box::new(ErrorBody::new(kind, message)),
             retry_after_s: None,
             allow: None,
         }
@@ -173,11 +171,8 @@ impl Error {
     /// limit; a retry can succeed after `retry_after_ms` (OPS-01).
     #[must_use]
     pub fn limit_exceeded(retry_after_ms: i64) -> Self {
-        let mut error = Self::new(
-            Kind::LIMIT_EXCEEDED,
-            "Too many requests; try again later",
-        );
-        error.details.retry_after_ms = Some(retry_after_ms);
+        let mut error = Self::new(Kind::LIMIT_EXCEEDED, "Too many requests; try again later");
+        error.body.retry_after_ms = Some(retry_after_ms);
         let seconds = u64::try_from(retry_after_ms).unwrap_or(0).div_ceil(1000);
         error.retry_after_s = Some(seconds.max(1));
         error
@@ -215,14 +210,14 @@ impl Error {
     }
 
     fn unsuccessful(mut self) -> Self {
-        self.details.success = Some(false);
+        self.body.success = Some(false);
         self
     }
 
     /// The sentence for the person.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.body.error
     }
 
     /// The status of the response.
@@ -239,7 +234,7 @@ const SESSION_NOT_VALIDATED: &str = "This address has not been validated yet; op
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.errcode, self.message)
+        write!(f, "{} {}", self.kind.errcode, self.body.error)
     }
 }
 
@@ -298,11 +293,7 @@ impl ResponseError for Error {
         if let Some(methods) = &self.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
-        response.json(ErrorBody {
-            errcode: self.kind.errcode,
-            error: &self.message,
-            details: &self.details,
-        })
+        response.json(&self.body)
     }
 }
 

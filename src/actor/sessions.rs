@@ -10,7 +10,7 @@ use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
 use crate::domain::secret::{ClientSecret, Sid, Token};
-use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, Submitted};
+use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, SubmitOutcome};
 use crate::domain::threepid::{Medium, ThreePid};
 
 /// The state of one thread.
@@ -205,17 +205,6 @@ pub struct SubmitToken {
     pub now: i64,
 }
 
-/// What a submitToken call did.
-#[derive(Debug)]
-pub enum SubmitOutcome {
-    /// The session is validated; the browser goes there next.
-    Validated(Option<NextLink>),
-    /// The token is wrong.
-    WrongToken,
-    /// The session accepts no token.
-    Denied(Denied),
-}
-
 impl Operation for SubmitToken {
     type State = Sessions;
     type Output = SubmitOutcome;
@@ -230,29 +219,19 @@ impl Operation for SubmitToken {
                     return Ok(SubmitOutcome::Denied(Denied::NoSession));
                 };
                 let before = session.state;
-                Ok(
-                    match session.submit(
-                        self.medium,
-                        &self.client_secret,
-                        &self.token,
-                        self.now,
-                        limits,
-                    ) {
-                        Submitted::Denied(denied) => SubmitOutcome::Denied(denied),
-                        Submitted::WrongToken(after) => {
-                            if after.state != before {
-                                sessions::set_state(connection, &after.sid, after.state)?;
-                            }
-                            SubmitOutcome::WrongToken
-                        }
-                        Submitted::Validated(after) => {
-                            if after.state != before {
-                                sessions::set_state(connection, &after.sid, after.state)?;
-                            }
-                            SubmitOutcome::Validated(after.next_link)
-                        }
-                    },
-                )
+                let outcome = session.submit(
+                    self.medium,
+                    &self.client_secret,
+                    &self.token,
+                    self.now,
+                    limits,
+                );
+                if let SubmitOutcome::Validated(after) | SubmitOutcome::WrongToken(after) = &outcome
+                    && after.state != before
+                {
+                    sessions::set_state(connection, &after.sid, after.state)?;
+                }
+                Ok(outcome)
             })
     }
 }

@@ -9,6 +9,7 @@ mod generate;
 mod import;
 mod key;
 mod new_file;
+mod openapi;
 mod peers;
 mod pepper;
 mod relay;
@@ -72,6 +73,8 @@ enum Command {
     /// the signed association.
     #[command(after_help = threepid::LOOKUP_EXIT_CODES)]
     Lookup(threepid::ThreePid),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
 }
 
 impl Cli {
@@ -89,6 +92,7 @@ impl Cli {
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
             Command::Unbind(binding) => binding.unbind(),
+            Command::Openapi => openapi::run(),
             Command::Lookup(threepid) => threepid.lookup(),
         };
         match outcome {

@@ -5,14 +5,18 @@ use std::borrow::Cow;
 use std::fmt;
 
 use icu_casemap::CaseMapper;
+use serde::Deserialize;
 
 use super::Invalid;
 
 /// An e-mail address, case-folded, its domain in Unicode; at most 254 bytes
 /// (RFC 5321). It cannot be built unfolded, so a proof and the binding that
 /// rests on it always concern the same mailbox.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct CanonicalEmail(String);
+
+parse_from_string!(CanonicalEmail);
 
 impl CanonicalEmail {
     /// Folds and checks a bare `user@domain`.

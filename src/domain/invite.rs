@@ -12,8 +12,11 @@ use super::Invalid;
 
 /// The id of a room. Hardly checked: newer rooms have no server in it, and the
 /// homeserver is the one who knows its rooms (INV-04).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RoomId(String);
+
+parse_from_string!(RoomId);
 
 impl RoomId {
     /// Reads a room id: not empty, at most 255 bytes, no control characters.

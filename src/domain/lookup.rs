@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::threepid::ThreePid;
@@ -9,7 +10,7 @@ use super::{Invalid, base64};
 
 /// What is hashed with every address, so that a table of all hashes is of no
 /// use elsewhere or later: 1 to 255 ASCII letters and digits (LKP-02).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pepper(String);
 
 impl Pepper {
@@ -40,7 +41,8 @@ impl Pepper {
 }
 
 /// How the entries of a look-up are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Algorithm {
     /// Hashes, as [`sha256_hash`] makes them (LKP-06).
     Sha256,
@@ -48,9 +50,29 @@ pub enum Algorithm {
     Plain,
 }
 
+parse_from_string!(Algorithm);
+
+impl From<Algorithm> for &'static str {
+    fn from(algorithm: Algorithm) -> Self {
+        algorithm.as_str()
+    }
+}
+
 impl Algorithm {
     /// Every algorithm.
     pub const ALL: [Self; 2] = [Self::Sha256, Self::Plain];
+    /// Why an algorithm is refused, also one that the configuration disables.
+    pub const UNKNOWN: Invalid = Invalid("not one of those listed by hash_details");
+
+    /// Reads the name of an algorithm.
+    ///
+    /// # Errors
+    /// A sentence when there is no such algorithm.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|algorithm| algorithm.as_str() == text)
+            .ok_or(Self::UNKNOWN)
+    }
 
     /// The name in requests.
     #[must_use]

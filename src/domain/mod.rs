@@ -3,6 +3,20 @@
 //! Everything here is a type with one door (`parse`, `TryFrom`) or a function
 //! of its arguments, so each rule is tested beside its code.
 
+/// Deserializes types from a string by their `parse`, with `#[serde(try_from =
+/// "String")]`; the sentence of [`Invalid`] becomes the error.
+macro_rules! parse_from_string {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::Invalid;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text)
+            }
+        }
+    )*};
+}
+
 pub mod association;
 pub mod base64;
 pub mod blocklist;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -11,8 +12,11 @@ use super::{Invalid, base64};
 macro_rules! secret_text {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash)]
+        #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
+
+        parse_from_string!($name);
 
         impl $name {
             /// The secret itself: for the database and the message that
@@ -50,6 +54,19 @@ secret_text!(
     /// `[0-9a-zA-Z.=_-]` (INV-11). Who has it can have it signed.
     InviteToken
 );
+
+// For the response to the client that owns the session or sends the invite.
+impl Serialize for Sid {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        target.serialize_str(&self.0)
+    }
+}
+
+impl Serialize for InviteToken {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        target.serialize_str(&self.0)
+    }
+}
 
 impl ClientSecret {
     /// Reads a client secret.

@@ -85,14 +85,14 @@ pub enum Denied {
     NotValidated,
 }
 
-/// What showing a token came to.
+/// The result of a submitted token.
 #[derive(Debug)]
-pub enum Submitted {
-    /// Right; the session as it is now.
+pub enum SubmitOutcome {
+    /// The token is right; the session as it is now.
     Validated(Session),
-    /// Wrong; the session as it is now.
+    /// The token is wrong; the session as it is now.
     WrongToken(Session),
-    /// Not looked at.
+    /// The session takes no token.
     Denied(Denied),
 }
 
@@ -157,7 +157,7 @@ impl Session {
         now > self.ends_at(limits) || too_many
     }
 
-    /// Shows a token to the session (SES-18 … SES-22).
+    /// Checks a submitted token (SES-18 … SES-22).
     #[must_use]
     pub fn submit(
         self,
@@ -166,18 +166,18 @@ impl Session {
         token: &Token,
         now: i64,
         limits: SessionLimits,
-    ) -> Submitted {
+    ) -> SubmitOutcome {
         if !self.client_secret.matches(secret) || self.threepid.medium() != medium {
-            return Submitted::Denied(Denied::NoSession);
+            return SubmitOutcome::Denied(Denied::NoSession);
         }
         if self.is_over(now, limits) {
-            return Submitted::Denied(Denied::Expired);
+            return SubmitOutcome::Denied(Denied::Expired);
         }
         let right = self.token.matches(token);
         match self.state {
-            State::Validated { .. } if right => Submitted::Validated(self),
-            State::Validated { .. } => Submitted::WrongToken(self),
-            State::Pending { .. } if right => Submitted::Validated(Self {
+            State::Validated { .. } if right => SubmitOutcome::Validated(self),
+            State::Validated { .. } => SubmitOutcome::WrongToken(self),
+            State::Pending { .. } if right => SubmitOutcome::Validated(Self {
                 state: State::Validated { at: now },
                 ..self
             }),
@@ -189,7 +189,7 @@ impl Session {
                     created_at,
                     wrong_tokens: wrong_tokens.saturating_add(1),
                 };
-                Submitted::WrongToken(Self { state, ..self })
+                SubmitOutcome::WrongToken(Self { state, ..self })
             }
         }
     }
@@ -263,7 +263,7 @@ mod tests {
         ClientSecret::parse(text).unwrap()
     }
 
-    fn show(session: Session, token: &str, now: i64) -> Submitted {
+    fn show(session: Session, token: &str, now: i64) -> SubmitOutcome {
         session.submit(
             Medium::Email,
             &secret("secret"),
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn ses_07_the_clock_starts_again_at_validation() {
-        let Submitted::Validated(now_validated) = show(session(PENDING, None), "token", 1000)
+        let SubmitOutcome::Validated(now_validated) = show(session(PENDING, None), "token", 1000)
         else {
             panic!("the last moment of the lifetime still counts");
         };
@@ -325,13 +325,13 @@ mod tests {
         );
         assert!(matches!(
             show(session(PENDING, None), "token", 1001),
-            Submitted::Denied(Denied::Expired)
+            SubmitOutcome::Denied(Denied::Expired)
         ));
     }
 
     #[test]
     fn ses_18_showing_the_token_again_changes_nothing() {
-        let Submitted::Validated(same) = show(session(VALIDATED, None), "token", 900) else {
+        let SubmitOutcome::Validated(same) = show(session(VALIDATED, None), "token", 900) else {
             panic!("a repeated submit succeeds");
         };
         assert_eq!(same.state, VALIDATED);
@@ -341,14 +341,14 @@ mod tests {
     fn ses_19_too_many_wrong_tokens_end_the_session() {
         let mut tried = session(PENDING, None);
         for _ in 0..3 {
-            let Submitted::WrongToken(after) = show(tried, "wrong", 0) else {
+            let SubmitOutcome::WrongToken(after) = show(tried, "wrong", 0) else {
                 panic!("wrong")
             };
             tried = after;
         }
         assert!(matches!(
             show(tried, "token", 0),
-            Submitted::Denied(Denied::Expired)
+            SubmitOutcome::Denied(Denied::Expired)
         ));
     }
 
@@ -357,10 +357,16 @@ mod tests {
         let token = Token::parse("token").unwrap();
         let wrong_secret =
             session(PENDING, None).submit(Medium::Email, &secret("other"), &token, 0, LIMITS);
-        assert!(matches!(wrong_secret, Submitted::Denied(Denied::NoSession)));
+        assert!(matches!(
+            wrong_secret,
+            SubmitOutcome::Denied(Denied::NoSession)
+        ));
         let wrong_medium =
             session(PENDING, None).submit(Medium::Msisdn, &secret("secret"), &token, 0, LIMITS);
-        assert!(matches!(wrong_medium, Submitted::Denied(Denied::NoSession)));
+        assert!(matches!(
+            wrong_medium,
+            SubmitOutcome::Denied(Denied::NoSession)
+        ));
         assert_eq!(
             session(VALIDATED, None)
                 .proof(&secret("other"), 600, LIMITS)

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 use super::Invalid;
 
@@ -25,9 +24,10 @@ pub struct Terms {
     policies: BTreeMap<Text, Policy>,
 }
 
+/// A policy in one version and several languages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Policy {
+pub struct Policy {
     version: Text,
     langs: Translations,
 }
@@ -37,9 +37,10 @@ struct Policy {
 #[serde(try_from = "BTreeMap<Language, Document>")]
 struct Translations(BTreeMap<Language, Document>);
 
+/// A policy in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub struct Document {
     name: Text,
     url: DocumentUrl,
 }
@@ -119,7 +120,33 @@ impl TryFrom<BTreeMap<Language, Document>> for Translations {
     }
 }
 
+impl Document {
+    /// The name that people read.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name.0
+    }
+
+    /// Where people read it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url.0
+    }
+}
+
 impl Policy {
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version.0
+    }
+
+    /// The policy in each language, by its code.
+    pub fn languages(&self) -> impl Iterator<Item = (&str, &Document)> {
+        let languages = self.langs.0.iter();
+        languages.map(|(code, document)| (code.0.as_str(), document))
+    }
+
     fn urls(&self) -> impl Iterator<Item = &str> {
         self.langs
             .0
@@ -129,20 +156,10 @@ impl Policy {
 }
 
 impl Terms {
-    /// The answer to `GET /terms` (TOS-01): languages stand beside `version`,
-    /// and nothing else does.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let policies = self.policies.iter().map(|(id, policy)| {
-            let languages = policy.langs.0.iter().map(|(language, document)| {
-                let shown = json!({ "name": document.name.0, "url": document.url.0 });
-                (language.0.clone(), shown)
-            });
-            let mut shown: Map<String, Value> = languages.collect();
-            shown.insert("version".to_owned(), policy.version.0.clone().into());
-            (id.0.clone(), Value::Object(shown))
-        });
-        json!({ "policies": policies.collect::<Map<String, Value>>() })
+    /// The policies by ID.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        let policies = self.policies.iter();
+        policies.map(|(id, policy)| (id.0.as_str(), policy))
     }
 
     /// Whether there is nothing to accept.
@@ -225,6 +242,7 @@ impl Terms {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -246,25 +264,6 @@ mod tests {
         let terms = json!({ "en": document("https://a/t-en") });
         let docs = json!({ "privacy": policy("1.2", &privacy), "terms": policy("5", &terms) });
         read(json!({ "docs": docs })).unwrap()
-    }
-
-    #[test]
-    fn tos_01_languages_stand_beside_the_version() {
-        assert_eq!(
-            two().to_json(),
-            json!({ "policies": {
-                "privacy": {
-                    "version": "1.2",
-                    "en": { "name": "A policy", "url": "https://a/p-en" },
-                    "fr": { "name": "A policy", "url": "https://a/p-fr" },
-                },
-                "terms": {
-                    "version": "5",
-                    "en": { "name": "A policy", "url": "https://a/t-en" },
-                },
-            } })
-        );
-        assert_eq!(Terms::default().to_json(), json!({ "policies": {} }));
     }
 
     #[test]

@@ -2,17 +2,28 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Invalid;
 use super::email::CanonicalEmail;
 use super::msisdn::CanonicalMsisdn;
 
 /// The kinds of 3PID that exist (IDN-06).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Medium {
     /// An e-mail address.
     Email,
     /// A phone number.
     Msisdn,
+}
+
+parse_from_string!(Medium);
+
+impl From<Medium> for &'static str {
+    fn from(medium: Medium) -> Self {
+        medium.as_str()
+    }
 }
 
 impl Medium {

@@ -35,13 +35,10 @@ impl Error {
     /// access token (BND-07, INV-06).
     #[must_use]
     pub fn wrong_user() -> Self {
-        Self::new(
-            Kind::WRONG_USER,
-            "The access token belongs to another user",
-        )
+        Self::new(Kind::WRONG_USER, "The access token belongs to another user")
     }
 
-    /// The response to an `OpenID` token that the homeserver rejects (ACC-08).
+    /// The response to an OpenID token that the homeserver rejects (ACC-08).
     #[must_use]
     pub fn openid_token_refused() -> Self {
         Self::new(
@@ -51,7 +48,7 @@ impl Error {
         )
     }
 
-    /// The response when a homeserver attributes an `OpenID` token to a user of
+    /// The response when a homeserver attributes an OpenID token to a user of
     /// another homeserver (ACC-05).
     #[must_use]
     pub fn user_of_another_homeserver() -> Self {

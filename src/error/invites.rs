@@ -20,7 +20,7 @@ impl Error {
             Kind::THREEPID_IN_USE,
             "This address is already bound to a Matrix user; invite that user instead",
         );
-        error.details.mxid = Some(mxid);
+        error.body.mxid = Some(mxid);
         error
     }
 

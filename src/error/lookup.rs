@@ -12,8 +12,8 @@ impl Error {
             Kind::INVALID_PEPPER,
             "The pepper has changed; hash the addresses again with the current one",
         );
-        error.details.algorithm = Some(algorithm.as_str());
-        error.details.lookup_pepper = Some(pepper.as_str().to_owned());
+        error.body.algorithm = Some(algorithm.as_str());
+        error.body.lookup_pepper = Some(pepper.as_str().to_owned());
         error
     }
 }
@@ -26,8 +26,8 @@ mod tests {
     fn lkp_09_what_would_have_been_right() {
         let error = Error::invalid_pepper(Algorithm::Plain, &Pepper::of(7));
         assert_eq!(error.kind, Kind::INVALID_PEPPER);
-        assert_eq!(error.details.algorithm, Some("none"));
-        let pepper = error.details.lookup_pepper.as_deref();
+        assert_eq!(error.body.algorithm, Some("none"));
+        let pepper = error.body.lookup_pepper.as_deref();
         assert_eq!(pepper, Some(Pepper::of(7).as_str()));
     }
 }

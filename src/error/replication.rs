@@ -16,10 +16,7 @@ impl Error {
     /// The response to another Content-Type than JSON.
     #[must_use]
     pub fn not_json() -> Self {
-        Self::new(
-            Kind::NOT_JSON,
-            "The Content-Type must be application/json",
-        )
+        Self::new(Kind::NOT_JSON, "The Content-Type must be application/json")
     }
 
     /// The response to a push of more than `limit` associations.
@@ -38,7 +35,7 @@ impl Error {
             ids.join(", ")
         );
         let mut error = Self::new(Kind::VERIFICATION_FAILED, message);
-        error.details.failed_ids = Some(ids);
+        error.body.failed_ids = Some(ids);
         error
     }
 }

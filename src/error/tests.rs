@@ -65,7 +65,10 @@ fn the_table_of_status_codes() {
             "M_UNKNOWN",
         ),
     ] {
-        assert_eq!((error.kind.status.as_u16(), error.kind.errcode), (status, errcode));
+        assert_eq!(
+            (error.kind.status.as_u16(), error.kind.errcode),
+            (status, errcode)
+        );
         assert!(!error.message().contains("leaked"));
     }
 }

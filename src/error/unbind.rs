@@ -80,7 +80,10 @@ mod tests {
                 "M_SESSION_NOT_VALIDATED",
             ),
         ] {
-            assert_eq!((error.kind.status.as_u16(), error.kind.errcode), (status, errcode));
+            assert_eq!(
+                (error.kind.status.as_u16(), error.kind.errcode),
+                (status, errcode)
+            );
         }
     }
 }

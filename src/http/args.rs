@@ -1,182 +1,124 @@
-//! The arguments of a request, however they come: JSON, form or query string.
-//!
-//! Where a route has its arguments is said in [`super::call`], for the routes
-//! that v1 and v2 share.
+//! Where a request has its arguments, as types that a handler names.
 
-use std::fmt;
-use std::ops::Deref;
-use std::pin::Pin;
-
-use actix_web::dev::Payload;
-use actix_web::web::Bytes;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::HttpRequest;
+use actix_web::http::header;
 use serde_json::{Map, Value};
 
-use super::token::app_of;
-use super::{body, query};
-use crate::domain::Invalid;
+use super::access::Access;
+use super::query;
 use crate::error::Error;
 
-/// Named arguments that are read one by one. Their values may be secrets and
-/// addresses, and whoever asks may choose any names: `Debug` shows neither.
-#[derive(Default)]
-pub struct Fields(Map<String, Value>);
+/// In the query string.
+#[derive(Debug)]
+pub struct Query;
 
-impl Fields {
-    /// Demands that all of `names` are there; `null` counts as absent.
+/// In the body: a JSON object whatever its Content-Type is (GEN-04); on v1 JSON,
+/// a form or the query string (GEN-29).
+#[derive(Debug)]
+pub struct Body;
+
+/// As [`Body`]; on v2 also as a form, which is deprecated (GEN-30).
+#[derive(Debug)]
+pub struct FormBody;
+
+/// As [`Body`]; on v2 also in the query string with an empty body (SGN-06).
+#[derive(Debug)]
+pub struct BodyOrQuery;
+
+/// Where a request has its arguments.
+pub trait Arguments: 'static {
+    /// The content types that the documentation names; none for the query
+    /// string.
+    const CONTENT_TYPES: &'static [&'static str];
+
+    /// Reads the arguments by name.
     ///
     /// # Errors
-    /// 400 `M_MISSING_PARAMS`, naming every one that is missing.
-    pub fn require(&self, names: &[&str]) -> Result<(), Error> {
-        let missing: Vec<&str> = names
-            .iter()
-            .copied()
-            .filter(|name| self.value(name).is_none())
-            .collect();
-        if missing.is_empty() {
-            Ok(())
+    /// `400 M_BAD_JSON` for a body that is not a JSON object; `400
+    /// M_INVALID_PARAM` for a form or query string that is not UTF-8 or has a
+    /// name twice.
+    fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error>;
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Arguments for Query {
+    const CONTENT_TYPES: &'static [&'static str] = &[];
+
+    fn read<A: Access>(request: &HttpRequest, _body: &[u8]) -> Result<Map<String, Value>, Error> {
+        query::read(request.query_string())
+    }
+}
+
+impl Arguments for Body {
+    const CONTENT_TYPES: &'static [&'static str] = &[JSON];
+
+    fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
+        if A::ANY_FORM {
+            query_and_body(request, body)
         } else {
-            Err(Error::missing_params(&missing))
+            json_object(body)
         }
-    }
-
-    /// All of them, as they came.
-    #[must_use]
-    pub fn all(&self) -> &Map<String, Value> {
-        &self.0
-    }
-
-    /// A value that is there and not `null`.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    /// A string.
-    ///
-    /// # Errors
-    /// 400 when it is missing or of another type.
-    pub fn text(&self, name: &str) -> Result<&str, Error> {
-        self.optional_text(name)?
-            .ok_or_else(|| Error::missing_params(&[name]))
-    }
-
-    /// A string, if it is there.
-    ///
-    /// # Errors
-    /// 400 when it is of another type.
-    pub fn optional_text(&self, name: &str) -> Result<Option<&str>, Error> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Error::invalid_param(name, "must be a string")),
-        }
-    }
-
-    /// Everything that is there, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
-    }
-
-    /// A string that follows a grammar.
-    ///
-    /// # Errors
-    /// 400 when it is missing, of another type, or does not follow it.
-    pub fn parse<T>(
-        &self,
-        name: &str,
-        grammar: impl Fn(&str) -> Result<T, Invalid>,
-    ) -> Result<T, Error> {
-        grammar(self.text(name)?).map_err(|why| Error::invalid_param(name, why))
     }
 }
 
-impl From<Map<String, Value>> for Fields {
-    fn from(fields: Map<String, Value>) -> Self {
-        Self(fields)
+impl Arguments for FormBody {
+    const CONTENT_TYPES: &'static [&'static str] = &[JSON, FORM];
+
+    fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
+        // Some clients send JSON with the content type of a form.
+        let is_json = body.trim_ascii_start().starts_with(b"{");
+        if !A::ANY_FORM && content_type(request) == FORM && !is_json {
+            return form(body);
+        }
+        Body::read::<A>(request, body)
     }
 }
 
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fields({} …)", self.0.len())
+impl Arguments for BodyOrQuery {
+    const CONTENT_TYPES: &'static [&'static str] = &[JSON];
+
+    fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
+        if !A::ANY_FORM && !is_null(body) {
+            let mut fields = query::read(request.query_string())?;
+            fields.extend(json_object(body)?);
+            return Ok(fields);
+        }
+        query_and_body(request, body)
     }
 }
 
-macro_rules! extractor {
-    ($(#[$doc:meta])* $name:ident, $read:expr) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name(Fields);
-
-        impl Deref for $name {
-            type Target = Fields;
-
-            fn deref(&self) -> &Fields {
-                &self.0
-            }
-        }
-
-        impl FromRequest for $name {
-            type Error = Error;
-            type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
-
-            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-                let (request, payload) = (request.clone(), payload.take());
-                Box::pin(async move {
-                    let app = app_of(&request)?;
-                    let body = body::read(app, payload).await?;
-                    let read: fn(&HttpRequest, &Bytes) -> Result<Map<String, Value>, Error> = $read;
-                    read(&request, &body).map(|fields| Self(Fields(fields)))
-                })
-            }
-        }
-    };
-}
-
-extractor!(
-    /// The query string.
-    QueryArgs,
-    |request, _body| query::read(request.query_string())
-);
-
-extractor!(
-    /// A JSON object as the body, whatever its Content-Type says (GEN-04).
-    JsonArgs,
-    |_request, body| json_object(body)
-);
-
-/// v1: the query string and, over it, a JSON object or a form, as the
-/// Content-Type says (GEN-29).
-pub(super) fn query_and_body(
-    request: &HttpRequest,
-    body: &[u8],
-) -> Result<Map<String, Value>, Error> {
+/// The query string and, over it, a JSON object or a form, by the Content-Type.
+fn query_and_body(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
     let mut fields = query::read(request.query_string())?;
-    let content_type = body::content_type(request);
-    if content_type.starts_with("application/json") {
+    let content_type = content_type(request);
+    if content_type.starts_with(JSON) {
         if !is_null(body) {
             fields.extend(json_object(body)?);
         }
-    } else if content_type == "application/x-www-form-urlencoded" {
+    } else if content_type == FORM {
         fields.extend(form(body)?);
     }
     Ok(fields)
 }
 
-/// A form as the body.
-pub(super) fn form(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_not_utf8| Error::invalid_param("body", "is not UTF-8"))?;
-    query::read(text)
+fn form(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    match std::str::from_utf8(body) {
+        Ok(text) => query::read(text),
+        Err(_not_utf8) => Err(Error::invalid_param("body", "must be UTF-8")),
+    }
 }
 
-/// Whether there is no body, or one that says so.
-pub(super) fn is_null(body: &[u8]) -> bool {
+/// Whether a body is empty or a JSON `null`.
+fn is_null(body: &[u8]) -> bool {
     body.trim_ascii().is_empty() || body.trim_ascii() == b"null"
 }
 
-/// A JSON object as the body.
+/// A JSON object. Of equal names the last counts (GEN-23).
+///
+/// # Errors
+/// `400 M_BAD_JSON` for anything else.
 pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
@@ -185,24 +127,14 @@ pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sec_23_arguments_do_not_show_themselves() {
-        let body = br#"{"token": "hunter2", "alice@example.com": [["hunter2"]]}"#;
-        let fields = || Fields(json_object(body).unwrap());
-        for shown in [
-            format!("{:?}", fields()),
-            format!("{:?}", QueryArgs(fields())),
-            format!("{:?}", JsonArgs(fields())),
-        ] {
-            assert!(shown.contains("Fields(2 …)"), "{shown}");
-            assert!(
-                !shown.contains("hunter2") && !shown.contains("alice"),
-                "{shown}"
-            );
-        }
-    }
+/// The content type of a body in lower case, without parameters.
+#[must_use]
+pub(super) fn content_type(request: &HttpRequest) -> String {
+    let header = request.headers().get(header::CONTENT_TYPE);
+    let header = header.and_then(|value| value.to_str().ok());
+    let without_parameters = header.unwrap_or_default().split(';').next();
+    without_parameters
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }

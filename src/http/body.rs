@@ -1,8 +1,5 @@
 //! Reading a request body: bounded in size and in time (GEN-21).
 
-use std::time::Duration;
-
-use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -10,21 +7,20 @@ use futures_util::StreamExt as _;
 use crate::app::App;
 use crate::error::Error;
 
-/// Beyond the limit this much more is read and thrown away, so that a client
-/// that sends first and reads later gets its answer instead of a reset.
-const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
+/// Beyond the limit this much more is read and discarded, so that a client that
+/// sends first and reads later gets its response instead of a reset.
+const DISCARDED_BYTES: usize = 8 * 1024 * 1024;
 
-/// The whole body.
+/// Reads a body of at most as many bytes as the configuration allows.
 ///
 /// # Errors
-/// 413 when it is too large, 408 when it does not arrive in time, 400 when the
-/// connection fails under it.
+/// `413 M_TOO_LARGE` when it is too large, `408 M_UNKNOWN` when it does not arrive
+/// in time, `400 M_BAD_JSON` when the connection fails.
 pub async fn read(app: web::Data<App>, payload: Payload) -> Result<Bytes, Error> {
     read_at_most(usize::MAX, app, payload).await
 }
 
-/// The whole body, of at most so many bytes if that is less than what is
-/// configured.
+/// Reads a body of at most `limit` bytes, or fewer if the configuration says so.
 ///
 /// # Errors
 /// As [`read`].
@@ -37,7 +33,7 @@ pub async fn read_at_most(
     read_up_to(limit, app, payload).await
 }
 
-/// The whole body, of at most so many bytes whatever is configured.
+/// Reads a body of at most `limit` bytes whatever the configuration says.
 ///
 /// # Errors
 /// As [`read`].
@@ -46,52 +42,29 @@ pub async fn read_up_to(
     app: web::Data<App>,
     payload: Payload,
 ) -> Result<Bytes, Error> {
-    let patience = app.config.http.request_timeout;
-    within(patience, collect(payload, limit)).await
-}
-
-async fn within<T>(
-    patience: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::time::timeout(patience, work)
+    tokio::time::timeout(app.config.http.request_timeout, collect(payload, limit))
         .await
-        .unwrap_or_else(|_too_long| Err(Error::request_timeout()))
+        .unwrap_or_else(|_elapsed| Err(Error::request_timeout()))
 }
 
 async fn collect(payload: Payload, limit: usize) -> Result<Bytes, Error> {
     let mut payload = payload;
     let mut body = BytesMut::new();
-    let mut seen = 0_usize;
+    let mut received = 0_usize;
     while let Some(chunk) = payload.next().await {
-        let chunk =
-            chunk.map_err(|_broken| Error::bad_json("The request body could not be read"))?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= limit {
+        let Ok(chunk) = chunk else {
+            return Err(Error::bad_json("The request body could not be read"));
+        };
+        received = received.saturating_add(chunk.len());
+        if received <= limit {
             body.extend_from_slice(&chunk);
-        } else if seen > limit.saturating_add(PATIENCE_BYTES) {
+        } else if received > limit.saturating_add(DISCARDED_BYTES) {
             break;
         }
     }
-    if seen > limit {
+    if received > limit {
         Err(Error::body_too_large(limit))
     } else {
         Ok(body.freeze())
     }
-}
-
-/// The type of the body, lower case, without parameters.
-#[must_use]
-pub fn content_type(request: &HttpRequest) -> String {
-    let header = request
-        .headers()
-        .get("content-type")
-        .and_then(|value| value.to_str().ok());
-    header
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
 }

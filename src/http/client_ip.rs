@@ -1,4 +1,4 @@
-//! Who is asking, behind proxies (OPS-04, EML-13).
+//! The IP address of a client, also behind proxies (OPS-04, EML-13).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,15 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
-/// The address of the client; `None` when the connection has none.
+/// The IP address of a client; `None` when the connection has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientIp(pub Option<IpAddr>);
 
 impl ClientIp {
-    /// The peer of the connection or, where that is a trusted proxy, the
-    /// right-most hop of `X-Forwarded-For` that is none.
+    /// The peer of the connection or, if that is a trusted proxy, the right-most
+    /// hop of `X-Forwarded-For` that is not a trusted proxy.
     #[must_use]
-    pub fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
+    pub fn from_request(request: &HttpRequest, trusted: &[IpNet]) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let forwarded: Vec<&str> = request
             .headers()
@@ -47,7 +47,7 @@ fn client(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
     client
 }
 
-/// Some proxies write the port as well, or an IPv6 address in brackets.
+/// Some proxies add the port, or put an IPv6 address into brackets.
 fn address(hop: &str) -> Option<IpAddr> {
     let bare = hop
         .strip_prefix('[')

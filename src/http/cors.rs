@@ -1,12 +1,12 @@
-//! Lets web pages of every origin call the public API (GEN-12 … GEN-14). The
-//! other listeners do not have it: what is there is for no page to read.
+//! Lets web pages of every origin call the client listener (GEN-12 … GEN-14), and
+//! no other.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
-// By the Fetch standard a star does not cover Authorization (GEN-12).
+// Named, since by the Fetch standard a star does not cover Authorization.
 const CORS: [(&str, &str); 4] = [
     ("access-control-allow-origin", "*"),
     (
@@ -20,12 +20,8 @@ const CORS: [(&str, &str); 4] = [
     ("access-control-max-age", "86400"),
 ];
 
-/// Wraps a whole listener, outside of its envelope: errors have the headers
-/// too.
-///
-/// # Errors
-/// What the listener's service answers.
-pub async fn open_to_every_page<B: MessageBody + 'static>(
+/// Wraps a listener around its envelope, so that errors have the headers too.
+pub async fn allow_all_origins<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {

@@ -1,5 +1,5 @@
-//! What every answer has, whatever happened: a Matrix-shaped body even after a
-//! panic, one line in the log and one in the metrics.
+//! What every request gets: a response also after a panic, a line in the access
+//! log, and its metrics.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -10,34 +10,31 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
-use serde_json::json;
 
 use super::client_ip::ClientIp;
+use super::empty::Empty;
 use crate::app::App;
 use crate::error::Error;
 
-/// Wraps a whole listener.
-///
-/// # Errors
-/// Never: errors are answers by then.
+/// Wraps a listener: answers `OPTIONS`, logs and counts each request.
 pub async fn envelope<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let begun = Instant::now();
+    let received_at = Instant::now();
     let app = request.app_data::<web::Data<App>>().cloned();
     let method = request.method().clone();
     let ip = app
         .as_ref()
-        .map(|app| ClientIp::of(request.request(), &app.config.http.trusted_proxies));
+        .map(|app| ClientIp::from_request(request.request(), &app.config.http.trusted_proxies));
     let response = if method == Method::OPTIONS {
-        request.into_response(HttpResponse::Ok().json(json!({})))
+        request.into_response(HttpResponse::Ok().json(Empty {}))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let took = begun.elapsed();
+    let took = received_at.elapsed();
     let status = response.status().as_u16();
-    // The pattern, since a path or a query may hold a secret.
+    // The pattern, since the path and the query string can contain secrets.
     let route = response
         .request()
         .match_pattern()
@@ -55,21 +52,18 @@ pub async fn envelope<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Wraps a route: a handler that panics answers 500 and nothing else happens.
-///
-/// # Errors
-/// What the handler's service answers.
-pub async fn survive<B: MessageBody + 'static>(
+/// Wraps a route: a panic of its handler becomes a 500.
+pub async fn catch_panic<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let kept = request.request().clone();
+    let original = request.request().clone();
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(response) => Ok(response?.map_into_boxed_body()),
         Err(_panic) => {
             log::error!("a handler panicked");
             Ok(ServiceResponse::new(
-                kept,
+                original,
                 Error::internal().error_response(),
             ))
         }

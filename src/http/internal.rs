@@ -1,11 +1,22 @@
-//! `/_matrix/identity/internal/{bind,unbind,lookup}`: tools on this machine,
-//! whose word is taken (INT-01, INT-02).
+//! Binding, unbinding and lookups for tools on the same machine, which are trusted
+//! (INT-01, INT-02).
+//!
+//! - `POST /_matrix/identity/internal/bind`
+//! - `POST /_matrix/identity/internal/unbind`
+//! - `GET /_matrix/identity/internal/lookup`
 
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::web;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::args::{Fields, JsonArgs, QueryArgs};
-use super::client::lookup::find;
+use super::access::Anyone;
+use super::args::{Body, Query};
+use super::call::Call;
+use super::client::lookup::{AddressLookupRequest, StoredAssociation, find};
+use super::empty::Empty;
+use super::fields::Request;
+use super::resource::Endpoint;
+use super::signed::{SignedAssociation, typed};
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::session::Proof;
@@ -13,43 +24,75 @@ use crate::domain::threepid::{Medium, ThreePid};
 use crate::error::Error;
 use crate::flow::bind;
 
-/// Binds without a validation session; answers what `3pid/bind` answers.
-///
-/// # Errors
-/// 400 when a field is missing or wrong.
-pub async fn bind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse, Error> {
-    let (threepid, mxid) = binding(&args)?;
+/// An address and a user.
+#[derive(Deserialize, ToSchema)]
+pub struct BindingRequest {
+    medium: Medium,
+    address: String,
+    mxid: Mxid,
+}
+
+impl Request for BindingRequest {}
+
+impl BindingRequest {
+    fn threepid(&self) -> Result<ThreePid, Error> {
+        ThreePid::parse(self.medium.as_str(), &self.address)
+            .map_err(|reason| Error::invalid_param("address", reason))
+    }
+}
+
+/// What the documentation says of [`bind`].
+pub const BIND: Endpoint = Endpoint {
+    summary: "Bind an address to a Matrix user without validation",
+    errors: &[],
+};
+
+/// Binds an address without a validation session; returns what `3pid/bind`
+/// returns.
+pub async fn bind(
+    app: web::Data<App>,
+    mut call: Call<Anyone, Body, BindingRequest>,
+) -> Result<web::Json<SignedAssociation>, Error> {
+    let request = call.request()?;
+    let proof = Proof::trusted(request.threepid()?);
     let inner = app.clone().into_inner();
-    let bound = async move { bind::bind(&inner, Proof::trusted(threepid), mxid).await };
-    Ok(HttpResponse::Ok().json(app.detached.run(bound).await??))
+    let signed = app
+        .detached
+        .run(async move { bind::bind(&inner, proof, request.mxid).await })
+        .await??;
+    Ok(web::Json(typed(signed)?))
 }
 
-/// Removes a binding; `{}` whether or not there was one.
-///
-/// # Errors
-/// 400 when a field is missing or wrong.
-pub async fn unbind(app: web::Data<App>, args: JsonArgs) -> Result<HttpResponse, Error> {
-    let (threepid, mxid) = binding(&args)?;
+/// What the documentation says of [`unbind`].
+pub const UNBIND: Endpoint = Endpoint {
+    summary: "Remove the binding of an address to a Matrix user",
+    errors: &[],
+};
+
+/// Removes a binding; the response is the same when there was none.
+pub async fn unbind(
+    app: web::Data<App>,
+    mut call: Call<Anyone, Body, BindingRequest>,
+) -> Result<web::Json<Empty>, Error> {
+    let request = call.request()?;
+    let threepid = request.threepid()?;
     let inner = app.clone().into_inner();
-    let unbound = async move { bind::unbind(&inner, Some(threepid), mxid).await };
-    app.detached.run(unbound).await??;
-    Ok(HttpResponse::Ok().json(json!({})))
+    app.detached
+        .run(async move { bind::unbind(&inner, Some(threepid), request.mxid).await })
+        .await??;
+    Ok(web::Json(Empty {}))
 }
 
-/// To whom an address is bound: the signed association, or `{}`. It is there
-/// whether or not v1 is.
-///
-/// # Errors
-/// 400 when a field is missing.
-pub async fn lookup(app: web::Data<App>, args: QueryArgs) -> Result<HttpResponse, Error> {
-    find(&app, &args).await
-}
+/// What the documentation says of [`lookup`].
+pub const LOOKUP: Endpoint = Endpoint {
+    summary: "Look up the association of an address",
+    errors: &[],
+};
 
-fn binding(args: &Fields) -> Result<(ThreePid, Mxid), Error> {
-    args.require(&["medium", "address", "mxid"])?;
-    let medium = args.parse("medium", Medium::parse)?;
-    let threepid = args.parse("address", |address| {
-        ThreePid::parse(medium.as_str(), address)
-    })?;
-    Ok((threepid, args.parse("mxid", Mxid::parse)?))
+/// Looks up the signed association of an address, whether or not v1 is enabled.
+pub async fn lookup(
+    app: web::Data<App>,
+    mut call: Call<Anyone, Query, AddressLookupRequest>,
+) -> Result<StoredAssociation, Error> {
+    find(&app, &call.request()?).await
 }

@@ -1,8 +1,10 @@
-//! The listeners: what comes in over HTTP, and what goes back.
+//! The listeners: HTTP requests and their responses.
 //!
-//! A handler extracts, parses, asks and answers. Each listener serves only its
-//! own routes: see [`routes`], the whole API on one page.
+//! A handler reads a typed request, calls a flow or an actor, and returns a typed
+//! response. Each listener serves only its own routes: see [`routes`], the whole
+//! API on one page.
 
+pub mod access;
 pub mod args;
 mod body;
 pub mod call;
@@ -10,19 +12,25 @@ mod captured_mail;
 pub mod client;
 mod client_ip;
 mod cors;
+mod deserialize;
+mod empty;
 mod envelope;
+pub mod fields;
 mod internal;
 mod next_link;
+pub mod openapi;
 mod operations;
 mod page;
 mod query;
 mod replicate;
+mod resource;
 pub mod routes;
 mod same_origin;
 mod send_attempt;
+mod signed;
 pub mod token;
 
-pub use cors::open_to_every_page;
-pub use envelope::{envelope, survive};
+pub use cors::allow_all_origins;
+pub use envelope::envelope;
 pub use replicate::PeerName;
-pub use same_origin::only_own_pages;
+pub use same_origin::same_origin_only;

@@ -1,21 +1,20 @@
 //! `next_link`, where a browser goes after validation.
 
-use super::args::Fields;
 use crate::app::App;
 use crate::domain::next_link::NextLink;
 use crate::error::Error;
 
-/// Reads `next_link`, if there is one (SES-23, SES-24).
+/// Checks a `next_link` by the configuration; an empty one counts as absent
+/// (SES-23, SES-24).
 ///
 /// # Errors
-/// 400 when it may not lead there.
-pub fn read(app: &App, args: &Fields) -> Result<Option<NextLink>, Error> {
-    let given = args
-        .optional_text("next_link")?
-        .filter(|link| !link.is_empty());
+/// `400 M_INVALID_PARAM` when the configuration does not allow it.
+pub fn check(app: &App, link: Option<&str>) -> Result<Option<NextLink>, Error> {
     let rules = app.config.validation.next_link_rules();
-    given
-        .map(|link| NextLink::parse(link, &rules))
-        .transpose()
-        .map_err(|why| Error::invalid_param("next_link", why))
+    match link {
+        None | Some("") => Ok(None),
+        Some(link) => NextLink::parse(link, &rules)
+            .map(Some)
+            .map_err(|reason| Error::invalid_param("next_link", reason)),
+    }
 }

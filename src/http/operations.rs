@@ -1,72 +1,152 @@
-//! `/health`, `/ready` and `/metrics`, for monitoring.
+//! Health and metrics, for monitoring.
+//!
+//! - `GET /health`
+//! - `GET /ready`
+//! - `GET /metrics`
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::body::BoxBody;
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::{DescribeResponse, Description};
+use super::resource::Endpoint;
 use crate::actor::lookups::Ping;
 use crate::actor::outbox::{Depth, QueueDepth};
 use crate::actor::peers::PeerStates;
+use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::error::Error;
 
-/// A dependency that takes longer is not ready.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a check of a dependency may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The process answers.
-pub async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
+/// The process is running.
+#[derive(Serialize, ToSchema)]
+pub struct HealthResponse {
+    /// Always `ok`.
+    status: &'static str,
 }
 
-/// The database and the delivery queue answer: 200, else 503.
-pub async fn ready(app: web::Data<App>) -> HttpResponse {
-    let database = tokio::time::timeout(PATIENCE, app.lookups.send(Ping)).await;
-    let database = matches!(database, Ok(Ok(true)));
-    let depth = depth(&app).await;
-    let queue = depth.is_some()
-        && app
-            .mail_worker
-            .as_ref()
-            .is_none_or(crate::actor::worker_loop::WorkerHandle::is_running);
-    let answer = json!({
-        "database": word(database),
-        "delivery_queue": word(queue),
-        "queued_messages": depth.map(|depth| depth.messages),
-    });
-    if database && queue {
-        HttpResponse::Ok().json(answer)
-    } else {
-        HttpResponse::ServiceUnavailable().json(answer)
+/// What the documentation says of [`health`].
+pub const HEALTH: Endpoint = Endpoint {
+    summary: "Check that the process is running",
+    errors: &[],
+};
+
+/// Returns that the process is running.
+pub async fn health() -> web::Json<HealthResponse> {
+    web::Json(HealthResponse { status: "ok" })
+}
+
+/// Whether the server can do its work; each check is `ok` or `unavailable`.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether the database answers.
+    database: Check,
+    /// Whether the delivery queue answers and its mail worker is running.
+    delivery_queue: Check,
+    /// How many messages are in the delivery queue.
+    queued_messages: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Check {
+    Ok,
+    Unavailable,
+}
+
+impl From<bool> for Check {
+    fn from(ok: bool) -> Self {
+        if ok { Self::Ok } else { Self::Unavailable }
     }
 }
 
-/// All metrics.
-///
-/// # Errors
-/// Never in practice.
-pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, Error> {
+impl Responder for Readiness {
+    type Body = BoxBody;
+
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        if self.database == Check::Ok && self.delivery_queue == Check::Ok {
+            HttpResponse::Ok().json(self)
+        } else {
+            HttpResponse::ServiceUnavailable().json(self)
+        }
+    }
+}
+
+impl DescribeResponse for Readiness {
+    fn describe(operation: &mut Description) {
+        operation.response::<Self>("200", "All checks are `ok`.");
+        operation.response::<Self>("503", "A check is `unavailable`.");
+    }
+}
+
+/// What the documentation says of [`ready`].
+pub const READY: Endpoint = Endpoint {
+    summary: "Check that the database and the delivery queue are available",
+    errors: &[],
+};
+
+/// Checks the database and the delivery queue.
+pub async fn ready(app: web::Data<App>) -> Readiness {
+    let database = tokio::time::timeout(CHECK_TIMEOUT, app.lookups.send(Ping)).await;
+    let depth = depth(&app).await;
+    let mail_runs = app.mail_worker.as_ref().is_none_or(WorkerHandle::is_running);
+    Readiness {
+        database: matches!(database, Ok(Ok(true))).into(),
+        delivery_queue: (depth.is_some() && mail_runs).into(),
+        queued_messages: depth.map(|depth| depth.messages),
+    }
+}
+
+/// All metrics in the OpenMetrics format.
+pub struct Metrics(String);
+
+impl Responder for Metrics {
+    type Body = BoxBody;
+
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().content_type(OPENMETRICS).body(self.0)
+    }
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl DescribeResponse for Metrics {
+    fn describe(operation: &mut Description) {
+        operation.text_response("200", OPENMETRICS, "The metrics.");
+    }
+}
+
+/// What the documentation says of [`metrics`].
+pub const METRICS: Endpoint = Endpoint {
+    summary: "Get all metrics",
+    errors: &[],
+};
+
+/// Returns all metrics.
+pub async fn metrics(app: web::Data<App>) -> Result<Metrics, Error> {
     if let Some(depth) = depth(&app).await {
         app.metrics.queue(depth.messages, age(&app, depth.oldest));
     }
-    note_peers(&app).await;
-    let text = app
-        .metrics
-        .render()
-        .map_err(|_impossible| Error::internal())?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(text))
+    measure_peers(&app).await;
+    match app.metrics.render() {
+        Ok(text) => Ok(Metrics(text)),
+        Err(_not_writable) => Err(Error::internal()),
+    }
 }
 
-/// Notes how far each peer is behind that is pushed to.
-async fn note_peers(app: &App) {
+/// Sets the metrics of how far each peer is behind.
+async fn measure_peers(app: &App) {
     let peers = &app.config.replication.peers;
     if peers.is_empty() {
         return;
     }
-    let asked = tokio::time::timeout(PATIENCE, app.associations.send(PeerStates)).await;
-    for state in asked.ok().and_then(Result::ok).unwrap_or_default() {
+    let states = tokio::time::timeout(CHECK_TIMEOUT, app.associations.send(PeerStates)).await;
+    for state in states.ok().and_then(Result::ok).unwrap_or_default() {
         let name = &state.peer.name;
         if peers.keys().any(|peer| peer.as_str() == name) {
             let age = age(app, state.since);
@@ -75,17 +155,13 @@ async fn note_peers(app: &App) {
     }
 }
 
-/// How long ago that was.
+/// The time since a moment in milliseconds since the epoch.
 fn age(app: &App, since: Option<i64>) -> Duration {
     let age = since.map_or(0, |since| app.clock.now().saturating_sub(since));
     Duration::from_millis(u64::try_from(age).unwrap_or_default())
 }
 
 async fn depth(app: &App) -> Option<Depth> {
-    let asked = tokio::time::timeout(PATIENCE, app.outbox.send(QueueDepth)).await;
-    asked.ok().and_then(Result::ok)
-}
-
-fn word(good: bool) -> &'static str {
-    if good { "ok" } else { "unavailable" }
+    let depth = tokio::time::timeout(CHECK_TIMEOUT, app.outbox.send(QueueDepth)).await;
+    depth.ok().and_then(Result::ok)
 }

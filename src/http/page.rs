@@ -1,8 +1,12 @@
-//! Pages for people. Their addresses hold secrets, hence the headers (EML-24).
+//! Pages for people. Their URLs contain secrets, hence the headers (EML-24).
 
+use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError as _};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+
+use super::openapi::{DescribeResponse, Description};
+use crate::error::Error;
 
 /// What a page may load, and who may show it in a frame.
 struct Policy {
@@ -10,83 +14,119 @@ struct Policy {
     frames: &'static str,
 }
 
-const ALONE: Policy = Policy {
+const STANDALONE: Policy = Policy {
     content: "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; frame-ancestors 'none'; \
               base-uri 'none'; form-action 'none'",
     frames: "DENY",
 };
-const AROUND_A_FRAME: Policy = Policy {
+const WITH_FRAME: Policy = Policy {
     content: "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; \
               base-uri 'none'; form-action 'none'",
     frames: "DENY",
 };
-// The sandbox stands here too, for whoever opens the address by itself.
-const IN_THE_FRAME: Policy = Policy {
+// With the sandbox also here, for a browser that opens the URL itself.
+const IN_FRAME: Policy = Policy {
     content: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; \
               base-uri 'none'; form-action 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
     frames: "SAMEORIGIN",
 };
 
-/// An HTML page that nothing caches, frames or learns the address of, and that
-/// loads nothing from elsewhere but images.
-#[must_use]
-pub fn html(status: StatusCode, page: String) -> HttpResponse {
-    guarded(status, "text/html; charset=utf-8", &ALONE).body(page)
+const HTML: &str = "text/html; charset=utf-8";
+
+/// A response for a person's browser. It is not cached, and its URL is not sent
+/// to other sites.
+pub struct Page(HttpResponse);
+
+impl Page {
+    /// An HTML page that loads only images and that no frame may show.
+    #[must_use]
+    pub fn html(html: String) -> Self {
+        Self(guarded(StatusCode::OK, HTML, &STANDALONE).body(html))
+    }
+
+    /// The HTML page of an error, with its status.
+    #[must_use]
+    pub fn error(error: &Error, html: String) -> Self {
+        let mut page = guarded(error.status(), HTML, &STANDALONE).body(html);
+        if let Some(seconds) = error.error_response().headers().get(header::RETRY_AFTER) {
+            page.headers_mut()
+                .insert(header::RETRY_AFTER, seconds.clone());
+        }
+        Self(page)
+    }
+
+    /// An HTML page with a frame that shows another page of this listener, and
+    /// without images.
+    #[must_use]
+    pub fn with_frame(html: String) -> Self {
+        Self(guarded(StatusCode::OK, HTML, &WITH_FRAME).body(html))
+    }
+
+    /// Untrusted HTML for such a frame: it runs no script, sends no form and loads
+    /// nothing; its links may open a new tab.
+    #[must_use]
+    pub fn in_frame(html: String) -> Self {
+        Self(guarded(StatusCode::OK, HTML, &IN_FRAME).body(html))
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(text: String) -> Self {
+        Self(guarded(StatusCode::OK, "text/plain; charset=utf-8", &STANDALONE).body(text))
+    }
+
+    /// A mail to download. The header takes the name as it is.
+    #[must_use]
+    pub fn mail_file(name: &str, mail: Vec<u8>) -> Self {
+        let disposition = format!("attachment; filename=\"{name}\"");
+        Self(
+            guarded(StatusCode::OK, "message/rfc822", &STANDALONE)
+                .insert_header((header::CONTENT_DISPOSITION, disposition))
+                .body(mail),
+        )
+    }
+
+    /// A redirect. Whoever stored the link has checked it (SES-24); what is not
+    /// ASCII is escaped, since browsers disagree about such bytes in a header.
+    #[must_use]
+    pub fn redirect(location: &str) -> Self {
+        let location = utf8_percent_encode(location, CONTROLS).to_string();
+        Self(
+            HttpResponse::Found()
+                .insert_header((header::LOCATION, location))
+                .insert_header((header::CACHE_CONTROL, "no-store"))
+                .insert_header((header::REFERRER_POLICY, "no-referrer"))
+                .finish(),
+        )
+    }
 }
 
-/// As [`html`], with a frame that shows another page of this listener, and
-/// without images.
-#[must_use]
-pub fn around_a_frame(page: String) -> HttpResponse {
-    guarded(StatusCode::OK, "text/html; charset=utf-8", &AROUND_A_FRAME).body(page)
+impl Responder for Page {
+    type Body = BoxBody;
+
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        self.0
+    }
 }
 
-/// Somebody else's HTML, for such a frame: it runs no script, sends no form and
-/// loads nothing at all; its links may open a new tab.
-#[must_use]
-pub fn in_the_frame(page: String) -> HttpResponse {
-    guarded(StatusCode::OK, "text/html; charset=utf-8", &IN_THE_FRAME).body(page)
-}
-
-/// Plain text, as careful as [`html`].
-#[must_use]
-pub fn text(text: String) -> HttpResponse {
-    guarded(StatusCode::OK, "text/plain; charset=utf-8", &ALONE).body(text)
-}
-
-/// A mail as a file to keep, as careful as [`html`]. The name goes into a
-/// header as it is.
-#[must_use]
-pub fn mail_file(name: &str, mail: Vec<u8>) -> HttpResponse {
-    guarded(StatusCode::OK, "message/rfc822", &ALONE)
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}\""),
-        ))
-        .body(mail)
+impl DescribeResponse for Page {
+    fn describe(operation: &mut Description) {
+        operation.text_response("200", "text/html", "A page: the address is validated.");
+        let redirect = "To the `next_link` of requestToken, with the `sid` added.";
+        operation.empty_response("302", redirect);
+        let failed = "A page: the address is not validated.";
+        operation.text_response("400", "text/html", failed);
+    }
 }
 
 fn guarded(status: StatusCode, content_type: &str, policy: &Policy) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
         .content_type(content_type)
-        .insert_header(("cache-control", "no-store"))
-        .insert_header(("referrer-policy", "no-referrer"))
-        .insert_header(("x-content-type-options", "nosniff"))
-        .insert_header(("x-frame-options", policy.frames))
-        .insert_header(("content-security-policy", policy.content));
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::X_FRAME_OPTIONS, policy.frames))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy.content));
     response
-}
-
-/// Sends a browser on. The link was checked when it was given (SES-24); what is
-/// not ASCII in it is escaped, since browsers disagree about such bytes in a
-/// header.
-#[must_use]
-pub fn redirect(location: &str) -> HttpResponse {
-    let location = utf8_percent_encode(location, CONTROLS).to_string();
-    HttpResponse::Found()
-        .insert_header((header::LOCATION, location))
-        .insert_header(("cache-control", "no-store"))
-        .insert_header(("referrer-policy", "no-referrer"))
-        .finish()
 }

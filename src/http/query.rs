@@ -1,15 +1,14 @@
-//! Query strings and form bodies, strictly: valid UTF-8, no name twice
-//! (GEN-05, GEN-24).
+//! Query strings and form bodies: UTF-8, and no name twice (GEN-05, GEN-24).
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// Reads `name=value&…` into fields.
+/// Reads `name=value&…`.
 ///
 /// # Errors
-/// 400 `M_INVALID_PARAM` when a name comes twice or something is not UTF-8.
+/// `400 M_INVALID_PARAM` when a name occurs twice or something is not UTF-8.
 pub fn read(text: &str) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -17,7 +16,7 @@ pub fn read(text: &str) -> Result<Map<String, Value>, Error> {
         let name = decode(name)?;
         let value = decode(value)?;
         if fields.contains_key(&name) {
-            return Err(Error::invalid_param("query", "a parameter was given twice"));
+            return Err(Error::invalid_param("query", "a parameter occurs twice"));
         }
         fields.insert(name, Value::String(value));
     }
@@ -26,10 +25,10 @@ pub fn read(text: &str) -> Result<Map<String, Value>, Error> {
 
 fn decode(text: &str) -> Result<String, Error> {
     let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_not_utf8| Error::invalid_param("query", "a parameter is not UTF-8"))
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_not_utf8) => Err(Error::invalid_param("query", "a parameter is not UTF-8")),
+    }
 }
 
 #[cfg(test)]

@@ -1,63 +1,108 @@
-//! `POST /_matrix/identity/replicate/v1/push`: another server of the mesh tells
-//! what was bound there (INT-03).
+//! What another server of the mesh pushes (INT-03).
+//!
+//! - `POST /_matrix/identity/replicate/v1/push`
 
 use actix_web::dev::Payload;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use log::warn;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::args::json_object;
-use super::body::{self, content_type};
+use super::args::{content_type, json_object};
+use super::body;
+use super::openapi::{DescribeRequest, Description};
+use super::resource::Endpoint;
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::replication::{MOST, WithId, in_order};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
 
-/// The name in the certificate of whoever has a connection, if it has one that
-/// is the name of a server.
+/// The name in the client certificate of a connection, if it has one that is a
+/// server name.
 #[derive(Debug, Clone)]
 pub struct PeerName(pub Option<ServerName>);
 
-/// The largest push, in bytes: the longest names and addresses that there are
-/// fit in. What clients may send is another matter.
-const LARGEST: usize = 1024 * 1024;
+/// The largest push, in bytes: room for [`MOST`] associations with the longest
+/// names and addresses. The limit for clients does not apply.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Takes what a peer has signed, or nothing of it.
-///
-/// # Errors
-/// 403 for a certificate of nobody who is known, 400 when the body is not what
-/// it must be.
+/// Signed associations of a peer.
+#[derive(Deserialize, ToSchema)]
+pub struct PushRequest {
+    /// Associations as `3pid/bind` returns them, by increasing number; an `mxid` of
+    /// null removes a binding.
+    #[serde(rename = "sgAssocs")]
+    associations: Map<String, Value>,
+}
+
+/// The associations are stored.
+#[derive(Serialize, ToSchema)]
+pub struct PushResponse {
+    /// Always true.
+    success: bool,
+}
+
+/// The body of a push, which is read once the peer is known.
+pub struct PushBody(Payload);
+
+impl actix_web::FromRequest for PushBody {
+    type Error = actix_web::Error;
+    type Future = std::future::Ready<Result<Self, actix_web::Error>>;
+
+    fn from_request(_request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self(payload.take())))
+    }
+}
+
+impl DescribeRequest for PushBody {
+    fn describe(operation: &mut Description) {
+        operation.body::<PushRequest>(&["application/json"], None);
+    }
+}
+
+/// What the documentation says of [`push`].
+pub const PUSH: Endpoint = Endpoint {
+    summary: "Push associations to this server",
+    errors: &[
+        Kind::UNKNOWN_PEER,
+        Kind::NOT_JSON,
+        Kind::TOO_MANY_ASSOCIATIONS,
+        Kind::VERIFICATION_FAILED,
+    ],
+};
+
+/// Stores all associations of a push, or none.
 pub async fn push(
     app: web::Data<App>,
     request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Error> {
-    let certified = request
+    body: PushBody,
+) -> Result<web::Json<PushResponse>, Error> {
+    let certificate = request
         .conn_data::<PeerName>()
         .and_then(|peer| peer.0.as_ref());
-    let known = certified.and_then(|name| app.config.replication.peers.get_key_value(name));
-    let Some((name, peer)) = known else {
-        let shown = certified.map_or("no server", ServerName::as_str);
-        warn!("a push was refused: its certificate is that of {shown}, which is no peer");
+    let peers = &app.config.replication.peers;
+    let Some((name, peer)) = certificate.and_then(|name| peers.get_key_value(name)) else {
+        let certificate = certificate.map_or("", ServerName::as_str);
+        warn!(certificate; "push rejected: the client certificate is not one of a peer");
         app.metrics.push_received("", "unknown");
         return Err(Error::unknown_peer());
     };
-    let taken = async {
-        let changes = read(&app, &request, payload.into_inner()).await?;
-        Ok(ingest(&app, name, peer.public_key, changes).await?)
+    let result = match read(&app, &request, body.0).await {
+        Ok(associations) => ingest(&app, name, peer.public_key, associations).await,
+        Err(error) => Err(error),
     };
-    let taken: Result<(), Error> = taken.await;
-    let outcome = match &taken {
-        Ok(()) => "accepted",
+    let outcome = match &result {
+        Ok(()) => "taken",
         Err(error) if error.status().is_client_error() => {
-            warn!("a push of the peer {name} was refused: {error}");
+            warn!(peer = name.as_str(), reason:% = error; "push rejected");
             "refused"
         }
         Err(_) => "failed",
     };
     app.metrics.push_received(name.as_str(), outcome);
-    taken.map(|()| HttpResponse::Ok().json(json!({ "success": true })))
+    result.map(|()| web::Json(PushResponse { success: true }))
 }
 
 async fn read(
@@ -68,13 +113,12 @@ async fn read(
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
-    let body = body::read_up_to(LARGEST, app.clone(), payload).await?;
-    let mut object = json_object(&body)?;
-    let Some(Value::Object(associations)) = object.remove("sgAssocs") else {
-        return Err(Error::bad_json("There must be an object sgAssocs"));
+    let body = body::read_up_to(MAX_BODY_BYTES, app.clone(), payload).await?;
+    let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body)?)) else {
+        return Err(Error::bad_json("sgAssocs must be an object"));
     };
-    if associations.len() > MOST {
+    if push.associations.len() > MOST {
         return Err(Error::too_many_associations(MOST));
     }
-    in_order(associations).map_err(|why| Error::bad_json(why.0))
+    in_order(push.associations).map_err(|reason| Error::bad_json(reason.0))
 }

@@ -1,268 +1,226 @@
 //! The whole API on one page, a function per listener.
 //!
-//! `get` routes answer `HEAD` too; the envelope answers `OPTIONS` everywhere;
-//! another method is 405 and another path 404 (GEN-10, GEN-11).
+//! The documentation is made from the same table. A path without a route is 404,
+//! and a method without one 405 (GEN-10, GEN-11); the envelope answers `OPTIONS`.
 
-use actix_web::dev::HttpServiceFactory;
-use actix_web::guard::{Guard, GuardContext};
-use actix_web::http::Method;
-use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Route, web};
+use actix_web::{HttpResponse, web};
 
-use super::call::{V1, V2, Version};
-use super::captured_mail::CapturedMail;
+use super::access::{Access, V1, V2};
 use super::client::{
     account, email, hashed_lookup, invite, lookup, msisdn, ping, pubkey, terms, threepid, unbind,
     versions,
 };
-use super::envelope::survive;
+use super::resource::{Resource, get, post, resource, visit};
 use super::{captured_mail, internal, operations, replicate};
 use crate::app::App;
+use crate::config::V1Settings;
 use crate::error::Error;
 
-const V1_PATH: &str = "/_matrix/identity/api/v1";
+/// Where version 1 of the API is.
+pub const V1_PATH: &str = "/_matrix/identity/api/v1";
 const V2_PATH: &str = "/_matrix/identity/v2";
-const INTERNAL: &str = "/_matrix/identity/internal";
-const PUSH: &str = "/_matrix/identity/replicate/v1/push";
+const INTERNAL_PATH: &str = "/_matrix/identity/internal";
 
-/// What clients and homeservers call.
+/// Serves what clients and homeservers call.
 pub fn client(app: &App, routes: &mut web::ServiceConfig) {
-    routes.service(path("/_matrix/identity/versions", [get(versions::list)]));
-    for version in [V2_PATH, V1_PATH] {
-        public_keys(version, routes);
+    for resource in client_resources(&app.config.v1) {
+        routes.service(resource);
     }
-    // Mails hold it, and clients without an account call it (GEN-32, SGN-05).
-    routes.service(path(
-        &format!("{V1_PATH}/sign-ed25519"),
-        [post(invite::sign::<V1>)],
-    ));
-    routes.service(path(
-        &format!("{V2_PATH}/sign-ed25519"),
-        [post(invite::sign::<V2>)],
-    ));
-    both_versions::<V2>(V2_PATH, routes);
-    accounts(routes);
-    routes.service(path(
-        &format!("{V2_PATH}/3pid/bind"),
-        [post(threepid::bind::<V2>)],
-    ));
-    hashed_lookups(routes);
-    if app.config.v1.enabled {
-        both_versions::<V1>(V1_PATH, routes);
-        v1_alone(app, routes);
-    } else {
-        routes.service(web::scope(V1_PATH).default_service(web::to(v1_switched_off)));
+    if !app.config.v1.enabled {
+        routes.service(web::scope(V1_PATH).default_service(web::to(v1_disabled)));
     }
 }
 
-/// What v1 does not have: accounts and terms.
-fn accounts(routes: &mut web::ServiceConfig) {
-    routes
-        .service(path(
-            &format!("{V2_PATH}/account/register"),
-            [post(account::register)],
-        ))
-        .service(path(&format!("{V2_PATH}/account"), [get(account::user)]))
-        .service(path(
-            &format!("{V2_PATH}/account/logout"),
-            [post(account::logout)],
-        ))
-        .service(path(
-            &format!("{V2_PATH}/terms"),
-            [get(terms::list), post(terms::accept)],
-        ));
-}
-
-/// The v1 paths are there for ever: room events hold them (PUB-11).
-fn public_keys(version: &str, routes: &mut web::ServiceConfig) {
-    routes
-        .service(path(
-            &format!("{version}/pubkey/isvalid"),
-            [get(pubkey::is_valid)],
-        ))
-        .service(path(
-            &format!("{version}/pubkey/ephemeral/isvalid"),
-            [get(pubkey::is_ephemeral_valid)],
-        ))
-        .service(path(
-            &format!("{version}/pubkey/{{key_id}}"),
-            [get(pubkey::by_id)],
-        ));
-}
-
-/// What v2 and v1 share; their callers differ.
-fn both_versions<V: Version>(version: &str, routes: &mut web::ServiceConfig) {
-    routes
-        .service(path(version, [get(ping::pong)]))
-        .service(path(&format!("{version}/"), [get(ping::pong)]))
-        .service(path(
-            &format!("{version}/validate/email/requestToken"),
-            [post(email::request_token::<V>)],
-        ))
-        .service(path(
-            &format!("{version}/validate/email/submitToken"),
-            [post(email::submit_token::<V>), visit(email::submit_page)],
-        ))
-        .service(path(
-            &format!("{version}/validate/msisdn/requestToken"),
-            [post(msisdn::request_token::<V>)],
-        ))
-        .service(path(
-            &format!("{version}/validate/msisdn/submitToken"),
-            [post(msisdn::submit_token::<V>), visit(msisdn::submit_page)],
-        ))
-        .service(path(
-            &format!("{version}/3pid/getValidated3pid"),
-            [get(threepid::get_validated::<V>)],
-        ))
-        .service(path(
-            &format!("{version}/store-invite"),
-            [post(invite::store::<V>)],
-        ))
-        .service(path(
-            &format!("{version}/3pid/unbind"),
-            [post(unbind::unbind)],
-        ));
-}
-
-fn hashed_lookups(routes: &mut web::ServiceConfig) {
-    routes
-        .service(path(
-            &format!("{V2_PATH}/hash_details"),
-            [get(hashed_lookup::details)],
-        ))
-        .service(path(
-            &format!("{V2_PATH}/lookup"),
-            [post(hashed_lookup::lookup)],
-        ));
-}
-
-/// Binding and looking up without an account, each with a switch of its own
-/// (BND-08, V1L-08).
-fn v1_alone(app: &App, routes: &mut web::ServiceConfig) {
-    let bind = format!("{V1_PATH}/3pid/bind");
-    if app.config.v1.bind {
-        routes.service(path(&bind, [post(threepid::bind::<V1>)]));
-    } else {
-        routes.service(web::resource(bind).to(v1_switched_off));
-    }
-    let (one, many) = (
-        format!("{V1_PATH}/lookup"),
-        format!("{V1_PATH}/bulk_lookup"),
-    );
-    if app.config.v1.lookup {
-        routes
-            .service(path(&one, [get(lookup::lookup)]))
-            .service(path(&many, [post(lookup::bulk_lookup)]));
-    } else {
-        routes
-            .service(web::resource(one).to(v1_switched_off))
-            .service(web::resource(many).to(v1_switched_off));
-    }
-}
-
-async fn v1_switched_off() -> Result<HttpResponse, Error> {
-    Err(Error::v1_disabled())
-}
-
-/// What tools on this machine call, and the pages of captured mail.
+/// Serves what tools on the same machine call, and the pages of captured mail.
 pub fn internal(app: &App, routes: &mut web::ServiceConfig) {
-    routes
-        .service(path(&format!("{INTERNAL}/bind"), [post(internal::bind)]))
-        .service(path(
-            &format!("{INTERNAL}/unbind"),
-            [post(internal::unbind)],
-        ))
-        .service(path(&format!("{INTERNAL}/lookup"), [get(internal::lookup)]));
-    if let Some(captured) = CapturedMail::of(&app.config) {
-        routes
-            .app_data(web::Data::new(captured))
-            .service(path("/", [get(captured_mail::start)]))
-            .service(path("/mail", [get(captured_mail::list)]))
-            .service(path("/mail/{name}.eml", [get(captured_mail::file)]))
-            .service(path("/mail/{name}", [get(captured_mail::message)]))
-            .service(path("/mail/{name}/html", [get(captured_mail::html)]))
-            .service(path("/mail/{name}/text", [get(captured_mail::text)]));
+    for resource in internal_resources() {
+        routes.service(resource);
+    }
+    captured_mail::serve(&app.config, routes);
+}
+
+/// Serves what monitoring calls.
+pub fn operations(_app: &App, routes: &mut web::ServiceConfig) {
+    for resource in operations_resources() {
+        routes.service(resource);
     }
 }
 
-/// What monitoring calls.
-pub fn operations(_app: &App, routes: &mut web::ServiceConfig) {
-    routes
-        .service(path("/health", [get(operations::health)]))
-        .service(path("/ready", [get(operations::ready)]))
-        .service(path("/metrics", [get(operations::metrics)]));
-}
-
-/// What the other servers of a mesh call.
+/// Serves what the other servers of a mesh call.
 pub fn replication(_app: &App, routes: &mut web::ServiceConfig) {
-    routes.service(path(PUSH, [post(replicate::push)]));
+    for resource in replication_resources() {
+        routes.service(resource);
+    }
 }
 
-/// The answer to every path that no route has.
+/// The endpoints of the client listener.
+pub(super) fn client_resources(v1: &V1Settings) -> Vec<Resource> {
+    let mut all = vec![resource(
+        "/_matrix/identity/versions",
+        [get(versions::list, versions::LIST)],
+    )];
+    all.extend(always::<V2>(V2_PATH));
+    all.extend(always::<V1>(V1_PATH));
+    all.extend(both_versions::<V2>(V2_PATH));
+    all.extend(v2_only());
+    if v1.enabled {
+        all.extend(both_versions::<V1>(V1_PATH));
+        all.extend(v1_only(v1));
+    }
+    all
+}
+
+/// What v1 keeps also when it is disabled: room events refer to the keys, and
+/// mails to sign-ed25519, forever (PUB-11, GEN-32, SGN-05).
+fn always<V: Access>(version: &str) -> [Resource; 4] {
+    let path = |path: &str| format!("{version}/{path}");
+    [
+        resource(
+            path("pubkey/isvalid"),
+            [get(pubkey::is_valid, pubkey::IS_VALID)],
+        ),
+        resource(
+            path("pubkey/ephemeral/isvalid"),
+            [get(pubkey::is_ephemeral_valid, pubkey::IS_EPHEMERAL_VALID)],
+        ),
+        resource(path("pubkey/{keyId}"), [get(pubkey::by_id, pubkey::BY_ID)]),
+        resource(
+            path("sign-ed25519"),
+            [post(invite::sign::<V>, invite::SIGN)],
+        ),
+    ]
+}
+
+/// What v1 and v2 have in common, apart from who may call it.
+fn both_versions<V: Access>(version: &str) -> [Resource; 9] {
+    let path = |path: &str| format!("{version}/{path}");
+    [
+        resource(version, [get(ping::ping, ping::PING)]),
+        resource(path(""), [get(ping::ping, ping::PING)]),
+        resource(
+            path("validate/email/requestToken"),
+            [post(email::request_token::<V>, email::REQUEST_TOKEN)],
+        ),
+        resource(
+            path("validate/email/submitToken"),
+            [
+                post(email::submit_token::<V>, email::SUBMIT_TOKEN),
+                visit(email::submit_page, email::SUBMIT_PAGE),
+            ],
+        ),
+        resource(
+            path("validate/msisdn/requestToken"),
+            [post(msisdn::request_token::<V>, msisdn::REQUEST_TOKEN)],
+        ),
+        resource(
+            path("validate/msisdn/submitToken"),
+            [
+                post(msisdn::submit_token::<V>, msisdn::SUBMIT_TOKEN),
+                visit(msisdn::submit_page, msisdn::SUBMIT_PAGE),
+            ],
+        ),
+        resource(
+            path("3pid/getValidated3pid"),
+            [get(threepid::get_validated::<V>, threepid::GET_VALIDATED)],
+        ),
+        resource(path("3pid/unbind"), [post(unbind::unbind, unbind::UNBIND)]),
+        resource(
+            path("store-invite"),
+            [post(invite::store::<V>, invite::STORE)],
+        ),
+    ]
+}
+
+/// Accounts, terms, hashed lookups, and binding with an account.
+fn v2_only() -> [Resource; 7] {
+    let path = |path: &str| format!("{V2_PATH}/{path}");
+    [
+        resource(
+            path("account/register"),
+            [post(account::register, account::REGISTER)],
+        ),
+        resource(path("account"), [get(account::user, account::USER)]),
+        resource(
+            path("account/logout"),
+            [post(account::logout, account::LOGOUT)],
+        ),
+        resource(
+            path("terms"),
+            [
+                get(terms::list, terms::LIST),
+                post(terms::accept, terms::ACCEPT),
+            ],
+        ),
+        resource(
+            path("hash_details"),
+            [get(hashed_lookup::details, hashed_lookup::DETAILS)],
+        ),
+        resource(
+            path("lookup"),
+            [post(hashed_lookup::lookup, hashed_lookup::LOOKUP)],
+        ),
+        resource(
+            path("3pid/bind"),
+            [post(threepid::bind::<V2>, threepid::BIND)],
+        ),
+    ]
+}
+
+/// Binding and lookups without an account, each with a setting of its own
+/// (BND-08, V1L-08).
+fn v1_only(v1: &V1Settings) -> [Resource; 3] {
+    let path = |path: &str| format!("{V1_PATH}/{path}");
+    [
+        resource(
+            path("3pid/bind"),
+            [post(threepid::bind::<V1>, threepid::BIND)],
+        )
+        .enabled_if(v1.bind, Error::v1_disabled),
+        resource(path("lookup"), [get(lookup::lookup, lookup::LOOKUP)])
+            .enabled_if(v1.lookup, Error::v1_disabled),
+        resource(
+            path("bulk_lookup"),
+            [post(lookup::bulk_lookup, lookup::BULK_LOOKUP)],
+        )
+        .enabled_if(v1.lookup, Error::v1_disabled),
+    ]
+}
+
+/// The endpoints of the internal listener.
+pub(super) fn internal_resources() -> [Resource; 3] {
+    let path = |path: &str| format!("{INTERNAL_PATH}/{path}");
+    [
+        resource(path("bind"), [post(internal::bind, internal::BIND)]),
+        resource(path("unbind"), [post(internal::unbind, internal::UNBIND)]),
+        resource(path("lookup"), [get(internal::lookup, internal::LOOKUP)]),
+    ]
+}
+
+/// The endpoints of the operations listener.
+pub(super) fn operations_resources() -> [Resource; 3] {
+    [
+        resource("/health", [get(operations::health, operations::HEALTH)]),
+        resource("/ready", [get(operations::ready, operations::READY)]),
+        resource("/metrics", [get(operations::metrics, operations::METRICS)]),
+    ]
+}
+
+/// The endpoint of the replication listener.
+pub(super) fn replication_resources() -> [Resource; 1] {
+    [resource(
+        "/_matrix/identity/replicate/v1/push",
+        [post(replicate::push, replicate::PUSH)],
+    )]
+}
+
+/// The response to every path that has no route.
 ///
 /// # Errors
-/// Always.
+/// Always `404 M_UNRECOGNIZED`.
 pub async fn unknown() -> Result<HttpResponse, Error> {
     Err(Error::unknown_path())
 }
 
-/// A route for reading: `GET`, and `HEAD` with it.
-fn get<F, Args>(handler: F) -> (AllowedMethods, Route)
-where
-    F: actix_web::Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: actix_web::Responder + 'static,
-{
-    (
-        AllowedMethods(&[Method::GET, Method::HEAD]),
-        web::to(handler),
-    )
-}
-
-/// A link that does something when a person opens it: a scanner that only asks
-/// for its head does not.
-fn visit<F, Args>(handler: F) -> (AllowedMethods, Route)
-where
-    F: actix_web::Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: actix_web::Responder + 'static,
-{
-    (AllowedMethods(&[Method::GET]), web::to(handler))
-}
-
-fn post<F, Args>(handler: F) -> (AllowedMethods, Route)
-where
-    F: actix_web::Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: actix_web::Responder + 'static,
-{
-    (AllowedMethods(&[Method::POST]), web::to(handler))
-}
-
-struct AllowedMethods(&'static [Method]);
-
-impl Guard for AllowedMethods {
-    fn check(&self, context: &GuardContext<'_>) -> bool {
-        self.0.contains(&context.head().method)
-    }
-}
-
-fn path<const N: usize>(
-    pattern: &str,
-    routes: [(AllowedMethods, Route); N],
-) -> impl HttpServiceFactory + 'static {
-    let mut allow = vec!["OPTIONS"];
-    let mut resource = web::resource(pattern);
-    for (takes, route) in routes {
-        allow.extend(takes.0.iter().map(Method::as_str));
-        resource = resource.route(route.guard(takes));
-    }
-    let allow = allow.join(", ");
-    resource
-        .default_service(web::to(move || {
-            let allow = allow.clone();
-            async move { Err::<HttpResponse, _>(Error::wrong_method(allow)) }
-        }))
-        .wrap(from_fn(survive))
+async fn v1_disabled() -> Result<HttpResponse, Error> {
+    Err(Error::v1_disabled())
 }

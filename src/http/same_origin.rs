@@ -1,11 +1,10 @@
-//! Keeps web pages of others away from the internal listener, which asks for no
-//! password.
+//! Keeps web pages of other sites away from the internal listener, which has no
+//! authentication.
 //!
-//! A page that somebody on this machine looks at can make the browser send
-//! requests here. Two things give it away. The browser names the page's site in
-//! `Origin`; and a site that renames its own host to this machine's address (DNS
-//! rebinding) is still in `Host` by its name. What is no browser sends no
-//! `Origin` and reaches the listener by address or as localhost.
+//! A page in a browser on this machine can send requests to it. Two headers give
+//! such a page away: the browser sends its site in `Origin`, and a site whose DNS
+//! name resolves to this machine (DNS rebinding) is in `Host` by that name. Other
+//! programs send no `Origin`, and connect to an IP address or to localhost.
 
 use std::net::Ipv6Addr;
 
@@ -18,11 +17,9 @@ use actix_web::{ResponseError as _, web};
 use crate::app::App;
 use crate::error::Error;
 
-/// Wraps a whole listener, inside of its envelope.
-///
-/// # Errors
-/// What the listener's service answers.
-pub async fn only_own_pages<B: MessageBody + 'static>(
+/// Wraps a listener within its envelope: refuses requests of pages of other
+/// sites.
+pub async fn same_origin_only<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -31,7 +28,10 @@ pub async fn only_own_pages<B: MessageBody + 'static>(
         .as_ref()
         .map(|app| app.config.internal.allowed_hosts.as_slice());
     let headers = request.headers();
-    let (hosts, origins) = (all(headers, header::HOST), all(headers, header::ORIGIN));
+    let (hosts, origins) = (
+        values(headers, header::HOST),
+        values(headers, header::ORIGIN),
+    );
     if is_own(&hosts, &origins, names.unwrap_or_default()) {
         Ok(next.call(request).await?.map_into_boxed_body())
     } else {
@@ -39,8 +39,8 @@ pub async fn only_own_pages<B: MessageBody + 'static>(
     }
 }
 
-/// The values of a header; one that is not text is no host and no origin.
-fn all(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+/// The values of a header; one that is not text is neither a host nor an origin.
+fn values(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
     headers
         .get_all(name)
         .map(|value| value.to_str().unwrap_or_default())
@@ -64,8 +64,8 @@ fn site(origin: &str) -> Option<&str> {
         .or_else(|| origin.strip_prefix("https://"))
 }
 
-/// Whether a `Host` is one that no other site's name can lead to, or one of the
-/// names that the configuration allows.
+/// Whether a `Host` is an IP address, localhost or a name that the configuration
+/// allows: no DNS name of another site.
 fn is_local(host: &str, names: &[String]) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -121,7 +121,7 @@ mod tests {
         let names = ["id.example.org".to_owned()];
         assert!(is_own(&["ID.example.org:8091"], &[], &names));
         assert!(!is_own(&["other.example.org"], &[], &names));
-        // HTTP/1.0 knows no Host, and browsers do not speak it.
+        // HTTP/1.0 has no Host, and no browser uses it.
         assert!(is_own(&[], &[], &[]));
         assert!(!is_own(&["localhost", "id.example.org"], &[], &[]));
     }

@@ -1,5 +1,4 @@
-//! The access token of a request, and whose it is (section 2 of the conformance
-//! list).
+//! The access token of a request, and its account.
 
 use std::fmt;
 
@@ -14,20 +13,20 @@ use crate::app::App;
 use crate::domain::secret::TokenHash;
 use crate::error::Error;
 
-/// The access token that came with a request; it may be nobody's.
+/// The access token of a request. It can be unknown.
 pub struct AccessToken(Zeroizing<String>);
 
 impl AccessToken {
-    /// What is stored of it.
+    /// The hash by which the token is stored.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
 
-    /// The token of the `Authorization` header or, with `in_query` and on `GET`,
-    /// of the query string, where Synapse writes it (AUTH-03).
+    /// Finds the token in the `Authorization` header or, with `in_query` and on
+    /// `GET`, in the query string, where Synapse puts it (AUTH-03).
     #[must_use]
-    pub fn of(request: &HttpRequest, in_query: bool) -> Option<Self> {
+    pub fn find(request: &HttpRequest, in_query: bool) -> Option<Self> {
         let in_header = request
             .headers()
             .get_all(header::AUTHORIZATION)
@@ -55,7 +54,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// The token of a header that says `Bearer`, in any case and with any number of
+/// The token of a `Bearer` header; the scheme in any case, and any number of
 /// spaces (AUTH-01, RFC 9110).
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
@@ -64,23 +63,21 @@ fn bearer(header: &str) -> Option<&str> {
         .then(|| token.trim_start_matches(' '))
 }
 
-/// The account of the token in a request.
+/// The account of the access token of a request.
 ///
 /// # Errors
-/// 401 `M_UNAUTHORIZED` without a token or with one that is nobody's (AUTH-05);
-/// never `M_UNKNOWN_TOKEN`, which clients take for the end of their session with
-/// the homeserver (AUTH-19).
+/// `401 M_UNAUTHORIZED` for a missing or unknown token (AUTH-05); never
+/// `M_UNKNOWN_TOKEN`, which clients take for the end of their session with the
+/// homeserver (AUTH-19).
 pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Result<Account, Error> {
-    let token = AccessToken::of(request, app.config.accounts.query_tokens)
+    let token = AccessToken::find(request, app.config.accounts.query_tokens)
         .ok_or_else(Error::unauthorized)?;
-    let ask = FindAccount {
+    let find = FindAccount {
         token_hash: token.hash(),
         with_terms,
     };
-    app.accounts
-        .send(ask)
-        .await?
-        .ok_or_else(Error::unauthorized)
+    let account = app.accounts.send(find).await?;
+    account.ok_or_else(Error::unauthorized)
 }
 
 impl FromRequest for AccessToken {
@@ -89,16 +86,13 @@ impl FromRequest for AccessToken {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let token = app_of(request).and_then(|app| {
-            Self::of(request, app.config.accounts.query_tokens).ok_or_else(Error::unauthorized)
+            Self::find(request, app.config.accounts.query_tokens).ok_or_else(Error::unauthorized)
         });
         std::future::ready(token)
     }
 }
 
-/// What all handlers share.
-///
-/// # Errors
-/// Never, since every listener has it.
+/// The state that all handlers share, and every listener has.
 pub(super) fn app_of(request: &HttpRequest) -> Result<web::Data<App>, Error> {
     request
         .app_data::<web::Data<App>>()
@@ -125,7 +119,7 @@ mod tests {
     #[test]
     fn auth_03_the_query_is_read_on_get_alone_and_the_header_wins() {
         let found = |request: TestRequest, in_query| {
-            let token = AccessToken::of(&request.to_http_request(), in_query);
+            let token = AccessToken::find(&request.to_http_request(), in_query);
             token.map(|token| token.0.to_string())
         };
         let uri = "/x?access_token=query";

@@ -13,7 +13,7 @@ use super::{Addresses, ServerError, client_certificates};
 use crate::app::App;
 use crate::config::Replication;
 use crate::http::routes::{self, unknown};
-use crate::http::{envelope, only_own_pages, open_to_every_page};
+use crate::http::{allow_all_origins, envelope, same_origin_only};
 
 type Routes = fn(&App, &mut web::ServiceConfig);
 
@@ -125,11 +125,14 @@ fn listen(
             .app_data(shared.clone())
             .configure(|config| routes(&shared, config))
             .default_service(web::to(unknown))
-            .wrap(Condition::new(pages == Pages::Own, from_fn(only_own_pages)))
+            .wrap(Condition::new(
+                pages == Pages::Own,
+                from_fn(same_origin_only),
+            ))
             .wrap(from_fn(envelope))
             .wrap(Condition::new(
                 pages == Pages::Every,
-                from_fn(open_to_every_page),
+                from_fn(allow_all_origins),
             ))
     };
     let http = &app.config.http;

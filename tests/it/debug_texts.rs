@@ -6,9 +6,7 @@ use sydent::actor::associations::{Bind, OnbindNotification};
 use sydent::actor::invites::{InviteMail, StoreInvite};
 use sydent::actor::lookups::InviteSender;
 use sydent::actor::onbind::{CompleteNotification, FindPendingInvites};
-use sydent::actor::sessions::{
-    BeginSession, MessageDraft, SubmitOutcome, SubmitToken, ValidatedSession,
-};
+use sydent::actor::sessions::{BeginSession, MessageDraft, SubmitToken, ValidatedSession};
 use sydent::actor::signer::{Sign, SignAs};
 use sydent::db::outbox::QueuedMessage;
 use sydent::delivery::invitation::InvitationPayload;
@@ -20,7 +18,7 @@ use sydent::domain::invite_key::InviteKey;
 use sydent::domain::message::{InstanceId, MessageId, MessageKind};
 use sydent::domain::next_link::{NextLink, NextLinkRules};
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
-use sydent::domain::session::{Session, State};
+use sydent::domain::session::{Session, State, SubmitOutcome};
 use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::flow::invite::Invitation;
 use sydent::flow::validate::{RequestToken, Target};
@@ -186,7 +184,7 @@ fn sec_23_debug_shows_no_secret_of_a_session() {
         ("Sign", format!("{:?}", Sign { object: signed() })),
         (
             "Validated",
-            format!("{:?}", SubmitOutcome::Validated(Some(next_link()))),
+            format!("{:?}", SubmitOutcome::Validated(session())),
         ),
         (
             "RequestToken",

@@ -1,4 +1,4 @@
-//! The folders that messages are written to, as a list of names.
+//! The folders that messages are written to.
 
 use std::fmt;
 use std::fs;
@@ -6,11 +6,11 @@ use std::io;
 use std::path::PathBuf;
 
 const ENDING: &str = ".eml";
-/// A name in a URL that no message has: whichever is the newest.
+/// The name of the newest message in URLs; no message has it.
 const NEWEST: &str = "newest";
 
-/// The name of a message: ASCII letters, digits and hyphens, so never a path,
-/// and so few that the name of its file is one that every file system takes.
+/// The name of a message: ASCII letters, digits and hyphens, so never a path, and
+/// short enough for every file system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MailName(String);
 
@@ -25,13 +25,13 @@ impl MailName {
         &self.0
     }
 
-    /// The name of its file.
+    /// The name of the file.
     pub(super) fn file(&self) -> String {
         format!("{}{ENDING}", self.0)
     }
 }
 
-/// The folders of messages: mails and texts may have one each.
+/// The folders of messages: mails and SMS can have one each.
 #[derive(Clone)]
 pub(super) struct Folders(Vec<PathBuf>);
 
@@ -53,7 +53,7 @@ impl Folders {
     pub(super) fn names(&self) -> io::Result<Vec<MailName>> {
         let mut names = Vec::new();
         for folder in &self.0 {
-            let Some(entries) = if_there(fs::read_dir(folder))? else {
+            let Some(entries) = if_found(fs::read_dir(folder))? else {
                 continue;
             };
             for entry in entries {
@@ -66,23 +66,23 @@ impl Folders {
         Ok(names)
     }
 
-    /// A message; `None` when it is not there.
+    /// Reads a message; `None` when it does not exist.
     pub(super) fn read(&self, name: &MailName) -> io::Result<Option<Vec<u8>>> {
         for folder in &self.0 {
-            if let Some(mail) = if_there(fs::read(folder.join(name.file())))? {
+            if let Some(mail) = if_found(fs::read(folder.join(name.file())))? {
                 return Ok(Some(mail));
             }
         }
         Ok(None)
     }
 
-    /// The message that a URL asks for; `None` when it is not there, or no
-    /// message can have that name.
-    pub(super) fn find(&self, asked: &str) -> io::Result<Option<(MailName, Vec<u8>)>> {
-        let name = if asked == NEWEST {
+    /// Reads the message that a URL names; `None` when it does not exist, or the
+    /// name is malformed.
+    pub(super) fn find(&self, name: &str) -> io::Result<Option<(MailName, Vec<u8>)>> {
+        let name = if name == NEWEST {
             self.names()?.into_iter().next()
         } else {
-            MailName::parse(asked)
+            MailName::parse(name)
         };
         let Some(name) = name else {
             return Ok(None);
@@ -91,7 +91,7 @@ impl Folders {
     }
 }
 
-fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+fn if_found<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

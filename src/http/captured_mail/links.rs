@@ -1,4 +1,4 @@
-//! Finds the links in a plain text.
+//! Finds the links in plain text.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ pub(super) struct Piece<'a> {
     pub link: bool,
 }
 
-/// The text in pieces, which make the whole text again.
+/// Splits a text into pieces; joined, they are the text.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -42,7 +42,7 @@ fn next_link(text: &str) -> Option<(&str, &str, &str)> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"');
     let end = from_link.find(ends).unwrap_or(from_link.len());
     let (run, _) = from_link.split_at_checked(end)?;
-    // What ends a sentence or a bracket around a link is rarely part of it.
+    // Punctuation that ends a sentence or a bracket is rarely part of a link.
     let link = run.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'']);
     let (link, after) = from_link.split_at_checked(link.len())?;
     Some((before, link, after))

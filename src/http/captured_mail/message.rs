@@ -1,13 +1,13 @@
-//! What is shown of a message. It may be anything: whatever cannot be read is
-//! absent.
+//! The parts of a message that the pages show. A message can be malformed: what
+//! cannot be read is absent.
 
 use mail_parser::{Addr, Address, DateTime, MessageParser, PartType};
 use serde::Serialize;
 
-/// A message in one line.
+/// A line of the list.
 #[derive(Serialize)]
 pub(super) struct Summary {
-    /// Its name in URLs.
+    /// The name of the message in URLs.
     name: String,
     subject: Option<String>,
     from: Option<String>,
@@ -24,7 +24,7 @@ struct Time {
 
 impl Summary {
     /// Reads the headers.
-    pub(super) fn of(name: &str, mail: &[u8]) -> Self {
+    pub(super) fn read(name: &str, mail: &[u8]) -> Self {
         let parsed = MessageParser::default().parse_headers(mail);
         let mail = parsed.as_ref();
         Self {
@@ -47,10 +47,10 @@ pub(super) struct Content {
 
 impl Content {
     /// Reads the body.
-    pub(super) fn of(mail: &[u8]) -> Self {
+    pub(super) fn read(mail: &[u8]) -> Self {
         let parsed = MessageParser::default().parse(mail);
         let mail = parsed.as_ref();
-        // Where one of them is missing, the other one is offered in its place.
+        // The parser returns the other kind for a part that is missing.
         let text = match mail
             .and_then(|mail| mail.text_part(0))
             .map(|part| &part.body)
@@ -76,7 +76,7 @@ fn addresses(header: &Address<'_>) -> String {
 
 fn address(one: &Addr<'_>) -> String {
     match (one.name(), one.address().unwrap_or_default()) {
-        // A phone number is no address, and reads as a name.
+        // The recipient of an SMS: a phone number parses as a name.
         (Some(name), "") => name.to_owned(),
         (Some(name), address) => format!("{name} <{address}>"),
         (None, address) => address.to_owned(),
@@ -113,14 +113,14 @@ mod tests {
 
     #[test]
     fn headers_and_both_parts_are_decoded() {
-        let summary = Summary::of("1-a", MAIL.as_bytes());
+        let summary = Summary::read("1-a", MAIL.as_bytes());
         assert_eq!(summary.subject.as_deref(), Some("Confirm"));
         assert_eq!(summary.from.as_deref(), Some("Grüße <id@example.org>"));
         assert_eq!(summary.to.as_deref(), Some("alice@example.org"));
         let time = summary.time.unwrap();
         assert_eq!(time.shown, "2023-11-14 22:13:20 UTC");
         assert_eq!(time.exact, "2023-11-14T22:13:20Z");
-        let content = Content::of(MAIL.as_bytes());
+        let content = Content::read(MAIL.as_bytes());
         let text = content.text.unwrap();
         assert_eq!(text.trim_end(), "http://a.example/?token=x&a=y\nbye");
         assert_eq!(content.html.unwrap().trim_end(), "<p>hello");
@@ -128,17 +128,17 @@ mod tests {
 
     #[test]
     fn a_part_that_is_missing_is_not_made_up() {
-        let text = Content::of(b"Subject: a\r\n\r\nhello\r\n");
+        let text = Content::read(b"Subject: a\r\n\r\nhello\r\n");
         assert_eq!((text.text.as_deref(), text.html), (Some("hello\n"), None));
-        let html = Content::of(b"Content-Type: text/html\r\n\r\n<p>hello");
+        let html = Content::read(b"Content-Type: text/html\r\n\r\n<p>hello");
         assert_eq!((html.text, html.html.as_deref()), (None, Some("<p>hello")));
-        assert!(Summary::of("a", b"").subject.is_none());
+        assert!(Summary::read("a", b"").subject.is_none());
     }
 
     proptest! {
         #[test]
         fn any_file_is_shown(mail: Vec<u8>) {
-            let _ = (Summary::of("a", &mail), Content::of(&mail));
+            let _ = (Summary::read("a", &mail), Content::read(&mail));
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Pages(Environment<'static>);
 impl Pages {
     pub(super) fn new() -> Self {
         let mut pages = Environment::new();
-        // An error must not carry the values that were being rendered.
+        // Errors must not contain the values.
         pages.set_debug(false);
         pages.set_loader(|name| Ok(source(name).map(str::to_owned)));
         pages.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -22,7 +22,7 @@ impl Pages {
         Self(pages)
     }
 
-    /// The list; `total` counts those too that are not in it.
+    /// The list; `total` includes the messages that are not in it.
     pub(super) fn list(
         &self,
         mails: &[Summary],
@@ -44,7 +44,7 @@ impl Pages {
     fn render(&self, name: &str, values: Value) -> Result<String, Error> {
         let page = self.0.get_template(name);
         page.and_then(|page| page.render(values)).map_err(|error| {
-            log::error!("a page of captured mail cannot be made: {error}");
+            log::error!("cannot render a page of captured mail: {error}");
             Error::internal()
         })
     }
@@ -69,13 +69,13 @@ mod tests {
 
     fn message(mail: &str) -> String {
         let mail = mail.as_bytes();
-        let page = Pages::new().message(&Summary::of("1-a", mail), &Content::of(mail));
+        let page = Pages::new().message(&Summary::read("1-a", mail), &Content::read(mail));
         page.unwrap()
     }
 
     #[test]
     fn a_message_can_add_no_markup() {
-        let list = Pages::new().list(&[Summary::of("1-a", HOSTILE.as_bytes())], 1, "<i>");
+        let list = Pages::new().list(&[Summary::read("1-a", HOSTILE.as_bytes())], 1, "<i>");
         for page in [message(HOSTILE), list.unwrap()] {
             assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
             for markup in ["<script", "<b>", "<i>", "<img"] {
@@ -97,7 +97,7 @@ mod tests {
         assert!(!message("\r\nhello").contains("<iframe"));
         let list = |mails: &[Summary], total| Pages::new().list(mails, total, "/m").unwrap();
         assert!(list(&[], 0).contains("No mail has been captured yet"));
-        let one = [Summary::of("1-a", b"Subject: Hello\r\n\r\n")];
+        let one = [Summary::read("1-a", b"Subject: Hello\r\n\r\n")];
         assert!(list(&one, 1).contains("href=\"/mail/1-a\""));
         assert!(list(&one, 1).contains("One message"));
         assert!(list(&one, 7).contains("the newest 1 of 7"));

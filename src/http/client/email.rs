@@ -1,75 +1,139 @@
-//! `…/validate/email/requestToken` and `…/validate/email/submitToken`
-//! (section 9 of the conformance list).
+//! Validating email addresses.
+//!
+//! - [`POST /_matrix/identity/v2/validate/email/requestToken`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailrequesttoken)
+//! - [`POST /_matrix/identity/v2/validate/email/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailsubmittoken)
+//! - [`GET /_matrix/identity/v2/validate/email/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validateemailsubmittoken)
 
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::submit::{self, PageTexts};
+use super::submit::{self, PageTexts, Submission, SubmitTokenResponse};
 use crate::app::App;
 use crate::domain::email::CanonicalEmail;
-use crate::domain::secret::ClientSecret;
+use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::Medium;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::validate::{self, RequestToken, Target};
-use crate::http::args::QueryArgs;
-use crate::http::call::{Call, FormBody, Version};
-use crate::http::{next_link, send_attempt};
+use crate::http::access::{Access, Anyone};
+use crate::http::args::{FormBody, Query};
+use crate::http::call::Call;
+use crate::http::fields::Request;
+use crate::http::next_link;
+use crate::http::page::Page;
+use crate::http::resource::Endpoint;
+use crate::http::send_attempt::SendAttempt;
 
-/// `POST requestToken`: sends a code and a link to an address.
-///
-/// # Errors
-/// See EML-03 … EML-08.
-pub async fn request_token<V: Version>(
+/// The address to validate.
+#[derive(Deserialize, ToSchema)]
+pub struct RequestEmailTokenRequest {
+    client_secret: ClientSecret,
+    email: CanonicalEmail,
+    send_attempt: SendAttempt,
+    /// Where the browser goes when the link in the email was opened.
+    next_link: Option<String>,
+    /// Which templates the server uses; an unknown brand is the default one.
+    brand: Option<String>,
+}
+
+impl Request for RequestEmailTokenRequest {
+    fn invalid(field: &str, reason: &str) -> Error {
+        match field {
+            "email" => Error::invalid_email(),
+            _ => Error::invalid_param(field, reason),
+        }
+    }
+}
+
+/// The session that was begun or continued.
+#[derive(Serialize, ToSchema)]
+pub struct RequestEmailTokenResponse {
+    sid: Sid,
+}
+
+/// What the documentation says of [`request_token`].
+pub const REQUEST_TOKEN: Endpoint = Endpoint {
+    summary: "Send a token and a link to an email address",
+    // EML-03, EML-08, EML-25
+    errors: &[
+        Kind::INVALID_EMAIL,
+        Kind::EMAIL_SEND_ERROR,
+        Kind::LIMIT_EXCEEDED,
+    ],
+};
+
+/// Sends a token and a link to an email address.
+pub async fn request_token<A: Access>(
     app: web::Data<App>,
-    args: Call<V, FormBody>,
-) -> Result<HttpResponse, Error> {
-    args.require(&["client_secret", "email", "send_attempt"])?;
-    let email = CanonicalEmail::parse(args.text("email")?);
+    mut call: Call<A, FormBody, RequestEmailTokenRequest>,
+) -> Result<web::Json<RequestEmailTokenResponse>, Error> {
+    let request = call.request()?;
     let request = RequestToken {
-        client_secret: args.parse("client_secret", ClientSecret::parse)?,
-        target: Target::Email(email.map_err(|_invalid| Error::invalid_email())?),
-        send_attempt: send_attempt::read(&args)?,
-        next_link: next_link::read(&app, &args)?,
-        brand: app
-            .templates
-            .brand(args.optional_text("brand")?)
-            .to_string(),
-        client: args.client,
-        account: args.caller.user().cloned(),
+        client_secret: request.client_secret,
+        target: Target::Email(request.email),
+        send_attempt: request.send_attempt.0,
+        next_link: next_link::check(&app, request.next_link.as_deref())?,
+        brand: app.templates.brand(request.brand.as_deref()).to_string(),
+        client: call.client,
+        account: call.caller.into_user(),
     };
-    let begun = validate::request_token(app.clone().into_inner(), request);
-    let sid = app.detached_waits.run(begun).await??;
-    Ok(HttpResponse::Ok().json(json!({ "sid": sid.expose() })))
+    let inner = app.clone().into_inner();
+    let sid = app
+        .detached_waits
+        .run(validate::request_token(inner, request))
+        .await??;
+    Ok(web::Json(RequestEmailTokenResponse { sid }))
 }
 
-/// `POST submitToken`: a client passes on the code that its user typed.
-///
-/// # Errors
-/// See EML-15 … EML-17.
-pub async fn submit_token<V: Version>(
+/// The token from an email, and the session that it was sent for.
+#[derive(Deserialize, ToSchema)]
+pub struct SubmitEmailTokenRequest {
+    sid: Sid,
+    client_secret: ClientSecret,
+    token: Token,
+}
+
+impl Request for SubmitEmailTokenRequest {}
+
+impl From<SubmitEmailTokenRequest> for Submission {
+    fn from(request: SubmitEmailTokenRequest) -> Self {
+        Self {
+            sid: request.sid,
+            client_secret: request.client_secret,
+            token: request.token,
+        }
+    }
+}
+
+/// What the documentation says of [`submit_token`].
+pub const SUBMIT_TOKEN: Endpoint = submit::SUBMIT_TOKEN;
+
+/// Submits the token that the user typed into the client.
+pub async fn submit_token<A: Access>(
     app: web::Data<App>,
-    args: Call<V, FormBody>,
-) -> Result<HttpResponse, Error> {
-    submit::token(&app, &args, Medium::Email).await
+    mut call: Call<A, FormBody, SubmitEmailTokenRequest>,
+) -> Result<web::Json<SubmitTokenResponse>, Error> {
+    submit::charge(&app, call.client)?;
+    submit::respond(&app, call.request()?.into(), Medium::Email).await
 }
 
-/// `GET submitToken`: somebody opened the mailed link. Answers a page, or goes
-/// on to where the client wanted (EML-19 … EML-22).
-///
-/// # Errors
-/// Only when the page itself cannot be made.
+/// What the documentation says of [`submit_page`].
+pub const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
+
+/// Submits the token of the link that the user opened.
 pub async fn submit_page(
     app: web::Data<App>,
-    args: Result<QueryArgs, Error>,
-) -> Result<HttpResponse, Error> {
-    submit::page(&app, args, Medium::Email, &TEXTS).await
+    call: Result<Call<Anyone, Query, SubmitEmailTokenRequest>, Error>,
+) -> Result<Page, Error> {
+    let (submission, brand) = submit::from_link(call);
+    submit::show_page(&app, submission, Medium::Email, brand.as_deref(), &TEXTS).await
 }
 
 const TEXTS: PageTexts = PageTexts {
-    confirmed: "Your e-mail address is confirmed. You can close this page and go back to your app.",
-    expired: "This link has expired. Go back to your app and let it send you a new e-mail.",
-    not_valid: "This link is not valid any more or not complete; copy the whole link out of the \
-        newest e-mail, or go back to your app and let it send you a new one.",
-    not_now: "Your e-mail address cannot be confirmed at the moment; try the link again in a few \
-        minutes.",
+    confirmed: "Your email address is confirmed. You can close this page and go back to your app.",
+    expired: "This link has expired. Go back to your app and request a new email.",
+    not_valid: "This link has expired or is incomplete. Copy the whole link from the newest email, \
+        or go back to your app and request a new one.",
+    unavailable: "Your email address cannot be confirmed at the moment. Open the link again in a \
+        few minutes.",
 };

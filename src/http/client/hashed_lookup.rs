@@ -1,80 +1,123 @@
-//! `GET …/hash_details` and `POST …/lookup` of v2 (section 7 of the conformance
-//! list).
+//! Lookups by hash.
+//!
+//! - [`GET /_matrix/identity/v2/hash_details`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2hash_details)
+//! - [`POST /_matrix/identity/v2/lookup`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2lookup)
 
-use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use std::collections::HashMap;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actor::lookups::{CurrentPepper, LookupHashes, LookupOutcome};
 use crate::app::App;
 use crate::domain::ids::Mxid;
-use crate::domain::lookup::{Algorithm, Entries};
-use crate::error::Error;
-use crate::http::call::{Body, Call, Query, V2};
+use crate::domain::lookup::{Algorithm, Entries, Pepper};
+use crate::error::{Error, Kind};
+use crate::http::access::V2;
+use crate::http::args::{Body, Query};
+use crate::http::call::Call;
+use crate::http::empty::NoArguments;
+use crate::http::fields::Request;
+use crate::http::resource::Endpoint;
 
-/// How entries are to be written, and with which pepper.
-///
-/// # Errors
-/// Only when the machinery fails.
-pub async fn details(app: web::Data<App>, _call: Call<V2, Query>) -> Result<HttpResponse, Error> {
-    let pepper = app.lookups.send(CurrentPepper).await?;
-    let algorithms: Vec<&str> = algorithms(&app).map(Algorithm::as_str).collect();
-    Ok(HttpResponse::Ok().json(json!({
-        "lookup_pepper": pepper.as_str(),
-        "algorithms": algorithms,
-    })))
+/// How to hash addresses.
+#[derive(Serialize, ToSchema)]
+pub struct HashDetailsResponse {
+    lookup_pepper: Pepper,
+    algorithms: Vec<Algorithm>,
 }
 
-/// To whom each of many addresses is bound.
-///
-/// # Errors
-/// See LKP-09, LKP-10, LKP-12, LKP-14, LKP-18.
-pub async fn lookup(app: web::Data<App>, call: Call<V2, Body>) -> Result<HttpResponse, Error> {
-    call.require(&["algorithm", "pepper", "addresses"])?;
-    let name = call.text("algorithm")?;
-    let algorithm = algorithms(&app)
-        .find(|algorithm| algorithm.as_str() == name)
-        .ok_or_else(|| Error::invalid_param("algorithm", "is none that hash_details names"))?;
-    let pepper = call.text("pepper")?.to_owned();
-    let entries = entries(call.value("addresses"), app.config.lookup.max_addresses)?;
-    count(&app, call.caller.user(), entries.len())?;
-    let look = LookupHashes {
-        entries: Entries::read(algorithm, entries),
-        pepper,
+/// What the documentation says of [`details`].
+pub const DETAILS: Endpoint = Endpoint {
+    summary: "Get the pepper and the algorithms of lookups",
+    errors: &[],
+};
+
+/// Returns the pepper and the algorithms of lookups.
+pub async fn details(
+    app: web::Data<App>,
+    _call: Call<V2, Query, NoArguments>,
+) -> Result<web::Json<HashDetailsResponse>, Error> {
+    Ok(web::Json(HashDetailsResponse {
+        lookup_pepper: app.lookups.send(CurrentPepper).await?,
+        algorithms: algorithms(&app).collect(),
+    }))
+}
+
+/// The addresses to look up.
+#[derive(Deserialize, ToSchema)]
+pub struct LookupRequest {
+    algorithm: Algorithm,
+    pepper: String,
+    /// Hashes, or for the algorithm `none` an address, a space and its medium.
+    addresses: Vec<String>,
+}
+
+impl Request for LookupRequest {}
+
+/// The users of the addresses that are bound.
+#[derive(Serialize, ToSchema)]
+pub struct LookupResponse {
+    /// The user by the entry of `addresses`.
+    #[schema(value_type = HashMap<String, Mxid>)]
+    mappings: HashMap<String, String>,
+}
+
+/// What the documentation says of [`lookup`].
+pub const LOOKUP: Endpoint = Endpoint {
+    summary: "Look up the users of addresses",
+    // LKP-09, LKP-12, LKP-18
+    errors: &[
+        Kind::INVALID_PEPPER,
+        Kind::TOO_MANY_ADDRESSES,
+        Kind::LIMIT_EXCEEDED,
+    ],
+};
+
+/// Looks up the users of many addresses.
+pub async fn lookup(
+    app: web::Data<App>,
+    mut call: Call<V2, Body, LookupRequest>,
+) -> Result<web::Json<LookupResponse>, Error> {
+    let request = call.request()?;
+    let algorithm = request.algorithm;
+    if !algorithms(&app).any(|offered| offered == algorithm) {
+        return Err(Error::invalid_param("algorithm", Algorithm::UNKNOWN));
+    }
+    let max_addresses = app.config.lookup.max_addresses;
+    if request.addresses.len() > max_addresses {
+        return Err(Error::too_many_addresses(max_addresses));
+    }
+    charge(&app, call.caller.user(), request.addresses.len())?;
+    let lookup = LookupHashes {
+        entries: Entries::read(algorithm, request.addresses),
+        pepper: request.pepper,
         now: app.clock.now(),
     };
-    match app.lookups.send(look).await? {
-        LookupOutcome::Found(mappings) => {
-            Ok(HttpResponse::Ok().json(json!({ "mappings": mappings })))
-        }
+    match app.lookups.send(lookup).await? {
+        LookupOutcome::Found(mappings) => Ok(web::Json(LookupResponse { mappings })),
         LookupOutcome::WrongPepper(pepper) => Err(Error::invalid_pepper(algorithm, &pepper)),
     }
 }
 
-/// The algorithms that this server offers (LKP-20).
+/// The algorithms that the configuration enables (LKP-20).
 fn algorithms(app: &App) -> impl Iterator<Item = Algorithm> {
     let allow_none = app.config.lookup.allow_none;
-    let offered = move |algorithm: &Algorithm| allow_none || *algorithm != Algorithm::Plain;
-    Algorithm::ALL.into_iter().filter(offered)
+    let all = Algorithm::ALL.into_iter();
+    all.filter(move |algorithm| allow_none || *algorithm != Algorithm::Plain)
 }
 
-fn entries(value: Option<&Value>, limit: usize) -> Result<Vec<String>, Error> {
-    let wrong = || Error::invalid_param("addresses", "must be a list of strings");
-    let list = value.and_then(Value::as_array).ok_or_else(wrong)?;
-    if list.len() > limit {
-        return Err(Error::too_many_addresses(limit));
-    }
-    let text = |entry: &Value| entry.as_str().map(str::to_owned).ok_or_else(wrong);
-    list.iter().map(text).collect()
-}
-
-/// Slows down whoever asks for address after address (LKP-18).
-pub(super) fn count(app: &App, user: Option<&Mxid>, entries: usize) -> Result<(), Error> {
-    let entries = u32::try_from(entries).unwrap_or(u32::MAX);
-    app.account_limiter
-        .as_ref()
-        .zip(user)
-        .map_or(Ok(()), |(limiter, user)| {
-            limiter.take(&user.to_string(), entries)
-        })
+/// Counts addresses against the lookup limit of an account (LKP-18).
+///
+/// # Errors
+/// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
+pub(super) fn charge(app: &App, user: Option<&Mxid>, addresses: usize) -> Result<(), Error> {
+    let (Some(limiter), Some(user)) = (&app.account_limiter, user) else {
+        return Ok(());
+    };
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    limiter
+        .take(&user.to_string(), addresses)
         .map_err(Error::limit_exceeded)
 }

@@ -1,124 +1,290 @@
-//! `…/store-invite` and `…/sign-ed25519` (section 15 of the conformance list).
+//! Invitations of email addresses to rooms.
+//!
+//! - [`POST /_matrix/identity/v2/store-invite`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2store-invite)
+//! - [`POST /_matrix/identity/v2/sign-ed25519`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2sign-ed25519)
 
-use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{hashed_lookup, lookup};
 use crate::actor::lookups::InviteSender;
 use crate::app::App;
+use crate::domain::Invalid;
 use crate::domain::base64;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
-use crate::domain::invite::{InviteFields, RoomId};
+use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
 use crate::domain::invite_key::InviteKey;
 use crate::domain::secret::InviteToken;
-use crate::error::Error;
+use crate::domain::threepid::Medium;
+use crate::error::{Error, Kind};
 use crate::flow::invite::{self, Invitation, StoredInvite};
-use crate::http::call::{Anywhere, Body, Call, Version};
+use crate::http::access::Access;
+use crate::http::args::{Body, BodyOrQuery};
+use crate::http::call::Call;
+use crate::http::fields::Request;
+use crate::http::resource::Endpoint;
+use crate::http::signed::{Signatures, typed};
 
-/// `POST store-invite`: invites an address that is bound to nobody to a room.
-///
-/// # Errors
-/// See INV-06 … INV-09, INV-18, INV-22, INV-23.
-pub async fn store<V: Version>(
-    app: web::Data<App>,
-    args: Call<V, Body>,
-) -> Result<HttpResponse, Error> {
-    let invitation = invitation(&app, &args)?;
-    // The answer tells whether the address is bound, and to whom (SEC-22).
-    match args.caller.user() {
-        Some(user) => hashed_lookup::count(&app, Some(user), 1)?,
-        None => lookup::count(&app, args.client, 1)?,
+/// An address to invite to a room. Further fields are available to templates.
+#[derive(Deserialize, ToSchema)]
+pub struct StoreInviteRequest {
+    medium: Medium,
+    address: String,
+    room_id: RoomId,
+    /// The user who invites.
+    sender: Mxid,
+    room_alias: Option<Lenient>,
+    room_avatar_url: Option<Lenient>,
+    room_join_rules: Option<Lenient>,
+    room_name: Option<Lenient>,
+    room_type: Option<Lenient>,
+    sender_display_name: Option<Lenient>,
+    sender_avatar_url: Option<Lenient>,
+    /// Where the web client of the homeserver's users is.
+    #[serde(rename = "org.matrix.web_client_location")]
+    web_client_location: Option<Lenient>,
+    /// Which templates the server uses; an unknown brand is the default one.
+    brand: Option<Lenient>,
+    #[serde(flatten)]
+    further: BTreeMap<String, Lenient>,
+}
+
+// Homeservers copy what room events contain (INV-03).
+/// A string. A value of another type counts as absent.
+#[derive(Deserialize, ToSchema)]
+#[schema(value_type = String)]
+struct Lenient(Value);
+
+impl Request for StoreInviteRequest {
+    fn invalid(field: &str, reason: &str) -> Error {
+        match field {
+            "medium" => Error::medium_not_invited(),
+            _ => Error::invalid_param(field, reason),
+        }
     }
-    let stored = invite::store_invite(app.clone().into_inner(), invitation);
-    let invited = app.detached_waits.run(stored).await??;
+}
+
+impl StoreInviteRequest {
+    /// What the homeserver says of the room and the sender, by name.
+    fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let named = [
+            ("room_alias", &self.room_alias),
+            ("room_avatar_url", &self.room_avatar_url),
+            ("room_join_rules", &self.room_join_rules),
+            ("room_name", &self.room_name),
+            ("room_type", &self.room_type),
+            ("sender_display_name", &self.sender_display_name),
+            ("sender_avatar_url", &self.sender_avatar_url),
+            (WEB_CLIENT, &self.web_client_location),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, &value.as_ref()?.0)));
+        let further = self.further.iter();
+        named.chain(further.map(|(name, value)| (name.as_str(), &value.0)))
+    }
+
+    /// All text that a person can have written: a token is random, and the address
+    /// is the recipient's own.
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let details = self.details();
+        let texts = details.filter_map(|(name, value)| Some((name, value.as_str()?)));
+        texts
+            .filter(|(name, _)| *name != "access_token")
+            .chain([("room_id", self.room_id.as_str())])
+            .chain([("sender", self.sender.as_str())])
+    }
+
+    /// Checks the request against the configuration.
+    fn into_invitation<A, S>(
+        self,
+        app: &App,
+        call: &Call<A, S, Self>,
+    ) -> Result<Invitation, Error> {
+        call.caller.may_act_for(&self.sender)?;
+        if self.medium != Medium::Email {
+            return Err(Error::medium_not_invited());
+        }
+        let Ok(email) = CanonicalEmail::parse(&self.address) else {
+            return Err(Error::invalid_email());
+        };
+        let fields = InviteFields::of(self.details());
+        // As written and as shown: the mail leaves out what hides within a word.
+        let texts = self.texts().chain(fields.iter());
+        let blocklist = app.config.invites.blocklist();
+        if blocklist.refuses(&self.room_id, &self.sender, texts) {
+            return Err(Error::invite_blocked());
+        }
+        let brand = self.brand.as_ref().and_then(|brand| brand.0.as_str());
+        Ok(Invitation {
+            email,
+            brand: app.templates.brand(brand).to_string(),
+            room_id: self.room_id,
+            sender: self.sender,
+            verified: call.caller.user().is_some(),
+            fields,
+            client: call.client,
+        })
+    }
+}
+
+/// A stored invitation, for the room.
+#[derive(Serialize, ToSchema)]
+pub struct StoreInviteResponse {
+    token: InviteToken,
+    /// The first of `public_keys`, which older homeservers read.
+    public_key: String,
+    /// The long-term key of this server, and the key of the invitation.
+    public_keys: [InvitePublicKey; 2],
+    /// The address, redacted.
+    display_name: String,
+}
+
+/// A key that can sign the acceptance of an invitation.
+#[derive(Serialize, ToSchema)]
+struct InvitePublicKey {
+    /// The key in unpadded base64.
+    public_key: String,
+    /// Where a homeserver checks whether it is valid.
+    key_validity_url: String,
+}
+
+impl StoreInviteResponse {
+    // Homeservers call the URLs years later, so they are v2 (GEN-32).
+    fn new(invite: StoredInvite, base_url: &str) -> Self {
+        let long_term = base64::encode(&invite.long_term_key);
+        let pubkey = format!("{base_url}/_matrix/identity/v2/pubkey");
+        Self {
+            token: invite.token,
+            public_key: long_term.clone(),
+            public_keys: [
+                InvitePublicKey {
+                    public_key: long_term,
+                    key_validity_url: format!("{pubkey}/isvalid"),
+                },
+                InvitePublicKey {
+                    public_key: base64::encode_url_safe(&invite.ephemeral_key),
+                    key_validity_url: format!("{pubkey}/ephemeral/isvalid"),
+                },
+            ],
+            display_name: invite.display_name,
+        }
+    }
+}
+
+/// What the documentation says of [`store`].
+pub const STORE: Endpoint = Endpoint {
+    summary: "Invite an email address that is not bound to a room",
+    // INV-06, INV-07, INV-08, INV-09, INV-18, INV-22, INV-23
+    errors: &[
+        Kind::MEDIUM_NOT_INVITED,
+        Kind::INVALID_EMAIL,
+        Kind::THREEPID_IN_USE,
+        Kind::EMAIL_SEND_ERROR,
+        Kind::WRONG_USER,
+        Kind::INVITE_BLOCKED,
+        Kind::LIMIT_EXCEEDED,
+    ],
+};
+
+/// Stores an invitation and sends its mail.
+pub async fn store<A: Access>(
+    app: web::Data<App>,
+    mut call: Call<A, Body, StoreInviteRequest>,
+) -> Result<web::Json<StoreInviteResponse>, Error> {
+    let invitation = call.request()?.into_invitation(&app, &call)?;
+    // The response tells whether the address is bound, and to whom (SEC-22).
+    match call.caller.user() {
+        Some(user) => hashed_lookup::charge(&app, Some(user), 1)?,
+        None => lookup::charge(&app, call.client, 1)?,
+    }
+    let inner = app.clone().into_inner();
+    let invite = app
+        .detached_waits
+        .run(invite::store_invite(inner, invitation))
+        .await??;
     let base_url = app.config.server.public_base_url.as_str();
-    Ok(HttpResponse::Ok().json(answer(&invited, base_url)))
+    Ok(web::Json(StoreInviteResponse::new(invite, base_url)))
 }
 
-fn invitation<V: Version>(app: &App, args: &Call<V, Body>) -> Result<Invitation, Error> {
-    args.require(&["medium", "address", "room_id", "sender"])?;
-    let sender = args.parse("sender", Mxid::parse)?;
-    args.caller.may_act_for(&sender)?;
-    let room_id = args.parse("room_id", RoomId::parse)?;
-    if args.text("medium")? != "email" {
-        return Err(Error::medium_not_invited());
+/// An invitation to sign.
+#[derive(Deserialize, ToSchema)]
+pub struct SignRequest {
+    #[schema(value_type = Mxid)]
+    mxid: InvitedMxid,
+    private_key: InviteKey,
+    token: InviteToken,
+}
+
+impl Request for SignRequest {
+    fn invalid(field: &str, reason: &str) -> Error {
+        match field {
+            // No invitation has such a token.
+            "token" => Error::invite_not_found(),
+            _ => Error::invalid_param(field, reason),
+        }
     }
-    let email =
-        CanonicalEmail::parse(args.text("address")?).map_err(|_invalid| Error::invalid_email())?;
-    let fields = InviteFields::of(args.iter());
-    let asked = args
-        .iter()
-        .filter_map(|(name, value)| Some((name, value.as_str()?)));
-    let asked = asked.filter(|(name, _)| is_said(name));
-    // As written and as shown: what hides in a word is taken out of the mail.
-    let blocklist = app.config.invites.blocklist();
-    if blocklist.refuses(&room_id, &sender, asked.chain(fields.iter())) {
-        return Err(Error::invite_blocked());
+}
+
+/// The user who was invited. Some clients append it to the mailed link without
+/// encoding its `+`, which reads as a space.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct InvitedMxid(Mxid);
+
+impl TryFrom<String> for InvitedMxid {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Mxid::parse(&text.replace(' ', "+")).map(Self)
     }
-    let brand = args.value("brand").and_then(Value::as_str);
-    Ok(Invitation {
-        email,
-        room_id,
-        sender,
-        verified: args.caller.user().is_some(),
-        fields,
-        brand: app.templates.brand(brand).to_string(),
-        client: args.client,
-    })
 }
 
-/// Whether a field may hold somebody's words: a random token or the recipient's
-/// own address does not.
-fn is_said(name: &str) -> bool {
-    !matches!(name, "access_token" | "address" | "medium" | "brand")
+/// A signed statement that a user was invited.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct SignResponse {
+    mxid: Mxid,
+    /// The user who invited.
+    sender: String,
+    token: InviteToken,
+    /// By the private key of the request, in the name of this server.
+    signatures: Signatures,
 }
 
-/// INV-10 … INV-13. Homeservers ask for the addresses as they stand here, years
-/// later, so they are v2 addresses (GEN-32).
-fn answer(invited: &StoredInvite, base_url: &str) -> Value {
-    let long_term = base64::encode(&invited.long_term_key);
-    let routes = format!("{base_url}/_matrix/identity/v2/pubkey");
-    json!({
-        "token": invited.token.expose(),
-        "public_key": long_term,
-        "public_keys": [
-            {"public_key": long_term, "key_validity_url": format!("{routes}/isvalid")},
-            {
-                "public_key": base64::encode_url_safe(&invited.ephemeral_key),
-                "key_validity_url": format!("{routes}/ephemeral/isvalid"),
-            },
-        ],
-        "display_name": invited.display_name,
-    })
-}
+/// What the documentation says of [`sign`].
+pub const SIGN: Endpoint = Endpoint {
+    summary: "Sign the acceptance of an invitation with the key from its mail",
+    // SGN-04, SGN-10
+    errors: &[Kind::INVITE_NOT_FOUND, Kind::LIMIT_EXCEEDED],
+};
 
-/// `POST sign-ed25519`: signs, with the key from the mail, that a user was
-/// invited. It looks at nothing but the token (SGN-09), and binds nothing.
-///
-/// # Errors
-/// See SGN-04, SGN-08, SGN-10.
-pub async fn sign<V: Version>(
+/// Signs that a user was invited. Checks nothing but the token (SGN-09), and binds
+/// nothing.
+pub async fn sign<A: Access>(
     app: web::Data<App>,
-    args: Call<V, Anywhere>,
-) -> Result<HttpResponse, Error> {
+    mut call: Call<A, BodyOrQuery, SignRequest>,
+) -> Result<web::Json<SignResponse>, Error> {
     if let Some(limiter) = &app.signature_limiter {
-        let counted = limiter.take_for_client(args.client, 1);
-        counted.map_err(Error::limit_exceeded)?;
+        limiter
+            .take_for_client(call.client, 1)
+            .map_err(Error::limit_exceeded)?;
     }
-    args.require(&["mxid", "token", "private_key"])?;
-    // Some append the user id to the mailed link without encoding its `+`.
-    let mxid = args.parse("mxid", |mxid| Mxid::parse(&mxid.replace(' ', "+")))?;
-    let token = args.text("token")?;
-    let token = InviteToken::parse(token).map_err(|_unknown| Error::invite_not_found());
-    let key = args.parse("private_key", InviteKey::parse)?;
-    let token = token?;
+    let request = call.request()?;
+    let (mxid, token) = (request.mxid.0, request.token);
     let find = InviteSender {
         token: token.clone(),
     };
     let sender = app.lookups.send(find).await?;
     let sender = sender.ok_or_else(Error::invite_not_found)?;
-    let signed = key.sign(&app.config.server.name, &mxid, &sender, token.expose());
-    let signed = signed.map_err(|_impossible| Error::internal())?;
-    Ok(HttpResponse::Ok().json(signed))
+    let name = &app.config.server.name;
+    let signed = request
+        .private_key
+        .sign(name, &mxid, &sender, token.expose())
+        .map_err(|_not_canonical| Error::internal())?;
+    Ok(web::Json(typed(signed)?))
 }

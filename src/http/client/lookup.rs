@@ -1,101 +1,152 @@
-//! `GET …/lookup` and `POST …/bulk_lookup` of v1 (section 13 of the
-//! conformance list).
+//! Lookups of version 1, which the specification dropped in v1.1.
+//!
+//! - [`GET /_matrix/identity/api/v1/lookup`](https://matrix.org/docs/spec/identity_service/r0.3.0#get-matrix-identity-api-v1-lookup)
+//! - [`POST /_matrix/identity/api/v1/bulk_lookup`](https://matrix.org/docs/spec/identity_service/r0.3.0#post-matrix-identity-api-v1-bulk-lookup)
 
 use std::net::IpAddr;
 
-use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use actix_web::body::BoxBody;
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actor::lookups::LookupThreepids;
 use crate::app::App;
 use crate::domain::threepid::ThreePid;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::lookup::signed_association;
-use crate::http::args::Fields;
-use crate::http::call::{Body, Call, Query, V1};
+use crate::http::access::V1;
+use crate::http::args::{Body, Query};
+use crate::http::call::Call;
+use crate::http::fields::Request;
+use crate::http::openapi::{DescribeResponse, Description};
+use crate::http::resource::Endpoint;
+use crate::http::signed::SignedAssociation;
 
-/// The signed association of one address, or `{}`.
-///
-/// # Errors
-/// 400 when medium or address are missing.
-pub async fn lookup(app: web::Data<App>, args: Call<V1, Query>) -> Result<HttpResponse, Error> {
-    args.require(&["medium", "address"])?;
-    count(&app, args.client, 1)?;
-    find(&app, &args).await
+/// The address to look up.
+#[derive(Deserialize, ToSchema)]
+pub struct AddressLookupRequest {
+    medium: String,
+    address: String,
 }
 
-/// The answer of [`lookup`], for whoever may ask as often as they like.
-///
-/// # Errors
-/// 400 when medium or address are missing.
-pub async fn find(app: &App, args: &Fields) -> Result<HttpResponse, Error> {
-    args.require(&["medium", "address"])?;
-    // What is no 3PID is bound to nobody (IDN-06).
-    let threepid = ThreePid::parse(args.text("medium")?, args.text("address")?).ok();
-    let found = match threepid {
-        Some(threepid) => signed_association(app, threepid).await?,
-        None => None,
-    };
-    let body = found.unwrap_or_else(|| "{}".to_owned());
-    Ok(HttpResponse::Ok()
-        .content_type("application/json")
-        .body(body))
-}
+impl Request for AddressLookupRequest {}
 
-/// The user of each of many addresses, in the spelling that was submitted.
-///
-/// # Errors
-/// 400 when `threepids` is missing, is no list of pairs, or is too long.
-pub async fn bulk_lookup(app: web::Data<App>, args: Call<V1, Body>) -> Result<HttpResponse, Error> {
-    args.require(&["threepids"])?;
-    let pairs = pairs(args.value("threepids"), app.config.lookup.max_addresses)?;
-    count(&app, args.client, pairs.len())?;
-    let asked: Vec<_> = pairs
-        .iter()
-        .filter_map(|(_, _, threepid)| threepid.clone())
-        .collect();
-    let found = app
-        .lookups
-        .send(LookupThreepids {
-            threepids: asked,
-            now: app.clock.now(),
-        })
-        .await?;
-    let answer: Vec<_> = pairs
-        .iter()
-        .filter_map(|(medium, address, threepid)| {
-            let mxid = found.get(threepid.as_ref()?)?;
-            Some([*medium, *address, mxid.as_str()])
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "threepids": answer })))
-}
+/// A signed association as JSON, or nothing. It is returned to the letter: it can
+/// have fields that another server has signed (V1L-03).
+pub struct StoredAssociation(Option<String>);
 
-/// Slows down whoever asks for address after address (V1L-06).
-pub(super) fn count(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    let limiter = app.lookup_limiter.as_ref();
-    limiter
-        .map_or(Ok(()), |limiter| limiter.take_for_client(client, addresses))
-        .map_err(Error::limit_exceeded)
-}
+impl Responder for StoredAssociation {
+    type Body = BoxBody;
 
-type Pair<'a> = (&'a str, &'a str, Option<ThreePid>);
-
-fn pairs(value: Option<&Value>, limit: usize) -> Result<Vec<Pair<'_>>, Error> {
-    let wrong = || Error::invalid_param("threepids", "must be a list of [medium, address] pairs");
-    let list = value.and_then(Value::as_array).ok_or_else(wrong)?;
-    if list.len() > limit {
-        return Err(Error::too_many_addresses(limit));
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("application/json")
+            .body(self.0.unwrap_or_else(|| "{}".to_owned()))
     }
-    list.iter()
-        .map(|entry| match entry.as_array().map(Vec::as_slice) {
-            Some([Value::String(medium), Value::String(address)]) => Ok((
-                medium.as_str(),
-                address.as_str(),
-                ThreePid::parse(medium, address).ok(),
-            )),
-            _ => Err(wrong()),
-        })
-        .collect()
+}
+
+impl DescribeResponse for StoredAssociation {
+    fn describe(operation: &mut Description) {
+        let text = "The association of the address, or an empty object if it is not bound.";
+        operation.response::<SignedAssociation>("200", text);
+    }
+}
+
+/// What the documentation says of [`lookup`].
+pub const LOOKUP: Endpoint = Endpoint {
+    summary: "Look up the association of an address",
+    errors: &[Kind::LIMIT_EXCEEDED],
+};
+
+/// Looks up the signed association of an address.
+pub async fn lookup(
+    app: web::Data<App>,
+    mut call: Call<V1, Query, AddressLookupRequest>,
+) -> Result<StoredAssociation, Error> {
+    let request = call.request()?;
+    charge(&app, call.client, 1)?;
+    find(&app, &request).await
+}
+
+/// [`lookup`] without a rate limit.
+///
+/// # Errors
+/// `500` or `503` when the lookup fails.
+pub async fn find(app: &App, request: &AddressLookupRequest) -> Result<StoredAssociation, Error> {
+    // What is not a 3PID is not bound (IDN-06).
+    let Ok(threepid) = ThreePid::parse(&request.medium, &request.address) else {
+        return Ok(StoredAssociation(None));
+    };
+    Ok(StoredAssociation(signed_association(app, threepid).await?))
+}
+
+/// The addresses to look up.
+#[derive(Deserialize, ToSchema)]
+pub struct BulkLookupRequest {
+    threepids: Vec<MediumAndAddress>,
+}
+
+impl Request for BulkLookupRequest {}
+
+/// A medium and an address.
+#[derive(Deserialize, ToSchema)]
+#[serde(expecting = "a pair [medium, address]")]
+struct MediumAndAddress(String, String);
+
+/// The addresses that are bound.
+#[derive(Serialize, ToSchema)]
+pub struct BulkLookupResponse {
+    threepids: Vec<BoundAddress>,
+}
+
+/// A medium and an address as in the request, and its user.
+#[derive(Serialize, ToSchema)]
+struct BoundAddress(String, String, String);
+
+/// What the documentation says of [`bulk_lookup`].
+pub const BULK_LOOKUP: Endpoint = Endpoint {
+    summary: "Look up the users of addresses",
+    errors: &[Kind::TOO_MANY_ADDRESSES, Kind::LIMIT_EXCEEDED],
+};
+
+/// Looks up the users of many addresses.
+pub async fn bulk_lookup(
+    app: web::Data<App>,
+    mut call: Call<V1, Body, BulkLookupRequest>,
+) -> Result<web::Json<BulkLookupResponse>, Error> {
+    let given = call.request()?.threepids;
+    let max_addresses = app.config.lookup.max_addresses;
+    if given.len() > max_addresses {
+        return Err(Error::too_many_addresses(max_addresses));
+    }
+    charge(&app, call.client, given.len())?;
+    let parse = |one: MediumAndAddress| Some((ThreePid::parse(&one.0, &one.1).ok()?, one));
+    let given: Vec<(ThreePid, MediumAndAddress)> = given.into_iter().filter_map(parse).collect();
+    let lookup = LookupThreepids {
+        threepids: given.iter().map(|(threepid, _)| threepid.clone()).collect(),
+        now: app.clock.now(),
+    };
+    let users = app.lookups.send(lookup).await?;
+    let bound = given.into_iter().filter_map(|(threepid, given)| {
+        let mxid = users.get(&threepid)?.clone();
+        Some(BoundAddress(given.0, given.1, mxid))
+    });
+    Ok(web::Json(BulkLookupResponse {
+        threepids: bound.collect(),
+    }))
+}
+
+/// Counts addresses against the lookup limit of a client (V1L-06).
+///
+/// # Errors
+/// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
+pub(super) fn charge(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
+    let Some(limiter) = &app.lookup_limiter else {
+        return Ok(());
+    };
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    limiter
+        .take_for_client(client, addresses)
+        .map_err(Error::limit_exceeded)
 }

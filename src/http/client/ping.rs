@@ -1,10 +1,20 @@
-//! `GET /_matrix/identity/v2` and `GET /_matrix/identity/api/v1`: is there an
-//! identity server? (VER-04, VER-05)
+//! Whether there is an identity server.
+//!
+//! - [`GET /_matrix/identity/v2`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2)
+//! - [`GET /_matrix/identity/api/v1`](https://matrix.org/docs/spec/identity_service/r0.3.0#get-matrix-identity-api-v1)
 
-use actix_web::HttpResponse;
-use serde_json::json;
+use actix_web::web;
 
-/// Yes.
-pub async fn pong() -> HttpResponse {
-    HttpResponse::Ok().json(json!({}))
+use crate::http::empty::Empty;
+use crate::http::resource::Endpoint;
+
+/// What the documentation says of [`ping`].
+pub const PING: Endpoint = Endpoint {
+    summary: "Check that there is an identity server",
+    errors: &[],
+};
+
+/// Returns an empty object (VER-04, VER-05).
+pub async fn ping() -> web::Json<Empty> {
+    web::Json(Empty {})
 }

@@ -1,135 +1,163 @@
-//! What the submitToken routes of all media share.
+//! What the submitToken endpoints of both media have in common.
 
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, ResponseError as _};
-use serde_json::{Value, json};
+use std::net::IpAddr;
 
-use crate::actor::sessions::{self, SubmitToken};
+use actix_web::web;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::actor::sessions::SubmitToken;
 use crate::app::App;
 use crate::delivery::templates::VerifyResponse;
 use crate::domain::secret::{ClientSecret, Sid, Token};
-use crate::domain::session::Denied;
+use crate::domain::session::{Denied, SubmitOutcome};
 use crate::domain::threepid::Medium;
-use crate::error::Error;
-use crate::http::args::{Fields, QueryArgs};
-use crate::http::call::{Call, FormBody, Version};
-use crate::http::page;
+use crate::error::{Error, Kind};
+use crate::http::access::Anyone;
+use crate::http::args::Query;
+use crate::http::call::Call;
+use crate::http::fields::Request;
+use crate::http::page::Page;
+use crate::http::resource::Endpoint;
 
-/// What the page says to people.
+/// The token was right.
+#[derive(Serialize, ToSchema)]
+pub struct SubmitTokenResponse {
+    /// Always true; errors have it as false.
+    success: bool,
+}
+
+/// What the documentation says of submitToken.
+pub(super) const SUBMIT_TOKEN: Endpoint = Endpoint {
+    summary: "Validate an address with the token that was sent to it",
+    // EML-15, EML-16, EML-17, OPS-03
+    errors: &[
+        Kind::TOKEN_INCORRECT,
+        Kind::WRONG_SESSION,
+        Kind::SESSION_EXPIRED,
+        Kind::LIMIT_EXCEEDED,
+    ],
+};
+
+/// What the documentation says of the page of submitToken.
+pub(super) const SUBMIT_PAGE: Endpoint = Endpoint {
+    summary: "Validate an address by opening the link that was sent to it",
+    errors: &[],
+};
+
+/// A token that was submitted to a session.
+pub(super) struct Submission {
+    pub sid: Sid,
+    pub client_secret: ClientSecret,
+    pub token: Token,
+}
+
+/// The texts of the page.
 pub(super) struct PageTexts {
-    /// It is validated.
+    /// The address is validated.
     pub confirmed: &'static str,
-    /// The session has ended.
+    /// The session has expired.
     pub expired: &'static str,
-    /// Token, secret or session are wrong.
+    /// The token, the secret or the session is wrong.
     pub not_valid: &'static str,
-    /// The server could not do it.
-    pub not_now: &'static str,
+    /// The server failed.
+    pub unavailable: &'static str,
 }
 
-/// `POST submitToken`.
+/// Counts a submission against the limit of its client (OPS-03).
 ///
 /// # Errors
-/// See EML-15 … EML-17; 429 when the client submits too many (OPS-03).
-pub(super) async fn token<V: Version>(
-    app: &App,
-    args: &Call<V, FormBody>,
-    medium: Medium,
-) -> Result<HttpResponse, Error> {
-    if let Some(limiter) = &app.submit_limiter {
-        let counted = limiter.take_for_client(args.client, 1);
-        counted.map_err(Error::limit_exceeded)?;
-    }
-    match show(app, args, medium).await? {
-        PageOutcome::Validated(_) => {}
-        PageOutcome::WrongToken => return Err(Error::token_incorrect()),
-        PageOutcome::Denied(denied) => return Err(Error::submit_denied(denied)),
-    }
-    Ok(HttpResponse::Ok().json(json!({ "success": true })))
+/// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
+pub(super) fn charge(app: &App, client: Option<IpAddr>) -> Result<(), Error> {
+    app.submit_limiter
+        .as_ref()
+        .map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
+        .map_err(Error::limit_exceeded)
 }
 
-/// `GET submitToken`: shows the token to its session and answers a page, or goes
-/// on to where the client wanted.
+/// Submits a token and answers a program.
 ///
 /// # Errors
-/// Only when the page itself cannot be made.
-pub(super) async fn page(
+/// See [`SUBMIT_TOKEN`].
+pub(super) async fn respond(
     app: &App,
-    args: Result<QueryArgs, Error>,
+    submission: Submission,
     medium: Medium,
-    words: &PageTexts,
-) -> Result<HttpResponse, Error> {
-    let shown = match &args {
-        Ok(args) => show(app, args, medium).await,
-        Err(_) => Err(Error::missing_params(&["sid", "client_secret", "token"])),
+) -> Result<web::Json<SubmitTokenResponse>, Error> {
+    match submit(app, submission, medium).await? {
+        SubmitOutcome::Validated(_) => Ok(web::Json(SubmitTokenResponse { success: true })),
+        SubmitOutcome::WrongToken(_) => Err(Error::token_incorrect()),
+        SubmitOutcome::Denied(denied) => Err(Error::submit_denied(denied)),
+    }
+}
+
+/// Submits a token and answers a person: with a page, or by a redirect to where
+/// the client wanted (EML-19 … EML-22).
+///
+/// # Errors
+/// `500 M_UNKNOWN` when the page cannot be rendered.
+pub(super) async fn show_page(
+    app: &App,
+    submission: Result<Submission, Error>,
+    medium: Medium,
+    brand: Option<&str>,
+    texts: &PageTexts,
+) -> Result<Page, Error> {
+    let outcome = match submission {
+        Ok(submission) => submit(app, submission, medium).await,
+        Err(error) => Err(error),
     };
-    let (refusal, message) = match shown {
-        Ok(PageOutcome::Validated(Some(link))) => return Ok(page::redirect(&link)),
-        Ok(PageOutcome::Validated(None)) => (None, words.confirmed),
-        Ok(PageOutcome::Denied(Denied::Expired)) => {
-            (Some(Error::submit_denied(Denied::Expired)), words.expired)
+    let (error, message) = match outcome {
+        Ok(SubmitOutcome::Validated(session)) => match session.next_link {
+            Some(link) => return Ok(Page::redirect(&link.with_sid(&session.sid))),
+            None => (None, texts.confirmed),
+        },
+        Ok(SubmitOutcome::WrongToken(_)) => (Some(Error::token_incorrect()), texts.not_valid),
+        Ok(SubmitOutcome::Denied(denied @ Denied::Expired)) => {
+            (Some(Error::submit_denied(denied)), texts.expired)
         }
-        Ok(PageOutcome::Denied(denied)) => (Some(Error::submit_denied(denied)), words.not_valid),
-        Ok(PageOutcome::WrongToken) => (Some(Error::token_incorrect()), words.not_valid),
-        Err(error) if error.status().is_server_error() => (Some(error), words.not_now),
-        Err(error) => (Some(error), words.not_valid),
+        Ok(SubmitOutcome::Denied(denied)) => (Some(Error::submit_denied(denied)), texts.not_valid),
+        Err(error) if error.status().is_server_error() => (Some(error), texts.unavailable),
+        Err(error) => (Some(error), texts.not_valid),
     };
-    let brand = args.ok().and_then(|args| {
-        args.value("brand")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    });
     let values = VerifyResponse {
         message: message.to_owned(),
-        success: refusal.is_none(),
+        success: error.is_none(),
         medium,
     };
-    let page = app
-        .templates
-        .verify_response_page(&app.templates.brand(brand.as_deref()), &values)?;
-    let Some(refusal) = refusal else {
-        return Ok(page::html(StatusCode::OK, page));
-    };
-    let mut answer = page::html(refusal.status(), page);
-    let refused = refusal.error_response();
-    if let Some(seconds) = refused.headers().get(header::RETRY_AFTER) {
-        let headers = answer.headers_mut();
-        headers.insert(header::RETRY_AFTER, seconds.clone());
-    }
-    Ok(answer)
-}
-
-/// What showing a token came to; a link to go on to has the sid in it.
-enum PageOutcome {
-    Validated(Option<String>),
-    WrongToken,
-    Denied(Denied),
-}
-
-/// Shows the token to its session.
-async fn show(app: &App, args: &Fields, medium: Medium) -> Result<PageOutcome, Error> {
-    args.require(&["sid", "client_secret", "token"])?;
-    let sid = args.parse("sid", Sid::parse)?;
-    let submit = SubmitToken {
-        sid: sid.clone(),
-        client_secret: args.parse("client_secret", ClientSecret::parse)?,
-        token: args.parse("token", |token| Token::parse(typed(medium, token)))?,
-        medium,
-        now: app.clock.now(),
-    };
-    Ok(match app.sessions.send(submit).await? {
-        sessions::SubmitOutcome::Validated(link) => {
-            PageOutcome::Validated(link.map(|link| link.with_sid(&sid)))
-        }
-        sessions::SubmitOutcome::WrongToken => PageOutcome::WrongToken,
-        sessions::SubmitOutcome::Denied(denied) => PageOutcome::Denied(denied),
+    let brand = app.templates.brand(brand);
+    let html = app.templates.verify_response_page(&brand, &values)?;
+    Ok(match error {
+        None => Page::html(html),
+        Some(error) => Page::error(&error, html),
     })
 }
 
-/// The token as it was meant: people type spaces after a code (SES-06).
-fn typed(medium: Medium, token: &str) -> &str {
-    match medium {
-        Medium::Email => token,
-        Medium::Msisdn => token.trim_matches(' '),
+async fn submit(app: &App, submission: Submission, medium: Medium) -> Result<SubmitOutcome, Error> {
+    let Submission {
+        sid,
+        client_secret,
+        token,
+    } = submission;
+    let submit = SubmitToken {
+        sid,
+        client_secret,
+        token,
+        medium,
+        now: app.clock.now(),
+    };
+    Ok(app.sessions.send(submit).await?)
+}
+
+/// The submission of a link, and the brand of the page that answers it.
+pub(super) fn from_link<T: Request + Into<Submission>>(
+    call: Result<Call<Anyone, Query, T>, Error>,
+) -> (Result<Submission, Error>, Option<String>) {
+    match call {
+        Ok(mut call) => {
+            let brand = call.text("brand").map(str::to_owned);
+            (call.request().map(Into::into), brand)
+        }
+        Err(error) => (Err(error), None),
     }
 }

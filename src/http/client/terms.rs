@@ -1,48 +1,158 @@
-//! `GET` and `POST …/v2/terms` (section 5 of the conformance list).
+//! Terms of service.
+//!
+//! - [`GET /_matrix/identity/v2/terms`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2terms)
+//! - [`POST /_matrix/identity/v2/terms`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2terms)
 
-use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actor::accounts::AcceptTerms;
 use crate::app::App;
+use crate::domain::terms::{Document, Policy, Terms};
 use crate::error::Error;
-use crate::http::args::Fields;
-use crate::http::call::{Body, Call, V2BeforeTerms};
+use crate::http::access::V2BeforeTerms;
+use crate::http::args::Body;
+use crate::http::call::Call;
+use crate::http::empty::Empty;
+use crate::http::fields::Request;
+use crate::http::resource::Endpoint;
 
-/// `GET`: the policies in force. Nobody is asked for a token, and what is sent
-/// as one does not matter (AUTH-12).
-pub async fn list(app: web::Data<App>) -> HttpResponse {
-    HttpResponse::Ok().json(app.terms.current().to_json())
+/// The policies in force.
+#[derive(Serialize, ToSchema)]
+pub struct TermsResponse {
+    /// The policies by ID.
+    policies: BTreeMap<String, PolicyInLanguages>,
 }
 
-/// `POST`: a user accepts policies by their URLs, some now and others later.
+// Clients take every other key than `version` for a language (TOS-01).
+/// A policy in all its languages.
+#[derive(Serialize, ToSchema)]
+struct PolicyInLanguages {
+    version: String,
+    /// The policy by language code.
+    #[serde(flatten)]
+    languages: BTreeMap<String, PolicyDocument>,
+}
+
+/// A policy in one language.
+#[derive(Serialize, ToSchema)]
+struct PolicyDocument {
+    name: String,
+    url: String,
+}
+
+impl From<&Terms> for TermsResponse {
+    fn from(terms: &Terms) -> Self {
+        let policies = terms.policies();
+        Self {
+            policies: policies
+                .map(|(id, policy)| (id.to_owned(), policy.into()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&Policy> for PolicyInLanguages {
+    fn from(policy: &Policy) -> Self {
+        let languages = policy.languages();
+        Self {
+            version: policy.version().to_owned(),
+            languages: languages
+                .map(|(code, document)| (code.to_owned(), document.into()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&Document> for PolicyDocument {
+    fn from(document: &Document) -> Self {
+        Self {
+            name: document.name().to_owned(),
+            url: document.url().to_owned(),
+        }
+    }
+}
+
+/// What the documentation says of [`list`].
+pub const LIST: Endpoint = Endpoint {
+    summary: "List the policies that users must accept",
+    errors: &[],
+};
+
+/// Returns the policies in force. No token is needed, and a bad one is ignored
+/// (AUTH-12).
+pub async fn list(app: web::Data<App>) -> web::Json<TermsResponse> {
+    web::Json(app.terms.current().as_ref().into())
+}
+
+/// The policies that a user accepts.
+#[derive(Deserialize, ToSchema)]
+pub struct AcceptTermsRequest {
+    /// The URL of each policy in one of its languages; some can be accepted now
+    /// and others later.
+    user_accepts: Vec<String>,
+}
+
+impl Request for AcceptTermsRequest {}
+
+/// What the documentation says of [`accept`].
+pub const ACCEPT: Endpoint = Endpoint {
+    summary: "Accept policies",
+    errors: &[],
+};
+
+/// Stores which policies a user accepts.
 ///
 /// # Errors
-/// 400 when none of the URLs is that of a policy (TOS-09).
+/// `400 M_INVALID_PARAM` when none of the URLs is that of a policy (TOS-09).
 pub async fn accept(
     app: web::Data<App>,
-    call: Call<V2BeforeTerms, Body>,
-) -> Result<HttpResponse, Error> {
-    call.require(&["user_accepts"])?;
-    let given = urls(&call)?;
-    let urls = app.terms.current().known(given.iter().copied());
+    mut call: Call<V2BeforeTerms, Body, AcceptTermsRequest>,
+) -> Result<web::Json<Empty>, Error> {
+    let given = call.request()?.user_accepts;
+    let urls = app.terms.current().known(given.iter().map(String::as_str));
     if urls.is_empty() && !given.is_empty() {
-        let why = "none of these is the URL of a policy of this server";
-        return Err(Error::invalid_param("user_accepts", why));
+        let reason = "none of these is the URL of a policy of this server";
+        return Err(Error::invalid_param("user_accepts", reason));
     }
-    if let (Some(user), false) = (call.caller.user(), urls.is_empty()) {
-        let accept = AcceptTerms {
-            user: user.clone(),
-            urls,
-            now: app.clock.now(),
-        };
-        app.accounts.send(accept).await?;
+    if let (Some(user), false) = (call.caller.into_user(), urls.is_empty()) {
+        let now = app.clock.now();
+        app.accounts.send(AcceptTerms { user, urls, now }).await?;
     }
-    Ok(HttpResponse::Ok().json(json!({})))
+    Ok(web::Json(Empty {}))
 }
 
-fn urls(fields: &Fields) -> Result<Vec<&str>, Error> {
-    let list = fields.value("user_accepts").and_then(Value::as_array);
-    list.and_then(|list| list.iter().map(Value::as_str).collect())
-        .ok_or_else(|| Error::invalid_param("user_accepts", "must be a list of URLs"))
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn response(docs: Value) -> Value {
+        let terms: Terms = serde_json::from_value(json!({ "docs": docs })).unwrap();
+        serde_json::to_value(TermsResponse::from(&terms)).unwrap()
+    }
+
+    #[test]
+    fn tos_01_languages_stand_beside_the_version() {
+        let document = |url: &str| json!({ "name": "A policy", "url": url });
+        let docs = json!({
+            "privacy": { "version": "1.2", "langs": {
+                "en": document("https://a/p-en"), "fr": document("https://a/p-fr"),
+            } },
+            "terms": { "version": "5", "langs": { "en": document("https://a/t-en") } },
+        });
+        let expected = json!({ "policies": {
+            "privacy": {
+                "version": "1.2",
+                "en": document("https://a/p-en"), "fr": document("https://a/p-fr"),
+            },
+            "terms": { "version": "5", "en": document("https://a/t-en") },
+        } });
+        assert_eq!(response(docs), expected);
+        assert_eq!(response(json!({})), json!({ "policies": {} }));
+    }
 }

@@ -1,58 +1,119 @@
-//! `…/3pid/getValidated3pid` and `…/3pid/bind` (sections 11 and 12 of the
-//! conformance list).
+//! Validated addresses, and binding them.
+//!
+//! - [`GET /_matrix/identity/v2/3pid/getValidated3pid`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv23pidgetvalidated3pid)
+//! - [`POST /_matrix/identity/v2/3pid/bind`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidbind)
 
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::secret::{ClientSecret, Sid};
-use crate::error::Error;
+use crate::domain::threepid::Medium;
+use crate::error::{Error, Kind};
 use crate::flow::bind;
-use crate::http::args::Fields;
-use crate::http::call::{Call, FormBody, Query, Version};
+use crate::http::access::Access;
+use crate::http::args::{FormBody, Query};
+use crate::http::call::Call;
+use crate::http::fields::Request;
+use crate::http::resource::Endpoint;
+use crate::http::signed::{SignedAssociation, typed};
 
-/// `GET getValidated3pid`: what a session has validated.
-///
-/// # Errors
-/// See VAL-04, VAL-05.
-pub async fn get_validated<V: Version>(
-    app: web::Data<App>,
-    args: Call<V, Query>,
-) -> Result<HttpResponse, Error> {
-    args.require(&["sid", "client_secret"])?;
-    let proof = app
-        .sessions
-        .send(session(&app, &args)?)
-        .await?
-        .map_err(Error::session)?;
-    Ok(HttpResponse::Ok().json(json!({
-        "medium": proof.threepid().medium().as_str(),
-        "address": proof.threepid().address(),
-        "validated_at": proof.validated_at(),
-    })))
+/// A validation session.
+#[derive(Deserialize, ToSchema)]
+pub struct SessionRequest {
+    sid: Sid,
+    client_secret: ClientSecret,
 }
 
-/// `POST bind`: binds what a session has validated to a user.
-///
-/// # Errors
-/// See BND-06 … BND-08.
-pub async fn bind<V: Version>(
-    app: web::Data<App>,
-    args: Call<V, FormBody>,
-) -> Result<HttpResponse, Error> {
-    args.require(&["sid", "client_secret", "mxid"])?;
-    let mxid = args.parse("mxid", Mxid::parse)?;
-    args.caller.may_act_for(&mxid)?;
-    let bound = bind::bind_session(app.clone().into_inner(), session(&app, &args)?, mxid);
-    Ok(HttpResponse::Ok().json(app.detached.run(bound).await??))
+impl Request for SessionRequest {}
+
+impl SessionRequest {
+    /// What the session proves at a time, in milliseconds since the epoch.
+    pub(super) fn at(self, now: i64) -> ValidatedSession {
+        ValidatedSession {
+            sid: self.sid,
+            client_secret: self.client_secret,
+            now,
+        }
+    }
 }
 
-fn session(app: &App, args: &Fields) -> Result<ValidatedSession, Error> {
-    Ok(ValidatedSession {
-        sid: args.parse("sid", Sid::parse)?,
-        client_secret: args.parse("client_secret", ClientSecret::parse)?,
+/// The address that a session has validated.
+#[derive(Serialize, ToSchema)]
+pub struct GetValidatedResponse {
+    medium: Medium,
+    /// The canonical address.
+    address: String,
+    /// When it was validated, in milliseconds since the epoch.
+    validated_at: i64,
+}
+
+/// What the documentation says of [`get_validated`].
+pub const GET_VALIDATED: Endpoint = Endpoint {
+    summary: "Get the address that a session has validated",
+    // VAL-04
+    errors: &[
+        Kind::SESSION_NOT_VALIDATED,
+        Kind::SESSION_EXPIRED,
+        Kind::NO_VALID_SESSION,
+    ],
+};
+
+/// Returns the address that a session has validated.
+pub async fn get_validated<A: Access>(
+    app: web::Data<App>,
+    mut call: Call<A, Query, SessionRequest>,
+) -> Result<web::Json<GetValidatedResponse>, Error> {
+    let session = call.request()?.at(app.clock.now());
+    let proof = app.sessions.send(session).await?.map_err(Error::session)?;
+    Ok(web::Json(GetValidatedResponse {
+        medium: proof.threepid().medium(),
+        address: proof.threepid().address().to_owned(),
+        validated_at: proof.validated_at().ok_or_else(Error::internal)?,
+    }))
+}
+
+/// A validation session, and the user to bind its address to.
+#[derive(Deserialize, ToSchema)]
+pub struct BindRequest {
+    mxid: Mxid,
+    sid: Sid,
+    client_secret: ClientSecret,
+}
+
+impl Request for BindRequest {}
+
+/// What the documentation says of [`bind`].
+pub const BIND: Endpoint = Endpoint {
+    summary: "Bind a validated address to a Matrix user",
+    // BND-06, BND-07
+    errors: &[
+        Kind::SESSION_NOT_VALIDATED,
+        Kind::SESSION_EXPIRED,
+        Kind::NO_VALID_SESSION,
+        Kind::WRONG_USER,
+    ],
+};
+
+/// Binds the address that a session has validated to a user.
+pub async fn bind<A: Access>(
+    app: web::Data<App>,
+    mut call: Call<A, FormBody, BindRequest>,
+) -> Result<web::Json<SignedAssociation>, Error> {
+    let request = call.request()?;
+    call.caller.may_act_for(&request.mxid)?;
+    let session = ValidatedSession {
+        sid: request.sid,
+        client_secret: request.client_secret,
         now: app.clock.now(),
-    })
+    };
+    let inner = app.clone().into_inner();
+    let signed = app
+        .detached
+        .run(bind::bind_session(inner, session, request.mxid))
+        .await??;
+    Ok(web::Json(typed(signed)?))
 }

@@ -1,130 +1,242 @@
-//! `POST …/3pid/unbind`, the same in v1 and v2 (section 14 of the conformance
-//! list). The access token is one proof of several here, so that it may be missing.
+//! Removing the binding of an address, the same on v1 and v2.
+//!
+//! - [`POST /_matrix/identity/v2/3pid/unbind`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind)
+//!
+//! A homeserver's signature or a validation session authorizes the request; an
+//! access token may be missing.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
+use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use crate::actor::sessions::ValidatedSession;
+use super::threepid::SessionRequest;
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::request_auth::SignedRequest;
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::domain::threepid::ThreePid;
 use crate::domain::x_matrix::XMatrix;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::unbind::{self, Binding};
-use crate::http::args::{self, Fields};
+use crate::http::access::{Caller, V2};
+use crate::http::args::json_object;
 use crate::http::body;
-use crate::http::call::{V2, caller};
 use crate::http::client_ip::ClientIp;
-use crate::http::token::AccessToken;
+use crate::http::empty::Empty;
+use crate::http::fields::{Fields, Request};
+use crate::http::openapi::{DescribeRequest, Description};
+use crate::http::resource::Endpoint;
+use crate::http::token::{AccessToken, app_of};
 
-/// Bytes of a body. A homeserver signs it whole, with its unknown fields; the
+/// Bytes of a body. A homeserver signs all of it, unknown fields included; the
 /// known ones have at most 2 KiB.
-const LARGEST_BODY: usize = 32 * 1024;
+const MAX_BODY_BYTES: usize = 32 * 1024;
 
-/// Removes the binding of an address to a user; `{}` whether or not there was
-/// one (UNB-09).
-///
-/// # Errors
-/// See UNB-04 … UNB-08; 413 for a large body, 429 for many signed requests.
-pub async fn unbind(
-    app: web::Data<App>,
-    http: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Error> {
-    let is_signed = x_matrix_headers(&http).next().is_some();
-    let has_token = !is_signed && AccessToken::of(&http, false).is_some();
-    // A bad token is a 401 whatever the body says (GEN-28).
-    let asker = if has_token {
-        caller::<V2>(&app, &http).await.map(drop)
-    } else {
-        Ok(())
-    };
-    // Read even if it does not matter any more, as for every other call.
-    let body = body::read_at_most(LARGEST_BODY, app.clone(), payload.into_inner()).await;
-    let ((), body) = (asker?, body?);
-    let args = Fields::from(args::json_object(&body)?);
-    args.require(&["mxid", "threepid"])?;
-    let binding = binding(&args)?;
-    let inner = app.clone().into_inner();
-    if is_signed {
-        // Such a request makes this server call the homeserver that it names. The
-        // client's limit comes first, so that malformed headers count as well.
-        let client = ClientIp::of(&http, &app.config.http.trusted_proxies).0;
-        let limits = &app.unbind_limits;
-        limits
-            .take_for_client(client)
-            .map_err(Error::limit_exceeded)?;
-        let stated = signatures(&http)?;
-        // All are of one origin, or the flow refuses them.
-        let origin = stated.first().ok_or_else(Error::unbind_refused)?;
-        limits
-            .take_for_homeserver(client, &origin.origin)
-            .map_err(Error::limit_exceeded)?;
-        let request = SignedRequest::new("POST", uri(&http), args.all())
-            .map_err(|_invalid| Error::unbind_refused())?;
-        let unbound = unbind::by_homeserver(inner, binding, request, stated);
-        app.detached_waits.run(unbound).await??;
-    } else if args.value("sid").is_some() || args.value("client_secret").is_some() {
-        let session = session(&app, &args)?;
-        let unbound = unbind::by_session(inner, binding, session);
-        app.detached.run(unbound).await??;
-    } else if has_token {
-        // No proof by itself: whoever a user showed an OpenID token to could have
-        // got one (UNB-05).
-        return Err(Error::unbind_refused());
-    } else {
-        return Err(Error::unbind_unauthenticated());
+/// The binding to remove.
+#[derive(Deserialize, ToSchema)]
+pub struct UnbindRequest {
+    /// The user that the address is bound to.
+    mxid: Mxid,
+    #[schema(inline)]
+    threepid: BoundThreepid,
+    /// The session that has validated the address, if no homeserver signs the
+    /// request.
+    #[schema(value_type = Option<Sid>)]
+    sid: Option<Value>,
+    #[schema(value_type = Option<ClientSecret>)]
+    client_secret: Option<Value>,
+}
+
+/// An address.
+#[derive(Deserialize, ToSchema)]
+struct BoundThreepid {
+    medium: String,
+    address: String,
+}
+
+impl Request for UnbindRequest {}
+
+impl UnbindRequest {
+    /// The fields of a session, if there are any. They are read only where no
+    /// homeserver signs the request.
+    fn take_session(&mut self) -> Option<Fields> {
+        let named = [
+            ("sid", self.sid.take()),
+            ("client_secret", self.client_secret.take()),
+        ];
+        let given = named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let given: Map<String, Value> = given.collect();
+        (!given.is_empty()).then(|| given.into())
     }
-    Ok(HttpResponse::Ok().json(json!({})))
+
+    /// A medium or an address that does not exist is not bound, and no error,
+    /// which a homeserver would take for "cannot unbind" (IDN-06, UNB-08).
+    fn into_binding(self) -> Binding {
+        Binding {
+            threepid: ThreePid::parse(&self.threepid.medium, &self.threepid.address).ok(),
+            mxid: self.mxid,
+        }
+    }
 }
 
-/// What has no medium or address that can be bound is nobody's (IDN-06): it is
-/// `None`, and no error, which a homeserver would take for "cannot unbind".
-fn binding(args: &Fields) -> Result<Binding, Error> {
-    let mxid = args.parse("mxid", Mxid::parse)?;
-    let Some(Value::Object(threepid)) = args.value("threepid") else {
-        return Err(Error::invalid_param("threepid", "must be an object"));
-    };
-    let threepid = Fields::from(threepid.clone());
-    threepid.require(&["medium", "address"])?;
-    let (medium, address) = (threepid.text("medium")?, threepid.text("address")?);
-    Ok(Binding {
-        threepid: ThreePid::parse(medium, address).ok(),
-        mxid,
-    })
+/// A request to unbind, and how it is authenticated.
+pub struct UnbindCall {
+    authentication: Authentication,
+    fields: Map<String, Value>,
+    client: Option<IpAddr>,
+    /// Path and query as they came.
+    uri: String,
 }
 
-fn x_matrix_headers(http: &HttpRequest) -> impl Iterator<Item = Cow<'_, str>> {
-    http.headers()
+enum Authentication {
+    /// The X-Matrix headers of a homeserver (UNB-17).
+    Signatures(Vec<String>),
+    /// A valid access token.
+    AccessToken,
+    /// No header. The body can name a session.
+    Nothing,
+}
+
+impl FromRequest for UnbindCall {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let app = app_of(&request)?;
+            // A bad token is a 401 whatever the body holds (GEN-28), which is read
+            // also then, as for every other call.
+            let authentication = authenticate(&app, &request).await;
+            let body = body::read_at_most(MAX_BODY_BYTES, app.clone(), payload).await;
+            let (authentication, body) = (authentication?, body?);
+            let uri = request.uri().path_and_query();
+            Ok(Self {
+                authentication,
+                fields: json_object(&body)?,
+                client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
+                uri: uri.map_or_else(String::new, ToString::to_string),
+            })
+        })
+    }
+}
+
+impl DescribeRequest for UnbindCall {
+    fn describe(operation: &mut Description) {
+        operation.body::<UnbindRequest>(&["application/json"], None);
+        operation.homeserver_signature();
+        operation.access_token();
+        operation.no_authentication();
+        operation.errors.extend([
+            Kind::MISSING_PARAMS,
+            Kind::INVALID_PARAM,
+            Kind::TERMS_NOT_SIGNED,
+        ]);
+    }
+}
+
+async fn authenticate(app: &App, request: &HttpRequest) -> Result<Authentication, Error> {
+    let signatures: Vec<String> = request
+        .headers()
         .get_all(header::AUTHORIZATION)
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .filter(|value| XMatrix::is_scheme_of(value))
+        .map(Cow::into_owned)
+        .collect();
+    if !signatures.is_empty() {
+        return Ok(Authentication::Signatures(signatures));
+    }
+    if AccessToken::find(request, false).is_none() {
+        return Ok(Authentication::Nothing);
+    }
+    Caller::authenticate::<V2>(app, request).await?;
+    Ok(Authentication::AccessToken)
 }
 
-/// Every signature that the request states (UNB-17).
-fn signatures(http: &HttpRequest) -> Result<Vec<XMatrix>, Error> {
-    x_matrix_headers(http)
-        .filter_map(|value| XMatrix::parse(&value))
-        .collect::<Result<_, _>>()
-        .map_err(|_malformed| Error::unbind_refused())
+/// What the documentation says of [`unbind`].
+pub const UNBIND: Endpoint = Endpoint {
+    summary: "Remove the binding of an address to a Matrix user",
+    // UNB-04, UNB-05, UNB-06, UNB-07, UNB-08
+    errors: &[
+        Kind::UNBIND_UNAUTHENTICATED,
+        Kind::UNBIND_REFUSED,
+        Kind::UNBIND_NO_VALID_SESSION,
+        Kind::UNBIND_SESSION_NOT_VALIDATED,
+        Kind::UNBIND_SESSION_EXPIRED,
+        Kind::HOMESERVER_NOT_ALLOWED,
+        Kind::LIMIT_EXCEEDED,
+        Kind::BAD_HOMESERVER_RESPONSE,
+        Kind::HOMESERVER_UNREACHABLE,
+    ],
+};
+
+/// Removes the binding of an address to a user; the response is the same when
+/// there was none (UNB-09).
+pub async fn unbind(app: web::Data<App>, call: UnbindCall) -> Result<web::Json<Empty>, Error> {
+    let mut request: UnbindRequest = Fields::from(call.fields.clone()).parse()?;
+    let session = request.take_session();
+    let binding = request.into_binding();
+    match (&call.authentication, session) {
+        (Authentication::Signatures(headers), _) => {
+            by_homeserver(&app, &call, headers, binding).await
+        }
+        (_, Some(session)) => by_session(&app, session.parse()?, binding).await,
+        // An access token is no proof: anyone to whom a user gave an OpenID token
+        // can have one (UNB-05).
+        (Authentication::AccessToken, None) => Err(Error::unbind_refused()),
+        (Authentication::Nothing, None) => Err(Error::unbind_unauthenticated()),
+    }
 }
 
-/// Path and query as they came.
-fn uri(http: &HttpRequest) -> String {
-    let path_and_query = http.uri().path_and_query();
-    path_and_query.map_or_else(String::new, ToString::to_string)
+async fn by_session(
+    app: &web::Data<App>,
+    session: SessionRequest,
+    binding: Binding,
+) -> Result<web::Json<Empty>, Error> {
+    let session = session.at(app.clock.now());
+    let inner = app.clone().into_inner();
+    app.detached
+        .run(unbind::by_session(inner, binding, session))
+        .await??;
+    Ok(web::Json(Empty {}))
 }
 
-fn session(app: &App, args: &Fields) -> Result<ValidatedSession, Error> {
-    args.require(&["sid", "client_secret"])?;
-    Ok(ValidatedSession {
-        sid: args.parse("sid", Sid::parse)?,
-        client_secret: args.parse("client_secret", ClientSecret::parse)?,
-        now: app.clock.now(),
-    })
+/// Such a request makes this server call the homeserver that it names, so it is
+/// limited. The client's limit comes first: malformed headers count as well.
+async fn by_homeserver(
+    app: &web::Data<App>,
+    call: &UnbindCall,
+    headers: &[String],
+    binding: Binding,
+) -> Result<web::Json<Empty>, Error> {
+    let limits = &app.unbind_limits;
+    limits
+        .take_for_client(call.client)
+        .map_err(Error::limit_exceeded)?;
+    let signatures: Result<Vec<XMatrix>, _> = headers
+        .iter()
+        .filter_map(|header| XMatrix::parse(header))
+        .collect();
+    let signatures = signatures.map_err(|_malformed| Error::unbind_refused())?;
+    // The flow refuses signatures of several origins.
+    let first = signatures.first().ok_or_else(Error::unbind_refused)?;
+    limits
+        .take_for_homeserver(call.client, &first.origin)
+        .map_err(Error::limit_exceeded)?;
+    let request = SignedRequest::new("POST", call.uri.clone(), &call.fields)
+        .map_err(|_not_canonical| Error::unbind_refused())?;
+    let inner = app.clone().into_inner();
+    app.detached_waits
+        .run(unbind::by_homeserver(inner, binding, request, signatures))
+        .await??;
+    Ok(web::Json(Empty {}))
 }

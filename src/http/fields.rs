@@ -1,0 +1,163 @@
+//! The fields of a request, before and after they are read into its struct.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use super::deserialize::{Problem, ValueDeserializer};
+use crate::error::Error;
+
+/// A request of the API. Its schema says which fields are required, both in the
+/// documentation and when a request is read.
+pub trait Request: DeserializeOwned + ToSchema {
+    /// The response to a field that has the right JSON type and a value that
+    /// its own type refuses.
+    #[must_use]
+    fn invalid(field: &str, reason: &str) -> Error {
+        Error::invalid_param(field, reason)
+    }
+}
+
+/// Fields by name, as they came. Values can be secrets and addresses, and
+/// clients choose the names: `Debug` shows neither.
+#[derive(Default)]
+pub struct Fields(Value);
+
+impl Fields {
+    /// Reads the struct of a request.
+    ///
+    /// # Errors
+    /// `400 M_MISSING_PARAMS`, naming all required fields that are missing or
+    /// null (GEN-08); otherwise `400 M_INVALID_PARAM` for the first field of a
+    /// wrong type or format (GEN-09), or [`Request::invalid`].
+    pub fn parse<T: Request>(mut self) -> Result<T, Error> {
+        T::deserialize(ValueDeserializer(&mut self.0)).map_err(|error| {
+            let missing = missing_fields(&T::schema(), &self.0);
+            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+            match error.problem {
+                _ if !missing.is_empty() => Error::missing_params(&missing),
+                Problem::Missing(name) => Error::missing_params(&[name]),
+                Problem::Type(reason) => Error::invalid_param(&error.path, reason),
+                Problem::Format(reason) => T::invalid(&error.path, &reason),
+            }
+        })
+    }
+
+    /// A field that is a string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// All fields, unknown ones included.
+    #[must_use]
+    pub fn object(&self) -> Option<&Map<String, Value>> {
+        self.0.as_object()
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(Value::Object(fields))
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.object().map_or(0, Map::len);
+        write!(f, "Fields({count} …)")
+    }
+}
+
+/// The required fields of a schema that a value lacks, or those that its objects
+/// lack if it has all itself.
+fn missing_fields(schema: &RefOr<Schema>, value: &Value) -> Vec<String> {
+    let (RefOr::T(Schema::Object(schema)), Some(object)) = (schema, value.as_object()) else {
+        return Vec::new();
+    };
+    let is_missing = |name: &&String| object.get(*name).is_none_or(Value::is_null);
+    let missing: Vec<String> = schema.required.iter().filter(is_missing).cloned().collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    let inner = schema.properties.iter().filter_map(|(name, schema)| {
+        let value = object.get(name)?;
+        Some(missing_fields(schema, value))
+    });
+    inner.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, ToSchema)]
+    #[expect(dead_code, reason = "only the errors are looked at")]
+    struct Inner {
+        medium: String,
+        address: String,
+    }
+
+    #[derive(Debug, Deserialize, ToSchema)]
+    #[expect(dead_code, reason = "only the errors are looked at")]
+    struct Outer {
+        sid: String,
+        client_secret: String,
+        next_link: Option<String>,
+        #[schema(inline)]
+        threepid: Inner,
+    }
+
+    impl Request for Outer {}
+
+    fn error(value: Value) -> String {
+        let Value::Object(object) = value else {
+            panic!("not an object")
+        };
+        let error = Fields::from(object).parse::<Outer>().unwrap_err();
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn all_missing_fields_are_named_before_any_wrong_one() {
+        let threepid = json!({"medium": "email", "address": "a"});
+        for (value, message) in [
+            (
+                json!({}),
+                "Missing parameters: sid, client_secret, threepid",
+            ),
+            (
+                json!({"sid": 1, "client_secret": null, "threepid": threepid}),
+                "Missing parameters: client_secret",
+            ),
+            (
+                json!({"sid": 1, "client_secret": "s", "threepid": {"medium": null}}),
+                "Missing parameters: medium, address",
+            ),
+            (
+                json!({"sid": "s", "client_secret": "s", "threepid": "hunter2"}),
+                "threepid: must be an object",
+            ),
+            (
+                json!({"sid": "s", "client_secret": "s", "next_link": 1, "threepid": threepid}),
+                "next_link: must be a string",
+            ),
+        ] {
+            assert_eq!(error(value), message);
+        }
+    }
+
+    #[test]
+    fn sec_23_arguments_do_not_show_themselves() {
+        let object = json!({"token": "hunter2", "alice@example.com": [["hunter2"]]});
+        let shown = format!("{:?}", Fields(object));
+        assert_eq!(shown, "Fields(2 …)");
+    }
+}

@@ -1,0 +1,139 @@
+//! The OpenAPI document of all listeners, made from the routes and from the
+//! types that their handlers take and return.
+
+mod describe;
+mod types;
+
+use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
+use utoipa::openapi::path::{OperationBuilder, PathItem};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Components, Deprecated, OpenApi, OpenApiBuilder, Paths};
+
+pub use self::describe::{DescribeRequest, DescribeResponse, Description};
+use super::resource::Resource;
+use super::routes;
+use crate::config::V1Settings;
+
+/// The name of the security scheme of access tokens.
+const ACCESS_TOKEN: &str = "accessToken";
+/// The name of the security scheme of requests that a homeserver signs.
+const HOMESERVER_SIGNATURE: &str = "homeserverSignature";
+
+/// The document as formatted JSON.
+///
+/// # Errors
+/// Never, since every key of the document is a string.
+pub fn json() -> Result<String, serde_json::Error> {
+    document().to_pretty_json().map(|json| json + "\n")
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> OpenApi {
+    let listeners = [
+        (
+            "client",
+            "What clients and homeservers call.",
+            routes::client_resources(&V1Settings::default()),
+        ),
+        (
+            "internal",
+            "What tools on the same machine call, without authentication. An extension of the \
+             specification.",
+            routes::internal_resources().into(),
+        ),
+        (
+            "replication",
+            "What other servers of a mesh call, with a TLS client certificate. An extension of \
+             the specification.",
+            routes::replication_resources().into(),
+        ),
+        (
+            "operations",
+            "What monitoring calls. An extension of the specification.",
+            routes::operations_resources().into(),
+        ),
+    ];
+    let mut paths = Paths::new();
+    let mut components = Components::new();
+    let mut tags = Vec::new();
+    for (name, description, resources) in listeners {
+        for resource in resources {
+            add(&mut paths, &mut components, name, &resource);
+        }
+        let tag = TagBuilder::new().name(name);
+        tags.push(tag.description(Some(description)).build());
+    }
+    describe::add_errors(&mut components);
+    add_security(&mut components);
+    let info = InfoBuilder::new()
+        .title("Matrix identity server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "The Matrix identity service API in the version that `versions` lists, its deprecated \
+             version 1, and the other interfaces of this server. Requests may have further \
+             fields; null counts as absent. Every endpoint answers HEAD where it answers GET, and \
+             OPTIONS.",
+        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()));
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths)
+        .components(Some(components))
+        .tags(Some(tags))
+        .build()
+}
+
+/// Adds the operations of a path, and the schemas that they use.
+fn add(paths: &mut Paths, components: &mut Components, tag: &str, resource: &Resource) {
+    for described in resource.describe() {
+        let Description {
+            summary,
+            parameters,
+            body,
+            security,
+            responses,
+            errors,
+            schemas,
+        } = described.description;
+        let mut operation = OperationBuilder::new()
+            .tag(tag)
+            .summary(Some(summary))
+            .request_body(body);
+        for parameter in parameters {
+            operation = operation.parameter(parameter);
+        }
+        for requirement in security {
+            operation = operation.security(requirement);
+        }
+        for (status, response) in responses {
+            operation = operation.response(status, response);
+        }
+        for (status, response) in describe::errors(&errors) {
+            operation = operation.response(status, response);
+        }
+        if resource.path().starts_with(routes::V1_PATH) {
+            operation = operation.deprecated(Some(Deprecated::True));
+        }
+        let item = PathItem::new(described.method, operation.build());
+        let known = paths.paths.entry(resource.path().to_owned());
+        known.or_default().merge_operations(item);
+        components.schemas.extend(schemas);
+    }
+}
+
+fn add_security(components: &mut Components) {
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An access token of this identity server, from account/register.",
+        ));
+    components.add_security_scheme(ACCESS_TOKEN, SecurityScheme::Http(token.build()));
+    let signature = ApiKeyValue::with_description(
+        "Authorization",
+        "An X-Matrix signature of the homeserver of `mxid`, as for the server-server API.",
+    );
+    let signature = SecurityScheme::ApiKey(ApiKey::Header(signature));
+    components.add_security_scheme(HOMESERVER_SIGNATURE, signature);
+}

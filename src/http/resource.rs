@@ -1,0 +1,196 @@
+//! A path with its methods: what serves it, and what the documentation says of it.
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::guard::{Guard, GuardContext};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
+use utoipa::openapi::HttpMethod;
+
+use super::envelope::catch_panic;
+use super::openapi::{DescribeRequest, DescribeResponse, Description};
+use crate::error::{Error, Kind};
+
+/// What the types of a handler do not say of its endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// One line for the documentation.
+    pub summary: &'static str,
+    /// The errors that its types do not imply.
+    pub errors: &'static [Kind],
+}
+
+/// A path with its methods.
+pub struct Resource {
+    path: String,
+    operations: Vec<Operation>,
+    /// The error that all methods return when the configuration disables them.
+    disabled: Option<fn() -> Error>,
+}
+
+/// A method of a path.
+pub struct Operation {
+    methods: &'static [Method],
+    documented: HttpMethod,
+    route: Route,
+    endpoint: Endpoint,
+    describe: fn(&mut Description),
+}
+
+/// The documentation of a method of a path.
+pub struct Described {
+    /// The method.
+    pub method: HttpMethod,
+    /// What is said of it.
+    pub description: Description,
+}
+
+/// A path with its methods.
+pub fn resource<const N: usize>(path: impl Into<String>, operations: [Operation; N]) -> Resource {
+    Resource {
+        path: path.into(),
+        operations: operations.into(),
+        disabled: None,
+    }
+}
+
+/// `GET`, and with it `HEAD`.
+pub fn get<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+where
+    F: Handler<Args>,
+    Args: FromRequest + DescribeRequest + 'static,
+    F::Output: Responder + DescribeResponse + 'static,
+{
+    let methods = &[Method::GET, Method::HEAD];
+    operation(methods, HttpMethod::Get, handler, endpoint)
+}
+
+/// `GET` without `HEAD`: a link that does something when a person opens it, and
+/// nothing when a mail scanner asks for its head.
+pub fn visit<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+where
+    F: Handler<Args>,
+    Args: FromRequest + DescribeRequest + 'static,
+    F::Output: Responder + DescribeResponse + 'static,
+{
+    operation(&[Method::GET], HttpMethod::Get, handler, endpoint)
+}
+
+/// `POST`.
+pub fn post<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+where
+    F: Handler<Args>,
+    Args: FromRequest + DescribeRequest + 'static,
+    F::Output: Responder + DescribeResponse + 'static,
+{
+    operation(&[Method::POST], HttpMethod::Post, handler, endpoint)
+}
+
+/// A page that only `GET` and `HEAD` reach and that is not part of the API.
+pub fn undocumented_page<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let operation = Operation {
+        methods: &[Method::GET, Method::HEAD],
+        documented: HttpMethod::Get,
+        route: web::to(handler),
+        endpoint: Endpoint {
+            summary: "",
+            errors: &[],
+        },
+        describe: |_description| {},
+    };
+    resource(path, [operation])
+}
+
+fn operation<F, Args>(
+    methods: &'static [Method],
+    documented: HttpMethod,
+    handler: F,
+    endpoint: Endpoint,
+) -> Operation
+where
+    F: Handler<Args>,
+    Args: FromRequest + DescribeRequest + 'static,
+    F::Output: Responder + DescribeResponse + 'static,
+{
+    Operation {
+        methods,
+        documented,
+        route: web::to(handler),
+        endpoint,
+        describe: |description| {
+            Args::describe(description);
+            <F::Output as DescribeResponse>::describe(description);
+        },
+    }
+}
+
+impl Resource {
+    /// The same path, all of whose methods return an error unless they are
+    /// `enabled`.
+    #[must_use]
+    pub fn enabled_if(mut self, enabled: bool, error: fn() -> Error) -> Self {
+        if !enabled {
+            self.disabled = Some(error);
+        }
+        self
+    }
+
+    /// The path, with names in braces.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The documentation of each method.
+    pub fn describe(&self) -> impl Iterator<Item = Described> {
+        self.operations.iter().map(|operation| {
+            let mut description = Description {
+                summary: operation.endpoint.summary,
+                ..Description::default()
+            };
+            (operation.describe)(&mut description);
+            description.errors.extend(operation.endpoint.errors);
+            Described {
+                method: operation.documented.clone(),
+                description,
+            }
+        })
+    }
+}
+
+impl HttpServiceFactory for Resource {
+    fn register(self, config: &mut AppService) {
+        let mut resource = web::resource(self.path);
+        if let Some(error) = self.disabled {
+            let refuse = move || std::future::ready(Err::<HttpResponse, _>(error()));
+            return resource.to(refuse).register(config);
+        }
+        let mut allow = vec!["OPTIONS"];
+        for operation in self.operations {
+            allow.extend(operation.methods.iter().map(Method::as_str));
+            let guard = AllowedMethods(operation.methods);
+            resource = resource.route(operation.route.guard(guard));
+        }
+        let allow = allow.join(", ");
+        resource
+            .default_service(web::to(move || {
+                let error = Error::wrong_method(allow.clone());
+                std::future::ready(Err::<HttpResponse, _>(error))
+            }))
+            .wrap(from_fn(catch_panic))
+            .register(config);
+    }
+}
+
+struct AllowedMethods(&'static [Method]);
+
+impl Guard for AllowedMethods {
+    fn check(&self, context: &GuardContext<'_>) -> bool {
+        self.0.contains(&context.head().method)
+    }
+}
