@@ -69,10 +69,10 @@ kinds! {
     SEND_ERROR: BAD_REQUEST "M_SEND_ERROR", "the SMS could not be sent";
     DESTINATION_REJECTED: BAD_REQUEST "M_DESTINATION_REJECTED", "the server does not send SMS to this country";
     TOKEN_INCORRECT: BAD_REQUEST "M_TOKEN_INCORRECT", "the token is not the one that was sent; `success` is false";
-    WRONG_SESSION: BAD_REQUEST "M_INVALID_PARAM", "there is no such session, or it has another client_secret; `success` is false";
+    WRONG_SESSION: BAD_REQUEST "M_INVALID_PARAM", "there is no such session, or it has another `client_secret`; `success` is false";
     SESSION_EXPIRED: BAD_REQUEST "M_SESSION_EXPIRED", "the validation session has expired";
     SESSION_NOT_VALIDATED: BAD_REQUEST "M_SESSION_NOT_VALIDATED", "the session has not been validated yet";
-    NO_VALID_SESSION: NOT_FOUND "M_NO_VALID_SESSION", "there is no such session, or it has another client_secret";
+    NO_VALID_SESSION: NOT_FOUND "M_NO_VALID_SESSION", "there is no such session, or it has another `client_secret`";
 
     // Keys and lookups.
     KEY_NOT_FOUND: NOT_FOUND "M_NOT_FOUND", "the server has no key with this ID";
@@ -91,7 +91,7 @@ kinds! {
     UNBIND_UNAUTHENTICATED: UNAUTHORIZED "M_UNAUTHORIZED", "the request has no signature, session or valid access token, or is signed for another server";
     UNBIND_SESSION_EXPIRED: FORBIDDEN "M_SESSION_EXPIRED", "the validation session has expired";
     UNBIND_SESSION_NOT_VALIDATED: FORBIDDEN "M_SESSION_NOT_VALIDATED", "the session has not been validated yet";
-    UNBIND_NO_VALID_SESSION: FORBIDDEN "M_NO_VALID_SESSION", "there is no such session, or it has another client_secret";
+    UNBIND_NO_VALID_SESSION: FORBIDDEN "M_NO_VALID_SESSION", "there is no such session, or it has another `client_secret`";
 
     // Replication.
     UNKNOWN_PEER: FORBIDDEN "M_UNKNOWN_PEER", "the client certificate is not one of a configured peer";

@@ -62,7 +62,7 @@ impl Access for Anyone {
 /// Who calls an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Unknown, since the endpoint asks for no token.
+    /// Unknown, since the endpoint needs no token.
     Anonymous,
     /// The user of the access token.
     Account(Mxid),

@@ -35,20 +35,19 @@ pub async fn envelope<B: MessageBody + 'static>(
     let took = received_at.elapsed();
     let status = response.status().as_u16();
     // The pattern, since the path and the query string can contain secrets.
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "unknown".to_owned());
+    let route = response.request().match_pattern();
+    let route = route.as_deref().unwrap_or("unknown");
     let method = if is_known(&method) {
         method.as_str()
     } else {
         "OTHER"
     };
     if let Some(app) = app {
-        app.metrics.answered(&route, method, status, took);
+        app.metrics.answered(route, method, status, took);
     }
     let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
-    log::info!(target: "sydent::access", method, route = route.as_str(), status, us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), ip = ip.as_str(); "request");
+    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    log::info!(target: "sydent::access", method, route, status, us, ip = ip.as_str(); "request");
     Ok(response)
 }
 

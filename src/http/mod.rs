@@ -31,6 +31,6 @@ mod signed;
 pub mod token;
 
 pub use cors::allow_all_origins;
-pub use envelope::envelope;
+pub use envelope::{catch_panic, envelope};
 pub use replicate::PeerName;
 pub use same_origin::same_origin_only;

@@ -86,8 +86,9 @@ impl Page {
         )
     }
 
-    /// A redirect. Whoever stored the link has checked it (SES-24); what is not
-    /// ASCII is escaped, since browsers disagree about such bytes in a header.
+    /// A redirect to a link that was checked before it was stored (SES-24). What
+    /// is not ASCII is escaped, since browsers disagree about such bytes in a
+    /// header.
     #[must_use]
     pub fn redirect(location: &str) -> Self {
         let location = utf8_percent_encode(location, CONTROLS).to_string();

@@ -2,8 +2,10 @@
 //!
 //! - `POST /_matrix/identity/replicate/v1/push`
 
+use std::future::{Ready, ready};
+
 use actix_web::dev::Payload;
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use log::warn;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,6 +17,7 @@ use super::openapi::{DescribeRequest, Description};
 use super::resource::Endpoint;
 use crate::app::App;
 use crate::domain::ids::ServerName;
+use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{MOST, WithId, in_order};
 use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
@@ -47,12 +50,12 @@ pub struct PushResponse {
 /// The body of a push, which is read once the peer is known.
 pub struct PushBody(Payload);
 
-impl actix_web::FromRequest for PushBody {
-    type Error = actix_web::Error;
-    type Future = std::future::Ready<Result<Self, actix_web::Error>>;
+impl FromRequest for PushBody {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
 
     fn from_request(_request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self(payload.take())))
+        ready(Ok(Self(payload.take())))
     }
 }
 
@@ -79,22 +82,13 @@ pub async fn push(
     request: HttpRequest,
     body: PushBody,
 ) -> Result<web::Json<PushResponse>, Error> {
-    let certificate = request
-        .conn_data::<PeerName>()
-        .and_then(|peer| peer.0.as_ref());
-    let peers = &app.config.replication.peers;
-    let Some((name, peer)) = certificate.and_then(|name| peers.get_key_value(name)) else {
-        let certificate = certificate.map_or("", ServerName::as_str);
-        warn!(certificate; "push rejected: the client certificate is not one of a peer");
-        app.metrics.push_received("", "unknown");
-        return Err(Error::unknown_peer());
-    };
+    let (name, key) = peer(&app, &request)?;
     let result = match read(&app, &request, body.0).await {
-        Ok(associations) => ingest(&app, name, peer.public_key, associations).await,
+        Ok(associations) => ingest(&app, name, key, associations).await.map_err(Error::from),
         Err(error) => Err(error),
     };
     let outcome = match &result {
-        Ok(()) => "taken",
+        Ok(()) => "accepted",
         Err(error) if error.status().is_client_error() => {
             warn!(peer = name.as_str(), reason:% = error; "push rejected");
             "refused"
@@ -103,6 +97,20 @@ pub async fn push(
     };
     app.metrics.push_received(name.as_str(), outcome);
     result.map(|()| web::Json(PushResponse { success: true }))
+}
+
+/// The peer that a client certificate belongs to, and its key.
+fn peer<'a>(app: &'a App, request: &HttpRequest) -> Result<(&'a ServerName, PublicKey), Error> {
+    let certificate = request.conn_data::<PeerName>();
+    let certificate = certificate.and_then(|peer| peer.0.as_ref());
+    let peers = &app.config.replication.peers;
+    if let Some((name, peer)) = certificate.and_then(|name| peers.get_key_value(name)) {
+        return Ok((name, peer.public_key));
+    }
+    let certificate = certificate.map_or("", ServerName::as_str);
+    warn!(certificate; "push rejected: the client certificate is not one of a peer");
+    app.metrics.push_received("", "unknown");
+    Err(Error::unknown_peer())
 }
 
 async fn read(

@@ -65,8 +65,8 @@ where
     operation(methods, HttpMethod::Get, handler, endpoint)
 }
 
-/// `GET` without `HEAD`: a link that does something when a person opens it, and
-/// nothing when a mail scanner asks for its head.
+/// `GET` without `HEAD`: a link that validates an address when a person opens it,
+/// and does nothing when a mail scanner sends `HEAD`.
 pub fn visit<F, Args>(handler: F, endpoint: Endpoint) -> Operation
 where
     F: Handler<Args>,

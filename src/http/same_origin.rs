@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_that_no_name_of_anforeign_origin_leads_to() {
+    fn hosts_that_no_name_of_another_site_leads_to() {
         for host in [
             "127.0.0.1:8091",
             "127.0.0.1",

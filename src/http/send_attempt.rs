@@ -7,7 +7,7 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-/// How many times a client has asked for a message.
+/// A number that a client increases to have another message sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 pub struct SendAttempt(pub i64);
 

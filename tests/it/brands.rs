@@ -143,7 +143,7 @@ async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
         let path = format!("{V1}/validate/email/submitToken?{query}");
         let page = server.api().get(&path).await;
         assert_eq!(page.status, 400);
-        let begin = "house: This link is not valid any more or not complete; ";
+        let begin = "house: This link has expired or is incomplete. ";
         assert!(page.text().starts_with(begin), "{}", page.text());
     }
 }

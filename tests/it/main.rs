@@ -76,6 +76,8 @@ mod msisdn;
 #[cfg(test)]
 mod onbind;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outage;

@@ -115,7 +115,7 @@ async fn int_05_metrics_count_requests_by_route_and_status_and_name_nobody() {
         ("/_matrix/identity/api/v1/lookup", "GET", 200, 2),
         ("/_matrix/identity/api/v1/lookup", "GET", 400, 1),
         ("/_matrix/identity/api/v1/lookup", "OTHER", 405, 2),
-        ("/_matrix/identity/api/v1/pubkey/{key_id}", "GET", 404, 1),
+        ("/_matrix/identity/api/v1/pubkey/{keyId}", "GET", 404, 1),
         ("unknown", "GET", 404, 1),
         ("unknown", "OPTIONS", 200, 1),
     ] {

@@ -153,8 +153,8 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
     // A line for each failed request, and one for the queue however often it
     // was looked at.
-    wait_until("the last line", || lines("a request failed: ") >= failed).await;
-    assert_eq!(lines("a request failed: "), failed, "{}", server.log());
+    wait_until("the last line", || lines("request failed: ") >= failed).await;
+    assert_eq!(lines("request failed: "), failed, "{}", server.log());
     assert_eq!(lines("mail worker: cannot read due tasks"), 1);
     let url = url::Url::parse(&outage.database.url).unwrap();
     if let Some(password) = url.password() {

@@ -99,7 +99,7 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
             assert!(page.text().contains("<h1>Address not confirmed</h1>"));
             assert!(
                 page.text()
-                    .contains("This link is not valid any more or not complete")
+                    .contains("This link has expired or is incomplete")
             );
             assert!(!page.text().contains(token) && !page.text().contains("client_secret"));
         }
@@ -109,7 +109,7 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
     expect_page(&page, 400);
     assert!(
         page.text()
-            .contains("This link is not valid any more or not complete")
+            .contains("This link has expired or is incomplete")
     );
     api.get_validated(sid, "secret")
         .await
@@ -129,7 +129,7 @@ async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
     let page = server.api().open_link(&mail.link()).await;
     expect_page(&page, 503);
     assert_eq!(page.header("retry-after"), Some("1"));
-    let said = "cannot be confirmed at the moment; try the link again in a few minutes";
+    let said = "cannot be confirmed at the moment. Open the link again in a few";
     assert!(page.text().contains(said), "{}", page.text());
     drop(full);
 }

@@ -120,7 +120,7 @@ const steps = {
         await look(page, "long address");
         const link = new URL(await (await htmlPart()).$eval("a", (a) => a.href));
         link.searchParams.set("token", "wrong");
-        await failure(link.href, "wrong token", "Address not confirmed", /^This link is not valid any more/);
+        await failure(link.href, "wrong token", "Address not confirmed", /^This link has expired or is incomplete/);
         await failure(at.expired, "expired", "Address not confirmed", /^This link has expired\./);
     },
 

@@ -27,8 +27,8 @@ use crate::http::token::AccessToken;
 /// A token of the OpenID API of the user's homeserver.
 #[derive(Deserialize, ToSchema)]
 pub struct RegisterRequest {
-    matrix_server_name: ServerName,
     access_token: OpenIdToken,
+    matrix_server_name: ServerName,
     // Clients may omit these two, which are not needed (ACC-01).
     #[serde(rename = "token_type")]
     _token_type: Option<String>,

@@ -45,7 +45,7 @@ impl Request for RequestEmailTokenRequest {
     }
 }
 
-/// The session that was begun or continued.
+/// The validation session.
 #[derive(Serialize, ToSchema)]
 pub struct RequestEmailTokenResponse {
     sid: Sid,

@@ -42,7 +42,7 @@ pub struct RequestSmsTokenRequest {
 
 impl Request for RequestSmsTokenRequest {}
 
-/// The session that was begun or continued.
+/// The validation session.
 #[derive(Serialize, ToSchema)]
 pub struct RequestSmsTokenResponse {
     sid: Sid,
@@ -52,6 +52,18 @@ pub struct RequestSmsTokenResponse {
     msisdn: String,
     /// The number as people read it: `+44 7700 900001`.
     intl_fmt: String,
+}
+
+impl RequestSmsTokenResponse {
+    // Clients show the number, which users write in many ways (MSI-03).
+    fn new(sid: Sid, phone: &PhoneNumber) -> Self {
+        Self {
+            sid,
+            success: true,
+            msisdn: phone.msisdn().as_str().to_owned(),
+            intl_fmt: phone.intl_fmt().to_owned(),
+        }
+    }
 }
 
 /// What the documentation says of [`request_token`].
@@ -88,13 +100,7 @@ pub async fn request_token<A: Access>(
         .detached_waits
         .run(validate::request_token(inner, request))
         .await??;
-    Ok(web::Json(RequestSmsTokenResponse {
-        sid,
-        success: true,
-        // Clients show the number, which users write in many ways (MSI-03).
-        msisdn: phone.msisdn().as_str().to_owned(),
-        intl_fmt: phone.intl_fmt().to_owned(),
-    }))
+    Ok(web::Json(RequestSmsTokenResponse::new(sid, &phone)))
 }
 
 /// The token from an SMS, and the session that it was sent for.

@@ -10,6 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Required;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 use crate::actor::lookups::FindEphemeralKey;
@@ -45,6 +46,7 @@ impl DescribeRequest for KeyPath {
         let parameter = ParameterBuilder::new()
             .name("keyId")
             .parameter_in(ParameterIn::Path)
+            .required(Required::True)
             .schema(Some(schema));
         operation.parameters.push(parameter.build());
     }

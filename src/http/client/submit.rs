@@ -64,6 +64,25 @@ pub(super) struct PageTexts {
     pub unavailable: &'static str,
 }
 
+impl PageTexts {
+    /// The text of an outcome, and its error if it is one.
+    fn choose(&self, outcome: Result<SubmitOutcome, Error>) -> (Option<Error>, &'static str) {
+        let error = match outcome {
+            Ok(SubmitOutcome::Validated(_)) => return (None, self.confirmed),
+            Ok(SubmitOutcome::Denied(denied @ Denied::Expired)) => {
+                return (Some(Error::submit_denied(denied)), self.expired);
+            }
+            Ok(SubmitOutcome::Denied(denied)) => Error::submit_denied(denied),
+            Ok(SubmitOutcome::WrongToken(_)) => Error::token_incorrect(),
+            Err(error) if error.status().is_server_error() => {
+                return (Some(error), self.unavailable);
+            }
+            Err(error) => error,
+        };
+        (Some(error), self.not_valid)
+    }
+}
+
 /// Counts a submission against the limit of its client (OPS-03).
 ///
 /// # Errors
@@ -107,19 +126,12 @@ pub(super) async fn show_page(
         Ok(submission) => submit(app, submission, medium).await,
         Err(error) => Err(error),
     };
-    let (error, message) = match outcome {
-        Ok(SubmitOutcome::Validated(session)) => match session.next_link {
-            Some(link) => return Ok(Page::redirect(&link.with_sid(&session.sid))),
-            None => (None, texts.confirmed),
-        },
-        Ok(SubmitOutcome::WrongToken(_)) => (Some(Error::token_incorrect()), texts.not_valid),
-        Ok(SubmitOutcome::Denied(denied @ Denied::Expired)) => {
-            (Some(Error::submit_denied(denied)), texts.expired)
-        }
-        Ok(SubmitOutcome::Denied(denied)) => (Some(Error::submit_denied(denied)), texts.not_valid),
-        Err(error) if error.status().is_server_error() => (Some(error), texts.unavailable),
-        Err(error) => (Some(error), texts.not_valid),
-    };
+    if let Ok(SubmitOutcome::Validated(session)) = &outcome
+        && let Some(link) = &session.next_link
+    {
+        return Ok(Page::redirect(&link.with_sid(&session.sid)));
+    }
+    let (error, message) = texts.choose(outcome);
     let values = VerifyResponse {
         message: message.to_owned(),
         success: error.is_none(),

@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn response(docs: Value) -> Value {
+    fn response(docs: &Value) -> Value {
         let terms: Terms = serde_json::from_value(json!({ "docs": docs })).unwrap();
         serde_json::to_value(TermsResponse::from(&terms)).unwrap()
     }
@@ -152,7 +152,7 @@ mod tests {
             },
             "terms": { "version": "5", "en": document("https://a/t-en") },
         } });
-        assert_eq!(response(docs), expected);
-        assert_eq!(response(json!({})), json!({ "policies": {} }));
+        assert_eq!(response(&docs), expected);
+        assert_eq!(response(&json!({})), json!({ "policies": {} }));
     }
 }

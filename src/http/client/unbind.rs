@@ -98,7 +98,7 @@ pub struct UnbindCall {
 }
 
 enum Authentication {
-    /// The X-Matrix headers of a homeserver (UNB-17).
+    /// The X-Matrix headers of a homeserver.
     Signatures(Vec<String>),
     /// A valid access token.
     AccessToken,
@@ -222,11 +222,7 @@ async fn by_homeserver(
     limits
         .take_for_client(call.client)
         .map_err(Error::limit_exceeded)?;
-    let signatures: Result<Vec<XMatrix>, _> = headers
-        .iter()
-        .filter_map(|header| XMatrix::parse(header))
-        .collect();
-    let signatures = signatures.map_err(|_malformed| Error::unbind_refused())?;
+    let signatures = parse_signatures(headers)?;
     // The flow refuses signatures of several origins.
     let first = signatures.first().ok_or_else(Error::unbind_refused)?;
     limits
@@ -239,4 +235,13 @@ async fn by_homeserver(
         .run(unbind::by_homeserver(inner, binding, request, signatures))
         .await??;
     Ok(web::Json(Empty {}))
+}
+
+/// Every signature of the request (UNB-17).
+fn parse_signatures(headers: &[String]) -> Result<Vec<XMatrix>, Error> {
+    let headers = headers.iter();
+    headers
+        .filter_map(|header| XMatrix::parse(header))
+        .collect::<Result<_, _>>()
+        .map_err(|_malformed| Error::unbind_refused())
 }

@@ -165,14 +165,13 @@ pub(super) fn errors(kinds: &[Kind]) -> BTreeMap<String, RefOr<Response>> {
     }
     let response = |(status, kinds): (StatusCode, Vec<Kind>)| {
         let shared = SHARED.iter().find(|(_, kind)| kinds == [*kind]);
-        let response = match shared {
-            Some((name, _)) => Ref::from_response_name(*name).into(),
-            None => {
-                let lines = kinds
-                    .iter()
-                    .map(|kind| format!("- `{}`: {}", kind.errcode, kind.when));
-                error_response(&lines.collect::<Vec<_>>().join("\n")).into()
-            }
+        let response = if let Some((name, _)) = shared {
+            Ref::from_response_name(*name).into()
+        } else {
+            let lines = kinds
+                .iter()
+                .map(|kind| format!("- `{}`: {}", kind.errcode, kind.when));
+            error_response(&lines.collect::<Vec<_>>().join("\n")).into()
         };
         (status.as_str().to_owned(), response)
     };

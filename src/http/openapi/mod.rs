@@ -4,7 +4,7 @@
 mod describe;
 mod types;
 
-use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
+use utoipa::openapi::info::{Info, InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{OperationBuilder, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -31,34 +31,10 @@ pub fn json() -> Result<String, serde_json::Error> {
 /// The document.
 #[must_use]
 pub fn document() -> OpenApi {
-    let listeners = [
-        (
-            "client",
-            "What clients and homeservers call.",
-            routes::client_resources(&V1Settings::default()),
-        ),
-        (
-            "internal",
-            "What tools on the same machine call, without authentication. An extension of the \
-             specification.",
-            routes::internal_resources().into(),
-        ),
-        (
-            "replication",
-            "What other servers of a mesh call, with a TLS client certificate. An extension of \
-             the specification.",
-            routes::replication_resources().into(),
-        ),
-        (
-            "operations",
-            "What monitoring calls. An extension of the specification.",
-            routes::operations_resources().into(),
-        ),
-    ];
     let mut paths = Paths::new();
     let mut components = Components::new();
     let mut tags = Vec::new();
-    for (name, description, resources) in listeners {
+    for (name, description, resources) in listeners() {
         for resource in resources {
             add(&mut paths, &mut components, name, &resource);
         }
@@ -67,60 +43,88 @@ pub fn document() -> OpenApi {
     }
     describe::add_errors(&mut components);
     add_security(&mut components);
-    let info = InfoBuilder::new()
-        .title("Matrix identity server")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(
-            "The Matrix identity service API in the version that `versions` lists, its deprecated \
-             version 1, and the other interfaces of this server. Requests may have further \
-             fields; null counts as absent. Every endpoint answers HEAD where it answers GET, and \
-             OPTIONS.",
-        ))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()));
     OpenApiBuilder::new()
-        .info(info)
+        .info(info())
         .paths(paths)
         .components(Some(components))
         .tags(Some(tags))
         .build()
 }
 
+fn info() -> Info {
+    InfoBuilder::new()
+        .title("Matrix identity server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "The Matrix identity service API, its deprecated version 1, and the other interfaces \
+             of this server. Requests may have further fields; null counts as absent. Every \
+             endpoint answers OPTIONS, and HEAD where it answers GET without validating \
+             anything.",
+        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()))
+        .build()
+}
+
+/// The endpoints of each listener, with its name and what it is for.
+fn listeners() -> [(&'static str, &'static str, Vec<Resource>); 4] {
+    [
+        (
+            "client",
+            "For clients and homeservers.",
+            routes::client_resources(&V1Settings::default()),
+        ),
+        (
+            "internal",
+            "For tools on the same machine, without authentication. An extension of the \
+             specification.",
+            routes::internal_resources().into(),
+        ),
+        (
+            "replication",
+            "For other servers of a mesh, with a TLS client certificate. An extension of the \
+             specification.",
+            routes::replication_resources().into(),
+        ),
+        (
+            "operations",
+            "For monitoring. An extension of the specification.",
+            routes::operations_resources().into(),
+        ),
+    ]
+}
+
 /// Adds the operations of a path, and the schemas that they use.
 fn add(paths: &mut Paths, components: &mut Components, tag: &str, resource: &Resource) {
-    for described in resource.describe() {
-        let Description {
-            summary,
-            parameters,
-            body,
-            security,
-            responses,
-            errors,
-            schemas,
-        } = described.description;
-        let mut operation = OperationBuilder::new()
+    let is_v1 = resource.path().starts_with(routes::V1_PATH);
+    for mut described in resource.describe() {
+        let schemas = std::mem::take(&mut described.description.schemas);
+        components.schemas.extend(schemas);
+        let operation = operation(described.description)
             .tag(tag)
-            .summary(Some(summary))
-            .request_body(body);
-        for parameter in parameters {
-            operation = operation.parameter(parameter);
-        }
-        for requirement in security {
-            operation = operation.security(requirement);
-        }
-        for (status, response) in responses {
-            operation = operation.response(status, response);
-        }
-        for (status, response) in describe::errors(&errors) {
-            operation = operation.response(status, response);
-        }
-        if resource.path().starts_with(routes::V1_PATH) {
-            operation = operation.deprecated(Some(Deprecated::True));
-        }
+            .deprecated(is_v1.then_some(Deprecated::True));
         let item = PathItem::new(described.method, operation.build());
         let known = paths.paths.entry(resource.path().to_owned());
         known.or_default().merge_operations(item);
-        components.schemas.extend(schemas);
     }
+}
+
+fn operation(description: Description) -> OperationBuilder {
+    let mut operation = OperationBuilder::new()
+        .summary(Some(description.summary))
+        .request_body(description.body);
+    for parameter in description.parameters {
+        operation = operation.parameter(parameter);
+    }
+    for requirement in description.security {
+        operation = operation.security(requirement);
+    }
+    for (status, response) in description.responses {
+        operation = operation.response(status, response);
+    }
+    for (status, response) in describe::errors(&description.errors) {
+        operation = operation.response(status, response);
+    }
+    operation
 }
 
 fn add_security(components: &mut Components) {

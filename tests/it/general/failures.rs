@@ -10,7 +10,7 @@ use sydent::actor::lookups::Lookups;
 use sydent::actor::pool::{Fault, Operation};
 use sydent::actor::sessions::Sessions;
 use sydent::error::Error;
-use sydent::http::{envelope, open_to_every_page, survive};
+use sydent::http::{allow_all_origins, catch_panic, envelope};
 
 use crate::harness::{Answer, TestServer};
 
@@ -65,7 +65,7 @@ async fn handler() -> Result<HttpResponse, Error> {
 
 /// Handlers that panic, wrapped as those of the server are.
 async fn answer_of(server: &TestServer, path: &str) -> Answer {
-    let route = |path: &str| web::resource(path.to_owned()).wrap(from_fn(survive));
+    let route = |path: &str| web::resource(path.to_owned()).wrap(from_fn(catch_panic));
     let service = test::init_service(
         App::new()
             .app_data(web::Data::from(server.app.clone()))
@@ -74,7 +74,7 @@ async fn answer_of(server: &TestServer, path: &str) -> Answer {
             .service(route("/detached").to(detached))
             .service(route("/handler").to(handler))
             .wrap(from_fn(envelope))
-            .wrap(from_fn(open_to_every_page)),
+            .wrap(from_fn(allow_all_origins)),
     )
     .await;
     let request = test::TestRequest::get().uri(path).to_request();
@@ -151,7 +151,7 @@ async fn gen_25_gen_14_a_database_that_does_not_answer_is_a_503_that_tells_nothi
     let refused = answer.refused(503, "M_UNKNOWN");
     assert_eq!(
         refused["error"],
-        "The server cannot reach its database; try again soon"
+        "The database is unavailable; try again later"
     );
     assert_eq!(answer.header("retry-after"), Some("1"));
     answer.has_cors_headers();
