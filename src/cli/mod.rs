@@ -92,8 +92,8 @@ impl Cli {
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
             Command::Unbind(binding) => binding.unbind(),
-            Command::Openapi => openapi::run(),
             Command::Lookup(threepid) => threepid.lookup(),
+            Command::Openapi => openapi::run(),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

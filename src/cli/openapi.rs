@@ -1,6 +1,7 @@
 //! `sydent openapi`.
 
-use super::{Failure, print};
+use super::failure::Failure;
+use super::stdout::print;
 use crate::http::openapi;
 
 /// Prints the OpenAPI document.

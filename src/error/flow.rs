@@ -29,7 +29,7 @@ impl From<FlowError> for Error {
             }),
             FlowError::NotSent(Medium::Msisdn, reason) => Self::send_error(match reason {
                 NotSent::GaveUp => "The SMS could not be sent; try again in a few minutes",
-                NotSent::AddressRefused => "SMS to this phone number are not accepted",
+                NotSent::AddressRefused => "The SMS provider does not accept this phone number",
                 NotSent::Failed => "The SMS could not be sent",
             }),
             FlowError::InviteNotSent(reason) => Self::email_send_error(match reason {

@@ -94,7 +94,10 @@ pub const READY: Endpoint = Endpoint {
 pub async fn ready(app: web::Data<App>) -> Readiness {
     let database = tokio::time::timeout(CHECK_TIMEOUT, app.lookups.send(Ping)).await;
     let depth = depth(&app).await;
-    let mail_runs = app.mail_worker.as_ref().is_none_or(WorkerHandle::is_running);
+    let mail_runs = app
+        .mail_worker
+        .as_ref()
+        .is_none_or(WorkerHandle::is_running);
     Readiness {
         database: matches!(database, Ok(Ok(true))).into(),
         delivery_queue: (depth.is_some() && mail_runs).into(),

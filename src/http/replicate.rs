@@ -84,7 +84,9 @@ pub async fn push(
 ) -> Result<web::Json<PushResponse>, Error> {
     let (name, key) = peer(&app, &request)?;
     let result = match read(&app, &request, body.0).await {
-        Ok(associations) => ingest(&app, name, key, associations).await.map_err(Error::from),
+        Ok(associations) => ingest(&app, name, key, associations)
+            .await
+            .map_err(Error::from),
         Err(error) => Err(error),
     };
     let outcome = match &result {
