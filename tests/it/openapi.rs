@@ -189,7 +189,7 @@ fn differences(ours: &Operation, specified: &Operation) -> Vec<String> {
 #[test]
 fn openapi_prints_the_committed_document() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = CommandOutput::by(folder.path(), "openapi");
+    let printed = CommandOutput::run(folder.path(), "openapi");
     assert_eq!((printed.code, printed.err.as_str()), (0, ""));
     assert!(
         printed.out == file("docs/openapi.json"),
@@ -302,7 +302,7 @@ async fn the_server_answers_as_documented() {
     let document = document();
     for route in ROUTES {
         let path = route.path.replace("ed25519:0", "{keyId}");
-        let admitted = server.admitted(route.listener).await;
+        let admitted = server.api_with_access(route.listener).await;
         for method in route.methods {
             let name = format!("{method} {path}");
             let method: Method = method.parse().unwrap();
