@@ -337,7 +337,9 @@ mod tests {
     #[test]
     fn the_structure_stays_when_strings_are_moved_out() {
         let mut value = json!({"user": "@a:b", "name": "n", "list": ["x"], "inner": {"one": "1"}});
-        Outer::deserialize(ValueDeserializer(&mut value)).unwrap();
+        let before = value["list"][0].as_str().unwrap().as_ptr();
+        let outer = Outer::deserialize(ValueDeserializer(&mut value)).unwrap();
+        assert_eq!(outer.list.unwrap()[0].as_ptr(), before, "it is a copy");
         let left = json!({"user": "", "name": "", "list": [""], "inner": {"one": ""}});
         assert_eq!(value, left);
     }

@@ -41,8 +41,7 @@ impl BindingRequest {
     }
 }
 
-/// What the documentation says of [`bind`].
-pub const BIND: Endpoint = Endpoint {
+pub(super) const BIND: Endpoint = Endpoint {
     summary: "Bind an address to a Matrix user without validation",
     errors: &[],
 };
@@ -63,8 +62,7 @@ pub async fn bind(
     Ok(web::Json(typed(signed)?))
 }
 
-/// What the documentation says of [`unbind`].
-pub const UNBIND: Endpoint = Endpoint {
+pub(super) const UNBIND: Endpoint = Endpoint {
     summary: "Remove the binding of an address to a Matrix user",
     errors: &[],
 };
@@ -83,8 +81,7 @@ pub async fn unbind(
     Ok(web::Json(Empty {}))
 }
 
-/// What the documentation says of [`lookup`].
-pub const LOOKUP: Endpoint = Endpoint {
+pub(super) const LOOKUP: Endpoint = Endpoint {
     summary: "Look up the association of an address",
     errors: &[],
 };

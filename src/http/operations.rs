@@ -30,8 +30,7 @@ pub struct HealthResponse {
     status: &'static str,
 }
 
-/// What the documentation says of [`health`].
-pub const HEALTH: Endpoint = Endpoint {
+pub(super) const HEALTH: Endpoint = Endpoint {
     summary: "Check that the process is running",
     errors: &[],
 };
@@ -84,8 +83,7 @@ impl DescribeResponse for Readiness {
     }
 }
 
-/// What the documentation says of [`ready`].
-pub const READY: Endpoint = Endpoint {
+pub(super) const READY: Endpoint = Endpoint {
     summary: "Check that the database and the delivery queue are available",
     errors: &[],
 };
@@ -124,8 +122,7 @@ impl DescribeResponse for Metrics {
     }
 }
 
-/// What the documentation says of [`metrics`].
-pub const METRICS: Endpoint = Endpoint {
+pub(super) const METRICS: Endpoint = Endpoint {
     summary: "Get all metrics",
     errors: &[],
 };

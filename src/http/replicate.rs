@@ -65,8 +65,7 @@ impl DescribeRequest for PushBody {
     }
 }
 
-/// What the documentation says of [`push`].
-pub const PUSH: Endpoint = Endpoint {
+pub(super) const PUSH: Endpoint = Endpoint {
     summary: "Push associations to this server",
     errors: &[
         Kind::UNKNOWN_PEER,

@@ -66,8 +66,7 @@ pub struct RegisterResponse {
     access_token: String,
 }
 
-/// What the documentation says of [`register`].
-pub const REGISTER: Endpoint = Endpoint {
+pub(in crate::http) const REGISTER: Endpoint = Endpoint {
     summary: "Register with a token of the homeserver's OpenID API",
     // ACC-05, ACC-08, ACC-12, ACC-14
     errors: &[
@@ -105,8 +104,7 @@ pub struct AccountResponse {
     user_id: Mxid,
 }
 
-/// What the documentation says of [`user`].
-pub const USER: Endpoint = Endpoint {
+pub(in crate::http) const USER: Endpoint = Endpoint {
     summary: "Get the user of the access token",
     errors: &[],
 };
@@ -118,8 +116,7 @@ pub async fn user(call: Call<V2, Query, NoArguments>) -> Result<web::Json<Accoun
     Ok(web::Json(AccountResponse { user_id }))
 }
 
-/// What the documentation says of [`logout`].
-pub const LOGOUT: Endpoint = Endpoint {
+pub(in crate::http) const LOGOUT: Endpoint = Endpoint {
     summary: "Invalidate the access token",
     errors: &[Kind::UNKNOWN_TOKEN],
 };

@@ -51,8 +51,7 @@ pub struct RequestEmailTokenResponse {
     sid: Sid,
 }
 
-/// What the documentation says of [`request_token`].
-pub const REQUEST_TOKEN: Endpoint = Endpoint {
+pub(in crate::http) const REQUEST_TOKEN: Endpoint = Endpoint {
     summary: "Send a token and a link to an email address",
     // EML-03, EML-08, EML-25
     errors: &[
@@ -105,8 +104,7 @@ impl From<SubmitEmailTokenRequest> for Submission {
     }
 }
 
-/// What the documentation says of [`submit_token`].
-pub const SUBMIT_TOKEN: Endpoint = submit::SUBMIT_TOKEN;
+pub(in crate::http) const SUBMIT_TOKEN: Endpoint = submit::SUBMIT_TOKEN;
 
 /// Submits the token that the user typed into the client.
 pub async fn submit_token<A: Access>(
@@ -117,8 +115,7 @@ pub async fn submit_token<A: Access>(
     submit::respond(&app, call.request()?.into(), Medium::Email).await
 }
 
-/// What the documentation says of [`submit_page`].
-pub const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
+pub(in crate::http) const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
 
 /// Submits the token of the link that the user opened.
 pub async fn submit_page(

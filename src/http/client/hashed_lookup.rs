@@ -28,8 +28,7 @@ pub struct HashDetailsResponse {
     algorithms: Vec<Algorithm>,
 }
 
-/// What the documentation says of [`details`].
-pub const DETAILS: Endpoint = Endpoint {
+pub(in crate::http) const DETAILS: Endpoint = Endpoint {
     summary: "Get the pepper and the algorithms of lookups",
     errors: &[],
 };
@@ -64,8 +63,7 @@ pub struct LookupResponse {
     mappings: HashMap<String, String>,
 }
 
-/// What the documentation says of [`lookup`].
-pub const LOOKUP: Endpoint = Endpoint {
+pub(in crate::http) const LOOKUP: Endpoint = Endpoint {
     summary: "Look up the users of addresses",
     // LKP-09, LKP-12, LKP-18
     errors: &[

@@ -177,8 +177,7 @@ impl StoreInviteResponse {
     }
 }
 
-/// What the documentation says of [`store`].
-pub const STORE: Endpoint = Endpoint {
+pub(in crate::http) const STORE: Endpoint = Endpoint {
     summary: "Invite an email address that is not bound to a room",
     // INV-06, INV-07, INV-08, INV-09, INV-18, INV-22, INV-23
     errors: &[
@@ -256,8 +255,7 @@ pub struct SignResponse {
     signatures: Signatures,
 }
 
-/// What the documentation says of [`sign`].
-pub const SIGN: Endpoint = Endpoint {
+pub(in crate::http) const SIGN: Endpoint = Endpoint {
     summary: "Sign the acceptance of an invitation with the key from its mail",
     // SGN-04, SGN-10
     errors: &[Kind::INVITE_NOT_FOUND, Kind::LIMIT_EXCEEDED],

@@ -53,8 +53,7 @@ impl DescribeResponse for StoredAssociation {
     }
 }
 
-/// What the documentation says of [`lookup`].
-pub const LOOKUP: Endpoint = Endpoint {
+pub(in crate::http) const LOOKUP: Endpoint = Endpoint {
     summary: "Look up the association of an address",
     errors: &[Kind::LIMIT_EXCEEDED],
 };
@@ -104,8 +103,7 @@ pub struct BulkLookupResponse {
 #[derive(Serialize, ToSchema)]
 struct BoundAddress(String, String, String);
 
-/// What the documentation says of [`bulk_lookup`].
-pub const BULK_LOOKUP: Endpoint = Endpoint {
+pub(in crate::http) const BULK_LOOKUP: Endpoint = Endpoint {
     summary: "Look up the users of addresses",
     errors: &[Kind::TOO_MANY_ADDRESSES, Kind::LIMIT_EXCEEDED],
 };

@@ -66,8 +66,7 @@ impl RequestSmsTokenResponse {
     }
 }
 
-/// What the documentation says of [`request_token`].
-pub const REQUEST_TOKEN: Endpoint = Endpoint {
+pub(in crate::http) const REQUEST_TOKEN: Endpoint = Endpoint {
     summary: "Send a token to a phone number",
     // MSI-06, MSI-10, MSI-11, MSI-15
     errors: &[
@@ -137,8 +136,7 @@ impl From<SubmitSmsTokenRequest> for Submission {
     }
 }
 
-/// What the documentation says of [`submit_token`].
-pub const SUBMIT_TOKEN: Endpoint = submit::SUBMIT_TOKEN;
+pub(in crate::http) const SUBMIT_TOKEN: Endpoint = submit::SUBMIT_TOKEN;
 
 /// Submits the token that the user typed into the client.
 pub async fn submit_token<A: Access>(
@@ -149,8 +147,7 @@ pub async fn submit_token<A: Access>(
     submit::respond(&app, call.request()?.into(), Medium::Msisdn).await
 }
 
-/// What the documentation says of [`submit_page`].
-pub const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
+pub(in crate::http) const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
 
 /// Submits a token in a browser.
 pub async fn submit_page(

@@ -8,8 +8,7 @@ use actix_web::web;
 use crate::http::empty::Empty;
 use crate::http::resource::Endpoint;
 
-/// What the documentation says of [`ping`].
-pub const PING: Endpoint = Endpoint {
+pub(in crate::http) const PING: Endpoint = Endpoint {
     summary: "Check that there is an identity server",
     errors: &[],
 };

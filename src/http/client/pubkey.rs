@@ -59,8 +59,7 @@ pub struct PublicKeyResponse {
     public_key: String,
 }
 
-/// What the documentation says of [`by_id`].
-pub const BY_ID: Endpoint = Endpoint {
+pub(in crate::http) const BY_ID: Endpoint = Endpoint {
     summary: "Get a public key of this server by its ID",
     errors: &[Kind::KEY_NOT_FOUND],
 };
@@ -92,8 +91,7 @@ pub struct IsValidResponse {
     valid: bool,
 }
 
-/// What the documentation says of [`is_valid`].
-pub const IS_VALID: Endpoint = Endpoint {
+pub(in crate::http) const IS_VALID: Endpoint = Endpoint {
     summary: "Check whether a public key is a long-term key of this server",
     errors: &[],
 };
@@ -109,8 +107,7 @@ pub async fn is_valid(
     Ok(web::Json(IsValidResponse { valid }))
 }
 
-/// What the documentation says of [`is_ephemeral_valid`].
-pub const IS_EPHEMERAL_VALID: Endpoint = Endpoint {
+pub(in crate::http) const IS_EPHEMERAL_VALID: Endpoint = Endpoint {
     summary: "Check whether a public key is the key of an invitation",
     errors: &[],
 };

@@ -27,7 +27,6 @@ pub struct SubmitTokenResponse {
     success: bool,
 }
 
-/// What the documentation says of submitToken.
 pub(super) const SUBMIT_TOKEN: Endpoint = Endpoint {
     summary: "Validate an address with the token that was sent to it",
     // EML-15, EML-16, EML-17, OPS-03
@@ -39,7 +38,6 @@ pub(super) const SUBMIT_TOKEN: Endpoint = Endpoint {
     ],
 };
 
-/// What the documentation says of the page of submitToken.
 pub(super) const SUBMIT_PAGE: Endpoint = Endpoint {
     summary: "Validate an address by opening the link that was sent to it",
     errors: &[],

@@ -76,8 +76,7 @@ impl From<&Document> for PolicyDocument {
     }
 }
 
-/// What the documentation says of [`list`].
-pub const LIST: Endpoint = Endpoint {
+pub(in crate::http) const LIST: Endpoint = Endpoint {
     summary: "List the policies that users must accept",
     errors: &[],
 };
@@ -98,8 +97,7 @@ pub struct AcceptTermsRequest {
 
 impl Request for AcceptTermsRequest {}
 
-/// What the documentation says of [`accept`].
-pub const ACCEPT: Endpoint = Endpoint {
+pub(in crate::http) const ACCEPT: Endpoint = Endpoint {
     summary: "Accept policies",
     errors: &[],
 };

@@ -51,8 +51,7 @@ pub struct GetValidatedResponse {
     validated_at: i64,
 }
 
-/// What the documentation says of [`get_validated`].
-pub const GET_VALIDATED: Endpoint = Endpoint {
+pub(in crate::http) const GET_VALIDATED: Endpoint = Endpoint {
     summary: "Get the address that a session has validated",
     // VAL-04
     errors: &[
@@ -86,8 +85,7 @@ pub struct BindRequest {
 
 impl Request for BindRequest {}
 
-/// What the documentation says of [`bind`].
-pub const BIND: Endpoint = Endpoint {
+pub(in crate::http) const BIND: Endpoint = Endpoint {
     summary: "Bind a validated address to a Matrix user",
     // BND-06, BND-07
     errors: &[

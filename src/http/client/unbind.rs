@@ -162,8 +162,7 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<Authentication
     Ok(Authentication::AccessToken)
 }
 
-/// What the documentation says of [`unbind`].
-pub const UNBIND: Endpoint = Endpoint {
+pub(in crate::http) const UNBIND: Endpoint = Endpoint {
     summary: "Remove the binding of an address to a Matrix user",
     // UNB-04, UNB-05, UNB-06, UNB-07, UNB-08
     errors: &[

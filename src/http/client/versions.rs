@@ -25,8 +25,7 @@ pub struct VersionsResponse {
     versions: Vec<&'static str>,
 }
 
-/// What the documentation says of [`list`].
-pub const LIST: Endpoint = Endpoint {
+pub(in crate::http) const LIST: Endpoint = Endpoint {
     summary: "List the supported versions of the specification",
     errors: &[],
 };

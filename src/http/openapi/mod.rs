@@ -57,9 +57,9 @@ fn info() -> Info {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "The Matrix identity service API, its deprecated version 1, and the other interfaces \
-             of this server. Requests may have further fields; null counts as absent. Every \
-             endpoint answers OPTIONS, and HEAD where it answers GET without validating \
-             anything.",
+             of this server. The configuration can disable version 1, whose endpoints then answer \
+             403 `M_FORBIDDEN`. Requests may have further fields; null counts as absent. Every \
+             endpoint answers OPTIONS, and every GET but submitToken also HEAD.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").build()))
         .build()
@@ -75,8 +75,8 @@ fn listeners() -> [(&'static str, &'static str, Vec<Resource>); 4] {
         ),
         (
             "internal",
-            "For tools on the same machine, without authentication. An extension of the \
-             specification.",
+            "For tools on the same machine, without authentication; requests of web pages of \
+             other sites get 403 `M_FORBIDDEN`. An extension of the specification.",
             routes::internal_resources().into(),
         ),
         (
@@ -140,4 +140,31 @@ fn add_security(components: &mut Components) {
     );
     let signature = SecurityScheme::ApiKey(ApiKey::Header(signature));
     components.add_security_scheme(HOMESERVER_SIGNATURE, signature);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn every_error_is_documented() {
+        let mut documented = vec![
+            // Of every listener, or of a whole one.
+            Kind::UNKNOWN_PATH,
+            Kind::WRONG_METHOD,
+            Kind::FOREIGN_ORIGIN,
+            Kind::V1_DISABLED,
+            // Of pages that are not part of the API.
+            Kind::MAIL_NOT_FOUND,
+        ];
+        for (_, _, resources) in listeners() {
+            for described in resources.iter().flat_map(Resource::describe) {
+                documented.extend(described.description.errors);
+            }
+        }
+        for kind in Kind::ALL {
+            assert!(documented.contains(kind), "{kind:?}");
+        }
+    }
 }
