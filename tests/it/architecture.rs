@@ -182,14 +182,6 @@ fn invariant_6_asks_go_downwards() {
 /// Sibling modules that use each other in a circle, and why that is right.
 const ACCEPTED_CYCLES: &[(&str, &str)] = &[
     (
-        "cli: import import_sydent import_verify",
-        "the subcommands of `import` share its progress bar",
-    ),
-    (
-        "config::sms: gateway provider",
-        "a gateway is checked as one kind of provider, with the checks of all kinds",
-    ),
-    (
         "delivery::sms: from_config gateway http openmarket twilio",
         "the providers fail with the error of the place that starts them",
     ),
@@ -204,9 +196,12 @@ fn sibling_modules_do_not_import_in_a_circle() {
     let found = cycles::cycles(sources());
     for (cycle, reason) in ACCEPTED_CYCLES {
         println!("accepted: {cycle} ({reason})");
+        assert!(found.contains(*cycle), "no longer a circle: {cycle}");
     }
-    let accepted = ACCEPTED_CYCLES.iter().map(|(cycle, _)| (*cycle).to_owned());
-    assert_eq!(found, accepted.collect());
+    for cycle in found {
+        let is_accepted = ACCEPTED_CYCLES.iter().any(|(known, _)| *known == cycle);
+        assert!(is_accepted, "import each other in a circle: {cycle}");
+    }
 }
 
 #[test]

@@ -116,13 +116,13 @@ impl TestProcess {
 
     /// Waits up to 30 s until it ends.
     pub fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(
-                begun.elapsed() < Duration::from_secs(30),
+                started.elapsed() < Duration::from_secs(30),
                 "the process does not end"
             );
             pause();
@@ -162,7 +162,7 @@ pub fn send_signal(child: &Child, signal: Signal) {
 }
 
 fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mark = format!("the {name} listener is at http://");
     loop {
         let text = log.lock().unwrap().clone();
@@ -174,7 +174,7 @@ fn listening(log: &Mutex<String>, name: &str) -> SocketAddr {
             return address;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(30),
+            started.elapsed() < Duration::from_secs(30),
             "the process does not start: {text}"
         );
         pause();
