@@ -1,5 +1,6 @@
-//! Limits of what happens too often to be counted in the database: in memory,
-//! per instance, forgotten at a stop.
+//! Rate limits of requests that are too frequent to count in the database. The
+//! counters are in memory, so each instance has its own, and a restart resets
+//! them.
 
 pub mod calls;
 
@@ -15,29 +16,30 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use crate::config::RateSettings;
 use crate::domain::rate::client_network;
 
-/// After so many questions, who is far from the limit is forgotten, so that
-/// many clients do not fill the memory (OPS-02).
-const TIDY_EVERY: u32 = 10_000;
+/// After this many checks, cells far from the limit are removed, so that many
+/// clients do not fill the memory (OPS-02).
+const CLEANUP_INTERVAL: u32 = 10_000;
 
-/// So many are counted one by one, about 4 MiB of them. Who comes while they are
-/// that many shares a cell with others: strangers can make up names of
-/// homeservers as they like (OPS-02).
-const MOST: usize = 100_000;
+/// The maximum number of individual cells, about 4 MiB. While it is reached, new
+/// keys share cells: strangers can invent any number of homeserver names
+/// (OPS-02).
+const MAX_CELLS: usize = 100_000;
 
-/// The cells that are shared then.
-const SHARED: u64 = 4096;
+/// The number of cells that are shared then.
+const SHARED_CELLS: u64 = 4096;
 
-/// How much each of many may do, whoever they are: clients, users, homeservers.
+/// A rate limit for each of many keys: clients, users or homeservers.
 pub struct Limiter {
-    // By a hash that nobody can foresee, which is smaller than a name.
+    // By hash, which takes less memory than the key. The hash is seeded, so
+    // clients cannot choose keys that collide.
     cells: DefaultKeyedRateLimiter<u64>,
     hasher: RandomState,
     clock: DefaultClock,
-    asked: AtomicU32,
+    checks: AtomicU32,
 }
 
 impl Limiter {
-    /// A limiter of that rate; `None` when it is switched off.
+    /// Creates a limiter; `None` if the rate is disabled by a burst of 0.
     #[must_use]
     pub fn new(rate: &RateSettings) -> Option<Self> {
         let quota = Quota::with_period(rate.every)?.allow_burst(NonZeroU32::new(rate.burst)?);
@@ -45,45 +47,48 @@ impl Limiter {
             cells: DefaultKeyedRateLimiter::keyed(quota),
             hasher: RandomState::new(),
             clock: DefaultClock::default(),
-            asked: AtomicU32::new(0),
+            checks: AtomicU32::new(0),
         })
     }
 
-    /// Counts `amount` for a client, known by its IP address; one that has none
+    /// Counts `amount` for the IP address of a client. A client without an address
     /// is not limited.
     ///
     /// # Errors
-    /// When that is too much: how long to wait, ms, at least 1.
+    /// The limit is exceeded. The error is the time to wait in milliseconds, at
+    /// least 1.
     pub fn take_for_client(&self, client: Option<IpAddr>, amount: u32) -> Result<(), i64> {
         client.map_or(Ok(()), |client| self.take(&client_network(client), amount))
     }
 
-    /// Counts `amount` for somebody, known by that name.
+    /// Counts `amount` for a key.
     ///
     /// # Errors
-    /// When that is too much: how long to wait, ms, at least 1.
-    pub fn take(&self, who: &str, amount: u32) -> Result<(), i64> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
+    /// The limit is exceeded. The error is the time to wait in milliseconds, at
+    /// least 1.
+    pub fn take(&self, key: &str, amount: u32) -> Result<(), i64> {
+        let checks = self.checks.fetch_add(1, Ordering::Relaxed);
+        if checks % CLEANUP_INTERVAL == CLEANUP_INTERVAL - 1 {
             self.cells.retain_recent();
             self.cells.shrink_to_fit();
         }
         let Some(amount) = NonZeroU32::new(amount) else {
             return Ok(());
         };
-        match self.cells.check_key_n(&self.cell_of(who), amount) {
+        match self.cells.check_key_n(&self.cell(key), amount) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(until)) => Err(ms(until.wait_time_from(self.clock.now()))),
-            // More than a whole burst; the configuration does not let it happen.
-            Err(_too_many) => Err(ms(Duration::from_mins(1))),
+            // Larger than the burst, which the configuration rules out.
+            Err(_insufficient_capacity) => Err(ms(Duration::from_mins(1))),
         }
     }
 
-    fn cell_of(&self, who: &str) -> u64 {
-        let hash = self.hasher.hash_one(who);
-        if self.cells.len() < MOST {
+    fn cell(&self, key: &str) -> u64 {
+        let hash = self.hasher.hash_one(key);
+        if self.cells.len() < MAX_CELLS {
             hash
         } else {
-            hash % SHARED
+            hash % SHARED_CELLS
         }
     }
 }
@@ -124,7 +129,7 @@ mod tests {
             every: Duration::from_nanos(1),
         })
         .unwrap();
-        for number in 0..TIDY_EVERY {
+        for number in 0..CLEANUP_INTERVAL {
             limiter.take(&number.to_string(), 1).unwrap();
         }
         assert!(limiter.cells.len() < 100, "{}", limiter.cells.len());
@@ -133,12 +138,12 @@ mod tests {
     #[test]
     fn ops_02_more_than_can_be_counted_one_by_one_share_what_there_is() {
         let limiter = limiter(1).unwrap();
-        let refused = (0..MOST + 50_000)
+        let rejected = (0..MAX_CELLS + 50_000)
             .filter(|number| limiter.take(&number.to_string(), 1).is_err())
             .count();
-        let most = MOST + usize::try_from(SHARED).unwrap();
-        assert!(limiter.cells.len() <= most, "{}", limiter.cells.len());
-        assert!(refused > 40_000, "{refused}");
+        let max = MAX_CELLS + usize::try_from(SHARED_CELLS).unwrap();
+        assert!(limiter.cells.len() <= max, "{}", limiter.cells.len());
+        assert!(rejected > 40_000, "{rejected}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Limits of requests for which this server calls a homeserver that a stranger
-//! names (NET-20).
+//! Rate limits of requests that make this server call a homeserver of the client's
+//! choice (NET-20).
 
 use std::net::IpAddr;
 
@@ -8,60 +8,62 @@ use crate::config::LimitSettings;
 use crate::domain::ids::ServerName;
 use crate::domain::rate::client_network;
 
-/// How often clients may ask for one kind of such calls, and how often about one
+/// The limits of one kind of call: per client, per client and homeserver, and per
 /// homeserver.
 pub struct CallLimits {
     clients: Option<Limiter>,
-    shares: Option<Limiter>,
+    clients_and_homeservers: Option<Limiter>,
     homeservers: Option<Limiter>,
 }
 
 impl CallLimits {
-    /// For registrations (ACC-14).
+    /// The limits of registrations (ACC-14).
     #[must_use]
     pub fn for_register(limits: &LimitSettings) -> Self {
-        let shared = &limits.register_per_client_and_homeserver;
+        let both = &limits.register_per_client_and_homeserver;
         Self {
             clients: Limiter::new(&limits.register_per_client),
-            shares: Limiter::new(shared),
+            clients_and_homeservers: Limiter::new(both),
             homeservers: Limiter::new(&limits.register_per_homeserver),
         }
     }
 
-    /// For requests to unbind that a homeserver is said to have signed. It is the
-    /// client itself, so that it has no share of its own.
+    /// The limits of unbind requests with an `X-Matrix` header. The client is the
+    /// homeserver itself, so there is no limit for the two together.
     #[must_use]
     pub fn for_unbind(limits: &LimitSettings) -> Self {
         Self {
             clients: Limiter::new(&limits.unbind_per_client),
-            shares: None,
+            clients_and_homeservers: None,
             homeservers: Limiter::new(&limits.unbind_per_homeserver),
         }
     }
 
-    /// Counts a request of a client, known by its IP address.
+    /// Counts a request of a client, identified by its IP address.
     ///
     /// # Errors
-    /// When that is too much: how long to wait, ms, at least 1.
+    /// The limit is exceeded. The error is the time to wait in milliseconds, at
+    /// least 1.
     pub fn take_for_client(&self, client: Option<IpAddr>) -> Result<(), i64> {
         let limiter = self.clients.as_ref();
         limiter.map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
     }
 
-    /// Counts a call of that homeserver for a client. All ports of a host count
-    /// together, since whoever has it can choose among them. What is too much for
-    /// the client does not count against the homeserver, or a few clients would
-    /// keep all others of its users away.
+    /// Counts a call to a homeserver on behalf of a client. All ports of a host
+    /// count together, because its owner can use any of them. A request beyond the
+    /// client's limit does not count for the homeserver: otherwise a few clients
+    /// could lock out all other users of it.
     ///
     /// # Errors
-    /// When that is too much: how long to wait, ms, at least 1.
+    /// The limit is exceeded. The error is the time to wait in milliseconds, at
+    /// least 1.
     pub fn take_for_homeserver(
         &self,
         client: Option<IpAddr>,
         server: &ServerName,
     ) -> Result<(), i64> {
         let host = server.host().to_ascii_lowercase();
-        if let (Some(limiter), Some(client)) = (&self.shares, client) {
+        if let (Some(limiter), Some(client)) = (&self.clients_and_homeservers, client) {
             limiter.take(&format!("{} {host}", client_network(client)), 1)?;
         }
         let limiter = self.homeservers.as_ref();
