@@ -1,11 +1,11 @@
-//! What leaves the house: how a message is written, handed over, and tried
-//! again.
+//! Outgoing messages: how mails and SMS are rendered, sent and retried.
 
 pub mod failure;
 pub mod invitation;
 pub mod mail;
 pub mod onbind;
 pub mod pending_replies;
+mod percent;
 pub mod retry;
 pub mod sms;
 pub mod templates;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a set of templates: the key of a brand, never part of a path.
 ///
-/// [`Templates::brand`](super::Templates::brand) gives one for a request. It can be stored with a
-/// queued message: a name that no longer exists when it is used means the default brand.
+/// [`Templates::brand`](super::Templates::brand) returns one for a request. It can be stored with a
+/// queued message: a brand that no longer exists when it is used means the default brand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BrandName(String);
@@ -17,7 +17,7 @@ impl BrandName {
         Self(name.to_owned())
     }
 
-    /// The name as the operator wrote it.
+    /// The name of the brand's folder.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! What can be wrong with templates, in sentences for the operator.
+//! Errors of templates: sentences for the administrator.
 
 use std::error::Error as _;
 use std::io;
@@ -9,15 +9,15 @@ use super::folder::Sources;
 /// Why templates cannot be loaded or used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The folder of brands, one brand's folder, or a file in it, cannot be read.
+    /// The folder of brands, the folder of one brand, or a file in it, cannot be read.
     #[error("The templates at {} cannot be read: {source}.", path.display())]
     Unreadable {
         /// The folder or file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A template, or a folder's name, is not text in UTF-8.
+    /// A template, or the name of a folder, is not UTF-8.
     #[error("{} is not UTF-8: save the template as UTF-8, or give the folder a plain name.", path.display())]
     NotUtf8 {
         /// The file or folder.
@@ -31,26 +31,26 @@ pub enum TemplateError {
     UnknownDefaultBrand {
         /// The name in the configuration.
         name: String,
-        /// The folders that were found.
+        /// The brands that exist.
         known: Vec<String>,
     },
     /// A template does not compile, or fails when it is rendered.
     #[error("The template {file} is broken{}: {reason}.", line.map(|line| format!(" in line {line}")).unwrap_or_default())]
     Broken {
-        /// The template's file.
+        /// The file of the template.
         file: String,
         /// The line in that file, counted from 1.
         line: Option<usize>,
-        /// What the template engine says.
+        /// The error of the template engine.
         reason: String,
     },
-    /// A mail template writes a line that mail servers refuse.
+    /// A mail template renders a line that is too long for SMTP.
     #[error(
-        "The template {file} writes a mail whose line {line} is longer than {longest} bytes, which mail \
-         servers refuse: put the text between {{% filter quoted_printable %}} and {{% endfilter %}}."
+        "The template {file} renders a mail whose line {line} is longer than {longest} bytes, which mail \
+         servers reject: put the text between {{% filter quoted_printable %}} and {{% endfilter %}}."
     )]
     LineTooLong {
-        /// The template's file.
+        /// The file of the template.
         file: String,
         /// The line of the rendered mail, counted from 1.
         line: usize,
@@ -60,7 +60,7 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
-    /// Finds the place of an engine's error, which may lie in a template that `name` includes.
+    /// Locates an error of the engine, which may be in a template that `name` includes.
     pub(super) fn broken(error: &minijinja::Error, name: &str, sources: &Sources) -> Self {
         let mut innermost = error;
         let mut cause = error.source();
@@ -83,7 +83,7 @@ impl TemplateError {
         }
     }
 
-    /// An error in a template that is a setting.
+    /// An error in a template that is the value of a setting.
     pub(super) fn broken_setting(error: &minijinja::Error, setting: &str) -> Self {
         let reason = match error.detail() {
             Some(detail) => format!("{}: {detail}", error.kind()),
@@ -96,13 +96,13 @@ impl TemplateError {
         }
     }
 
-    /// Takes the engine's words away: once real values are rendered they may quote a secret.
+    /// Removes the engine's message: with real values it may quote a secret.
     pub(super) fn without_reason(self) -> Self {
         match self {
             Self::Broken { file, line, .. } => Self::Broken {
                 file,
                 line,
-                reason: "it fails on the values of this message".to_owned(),
+                reason: "it cannot be rendered with the values of this message".to_owned(),
             },
             other => other,
         }

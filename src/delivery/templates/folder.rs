@@ -1,10 +1,11 @@
 //! Reads the brand folders into memory.
 //!
-//! A mail template may be one in Jinja2 (`.eml.j2`) or an old one of Sydent (`.eml`), of which the
-//! first is taken where a brand has both, as Sydent does.
+//! A mail template is in Jinja2 (`.eml.j2`) or in Sydent's old form (`.eml`). Like Sydent, this
+//! server uses the former where a brand has both.
 //!
-//! A template's name is `brand/file`, as with the Python Sydent, so `{% include "acme/foot.html" %}`
-//! and `{% extends "default/…" %}` work. Later changes on disk count from the next start.
+//! The name of a template is `brand/file`, as in the Python Sydent, so
+//! `{% include "acme/foot.html" %}` and `{% extends "default/…" %}` work. Changes on disk take
+//! effect at the next start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::config::TemplateSettings;
 
-/// Each template's text, and where it came from.
+/// The text and the file of each template, by name.
 #[derive(Debug)]
 pub(super) struct Sources {
     texts: BTreeMap<String, Source>,
@@ -27,15 +28,15 @@ pub(super) struct Sources {
 #[derive(Debug)]
 struct Source {
     text: String,
-    /// What stands in the file, if that is in Sydent's old form.
+    /// The text before its translation, if it is in Sydent's old form.
     old: Option<String>,
-    /// Nothing for what is inside the binary.
+    /// `None` for a template that is built into the binary.
     path: Option<PathBuf>,
 }
 
 impl Sources {
-    /// The brand inside the binary; the folders in `brands_dir`, which may replace its files; and
-    /// the files that take the place of all brands' own.
+    /// Reads the built-in brand, then the single files that replace a template of every brand, then
+    /// the brand folders, which may override files of the built-in brand.
     pub(super) fn read(settings: &TemplateSettings) -> Result<Self, TemplateError> {
         let built_in = [
             (
@@ -71,7 +72,7 @@ impl Sources {
         for ((_, setting), path) in SINGLE_FILES.into_iter().zip(singles) {
             if let Some(path) = path {
                 let text = fs::read(path).map_err(unreadable(path))?;
-                sources.take(setting, path.clone(), text)?;
+                sources.insert(setting, path.clone(), text)?;
             }
         }
         if let Some(dir) = &settings.brands_dir {
@@ -84,14 +85,13 @@ impl Sources {
     }
 
     fn read_brand(&mut self, brand: &str, folder: &Path) -> Result<(), TemplateError> {
-        for (file, path) in entries(folder)?
-            .into_iter()
-            .filter(|(_, path)| path.is_file())
-        {
+        let files = entries(folder)?.into_iter();
+        for (file, path) in files.filter(|(_, path)| path.is_file()) {
             let bytes = fs::read(&path).map_err(unreadable(&path))?;
-            match self.take(&format!("{brand}/{file}"), path, bytes) {
-                Err(TemplateError::NotUtf8 { path }) if !is_used(&file) => {
-                    log::debug!("{} is no text and no template.", path.display());
+            match self.insert(&format!("{brand}/{file}"), path, bytes) {
+                // Such as a logo; only a template of the server must be text.
+                Err(TemplateError::NotUtf8 { path }) if !is_template(&file) => {
+                    log::debug!("ignoring {}: not a UTF-8 text file", path.display());
                 }
                 other => other?,
             }
@@ -99,31 +99,32 @@ impl Sources {
         Ok(())
     }
 
-    fn take(&mut self, name: &str, path: PathBuf, bytes: Vec<u8>) -> Result<(), TemplateError> {
-        let Ok(written) = String::from_utf8(bytes) else {
+    fn insert(&mut self, name: &str, path: PathBuf, bytes: Vec<u8>) -> Result<(), TemplateError> {
+        let Ok(text) = String::from_utf8(bytes) else {
             return Err(TemplateError::NotUtf8 { path });
         };
-        let written = plain(&written);
-        let source = Source {
-            text: prepared(name, &path, &written),
-            old: old_kind(name, &path, &written).is_some().then_some(written),
-            path: Some(path),
+        let text = normalize_line_ends(&text);
+        let (text, old) = match old_kind(name, &path, &text) {
+            Some(kind) => (python_format::to_jinja(&text, kind), Some(text)),
+            None => (text, None),
         };
-        self.texts.insert(name.to_owned(), source);
+        let path = Some(path);
+        self.texts
+            .insert(name.to_owned(), Source { text, old, path });
         Ok(())
     }
 
-    /// The folders' names, sorted.
+    /// The names of the brand folders, sorted.
     pub(super) fn brands(&self) -> impl Iterator<Item = &str> {
         self.folders.iter().map(String::as_str)
     }
 
-    /// The name of the template that is used for `file`: the single file that is set for it; else
-    /// the first brand's that exists, in Jinja2 before the old form; else the one inside the binary.
+    /// The name of the template to use for `file`: the single file that is configured for it; else
+    /// that of the first brand that has one, Jinja2 before the old form; else the built-in one.
     pub(super) fn resolve(&self, brands: &[&str], file: &str) -> String {
         let single = SINGLE_FILES
             .iter()
-            .find(|(of, setting)| *of == file && self.texts.contains_key(*setting));
+            .find(|(single, setting)| *single == file && self.texts.contains_key(*setting));
         if let Some((_, setting)) = single {
             return (*setting).to_owned();
         }
@@ -135,14 +136,14 @@ impl Sources {
             .unwrap_or_else(|| format!("{BUILT_IN}/{file}"))
     }
 
-    /// Whether the operator wrote this template.
+    /// Whether the template comes from the administrator and not from the binary.
     pub(super) fn is_from_disk(&self, name: &str) -> bool {
         self.texts
             .get(name)
             .is_some_and(|source| source.path.is_some())
     }
 
-    /// What stands in the file of the template `name`, if that is in Sydent's old form.
+    /// The text of the template `name` before its translation, if it is in Sydent's old form.
     pub(super) fn old_text(&self, name: &str) -> Option<&str> {
         self.texts.get(name)?.old.as_deref()
     }
@@ -152,7 +153,7 @@ impl Sources {
         self.texts.get(name).map(|source| source.text.as_str())
     }
 
-    /// What to call the template in an error: its path where it has one.
+    /// How errors name the template: its path, if it has one.
     pub(super) fn file(&self, name: &str) -> String {
         match self.texts.get(name).and_then(|source| source.path.as_ref()) {
             Some(path) => path.display().to_string(),
@@ -161,8 +162,8 @@ impl Sources {
     }
 }
 
-/// What is in a folder, by name. Names that begin with a dot belong to editors, version control
-/// and mounted volumes.
+/// The entries of a folder with their names. Names with a leading dot are skipped: they belong to
+/// editors, version control and mounted volumes.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
@@ -179,42 +180,34 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
     Ok(found)
 }
 
-/// The names that a template may have in a folder: that of the present form, and of the old one.
+/// The file names that a template may have: that of the Jinja2 form, then that of the old form.
 pub(super) fn forms(file: &str) -> impl Iterator<Item = &str> {
     [Some(file), file.strip_suffix(".j2")].into_iter().flatten()
 }
 
-fn is_used(file: &str) -> bool {
+/// Whether the server itself uses the file. Other files in a folder are there to be included.
+fn is_template(file: &str) -> bool {
     [VERIFICATION_MAIL, VERIFY_RESPONSE, INVITATION_MAIL]
         .into_iter()
         .flat_map(forms)
-        .any(|used| used == file)
+        .any(|form| form == file)
 }
 
-/// Without a byte order mark, and with LF only.
-fn plain(text: &str) -> String {
+/// Removes a byte order mark and replaces CRLF by LF.
+fn normalize_line_ends(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.replace("\r\n", "\n")
 }
 
-/// Brings a file to the form that the engine reads as Jinja2 would.
-fn prepared(name: &str, path: &Path, text: &str) -> String {
-    match old_kind(name, path, text) {
-        Some(kind) => python_format::to_jinja(text, kind),
-        None => text.to_owned(),
-    }
-}
-
-/// Whether a template is in Sydent's old form. Of other files in a folder none is: they are there
-/// to be included.
+/// The kind of a template in Sydent's old form; `None` for a Jinja2 template.
 fn old_kind(name: &str, path: &Path, text: &str) -> Option<Kind> {
     let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
     let single = SINGLE_FILES.iter().find(|(_, setting)| *setting == name);
-    let file = single.map_or(file, |(of, _)| *of);
+    let file = single.map_or(file, |(file, _)| *file);
     if file == VERIFY_RESPONSE {
         return python_format::is_old_page(text).then_some(Kind::Page);
     }
-    let is_mail = is_used(file);
+    let is_mail = is_template(file);
     let is_jinja = path.extension().is_some_and(|extension| extension == "j2");
     (is_mail && !is_jinja).then_some(Kind::Mail)
 }

@@ -1,4 +1,4 @@
-//! The values of the mail that invites somebody to a room.
+//! The values of the mail that invites an address to a room.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,45 +6,45 @@ use std::fmt;
 use minijinja::Value;
 use zeroize::Zeroizing;
 
-use super::values::{boundary, clean, server};
-use crate::domain::invite::{InviteFields, defanged};
+use super::values::{boundary, clean, link_host};
+use crate::domain::invite::{InviteFields, defang};
 
-/// The values of an invitation. Control characters are taken out of every value
-/// before a template sees it, and links out of names.
+/// The values of an invitation. Control characters are removed from every value
+/// before a template gets it, and names are defanged so that they hold no links.
 #[derive(Clone)]
 pub struct InvitationMail {
-    /// Where the web client is, without a slash at the end:
+    /// The URL of the web client, without a trailing slash:
     /// `web_client_location`.
     pub web_client: String,
-    /// The link that opens the web client with all that it needs: `join_link`.
+    /// The link that opens the web client with the data for joining:
+    /// `join_link`.
     pub join_link: String,
-    /// Where a client gets the signature that lets it join: `sign_url`. Its host
-    /// is the template's `server`.
+    /// The URL at which a client gets the signature that lets it join:
+    /// `sign_url`. Its host is the value `server`.
     pub sign_url: String,
     /// The token of the invite: `token`.
     pub token: String,
-    /// The private half of its key: `ephemeral_private_key`.
+    /// The private key of the invite: `ephemeral_private_key`.
     pub private_key: Zeroizing<String>,
-    /// Where to: `room_id`.
+    /// The room: `room_id`.
     pub room_id: String,
-    /// By whom: `sender`.
+    /// The Matrix ID of the inviter: `sender`.
     pub inviter: String,
-    /// Whether this server knows that it is the sender who asked: `verified`.
+    /// Whether the request was authenticated as the inviter: `verified`.
     pub verified: bool,
-    /// What else the request said; none of it takes the place of a value that
-    /// is named here.
+    /// Further fields of the request. They never replace a value listed here.
     pub fields: InviteFields,
     /// The sender of the mail: `from`.
     pub from: String,
     /// The recipient's address: `to`.
     pub to: String,
-    /// The date in the form of RFC 2822: `date`.
+    /// The date in the format of RFC 2822: `date`.
     pub date: String,
-    /// The message's id with its angle brackets: `messageid`.
+    /// The message id with its angle brackets: `messageid`.
     pub messageid: String,
 }
 
-/// Shows nothing: an address and a secret are inside.
+/// Shows nothing, since the values include an address and a secret.
 impl fmt::Debug for InvitationMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InvitationMail").finish_non_exhaustive()
@@ -58,8 +58,9 @@ impl InvitationMail {
     }
 
     pub(super) fn context(&self) -> BTreeMap<String, Value> {
-        let given = self.fields.iter();
-        let mut context: BTreeMap<String, Value> = given
+        let mut context: BTreeMap<String, Value> = self
+            .fields
+            .iter()
             .map(|(name, value)| (name.to_owned(), clean(value).into()))
             .collect();
         for name in [
@@ -79,9 +80,9 @@ impl InvitationMail {
         context
     }
 
-    /// What no request can set (INV-20).
+    /// The values that no field of a request can override (INV-20).
     fn computed(&self) -> [(&'static str, Value); 23] {
-        let name = |field| self.fields.get(field).map(|name| clean(&defanged(name)));
+        let name = |field| self.fields.get(field).map(|name| clean(&defang(name)));
         let bracketed = |name: &str| {
             if name.is_empty() {
                 String::new()
@@ -97,7 +98,7 @@ impl InvitationMail {
         };
         let display_name = name("sender_display_name").unwrap_or(nameless);
         let room_name = name("room_name").unwrap_or_default();
-        // The same name twice says nothing.
+        // Without a display name the Matrix ID is shown already.
         let verified_sender = if self.verified && display_name != inviter {
             bracketed(&inviter)
         } else {
@@ -115,27 +116,27 @@ impl InvitationMail {
             ("web_client_location", clean(&self.web_client).into()),
             ("join_link", clean(&self.join_link).into()),
             ("sign_url", clean(&self.sign_url).into()),
-            ("server", server(&self.sign_url).into()),
+            ("server", link_host(&self.sign_url).into()),
             ("token", clean(&self.token).into()),
             ("ephemeral_private_key", clean(&self.private_key).into()),
             ("from", clean(&self.from).into()),
             ("to", clean(&self.to).into()),
-            // As the request has them.
+            // The names that the request uses.
             ("medium", "email".into()),
             ("address", clean(&self.to).into()),
             ("date", clean(&self.date).into()),
             ("messageid", clean(&self.messageid).into()),
             ("multipart_boundary", boundary(&self.messageid).into()),
-            // Set when the subject is known.
+            // Replaced once the subject is rendered.
             ("subject", "".into()),
             ("subject_header_value", "".into()),
         ]
     }
 
-    /// Values to try a template with: all of them, as long as they get, and
-    /// without the optional.
+    /// Samples to test a template with: every value at its longest, and without
+    /// the optional ones.
     pub(super) fn samples() -> [Self; 2] {
-        let more = [
+        let fields = [
             ("room_name", "A room for samples of names…"),
             ("room_avatar_url", "mxc://example.org/sample"),
             ("room_type", "m.space"),
@@ -158,7 +159,7 @@ impl InvitationMail {
             room_id: format!("!{}", "r".repeat(254)),
             inviter: format!("@{}:example.org", "s".repeat(200)),
             verified: true,
-            fields: InviteFields::of(more.iter().map(|(name, value)| (*name, value))),
+            fields: InviteFields::from_request(fields.iter().map(|(name, value)| (*name, value))),
             from: "Identity <identity@example.org>".to_owned(),
             to: "somebody@example.com".to_owned(),
             date: "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),

@@ -1,11 +1,11 @@
-//! The template engine, set up so that it writes what Jinja2 writes.
+//! The template engine, set up to render what Jinja2 renders.
 //!
-//! minijinja escapes `/` and names the quotes otherwise, which shows in plain text and in links;
-//! the formatter and the filters here escape as Jinja2's `MarkupSafe` does. The table in
-//! `tests/jinja_table.rs` holds what Jinja2 itself gives.
+//! minijinja escapes `/` and writes quotes as named entities, which shows in plain text and in
+//! links. The formatter and the filters here escape as Jinja2's `MarkupSafe` does. The table in
+//! `tests/jinja_table.rs` holds the output of Jinja2 itself.
 //!
-//! What is missing (`center`, `urlize`, `xmlattr`, `truncate` without its arguments' names) is an
-//! error when the template is loaded.
+//! A template that uses something missing (`center`, `urlize`, `xmlattr`, keyword arguments of
+//! `truncate`) fails when it is loaded.
 
 use std::sync::Arc;
 
@@ -14,18 +14,19 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::folder::Sources;
+use super::html::{self, Quotes};
 use super::{mime, python_format, urlencode};
 
-/// An engine over these sources. Escaping is on in every template, mails included, as in Sydent.
+/// Creates an engine for these sources. Like Sydent, it escapes in every template, mails included.
 pub(super) fn environment(sources: Arc<Sources>) -> Environment<'static> {
     let mut environment = Environment::new();
-    // An error must not carry the values that were being rendered.
+    // With debug on, an error would contain the rendered values.
     environment.set_debug(false);
     environment.set_loader(move |name| Ok(sources.text(name).map(str::to_owned)));
     environment.set_auto_reload(false);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_formatter(format);
-    environment.set_unknown_method_callback(method);
+    environment.set_formatter(escaping_formatter);
+    environment.set_unknown_method_callback(call_python_method);
     minijinja_contrib::add_to_environment(&mut environment);
     environment.add_filter("escape", escape);
     environment.add_filter("e", escape);
@@ -37,20 +38,30 @@ pub(super) fn environment(sources: Arc<Sources>) -> Environment<'static> {
     environment
 }
 
-/// Writes a value as `MarkupSafe` escapes it: quotes as numbers, slashes as they are.
-pub(crate) fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+/// Writes a value escaped as `MarkupSafe` does, unless it is marked as safe or escaping is off.
+pub(crate) fn escaping_formatter(
+    out: &mut Output,
+    state: &mut State,
+    value: &Value,
+) -> Result<(), Error> {
     if value.is_safe() || matches!(state.auto_escape(), AutoEscape::None) {
         write!(out, "{value}")?;
     } else {
-        out.write_str(&escaped(value))?;
+        out.write_str(&escape_value(value))?;
     }
     Ok(())
 }
 
-/// Python's methods of strings, lists and maps. One that adds no text keeps safe text safe.
-fn method(state: &mut State, of: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
-    let result = unknown_method_callback(state, of, name, args)?;
-    let stays_safe = of.is_safe() && args.is_empty() && result.kind() == ValueKind::String;
+/// Calls one of Python's methods of strings, lists and maps. A method without arguments adds no
+/// text, so its result is as safe as the string itself.
+fn call_python_method(
+    state: &mut State,
+    receiver: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    let result = unknown_method_callback(state, receiver, name, args)?;
+    let stays_safe = receiver.is_safe() && args.is_empty() && result.kind() == ValueKind::String;
     Ok(if stays_safe {
         Value::from_safe_string(result.to_string())
     } else {
@@ -67,26 +78,14 @@ fn escape(value: &Value) -> Value {
 }
 
 fn force_escape(value: &Value) -> Value {
-    Value::from_safe_string(escaped(value))
+    Value::from_safe_string(escape_value(value))
 }
 
-fn escaped(value: &Value) -> String {
-    let text = value.to_string();
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&#34;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+fn escape_value(value: &Value) -> String {
+    html::escape(&value.to_string(), Quotes::MarkupSafe)
 }
 
-/// The text is in its final form afterwards: an escape on top would break the encoding.
+/// Marks the result as safe: escaping it would break the encoding.
 fn quoted_printable(text: &str) -> Value {
     Value::from_safe_string(mime::quoted_printable(text))
 }

@@ -1,13 +1,13 @@
-//! What a mail template needs to write lines that every mail server carries.
+//! Line ends and encodings of mails.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// How many bytes of text go into one encoded word: 64 characters with its frame, so that a
-/// header's name fits before it in a line of 76 (RFC 2047, section 2).
-const BYTES_A_WORD: usize = 39;
+/// Bytes of text in one encoded word. With its delimiters that makes 64 characters, so the name of
+/// the header fits before it in a line of 76 (RFC 2047, section 2).
+const BYTES_PER_WORD: usize = 39;
 
-/// Writes every line end as CRLF, the last one included (RFC 5321, section 2.3.8).
+/// Writes every line end as CRLF, and one at the end of the text (RFC 5321, section 2.3.8).
 pub(super) fn with_crlf(text: &str) -> String {
     let mut mail = String::with_capacity(text.len() + text.len() / 32 + 2);
     let mut chars = text.chars().peekable();
@@ -27,11 +27,11 @@ pub(super) fn with_crlf(text: &str) -> String {
     mail
 }
 
-/// Encodes a body so that it has only ASCII and no line over 76 characters (RFC 2045, section 6.7).
+/// Encodes a body to ASCII with no line over 76 characters (RFC 2045, section 6.7).
 pub(super) fn quoted_printable(text: &str) -> String {
-    let ends_its_line = text.ends_with(['\r', '\n']);
+    let has_final_line_end = text.ends_with(['\r', '\n']);
     let text = with_crlf(text);
-    let text = if ends_its_line {
+    let text = if has_final_line_end {
         &text
     } else {
         text.strip_suffix("\r\n").unwrap_or(&text)
@@ -39,8 +39,8 @@ pub(super) fn quoted_printable(text: &str) -> String {
     quoted_printable::encode_to_str(text)
 }
 
-/// Encodes a header's text if it is not ASCII (RFC 2047). Of `Name <address>` only the name may be
-/// encoded; an address stays as it is.
+/// Encodes the text of a header if it is not ASCII (RFC 2047). Of `Name <address>` only the name
+/// may be encoded; an address stays unchanged.
 pub(super) fn encoded_words(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -53,8 +53,8 @@ pub(super) fn encoded_words(text: &str) -> String {
     }
 }
 
-/// Encodes the text of a subject. One that begins an encoded word itself is
-/// encoded too, or a name could say what nobody wrote.
+/// Encodes the text of a subject. Text that contains the beginning of an encoded word is encoded
+/// too, or the name of a room could be displayed as a different text.
 pub(super) fn subject(text: &str) -> String {
     if text.is_ascii() && !text.contains("=?") {
         return text.to_owned();
@@ -66,17 +66,18 @@ fn words(text: &str) -> String {
     let mut parts = vec![String::new()];
     for c in text.chars() {
         match parts.last_mut() {
-            Some(part) if part.len() + c.len_utf8() <= BYTES_A_WORD => part.push(c),
+            Some(part) if part.len() + c.len_utf8() <= BYTES_PER_WORD => part.push(c),
             _ => parts.push(c.to_string()),
         }
     }
-    let words = parts
+    parts
         .iter()
-        .map(|part| format!("=?utf-8?B?{}?=", STANDARD.encode(part)));
-    words.collect::<Vec<_>>().join("\n ")
+        .map(|part| format!("=?utf-8?B?{}?=", STANDARD.encode(part)))
+        .collect::<Vec<_>>()
+        .join("\n ")
 }
 
-/// A quoted string's content: an encoded word must not stand between quotes.
+/// The content of a quoted string: encoded words are not allowed inside quotes.
 fn unquoted(name: &str) -> String {
     let Some(inner) = name
         .strip_prefix('"')

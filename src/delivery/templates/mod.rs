@@ -1,17 +1,19 @@
-//! The texts that people see: mails and pages, written by Jinja2 templates in brand folders.
+//! Mails and pages, rendered from Jinja2 templates in brand folders.
 //!
-//! A brand is a folder of templates. What a brand lacks comes, file by file, from the default
-//! brand, and what that lacks from the one inside the binary (`config/brands/default`). A mail
-//! template writes the whole message, headers included, with the variables' names as the Python
-//! Sydent has them, so that its template folders go on working.
+//! A brand is a folder of templates. A file that a brand does not have comes from the default
+//! brand, and one that the default brand does not have from the brand that is built into the binary
+//! (`config/brands/default`). A mail template renders the whole message, headers included. The
+//! variables have the names of the Python Sydent, so its template folders keep working.
 //!
-//! Everything is read and tried at start. Nothing here reaches outside, reads a clock or makes
-//! random values.
+//! All templates are read and test-rendered at start. This module does no network I/O, reads no
+//! clock and generates no random values.
 
 mod brand;
 mod check;
+mod entity;
 mod error;
 mod folder;
+mod html;
 mod invitation;
 mod jinja;
 mod mime;
@@ -30,36 +32,36 @@ use std::sync::Arc;
 use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
-pub use check::{Checked, Mistake, check};
+pub use check::{CheckReport, Mistake, check};
 pub use error::TemplateError;
 pub use invitation::InvitationMail;
-pub(crate) use jinja::format as escaping_formatter;
+pub(crate) use jinja::escaping_formatter;
 pub use preview::PREVIEWS;
 pub(crate) use values::in_words;
 pub use values::{VerificationMail, VerifyResponse};
 
 use crate::config::TemplateSettings;
 use folder::Sources;
-use normalize::LONGEST_LINE;
+use normalize::{LONGEST_LINE, first_long_line, normalize};
 
-/// The mail that carries the link and the code of an e-mail validation.
+/// The mail with the link and the code of an email validation.
 const VERIFICATION_MAIL: &str = "verification_template.eml.j2";
-/// The mail that invites somebody to a room.
+/// The mail that invites an address to a room.
 const INVITATION_MAIL: &str = "invite_template.eml.j2";
-/// The settings that hold the subjects of invitations: to a room, and to a space.
+/// The settings with the subjects of invitations: to a room, and to a space.
 const SUBJECTS: [&str; 2] = ["invites.subject_room", "invites.subject_space"];
-/// The page behind the mailed link.
+/// The page that the validation link opens.
 const VERIFY_RESPONSE: &str = "verify_response_template.html";
-/// Each template's file, and the setting that names a single one for all brands.
+/// The file of each template, and the setting that replaces it for all brands.
 const SINGLE_FILES: [(&str, &str); 3] = [
     (VERIFICATION_MAIL, "templates.verification_mail"),
     (INVITATION_MAIL, "templates.invitation_mail"),
     (VERIFY_RESPONSE, "templates.verify_response"),
 ];
-/// The brand inside the binary.
+/// The brand that is built into the binary.
 const BUILT_IN: &str = "default";
 
-/// All brands' templates, read and tried.
+/// The templates of all brands, read and test-rendered.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
@@ -77,17 +79,17 @@ struct Brand {
 }
 
 impl Templates {
-    /// Reads every brand folder in `brands_dir`, and the single files, and renders each template
-    /// once with sample values.
+    /// Reads the brand folders in `brands_dir` and the single files, and renders each template with
+    /// sample values.
     ///
-    /// Without a folder there is the default brand inside the binary only. `default_brand` is the
-    /// brand for requests that name none, or one that does not exist.
+    /// Without a folder, only the built-in brand exists. `default_brand` is the brand for requests
+    /// without a brand or with an unknown one.
     ///
     /// # Errors
     ///
-    /// A folder or template cannot be read, `default_brand` does not exist, or a template does not
-    /// compile or render, or writes a mail line that is too long for SMTP. The text is a sentence
-    /// that names the file, and the line where there is one.
+    /// A folder or template cannot be read, `default_brand` does not exist, a template does not
+    /// compile or render, or it renders a mail line that is too long for SMTP. The error is a
+    /// sentence that names the file and, where possible, the line.
     pub fn load(settings: &TemplateSettings) -> Result<Self, TemplateError> {
         let sources = Arc::new(Sources::read(settings)?);
         let default_brand = settings.default_brand.as_deref().unwrap_or(BUILT_IN);
@@ -119,49 +121,49 @@ impl Templates {
         templates
             .brands
             .values()
-            .try_for_each(|brand| templates.try_out(brand))?;
+            .try_for_each(|brand| templates.test_render(brand))?;
         Ok(templates)
     }
 
     /// The brand for a request's `brand` parameter: that one if it exists, else the default brand.
     ///
-    /// What was asked for is only compared, never used as a path.
+    /// The parameter is only compared with the names of brands and never used as a path.
     #[must_use]
-    pub fn brand(&self, asked: Option<&str>) -> BrandName {
-        match asked.and_then(|asked| self.brands.get_key_value(asked)) {
+    pub fn brand(&self, requested: Option<&str>) -> BrandName {
+        match requested.and_then(|name| self.brands.get_key_value(name)) {
             Some((known, _)) => BrandName::new(known),
             None => self.default_brand.clone(),
         }
     }
 
-    /// The whole mail, headers and body, with CRLF line ends and not yet dot-stuffed.
+    /// Renders the whole mail, headers and body, with CRLF line ends and without dot-stuffing.
     ///
-    /// A brand that no longer exists means the default brand: a queued mail may outlive it.
+    /// A brand that no longer exists means the default brand: a queued mail may outlive its brand.
     ///
     /// # Errors
     ///
-    /// The template fails on these values. The text does not contain them.
+    /// The template cannot be rendered with these values. The error does not contain them.
     pub fn verification_mail(
         &self,
         brand: &BrandName,
         values: &VerificationMail,
     ) -> Result<Vec<u8>, TemplateError> {
         let name = self
-            .templates_of(brand)
+            .brand_templates(brand)
             .map(|brand| &brand.verification_mail);
         self.render(name, values.context())
-            .map(|text| finished(&text).into_bytes())
+            .map(|text| build_message(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
-    /// Takes the subjects of invitations to rooms and to spaces, as templates.
+    /// Sets the subjects of invitations to rooms and to spaces, which are templates.
     ///
     /// # Errors
     ///
-    /// One of them does not compile or render. The text names the setting.
+    /// One of them does not compile or render. The error names the setting.
     pub fn with_subjects(mut self, room: &str, space: &str) -> Result<Self, TemplateError> {
         for (name, text) in SUBJECTS.into_iter().zip([room, space]) {
-            // A subject is no HTML.
+            // A subject is not HTML.
             let text = format!("{{% autoescape false %}}{text}{{% endautoescape %}}");
             let broken = |error| TemplateError::broken_setting(&error, name);
             self.environment
@@ -175,23 +177,25 @@ impl Templates {
         Ok(self)
     }
 
-    /// The whole invitation, as [`Self::verification_mail`].
+    /// Renders an invitation, as [`Self::verification_mail`] does.
     ///
     /// # Errors
     ///
-    /// The template fails on these values. The text does not contain them.
+    /// The template cannot be rendered with these values. The error does not contain them.
     pub fn invitation_mail(
         &self,
         brand: &BrandName,
         values: &InvitationMail,
     ) -> Result<Vec<u8>, TemplateError> {
-        let name = self.templates_of(brand).map(|brand| &brand.invitation_mail);
-        self.invitation(name, values)
-            .map(|text| finished(&text).into_bytes())
+        let name = self
+            .brand_templates(brand)
+            .map(|brand| &brand.invitation_mail);
+        self.render_invitation(name, values)
+            .map(|text| build_message(&text).into_bytes())
             .map_err(TemplateError::without_reason)
     }
 
-    fn invitation(
+    fn render_invitation(
         &self,
         name: Option<&String>,
         values: &InvitationMail,
@@ -212,22 +216,24 @@ impl Templates {
         self.render(name, context.into())
     }
 
-    /// The page that answers somebody who opened the mailed link.
+    /// Renders the page for a user who opened the validation link.
     ///
     /// # Errors
     ///
-    /// The template fails on these values. The text does not contain them.
+    /// The template cannot be rendered with these values. The error does not contain them.
     pub fn verify_response_page(
         &self,
         brand: &BrandName,
         values: &VerifyResponse,
     ) -> Result<String, TemplateError> {
-        let name = self.templates_of(brand).map(|brand| &brand.verify_response);
+        let name = self
+            .brand_templates(brand)
+            .map(|brand| &brand.verify_response);
         self.render(name, values.context())
             .map_err(TemplateError::without_reason)
     }
 
-    fn templates_of(&self, brand: &BrandName) -> Option<&Brand> {
+    fn brand_templates(&self, brand: &BrandName) -> Option<&Brand> {
         self.brands
             .get(brand.as_str())
             .or_else(|| self.brands.get(self.default_brand.as_str()))
@@ -241,15 +247,15 @@ impl Templates {
             .map_err(|error| TemplateError::broken(&error, name, &self.sources))
     }
 
-    /// Renders what a brand uses with every value present, and with the optional ones absent.
-    fn try_out(&self, brand: &Brand) -> Result<(), TemplateError> {
+    /// Renders the templates of a brand with all values, and without the optional ones.
+    fn test_render(&self, brand: &Brand) -> Result<(), TemplateError> {
         for values in VerificationMail::samples() {
             let mail = self.render(Some(&brand.verification_mail), values.context())?;
-            self.has_short_lines(&mail, &brand.verification_mail)?;
+            self.check_line_lengths(&mail, &brand.verification_mail)?;
         }
         for values in InvitationMail::samples() {
-            let mail = self.invitation(Some(&brand.invitation_mail), &values)?;
-            self.has_short_lines(&mail, &brand.invitation_mail)?;
+            let mail = self.render_invitation(Some(&brand.invitation_mail), &values)?;
+            self.check_line_lengths(&mail, &brand.invitation_mail)?;
         }
         for values in VerifyResponse::samples() {
             self.render(Some(&brand.verify_response), values.context())?;
@@ -257,22 +263,19 @@ impl Templates {
         Ok(())
     }
 
-    fn has_short_lines(&self, mail: &str, name: &str) -> Result<(), TemplateError> {
-        match finished(mail)
-            .lines()
-            .position(|line| line.len() > LONGEST_LINE)
-        {
+    fn check_line_lengths(&self, rendered: &str, name: &str) -> Result<(), TemplateError> {
+        match first_long_line(&build_message(rendered)) {
             None => Ok(()),
             Some(line) => Err(TemplateError::LineTooLong {
                 file: self.sources.file(name),
-                line: line + 1,
+                line,
                 longest: LONGEST_LINE,
             }),
         }
     }
 }
 
-/// What a mail template wrote, as it is sent.
-fn finished(text: &str) -> String {
-    normalize::normalize(mime::with_crlf(text))
+/// Builds the message to send from the text that a mail template rendered.
+fn build_message(rendered: &str) -> String {
+    normalize(mime::with_crlf(rendered))
 }

@@ -1,4 +1,4 @@
-//! Mails and pages with made-up values, for looking at.
+//! Mails and pages with sample values, for previews.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
 use crate::domain::invite::InviteFields;
 use crate::domain::threepid::Medium;
 
-/// What can be looked at, by the names of files.
+/// The previews that exist, by file name.
 pub const PREVIEWS: [&str; 5] = [
     "verification.eml",
     "invitation.eml",
@@ -25,12 +25,12 @@ impl Templates {
         self.brands.keys().map(|name| BrandName::new(name))
     }
 
-    /// One of [`PREVIEWS`] as a brand's templates write it; any other name means the last of them.
+    /// Renders one of [`PREVIEWS`] with the templates of a brand; any other name means the last one.
     ///
     /// # Errors
     ///
-    /// The template fails on the values.
-    pub fn preview(&self, brand: &BrandName, what: &str) -> Result<Vec<u8>, TemplateError> {
+    /// The template cannot be rendered with the sample values.
+    pub fn preview(&self, brand: &BrandName, file: &str) -> Result<Vec<u8>, TemplateError> {
         let page = |success, message: &str| {
             let values = VerifyResponse {
                 message: message.to_owned(),
@@ -40,12 +40,12 @@ impl Templates {
             self.verify_response_page(brand, &values)
                 .map(String::into_bytes)
         };
-        match what {
+        match file {
             "verification.eml" => self.verification_mail(brand, &verification()),
             "invitation.eml" => self.invitation_mail(brand, &invitation("")),
             "invitation-to-a-space.eml" => self.invitation_mail(brand, &invitation("m.space")),
             "confirmed.html" => page(true, "Your address is confirmed. Go back to your app."),
-            _ => page(false, "This link is not valid any more. Ask for a new one."),
+            _ => page(false, "This link has expired. Request a new one."),
         }
     }
 }
@@ -97,7 +97,7 @@ fn invitation(room_type: &str) -> InvitationMail {
         room_id: "!tea:example.org".to_owned(),
         inviter: "@bob:example.org".to_owned(),
         verified: true,
-        fields: InviteFields::of(fields.iter().map(|(name, value)| (*name, value))),
+        fields: InviteFields::from_request(fields.iter().map(|(name, value)| (*name, value))),
         from: FROM.to_owned(),
         to: TO.to_owned(),
         date: DATE.to_owned(),

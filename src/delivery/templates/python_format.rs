@@ -1,91 +1,92 @@
-//! Templates of older versions of the Python Sydent, which fill values in with Python's `%`
-//! instead of Jinja2: `%(name)s`, `%(name_forhtml)s`, `%(name_forurl)s`, and `%%`.
+//! Templates of older versions of the Python Sydent, which interpolate values with Python's `%`
+//! operator: `%(name)s`, `%(name_forhtml)s`, `%(name_forurl)s`, and `%%`.
 //!
-//! They are rewritten as templates of the engine, line by line, so that all else (brands, the trial
-//! at start, the place of a mistake) is the same for both.
+//! They are translated to templates of the engine line by line, so brands, the check at start and
+//! the line numbers of errors work as for Jinja2 templates.
 
 use minijinja::{State, Value};
 
+use super::html::{Quotes, escape};
 use super::urlencode;
 
-/// The engine's function that the placeholders become.
+/// The engine's function that replaces the placeholders.
 pub(super) const FUNCTION: &str = "percent";
 
-/// What an old template can be, which says where its text is HTML.
+/// What an old template writes, which decides where its text is HTML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A mail: HTML in the bodies of parts that say so.
+    /// A mail: HTML in the bodies of parts of the type `text/html`.
     Mail,
-    /// A page: all of it.
+    /// A page: HTML throughout.
     Page,
 }
 
-/// One piece of an old template.
+/// A piece of an old template.
 enum Piece<'a> {
     Text(&'a str),
-    /// The name between the parentheses.
+    /// A placeholder: the name between the parentheses.
     Value(&'a str),
-    /// A percent sign that stands for itself, as Python wants it.
+    /// A doubled percent sign, which writes one.
     Percent,
-    /// A percent sign that Python refuses. It stands for itself here.
-    Stray,
+    /// A percent sign that Python rejects. It is kept as text here.
+    StrayPercent,
 }
 
-/// Whether a page is one of Sydent's rather than one in Jinja2, which has the same file name.
+/// Whether a page is an old template. Sydent used the same file name for both forms.
 pub(super) fn is_old_page(text: &str) -> bool {
     text.contains("%(message)s") || !(text.contains("{{") || text.contains("{%"))
 }
 
-/// Rewrites an old template for the engine. All that Python would not replace stands as it is,
-/// also what looks like Jinja2, such as the `{#` of a style sheet.
+/// Translates an old template for the engine. Text that looks like Jinja2, such as the `{#` of a
+/// style sheet, is kept as text.
 pub(super) fn to_jinja(text: &str, kind: Kind) -> String {
     let mut template = String::with_capacity(text.len() + 256);
-    let mut place = Place::of(kind);
+    let mut html = HtmlTracker::new(kind);
     for piece in Pieces(text) {
         match piece {
             Piece::Text(text) => {
-                place.pass(text);
+                html.feed(text);
                 push_literally(&mut template, text);
             }
             Piece::Value(name) => {
-                let escape = place.in_html;
-                let call = format!("{{{{ {FUNCTION}(\"{name}\", {escape}) }}}}");
+                let call = format!("{{{{ {FUNCTION}(\"{name}\", {}) }}}}", html.in_html);
                 template.push_str(&call);
             }
-            Piece::Percent | Piece::Stray => template.push('%'),
+            Piece::Percent | Piece::StrayPercent => template.push('%'),
         }
     }
-    // The engine takes one line end off the end, Python none.
+    // The engine strips one line feed from the end, Python does not.
     if template.ends_with('\n') {
         template.push('\n');
     }
     template
 }
 
-/// The value of a placeholder. A name that nobody set is empty, so that no mail is lost by it.
+/// The value of a placeholder. An unknown name is empty: a mail without it is better than none.
 ///
-/// In HTML a value is escaped whatever the placeholder says: the names of rooms and people are
-/// strangers' texts, and Sydent's own old templates forgot some of them (MSG-02).
+/// Inside HTML every value is escaped, whatever the placeholder says: names of rooms and users
+/// come from strangers, and Sydent's own old templates did not escape all of them (MSG-02).
 pub(super) fn value(state: &State, name: &str, in_html: bool) -> Value {
-    let of = |name: &str| match state.lookup(name) {
+    let lookup = |name: &str| match state.lookup(name) {
         Some(value) if !value.is_undefined() => value.to_string(),
         _ => String::new(),
     };
-    // Never a request's field that is called so: it would come unescaped.
+    // The suffix always selects an encoding: a field of the request that is called
+    // `name_forhtml` would be inserted without one.
     let text = if let Some(name) = name.strip_suffix("_forhtml") {
-        escaped(&of(name))
+        escape(&lookup(name), Quotes::PythonHtml)
     } else if let Some(name) = name.strip_suffix("_forurl") {
-        urlencode::path(&of(name))
+        urlencode::path(&lookup(name))
     } else if in_html {
-        escaped(&of(name))
+        escape(&lookup(name), Quotes::PythonHtml)
     } else {
-        of(name)
+        lookup(name)
     };
     Value::from_safe_string(text)
 }
 
-/// The names of the values in an old template, without their endings, and what Python would
-/// refuse; each with its line, counted from 1.
+/// The names of the values in an old template, without their suffixes, and the errors that Python
+/// would raise; each with its line, counted from 1.
 pub(super) fn names(text: &str) -> Vec<(usize, Result<&str, &'static str>)> {
     let mut line = 1;
     let mut found = Vec::new();
@@ -93,7 +94,7 @@ pub(super) fn names(text: &str) -> Vec<(usize, Result<&str, &'static str>)> {
         match piece {
             Piece::Text(text) => line += text.matches('\n').count(),
             Piece::Percent => {}
-            Piece::Stray => found.push((line, Err(STRAY))),
+            Piece::StrayPercent => found.push((line, Err(STRAY_PERCENT))),
             Piece::Value(name) => {
                 let base = name
                     .strip_suffix("_forhtml")
@@ -105,23 +106,7 @@ pub(super) fn names(text: &str) -> Vec<(usize, Result<&str, &'static str>)> {
     found
 }
 
-const STRAY: &str = "a percent sign is neither doubled (%%) nor followed by (name)s";
-
-/// As Python's `html.escape` does it.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#x27;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+const STRAY_PERCENT: &str = "a percent sign is neither doubled (%%) nor followed by (name)s";
 
 struct Pieces<'a>(&'a str);
 
@@ -142,32 +127,34 @@ impl<'a> Iterator for Pieces<'a> {
         } else if let Some((name, rest)) = placeholder(after) {
             (Piece::Value(name), rest)
         } else {
-            (Piece::Stray, after)
+            (Piece::StrayPercent, after)
         };
         self.0 = rest;
         Some(piece)
     }
 }
 
-/// Splits `(name)s…` into the name and what follows.
+/// Splits `(name)s…` into the name and the rest.
 fn placeholder(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = text.strip_prefix('(')?.split_once(")s")?;
-    // With dots for fields such as org.matrix.web_client_location.
+    // Fields such as org.matrix.web_client_location have dots.
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     (!name.is_empty() && name.chars().all(is_name)).then_some((name, rest))
 }
 
-/// Follows the parts of a mail: after the empty line below `Content-Type: text/html` begins HTML,
-/// and it ends at the next `Content-Type`.
-struct Place {
+/// Tracks whether the text of a template is HTML. In a mail, HTML begins after the empty line
+/// below `Content-Type: text/html` and ends at the next `Content-Type`.
+///
+/// This is a template and not yet a message: values, and with them the boundary, are missing.
+struct HtmlTracker {
     line: String,
     in_headers: bool,
     html_follows: bool,
     in_html: bool,
 }
 
-impl Place {
-    fn of(kind: Kind) -> Self {
+impl HtmlTracker {
+    fn new(kind: Kind) -> Self {
         Self {
             line: String::new(),
             in_headers: kind == Kind::Mail,
@@ -176,7 +163,7 @@ impl Place {
         }
     }
 
-    fn pass(&mut self, text: &str) {
+    fn feed(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\n' {
                 self.end_line();
@@ -188,21 +175,21 @@ impl Place {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        let names_html = line.contains("text/html");
+        let is_html = line.contains("text/html");
         if line.starts_with("content-type:") {
             self.in_headers = true;
             self.in_html = false;
-            self.html_follows = names_html;
+            self.html_follows = is_html;
         } else if self.in_headers && line.trim().is_empty() {
             self.in_headers = false;
             self.in_html = self.html_follows;
         } else if self.in_headers && line.starts_with([' ', '\t']) {
-            self.html_follows |= names_html;
+            self.html_follows |= is_html;
         }
     }
 }
 
-/// Every brace as an expression: what two pieces write side by side is no tag either.
+/// Writes every brace as an expression, so two adjacent pieces cannot form a tag.
 fn push_literally(template: &mut String, text: &str) {
     for c in text.chars() {
         if c == '{' {

@@ -1,19 +1,15 @@
-//! The `urlencode` filter as Jinja2 has it.
+//! The `urlencode` filter of Jinja2.
 
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-/// What Python's `quote` leaves alone in a query value.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'~');
-/// In a path the separator stays too.
-const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
+use crate::delivery::percent;
 
-/// A string as part of a path; a map, or a list of pairs, as a query.
+/// Python's `quote` leaves the separator of paths as it is.
+const IN_PATH: &AsciiSet = &percent::RESERVED.remove(b'/');
+
+/// Encodes a string as part of a path; a map, or a list of pairs, as a query.
 pub(super) fn urlencode(value: &Value) -> Result<String, Error> {
     let pairs: Vec<String> = match value.kind() {
         ValueKind::Undefined => return Ok(String::new()),
@@ -35,16 +31,12 @@ pub(super) fn urlencode(value: &Value) -> Result<String, Error> {
     Ok(pairs.join("&"))
 }
 
-/// A text as part of a path, as Python's `quote` writes it.
+/// Encodes a text as part of a path, as Python's `quote` does.
 pub(super) fn path(text: &str) -> String {
     utf8_percent_encode(text, IN_PATH).to_string()
 }
 
 fn pair(name: &Value, value: &Value) -> String {
-    let quote = |value: &Value| {
-        utf8_percent_encode(&value.to_string(), IN_QUERY)
-            .to_string()
-            .replace("%20", "+")
-    };
+    let quote = |value: &Value| percent::encode(&value.to_string()).replace("%20", "+");
     format!("{}={}", quote(name), quote(value))
 }

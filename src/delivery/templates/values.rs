@@ -1,4 +1,4 @@
-//! What templates may show, under the names that the Python Sydent gives them.
+//! The values that templates can use, under the names that they have in the Python Sydent.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::threepid::Medium;
 
-/// The values of the mail that carries the link and the code.
+/// The values of the mail with the validation link and the code.
 ///
-/// Control characters are taken out of every value before a template sees it, so that none can
-/// begin a header or a MIME part.
+/// Control characters are removed from every value before a template gets it, so no value can begin
+/// a header or a MIME part.
 #[derive(Clone)]
 pub struct VerificationMail {
-    /// Where the request came from: `ipaddress`, empty in the template if unknown.
+    /// The IP address of the client: `ipaddress`, empty in the template if unknown.
     pub ipaddress: Option<String>,
-    /// The whole URL that validates when it is opened: `link`. Its host is the template's `server`.
+    /// The URL that validates the address when it is opened: `link`. Its host is the value `server`.
     pub link: String,
-    /// The code for clients that ask for one: `token`.
+    /// The code for clients that let the user type it in: `token`.
     pub token: String,
     /// The sender, `Name <address>` or an address: `from`.
     pub from: String,
     /// The recipient's address: `to`.
     pub to: String,
-    /// The date in the form of RFC 2822: `date`.
+    /// The date in the format of RFC 2822: `date`.
     pub date: String,
-    /// The message's id with its angle brackets: `messageid`. At least 128 bits of it are random:
-    /// `multipart_boundary` is made from it.
+    /// The message id with its angle brackets: `messageid`. At least 128 bits of it must be random,
+    /// because `multipart_boundary` is derived from it.
     pub messageid: String,
-    /// How long link and code work: `valid_for`, as "24 hours".
+    /// How long link and code are valid: `valid_for`, such as "24 hours".
     pub valid_for: Duration,
 }
 
-/// Shows nothing: an address and a secret are inside.
+/// Shows nothing, since the values include an address and a secret.
 impl fmt::Debug for VerificationMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerificationMail").finish_non_exhaustive()
@@ -51,12 +51,12 @@ impl VerificationMail {
             date => clean(&self.date),
             messageid => clean(&self.messageid),
             multipart_boundary => boundary(&self.messageid),
-            server => server(&self.link),
+            server => link_host(&self.link),
             valid_for => in_words(self.valid_for),
         }
     }
 
-    /// Values to try a template with: all of them, as long as they get, and without the optional.
+    /// Samples to test a template with: every value at its longest, and without the optional ones.
     pub(super) fn samples() -> [Self; 2] {
         let full = Self {
             ipaddress: Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".to_owned()),
@@ -82,14 +82,14 @@ impl VerificationMail {
     }
 }
 
-/// The values of the page behind the mailed link.
+/// The values of the page that the validation link opens.
 #[derive(Debug, Clone)]
 pub struct VerifyResponse {
-    /// A sentence for the person who opened the link: `message`.
+    /// A sentence for the user who opened the link: `message`.
     pub message: String,
-    /// Whether the address is validated now: `success`.
+    /// Whether the address is now validated: `success`.
     pub success: bool,
-    /// What was to be confirmed, `email` or `msisdn`: `medium`.
+    /// What the link validates, `email` or `msisdn`: `medium`.
     pub medium: Medium,
 }
 
@@ -111,36 +111,29 @@ impl VerifyResponse {
     }
 }
 
-/// Takes out what could end a line or turn the reading direction.
+/// Removes characters that could end a line or change the text direction.
 pub(super) fn clean(value: &str) -> String {
-    let harmful = |c: char| {
+    let is_unsafe = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    value.chars().filter(|c| !harmful(*c)).collect()
+    value.chars().filter(|c| !is_unsafe(*c)).collect()
 }
 
-/// Nobody but the recipient knows the id, so nobody can write text that ends a MIME part; a mail
-/// that is sent again stays the same mail. Letters and digits only, as templates may not quote it.
+/// Derives the multipart boundary from the message id. Only the recipient knows the id, so no
+/// value of a stranger can end a MIME part, and a mail that is sent again has the same bytes. The
+/// boundary is hexadecimal, because templates may not quote it.
 pub(super) fn boundary(messageid: &str) -> String {
     let digest = Sha256::new()
         .chain_update("multipart boundary ")
         .chain_update(messageid)
         .finalize();
-    let mut boundary = String::with_capacity(32);
-    for byte in digest.iter().take(16) {
-        let nibbles = [byte >> 4, byte & 15].map(u32::from);
-        boundary.extend(
-            nibbles
-                .into_iter()
-                .filter_map(|nibble| char::from_digit(nibble, 16)),
-        );
-    }
-    boundary
+    let half = digest.as_slice().first_chunk().copied();
+    format!("{:032x}", u128::from_be_bytes(half.unwrap_or_default()))
 }
 
-/// The host, and the port if it is not the scheme's own, that the mail's link leads to.
-pub(super) fn server(link: &str) -> String {
+/// The host of a link, with the port unless it is the default of the scheme.
+pub(super) fn link_host(link: &str) -> String {
     let Ok(url) = url::Url::parse(link) else {
         return String::new();
     };
@@ -149,10 +142,10 @@ pub(super) fn server(link: &str) -> String {
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// A time as people say it: "24 hours".
+/// A duration in words: "24 hours".
 pub(crate) fn in_words(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
-    // An odd rest of minutes is no promise to make, hence the whole hours.
+    // Rounded down to whole hours: the mail must not promise more time than there is.
     let (count, unit) = if minutes >= 120 || minutes == 60 {
         (minutes / 60, "hour")
     } else {
@@ -184,10 +177,10 @@ mod tests {
 
     #[test]
     fn the_server_is_the_host_of_the_link() {
-        assert_eq!(server("https://id.example.org/x?y"), "id.example.org");
-        assert_eq!(server("https://id.example.org:443/x"), "id.example.org");
-        assert_eq!(server("http://[::1]:8090/x"), "[::1]:8090");
-        assert_eq!(server("no url"), "");
+        assert_eq!(link_host("https://id.example.org/x?y"), "id.example.org");
+        assert_eq!(link_host("https://id.example.org:443/x"), "id.example.org");
+        assert_eq!(link_host("http://[::1]:8090/x"), "[::1]:8090");
+        assert_eq!(link_host("no url"), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Finds what is wrong with the templates in a folder of brands, for whoever writes them.
+//! Finds mistakes in the templates of a folder of brands, for their authors.
 //!
-//! The server refuses only what it cannot use. Here each file is looked at by itself, whether or
-//! not a request would reach it, and with values that strangers might send.
+//! The server rejects only templates that it cannot use. The check examines every file, also one
+//! that no request would use, and with hostile values.
 
 mod mail;
 mod names;
@@ -15,26 +15,28 @@ use std::sync::Arc;
 use minijinja::{Environment, Value};
 
 use super::folder::{Sources, forms};
-use super::{INVITATION_MAIL, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE, finished, jinja};
+use super::{
+    INVITATION_MAIL, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE, build_message, jinja,
+};
 use crate::config::TemplateSettings;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
-pub struct Checked {
-    /// How many brands there are.
+pub struct CheckReport {
+    /// How many brands exist.
     pub brands: usize,
-    /// How many templates were looked at.
+    /// How many templates were examined.
     pub templates: usize,
-    /// What is wrong, by file.
+    /// The mistakes, by file.
     pub mistakes: Vec<Mistake>,
 }
 
-/// One mistake in a template. Shown as `file:line: what`.
+/// A mistake in a template, displayed as `file:line: what`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The file.
     pub file: String,
-    /// The line in it, counted from 1, where it is known.
+    /// The line in the file, counted from 1, if it is known.
     pub line: Option<usize>,
     /// A sentence without a full stop.
     pub what: String,
@@ -54,26 +56,26 @@ impl fmt::Display for Mistake {
 /// # Errors
 ///
 /// The folder, or a file in it, cannot be read.
-pub fn check(brands_dir: &Path) -> Result<Checked, TemplateError> {
+pub fn check(brands_dir: &Path) -> Result<CheckReport, TemplateError> {
     let sources = Arc::new(Sources::read(&TemplateSettings {
         brands_dir: Some(brands_dir.to_owned()),
         ..TemplateSettings::default()
     })?);
     let environment = jinja::environment(Arc::clone(&sources));
-    let mut checked = Checked {
+    let mut report = CheckReport {
         brands: 0,
         templates: 0,
         mistakes: Vec::new(),
     };
     for brand in sources.brands() {
-        checked.brands += 1;
+        report.brands += 1;
         for file in [VERIFICATION_MAIL, INVITATION_MAIL, VERIFY_RESPONSE] {
             for form in forms(file) {
                 let name = format!("{brand}/{form}");
                 if !sources.is_from_disk(&name) {
                     continue;
                 }
-                checked.templates += 1;
+                report.templates += 1;
                 let subject = Subject {
                     name: &name,
                     file,
@@ -81,21 +83,21 @@ pub fn check(brands_dir: &Path) -> Result<Checked, TemplateError> {
                     sources: &sources,
                 };
                 for mistake in subject.mistakes() {
-                    if !checked.mistakes.contains(&mistake) {
-                        checked.mistakes.push(mistake);
+                    if !report.mistakes.contains(&mistake) {
+                        report.mistakes.push(mistake);
                     }
                 }
             }
         }
     }
-    Ok(checked)
+    Ok(report)
 }
 
-/// The template that is looked at.
+/// The template that is examined.
 struct Subject<'a> {
     /// `brand/file`.
     name: &'a str,
-    /// Which one it is, in the present form.
+    /// The file name of its Jinja2 form.
     file: &'static str,
     environment: &'a Environment<'static>,
     sources: &'a Sources,
@@ -108,9 +110,9 @@ impl Subject<'_> {
             .into_iter()
             .map(|(line, what)| self.mistake(line, what))
             .collect();
-        for sample in samples::of(self.file) {
+        for sample in samples::for_template(self.file) {
             match self.render(&sample.values) {
-                Ok(text) => found.extend(self.in_rendering(&sample, &text)),
+                Ok(text) => found.extend(self.check_rendered(&sample, &text)),
                 Err(mistake) => {
                     found.push(mistake);
                     break;
@@ -137,11 +139,11 @@ impl Subject<'_> {
         )
     }
 
-    fn in_rendering(&self, sample: &samples::Sample, text: &str) -> Vec<Mistake> {
+    fn check_rendered(&self, sample: &samples::Sample, text: &str) -> Vec<Mistake> {
         if self.file == VERIFY_RESPONSE {
             return self.unescaped(text, "the page").into_iter().collect();
         }
-        let mail = finished(text);
+        let mail = build_message(text);
         let mut found = Vec::new();
         for what in mail::mistakes(&mail, &sample.values) {
             found.push(self.mistake(None, what));
@@ -150,21 +152,21 @@ impl Subject<'_> {
             found.extend(self.unescaped(&html, "the HTML part"));
         }
         if self.has_fixed_boundary(&mail) {
-            let what = "its parts are delimited by text that is the same in each mail, so that a \
-                        stranger's text can end them: write {{ multipart_boundary }}";
+            let what = "its boundary is the same in every mail, so a stranger's text can end a part: \
+                        write {{ multipart_boundary }}";
             found.push(self.mistake(None, what.to_owned()));
         }
         found
     }
 
-    /// The values that a stranger chose and that stand in HTML as they are.
+    /// The values chosen by strangers that appear in HTML unescaped.
     fn unescaped(&self, html: &str, place: &str) -> Vec<Mistake> {
         samples::STRANGERS
             .iter()
             .filter(|(_, tag)| html.contains(tag))
             .map(|(name, _)| {
                 let what = format!(
-                    "{name} stands in {place} unescaped: leave out |safe there, as it may be anything"
+                    "{name} is unescaped in {place}: remove |safe, because a stranger chooses the value"
                 );
                 self.mistake(self.line_of_unescaped(name), what)
             })

@@ -1,11 +1,10 @@
-//! Variables that no message has.
+//! Variables that do not exist.
 
 use super::super::{VERIFY_RESPONSE, python_format};
 use super::{Subject, samples};
 
 impl Subject<'_> {
-    /// The unknown variables, and what else is wrong with an old template's placeholders, each
-    /// with its line.
+    /// The unknown variables, and the invalid placeholders of an old template, each with its line.
     pub(super) fn unknown_names(&self) -> Vec<(Option<usize>, String)> {
         let known = samples::names(self.file);
         if let Some(text) = self.sources.old_text(self.name) {
@@ -34,12 +33,12 @@ impl Subject<'_> {
             .collect()
     }
 
-    /// The first line with a tag that has this word.
+    /// The first line with a tag that contains this word.
     fn line_of(&self, word: &str) -> Option<usize> {
         self.first_line(|line| has_word(line, word))
     }
 
-    /// The first line in HTML that lets this value through as it is.
+    /// The first line of HTML that marks this value as safe.
     pub(super) fn line_of_unescaped(&self, name: &str) -> Option<usize> {
         let mut in_html = self.file == VERIFY_RESPONSE;
         self.first_line(|line| {
@@ -48,13 +47,12 @@ impl Subject<'_> {
         })
     }
 
-    fn first_line(&self, mut is_it: impl FnMut(&str) -> bool) -> Option<usize> {
+    fn first_line(&self, mut matches: impl FnMut(&str) -> bool) -> Option<usize> {
         let text = self.sources.text(self.name)?;
-        let found = text.lines().position(|line| {
-            let fits = is_it(line);
-            fits && (line.contains("{{") || line.contains("{%"))
-        });
-        found.map(|line| line + 1)
+        // `matches` keeps state, so it must see every line.
+        text.lines()
+            .position(|line| matches(line) && (line.contains("{{") || line.contains("{%")))
+            .map(|index| index + 1)
     }
 }
 
@@ -64,5 +62,5 @@ fn has_word(line: &str, word: &str) -> bool {
 }
 
 fn unknown(name: &str) -> String {
-    format!("no message has a value {name:?}, so that nothing stands there")
+    format!("there is no variable {name:?}: it renders as nothing")
 }

@@ -1,4 +1,4 @@
-//! Values to try templates with: plain ones, the longest, and those that an attacker would send.
+//! Sample values for templates: plain ones, the longest, and hostile ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ pub(super) struct Sample {
     pub values: BTreeMap<String, Value>,
 }
 
-/// What strangers choose, and the mark by which it is found again.
+/// The values that strangers choose, and the tag that marks each in the output.
 pub(super) const STRANGERS: [(&str, &str); 12] = [
     ("to", "<t00>"),
     ("message", "<t01>"),
@@ -30,53 +30,53 @@ pub(super) const STRANGERS: [(&str, &str); 12] = [
     ("room_type", "<t11>"),
 ];
 
-/// What homeservers say besides what is always there.
-const FURTHER: [&str; 2] = ["room_join_rules", "org.matrix.web_client_location"];
+/// Further fields that homeservers send.
+const OPTIONAL_FIELDS: [&str; 2] = ["room_join_rules", "org.matrix.web_client_location"];
 
 /// The samples for a template.
-pub(super) fn of(file: &str) -> Vec<Sample> {
+pub(super) fn for_template(file: &str) -> Vec<Sample> {
     let values: Vec<BTreeMap<String, Value>> = match file {
         VERIFICATION_MAIL => {
             let [full, bare] = VerificationMail::samples();
-            let nasty = VerificationMail {
+            let hostile = VerificationMail {
                 to: marked("to", "\"o'neil ", "ü&\"@example.com"),
                 ipaddress: Some("::1".to_owned()),
                 ..full.clone()
             };
-            [full, bare, nasty].iter().map(verification).collect()
+            [full, bare, hostile].iter().map(verification).collect()
         }
         INVITATION_MAIL => {
             let [full, bare] = InvitationMail::samples();
-            let nasty = nasty(full.clone());
-            [full, bare, nasty].iter().map(invitation).collect()
+            let hostile = hostile(full.clone());
+            [full, bare, hostile].iter().map(invitation).collect()
         }
         _ => {
             let [done, failed] = VerifyResponse::samples();
-            let nasty = VerifyResponse {
+            let hostile = VerifyResponse {
                 message: marked("message", "100% \"", "'&ü"),
                 ..failed.clone()
             };
-            [done, failed, nasty].iter().map(page).collect()
+            [done, failed, hostile].iter().map(page).collect()
         }
     };
     values.into_iter().map(|values| Sample { values }).collect()
 }
 
-/// The names of all variables that a template may have.
+/// The names of all variables that a template can use.
 pub(super) fn names(file: &str) -> BTreeSet<String> {
     let more = if file == INVITATION_MAIL {
-        FURTHER.as_slice()
+        OPTIONAL_FIELDS.as_slice()
     } else {
         &[]
     };
-    of(file)
+    for_template(file)
         .into_iter()
         .flat_map(|sample| sample.values.into_keys())
         .chain(more.iter().map(|&name| name.to_owned()))
         .collect()
 }
 
-fn nasty(full: InvitationMail) -> InvitationMail {
+fn hostile(full: InvitationMail) -> InvitationMail {
     let fields: Vec<(&str, serde_json::Value)> = STRANGERS
         .iter()
         .map(|(name, tag)| match *name {
@@ -87,7 +87,7 @@ fn nasty(full: InvitationMail) -> InvitationMail {
         })
         .collect();
     InvitationMail {
-        fields: InviteFields::of(fields.iter().map(|(name, value)| (*name, value))),
+        fields: InviteFields::from_request(fields.iter().map(|(name, value)| (*name, value))),
         inviter: marked("sender", "@", ":example.org"),
         room_id: marked("room_id", "!\"'&", ":example.org"),
         to: marked("to", "\"o'neil ", "ü&\"@example.com"),

@@ -1,4 +1,4 @@
-//! Each kind of mistake, in templates that are right but for it.
+//! Each kind of mistake, in templates that are correct otherwise.
 
 use std::fs;
 
@@ -13,19 +13,19 @@ const PARTS: &str = "Content-Type: multipart/alternative; boundary={{ multipart_
                      {{ token }} ü\n--{{ multipart_boundary }}\nContent-Type: text/html\n\n\
                      <p>{{ token }} {{ to }}</p>\n--{{ multipart_boundary }}--\n";
 
-fn checked(file: &str, text: &str) -> (TempDir, Checked) {
+fn check_one(file: &str, text: &str) -> (TempDir, CheckReport) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("acme")).unwrap();
     fs::write(dir.path().join("acme").join(file), text).unwrap();
-    let checked = check(dir.path()).unwrap();
-    (dir, checked)
+    let report = check(dir.path()).unwrap();
+    (dir, report)
 }
 
-/// Whether the only mistake is this one, in this line.
+/// Asserts that the only mistake is this one, in this line.
 fn finds(file: &str, text: &str, line: Option<usize>, what: &str) {
-    let (dir, checked) = checked(file, text);
-    assert_eq!(checked.mistakes.len(), 1, "{what}: {:#?}", checked.mistakes);
-    let mistake = &checked.mistakes[0];
+    let (dir, report) = check_one(file, text);
+    assert_eq!(report.mistakes.len(), 1, "{what}: {:#?}", report.mistakes);
+    let mistake = &report.mistakes[0];
     assert!(mistake.what.contains(what), "{mistake}");
     assert_eq!(mistake.line, line, "{mistake}");
     let path = dir.path().join("acme").join(file);
@@ -40,15 +40,15 @@ fn good_templates_of_both_forms_have_no_mistakes() {
     assert_eq!(built_in.mistakes, []);
     let old = check(&root.join("tests/data/sydent_templates/brands")).unwrap();
     assert_eq!((old.brands, old.templates), (2, 6));
-    // That one shows what becomes of a variable that nobody knows.
+    // One of them uses an unknown variable on purpose.
     let mistakes: Vec<_> = old.mistakes.iter().map(|mistake| &mistake.what).collect();
     let [mistake] = mistakes.as_slice() else {
         panic!("{:#?}", old.mistakes);
     };
     assert!(mistake.contains("\"nothing_such\""), "{mistake}");
-    let (_dir, plain) = checked(VERIFICATION_MAIL, &format!("{HEAD}{PARTS}"));
+    let (_dir, plain) = check_one(VERIFICATION_MAIL, &format!("{HEAD}{PARTS}"));
     assert_eq!(plain.mistakes, []);
-    let (_dir, other) = checked("logo.svg", "{{ broken");
+    let (_dir, other) = check_one("logo.svg", "{{ broken");
     assert_eq!((other.brands, other.templates), (1, 0));
 }
 
@@ -61,7 +61,7 @@ fn mistakes_in_a_template_are_named_with_their_line() {
         (
             format!("{HEAD}{}", PARTS.replace("<p>", "{{ to|safe }}<p>")),
             16,
-            "to stands in the HTML part unescaped",
+            "to is unescaped in the HTML part",
         ),
     ] {
         finds(VERIFICATION_MAIL, &text, Some(line), what);
@@ -77,13 +77,13 @@ fn mistakes_in_a_template_are_named_with_their_line() {
         INVITATION_MAIL,
         &invitation,
         Some(18),
-        "room_name stands in",
+        "room_name is unescaped in",
     );
     finds(
         VERIFY_RESPONSE,
         "\n{{ message|safe }}",
         Some(2),
-        "message stands in the page",
+        "message is unescaped in the page",
     );
     finds(
         VERIFY_RESPONSE,
@@ -98,7 +98,7 @@ fn mistakes_in_an_old_template_are_named_with_their_line() {
     let old = VERIFICATION_MAIL.strip_suffix(".j2").unwrap();
     let mail = format!("{HEAD}{PARTS}").replace("|safe", "");
     let mail = mail.replace("{{ ", "%(").replace(" }}", ")s");
-    let (_dir, good) = checked(old, &mail);
+    let (_dir, good) = check_one(old, &mail);
     assert_eq!(good.mistakes, []);
     for (more, what) in [
         ("%(tokn_forurl)s", "\"tokn\""),
@@ -130,22 +130,22 @@ fn msg_05_what_is_no_valid_mail_is_named() {
         ),
         (
             format!("{HEAD}{PARTS}").replace("from|safe", "from"),
-            "From does not hold the address",
+            "From does not contain the address",
         ),
         (
             format!("Hello {{{{ to }}}}\n{HEAD}{PARTS}"),
-            "line 1 of the mail is no header",
+            "line 1 of the mail is not a header",
         ),
         (
             format!(
                 "{HEAD}{}",
                 PARTS.replace("; boundary={{ multipart_boundary }}", "")
             ),
-            "names no boundary",
+            "has no boundary",
         ),
         (
             format!("{HEAD}{}", PARTS.replace("}}--", "}}")),
-            "not ended",
+            "not followed by",
         ),
         (
             format!("{HEAD}{}", PARTS.replace("Content-Type: text/html\n\n", "")),
@@ -156,7 +156,7 @@ fn msg_05_what_is_no_valid_mail_is_named() {
                 "{HEAD}{}",
                 PARTS.replace("{{ multipart_boundary }}", "part")
             ),
-            "delimited by text that is the same",
+            "its boundary is the same",
         ),
         (
             format!("{HEAD}X: {{{{ 'x' * 999 }}}}\n{PARTS}"),
@@ -168,7 +168,7 @@ fn msg_05_what_is_no_valid_mail_is_named() {
         ),
         (
             format!("{HEAD}Content-Transfer-Encoding: quoted-printable\n\n{{{{ token }}}} a=b"),
-            "says it is quoted-printable",
+            "declared as quoted-printable",
         ),
     ] {
         finds(VERIFICATION_MAIL, &text, None, what);

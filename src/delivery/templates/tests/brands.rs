@@ -1,4 +1,4 @@
-//! Which brand's template is used, and what is wrong with a folder of brands.
+//! Selection of a brand's templates, and errors in a folder of brands.
 
 use super::*;
 
@@ -14,12 +14,12 @@ fn token_mail(templates: &Templates, brand: &BrandName) -> String {
 fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "acme", VERIFICATION_MAIL, "acme {{ token }}");
-    put(dir.path(), "house", VERIFY_RESPONSE, "house {{ message }}");
-    put(dir.path(), "house", "logo.png", b"\x89PNG\xff");
+    put(dir.path(), "base", VERIFY_RESPONSE, "base {{ message }}");
+    put(dir.path(), "base", "logo.png", b"\x89PNG\xff");
     put(dir.path(), ".git", VERIFICATION_MAIL, "{% broken");
-    fs::write(dir.path().join("README"), "not a brand").unwrap();
-    let templates = load(Some(dir.path()), Some("house")).unwrap();
-    assert!(templates.brands.keys().eq(["acme", "house"]));
+    fs::write(dir.path().join("README"), "a file").unwrap();
+    let templates = load(Some(dir.path()), Some("base")).unwrap();
+    assert!(templates.brands.keys().eq(["acme", "base"]));
 
     let response = VerifyResponse {
         message: "hello".to_owned(),
@@ -30,11 +30,11 @@ fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
     assert!(token_mail(&templates, &acme).starts_with("acme 0123"));
     assert_eq!(
         templates.verify_response_page(&acme, &response).unwrap(),
-        "house hello"
+        "base hello"
     );
-    let house = templates.brand(Some("house"));
+    let base = templates.brand(Some("base"));
     assert!(
-        token_mail(&templates, &house).starts_with("Date: "),
+        token_mail(&templates, &base).starts_with("Date: "),
         "the binary's own mail"
     );
 }

@@ -1,4 +1,4 @@
-//! The mail that invites.
+//! The invitation mail.
 
 use mail_parser::MessageParser;
 
@@ -34,8 +34,8 @@ fn inv_19_a_template_in_the_manner_of_sydent_works() {
                 {{ ephemeral_private_key|urlencode }}&room_name={{ room_name|urlencode }}&avatar=\
                 {{ room_avatar_url|urlencode }}&type={{ room_type|urlencode }}&guest=\
                 {{ guest_user_id|urlencode }}{{ guest_access_token|urlencode }}\n";
-    put(dir.path(), "house", INVITATION_MAIL, text);
-    let templates = load(Some(dir.path()), Some("house"))
+    put(dir.path(), "base", INVITATION_MAIL, text);
+    let templates = load(Some(dir.path()), Some("base"))
         .unwrap()
         .with_subjects("{{ sender_display_name }} & you", "a space")
         .unwrap();
@@ -74,7 +74,7 @@ fn a_subject_that_does_not_render_is_named() {
 #[test]
 fn an_invitation_that_writes_too_long_lines_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), "house", INVITATION_MAIL, "{{ 'x' * 999 }}");
+    put(dir.path(), "base", INVITATION_MAIL, "{{ 'x' * 999 }}");
     let error = load(Some(dir.path()), None).unwrap_err();
     assert!(error.to_string().contains(INVITATION_MAIL), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Snippets and what Jinja2 3.1.6, with autoescape on, makes of them.
+//! Snippets, and the output of Jinja2 3.1.6 for them with autoescape on.
 
 use std::collections::BTreeMap;
 

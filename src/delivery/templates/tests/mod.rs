@@ -1,4 +1,4 @@
-//! What the templates write, read back as a recipient or a browser would.
+//! The output of templates, parsed as a mail program or a browser does.
 
 mod brands;
 mod invitation;

@@ -1,4 +1,4 @@
-//! Mails that no server would carry as they are, and those that any does.
+//! Mails that SMTP cannot transport unchanged, and mails that need no change.
 
 use mail_parser::MessageParser;
 

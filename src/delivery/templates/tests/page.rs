@@ -1,4 +1,4 @@
-//! The page behind the mailed link.
+//! The page that the validation link opens.
 
 use super::*;
 use crate::domain::threepid::Medium;

@@ -1,4 +1,4 @@
-//! What becomes of `%(name)s`.
+//! Interpolation of `%(name)s`.
 
 use super::*;
 
@@ -61,7 +61,12 @@ fn names_come_with_their_lines() {
     let text = "%(a)s\n%(b_forhtml)s%%\n\n5 %, %(c.d_forurl)s";
     assert_eq!(
         names(text),
-        [(1, Ok("a")), (2, Ok("b")), (4, Err(STRAY)), (4, Ok("c.d"))]
+        [
+            (1, Ok("a")),
+            (2, Ok("b")),
+            (4, Err(STRAY_PERCENT)),
+            (4, Ok("c.d"))
+        ]
     );
 }
 

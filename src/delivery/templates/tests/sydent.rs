@@ -1,7 +1,7 @@
-//! Folders as the Python Sydent has them, against what it makes of them itself.
+//! Template folders of the Python Sydent, compared with its own output.
 //!
-//! `tests/data/sydent_templates` holds the templates and values, and in `expected` what Sydent
-//! 2.6.1 with Jinja2 3.1 and Python 3.11 sent; its `render.py` wrote that.
+//! `tests/data/sydent_templates` has the templates and values. `expected` has the output of Sydent
+//! 2.6.1 with Jinja2 3.1 and Python 3.11, which `render.py` wrote.
 
 use serde_json::{Map, Value as Json};
 
@@ -12,7 +12,7 @@ fn data(name: &str) -> std::path::PathBuf {
     root.join("tests/data/sydent_templates").join(name)
 }
 
-/// With what Sydent adds to the values of a mail, where the script fixed it.
+/// Adds the values that Sydent generates for a mail, as the script fixed them.
 fn with_added(values: &Map<String, Json>) -> Value {
     let given = values
         .iter()
@@ -65,7 +65,7 @@ fn an_old_mail_is_taken_where_there_is_no_new_one() {
     put(dir.path(), "both", old, "old of both %(token)s");
     put(dir.path(), "old", old, "old %(token)s");
     put(dir.path(), "none", "x", "");
-    // Not the built-in one of the same brand.
+    // Takes precedence over the built-in template of the same brand.
     put(dir.path(), "default", old, "own %(token)s");
     for (default_brand, brand, begin) in [
         ("both", "both", "new 0123"),
@@ -123,7 +123,7 @@ fn msg_02_msg_03_no_value_rewrites_an_old_mail() {
     let dir = tempfile::tempdir().unwrap();
     let old = INVITATION_MAIL.strip_suffix(".j2").unwrap();
     let text = fs::read_to_string(data("brands").join("old").join(old)).unwrap();
-    // As some of the first templates did: nothing is escaped.
+    // Some of the first templates escaped nothing.
     let careless = text.replace("_forhtml", "");
     put(dir.path(), "old", old, careless);
     let templates = load(Some(dir.path()), Some("old")).unwrap();
@@ -139,7 +139,9 @@ fn msg_02_msg_03_no_value_rewrites_an_old_mail() {
         .invitation_mail(&templates.brand(None), &sample)
         .unwrap();
     let values = InvitationMail {
-        fields: crate::domain::invite::InviteFields::of(fields.map(|(k, v)| (k.as_str(), v))),
+        fields: crate::domain::invite::InviteFields::from_request(
+            fields.map(|(k, v)| (k.as_str(), v)),
+        ),
         room_id: format!("!{attack}"),
         inviter: format!("@{attack}:example.org"),
         ..sample
