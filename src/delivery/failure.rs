@@ -1,63 +1,72 @@
-//! Why a message was not handed over.
+//! Failures of sending a message.
 
-/// Why a message was not handed over.
+/// Why a message was not sent.
 ///
-/// The texts are for the log and the metrics. They never contain an address,
-/// nor text that the relay or provider chose, since they may quote the address.
+/// The reasons are for logs and metrics. They never contain an address, nor text
+/// of the relay or provider, which may quote the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendFailure {
-    /// This message will never be taken: sending it again is of no use.
-    #[error("{what}")]
-    Refused {
-        /// What happened, as a sentence without a full stop.
-        what: String,
-        /// The reply code of SMTP or status of HTTP, if there was one.
+    /// The message was rejected, and sending it again would not help.
+    #[error("{reason}")]
+    Permanent {
+        /// What failed and why, without a full stop.
+        reason: String,
+        /// The SMTP reply code or the HTTP status, if there was one.
         code: Option<u16>,
         /// The enhanced status code (RFC 3463), such as `5.1.1`.
         enhanced: Option<String>,
-        /// Whether it is the recipient's address that is not taken, which its
-        /// owner can do something about.
+        /// Whether the address of the recipient was rejected, which the user can
+        /// correct.
         address: bool,
     },
-    /// The whole message went out, and nobody said whether it was taken. Sent
-    /// again, it may arrive twice; not sent again, it may never arrive.
-    #[error("{what}")]
+    /// The whole message was sent, but no reply says whether it was accepted.
+    /// Sent again, it may arrive twice; not sent again, it may never arrive.
+    #[error("{reason}")]
     Uncertain {
-        /// What happened, as a sentence without a full stop.
-        what: String,
+        /// What failed and why, without a full stop.
+        reason: String,
     },
-    /// Anything else: the relay is busy, out of reach, set up wrongly or
-    /// misunderstood. An administrator's mistake is among these, so that no
-    /// message is lost by it.
-    #[error("{what}")]
-    Passing {
-        /// What happened, as a sentence without a full stop.
-        what: String,
+    /// Anything else: the relay is overloaded, unreachable or misconfigured, or
+    /// its reply is not understood. Mistakes in this server's configuration are
+    /// transient too, so that they lose no messages.
+    #[error("{reason}")]
+    Transient {
+        /// What failed and why, without a full stop.
+        reason: String,
     },
 }
 
 impl SendFailure {
-    /// A failure that may be over later.
-    pub(crate) fn passing(what: impl Into<String>) -> Self {
-        Self::Passing { what: what.into() }
+    /// Creates a failure after which a later attempt may succeed.
+    pub(crate) fn transient(reason: impl Into<String>) -> Self {
+        Self::Transient {
+            reason: reason.into(),
+        }
     }
 
-    /// The message itself cannot be written; another try would not help.
+    /// The message cannot be built, so a retry would not help.
     pub(crate) fn unwritable() -> Self {
-        Self::Refused {
-            what: "cannot write the message".to_owned(),
+        Self::Permanent {
+            reason: "cannot write the message".to_owned(),
             code: None,
             enhanced: None,
             address: false,
         }
     }
 
-    /// The same failure of a message that went out as a whole: unless it was
-    /// a refusal for good, nobody knows whether it was taken.
-    pub(crate) fn after_the_message(self) -> Self {
+    /// Creates a failure after which the message may have been accepted.
+    pub(crate) fn uncertain(reason: impl Into<String>) -> Self {
+        Self::Uncertain {
+            reason: reason.into(),
+        }
+    }
+
+    /// Converts a failure that happened after the whole message was sent: a
+    /// transient one becomes uncertain.
+    pub(crate) fn after_whole_message(self) -> Self {
         match self {
-            Self::Passing { what } => Self::Uncertain { what },
-            told => told,
+            Self::Transient { reason } => Self::Uncertain { reason },
+            other => other,
         }
     }
 }

@@ -1,60 +1,50 @@
 //! The mail that invites an address to a room.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+use super::percent::encode;
 use crate::domain::invite::InviteFields;
 use crate::domain::invite_key::InviteKey;
 
-/// What is stored of an invitation until its mail is written. The private key
-/// leaves the database with the mail.
+/// The stored form of an invitation until its mail is sent. The private key is
+/// deleted from the database with it.
 #[derive(Serialize, Deserialize)]
 pub struct InvitationPayload {
-    /// Who is invited, in canonical form.
+    /// The invited address in canonical form.
     pub address: String,
-    /// Which template set.
+    /// The brand of the mail.
     pub brand: String,
     /// The token of the invite.
     pub token: String,
-    /// The private half of the key that was made for it.
+    /// The private key of the invite.
     pub private_key: InviteKey,
-    /// Where to.
+    /// The room.
     pub room_id: String,
-    /// By whom.
+    /// The Matrix ID of the inviter.
     pub sender: String,
-    /// Whether this server knows that it is the sender who asked.
+    /// Whether the request was authenticated as the inviter.
     pub verified: bool,
-    /// Where the web client is, without a slash at the end.
+    /// The URL of the web client, without a trailing slash.
     pub web_client: String,
-    /// What else the request said.
+    /// Further fields of the request.
     pub fields: InviteFields,
 }
 
-const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, IN_A_QUERY).to_string()
-}
-
 impl InvitationPayload {
-    /// Where the client of whoever was invited gets the signature that lets it
-    /// join. It has a `?`, since clients append `&mxid=…` (INV-19). It is a v1
-    /// link, because clients call it without an account; the route behind it
-    /// does not depend on v1 (GEN-32).
+    /// The URL at which the invited client gets the signature for joining. It
+    /// contains a `?`, because clients append `&mxid=…` (INV-19). It is a v1 URL,
+    /// because clients call it without an account; the route exists even if v1 is
+    /// disabled (GEN-32).
     #[must_use]
     pub fn sign_url(&self, public_base_url: &str) -> String {
         format!(
             "{public_base_url}/_matrix/identity/api/v1/sign-ed25519?token={}&private_key={}",
-            encoded(&self.token),
-            encoded(&self.private_key.encoded()),
+            encode(&self.token),
+            encode(&self.private_key.encoded()),
         )
     }
 
-    /// The link that opens the web client with all that it needs to join.
+    /// The link that opens the web client with the data for joining.
     #[must_use]
     pub fn join_link(&self, public_base_url: &str) -> String {
         let field = |name| self.fields.get(name).unwrap_or_default();
@@ -69,11 +59,11 @@ impl InvitationPayload {
             ("guest_user_id", field("guest_user_id")),
             ("room_type", field("room_type")),
         ]
-        .map(|(name, value)| format!("{name}={}", encoded(value)));
+        .map(|(name, value)| format!("{name}={}", encode(value)));
         format!(
             "{}/#/room/{}?{}",
             self.web_client,
-            encoded(&self.room_id),
+            encode(&self.room_id),
             parameters.join("&")
         )
     }
@@ -98,7 +88,7 @@ mod tests {
             sender: "@bob:example.org".to_owned(),
             verified: true,
             web_client: "https://app.example/riot".to_owned(),
-            fields: InviteFields::of(given.map(|(name, value)| (name.as_str(), value))),
+            fields: InviteFields::from_request(given.map(|(name, value)| (name.as_str(), value))),
         };
         assert_eq!(
             payload.join_link("https://id.example.org"),

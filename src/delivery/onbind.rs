@@ -1,23 +1,24 @@
-//! What a homeserver is told of a binding (section 16 of the conformance list).
+//! Onbind notifications in the delivery queue (section 16 of the conformance
+//! list).
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
 
-/// What is stored of a notice until its homeserver has taken it.
+/// The stored form of a notification until the homeserver has accepted it.
 #[derive(Serialize, Deserialize)]
 pub struct OnbindPayload {
-    /// The medium of what is bound.
+    /// The medium of the 3PID.
     pub medium: String,
-    /// What is bound.
+    /// The address of the 3PID.
     pub address: String,
-    /// To whom.
+    /// The Matrix ID to which it was bound.
     pub mxid: String,
 }
 
 impl OnbindPayload {
-    /// The notice of that binding.
+    /// Creates the payload for an association.
     #[must_use]
     pub fn new(threepid: &ThreePid, mxid: &Mxid) -> Self {
         Self {

@@ -1,38 +1,32 @@
-//! The mail that carries a validation token.
+//! Verification mails in the delivery queue.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-/// What is stored of a verification mail until it is written.
+use super::percent::encode;
+
+/// The stored form of a verification mail until it is sent.
 #[derive(Serialize, Deserialize)]
 pub struct VerificationPayload {
-    /// To whom, in canonical form.
+    /// The recipient in canonical form.
     pub address: String,
-    /// Which template set.
+    /// The brand of the mail.
     pub brand: String,
-    /// Whose session.
+    /// The id of the validation session.
     pub sid: String,
-    /// Its secret, for the link.
+    /// The client secret of the session, for the link.
     pub client_secret: String,
-    /// Its token.
+    /// The validation token.
     pub token: String,
-    /// The address of whoever asked; empty when unknown.
+    /// The IP address of the client; empty if unknown.
     pub ip: String,
 }
 
-const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
 impl VerificationPayload {
-    /// The link that validates the session when it is opened (EML-11). It is a
-    /// v2 link, which works whether or not v1 is switched on (GEN-32). `brand` is
-    /// that of the page behind it, where it is not the default one.
+    /// The link that validates the session when it is opened (EML-11). It is a v2
+    /// URL, which works even if v1 is disabled (GEN-32). `brand` is the brand of
+    /// the page, unless it is the default brand.
     #[must_use]
     pub fn link(&self, public_base_url: &str, brand: Option<&str>) -> String {
-        let encode = |text| utf8_percent_encode(text, IN_A_QUERY);
         let link = format!(
             "{public_base_url}/_matrix/identity/v2/validate/email/submitToken?token={}&client_secret={}&sid={}",
             encode(&self.token),

@@ -1,61 +1,62 @@
-//! Turns what the queue holds into a mail.
+//! Builds mails from their stored form in the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::Address;
 use lettre::message::Mailbox;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::invitation::InvitationPayload;
-use super::mail::{Envelope, address_for_wire};
+use super::mail::{Envelope, smtp_address};
 use super::templates::{InvitationMail, TemplateError, Templates, VerificationMail};
 use super::verification::VerificationPayload;
 
-/// Writes mails.
+/// Builds mails.
 pub struct MailWriter {
     /// The templates.
     pub templates: Arc<Templates>,
-    /// The sender.
+    /// The sender of all mails.
     pub from: Mailbox,
-    /// Where links lead, without a slash at the end.
+    /// The base of links, without a trailing slash.
     pub public_base_url: String,
-    /// The right-hand side of message ids.
+    /// The host in message ids.
     pub message_id_host: String,
 }
 
-/// A mail, ready to be handed over.
+/// A mail, ready to be sent.
 pub struct WrittenMail {
-    /// From and to.
+    /// Sender and recipient.
     pub envelope: Envelope,
     /// The whole message with CRLF line ends.
     pub bytes: Vec<u8>,
 }
 
-/// Why a mail cannot be written.
+/// Why a mail cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// What the queue holds does not read as a mail.
-    #[error("its stored form does not read as one")]
+    /// The stored form in the queue is malformed.
+    #[error("cannot decode the stored message")]
     Payload,
-    /// No mail can be sent to such an address.
-    #[error("its address cannot stand in an envelope")]
+    /// The recipient is not valid in SMTP.
+    #[error("its address is not valid in an SMTP envelope")]
     Address,
-    /// The template failed.
+    /// The template cannot be rendered.
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
 
 impl MailWriter {
-    /// Writes the mail of a queued payload. `id` names the message and is
-    /// random; `queued_at` is the date of the mail and `expires_at` when its
-    /// token ends, ms. A mail that is tried
-    /// again is the same mail.
+    /// Builds the mail of a queued payload. `id` is the random id of the message.
+    /// `queued_at` is the date of the mail and `expires_at` the end of its token,
+    /// both in milliseconds since the epoch. The result is the same for every
+    /// attempt.
     ///
     /// # Errors
-    /// When the payload, its address or the template are at fault; trying
-    /// again does not help.
+    /// The payload, its address or the template are invalid. A retry does not
+    /// help.
     pub fn write(
         &self,
         id: &str,
@@ -63,15 +64,13 @@ impl MailWriter {
         queued_at: i64,
         expires_at: i64,
     ) -> Result<WrittenMail, WriteError> {
-        let payload: VerificationPayload =
-            serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
-        let to: Address =
-            address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
+        let payload: VerificationPayload = decode(payload)?;
+        let to = smtp_address(&payload.address).map_err(|_not_sendable| WriteError::Address)?;
         let brand = self.templates.brand(Some(&payload.brand));
-        let named = (brand != self.templates.brand(None)).then_some(brand.as_str());
+        let link_brand = (brand != self.templates.brand(None)).then_some(brand.as_str());
         let values = VerificationMail {
             ipaddress: (!payload.ip.is_empty()).then(|| payload.ip.clone()),
-            link: payload.link(&self.public_base_url, named),
+            link: payload.link(&self.public_base_url, link_brand),
             token: payload.token.clone(),
             from: self.from.to_string(),
             to: to.to_string(),
@@ -82,24 +81,22 @@ impl MailWriter {
             ),
         };
         let bytes = self.templates.verification_mail(&brand, &values)?;
-        Ok(self.written(to, bytes))
+        Ok(self.with_envelope(to, bytes))
     }
 
-    /// Writes the mail of a queued invitation; see [`Self::write`].
+    /// Builds the mail of a queued invitation; see [`Self::write`].
     ///
     /// # Errors
-    /// When the payload, its address or the template are at fault; trying
-    /// again does not help.
+    /// The payload, its address or the template are invalid. A retry does not
+    /// help.
     pub fn write_invitation(
         &self,
         id: &str,
         payload: &str,
         queued_at: i64,
     ) -> Result<WrittenMail, WriteError> {
-        let payload: InvitationPayload =
-            serde_json::from_str(payload).map_err(|_unreadable| WriteError::Payload)?;
-        let to: Address =
-            address_for_wire(&payload.address).map_err(|_unfit| WriteError::Address)?;
+        let payload: InvitationPayload = decode(payload)?;
+        let to = smtp_address(&payload.address).map_err(|_not_sendable| WriteError::Address)?;
         let brand = self.templates.brand(Some(&payload.brand));
         let values = InvitationMail {
             join_link: payload.join_link(&self.public_base_url),
@@ -117,10 +114,10 @@ impl MailWriter {
             messageid: format!("<{id}@{}>", self.message_id_host),
         };
         let bytes = self.templates.invitation_mail(&brand, &values)?;
-        Ok(self.written(to, bytes))
+        Ok(self.with_envelope(to, bytes))
     }
 
-    fn written(&self, to: Address, bytes: Vec<u8>) -> WrittenMail {
+    fn with_envelope(&self, to: Address, bytes: Vec<u8>) -> WrittenMail {
         WrittenMail {
             envelope: Envelope {
                 from: self.from.email.clone(),
@@ -131,6 +128,11 @@ impl MailWriter {
     }
 }
 
+fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, WriteError> {
+    serde_json::from_str(payload).map_err(|_malformed| WriteError::Payload)
+}
+
+/// Formats a time, in milliseconds since the epoch, as the date of a mail.
 pub(super) fn rfc_2822(ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
         .ok()

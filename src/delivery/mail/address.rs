@@ -1,60 +1,42 @@
-//! From a stored address to the one that is written on the wire.
+//! Conversion of stored email addresses to addresses for SMTP.
 
 use idna::AsciiDenyList;
 use lettre::Address;
 
-/// The longest address that fits into a path of RFC 5321 (4.5.3.1.3), in
-/// octets: 256 less the angle brackets.
-const MAX_OCTETS: usize = 254;
+use crate::domain::email::{MAX_OCTETS, is_dot_string};
 
-/// The longest local part (RFC 5321 4.5.3.1.1), in octets.
-const MAX_LOCAL_OCTETS: usize = 64;
-
-/// An address that cannot be sent to. The address is not shown.
+/// The address cannot be sent to. The error does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the address cannot be written in SMTP")]
-pub struct AddressRefused;
+#[error("the address is not valid in SMTP")]
+pub struct InvalidAddress;
 
-/// The address to tell a relay for a stored, folded address.
+/// Converts a stored, folded address to the address for the SMTP envelope.
 ///
-/// The domain becomes A-labels (IDNA), which every relay understands. The
-/// local part stays as it is: only the recipient's own server may say what it
-/// means. Non-ASCII in it needs SMTPUTF8.
+/// The domain is converted to A-labels (IDNA), which every relay understands. The
+/// local part is not changed, because only the recipient's mail server may
+/// interpret it. A non-ASCII local part requires SMTPUTF8.
 ///
 /// # Errors
 ///
-/// [`AddressRefused`] for anything that is not one mailbox, for more than 254
-/// octets, and for what RFC 5321 has but nobody's mailbox needs: quoted local
-/// parts and address literals. The domain may be longer here than as stored.
-pub fn address_for_wire(email: &str) -> Result<Address, AddressRefused> {
-    let (local, domain) = email.rsplit_once('@').ok_or(AddressRefused)?;
-    if !is_dot_atom(local) || domain.starts_with('[') {
-        return Err(AddressRefused);
+/// [`InvalidAddress`] if the text is not a single mailbox or has more than 254
+/// octets (the domain may be longer than in its stored form), and for quoted local
+/// parts and address literals, which RFC 5321 allows but mailboxes do not need.
+pub fn smtp_address(email: &str) -> Result<Address, InvalidAddress> {
+    let (local, domain) = email.rsplit_once('@').ok_or(InvalidAddress)?;
+    if !is_dot_string(local) || domain.starts_with('[') {
+        return Err(InvalidAddress);
     }
     let domain = idna::domain_to_ascii_cow(domain.as_bytes(), AsciiDenyList::URL)
-        .map_err(|_not_a_domain| AddressRefused)?;
-    // The check of lettre 0.11 is right for ASCII only: it takes code points
-    // of the local part for bytes of UTF-8, and refuses marks and emoji.
-    Address::new("any", &*domain).map_err(|_not_a_domain| AddressRefused)?;
+        .map_err(|_not_a_domain| InvalidAddress)?;
+    // lettre 0.11 validates local parts correctly for ASCII only: it treats code
+    // points as bytes of UTF-8 and rejects combining marks and emoji.
+    Address::new("any", &*domain).map_err(|_not_a_domain| InvalidAddress)?;
     let address = Address::new_dangerous(local, &*domain);
     let text: &str = address.as_ref();
     if text.len() > MAX_OCTETS {
-        return Err(AddressRefused);
+        return Err(InvalidAddress);
     }
     Ok(address)
-}
-
-/// `Dot-string` of RFC 5321, with the non-ASCII of RFC 6531.
-fn is_dot_atom(local: &str) -> bool {
-    let is_fit = |c: char| match c {
-        c if c.is_ascii_alphanumeric() => true,
-        c if c.is_ascii() => "!#$%&'*+-/=?^_`{|}~".contains(c),
-        c => !c.is_control() && !c.is_whitespace(),
-    };
-    local.len() <= MAX_LOCAL_OCTETS
-        && local
-            .split('.')
-            .all(|atom| !atom.is_empty() && atom.chars().all(is_fit))
 }
 
 #[cfg(test)]
@@ -64,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_domain_becomes_a_labels_and_the_local_part_stays() {
-        for (stored, wire) in [
+        for (stored, expected) in [
             ("alice@example.com", "alice@example.com"),
             ("a.b+tag@sub.example.com", "a.b+tag@sub.example.com"),
             ("alice@localhost", "alice@localhost"),
@@ -75,8 +57,8 @@ mod tests {
             ("alice@ex\u{3002}ample", "alice@ex.ample"),
             ("o'neil/x=y@example.com", "o'neil/x=y@example.com"),
         ] {
-            let address = address_for_wire(stored).expect(stored);
-            assert_eq!(AsRef::<str>::as_ref(&address), wire);
+            let address = smtp_address(stored).expect(stored);
+            assert_eq!(AsRef::<str>::as_ref(&address), expected);
         }
     }
 
@@ -103,7 +85,7 @@ mod tests {
             "alice@xn--a.example",
             "alice,bob@example.com",
         ] {
-            assert_eq!(address_for_wire(bad), Err(AddressRefused), "{bad:?}");
+            assert_eq!(smtp_address(bad), Err(InvalidAddress), "{bad:?}");
         }
     }
 
@@ -114,17 +96,17 @@ mod tests {
             format!("{}@{label}.{label}.{label}.example", "b".repeat(local))
         };
         assert_eq!(with(63).len(), MAX_OCTETS);
-        assert!(address_for_wire(&with(63)).is_ok());
-        assert_eq!(address_for_wire(&with(64)), Err(AddressRefused));
+        assert!(smtp_address(&with(63)).is_ok());
+        assert_eq!(smtp_address(&with(64)), Err(InvalidAddress));
         let local = |length: usize| format!("{}@example.com", "b".repeat(length));
-        assert!(address_for_wire(&local(64)).is_ok());
-        assert_eq!(address_for_wire(&local(65)), Err(AddressRefused));
+        assert!(smtp_address(&local(64)).is_ok());
+        assert_eq!(smtp_address(&local(65)), Err(InvalidAddress));
     }
 
     proptest! {
         #[test]
         fn whatever_is_accepted_is_one_word(email in "\\PC{0,20}[@ \r\n<>\"]{0,3}\\PC{0,20}") {
-            if let Ok(address) = address_for_wire(&email) {
+            if let Ok(address) = smtp_address(&email) {
                 let text: &str = address.as_ref();
                 prop_assert!(!text.contains(['\r', '\n', ' ', '<', '>']));
                 prop_assert!(text.len() <= MAX_OCTETS);
@@ -138,7 +120,7 @@ mod tests {
         ) {
             let mut email = String::from("alice@example.com");
             email.insert_str(at, &sign);
-            prop_assert!(address_for_wire(&email).is_err());
+            prop_assert!(smtp_address(&email).is_err());
         }
     }
 }

@@ -1,35 +1,34 @@
-//! Why a transport cannot start.
+//! Errors in the setup of a mail transport.
 
 use std::path::PathBuf;
 
-/// Why a transport cannot start: a sentence for the administrator.
+/// Why a transport cannot be created: a sentence for the administrator.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The relay's host is neither a name nor an address.
-    #[error("the mail relay's host {0:?} is neither a host name nor an IP address")]
+    /// The host of the relay is neither a host name nor an IP address.
+    #[error("the host of the mail relay, {0:?}, is neither a host name nor an IP address")]
     BadHost(String),
-    /// Nothing to verify a certificate with.
+    /// There are no trust anchors to verify certificates with.
     #[error(
-        "this system has no certificate authorities, so no certificate of the mail relay \
-         can be verified; install them (ca-certificates) or set a CA file"
+        "no CA certificates found, so the certificate of the mail relay cannot be verified; \
+         install the ca-certificates package or set a CA file"
     )]
     NoAuthorities,
-    /// The TLS library refused its settings.
+    /// The TLS library rejected its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
-    /// A password would be readable on the way.
+    /// A password would be sent unencrypted to another machine.
     #[error(
-        "a password for the mail relay is set, but neither TLS nor STARTTLS; \
-         without them a password is sent to localhost only"
+        "a password for the mail relay is set without TLS or STARTTLS; an unencrypted \
+         password is sent to localhost only"
     )]
     PasswordInTheClear,
-
-    /// The folder for messages cannot be made or written.
-    #[error("the folder for mail {} cannot be used: {source}", .path.display())]
+    /// The folder for messages cannot be created or written.
+    #[error("cannot use the mail folder {}: {source}", .path.display())]
     BadFolder {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Messages as files in a folder, instead of sending them.
+//! Stores messages as files in a folder instead of sending them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,19 +9,19 @@ use super::{MessageName, SendFailure, TransportError};
 
 /// Writes each message to `<name>.eml` in one folder.
 ///
-/// A file appears complete or not at all, and is on the disk when `send`
-/// returns. Only the owner may read it: messages carry codes and addresses.
+/// A file appears complete or not at all, and is synced to disk when `send`
+/// returns. Only the owner may read it: messages contain tokens and addresses.
 #[derive(Debug)]
 pub struct FileTransport {
     folder: PathBuf,
 }
 
 impl FileTransport {
-    /// Makes the folder, readable for the owner only, if it is not there.
+    /// Creates the folder, readable for the owner only, unless it exists.
     ///
     /// # Errors
     ///
-    /// [`TransportError::BadFolder`] if it cannot be made or is not a folder.
+    /// [`TransportError::BadFolder`] if it cannot be created or is not a folder.
     pub fn new(folder: PathBuf) -> Result<Self, TransportError> {
         match DirBuilder::new()
             .recursive(true)
@@ -36,34 +36,32 @@ impl FileTransport {
         }
     }
 
-    /// Stores one message, in place of an earlier one of the same name.
+    /// Stores a message and replaces an earlier one of the same name.
     pub(crate) async fn send(&self, name: &MessageName, message: &[u8]) -> Result<(), SendFailure> {
         let (folder, name, message) = (self.folder.clone(), name.clone(), message.to_vec());
-        let written =
-            tokio::task::spawn_blocking(move || store(&folder, name.as_str(), &message)).await;
-        match written {
+        match tokio::task::spawn_blocking(move || store(&folder, name.as_str(), &message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(SendFailure::passing(format!(
-                "the message could not be written to the mail folder: {error}"
+            Ok(Err(error)) => Err(SendFailure::transient(format!(
+                "cannot write the message to the mail folder: {error}"
             ))),
-            Err(_lost) => Err(SendFailure::passing(
-                "the writing of the message was cut off",
+            Err(_cancelled) => Err(SendFailure::transient(
+                "writing the message was interrupted",
             )),
         }
     }
 }
 
 fn store(folder: &Path, name: &str, message: &[u8]) -> io::Result<()> {
-    // The dot and the ending keep a half-written file out of listings.
-    let unfinished = folder.join(format!(".{name}.tmp"));
-    let written = write_to_disk(&unfinished, message)
-        .and_then(|()| fs::rename(&unfinished, folder.join(format!("{name}.eml"))))
+    // The dot and the suffix hide the incomplete file from listings.
+    let temporary = folder.join(format!(".{name}.tmp"));
+    let outcome = write_to_disk(&temporary, message)
+        .and_then(|()| fs::rename(&temporary, folder.join(format!("{name}.eml"))))
         .and_then(|()| File::open(folder)?.sync_all());
-    if written.is_err() {
-        // The first failure is the one to tell.
-        let _ = fs::remove_file(&unfinished);
+    if outcome.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
     }
-    written
+    outcome
 }
 
 fn write_to_disk(path: &Path, message: &[u8]) -> io::Result<()> {
@@ -135,7 +133,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            matches!(failure, SendFailure::Passing { .. }),
+            matches!(failure, SendFailure::Transient { .. }),
             "{failure:?}"
         );
     }

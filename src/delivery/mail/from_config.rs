@@ -1,19 +1,18 @@
-//! From the settings of `[email]` to a way out.
+//! Creates the mail transport that `[email]` configures.
 
 use std::time::Duration;
 
 use super::{FileTransport, MailTransport, SendmailTransport, SmtpTransport, TransportError};
 use crate::config::{self, Email};
 
-/// One message through a local program takes no longer.
-const SENDMAIL_PATIENCE: Duration = Duration::from_secs(50);
+/// The time limit for one run of the sendmail command.
+const SENDMAIL_TIMEOUT: Duration = Duration::from_secs(50);
 
 impl MailTransport {
-    /// Opens the transport that the settings chose; `None` where they say that
-    /// no mail is sent.
+    /// Creates the configured transport; `None` if mail is disabled.
     ///
     /// # Errors
-    /// A sentence for the administrator.
+    /// A setting cannot work; the sentence is for the administrator.
     pub fn open(email: &Email) -> Result<Option<Self>, TransportError> {
         Ok(match &email.transport {
             config::MailTransport::None => None,
@@ -21,7 +20,7 @@ impl MailTransport {
                 Some(Self::Smtp(Box::new(SmtpTransport::new(smtp)?)))
             }
             config::MailTransport::Sendmail(sendmail) => Some(Self::Sendmail(
-                SendmailTransport::new(sendmail.command.clone(), SENDMAIL_PATIENCE),
+                SendmailTransport::new(sendmail.command.clone(), SENDMAIL_TIMEOUT),
             )),
             config::MailTransport::File(file) => {
                 Some(Self::File(FileTransport::new(file.dir.clone())?))

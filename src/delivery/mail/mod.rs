@@ -1,8 +1,8 @@
-//! Mail transports: the ways in which one finished message is handed over.
+//! Mail transports.
 //!
-//! A transport takes the bytes of a whole message and an envelope, and says
-//! what became of it. It keeps no queue, retries nothing but a stale
-//! connection, and writes no log: the caller does all three.
+//! A transport sends the bytes of a complete message with an envelope and returns
+//! the outcome. It has no queue, retries only after a stale connection, and writes
+//! no log: the caller does all three.
 
 mod address;
 mod failure;
@@ -12,7 +12,7 @@ mod sendmail;
 mod smtp;
 
 pub use super::failure::SendFailure;
-pub use address::{AddressRefused, address_for_wire};
+pub use address::{InvalidAddress, smtp_address};
 pub use failure::TransportError;
 pub use file::FileTransport;
 pub use lettre::Address;
@@ -21,13 +21,11 @@ pub use smtp::SmtpTransport;
 
 use std::fmt;
 
-/// Who a message is from and to, as the relay hears it: one sender and one
-/// recipient, whatever the headers of the message say.
-///
-/// `Debug` shows neither address.
+/// The SMTP envelope of a message: one sender and one recipient, regardless of the
+/// headers. `Debug` does not show the addresses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// The sender; bounces go there.
+    /// The sender, to which bounces are sent.
     pub from: Address,
     /// The only recipient.
     pub to: Address,
@@ -39,20 +37,19 @@ impl fmt::Debug for Envelope {
     }
 }
 
-/// The name under which a message is stored where messages have names.
+/// The file name of a stored message, without a suffix.
 ///
-/// The same message keeps its name when it is sent again, so that a second
-/// attempt replaces the file of the first one instead of adding to it.
+/// A retry uses the same name, so it replaces the file of the first attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageName(String);
 
 impl MessageName {
-    /// Makes `<millis>-<unique>`: names sort by time.
+    /// Creates the name `<millis>-<unique>`, so names sort by time.
     ///
-    /// `at_ms` is when the message was written, in milliseconds since 1970;
-    /// `unique` tells messages of the same millisecond apart. Characters
-    /// other than ASCII letters and digits are left out of it, so a name is
-    /// never a path. It must not be a secret: names of files are seen.
+    /// `at_ms` is the time of the message in milliseconds since the epoch. `unique`
+    /// distinguishes messages of the same millisecond. Only ASCII letters and
+    /// digits of it are used, so a name is never a path. It must not be a secret,
+    /// because file names are not protected.
     #[must_use]
     pub fn new(at_ms: i64, unique: &str) -> Self {
         let unique: String = unique
@@ -63,36 +60,37 @@ impl MessageName {
         Self(format!("{at_ms:013}-{unique}"))
     }
 
-    /// The name without an ending.
+    /// The name without a suffix.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The way out that the configuration chose.
+/// The configured mail transport.
 #[derive(Debug)]
 pub enum MailTransport {
-    /// To a relay, over SMTP.
+    /// Sends to a relay over SMTP.
     Smtp(Box<SmtpTransport>),
-    /// To a local program that speaks `sendmail`'s command line.
+    /// Runs a local program with `sendmail`'s command line.
     Sendmail(SendmailTransport),
-    /// Into a folder, for trying things out.
+    /// Writes to a folder, for tests and demos.
     File(FileTransport),
 }
 
 impl MailTransport {
-    /// Hands one message over.
+    /// Sends a message.
     ///
-    /// `message` is a complete message of RFC 5322 with CRLF line ends; it is
-    /// sent as it is. The future may be dropped at any time: its connection or
-    /// process goes with it, and the message may or may not have been taken.
+    /// `message` is a complete message of RFC 5322 with CRLF line ends and is sent
+    /// unchanged. The future may be dropped at any time, which closes its
+    /// connection or kills its process; the message may have been accepted then.
     ///
     /// # Errors
     ///
-    /// [`SendFailure::Refused`] if the same message will never be taken,
-    /// [`SendFailure::Uncertain`] if it may have been taken, and
-    /// [`SendFailure::Passing`] if it was not and a later attempt may succeed.
+    /// [`SendFailure::Permanent`] if the message was rejected for good,
+    /// [`SendFailure::Uncertain`] if it may have been accepted, and
+    /// [`SendFailure::Transient`] if it was not accepted and a later attempt may
+    /// succeed.
     pub async fn send(
         &self,
         envelope: &Envelope,
@@ -106,15 +104,15 @@ impl MailTransport {
         }
     }
 
-    /// Takes leave of connections that have been idle for too long. Call it
-    /// now and then, so that quiet hours hold no connection open.
-    pub async fn tidy(&self) {
+    /// Closes connections that have been idle for too long. Call it regularly, so
+    /// that no connection stays open while no mail is sent.
+    pub async fn close_idle(&self) {
         if let Self::Smtp(smtp) = self {
-            smtp.tidy().await;
+            smtp.close_idle().await;
         }
     }
 
-    /// Takes leave of every idle connection. Sending remains possible.
+    /// Closes all idle connections. Sending remains possible.
     pub async fn close(&self) {
         if let Self::Smtp(smtp) = self {
             smtp.close().await;
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn an_envelope_shows_no_address() {
         let envelope = Envelope {
-            from: "house@example.com".parse().unwrap(),
+            from: "noreply@example.com".parse().unwrap(),
             to: "alice@example.com".parse().unwrap(),
         };
         let shown = format!("{envelope:?} {envelope:#?}");
@@ -156,7 +154,7 @@ mod tests {
             std::time::Duration::from_secs(1),
         ));
         let envelope = Envelope {
-            from: "house@example.com".parse().unwrap(),
+            from: "noreply@example.com".parse().unwrap(),
             to: "alice@example.com".parse().unwrap(),
         };
         let name = MessageName::new(0, "x");

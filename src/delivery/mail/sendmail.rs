@@ -1,4 +1,4 @@
-//! Messages to a local program with `sendmail`'s command line.
+//! Sends messages with a local program that has `sendmail`'s command line.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::{Envelope, SendFailure};
 
-/// Runs `<command> -i -f FROM -- TO` for each message and writes the message
-/// to its input.
+/// Runs `<command> -i -f FROM -- TO` for each message, with the message on its
+/// standard input.
 #[derive(Debug)]
 pub struct SendmailTransport {
     command: PathBuf,
@@ -19,8 +19,8 @@ pub struct SendmailTransport {
 }
 
 impl SendmailTransport {
-    /// `command` is the program, run without a shell; a run that takes longer
-    /// than `timeout` is killed.
+    /// `command` is the program, which is run without a shell and killed after
+    /// `timeout`.
     #[must_use]
     pub fn new(command: PathBuf, timeout: Duration) -> Self {
         Self { command, timeout }
@@ -32,27 +32,24 @@ impl SendmailTransport {
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), SendFailure> {
-        let mut fed = false;
-        let outcome = timeout(self.timeout, self.run(envelope, message, &mut fed)).await;
-        outcome.unwrap_or_else(|_elapsed| {
-            let failure = SendFailure::passing(format!(
-                "the sendmail command did not finish within {:?}",
-                self.timeout
-            ));
-            Err(if fed {
-                failure.after_the_message()
-            } else {
-                failure
+        let mut is_written = false;
+        timeout(self.timeout, self.run(envelope, message, &mut is_written))
+            .await
+            .unwrap_or_else(|_elapsed| {
+                let reason = format!(
+                    "the sendmail command did not finish within {:?}",
+                    self.timeout
+                );
+                Err(failure(reason, is_written))
             })
-        })
     }
 
-    /// Runs the program; `fed` becomes true once it was given everything.
+    /// Runs the program and sets `is_written` once it has read the whole message.
     async fn run(
         &self,
         envelope: &Envelope,
         message: &[u8],
-        fed: &mut bool,
+        is_written: &mut bool,
     ) -> Result<(), SendFailure> {
         let mut child = Command::new(&self.command)
             // `-i`: a line with a lone dot does not end the message.
@@ -62,31 +59,32 @@ impl SendmailTransport {
             .arg("--")
             .arg::<&str>(envelope.to.as_ref())
             .stdin(Stdio::piped())
-            // What it prints may quote addresses.
+            // Its output may quote addresses.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                SendFailure::passing(format!("the sendmail command could not be run: {error}"))
+                SendFailure::transient(format!("cannot run the sendmail command: {error}"))
             })?;
         if let Some(input) = child.stdin.take() {
-            *fed = feed(input, &with_line_feeds(message)).await;
+            *is_written = write_input(input, &with_line_feeds(message)).await;
         }
         let status = child.wait().await.map_err(|error| {
-            SendFailure::passing(format!("the sendmail command was lost sight of: {error}"))
+            SendFailure::transient(format!("cannot wait for the sendmail command: {error}"))
         })?;
-        judge(status, *fed)
+        interpret_status(status, *is_written)
     }
 }
 
-/// Whether the program read everything. One that refuses a recipient may end
-/// before, and then its exit code says more than the broken pipe does.
-async fn feed(mut input: ChildStdin, message: &[u8]) -> bool {
+/// Writes the message and returns whether the program read all of it. A program
+/// that rejects the recipient may exit earlier; its exit code is more specific
+/// than the broken pipe.
+async fn write_input(mut input: ChildStdin, message: &[u8]) -> bool {
     input.write_all(message).await.is_ok() && input.shutdown().await.is_ok()
 }
 
-/// Programs on this side of SMTP expect the system's line ends.
+/// Replaces CRLF by LF: local programs expect the line ends of the system.
 fn with_line_feeds(message: &[u8]) -> Vec<u8> {
     let following = message.iter().skip(1).map(Some).chain([None]);
     message
@@ -97,40 +95,46 @@ fn with_line_feeds(message: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Reads the exit code as `sysexits.h` means it.
+/// Interprets the exit code according to `sysexits.h`.
 ///
-/// Refused for good is only what the code blames on the message or on its
-/// recipient. A wrong command line, missing rights or a broken configuration
-/// are the administrator's to mend, and a service that is not available (69)
-/// may be back later: no message is lost meanwhile.
-fn judge(status: ExitStatus, read_all: bool) -> Result<(), SendFailure> {
-    let refused = |why: &str, code: i32, address: bool| {
-        Err(SendFailure::Refused {
-            what: format!("the sendmail command refused {why} (exit code {code})"),
+/// Only codes that blame the message or the recipient are permanent failures. The
+/// administrator can correct a wrong command line, missing permissions or a broken
+/// configuration, and an unavailable service (69) may come back: these lose no
+/// message.
+fn interpret_status(status: ExitStatus, is_written: bool) -> Result<(), SendFailure> {
+    let rejected = |what: &str, code: i32, address: bool| {
+        Err(SendFailure::Permanent {
+            reason: format!("the sendmail command rejected {what} (exit code {code})"),
             code: None,
             enhanced: None,
             address,
         })
     };
     match status.code() {
-        Some(0) if read_all => Ok(()),
-        Some(0) => Err(SendFailure::passing(
-            "the sendmail command ended without reading the whole message",
+        Some(0) if is_written => Ok(()),
+        Some(0) => Err(SendFailure::transient(
+            "the sendmail command exited without reading the whole message",
         )),
-        Some(code @ 65) => refused("the message's data", code, false),
-        Some(code @ 67) => refused("the recipient", code, true),
-        Some(code @ 68) => refused("the recipient's host", code, true),
-        Some(code) => Err(SendFailure::passing(format!(
+        Some(code @ 65) => rejected("the data of the message", code, false),
+        Some(code @ 67) => rejected("the recipient", code, true),
+        Some(code @ 68) => rejected("the recipient's host", code, true),
+        Some(code) => Err(SendFailure::transient(format!(
             "the sendmail command failed with exit code {code}"
         ))),
-        None => {
-            let failure = SendFailure::passing("the sendmail command was killed by a signal");
-            Err(if read_all {
-                failure.after_the_message()
-            } else {
-                failure
-            })
-        }
+        None => Err(failure(
+            "the sendmail command was killed by a signal",
+            is_written,
+        )),
+    }
+}
+
+/// A failure without an exit code: uncertain if the program has the whole message.
+fn failure(reason: impl Into<String>, is_written: bool) -> SendFailure {
+    let failure = SendFailure::transient(reason);
+    if is_written {
+        failure.after_whole_message()
+    } else {
+        failure
     }
 }
 
@@ -140,9 +144,9 @@ mod tests {
     use std::path::Path;
     use std::time::Instant;
 
-    /// A program of shell lines. A child writes it, because a file that this
-    /// process holds open for writing, even for a moment in another test's
-    /// fork, cannot be run.
+    /// Creates a program of shell lines. A child process writes the file: while
+    /// this process, or the fork of another test, has it open for writing, it
+    /// cannot be executed.
     fn program(folder: &Path, lines: &str) -> PathBuf {
         let path = folder.join("sendmail");
         let done = std::process::Command::new("/bin/sh")
@@ -161,7 +165,7 @@ mod tests {
 
     fn envelope() -> Envelope {
         Envelope {
-            from: "house@example.com".parse().unwrap(),
+            from: "noreply@example.com".parse().unwrap(),
             to: "-alice@example.com".parse().unwrap(),
         }
     }
@@ -186,7 +190,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             std::fs::read_to_string(&out).unwrap(),
-            "-i\n-f\nhouse@example.com\n--\n-alice@example.com\nSubject: x\n\n.\na\rb\n"
+            "-i\n-f\nnoreply@example.com\n--\n-alice@example.com\nSubject: x\n\n.\na\rb\n"
         );
     }
 
@@ -213,8 +217,8 @@ mod tests {
             let failure = send(&format!("cat >/dev/null; exit {code}"), b"x")
                 .await
                 .unwrap_err();
-            let refused = matches!(failure, SendFailure::Refused { .. });
-            assert_eq!(refused, for_good, "{code}: {failure:?}");
+            let is_permanent = matches!(failure, SendFailure::Permanent { .. });
+            assert_eq!(is_permanent, for_good, "{code}: {failure:?}");
             assert!(failure.to_string().contains(&code.to_string()), "{failure}");
         }
     }
@@ -224,11 +228,14 @@ mod tests {
         let large = vec![b'x'; 1 << 20];
         let refused = send("exit 67", &large).await.unwrap_err();
         assert!(
-            matches!(refused, SendFailure::Refused { address: true, .. }),
+            matches!(refused, SendFailure::Permanent { address: true, .. }),
             "{refused:?}"
         );
         let unread = send("exit 0", &large).await.unwrap_err();
-        assert!(matches!(unread, SendFailure::Passing { .. }), "{unread:?}");
+        assert!(
+            matches!(unread, SendFailure::Transient { .. }),
+            "{unread:?}"
+        );
     }
 
     #[tokio::test]
@@ -241,7 +248,7 @@ mod tests {
                 .await
                 .unwrap_err();
         assert!(
-            matches!(missing, SendFailure::Passing { .. }),
+            matches!(missing, SendFailure::Transient { .. }),
             "{missing:?}"
         );
         assert!(!missing.to_string().contains('@'), "{missing}");
@@ -253,7 +260,7 @@ mod tests {
         let command = program(folder.path(), "exec sleep 60");
         let limit = Duration::from_millis(200);
         let transport = SendmailTransport::new(command, limit);
-        // It has the whole of a short message, and may have passed it on.
+        // The pipe holds a short message, so the program has all of it.
         let failure = transport.send(&envelope(), b"x").await.unwrap_err();
         assert!(
             matches!(failure, SendFailure::Uncertain { .. }),
@@ -263,7 +270,7 @@ mod tests {
         let large = vec![b'x'; 1 << 20];
         let failure = transport.send(&envelope(), &large).await.unwrap_err();
         assert!(
-            matches!(failure, SendFailure::Passing { .. }),
+            matches!(failure, SendFailure::Transient { .. }),
             "{failure:?}"
         );
     }

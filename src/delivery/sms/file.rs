@@ -1,5 +1,5 @@
-//! Texts as files in a folder, instead of sending them: each as a message that
-//! the page of captured mail shows.
+//! Stores SMS as files in a folder instead of sending them. Each is a mail message,
+//! so that the page of captured mail displays it.
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -12,25 +12,25 @@ use crate::delivery::writer::rfc_2822;
 pub(super) struct Folder(pub(super) FileTransport);
 
 impl Provider for Folder {
-    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let name = MessageName::new(text.queued_at, &text.id);
-            self.0.send(&name, message(text).as_bytes()).await
+            let name = MessageName::new(sms.queued_at, &sms.id);
+            self.0.send(&name, mail_message(sms).as_bytes()).await
         }
         .boxed_local()
     }
 }
 
-fn message(text: &SmsMessage) -> String {
-    let from = match text.sender() {
+fn mail_message(sms: &SmsMessage) -> String {
+    let from = match sms.sender() {
         "" => String::new(),
         sender => format!("From: {sender}\r\n"),
     };
     format!(
         "Date: {}\r\n{from}To: +{}\r\nSubject: SMS\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}\r\n",
-        rfc_2822(text.queued_at),
-        text.to.as_str(),
-        text.body.replace('\n', "\r\n")
+        rfc_2822(sms.queued_at),
+        sms.to.as_str(),
+        sms.body.replace('\n', "\r\n")
     )
 }

@@ -1,4 +1,4 @@
-//! From the settings of `[sms]` to ways out.
+//! Creates the SMS providers that `[sms]` configures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,28 +15,28 @@ use super::twilio::Twilio;
 use crate::config::{self, Access, Sms};
 use crate::delivery::mail::{FileTransport, TransportError};
 
-/// Why texts cannot be sent: a sentence for the administrator.
+/// Why the providers cannot be created: a sentence for the administrator.
 #[derive(Debug, thiserror::Error)]
 pub enum SmsError {
-    /// Nothing to verify a certificate with.
+    /// There are no trust anchors to verify certificates with.
     #[error(
-        "this system has no certificate authorities, so no certificate of an SMS provider can be \
-         verified; install them (ca-certificates) or set a ca_file"
+        "no CA certificates found, so the certificates of SMS providers cannot be verified; \
+         install the ca-certificates package or set a ca_file"
     )]
     NoAuthorities,
-    /// The TLS library refused its settings.
+    /// The TLS library rejected its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
-    /// The folder for texts cannot be made or written.
+    /// The folder for SMS cannot be created or written.
     #[error(transparent)]
     Folder(#[from] TransportError),
 }
 
-/// What can go wrong at the start is done: what is left must stay on the thread
-/// that sends.
+/// Providers that are ready to be created on the thread that sends. All steps that
+/// can fail are done.
 pub struct PreparedProviders {
     sms: Sms,
-    ways: BTreeMap<String, PreparedProvider>,
+    providers: BTreeMap<String, PreparedProvider>,
 }
 
 enum PreparedProvider {
@@ -45,41 +45,37 @@ enum PreparedProvider {
 }
 
 impl PreparedProviders {
-    /// Reads the certificate authorities and makes the folders; `None` where the
-    /// settings name no provider. It connects nowhere.
+    /// Loads the trust anchors and creates the folders; `None` if no provider is
+    /// configured. It does not connect.
     ///
     /// # Errors
-    /// A sentence for the administrator.
+    /// A provider cannot be created; the sentence is for the administrator.
     pub fn new(sms: &Sms) -> Result<Option<Self>, SmsError> {
         if sms.providers.is_empty() {
             return Ok(None);
         }
-        let mut ways = BTreeMap::new();
-        for (name, provider) in &sms.providers {
-            let way = match provider {
-                config::Provider::File { dir } => {
-                    PreparedProvider::Folder(FileTransport::new(dir.clone())?)
-                }
-                config::Provider::OpenMarket { access }
-                | config::Provider::Twilio { access, .. } => PreparedProvider::over(access)?,
-                config::Provider::Gateway(gateway) => PreparedProvider::over(&gateway.access)?,
-            };
-            ways.insert(name.clone(), way);
-        }
+        let providers = sms
+            .providers
+            .iter()
+            .map(|(name, provider)| Ok((name.clone(), PreparedProvider::new(provider)?)))
+            .collect::<Result<_, SmsError>>()?;
         Ok(Some(Self {
             sms: sms.clone(),
-            ways,
+            providers,
         }))
     }
 
-    /// The way out, which cannot leave this thread any more.
+    /// Creates the providers, which cannot move to another thread.
     #[must_use]
     pub fn open(self) -> Router {
-        let Self { mut sms, ways } = self;
+        let Self {
+            mut sms,
+            providers: prepared,
+        } = self;
         let mut providers: BTreeMap<String, Box<dyn Provider>> = BTreeMap::new();
-        for (name, way) in ways {
+        for (name, prepared) in prepared {
             if let Some(settings) = sms.providers.remove(&name)
-                && let Some(provider) = way.open(settings)
+                && let Some(provider) = prepared.open(settings)
             {
                 providers.insert(name, provider);
             }
@@ -93,11 +89,22 @@ impl PreparedProviders {
 }
 
 impl PreparedProvider {
-    fn over(access: &Access) -> Result<Self, SmsError> {
+    fn new(provider: &config::Provider) -> Result<Self, SmsError> {
+        match provider {
+            config::Provider::File { dir } => Ok(Self::Folder(FileTransport::new(dir.clone())?)),
+            config::Provider::OpenMarket { access } | config::Provider::Twilio { access, .. } => {
+                Self::with_tls(access)
+            }
+            config::Provider::Gateway(gateway) => Self::with_tls(&gateway.access),
+        }
+    }
+
+    fn with_tls(access: &Access) -> Result<Self, SmsError> {
         http::tls(&access.extra_authorities).map(Self::Http)
     }
 
-    /// `None` never happens: a way is made for its settings.
+    /// Creates the provider. Never `None`, because `settings` are those that it was
+    /// prepared for.
     fn open(self, settings: config::Provider) -> Option<Box<dyn Provider>> {
         Some(match (settings, self) {
             (config::Provider::File { .. }, Self::Folder(folder)) => Box::new(Folder(folder)),
@@ -113,7 +120,7 @@ impl PreparedProvider {
                 Self::Http(tls),
             ) => Box::new(Twilio {
                 client: HttpClient::new(&access, tls),
-                url: messages_of(&access),
+                url: messages_url(&access),
                 messaging_service,
             }),
             (config::Provider::Gateway(settings), Self::Http(tls)) => Box::new(Gateway {
@@ -125,8 +132,8 @@ impl PreparedProvider {
     }
 }
 
-/// Twilio's address of the messages of an account.
-fn messages_of(access: &Access) -> String {
+/// The URL of the messages of a Twilio account.
+fn messages_url(access: &Access) -> String {
     let account = access.login.as_ref().map_or("", |login| &login.username);
     let url = &access.url;
     format!("{url}/2010-04-01/Accounts/{account}/Messages.json")

@@ -1,14 +1,15 @@
-//! Any service that takes a text in one HTTP request, described by templates.
+//! A generic provider that accepts an SMS in one HTTP request, which templates
+//! describe.
 
 use awc::http::{Method, header};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::http::{Answer, HttpClient, failure, uncertain};
-use super::{Provider, SmsMessage, refused};
+use super::http::{HttpClient, Response, status_failure};
+use super::{Provider, SmsMessage, rejected};
 use crate::config::{self, BodyForm, StatusRange};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::percent;
 use crate::domain::placeholders::fill;
 
 pub(super) struct Gateway {
@@ -16,47 +17,45 @@ pub(super) struct Gateway {
     pub(super) settings: config::Gateway,
 }
 
-const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
 impl Provider for Gateway {
-    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let settings = &self.settings;
-            let value = |name: &str| self.value(text, name);
-            let percent = |name: &str| utf8_percent_encode(&value(name), IN_A_QUERY).to_string();
-            let url = fill(&settings.access.url, percent);
+            let url = fill(&self.settings.access.url, |name| {
+                percent::encode(self.value(sms, name))
+            });
             let mut request = self.client.request(self.method(), &url)?;
-            let (content_type, body) = match (settings.method, settings.body_form) {
-                (config::Method::Get, _) => (None, String::new()),
-                (_, BodyForm::Json) => (
-                    Some("application/json"),
-                    fill(&settings.body, |name| in_json(&value(name))),
-                ),
-                (_, BodyForm::Form) => (
-                    Some("application/x-www-form-urlencoded"),
-                    fill(&settings.body, percent),
-                ),
-            };
-            let mut content_type = content_type;
-            for (name, template) in &settings.headers {
-                let header = fill(template.expose(), value);
-                request = request.insert_header((name.as_str(), header.as_str()));
+            let (mut content_type, body) = self.body(sms);
+            for (name, template) in &self.settings.headers {
+                let value = fill(template.expose(), |name| self.value(sms, name).to_owned());
+                request = request.insert_header((name.as_str(), value.as_str()));
                 if name.eq_ignore_ascii_case(header::CONTENT_TYPE.as_str()) {
                     content_type = None;
                 }
             }
-            let answer = self.client.exchange(request, content_type, body);
-            self.outcome(&answer.await?)
+            let response = self.client.exchange(request, content_type, body).await?;
+            self.outcome(&response)
         }
         .boxed_local()
     }
 }
 
 impl Gateway {
+    /// The body and its content type.
+    fn body(&self, sms: &SmsMessage) -> (Option<&'static str>, String) {
+        let template = &self.settings.body;
+        match (self.settings.method, self.settings.body_form) {
+            (config::Method::Get, _) => (None, String::new()),
+            (_, BodyForm::Json) => (
+                Some("application/json"),
+                fill(template, |name| escape_json(self.value(sms, name))),
+            ),
+            (_, BodyForm::Form) => (
+                Some("application/x-www-form-urlencoded"),
+                fill(template, |name| percent::encode(self.value(sms, name))),
+            ),
+        }
+    }
+
     fn method(&self) -> Method {
         match self.settings.method {
             config::Method::Get => Method::GET,
@@ -65,48 +64,49 @@ impl Gateway {
         }
     }
 
-    fn value(&self, text: &SmsMessage, name: &str) -> String {
+    /// The value of a placeholder.
+    fn value<'a>(&'a self, sms: &'a SmsMessage, name: &str) -> &'a str {
         match name {
-            "to" => text.to.as_str(),
-            "from" => text.sender(),
-            "text" => &text.body,
-            "id" => &text.id,
+            "to" => sms.to.as_str(),
+            "from" => sms.sender(),
+            "text" => &sms.body,
+            "id" => &sms.id,
             "username" => &self.settings.username,
             "password" => self.settings.password.expose(),
             _ => "",
         }
-        .to_owned()
     }
 
-    fn outcome(&self, answer: &Answer) -> Result<(), SendFailure> {
+    fn outcome(&self, response: &Response) -> Result<(), SendFailure> {
         let settings = &self.settings;
-        let body = String::from_utf8_lossy(&answer.body);
-        let says = |texts: &[String]| texts.iter().any(|text| body.contains(text));
-        let among =
-            |ranges: &[StatusRange]| ranges.iter().any(|range| range.contains(answer.status));
-        if among(&settings.refused_statuses) || says(&settings.refused_answers) {
-            let what = "the provider refused the text";
-            return Err(refused(what, answer.status, true));
+        let body = String::from_utf8_lossy(&response.body);
+        let has_text = |texts: &[String]| texts.iter().any(|text| body.contains(text));
+        let has_status =
+            |ranges: &[StatusRange]| ranges.iter().any(|range| range.contains(response.status));
+        if has_status(&settings.refused_statuses) || has_text(&settings.refused_answers) {
+            let reason = "the provider rejected the SMS";
+            return Err(rejected(reason, response.status, true));
         }
-        if !among(&settings.accepted_statuses) {
-            return Err(failure(answer.status));
+        if !has_status(&settings.accepted_statuses) {
+            return Err(status_failure(response.status));
         }
-        if settings.accepted_answers.is_empty() || says(&settings.accepted_answers) {
+        if settings.accepted_answers.is_empty() || has_text(&settings.accepted_answers) {
             return Ok(());
         }
-        // The status says that it was accepted, the body does not: another try may
-        // be a second SMS, which somebody pays for.
-        Err(uncertain(
-            "the status is a success, but the answer contains none of accepted_answers",
+        // The status means that the SMS was accepted, the body does not. A retry
+        // could send a second SMS, which costs money.
+        Err(SendFailure::uncertain(
+            "the status is a success, but the response contains none of accepted_answers",
         ))
     }
 }
 
-/// A value as it stands inside of a string of JSON.
-fn in_json(value: &str) -> String {
+/// Escapes a value for the inside of a JSON string.
+fn escape_json(value: &str) -> String {
     let string = serde_json::Value::from(value).to_string();
-    let inner = string
+    string
         .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    inner.unwrap_or_default().to_owned()
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or_default()
+        .to_owned()
 }

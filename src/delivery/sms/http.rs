@@ -1,4 +1,4 @@
-//! One request to a provider, and its answer within bounds.
+//! The HTTP client for providers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::SmsError;
 use crate::config::Access;
 use crate::delivery::failure::SendFailure;
 
-/// Answers of providers are a few hundred bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// The largest response body that is read, in bytes. Providers send a few hundred.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// A connection must be there after so long; the rest of the time is the
-/// provider's.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The time limit of a connection attempt. The rest of the timeout is left for the
+/// response.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Trusts the system's certificate authorities and the `extra` ones.
+/// Creates a TLS configuration with the system's and the `extra` trust anchors.
 pub(super) fn tls(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, SmsError> {
     let mut roots = RootCertStore::empty();
-    // Single unreadable certificates of the system are not ours to judge.
+    // Unreadable certificates of the system are ignored.
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     roots.add_parsable_certificates(extra.iter().cloned());
@@ -38,15 +38,15 @@ pub(super) fn tls(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>
     Ok(Arc::new(config))
 }
 
-/// What a provider answered.
-pub(super) struct Answer {
+/// The response of a provider.
+pub(super) struct Response {
     pub(super) status: u16,
     pub(super) location: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// Speaks to one provider. It goes where the administrator said, and nowhere
-/// else: redirects are not followed.
+/// The client of one provider. It connects only to the configured URL: redirects
+/// are not followed.
 pub(super) struct HttpClient {
     client: Client,
     timeout: Duration,
@@ -55,17 +55,17 @@ pub(super) struct HttpClient {
 impl HttpClient {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the address is the administrator's, not a stranger's"
+        reason = "the administrator configures the URL, not a stranger"
     )]
     pub(super) fn new(access: &Access, tls: Arc<ClientConfig>) -> Self {
         let connector = Connector::new()
-            .timeout(CONNECT_WITHIN.min(access.timeout))
-            .handshake_timeout(CONNECT_WITHIN.min(access.timeout))
+            .timeout(CONNECT_TIMEOUT.min(access.timeout))
+            .handshake_timeout(CONNECT_TIMEOUT.min(access.timeout))
             .rustls_0_23(tls);
         let mut client = Client::builder()
             .connector(connector)
             .disable_redirects()
-            // One limit for all of an exchange, see below.
+            // `exchange` has one timeout for everything.
             .disable_timeout();
         if let Some(login) = &access.login {
             client = client.basic_auth(&login.username, Some(login.password.expose()));
@@ -76,22 +76,22 @@ impl HttpClient {
         }
     }
 
-    /// A request; it takes no connection that was used before, of which nobody
-    /// knows whether it is still open.
+    /// Creates a request. It uses a new connection, because a pooled one may be
+    /// closed, and then it would be uncertain whether the SMS was sent.
     pub(super) fn request(&self, method: Method, uri: &str) -> Result<ClientRequest, SendFailure> {
         let uri: Uri = uri
             .parse()
-            .map_err(|_wrong| SendFailure::passing("the provider's address cannot be used"))?;
+            .map_err(|_wrong| SendFailure::transient("the URL of the provider is invalid"))?;
         Ok(self.client.request(method, uri).force_close())
     }
 
-    /// Sends it and reads the answer.
+    /// Sends a request and reads the response.
     pub(super) async fn exchange(
         &self,
         request: ClientRequest,
         content_type: Option<&'static str>,
         body: String,
-    ) -> Result<Answer, SendFailure> {
+    ) -> Result<Response, SendFailure> {
         let request = match content_type {
             Some(content_type) => request.insert_header((header::CONTENT_TYPE, content_type)),
             None => request,
@@ -100,63 +100,63 @@ impl HttpClient {
             let mut response = request
                 .send_body(body)
                 .await
-                .map_err(|error| not_sent(&error))?;
-            let status = response.status().as_u16();
-            let location = response.headers().get(header::LOCATION);
-            let location = location
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned);
-            let body = response.body().limit(LONGEST_ANSWER).await;
-            // The status says it already; the body only says it in other words.
-            let body = body.map(|body| body.to_vec()).unwrap_or_default();
-            Ok(Answer {
-                status,
-                location,
-                body,
+                .map_err(|error| send_failure(&error))?;
+            let body = response.body().limit(MAX_RESPONSE).await;
+            Ok(Response {
+                status: response.status().as_u16(),
+                location: response
+                    .headers()
+                    .get(header::LOCATION)
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_owned),
+                // The status is enough if the body cannot be read.
+                body: body.map(|body| body.to_vec()).unwrap_or_default(),
             })
         };
         tokio::time::timeout(self.timeout, exchange)
             .await
-            .unwrap_or_else(|_late| Err(uncertain("the provider did not answer in time")))
+            .unwrap_or_else(|_elapsed| {
+                Err(SendFailure::uncertain(format!(
+                    "timed out after {:?} waiting for the response of the provider",
+                    self.timeout
+                )))
+            })
     }
 }
 
-/// A failure after which the SMS may be with the provider all the same.
-pub(super) fn uncertain(what: impl Into<String>) -> SendFailure {
-    SendFailure::Uncertain { what: what.into() }
-}
-
-/// Before there is a connection nothing was sent; afterwards nobody knows. The
-/// texts are ours: an error's own may quote the address.
-fn not_sent(error: &SendRequestError) -> SendFailure {
+/// Converts an error of awc. Until the connection is established, nothing was sent;
+/// afterwards the SMS may have been accepted. The text of the error is not used,
+/// because it may quote the URL.
+fn send_failure(error: &SendRequestError) -> SendFailure {
+    const NO_RESPONSE: &str = "the connection to the provider failed before the response";
     match error {
-        // So it calls a connection that ended before the answer.
+        // awc's error for a connection that was closed before the response.
         SendRequestError::Connect(ConnectError::Disconnected) => {
-            uncertain("the provider's answer was lost")
+            SendFailure::uncertain(NO_RESPONSE)
         }
-        SendRequestError::Connect(_) => SendFailure::passing("the provider cannot be reached"),
+        SendRequestError::Connect(_) => SendFailure::transient("cannot connect to the provider"),
         SendRequestError::Url(_) | SendRequestError::Http(_) => {
-            SendFailure::passing("the provider's address cannot be used")
+            SendFailure::transient("the URL of the provider is invalid")
         }
-        _ => uncertain("the provider's answer was lost"),
+        _ => SendFailure::uncertain(NO_RESPONSE),
     }
 }
 
-/// Judges a status that no rule of the provider covers.
+/// Classifies a status that no rule of the provider covers.
 ///
-/// Each SMS costs money, so only a status that says that the request was not
-/// carried out is worth a quick retry; a mistake of the administrator (a wrong
-/// login or URL) is one of these. After a 2xx that is not the expected one, or a
-/// 5xx from the provider or a proxy in front of it, the SMS may be on its way.
-pub(super) fn failure(status: u16) -> SendFailure {
-    let what = match status {
-        200..300 => return uncertain(format!("unexpected success status {status}")),
+/// Each SMS costs money, so a quick retry is justified only after a status that
+/// means that the request was not carried out, such as that for a wrong login or
+/// URL. After an unexpected 2xx, or a 5xx of the provider or of a proxy in front of
+/// it, the SMS may have been sent.
+pub(super) fn status_failure(status: u16) -> SendFailure {
+    let reason = match status {
+        200..300 => return SendFailure::uncertain(format!("unexpected success status {status}")),
         300..400 => "the provider redirects to another URL",
         401 | 403 => "the provider rejected the login",
         404 | 405 => "the provider does not know this URL",
-        429 => "the provider limits the rate of messages",
+        429 => "the rate limit of the provider is exceeded",
         400..500 | 503 => "the provider did not accept the SMS",
-        _ => return uncertain(format!("the provider failed with status {status}")),
+        _ => return SendFailure::uncertain(format!("the provider failed with status {status}")),
     };
-    SendFailure::passing(format!("{what} (status {status})"))
+    SendFailure::transient(format!("{reason} (status {status})"))
 }

@@ -1,8 +1,8 @@
-//! Ways out for texts to phones: a file for each kind of provider.
+//! SMS providers, one module for each kind.
 //!
-//! A provider takes one text and says what became of it. It keeps no queue,
-//! retries nothing and writes no address, code or answer into the log: the
-//! caller does what is left to do.
+//! A provider sends one SMS and returns the outcome. It has no queue, does not
+//! retry, and does not log the number, the code or the response: the caller does
+//! the rest.
 
 mod file;
 mod from_config;
@@ -24,26 +24,26 @@ use super::failure::SendFailure;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::originator::Originator;
 
-/// What is stored of a text until it is written.
+/// The stored form of an SMS until it is sent.
 #[derive(Serialize, Deserialize)]
 pub struct SmsPayload {
-    /// To whom, in canonical form.
+    /// The recipient in canonical form.
     pub msisdn: String,
-    /// The code.
+    /// The validation token.
     pub token: String,
 }
 
-/// A text, ready to be handed over. Its `Debug` shows nothing of it.
+/// An SMS, ready to be sent. `Debug` shows only its id.
 pub struct SmsMessage {
-    /// Random, unique; the same when it is tried again.
+    /// A random, unique id; the same for every attempt.
     pub id: String,
-    /// When it was queued, ms.
+    /// When it was queued, in milliseconds since the epoch.
     pub queued_at: i64,
-    /// To whom.
+    /// The recipient.
     pub to: CanonicalMsisdn,
-    /// From whom; `None` leaves it to the provider.
+    /// The sender; `None` leaves the choice to the provider.
     pub from: Option<Originator>,
-    /// What it says.
+    /// The text.
     pub body: String,
 }
 
@@ -56,27 +56,26 @@ impl fmt::Debug for SmsMessage {
 }
 
 impl SmsMessage {
-    /// The sender's number or name; empty where the provider chooses.
+    /// The number or name of the sender; empty if the provider chooses.
     fn sender(&self) -> &str {
         self.from.as_ref().map_or("", Originator::text)
     }
 }
 
-/// One way out.
+/// An SMS provider.
 trait Provider {
-    /// Hands one text over.
+    /// Sends one SMS.
     ///
-    /// The future may be dropped at any time; the text may or may not have been
-    /// taken then. Its failures are those of [`SendFailure`], of which only an
-    /// uncertain one may have left the text with the provider.
-    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
+    /// The future may be dropped at any time; the SMS may have been accepted then.
+    /// Of the failures, only [`SendFailure::Uncertain`] means that the provider may
+    /// have accepted it.
+    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
 }
 
-/// A failure that is for good. `address` is whether it is the number that is not
-/// taken.
-fn refused(what: impl Into<String>, status: u16, address: bool) -> SendFailure {
-    SendFailure::Refused {
-        what: what.into(),
+/// A permanent failure. `address` says whether the number was rejected.
+fn rejected(reason: impl Into<String>, status: u16, address: bool) -> SendFailure {
+    SendFailure::Permanent {
+        reason: reason.into(),
         code: Some(status),
         enhanced: None,
         address,

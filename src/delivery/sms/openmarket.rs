@@ -1,13 +1,13 @@
-//! `OpenMarket`'s HTTP API, version 4: a JSON object `mobileTerminate`, a Basic
-//! login, and the id of the text in the answer's `Location`.
+//! `OpenMarket`'s HTTP API, version 4: a JSON object `mobileTerminate`, Basic
+//! authentication, and the id of the SMS in the `Location` of the response.
 
 use awc::http::Method;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::http::{Answer, HttpClient, failure};
-use super::{Provider, SmsMessage, refused};
+use super::http::{HttpClient, Response, status_failure};
+use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::OriginatorKind;
 
@@ -17,53 +17,54 @@ pub(super) struct OpenMarket {
 }
 
 impl Provider for OpenMarket {
-    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let request = self.client.request(Method::POST, &self.url)?;
-            let body = body(text).to_string();
-            let answer = self
+            let body = body(sms).to_string();
+            let response = self
                 .client
-                .exchange(request, Some("application/json"), body);
-            outcome(&answer.await?)
+                .exchange(request, Some("application/json"), body)
+                .await?;
+            outcome(&response)
         }
         .boxed_local()
     }
 }
 
-fn body(text: &SmsMessage) -> Value {
-    let mut send = json!({
-        "message": { "type": "text", "content": text.body },
-        "destination": { "address": text.to.as_str() },
+fn body(sms: &SmsMessage) -> Value {
+    let mut message = json!({
+        "message": { "type": "text", "content": sms.body },
+        "destination": { "address": sms.to.as_str() },
     });
-    if let (Some(from), Some(send)) = (&text.from, send.as_object_mut()) {
+    if let (Some(from), Some(message)) = (&sms.from, message.as_object_mut()) {
         let type_of_number = match from.kind() {
             OriginatorKind::Long => 1,
             OriginatorKind::Short => 3,
             OriginatorKind::Alpha => 5,
         };
         let source = json!({ "ton": type_of_number, "address": from.text() });
-        send.insert("source".to_owned(), source);
+        message.insert("source".to_owned(), source);
     }
-    json!({ "mobileTerminate": send })
+    json!({ "mobileTerminate": message })
 }
 
-fn outcome(answer: &Answer) -> Result<(), SendFailure> {
-    match answer.status {
+fn outcome(response: &Response) -> Result<(), SendFailure> {
+    match response.status {
         200..300 => {
-            let id = answer.location.as_deref().map(message_id);
+            let id = response.location.as_deref().map(message_id);
             if id.is_none_or(str::is_empty) {
-                // A proxy may have taken it away. The status says that the text
-                // was taken, and a second try would send it twice.
-                log::warn!("a text was taken, but the provider's answer has no id of it");
+                // A proxy may have removed the id. The status means that the SMS
+                // was accepted, and a retry would send it twice.
+                log::warn!("the provider accepted an SMS without returning its id");
             }
             Ok(())
         }
-        400 => Err(refused("the provider refused the text", 400, false)),
-        status => Err(failure(status)),
+        400 => Err(rejected("the provider rejected the SMS", 400, false)),
+        status => Err(status_failure(status)),
     }
 }
 
-/// The last part of the path.
+/// The id of the SMS: the last segment of the path.
 fn message_id(location: &str) -> &str {
     location.rsplit('/').next().unwrap_or_default()
 }

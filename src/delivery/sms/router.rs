@@ -1,4 +1,4 @@
-//! Which provider a text goes to.
+//! Selects the provider of an SMS.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::domain::calling_code::ByCallingCode;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::originator::{Originator, pick};
 
-/// All providers, and who is asked for what.
+/// The providers, and the routes and senders for each calling code.
 pub struct Router {
     pub(super) providers: BTreeMap<String, Box<dyn Provider>>,
     pub(super) routes: ByCallingCode<Vec<String>>,
@@ -16,45 +16,44 @@ pub struct Router {
 }
 
 impl Router {
-    /// Whom a text to a number is from (MSI-14).
+    /// The sender of an SMS to a number (MSI-14).
     #[must_use]
     pub fn sender(&self, to: &CanonicalMsisdn, calling_code: Option<u16>) -> Option<Originator> {
-        pick(self.originators.of(calling_code), to).cloned()
+        pick(self.originators.get(calling_code), to).cloned()
     }
 
-    /// Hands a text over: to the first choice of its calling code, and to the
-    /// second one if the first refuses it or cannot take it at the moment. What
-    /// may have been taken is not sent by another.
+    /// Sends an SMS with the first provider of the route, or with the next one if
+    /// that fails. After an uncertain failure no further provider is tried.
     ///
     /// # Errors
-    /// What the last one said; a text that one of them may take later is not
-    /// refused.
+    /// All providers failed. A transient failure takes precedence over permanent
+    /// ones, since that provider may accept the SMS later.
     pub async fn send(
         &self,
-        text: &SmsMessage,
+        sms: &SmsMessage,
         calling_code: Option<u16>,
     ) -> Result<(), SendFailure> {
-        let mut failed = None;
-        for name in self.routes.of(calling_code) {
+        let id = sms.id.as_str();
+        let mut last_failure = None;
+        for name in self.routes.get(calling_code) {
             let Some(provider) = self.providers.get(name) else {
                 continue;
             };
-            let Err(failure) = provider.send(text).await else {
-                log::debug!(id = text.id.as_str(), provider = name.as_str(); "text taken");
+            let Err(failure) = provider.send(sms).await else {
+                log::debug!(id, provider = name.as_str(); "SMS accepted by a provider");
                 return Ok(());
             };
-            let id = text.id.as_str();
-            log::warn!(id, provider = name.as_str(); "a provider did not take a text: {failure}");
-            failed = match (failed, failure) {
-                (_, SendFailure::Uncertain { what }) => {
-                    return Err(SendFailure::Uncertain { what });
-                }
-                (Some(SendFailure::Passing { what }), SendFailure::Refused { .. }) => {
-                    Some(SendFailure::Passing { what })
-                }
+            log::warn!(id, provider = name.as_str(); "SMS not accepted by a provider: {failure}");
+            last_failure = match (last_failure, failure) {
+                (_, uncertain @ SendFailure::Uncertain { .. }) => return Err(uncertain),
+                (
+                    Some(transient @ SendFailure::Transient { .. }),
+                    SendFailure::Permanent { .. },
+                ) => Some(transient),
                 (_, failure) => Some(failure),
             };
         }
-        Err(failed.unwrap_or_else(|| SendFailure::passing("no provider is there for it")))
+        Err(last_failure
+            .unwrap_or_else(|| SendFailure::transient("no provider for this calling code")))
     }
 }

@@ -1,5 +1,5 @@
-//! Twilio's API of messages (2010-04-01): a form with `To`, `From` and `Body`, a
-//! Basic login, and errors that have a code.
+//! Twilio's Messages API (2010-04-01): a form with `To`, `From` and `Body`, Basic
+//! authentication, and error codes.
 
 use awc::http::Method;
 use futures_util::FutureExt as _;
@@ -7,39 +7,39 @@ use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::http::{Answer, HttpClient, failure};
-use super::{Provider, SmsMessage, refused};
+use super::http::{HttpClient, Response, status_failure};
+use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::{Originator, OriginatorKind};
 
-/// Errors that concern the number: it is none, or no mobile one, is in a country
-/// that the account does not serve, or its owner wants no texts.
-const ABOUT_THE_NUMBER: [u32; 7] = [21211, 21214, 21217, 21408, 21610, 21612, 21614];
+/// Error codes that concern the number: it is invalid, not a mobile number, in a
+/// country that the account does not serve, or its owner has opted out.
+const NUMBER_ERRORS: [u32; 7] = [21211, 21214, 21217, 21408, 21610, 21612, 21614];
 
 pub(super) struct Twilio {
     pub(super) client: HttpClient,
-    /// With the account's id.
+    /// The URL with the account id.
     pub(super) url: String,
     pub(super) messaging_service: Option<String>,
 }
 
 impl Provider for Twilio {
-    fn send<'a>(&'a self, text: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let request = self.client.request(Method::POST, &self.url)?;
             let form = Some("application/x-www-form-urlencoded");
-            let answer = self.client.exchange(request, form, self.body(text));
-            outcome(&answer.await?)
+            let response = self.client.exchange(request, form, self.body(sms)).await?;
+            outcome(&response)
         }
         .boxed_local()
     }
 }
 
 impl Twilio {
-    fn body(&self, text: &SmsMessage) -> String {
+    fn body(&self, sms: &SmsMessage) -> String {
         let mut form = Serializer::new(String::new());
-        form.append_pair("To", &format!("+{}", text.to.as_str()));
-        match (&self.messaging_service, &text.from) {
+        form.append_pair("To", &format!("+{}", sms.to.as_str()));
+        match (&self.messaging_service, &sms.from) {
             (Some(service), _) => {
                 form.append_pair("MessagingServiceSid", service);
             }
@@ -48,7 +48,7 @@ impl Twilio {
             }
             (None, None) => {}
         }
-        form.append_pair("Body", &text.body).finish()
+        form.append_pair("Body", &sms.body).finish()
     }
 }
 
@@ -61,25 +61,26 @@ fn sender(from: &Originator) -> String {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     code: u32,
 }
 
-fn outcome(answer: &Answer) -> Result<(), SendFailure> {
-    let status = answer.status;
+fn outcome(response: &Response) -> Result<(), SendFailure> {
+    let status = response.status;
     if (200..300).contains(&status) {
         return Ok(());
     }
-    match serde_json::from_slice::<Refusal>(&answer.body) {
-        Ok(Refusal { code }) if status < 500 && ABOUT_THE_NUMBER.contains(&code) => {
-            let what = format!("the provider does not take texts to this number (error {code})");
-            Err(refused(what, status, true))
+    match serde_json::from_slice::<ErrorBody>(&response.body) {
+        Ok(ErrorBody { code }) if status < 500 && NUMBER_ERRORS.contains(&code) => {
+            let reason = format!("the provider does not accept this number (error {code})");
+            Err(rejected(reason, status, true))
         }
-        // A wrong sender and the like are the administrator's to fix.
-        Ok(Refusal { code }) if status < 500 => {
-            let what = format!("the provider did not take it (status {status}, error {code})");
-            Err(SendFailure::passing(what))
+        // The administrator can correct errors such as an invalid sender.
+        Ok(ErrorBody { code }) if status < 500 => {
+            let reason =
+                format!("the provider did not accept the SMS (status {status}, error {code})");
+            Err(SendFailure::transient(reason))
         }
-        _ => Err(failure(status)),
+        _ => Err(status_failure(status)),
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to the relay, and the conversation that hands a message over.
+//! A connection to the relay, and the SMTP transactions on it.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -19,87 +19,89 @@ use super::starttls;
 use super::tls::Encrypted;
 use crate::delivery::mail::{Envelope, SendFailure};
 
-/// The logins that are spoken, the preferred one first.
+/// The supported AUTH mechanisms, the preferred one first.
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
-/// The reply with which a relay announces that it hangs up (RFC 5321 3.8).
-const CLOSING: u16 = 421;
+/// The reply code of a relay that is about to close the connection (RFC 5321,
+/// section 3.8).
+const SERVICE_CLOSING: u16 = 421;
 
-/// A connection after its hello, and after the login if there is one.
+/// A connection after EHLO, and after AUTH if there is a login.
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
     state: State,
-    /// For each step but the end of a message.
-    limit: Duration,
-    /// For the end of a message.
-    message_limit: Duration,
+    /// The time limit of each step but the end of the message.
+    timeout: Duration,
+    /// The time limit of the reply to the end of the message.
+    message_timeout: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The next message may begin.
+    /// A transaction may begin.
     Ready,
-    /// A message was begun and not finished: RSET comes first.
-    BeginOutcome,
-    /// A command got no reply (yet), so that nobody knows what comes next.
-    Lost,
+    /// A transaction is not finished: RSET must be sent first.
+    InTransaction,
+    /// A command got no reply (yet), so the state of the relay is unknown.
+    Unknown,
 }
 
 impl Connection {
-    /// Connects, encrypts, greets and logs in, as the relay is configured.
+    /// Connects, does the TLS handshake, sends EHLO and logs in, as configured.
     pub(super) async fn open(relay: &Relay) -> Result<Self, SendFailure> {
-        let limit = relay.timeout;
-        let mut tcp = dial(relay).await?;
-        // Without it the end of every message waits for a delayed
-        // acknowledgement, 40 ms each.
+        let timeout = relay.timeout;
+        let mut tcp = connect(relay).await?;
+        // Otherwise the end of every message waits 40 ms for a delayed
+        // acknowledgement.
         tcp.set_nodelay(true)
-            .map_err(|error| reply::broken(Step::Connection, &error))?;
-        let in_the_clear = matches!(relay.security, Security::None);
-        let nearby = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+            .map_err(|error| reply::io_failure(Step::Connection, &error))?;
+        let is_encrypted = !matches!(relay.security, Security::None);
+        let is_loopback = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
         let stream: Box<dyn AsyncTokioStream> = match &relay.security {
             Security::None => Box::new(tcp),
             Security::StartTls(tls) => {
-                starttls::ask(&mut tcp, &relay.hello, limit).await?;
-                // Stands for the greeting, which was read already.
-                Box::new(Encrypted::new(tls.shake(tcp, limit).await?, b"220 \r\n"))
+                starttls::negotiate(&mut tcp, &relay.hello, timeout).await?;
+                // Replaces the greeting, which was read before the handshake.
+                let greeting = b"220 \r\n";
+                Box::new(Encrypted::new(tls.handshake(tcp, timeout).await?, greeting))
             }
-            Security::Tls(tls) => Box::new(Encrypted::new(tls.shake(tcp, limit).await?, b"")),
+            Security::Tls(tls) => Box::new(Encrypted::new(tls.handshake(tcp, timeout).await?, b"")),
         };
-        let mut smtp = greet(relay, stream).await?;
+        let mut smtp = say_hello(relay, stream).await?;
         if let Some(credentials) = &relay.credentials {
-            if in_the_clear && !nearby {
-                return Err(SendFailure::passing(
+            if !is_encrypted && !is_loopback {
+                return Err(SendFailure::transient(
                     "the relay is not on this machine, and the password is not sent unencrypted",
                 ));
             }
-            answered(limit, Step::Login, smtp.auth(&MECHANISMS, credentials)).await?;
+            positive_reply(timeout, Step::Login, smtp.auth(&MECHANISMS, credentials)).await?;
         }
         Ok(Self {
             smtp,
             state: State::Ready,
-            limit,
-            message_limit: relay.message_timeout,
+            timeout,
+            message_timeout: relay.message_timeout,
         })
     }
 
-    /// Whether the next message may use it.
+    /// Whether the connection can be used for the next message.
     pub(super) fn is_usable(&self) -> bool {
-        self.state != State::Lost
+        self.state != State::Unknown
     }
 
-    /// Whether the relay waits for a message to begin.
+    /// Whether no transaction is open.
     pub(super) fn is_ready(&self) -> bool {
         self.state == State::Ready
     }
 
-    /// Names the sender. A failure that leaves the connection ready is about
-    /// the message, and nothing was sent.
+    /// Begins a transaction with MAIL. A failure that leaves the connection ready
+    /// concerns the message, and MAIL was not sent.
     pub(super) async fn begin(
         &mut self,
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), SendFailure> {
-        if self.state == State::BeginOutcome {
+        if self.state == State::InTransaction {
             self.command(Step::Reset, Rset).await?;
             self.state = State::Ready;
         }
@@ -108,11 +110,10 @@ impl Connection {
         self.command(Step::Sender, mail).await
     }
 
-    /// Names the recipient and hands the message over, after [`Self::begin`].
+    /// Sends the recipient and the message, after [`Self::begin`].
     ///
-    /// The relay may take its time over the whole message, and may have taken
-    /// it even if its reply never comes: only a negative reply says that it
-    /// was not taken.
+    /// After the whole message is sent, only a negative reply means that the relay
+    /// did not accept it: it may have accepted a message without a reply.
     pub(super) async fn finish(
         &mut self,
         envelope: &Envelope,
@@ -121,27 +122,26 @@ impl Connection {
         let rcpt = Rcpt::new(envelope.to.clone(), Vec::new());
         self.command(Step::Recipient, rcpt).await?;
         self.command(Step::Data, Data).await?;
-        // lettre ends a message with a line end of its own.
+        // lettre appends a line end to the message.
         let message = message.strip_suffix(b"\r\n").unwrap_or(message);
-        self.state = State::Lost;
-        let sent = self.smtp.message(message);
-        let reply = answered(self.message_limit, Step::Message, sent).await;
-        let told = matches!(&reply, Err(unanswered) if unanswered.code.is_some());
-        let settled = self.settle(Step::Message, reply);
-        settled.map_err(|failure| {
-            if told {
+        self.state = State::Unknown;
+        let send = self.smtp.message(message);
+        let reply = positive_reply(self.message_timeout, Step::Message, send).await;
+        let is_rejected = reply.as_ref().is_err_and(|error| error.code.is_some());
+        self.check_reply(Step::Message, reply).map_err(|failure| {
+            if is_rejected {
                 failure
             } else {
-                failure.after_the_message()
+                failure.after_whole_message()
             }
         })?;
         self.state = State::Ready;
         Ok(())
     }
 
-    /// Takes leave; whether the relay hears it does not matter.
+    /// Sends QUIT and closes the connection, whatever the reply.
     pub(super) async fn quit(mut self) {
-        let _ = answered(self.limit, Step::Quit, self.smtp.quit()).await;
+        let _ = positive_reply(self.timeout, Step::Quit, self.smtp.quit()).await;
     }
 
     async fn command(
@@ -149,66 +149,66 @@ impl Connection {
         step: Step,
         command: impl std::fmt::Display,
     ) -> Result<(), SendFailure> {
-        self.state = State::Lost;
-        let reply = answered(self.limit, step, self.smtp.command(command)).await;
-        self.settle(step, reply)
+        self.state = State::Unknown;
+        let reply = positive_reply(self.timeout, step, self.smtp.command(command)).await;
+        self.check_reply(step, reply)
     }
 
-    /// Takes a reply for what it is, and keeps the connection if there was
-    /// one and the relay did not hang up with it.
-    fn settle(
+    /// Checks the reply code, and keeps the connection usable if there was a reply
+    /// and the relay does not close the connection.
+    fn check_reply(
         &mut self,
         step: Step,
-        reply: Result<Response, Unanswered>,
+        reply: Result<Response, NoPositiveReply>,
     ) -> Result<(), SendFailure> {
         let reply = match reply {
             Ok(reply) => reply,
-            Err(Unanswered { failure, code }) => {
-                if code.is_some_and(|code| code != CLOSING) {
-                    self.state = State::BeginOutcome;
+            Err(NoPositiveReply { failure, code }) => {
+                if code.is_some_and(|code| code != SERVICE_CLOSING) {
+                    self.state = State::InTransaction;
                 }
                 return Err(failure);
             }
         };
-        let awaited = match step {
+        let expected = match step {
             Step::Data => Severity::PositiveIntermediate,
             _ => Severity::PositiveCompletion,
         };
-        if reply.code().severity != awaited {
-            return Err(reply::out_of_place(step, reply.code().into()));
+        if reply.code().severity != expected {
+            return Err(reply::unexpected_reply(step, reply.code().into()));
         }
-        self.state = State::BeginOutcome;
+        self.state = State::InTransaction;
         Ok(())
     }
 
-    /// The parameters of MAIL that this message needs.
+    /// The MAIL parameters that the message requires.
     fn parameters(
         &self,
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<Vec<MailParameter>, SendFailure> {
-        let refused = |what: &str, enhanced: &str| SendFailure::Refused {
-            what: what.to_owned(),
+        let not_supported = |reason: &str, enhanced: &str| SendFailure::Permanent {
+            reason: reason.to_owned(),
             code: None,
             enhanced: Some(enhanced.to_owned()),
             address: false,
         };
-        let offers = |extension| self.smtp.server_info().supports_feature(extension);
-        let ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
+        let supports = |extension| self.smtp.server_info().supports_feature(extension);
+        let is_ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         let mut parameters = Vec::new();
-        if !(ascii(&envelope.from) && ascii(&envelope.to)) {
-            if !offers(Extension::SmtpUtfEight) {
-                return Err(refused(
-                    "the address is not ASCII, and the relay does not offer SMTPUTF8",
+        if !(is_ascii(&envelope.from) && is_ascii(&envelope.to)) {
+            if !supports(Extension::SmtpUtfEight) {
+                return Err(not_supported(
+                    "the address is not ASCII, and the relay does not support SMTPUTF8",
                     "5.6.7",
                 ));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
         if !message.is_ascii() {
-            if !offers(Extension::EightBitMime) {
-                return Err(refused(
-                    "the message is not ASCII, and the relay does not offer 8BITMIME",
+            if !supports(Extension::EightBitMime) {
+                return Err(not_supported(
+                    "the message is not ASCII, and the relay does not support 8BITMIME",
                     "5.6.3",
                 ));
             }
@@ -218,71 +218,74 @@ impl Connection {
     }
 }
 
-/// Tries every address of the relay's host in turn.
-async fn dial(relay: &Relay) -> Result<TcpStream, SendFailure> {
-    let unknown = |error: std::io::Error| {
-        SendFailure::passing(format!("the relay's host was not found: {error}"))
-    };
+/// Connects to the first reachable address of the relay's host.
+async fn connect(relay: &Relay) -> Result<TcpStream, SendFailure> {
     let addresses = within(relay.timeout, Step::Connection, async {
-        let found = lookup_host((relay.host.as_str(), relay.port)).await;
-        found.map_err(unknown)
+        lookup_host((relay.host.as_str(), relay.port))
+            .await
+            .map_err(|error| {
+                SendFailure::transient(format!("cannot resolve the host of the relay: {error}"))
+            })
     })
     .await?;
-    let mut failure = SendFailure::passing("the relay's host has no address");
+    let mut last_failure = SendFailure::transient("the host of the relay has no address");
     for address in addresses {
-        let attempt = within(relay.timeout, Step::Connection, async {
-            let connected = TcpStream::connect(address).await;
-            connected.map_err(|error| reply::broken(Step::Connection, &error))
+        let connection = within(relay.timeout, Step::Connection, async {
+            TcpStream::connect(address)
+                .await
+                .map_err(|error| reply::io_failure(Step::Connection, &error))
         });
-        match attempt.await {
+        match connection.await {
             Ok(tcp) => return Ok(tcp),
-            Err(why) => failure = why,
+            Err(failure) => last_failure = failure,
         }
     }
-    Err(failure)
+    Err(last_failure)
 }
 
-/// Reads the greeting and says hello.
-async fn greet(
+/// Reads the greeting and sends EHLO.
+async fn say_hello(
     relay: &Relay,
     stream: Box<dyn AsyncTokioStream>,
 ) -> Result<AsyncSmtpConnection, SendFailure> {
-    let greeted = AsyncSmtpConnection::connect_with_transport(stream, &relay.hello);
+    let hello = AsyncSmtpConnection::connect_with_transport(stream, &relay.hello);
     // lettre 0.11 panics on a blank line in the reply to EHLO.
-    let greeted = AssertUnwindSafe(answered(relay.timeout, Step::Hello, greeted)).catch_unwind();
-    match greeted.await {
+    match AssertUnwindSafe(positive_reply(relay.timeout, Step::Hello, hello))
+        .catch_unwind()
+        .await
+    {
         Ok(outcome) => Ok(outcome?),
-        Err(_panic) => Err(SendFailure::passing(
-            "the relay's reply to EHLO is not SMTP",
+        Err(_panic) => Err(SendFailure::transient(
+            "the reply of the relay to EHLO is not SMTP",
         )),
     }
 }
 
-/// No positive reply; the code if there was a negative one.
-struct Unanswered {
+/// There was no positive reply. Has the code of a negative reply.
+struct NoPositiveReply {
     failure: SendFailure,
     code: Option<u16>,
 }
 
-impl From<Unanswered> for SendFailure {
-    fn from(unanswered: Unanswered) -> Self {
-        unanswered.failure
+impl From<NoPositiveReply> for SendFailure {
+    fn from(error: NoPositiveReply) -> Self {
+        error.failure
     }
 }
 
-/// Waits for lettre, not longer than `limit`.
-async fn answered<T>(
-    limit: Duration,
+/// Runs a step of lettre within a time limit.
+async fn positive_reply<T>(
+    timeout: Duration,
     step: Step,
     work: impl Future<Output = Result<T, lettre_smtp::Error>>,
-) -> Result<T, Unanswered> {
+) -> Result<T, NoPositiveReply> {
     let mut code = None;
-    let outcome = within(limit, step, async {
+    within(timeout, step, async {
         work.await.map_err(|error| {
             code = error.status().map(u16::from);
             reply::failure(step, &error)
         })
     })
-    .await;
-    outcome.map_err(|failure| Unanswered { failure, code })
+    .await
+    .map_err(|failure| NoPositiveReply { failure, code })
 }

@@ -1,7 +1,8 @@
-//! Mail to a relay over SMTP (RFC 5321).
+//! Sends mail to a relay over SMTP (RFC 5321).
 //!
-//! lettre speaks the commands; connections, TLS and their reuse are our own,
-//! since lettre's pool has no upper bound and leaves Nagle's algorithm on.
+//! lettre implements the commands. Connections, TLS and the pool are implemented
+//! here, because lettre's pool has no upper bound and does not disable Nagle's
+//! algorithm.
 
 mod connection;
 mod options;
@@ -24,13 +25,12 @@ use self::pool::Pool;
 use super::{Envelope, SendFailure, TransportError};
 use crate::config::Smtp;
 
-/// Hands messages to one relay, several at a time, over connections that it
-/// keeps for a while.
+/// Sends messages to a relay, several at a time, over pooled connections.
 pub struct SmtpTransport {
     relay: Relay,
     pool: Pool,
-    /// One permit for each connection in use. Idle connections need none: a
-    /// new one is opened only when none is idle, so that there are never more
+    /// One permit for each connection in use. Idle connections need none: a new
+    /// connection is opened only if none is idle, so there are never more
     /// connections than permits.
     permits: Semaphore,
 }
@@ -45,12 +45,12 @@ impl fmt::Debug for SmtpTransport {
 }
 
 impl SmtpTransport {
-    /// Checks the settings and reads the certificate authorities. It connects
-    /// nowhere: a relay that is down at start is a passing failure later.
+    /// Validates the settings and loads the trust anchors. It does not connect: a
+    /// relay that is unreachable at start is a transient failure later.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] says which setting cannot work.
+    /// A setting cannot work; [`TransportError`] says which.
     pub fn new(smtp: &Smtp) -> Result<Self, TransportError> {
         Ok(Self {
             relay: Relay::new(smtp)?,
@@ -59,35 +59,34 @@ impl SmtpTransport {
         })
     }
 
-    /// Hands one message over, after waiting for a free connection.
+    /// Sends a message once a connection is free.
     ///
-    /// A connection that was kept may have been closed at the other end. Up
-    /// to the reply to MAIL the relay has taken nothing, so such a message
-    /// goes over a fresh connection at once.
+    /// The relay may have closed a pooled connection. Until the reply to MAIL it
+    /// has accepted nothing, so the message is sent over a new connection at once.
     pub(super) async fn send(
         &self,
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), SendFailure> {
         let Ok(_permit) = self.permits.acquire().await else {
-            return Err(SendFailure::passing("the mail transport is closed"));
+            return Err(SendFailure::transient("the mail transport is closed"));
         };
-        if let Some(mut kept) = self.pool.take() {
-            let begun = kept.begin(envelope, message).await;
-            if begun.is_ok() {
-                return self.finish(kept, envelope, message).await;
-            }
-            if kept.is_ready() {
-                self.pool.put(kept);
-                return begun;
+        if let Some(mut pooled) = self.pool.take() {
+            match pooled.begin(envelope, message).await {
+                Ok(()) => return self.finish(pooled, envelope, message).await,
+                Err(failure) if pooled.is_ready() => {
+                    self.pool.put(pooled);
+                    return Err(failure);
+                }
+                Err(_stale) => {}
             }
         }
-        // In a box: the handshake's state is large, and most sends need none.
-        let mut fresh = Box::pin(Connection::open(&self.relay)).await?;
-        match fresh.begin(envelope, message).await {
-            Ok(()) => self.finish(fresh, envelope, message).await,
+        // Boxed, because the future of the handshake is large and rarely needed.
+        let mut connection = Box::pin(Connection::open(&self.relay)).await?;
+        match connection.begin(envelope, message).await {
+            Ok(()) => self.finish(connection, envelope, message).await,
             Err(failure) => {
-                self.pool.put(fresh);
+                self.pool.put(connection);
                 Err(failure)
             }
         }
@@ -104,12 +103,12 @@ impl SmtpTransport {
         outcome
     }
 
-    /// Takes leave of the connections that have been idle for too long.
-    pub(super) async fn tidy(&self) {
+    /// Closes the connections that have been idle for too long.
+    pub(super) async fn close_idle(&self) {
         join_all(self.pool.take_expired().into_iter().map(Connection::quit)).await;
     }
 
-    /// Takes leave of every idle connection.
+    /// Closes all idle connections.
     pub(super) async fn close(&self) {
         join_all(self.pool.take_all().into_iter().map(Connection::quit)).await;
     }

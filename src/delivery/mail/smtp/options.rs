@@ -1,4 +1,4 @@
-//! The relay, with what its connections share.
+//! The settings that all connections to the relay share.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ pub(super) struct Relay {
     pub(super) message_timeout: Duration,
 }
 
-/// [`Encryption`] with the means for TLS.
+/// [`Encryption`] with the TLS settings that it requires.
 pub(super) enum Security {
     None,
     StartTls(Tls),
     Tls(Tls),
 }
 
-/// The TLS settings, and the name that the certificate must be for.
+/// A TLS connector, and the name that the certificate must have.
 pub(super) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -47,26 +47,31 @@ impl Tls {
         })
     }
 
-    /// Fails unless the certificate is trusted and for the relay's name.
-    pub(super) async fn shake(
+    /// Does the TLS handshake. It fails unless the certificate is trusted and has the
+    /// name of the relay.
+    pub(super) async fn handshake(
         &self,
         tcp: TcpStream,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<TlsStream<TcpStream>, SendFailure> {
-        within(limit, Step::Handshake, async {
-            let shaken = self.connector.connect(self.name.clone(), tcp).await;
-            shaken.map_err(|error| {
-                // The text may repeat names from the relay's certificate.
-                let why = error.to_string().replace(char::is_control, " ");
-                SendFailure::passing(format!("the TLS handshake with the relay failed: {why}"))
-            })
+        within(timeout, Step::Handshake, async {
+            self.connector
+                .connect(self.name.clone(), tcp)
+                .await
+                .map_err(|error| {
+                    // The error may quote names from the certificate.
+                    let error = error.to_string().replace(char::is_control, " ");
+                    SendFailure::transient(format!(
+                        "the TLS handshake with the relay failed: {error}"
+                    ))
+                })
         })
         .await
     }
 }
 
 impl Relay {
-    /// Prepares connections to the relay; connects nowhere.
+    /// Validates the settings. It does not connect.
     pub(super) fn new(smtp: &Smtp) -> Result<Self, TransportError> {
         if smtp.credentials.is_some() && !smtp.encryption.allows_password(&smtp.host) {
             return Err(TransportError::PasswordInTheClear);

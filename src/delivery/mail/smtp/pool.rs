@@ -1,4 +1,4 @@
-//! Connections between two messages.
+//! The pool of idle connections.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 
-/// The idle connections, the one used last on top.
+/// The idle connections in the order in which they became idle.
 pub(super) struct Pool {
     idle: Mutex<Vec<Idle>>,
-    /// After so long without a message a connection is not used any more.
+    /// A connection that was idle for this long is not used again.
     idle_timeout: Duration,
 }
 
@@ -27,16 +27,16 @@ impl Pool {
         }
     }
 
-    /// The connection that was used last. The others stay unused until they
-    /// are too old, so that a quiet time ends with few connections.
+    /// Takes the connection that was used last. The others expire if they are not
+    /// needed, so the pool shrinks when fewer mails are sent.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.lock();
         let expired = self.count_expired(&idle);
         idle.drain(..expired);
-        idle.pop().map(|top| top.connection)
+        idle.pop().map(|last| last.connection)
     }
 
-    /// Keeps a connection for the next message, unless it is of no more use.
+    /// Keeps a connection for the next message if it is still usable.
     pub(super) fn put(&self, connection: Connection) {
         if connection.is_usable() {
             self.lock().push(Idle {
@@ -58,14 +58,13 @@ impl Pool {
         self.lock().drain(..).map(|idle| idle.connection).collect()
     }
 
-    /// How many at the bottom are too old: they lie in the order in which
-    /// they became idle.
+    /// How many connections have expired. They are the first ones.
     fn count_expired(&self, idle: &[Idle]) -> usize {
         idle.partition_point(|idle| idle.since.elapsed() >= self.idle_timeout)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
-        // No code that can panic runs under the lock.
+        // No code that can panic runs while the lock is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

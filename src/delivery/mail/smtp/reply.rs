@@ -1,4 +1,4 @@
-//! What a reply, or the lack of one, means for the message.
+//! Interprets replies, and missing replies, as outcomes of the message.
 
 use std::error::Error as _;
 use std::fmt;
@@ -10,8 +10,8 @@ use lettre::transport::smtp::Error;
 
 use crate::delivery::mail::SendFailure;
 
-/// The steps of a connection, under the names that an administrator finds in
-/// the relay's own log.
+/// The steps of a connection, displayed by the names that the log of the relay
+/// uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Connection,
@@ -30,14 +30,14 @@ pub(super) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Connection => "the connection",
+            Self::Connection => "the connection request",
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Handshake => "the TLS handshake",
             Self::Login => "AUTH",
             Self::Reset => "RSET",
-            Self::Sender => "MAIL",
-            Self::Recipient => "RCPT",
+            Self::Sender => "MAIL FROM",
+            Self::Recipient => "RCPT TO",
             Self::Data => "DATA",
             Self::Message => "the message",
             Self::Quit => "QUIT",
@@ -46,106 +46,106 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// Whether a reply to this step is about the message, and not about the
-    /// connection, this server's account or the sender, who is the same for
-    /// every message: an administrator mends those.
-    fn is_about_the_message(self) -> bool {
+    /// Whether a reply to this step concerns the message. Other replies concern the
+    /// connection, the login or the sender, which are the same for all messages and
+    /// which the administrator can correct.
+    fn concerns_message(self) -> bool {
         matches!(self, Self::Recipient | Self::Data | Self::Message)
     }
 }
 
-/// Codes of the 5xx class that blame the session instead of the message:
-/// commands out of order, and logins or encryption that the relay misses
-/// (RFC 4954 section 6, RFC 3207 section 4). An administrator mends them.
-const ABOUT_THE_SESSION: [u16; 5] = [503, 530, 534, 535, 538];
+/// Codes of the 5xx class that concern the session and not the message: bad
+/// sequence of commands, authentication required or failed, encryption required
+/// (RFC 4954, section 6; RFC 3207, section 4). The administrator can correct them.
+const SESSION_CODES: [u16; 5] = [503, 530, 534, 535, 538];
 
-/// Bounds one step in time.
+/// Runs a step within a time limit.
 pub(super) async fn within<T>(
-    limit: Duration,
+    timeout: Duration,
     step: Step,
     work: impl Future<Output = Result<T, SendFailure>>,
 ) -> Result<T, SendFailure> {
-    match tokio::time::timeout(limit, work).await {
+    match tokio::time::timeout(timeout, work).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => Err(SendFailure::passing(format!(
-            "the relay did not reply to {step} within {limit:?}"
+        Err(_elapsed) => Err(SendFailure::transient(format!(
+            "timed out after {timeout:?} waiting for the reply to {step}"
         ))),
     }
 }
 
-/// A connection that failed below SMTP.
-pub(super) fn broken(step: Step, error: &io::Error) -> SendFailure {
-    SendFailure::passing(match step {
-        Step::Connection => format!("the relay cannot be reached: {error}"),
-        step => format!("the connection to the relay broke at {step}: {error}"),
+/// The failure for an I/O error of the connection.
+pub(super) fn io_failure(step: Step, error: &io::Error) -> SendFailure {
+    SendFailure::transient(match step {
+        Step::Connection => format!("cannot connect to the relay: {error}"),
+        step => format!("the connection to the relay failed at {step}: {error}"),
     })
 }
 
-/// A reply with a code that SMTP does not know here.
-pub(super) fn out_of_place(step: Step, code: u16) -> SendFailure {
-    SendFailure::passing(format!(
-        "the relay replied to {step} with {code}, which has no meaning there"
-    ))
+/// The failure for a reply code that is not defined for the step.
+pub(super) fn unexpected_reply(step: Step, code: u16) -> SendFailure {
+    SendFailure::transient(format!("unexpected reply {code} to {step}"))
 }
 
-/// Turns lettre's error into ours, without the text of the reply.
+/// Converts an error of lettre, without the text of the reply.
 pub(super) fn failure(step: Step, error: &Error) -> SendFailure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return negative(step, code.into(), &text);
+        return negative_reply(step, code.into(), &text);
     }
     if let Some(io) = error.source().and_then(|source| source.downcast_ref()) {
-        return broken(step, io);
+        return io_failure(step, io);
     }
     if step == Step::Login && error.is_client() {
-        return SendFailure::passing("the relay offers neither of the logins PLAIN and LOGIN");
+        return SendFailure::transient("the relay supports neither AUTH PLAIN nor AUTH LOGIN");
     }
-    SendFailure::passing(format!(
-        "the relay hung up at {step}, or its reply is not SMTP"
+    SendFailure::transient(format!(
+        "the relay closed the connection at {step}, or its reply is not SMTP"
     ))
 }
 
-/// Judges a negative reply by its code and the first word of its text.
-pub(super) fn negative(step: Step, code: u16, text: &str) -> SendFailure {
+/// Classifies a negative reply by its code and the first word of its text.
+pub(super) fn negative_reply(step: Step, code: u16, text: &str) -> SendFailure {
     let enhanced = enhanced_status(code, text).map(str::to_owned);
-    let what = match &enhanced {
-        Some(enhanced) => format!("the relay replied to {step} with {code} {enhanced}"),
-        None => format!("the relay replied to {step} with {code}"),
+    let reason = match &enhanced {
+        Some(enhanced) => format!("the relay replied {code} {enhanced} to {step}"),
+        None => format!("the relay replied {code} to {step}"),
     };
-    let for_good = step.is_about_the_message() && code >= 500 && !ABOUT_THE_SESSION.contains(&code);
-    if for_good {
-        let address = step == Step::Recipient || enhanced.as_deref().is_some_and(is_of_recipient);
-        SendFailure::Refused {
-            what,
+    let is_permanent = step.concerns_message() && code >= 500 && !SESSION_CODES.contains(&code);
+    if is_permanent {
+        let address =
+            step == Step::Recipient || enhanced.as_deref().is_some_and(concerns_recipient);
+        SendFailure::Permanent {
+            reason,
             code: Some(code),
             enhanced,
             address,
         }
     } else {
-        SendFailure::Passing { what }
+        SendFailure::Transient { reason }
     }
 }
 
-/// Whether a status blames the recipient's address. Of the address statuses,
-/// X.1.7 and X.1.8 are about the sender's (RFC 3463 section 3.2).
-fn is_of_recipient(enhanced: &str) -> bool {
+/// Whether a status concerns the address of the recipient. Of the addressing
+/// statuses, X.1.7 and X.1.8 concern the sender (RFC 3463, section 3.2).
+fn concerns_recipient(enhanced: &str) -> bool {
     enhanced.starts_with("5.1.") && !matches!(enhanced, "5.1.7" | "5.1.8")
 }
 
-/// The status code of RFC 3463 that a reply begins with, if its class agrees
-/// with the code. Nothing but digits and dots gets through.
+/// The enhanced status code (RFC 3463) at the beginning of a reply, if its class
+/// matches the reply code. It consists of digits and dots only.
 fn enhanced_status(code: u16, text: &str) -> Option<&str> {
     let word = text.split_whitespace().next()?;
     let mut parts = word.split('.');
     let class = parts.next()?;
     let subject = parts.next()?;
     let detail = parts.next()?;
-    let number = |part: &str| {
+    let is_number = |part: &str| {
         (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let agrees = class.parse() == Ok(code / 100);
-    (agrees && number(class) && number(subject) && number(detail) && parts.next().is_none())
-        .then_some(word)
+    let is_status = [class, subject, detail].into_iter().all(is_number)
+        && parts.next().is_none()
+        && class.parse() == Ok(code / 100);
+    is_status.then_some(word)
 }
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn only_a_5xx_about_the_message_is_for_good() {
         use Step::{Connection, Data, Hello, Login, Message, Recipient, Reset, Sender};
-        for (step, code, for_good) in [
+        for (step, code, permanent) in [
             (Recipient, 550, true),
             (Recipient, 553, true),
             (Recipient, 552, true),
@@ -176,9 +176,9 @@ mod tests {
             (Login, 535, false),
             (Reset, 500, false),
         ] {
-            let failure = negative(step, code, "5.1.1 no");
-            let refused = matches!(failure, SendFailure::Refused { .. });
-            assert_eq!(refused, for_good, "{step} {code}");
+            let failure = negative_reply(step, code, "5.1.1 no");
+            let is_permanent = matches!(failure, SendFailure::Permanent { .. });
+            assert_eq!(is_permanent, permanent, "{step} {code}");
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
             (Step::Message, "5.7.1 spam", false),
             (Step::Message, "5.6.0 content", false),
         ] {
-            let SendFailure::Refused { address, .. } = negative(step, 554, text) else {
+            let SendFailure::Permanent { address, .. } = negative_reply(step, 554, text) else {
                 panic!("{step} {text}");
             };
             assert_eq!(address, expected, "{step} {text}");
@@ -215,11 +215,11 @@ mod tests {
             (550, "5.1.1111 no", None),
             (550, "", None),
         ] {
-            let failure = negative(Step::Recipient, code, text);
+            let failure = negative_reply(Step::Recipient, code, text);
             let expected = status.map_or(String::new(), |status| format!(" {status}"));
             assert_eq!(
                 failure.to_string(),
-                format!("the relay replied to RCPT with {code}{expected}")
+                format!("the relay replied {code}{expected} to RCPT TO")
             );
         }
     }

@@ -1,9 +1,9 @@
-//! The plain-text part of a connection that is to be encrypted by STARTTLS.
+//! The plaintext part of a connection with STARTTLS.
 //!
-//! It is spoken here and not by lettre for two reasons: one TLS handshake for
-//! both ways of encryption, and lettre keeps bytes that arrived before the
-//! handshake and would read them as if they had come encrypted (RFC 3207
-//! section 4.2 wants everything learnt before it forgotten).
+//! lettre is not used here for two reasons. TLS and STARTTLS share one handshake
+//! implementation. And lettre keeps bytes that it received before the handshake,
+//! and would read them as if they were encrypted, while RFC 3207, section 4.2,
+//! requires discarding everything learned before the handshake.
 
 use std::time::Duration;
 
@@ -13,18 +13,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::reply::{self, Step, within};
 use crate::delivery::mail::SendFailure;
 
-/// More than a greeting and the list of extensions need, in bytes.
+/// The maximum number of bytes received before the handshake. A greeting and a
+/// list of extensions are shorter.
 const MAX_RECEIVED: usize = 64 * 1024;
 
-/// Brings a fresh connection to where the TLS handshake begins; each step
-/// may take as long as `limit`.
+/// Negotiates STARTTLS on a new connection, up to the TLS handshake. `timeout`
+/// applies to each step.
 ///
-/// A relay that does not offer STARTTLS is a failure: nothing is sent in
-/// plain text instead.
-pub(super) async fn ask<S>(
+/// It fails if the relay does not support STARTTLS: nothing is sent in plaintext
+/// instead.
+pub(super) async fn negotiate<S>(
     stream: &mut S,
     hello: &ClientId,
-    limit: Duration,
+    timeout: Duration,
 ) -> Result<(), SendFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -34,31 +35,31 @@ where
         unread: Vec::new(),
         budget: MAX_RECEIVED,
     };
-    within(limit, Step::Connection, plain.reply(Step::Connection)).await?;
+    within(timeout, Step::Connection, plain.reply(Step::Connection)).await?;
     let hello = format!("EHLO {hello}\r\n");
-    let extensions = within(limit, Step::Hello, plain.command(Step::Hello, &hello)).await?;
+    let extensions = within(timeout, Step::Hello, plain.command(Step::Hello, &hello)).await?;
     if !extensions
         .iter()
         .any(|line| line.eq_ignore_ascii_case("STARTTLS"))
     {
-        return Err(SendFailure::passing(
-            "the relay does not offer STARTTLS, and nothing is sent unencrypted instead",
+        return Err(SendFailure::transient(
+            "the relay does not support STARTTLS, and nothing is sent unencrypted",
         ));
     }
     let command = plain.command(Step::StartTls, "STARTTLS\r\n");
-    within(limit, Step::StartTls, command).await?;
+    within(timeout, Step::StartTls, command).await?;
     if plain.unread.is_empty() {
         Ok(())
     } else {
-        Err(SendFailure::passing(
-            "something was slipped in between STARTTLS and the TLS handshake",
+        Err(SendFailure::transient(
+            "plaintext received after STARTTLS (possible injection)",
         ))
     }
 }
 
 struct Plain<'a, S> {
     stream: &'a mut S,
-    /// Received, but not yet part of a reply.
+    /// Bytes that were received but not parsed yet.
     unread: Vec<u8>,
     /// How many bytes may still be received.
     budget: usize,
@@ -66,27 +67,29 @@ struct Plain<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Plain<'_, S> {
     async fn command(&mut self, step: Step, line: &str) -> Result<Vec<String>, SendFailure> {
-        let written = self.stream.write_all(line.as_bytes()).await;
-        written.map_err(|error| reply::broken(step, &error))?;
+        self.stream
+            .write_all(line.as_bytes())
+            .await
+            .map_err(|error| reply::io_failure(step, &error))?;
         self.reply(step).await
     }
 
-    /// The lines of one positive reply, without their codes.
+    /// Reads a positive reply: its lines without their codes.
     async fn reply(&mut self, step: Step) -> Result<Vec<String>, SendFailure> {
         let mut lines = Vec::new();
         loop {
             let line = self.line(step).await?;
-            let Some((code, last, text)) = parse(&line) else {
-                return Err(SendFailure::passing(format!(
-                    "the relay's reply to {step} is not SMTP"
+            let Some((code, is_last, text)) = parse(&line) else {
+                return Err(SendFailure::transient(format!(
+                    "the reply of the relay to {step} is not SMTP"
                 )));
             };
             match code {
                 200..=299 => lines.push(text.to_owned()),
-                400..=599 => return Err(reply::negative(step, code, text)),
-                _ => return Err(reply::out_of_place(step, code)),
+                400..=599 => return Err(reply::negative_reply(step, code, text)),
+                _ => return Err(reply::unexpected_reply(step, code)),
             }
-            if last {
+            if is_last {
                 return Ok(lines);
             }
         }
@@ -98,19 +101,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Plain<'_, S> {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
             }
-            let read = self.stream.read_buf(&mut self.unread).await;
-            let read = read.map_err(|error| reply::broken(step, &error))?;
-            if read == 0 {
-                return Err(SendFailure::passing(format!("the relay hung up at {step}")));
+            let received = self
+                .stream
+                .read_buf(&mut self.unread)
+                .await
+                .map_err(|error| reply::io_failure(step, &error))?;
+            if received == 0 {
+                return Err(SendFailure::transient(format!(
+                    "the relay closed the connection at {step}"
+                )));
             }
-            self.budget = self.budget.checked_sub(read).ok_or_else(|| {
-                SendFailure::passing(format!("the relay's reply to {step} is far too long"))
+            self.budget = self.budget.checked_sub(received).ok_or_else(|| {
+                SendFailure::transient(format!("the reply of the relay to {step} is too long"))
             })?;
         }
     }
 }
 
-/// Splits a line into its code, whether it is the last one, and its text.
+/// Splits a line of a reply into its code, whether it is the last line, and its
+/// text.
 fn parse(line: &str) -> Option<(u16, bool, &str)> {
     let (code, rest) = line.split_at_checked(3)?;
     let text = match rest.strip_prefix(['-', ' ']) {
@@ -118,8 +127,8 @@ fn parse(line: &str) -> Option<(u16, bool, &str)> {
         None if rest.is_empty() => "",
         None => return None,
     };
-    let digits = code.bytes().all(|byte| byte.is_ascii_digit());
-    let code = code.parse().ok().filter(|_| digits)?;
+    let has_digits_only = code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = code.parse().ok().filter(|_| has_digits_only)?;
     Some((code, !rest.starts_with('-'), text))
 }
 
@@ -127,33 +136,33 @@ fn parse(line: &str) -> Option<(u16, bool, &str)> {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// What comes of a relay that sends `replies` one for each step.
-    async fn ask_of(replies: &[&str]) -> Result<(), String> {
+    /// Negotiates with a relay that sends one of `replies` for each step.
+    async fn negotiate_with(replies: &[&str]) -> Result<(), String> {
         let (mut ours, mut theirs) = tokio::io::duplex(1 << 20);
         let replies: Vec<String> = replies.iter().map(|&reply| reply.to_owned()).collect();
         let relay = tokio::spawn(async move {
-            let mut heard = [0; 256];
+            let mut received = [0; 256];
             for (at, reply) in replies.iter().enumerate() {
-                if at > 0 && theirs.read(&mut heard).await.is_err() {
+                if at > 0 && theirs.read(&mut received).await.is_err() {
                     return;
                 }
                 if theirs.write_all(reply.as_bytes()).await.is_err() {
                     return;
                 }
             }
-            // After a whole reply, what it asks for is heard before hanging up.
+            // After a complete reply, the next command is read before closing.
             if replies.last().is_some_and(|last| last.ends_with('\n')) {
-                let _ = theirs.read(&mut heard).await;
+                let _ = theirs.read(&mut received).await;
             }
         });
         let hello = ClientId::Domain("id.example.com".to_owned());
-        let outcome = ask(&mut ours, &hello, LIMIT).await;
+        let outcome = negotiate(&mut ours, &hello, TIMEOUT).await;
         drop(ours);
         relay.await.unwrap();
         outcome.map_err(|failure| {
-            assert!(matches!(failure, SendFailure::Passing { .. }));
+            assert!(matches!(failure, SendFailure::Transient { .. }));
             failure.to_string()
         })
     }
@@ -164,9 +173,9 @@ mod tests {
     #[tokio::test]
     async fn an_offer_is_taken_up() {
         let plain = ["220-relay\r\n220 two lines\r\n", OFFER, "220 go ahead\r\n"];
-        assert_eq!(ask_of(&plain).await, Ok(()));
+        assert_eq!(negotiate_with(&plain).await, Ok(()));
         assert_eq!(
-            ask_of(&["220\r\n", "250 STARTTLS\r\n", "220\n"]).await,
+            negotiate_with(&["220\r\n", "250 STARTTLS\r\n", "220\n"]).await,
             Ok(())
         );
     }
@@ -174,16 +183,18 @@ mod tests {
     #[tokio::test]
     async fn no_offer_is_a_failure() {
         for hello in ["250 relay\r\n", "250-relay\r\n250 XSTARTTLS\r\n", "250\r\n"] {
-            let failure = ask_of(&[GREETING, hello]).await.unwrap_err();
-            assert!(failure.contains("does not offer STARTTLS"), "{failure}");
+            let failure = negotiate_with(&[GREETING, hello]).await.unwrap_err();
+            assert!(failure.contains("does not support STARTTLS"), "{failure}");
         }
     }
 
     #[tokio::test]
     async fn bytes_before_the_handshake_are_not_taken_for_encrypted_ones() {
         let injected = "220 go ahead\r\n250 taken\r\n";
-        let failure = ask_of(&[GREETING, OFFER, injected]).await.unwrap_err();
-        assert!(failure.contains("slipped in"), "{failure}");
+        let failure = negotiate_with(&[GREETING, OFFER, injected])
+            .await
+            .unwrap_err();
+        assert!(failure.contains("plaintext received"), "{failure}");
     }
 
     #[tokio::test]
@@ -192,29 +203,29 @@ mod tests {
         for (replies, part) in [
             (
                 vec!["554 5.3.2 go away\r\n"],
-                "to the connection with 554 5.3.2",
+                "replied 554 5.3.2 to the connection",
             ),
-            (vec!["hello\r\n"], "the connection is not SMTP"),
-            (vec!["22x ready\r\n"], "the connection is not SMTP"),
-            (vec!["+20 ready\r\n"], "the connection is not SMTP"),
-            (vec!["220_ready\r\n"], "the connection is not SMTP"),
-            (vec![GREETING, "502 what\r\n"], "to EHLO with 502"),
-            (vec![GREETING, &endless], "far too long"),
+            (vec!["hello\r\n"], "the connection request is not SMTP"),
+            (vec!["22x ready\r\n"], "the connection request is not SMTP"),
+            (vec!["+20 ready\r\n"], "the connection request is not SMTP"),
+            (vec!["220_ready\r\n"], "the connection request is not SMTP"),
+            (vec![GREETING, "502 what\r\n"], "replied 502 to EHLO"),
+            (vec![GREETING, &endless], "too long"),
             (
                 vec![GREETING, OFFER, "454 4.7.0 not now\r\n"],
-                "to STARTTLS with 454 4.7.0",
+                "replied 454 4.7.0 to STARTTLS",
             ),
             (
                 vec![GREETING, OFFER, "354 eh\r\n"],
-                "with 354, which has no meaning",
+                "unexpected reply 354 to STARTTLS",
             ),
             (
                 vec![GREETING, OFFER, "220 no line end"],
-                "hung up at STARTTLS",
+                "closed the connection at STARTTLS",
             ),
-            (vec![GREETING], "hung up at EHLO"),
+            (vec![GREETING], "closed the connection at EHLO"),
         ] {
-            let failure = ask_of(&replies).await.unwrap_err();
+            let failure = negotiate_with(&replies).await.unwrap_err();
             assert!(
                 failure.contains(part),
                 "{failure:?} should contain {part:?}"

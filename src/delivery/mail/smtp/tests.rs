@@ -10,7 +10,7 @@ use lettre::transport::smtp::extension::ClientId;
 
 use super::*;
 use crate::config::{Credentials, Encryption};
-use crate::delivery::mail::address_for_wire;
+use crate::delivery::mail::smtp_address;
 
 const MESSAGE: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nbody\r\n";
 
@@ -38,8 +38,8 @@ pub(super) fn login() -> Credentials {
 
 fn envelope_to(to: &str) -> Envelope {
     Envelope {
-        from: address_for_wire("house@example.com").unwrap(),
-        to: address_for_wire(to).unwrap(),
+        from: smtp_address("noreply@example.com").unwrap(),
+        to: smtp_address(to).unwrap(),
     }
 }
 
@@ -49,7 +49,7 @@ async fn send(transport: &SmtpTransport) -> Result<(), SendFailure> {
         .await
 }
 
-/// The failure's text, which must tell nothing of the message.
+/// The reason of the failure, which must not quote the message.
 fn text_of(failure: &SendFailure) -> String {
     let text = failure.to_string();
     let all = format!("{text} {failure:?}");
@@ -57,10 +57,10 @@ fn text_of(failure: &SendFailure) -> String {
     text
 }
 
-async fn passing(transport: &SmtpTransport) -> String {
+async fn transient(transport: &SmtpTransport) -> String {
     let failure = send(transport).await.unwrap_err();
     assert!(
-        matches!(failure, SendFailure::Passing { .. }),
+        matches!(failure, SendFailure::Transient { .. }),
         "{failure:?}"
     );
     text_of(&failure)
@@ -75,11 +75,11 @@ async fn uncertain(transport: &SmtpTransport) -> String {
     text_of(&failure)
 }
 
-/// The failure of a message that has a last step like this: nobody knows what
-/// became of the message when that step is its end.
+/// The failure of a message whose last step got no reply: uncertain if the whole
+/// message was sent.
 async fn unanswered(transport: &SmtpTransport, verb: &str) -> String {
     match verb {
         "." => uncertain(transport).await,
-        _ => passing(transport).await,
+        _ => transient(transport).await,
     }
 }

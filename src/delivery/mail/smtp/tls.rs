@@ -1,4 +1,5 @@
-//! TLS towards the relay: certificate and host name verified, always.
+//! TLS connections to the relay. The certificate and the host name are always
+//! verified.
 
 use std::fmt;
 use std::io;
@@ -16,11 +17,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::delivery::mail::TransportError;
 
-/// Makes the connector that every connection shares. It trusts the system's
-/// certificate authorities and the `extra` ones.
+/// Creates the connector for all connections. Its trust anchors are those of the
+/// system and the `extra` ones.
 pub(super) fn connector(extra: &[CertificateDer<'static>]) -> Result<TlsConnector, TransportError> {
     let mut roots = RootCertStore::empty();
-    // Single unreadable certificates of the system are not ours to judge.
+    // Unreadable certificates of the system are ignored.
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     roots.add_parsable_certificates(extra.iter().cloned());
@@ -35,18 +36,18 @@ pub(super) fn connector(extra: &[CertificateDer<'static>]) -> Result<TlsConnecto
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// An encrypted connection as lettre wants it.
+/// Adapts a TLS connection for lettre.
 ///
-/// lettre begins every connection by reading a greeting. After STARTTLS no
-/// server sends one, so that `greeting` is read first in its place.
+/// lettre reads a greeting at the beginning of every connection. After STARTTLS no
+/// server sends one, so lettre reads `greeting` instead.
 pub(super) struct Encrypted {
     greeting: &'static [u8],
     stream: TlsStream<TcpStream>,
 }
 
 impl Encrypted {
-    /// Wraps a finished handshake. `greeting` is what is read before
-    /// anything that the server sends.
+    /// Wraps an established TLS connection. `greeting` is read before the data of
+    /// the server.
     pub(super) fn new(stream: TlsStream<TcpStream>, greeting: &'static [u8]) -> Self {
         Self { greeting, stream }
     }

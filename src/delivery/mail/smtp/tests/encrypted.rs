@@ -1,4 +1,4 @@
-//! STARTTLS and TLS: what is verified, and that nothing leaves unencrypted.
+//! STARTTLS and TLS: certificates are verified, and nothing is sent unencrypted.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::relay::{Behavior, Relay};
-use super::{Encryption, Smtp, SmtpTransport, login, options, passing, send};
+use super::{Encryption, Smtp, SmtpTransport, login, options, send, transient};
 
 const BOTH: [Encryption; 2] = [Encryption::Starttls, Encryption::Tls];
 
-/// A certificate authority that nobody else knows.
+/// A certificate authority that is not among the system's trust anchors.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -32,7 +32,7 @@ impl Authority {
         }
     }
 
-    /// Serves with a certificate for `name`, a host name or an IP address.
+    /// An acceptor with a certificate for `name`, a host name or an IP address.
     fn acceptor(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -48,7 +48,7 @@ impl Authority {
     }
 }
 
-/// A relay with a certificate for `name`, and options that fit it.
+/// A relay with a certificate for `name`, and options to connect to it.
 async fn relay_for(authority: &Authority, name: &str, encryption: Encryption) -> (Relay, Smtp) {
     let from_the_start = encryption == Encryption::Tls;
     let extensions = ["STARTTLS", "AUTH PLAIN"];
@@ -78,16 +78,16 @@ async fn a_trusted_certificate_for_the_host_is_accepted() {
             };
             let message = ["MAIL", "RCPT", "DATA"];
             assert_eq!(relay.verbs(1), [hello, &message, &message].concat());
-            assert_eq!(relay.heard(|heard| heard.messages.len()), 2);
+            assert_eq!(relay.received(|received| received.messages.len()), 2);
             transport.close().await;
             assert_eq!(relay.verbs(1).last().unwrap(), "QUIT");
         }
     }
 }
 
-/// Neither a login nor a message may have been heard.
+/// Asserts that the relay received neither a login nor a message.
 fn assert_nothing_sent(relay: &Relay) {
-    let connections = relay.heard(|heard| heard.connections);
+    let connections = relay.received(|received| received.connections);
     for connection in 1..=connections {
         for verb in relay.verbs(connection) {
             assert!(matches!(&*verb, "EHLO" | "STARTTLS"), "{verb}");
@@ -101,7 +101,7 @@ async fn a_certificate_for_another_host_is_refused() {
     for encryption in BOTH {
         for name in ["mail.example.com", "127.0.0.1"] {
             let (relay, options) = relay_for(&authority, name, encryption).await;
-            let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+            let text = transient(&SmtpTransport::new(&options).unwrap()).await;
             assert!(text.contains("not valid for name"), "{text}");
             assert_nothing_sent(&relay);
         }
@@ -114,7 +114,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
     for encryption in BOTH {
         let (relay, mut options) = relay_for(&authority, "localhost", encryption).await;
         options.extra_authorities = vec![another.certificate.clone()];
-        let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+        let text = transient(&SmtpTransport::new(&options).unwrap()).await;
         assert!(text.contains("invalid peer certificate"), "{text}");
         assert_nothing_sent(&relay);
     }
@@ -128,8 +128,8 @@ async fn without_starttls_nothing_is_sent() {
     options.encryption = Encryption::Starttls;
     options.extra_authorities = vec![authority.certificate.clone()];
     options.credentials = Some(login());
-    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
-    assert!(text.contains("does not offer STARTTLS"), "{text}");
+    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    assert!(text.contains("does not support STARTTLS"), "{text}");
     assert_nothing_sent(&relay);
 }
 
@@ -137,9 +137,9 @@ async fn without_starttls_nothing_is_sent() {
 async fn a_refused_starttls_is_a_failure() {
     let authority = Authority::new();
     let (relay, options) = relay_for(&authority, "localhost", Encryption::Starttls).await;
-    relay.at("STARTTLS", &[Behavior::Say("454 4.7.0 not now")]);
-    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
-    assert_eq!(text, "the relay replied to STARTTLS with 454 4.7.0");
+    relay.at("STARTTLS", &[Behavior::Reply("454 4.7.0 not now")]);
+    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    assert_eq!(text, "the relay replied 454 4.7.0 to STARTTLS");
     assert_nothing_sent(&relay);
 }
 
@@ -150,7 +150,7 @@ async fn a_relay_without_tls_is_a_failure_where_tls_is_set() {
     let mut options = options(relay.port);
     options.encryption = Encryption::Tls;
     options.extra_authorities = vec![authority.certificate.clone()];
-    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
+    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
     assert!(text.contains("TLS handshake"), "{text}");
-    relay.heard(|heard| assert!(heard.messages.is_empty()));
+    relay.received(|received| assert!(received.messages.is_empty()));
 }

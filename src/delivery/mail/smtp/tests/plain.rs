@@ -1,4 +1,4 @@
-//! Connections, their reuse, and replies.
+//! Connections, the pool, and replies.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::relay::{Behavior, Relay};
 use super::{
-    MESSAGE, SmtpTransport, envelope_to, login, options, passing, send, text_of, unanswered,
+    MESSAGE, SmtpTransport, envelope_to, login, options, send, text_of, transient, unanswered,
 };
 use crate::delivery::mail::SendFailure;
 
@@ -26,12 +26,12 @@ async fn messages_arrive_as_they_are_over_one_connection() {
     }
     let verbs = [&["EHLO"], &TRANSACTION[..], &TRANSACTION, &TRANSACTION].concat();
     assert_eq!(relay.verbs(1), verbs);
-    relay.heard(|heard| {
-        assert_eq!(heard.connections, 1);
-        assert_eq!(heard.messages, [MESSAGE; 3]);
-        let mail = &heard.lines[1].1;
-        assert_eq!(mail, "MAIL FROM:<house@example.com>");
-        assert_eq!(heard.lines[2].1, "RCPT TO:<alice@example.com>");
+    relay.received(|received| {
+        assert_eq!(received.connections, 1);
+        assert_eq!(received.messages, [MESSAGE; 3]);
+        let mail = &received.lines[1].1;
+        assert_eq!(mail, "MAIL FROM:<noreply@example.com>");
+        assert_eq!(received.lines[2].1, "RCPT TO:<alice@example.com>");
     });
 }
 
@@ -49,8 +49,8 @@ async fn a_relay_that_is_down_is_a_passing_failure() {
     let (relay, transport) = relay_and_transport().await;
     drop(relay);
     tokio::task::yield_now().await;
-    let text = passing(&transport).await;
-    assert!(text.contains("cannot be reached"), "{text}");
+    let text = transient(&transport).await;
+    assert!(text.contains("cannot connect"), "{text}");
 }
 
 #[tokio::test]
@@ -61,8 +61,8 @@ async fn a_connection_that_was_idle_for_too_long_is_left() {
     let transport = SmtpTransport::new(&options).unwrap();
     send(&transport).await.unwrap();
     send(&transport).await.unwrap();
-    assert_eq!(relay.heard(|heard| heard.connections), 2);
-    transport.tidy().await;
+    assert_eq!(relay.received(|received| received.connections), 2);
+    transport.close_idle().await;
     assert_eq!(relay.verbs(2).last().unwrap(), "QUIT");
 }
 
@@ -70,29 +70,29 @@ async fn a_connection_that_was_idle_for_too_long_is_left() {
 async fn tidying_leaves_fresh_connections_and_closing_leaves_none() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
-    transport.tidy().await;
+    transport.close_idle().await;
     assert_eq!(relay.verbs(1).last().unwrap(), "DATA");
     transport.close().await;
     assert_eq!(relay.verbs(1).last().unwrap(), "QUIT");
     send(&transport).await.unwrap();
-    assert_eq!(relay.heard(|heard| heard.connections), 2);
+    assert_eq!(relay.received(|received| received.connections), 2);
 }
 
 #[tokio::test]
 async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
     for act in [
-        Behavior::HangUp,
-        Behavior::Say("421 4.4.2 idle for too long"),
-        Behavior::Say("452 4.5.3 enough for one session"),
-        Behavior::Say("550 5.7.0 enough for one session"),
+        Behavior::Close,
+        Behavior::Reply("421 4.4.2 idle for too long"),
+        Behavior::Reply("452 4.5.3 enough for one session"),
+        Behavior::Reply("550 5.7.0 enough for one session"),
     ] {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
         relay.at("MAIL", &[act]);
         send(&transport).await.unwrap();
-        relay.heard(|heard| {
-            assert_eq!(heard.connections, 2);
-            assert_eq!(heard.messages.len(), 2);
+        relay.received(|received| {
+            assert_eq!(received.connections, 2);
+            assert_eq!(received.messages.len(), 2);
         });
     }
 }
@@ -101,9 +101,9 @@ async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
 async fn the_replacement_is_tried_once_only() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
-    relay.at("MAIL", &[Behavior::HangUp, Behavior::HangUp]);
-    assert!(passing(&transport).await.contains("at MAIL"));
-    assert_eq!(relay.heard(|heard| heard.connections), 2);
+    relay.at("MAIL", &[Behavior::Close, Behavior::Close]);
+    assert!(transient(&transport).await.contains("at MAIL"));
+    assert_eq!(relay.received(|received| received.connections), 2);
 }
 
 #[tokio::test]
@@ -111,11 +111,11 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
     for verb in ["RCPT", "DATA", "."] {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
-        relay.at(verb, &[Behavior::HangUp]);
+        relay.at(verb, &[Behavior::Close]);
         unanswered(&transport, verb).await;
-        relay.heard(|heard| {
-            assert_eq!(heard.connections, 1, "{verb}");
-            assert_eq!(heard.messages.len(), 1, "{verb}");
+        relay.received(|received| {
+            assert_eq!(received.connections, 1, "{verb}");
+            assert_eq!(received.messages.len(), 1, "{verb}");
         });
         send(&transport).await.unwrap();
     }
@@ -123,22 +123,22 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
 
 #[tokio::test]
 async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
-    for (verb, step) in [("RCPT", "RCPT"), ("DATA", "DATA"), (".", "the message")] {
+    for (verb, step) in [("RCPT", "RCPT TO"), ("DATA", "DATA"), (".", "the message")] {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
             verb,
-            &[Behavior::Say(
+            &[Behavior::Reply(
                 "550-5.1.1 <alice@example.com>\r\n550 5.1.1 unknown",
             )],
         );
         let failure = send(&transport).await.unwrap_err();
-        let what = format!("the relay replied to {step} with 550 5.1.1");
-        assert_eq!(text_of(&failure), what);
+        let reason = format!("the relay replied 550 5.1.1 to {step}");
+        assert_eq!(text_of(&failure), reason);
         let (code, enhanced) = (Some(550), Some("5.1.1".to_owned()));
         assert_eq!(
             failure,
-            SendFailure::Refused {
-                what,
+            SendFailure::Permanent {
+                reason,
                 code,
                 enhanced,
                 address: true,
@@ -146,7 +146,7 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
         );
 
         send(&transport).await.unwrap();
-        assert_eq!(relay.heard(|heard| heard.connections), 1, "{verb}");
+        assert_eq!(relay.received(|received| received.connections), 1, "{verb}");
         assert!(relay.verbs(1).contains(&"RSET".to_owned()), "{verb}");
     }
 }
@@ -154,9 +154,9 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
 #[tokio::test]
 async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
     let (relay, transport) = relay_and_transport().await;
-    relay.at("MAIL", &[Behavior::Say("553 5.1.8 no such domain")]);
-    let text = passing(&transport).await;
-    assert_eq!(text, "the relay replied to MAIL with 553 5.1.8");
+    relay.at("MAIL", &[Behavior::Reply("553 5.1.8 no such domain")]);
+    let text = transient(&transport).await;
+    assert_eq!(text, "the relay replied 553 5.1.8 to MAIL FROM");
     send(&transport).await.unwrap();
 }
 
@@ -166,10 +166,10 @@ async fn a_relay_that_is_busy_is_a_passing_failure() {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
             verb,
-            &[Behavior::Say("451 4.3.0 alice@example.com is busy")],
+            &[Behavior::Reply("451 4.3.0 alice@example.com is busy")],
         );
-        let text = passing(&transport).await;
-        assert!(text.ends_with("with 451 4.3.0"), "{verb}: {text}");
+        let text = transient(&transport).await;
+        assert!(text.contains("replied 451 4.3.0 to"), "{verb}: {text}");
     }
 }
 
@@ -182,12 +182,12 @@ async fn a_reply_out_of_place_is_not_taken_for_success() {
         (".", "354"),
     ] {
         let (relay, transport) = relay_and_transport().await;
-        relay.at(verb, &[Behavior::Say(reply)]);
+        relay.at(verb, &[Behavior::Reply(reply)]);
         unanswered(&transport, verb).await;
         send(&transport).await.unwrap();
-        relay.heard(|heard| {
-            assert_eq!(heard.connections, 2, "{verb}");
-            assert_eq!(heard.messages, [MESSAGE], "{verb}");
+        relay.received(|received| {
+            assert_eq!(received.connections, 2, "{verb}");
+            assert_eq!(received.messages, [MESSAGE], "{verb}");
         });
     }
 }
@@ -200,8 +200,8 @@ async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
         ("MAIL", "alice@example.com"),
     ] {
         let (relay, transport) = relay_and_transport().await;
-        relay.at(verb, &[Behavior::Say(reply)]);
-        let text = passing(&transport).await;
+        relay.at(verb, &[Behavior::Reply(reply)]);
+        let text = transient(&transport).await;
         assert!(text.ends_with("not SMTP"), "{verb}: {text}");
     }
 }
@@ -223,7 +223,7 @@ async fn each_command_is_bounded_in_time() {
         relay.at(verb, &[Behavior::Hang]);
         let began = Instant::now();
         let text = unanswered(&SmtpTransport::new(&options).unwrap(), verb).await;
-        assert!(text.ends_with("within 200ms"), "{text}");
+        assert!(text.starts_with("timed out after 200ms"), "{text}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 }
@@ -237,9 +237,9 @@ async fn connections_are_capped_and_kept() {
     for outcome in join_all((0..20).map(|_| send(&transport))).await {
         outcome.unwrap();
     }
-    relay.heard(|heard| {
-        assert_eq!(heard.messages.len(), 20);
-        assert_eq!((heard.connections, heard.most_open), (2, 2));
+    relay.received(|received| {
+        assert_eq!(received.messages.len(), 20);
+        assert_eq!((received.connections, received.most_open), (2, 2));
     });
 }
 
@@ -253,33 +253,36 @@ async fn non_ascii_needs_the_extension_for_it() {
     let failure = transport.send(&utf8, MESSAGE).await.unwrap_err();
     assert!(matches!(
         failure,
-        SendFailure::Refused { address: false, .. }
+        SendFailure::Permanent { address: false, .. }
     ));
     assert!(text_of(&failure).contains("SMTPUTF8"));
     transport
         .send(&envelope_to("alice@example.com"), eight_bit)
         .await
         .unwrap();
-    relay.heard(|heard| {
-        assert_eq!(heard.connections, 1);
-        assert_eq!(heard.messages.len(), 2);
+    relay.received(|received| {
+        assert_eq!(received.connections, 1);
+        assert_eq!(received.messages.len(), 2);
         assert_eq!(
-            heard.lines[4].1,
-            "MAIL FROM:<house@example.com> BODY=8BITMIME"
+            received.lines[4].1,
+            "MAIL FROM:<noreply@example.com> BODY=8BITMIME"
         );
     });
 
     let relay = Relay::plain(&["SMTPUTF8"]).await;
     let transport = SmtpTransport::new(&options(relay.port)).unwrap();
     transport.send(&utf8, MESSAGE).await.unwrap();
-    relay.heard(|heard| {
-        assert_eq!(heard.lines[1].1, "MAIL FROM:<house@example.com> SMTPUTF8");
-        assert_eq!(heard.lines[2].1, "RCPT TO:<βετα@example.com>");
+    relay.received(|received| {
+        assert_eq!(
+            received.lines[1].1,
+            "MAIL FROM:<noreply@example.com> SMTPUTF8"
+        );
+        assert_eq!(received.lines[2].1, "RCPT TO:<βετα@example.com>");
     });
     let failure = transport.send(&utf8, eight_bit).await.unwrap_err();
     assert!(matches!(
         failure,
-        SendFailure::Refused { address: false, .. }
+        SendFailure::Permanent { address: false, .. }
     ));
     assert!(text_of(&failure).contains("8BITMIME"));
 }
@@ -292,15 +295,20 @@ async fn the_login_is_spoken_as_the_relay_offers_it() {
     ] {
         let relay = Relay::plain(&[offer]).await;
         if commands.len() > 1 {
-            relay.at("AUTH", &[Behavior::Say("334 VXNlcm5hbWU6")]);
-            relay.at("dXNlcg==", &[Behavior::Say("334 UGFzc3dvcmQ6")]);
-            relay.at("cGFzcw==", &[Behavior::Say("235 2.7.0 welcome")]);
+            relay.at("AUTH", &[Behavior::Reply("334 VXNlcm5hbWU6")]);
+            relay.at("dXNlcg==", &[Behavior::Reply("334 UGFzc3dvcmQ6")]);
+            relay.at("cGFzcw==", &[Behavior::Reply("235 2.7.0 welcome")]);
         }
         let mut options = options(relay.port);
         options.credentials = Some(login());
         send(&SmtpTransport::new(&options).unwrap()).await.unwrap();
-        relay.heard(|heard| {
-            let login: Vec<_> = heard.lines.iter().skip(1).map(|(_, line)| line).collect();
+        relay.received(|received| {
+            let login: Vec<_> = received
+                .lines
+                .iter()
+                .skip(1)
+                .map(|(_, line)| line)
+                .collect();
             assert_eq!(&login[..commands.len()], commands);
         });
     }
@@ -311,17 +319,17 @@ async fn a_refused_login_loses_no_message() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     relay.at(
         "AUTH",
-        &[Behavior::Say("535 5.7.8 user and pass do not match")],
+        &[Behavior::Reply("535 5.7.8 user and pass do not match")],
     );
     let mut options = options(relay.port);
     options.credentials = Some(login());
     let transport = SmtpTransport::new(&options).unwrap();
-    let text = passing(&transport).await;
-    assert_eq!(text, "the relay replied to AUTH with 535 5.7.8");
+    let text = transient(&transport).await;
+    assert_eq!(text, "the relay replied 535 5.7.8 to AUTH");
 
     let relay = Relay::plain(&["AUTH CRAM-MD5"]).await;
     options.port = relay.port;
-    let text = passing(&SmtpTransport::new(&options).unwrap()).await;
-    assert!(text.contains("neither of the logins"), "{text}");
+    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    assert!(text.contains("neither AUTH PLAIN nor"), "{text}");
     assert_eq!(relay.verbs(1), ["EHLO"]);
 }

@@ -1,5 +1,5 @@
-//! A relay for tests: it speaks just enough SMTP, answers as it is told, and
-//! writes down what it hears.
+//! A scripted relay for tests: it implements a minimum of SMTP and records what it
+//! receives.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -8,22 +8,22 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// What the relay does when it hears a verb.
+/// What the relay does when it receives a verb.
 #[derive(Clone, Copy)]
 pub enum Behavior {
-    /// Sends this line (or these lines).
-    Say(&'static str),
-    /// Never answers.
+    /// Replies with this line (or these lines).
+    Reply(&'static str),
+    /// Never replies.
     Hang,
-    /// Closes the connection without a word.
-    HangUp,
+    /// Closes the connection without a reply.
+    Close,
 }
 
 #[derive(Default)]
 pub struct Received {
     /// The number of the connection and the line.
     pub lines: Vec<(usize, String)>,
-    /// The messages that were taken, without dot-stuffing.
+    /// The accepted messages, without dot-stuffing.
     pub messages: Vec<Vec<u8>>,
     pub connections: usize,
     pub open: usize,
@@ -32,8 +32,8 @@ pub struct Received {
 
 #[derive(Default)]
 struct Shared {
-    heard: Mutex<Received>,
-    acts: Mutex<HashMap<&'static str, VecDeque<Behavior>>>,
+    received: Mutex<Received>,
+    behaviors: Mutex<HashMap<&'static str, VecDeque<Behavior>>>,
     extensions: Mutex<Vec<&'static str>>,
 }
 
@@ -50,12 +50,12 @@ impl Drop for Relay {
 }
 
 impl Relay {
-    /// A relay in plain text that offers `extensions`.
+    /// A relay without TLS that offers `extensions`.
     pub async fn plain(extensions: &[&'static str]) -> Self {
         Self::start(extensions, None, false).await
     }
 
-    /// A relay with a certificate, used at once or after STARTTLS.
+    /// A relay with TLS, from the start or after STARTTLS.
     pub async fn encrypted(
         extensions: &[&'static str],
         acceptor: TlsAcceptor,
@@ -88,25 +88,30 @@ impl Relay {
         }
     }
 
-    /// What to do at the next occurrences of a verb; after them, the usual.
-    /// The end of a message is the verb `.`, the connection is `CONNECT`.
-    pub fn at(&self, verb: &'static str, acts: &[Behavior]) {
-        let acts = acts.iter().copied().collect();
-        self.shared.acts.lock().unwrap().insert(verb, acts);
+    /// Scripts the next occurrences of a verb; afterwards the relay behaves as
+    /// usual. The end of a message is the verb `.`, the connection is `CONNECT`.
+    pub fn at(&self, verb: &'static str, behaviors: &[Behavior]) {
+        let behaviors = behaviors.iter().copied().collect();
+        self.shared
+            .behaviors
+            .lock()
+            .unwrap()
+            .insert(verb, behaviors);
     }
 
-    pub fn heard<T>(&self, look: impl FnOnce(&Received) -> T) -> T {
-        look(&self.shared.heard.lock().unwrap())
+    pub fn received<T>(&self, read: impl FnOnce(&Received) -> T) -> T {
+        read(&self.shared.received.lock().unwrap())
     }
 
     /// The verbs of one connection, in order.
     pub fn verbs(&self, connection: usize) -> Vec<String> {
-        self.heard(|heard| {
-            let of_it = heard
+        self.received(|received| {
+            received
                 .lines
                 .iter()
-                .filter(|(number, _)| *number == connection);
-            of_it.map(|(_, line)| verb_of(line)).collect()
+                .filter(|(number, _)| *number == connection)
+                .map(|(_, line)| verb_of(line))
+                .collect()
         })
     }
 }
@@ -126,25 +131,25 @@ async fn session(
 ) {
     tcp.set_nodelay(true).unwrap();
     let number = {
-        let mut heard = shared.heard.lock().unwrap();
-        heard.connections += 1;
-        heard.open += 1;
-        heard.most_open = heard.most_open.max(heard.open);
-        heard.connections
+        let mut received = shared.received.lock().unwrap();
+        received.connections += 1;
+        received.open += 1;
+        received.most_open = received.most_open.max(received.open);
+        received.connections
     };
     let mut stream: Box<dyn Stream> = Box::new(tcp);
     if from_the_start && let Some(acceptor) = &acceptor {
         match acceptor.accept(stream).await {
             Ok(tls) => stream = Box::new(tls),
-            Err(_refused) => {
-                shared.heard.lock().unwrap().open -= 1;
+            Err(_handshake_failed) => {
+                shared.received.lock().unwrap().open -= 1;
                 return;
             }
         }
     }
-    // An error is the client's hanging up: the test asserts what it saw.
+    // An error means that the client closed the connection, which the test checks.
     let _ = converse(&shared, number, stream, acceptor).await;
-    shared.heard.lock().unwrap().open -= 1;
+    shared.received.lock().unwrap().open -= 1;
 }
 
 async fn converse(
@@ -164,15 +169,15 @@ async fn converse(
                 return Ok(());
             }
             let line = line.trim_end().to_owned();
-            let noted = (number, line.clone());
-            shared.heard.lock().unwrap().lines.push(noted);
+            let entry = (number, line.clone());
+            shared.received.lock().unwrap().lines.push(entry);
             line
         };
         let verb = verb_of(&line);
-        let reply = match act(shared, &verb) {
-            Behavior::Say(reply) => reply.to_owned(),
+        let reply = match behavior(shared, &verb) {
+            Behavior::Reply(reply) => reply.to_owned(),
             Behavior::Hang => std::future::pending().await,
-            Behavior::HangUp => return Ok(()),
+            Behavior::Close => return Ok(()),
         };
         stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
         match verb.as_str() {
@@ -186,13 +191,13 @@ async fn converse(
             }
             "DATA" if reply.starts_with('3') => {
                 let message = read_message(&mut stream).await?;
-                let reply = match act(shared, ".") {
-                    Behavior::Say(reply) => reply,
+                let reply = match behavior(shared, ".") {
+                    Behavior::Reply(reply) => reply,
                     Behavior::Hang => std::future::pending().await,
-                    Behavior::HangUp => return Ok(()),
+                    Behavior::Close => return Ok(()),
                 };
                 if reply.starts_with('2') {
-                    shared.heard.lock().unwrap().messages.push(message);
+                    shared.received.lock().unwrap().messages.push(message);
                 }
                 stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
             }
@@ -202,12 +207,12 @@ async fn converse(
     }
 }
 
-fn act(shared: &Shared, verb: &str) -> Behavior {
-    let mut acts = shared.acts.lock().unwrap();
-    if let Some(act) = acts.get_mut(verb).and_then(VecDeque::pop_front) {
-        return act;
+fn behavior(shared: &Shared, verb: &str) -> Behavior {
+    let mut scripted = shared.behaviors.lock().unwrap();
+    if let Some(behavior) = scripted.get_mut(verb).and_then(VecDeque::pop_front) {
+        return behavior;
     }
-    Behavior::Say(match verb {
+    Behavior::Reply(match verb {
         "CONNECT" => "220 relay.example.org ready",
         "EHLO" => {
             let mut reply = "250-relay.example.org\r\n".to_owned();
@@ -215,8 +220,8 @@ fn act(shared: &Shared, verb: &str) -> Behavior {
                 reply.extend(["250-", extension, "\r\n"]);
             }
             reply.push_str("250 HELP");
-            // A few bytes for each hello of a test are not missed.
-            return Behavior::Say(reply.leak());
+            // A few leaked bytes for each EHLO do not matter in a test.
+            return Behavior::Reply(reply.leak());
         }
         "AUTH" => "235 2.7.0 welcome",
         "STARTTLS" => "220 go ahead",
