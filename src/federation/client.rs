@@ -1,4 +1,4 @@
-//! The three questions, with what is remembered between them.
+//! Calls to homeservers, with caches of delegations and keys.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,57 +9,58 @@ use tokio::time::timeout;
 use super::cache::Cache;
 use super::connect::Network;
 use super::dns::Dns;
-use super::exchange::{Answer, Request, exchange};
+use super::exchange::{Request, Response, exchange};
 use super::guard::Guard;
-use super::keys::{self, KeyError, Known, KnownKeys, ServerKeys};
+use super::keys::{self, CachedKey, KeyCache, KeyError, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
 use super::user_info::{self, UserInfoError};
-use super::well_known::{self, WellKnownOutcome};
+use super::well_known::{self, Delegation};
 use super::{CallError, DnsError, tls};
 use crate::config::Federation;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
+use crate::domain::public_key::PublicKey;
 
-/// Server names whose delegation is remembered.
-const MOST_NAMES: usize = 10_000;
+/// The maximum number of cached delegations.
+const MAX_DELEGATIONS: usize = 10_000;
 
-/// Asks homeservers. It is used by one thread; times are milliseconds since the
-/// epoch.
+/// A client for homeservers, for use on one thread. Times are milliseconds since
+/// the epoch.
 pub struct Client {
     network: Network,
-    /// How long a call may take as a whole.
-    limit: Duration,
+    /// The timeout of a whole call.
+    timeout: Duration,
     delegations: RefCell<Cache<String, Option<ServerName>>>,
-    keys: RefCell<KnownKeys>,
+    keys: RefCell<KeyCache>,
 }
 
-/// Why no client can be made.
+/// Why a client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// DNS cannot be used.
+    /// The DNS resolver cannot be created.
     #[error(transparent)]
     Dns(#[from] DnsError),
-    /// TLS cannot be used.
-    #[error("TLS cannot be used: {0}")]
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// A peer's URL leads nowhere.
-    #[error("the URL of a peer names no host")]
+    /// The URL of a peer has no host.
+    #[error("the URL of a peer has no host")]
     Url,
 }
 
-/// What is asked of a server; the rest of the request follows from it.
-struct Question<'a> {
+/// The parts of a request that do not depend on the homeserver.
+struct Call<'a> {
     method: Method,
     path: &'a str,
     body: Option<String>,
-    limit: usize,
+    max_response: usize,
 }
 
 impl Client {
-    /// Makes a client of those settings.
+    /// Creates a client.
     ///
     /// # Errors
-    /// When DNS or TLS cannot be used.
+    /// The DNS resolver or TLS cannot be set up.
     pub fn open(settings: &Federation) -> Result<Self, OpenError> {
         let network = Network {
             dns: Dns::open(&settings.dns_servers)?,
@@ -68,21 +69,21 @@ impl Client {
             proxy: settings.proxy.clone(),
             hosts: settings.hosts.clone(),
             homeservers: settings.homeservers.clone(),
-            // Time for another target, or for going on without .well-known.
-            patience: settings.timeout / 4,
+            // Leaves time for another target, or for proceeding without .well-known.
+            timeout: settings.timeout / 4,
         };
         Ok(Self {
             network,
-            limit: settings.timeout,
-            delegations: RefCell::new(Cache::new(MOST_NAMES)),
-            keys: RefCell::new(KnownKeys::new()),
+            timeout: settings.timeout,
+            delegations: RefCell::new(Cache::new(MAX_DELEGATIONS)),
+            keys: RefCell::new(KeyCache::new()),
         })
     }
 
-    /// Who holds an `OpenID` token of that homeserver (ACC-04 … ACC-06).
+    /// Asks a homeserver for the owner of an `OpenID` token (ACC-04 … ACC-06).
     ///
     /// # Errors
-    /// When the homeserver does not say so.
+    /// The homeserver does not confirm the token.
     pub async fn user_info(
         &self,
         server: &ServerName,
@@ -93,64 +94,64 @@ impl Client {
             return Err(CallError::NotAllowed.into());
         }
         let path = user_info::path(access_token);
-        let question = Question {
+        let call = Call {
             method: Method::GET,
             path: &path,
             body: None,
-            limit: user_info::LIMIT,
+            max_response: user_info::MAX_RESPONSE,
         };
-        let answer = self.ask(server, question, now).await?;
-        user_info::read(server, &answer)
+        let response = self.call(server, call, now).await?;
+        user_info::parse(server, &response)
     }
 
-    /// The key of that id with which the homeserver signs now; `None` if it has
-    /// none (NET-17 … NET-20).
+    /// Returns the current signing key of a homeserver with this id; `None` if it
+    /// has no such key (NET-17 … NET-20).
     ///
     /// # Errors
-    /// When its keys cannot be had, or not be believed.
+    /// The keys cannot be fetched or are invalid.
     pub async fn server_key(
         &self,
         server: &ServerName,
         id: &KeyId,
         now: i64,
-    ) -> Result<Option<[u8; 32]>, KeyError> {
-        let known = self.keys.borrow().find(server, id, now);
-        match known {
-            Known::Answer(key) => return Ok(key),
-            Known::Failure(error) => return Err(error),
-            Known::Operation => {}
+    ) -> Result<Option<PublicKey>, KeyError> {
+        let cached = self.keys.borrow().get(server, id, now);
+        match cached {
+            CachedKey::Found(key) => return Ok(key),
+            CachedKey::Failed(error) => return Err(error),
+            CachedKey::Unknown => {}
         }
-        let asked = self.ask_for_keys(server, now).await;
-        let mut known = self.keys.borrow_mut();
-        match asked {
-            Ok(found) => {
-                let key = found.key(id);
-                known.remember(server, found, now);
+        let fetched = self.fetch_keys(server, now).await;
+        let mut cache = self.keys.borrow_mut();
+        match fetched {
+            Ok(keys) => {
+                let key = keys.get(id);
+                cache.insert(server, keys, now);
                 Ok(key)
             }
             Err(error) => {
-                known.remember_failure(server, error.clone(), now);
+                cache.insert_failure(server, error.clone(), now);
                 Err(error)
             }
         }
     }
 
-    async fn ask_for_keys(&self, server: &ServerName, now: i64) -> Result<ServerKeys, KeyError> {
-        let question = Question {
+    async fn fetch_keys(&self, server: &ServerName, now: i64) -> Result<ServerKeys, KeyError> {
+        let call = Call {
             method: Method::GET,
             path: keys::PATH,
             body: None,
-            limit: keys::LIMIT,
+            max_response: keys::MAX_RESPONSE,
         };
-        let answer = self.ask(server, question, now).await?;
-        keys::read(server, &answer, now)
+        let response = self.call(server, call, now).await?;
+        keys::parse(server, &response, now)
     }
 
-    /// Tells a homeserver of a binding of one of its users; `body` is JSON
-    /// (ONB-01, ONB-02).
+    /// Sends an onbind notification to a homeserver; `body` is JSON (ONB-01,
+    /// ONB-02).
     ///
     /// # Errors
-    /// When it did not take it, and whether trying again helps.
+    /// The homeserver did not accept it; the error says whether a retry may help.
     pub async fn onbind(
         &self,
         server: &ServerName,
@@ -159,14 +160,14 @@ impl Client {
     ) -> Result<(), OnbindFailure> {
         let mut outcome = Ok(());
         for method in onbind::METHODS {
-            let question = Question {
+            let call = Call {
                 method,
                 path: onbind::PATH,
                 body: Some(body.to_owned()),
-                limit: 0,
+                max_response: 0,
             };
-            let status = self.ask(server, question, now).await?.status;
-            outcome = onbind::read(status);
+            let status = self.call(server, call, now).await?.status;
+            outcome = onbind::check_status(status);
             if !onbind::is_unknown_method(status) {
                 break;
             }
@@ -174,60 +175,64 @@ impl Client {
         outcome
     }
 
-    async fn ask(
+    async fn call(
         &self,
         server: &ServerName,
-        question: Question<'_>,
+        call: Call<'_>,
         now: i64,
-    ) -> Result<Answer, CallError> {
-        self.network.want(server)?;
-        let whole = async {
-            let route = self.find(server, now).await?;
+    ) -> Result<Response, CallError> {
+        self.network.check_allowed(server)?;
+        let whole_call = async {
+            let route = self.resolve(server, now).await?;
             let stream = self.network.connect(&route).await?;
             let request = Request {
-                method: question.method,
+                method: call.method,
                 host: &route.host,
-                path: question.path,
-                body: question.body,
-                limit: question.limit,
+                path: call.path,
+                body: call.body,
+                max_response: call.max_response,
             };
             exchange(stream, request).await
         };
-        // Slow answers cannot keep a place for longer (NET-16).
-        let asked = timeout(self.limit, whole).await;
-        asked.unwrap_or(Err(CallError::Late))
+        // A slow response must not occupy a connection permit for longer (NET-16).
+        timeout(self.timeout, whole_call)
+            .await
+            .unwrap_or(Err(CallError::TimedOut))
     }
 
-    async fn find(&self, server: &ServerName, now: i64) -> Result<Route, CallError> {
-        let fixed = self.network.fixed(server.as_str());
-        let delegate = match fixed {
+    async fn resolve(&self, server: &ServerName, now: i64) -> Result<Route, CallError> {
+        let static_target = self.network.static_target(server.as_str());
+        let delegate = match static_target {
             None if may_delegate(server) => self.delegate(server, now).await,
             _ => None,
         };
         let name = delegate.as_ref().unwrap_or(server);
-        // Whoever is not wanted is not reached under another name either.
-        self.network.want(name)?;
+        // A denied server must not be reachable through delegation.
+        self.network.check_allowed(name)?;
         let mut route = route(name).ok_or(CallError::NoAddress)?;
-        if let Some(fixed) = self.network.fixed(name.as_str()) {
-            route.target = fixed;
+        if let Some(target) = self.network.static_target(name.as_str()) {
+            route.target = target;
         }
         Ok(route)
     }
 
     async fn delegate(&self, server: &ServerName, now: i64) -> Option<ServerName> {
         let key = server.as_str().to_ascii_lowercase();
-        let known = self.delegations.borrow().get(&key, now).cloned();
-        if let Some(known) = known {
-            return known;
+        let cached = self.delegations.borrow().get(&key, now).cloned();
+        if let Some(delegate) = cached {
+            return delegate;
         }
-        let ask = well_known::ask(&self.network, server.host(), now);
-        // It ends early enough for going on without it (NET-05).
-        let said = timeout(self.limit / 3, ask).await;
-        let WellKnownOutcome { delegate, for_ms } =
-            said.unwrap_or_else(|_elapsed| WellKnownOutcome::nothing());
-        let until = now.saturating_add(for_ms);
-        let mut delegations = self.delegations.borrow_mut();
-        delegations.put(key, delegate.clone(), until, now);
+        let lookup = well_known::look_up(&self.network, server.host(), now);
+        // Leaves enough time for proceeding without delegation (NET-05).
+        let Delegation { delegate, ttl_ms } = timeout(self.timeout / 3, lookup)
+            .await
+            .unwrap_or_else(|_elapsed| Delegation::unreachable());
+        self.delegations.borrow_mut().insert(
+            key,
+            delegate.clone(),
+            now.saturating_add(ttl_ms),
+            now,
+        );
         delegate
     }
 }

@@ -1,4 +1,4 @@
-//! From a route to an encrypted connection.
+//! Establishes TLS connections to the targets of a route.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,41 +13,41 @@ use super::CallError;
 use super::dns::{Dns, Service};
 use super::guard::Guard;
 use super::proxy;
-use super::route::{Route, Target, without_service};
+use super::route::{Route, Target, target_without_srv};
 use super::stream::Stream;
 use crate::config::Proxy;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::ServerName;
 
-/// So many SRV targets, and so many addresses of each, are tried.
-const MOST_TRIES: usize = 4;
+/// The maximum number of SRV targets, and of addresses of each, that are tried.
+const MAX_ATTEMPTS: usize = 4;
 
-/// All that lies between this server and others.
+/// The network as the configuration allows it.
 pub(super) struct Network {
     pub dns: Dns,
     pub guard: Guard,
     pub tls: TlsConnector,
     pub proxy: Option<Proxy>,
-    /// Where the administrator says that servers are.
+    /// Static addresses of servers.
     pub hosts: BTreeMap<ServerName, SocketAddr>,
-    /// Which homeservers are never contacted.
+    /// The allow and deny lists of homeservers.
     pub homeservers: HomeserverLists,
-    /// How long each try at a connection, and each handshake, may take.
-    pub patience: Duration,
+    /// The timeout of each DNS lookup, connection attempt and handshake.
+    pub timeout: Duration,
 }
 
 impl Network {
-    /// The address that the administrator gave to a name.
-    pub(super) fn fixed(&self, host: &str) -> Option<Target> {
+    /// The static address that is configured for a name.
+    pub(super) fn static_target(&self, host: &str) -> Option<Target> {
         let name = ServerName::parse(host).ok()?;
-        self.hosts.get(&name).copied().map(Target::Fixed)
+        self.hosts.get(&name).copied().map(Target::Static)
     }
 
-    /// Whether the administrator lets that homeserver be contacted.
+    /// Checks that the configuration allows contacting a homeserver.
     ///
     /// # Errors
     /// [`CallError::NotAllowed`] if not.
-    pub(super) fn want(&self, server: &ServerName) -> Result<(), CallError> {
+    pub(super) fn check_allowed(&self, server: &ServerName) -> Result<(), CallError> {
         if self.homeservers.may_be_contacted(server) {
             Ok(())
         } else {
@@ -55,33 +55,35 @@ impl Network {
         }
     }
 
-    /// Connects, trying one target after the other.
+    /// Connects to the first reachable target of a route.
     ///
     /// # Errors
-    /// Why the last target could not be connected to.
+    /// The error of the last target.
     pub(super) async fn connect(&self, route: &Route) -> Result<Stream, CallError> {
-        let mut failure = CallError::NoAddress;
+        let mut last_error = CallError::NoAddress;
         for target in self.targets(&route.target).await? {
-            match self.secure(&target, &route.tls_name).await {
+            match self.connect_tls(&target, &route.tls_name).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => failure = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 
+    /// Resolves SRV records to the targets to try.
     async fn targets(&self, target: &Target) -> Result<Vec<Target>, CallError> {
         let Target::Service(host) = target else {
             return Ok(vec![target.clone()]);
         };
-        let found = self.dns.service(host);
-        let found = timeout(self.patience, found).await;
-        match found.unwrap_or(Ok(Service::Unknown))? {
-            Service::Unknown => Ok(vec![without_service(host)]),
-            Service::NotOffered => Err(CallError::NoService),
-            Service::At(targets) => Ok(targets
+        let service = timeout(self.timeout, self.dns.service(host))
+            .await
+            .unwrap_or(Service::NoRecords);
+        match service {
+            Service::NoRecords => Ok(vec![target_without_srv(host)]),
+            Service::NotAvailable => Err(CallError::NoService),
+            Service::Targets(targets) => Ok(targets
                 .into_iter()
-                .take(MOST_TRIES)
+                .take(MAX_ATTEMPTS)
                 .map(|(host, port)| match host.parse() {
                     Ok(ip) => Target::Address(SocketAddr::new(ip, port)),
                     Err(_) => Target::Name(host, port),
@@ -90,38 +92,42 @@ impl Network {
         }
     }
 
-    async fn secure(&self, target: &Target, name: &TlsName<'static>) -> Result<Stream, CallError> {
-        let stream = self.reach(target).await?;
-        // Requests are small and wait for answers.
+    async fn connect_tls(
+        &self,
+        target: &Target,
+        name: &TlsName<'static>,
+    ) -> Result<Stream, CallError> {
+        let stream = self.connect_tcp(target).await?;
+        // Requests are small, and each waits for its response.
         let _ = stream.set_nodelay(true);
         let handshake = self.tls.connect(name.clone(), stream);
-        match timeout(self.patience, handshake).await {
+        match timeout(self.timeout, handshake).await {
             Ok(Ok(stream)) => Ok(Stream(stream)),
             Ok(Err(error)) => Err(CallError::Tls(error.to_string())),
-            Err(_elapsed) => Err(CallError::Late),
+            Err(_elapsed) => Err(CallError::TimedOut),
         }
     }
 
-    async fn reach(&self, target: &Target) -> Result<TcpStream, CallError> {
+    async fn connect_tcp(&self, target: &Target) -> Result<TcpStream, CallError> {
         match (target, &self.proxy) {
-            (Target::Fixed(address), _) => self.open(*address).await,
+            (Target::Static(address), _) => self.connect_direct(*address).await,
             (Target::Address(address), proxy) => {
-                self.check(address.ip())?;
+                self.check_address(address.ip())?;
                 match proxy {
-                    None => self.open(*address).await,
-                    Some(proxy) => self.ask(proxy, &address.to_string()).await,
+                    None => self.connect_direct(*address).await,
+                    Some(proxy) => self.connect_via(proxy, &address.to_string()).await,
                 }
             }
             (Target::Name(host, port), Some(proxy)) => {
-                self.ask(proxy, &format!("{host}:{port}")).await
+                self.connect_via(proxy, &format!("{host}:{port}")).await
             }
-            (Target::Name(host, port), None) => self.open_any(host, *port).await,
-            // Made into names before.
+            (Target::Name(host, port), None) => self.connect_any(host, *port).await,
+            // `targets` has replaced it.
             (Target::Service(_), _) => Err(CallError::NoAddress),
         }
     }
 
-    fn check(&self, ip: IpAddr) -> Result<(), CallError> {
+    fn check_address(&self, ip: IpAddr) -> Result<(), CallError> {
         if self.guard.allows(ip) {
             Ok(())
         } else {
@@ -129,50 +135,50 @@ impl Network {
         }
     }
 
-    /// Connects to one of the host's addresses. Those that were checked are the
-    /// ones that are connected to: DNS is not asked twice.
-    async fn open_any(&self, host: &str, port: u16) -> Result<TcpStream, CallError> {
-        let addresses = timeout(self.patience, self.dns.addresses(host)).await;
-        let addresses = addresses.map_err(|_elapsed| CallError::NoAddress)??;
-        let mut failure = CallError::NoAddress;
-        let mut tries = 0;
-        for ip in alternating(&addresses) {
-            let outcome = match self.check(ip) {
-                Ok(()) if tries < MOST_TRIES => {
-                    tries += 1;
-                    self.open(SocketAddr::new(ip, port)).await
+    /// Resolves a host and connects to one of its addresses. DNS is queried once, so
+    /// the checked addresses are those that are connected to.
+    async fn connect_any(&self, host: &str, port: u16) -> Result<TcpStream, CallError> {
+        let addresses = timeout(self.timeout, self.dns.addresses(host))
+            .await
+            .map_err(|_elapsed| CallError::NoAddress)??;
+        let mut last_error = CallError::NoAddress;
+        let mut attempts = 0;
+        for ip in interleave_families(&addresses) {
+            let outcome = match self.check_address(ip) {
+                Ok(()) if attempts < MAX_ATTEMPTS => {
+                    attempts += 1;
+                    self.connect_direct(SocketAddr::new(ip, port)).await
                 }
                 Ok(()) => break,
                 Err(blocked) => Err(blocked),
             };
             match outcome {
                 Ok(stream) => return Ok(stream),
-                // Why an address that may be tried failed says more.
-                Err(CallError::Blocked) if tries > 0 => {}
-                Err(error) => failure = error,
+                // The error of an allowed address is more useful.
+                Err(CallError::Blocked) if attempts > 0 => {}
+                Err(error) => last_error = error,
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 
-    async fn open(&self, address: SocketAddr) -> Result<TcpStream, CallError> {
-        match timeout(self.patience, TcpStream::connect(address)).await {
-            Ok(opened) => opened.map_err(|error| CallError::Connect(error.kind())),
+    async fn connect_direct(&self, address: SocketAddr) -> Result<TcpStream, CallError> {
+        match timeout(self.timeout, TcpStream::connect(address)).await {
+            Ok(outcome) => outcome.map_err(|error| CallError::Connect(error.kind())),
             Err(_elapsed) => Err(CallError::Connect(std::io::ErrorKind::TimedOut)),
         }
     }
 
-    async fn ask(&self, proxy: &Proxy, to: &str) -> Result<TcpStream, CallError> {
-        match timeout(self.patience, proxy::connect(proxy, to)).await {
-            Ok(opened) => opened,
-            Err(_elapsed) => Err(CallError::Proxy("it took too long".to_owned())),
-        }
+    async fn connect_via(&self, proxy: &Proxy, destination: &str) -> Result<TcpStream, CallError> {
+        timeout(self.timeout, proxy::connect(proxy, destination))
+            .await
+            .unwrap_or_else(|_elapsed| Err(CallError::Proxy("timed out".to_owned())))
     }
 }
 
-/// The addresses of both families in turn: a machine that cannot reach one of
-/// them at all gets to the other before the tries are over.
-fn alternating(addresses: &[IpAddr]) -> Vec<IpAddr> {
+/// Alternates between IPv6 and IPv4 addresses: if one family is unreachable, the
+/// other one is tried before the attempts are used up.
+fn interleave_families(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|ip| ip.is_ipv4());
     let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
     let mut all = Vec::new();
@@ -201,7 +207,7 @@ mod tests {
             (vec!["2606::1"], vec!["2606::1"]),
             (vec![], vec![]),
         ] {
-            assert_eq!(alternating(&ips(&found)), ips(&tried));
+            assert_eq!(interleave_families(&ips(&found)), ips(&tried));
         }
     }
 }

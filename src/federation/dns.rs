@@ -1,4 +1,4 @@
-//! Asking DNS: addresses, and SRV records in the order in which to try them.
+//! DNS lookups: addresses, and SRV records in the order in which to try them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -13,83 +13,83 @@ use log::warn;
 use super::CallError;
 use crate::random;
 
-/// How long one try at a name server may take. There are two.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of one query to a name server. Each is tried twice.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// DNS cannot be used as the configuration says.
+/// The DNS resolver cannot be created.
 #[derive(Debug, thiserror::Error)]
-#[error("DNS cannot be used: {0}")]
+#[error("cannot create the DNS resolver: {0}")]
 pub struct DnsError(#[from] NetError);
 
-/// Asks name servers, and remembers answers as long as these say.
+/// A resolver. It caches answers for their TTL.
 pub(super) struct Dns(TokioResolver);
 
-/// What the SRV records of a service say.
+/// The SRV records of a service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Service {
-    /// There are none.
-    Unknown,
-    /// There is no such service (RFC 2782: the target is the root).
-    NotOffered,
-    /// Hosts and ports, the first one to be tried first (NET-07).
-    At(Vec<(String, u16)>),
+    /// There are no records.
+    NoRecords,
+    /// The service is not available (RFC 2782: the target is the root).
+    NotAvailable,
+    /// Hosts and ports in the order in which to try them (NET-07).
+    Targets(Vec<(String, u16)>),
 }
 
 impl Dns {
-    /// Asks those servers, or the system's if there are none.
+    /// Creates a resolver for these name servers, or for those of the system if there
+    /// are none.
     pub(super) fn open(servers: &[SocketAddr]) -> Result<Self, DnsError> {
         let mut builder = if servers.is_empty() {
             TokioResolver::builder_tokio().unwrap_or_else(|error| {
-                // What the system's own library does without such a file.
-                warn!("the system's DNS settings cannot be read, asking 127.0.0.1: {error}");
+                // The system's own resolver falls back to this address, too.
+                warn!("cannot read the DNS settings of the system; using 127.0.0.1: {error}");
                 builder(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
             })
         } else {
             builder(servers)
         };
         let options = builder.options_mut();
-        options.timeout = options.timeout.min(PATIENCE);
+        options.timeout = options.timeout.min(QUERY_TIMEOUT);
         options.attempts = 2;
         Ok(Self(builder.build()?))
     }
 
     /// The addresses of a host.
     pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, CallError> {
-        let found = self.0.lookup_ip(name(host)?).await;
-        let found: Vec<IpAddr> = found
-            .map_err(|_not_there_or_no_answer| CallError::NoAddress)?
-            .iter()
-            .collect();
-        Ok(found)
+        let lookup = self
+            .0
+            .lookup_ip(fqdn(host)?)
+            .await
+            .map_err(|_no_address_or_no_answer| CallError::NoAddress)?;
+        Ok(lookup.iter().collect())
     }
 
-    /// The SRV records for federation of a host: those of `_matrix-fed`, else the
-    /// older ones of `_matrix` (NET-04).
-    pub(super) async fn service(&self, host: &str) -> Result<Service, CallError> {
+    /// The SRV records for federation of a host: those of `_matrix-fed`, or else the
+    /// deprecated ones of `_matrix` (NET-04).
+    pub(super) async fn service(&self, host: &str) -> Service {
         for service in ["_matrix-fed", "_matrix"] {
-            let query = name(&format!("{service}._tcp.{host}"));
-            // A host name so long that it cannot have such a record has none.
-            let Ok(query) = query else {
+            // The name of the service may be too long for DNS.
+            let Ok(name) = fqdn(&format!("{service}._tcp.{host}")) else {
                 continue;
             };
-            let records = match self.0.srv_lookup(query).await {
-                Ok(found) => records(found.answers().iter().map(|record| &record.data)),
-                // No answer is as good as no record: TLS will tell who is there.
-                Err(_) => continue,
+            // A failed query counts as no records: TLS verifies the fallback target.
+            let Ok(lookup) = self.0.srv_lookup(name).await else {
+                continue;
             };
+            let records = srv_records(lookup.answers().iter().map(|record| &record.data));
             if !records.is_empty() {
-                return Ok(in_order(records, random::fraction));
+                return order(records, random::fraction);
             }
         }
-        Ok(Service::Unknown)
+        Service::NoRecords
     }
 }
 
 fn builder(servers: &[SocketAddr]) -> hickory_resolver::ResolverBuilder<TokioRuntimeProvider> {
     let servers = servers.iter().map(|server| {
-        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut way| {
-            way.port = server.port();
-            way
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut config| {
+            config.port = server.port();
+            config
         });
         NameServerConfig::new(server.ip(), true, connections.into())
     });
@@ -97,8 +97,9 @@ fn builder(servers: &[SocketAddr]) -> hickory_resolver::ResolverBuilder<TokioRun
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
 }
 
-/// The whole name: nothing is searched for under the system's own domains.
-fn name(host: &str) -> Result<Name, CallError> {
+/// A fully qualified name, which is not completed with the search domains of the
+/// system.
+fn fqdn(host: &str) -> Result<Name, CallError> {
     let mut name = Name::from_ascii(host).map_err(|_too_long| CallError::NoAddress)?;
     name.set_fqdn(true);
     Ok(name)
@@ -112,46 +113,50 @@ struct Srv {
     target: String,
 }
 
-fn records<'a>(answers: impl Iterator<Item = &'a RData>) -> Vec<Srv> {
-    let srv = answers.filter_map(|data| match data {
-        RData::SRV(srv) => Some(Srv {
-            priority: srv.priority,
-            weight: srv.weight,
-            port: srv.port,
-            target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
-        }),
-        _ => None,
-    });
-    srv.collect()
+fn srv_records<'a>(answers: impl Iterator<Item = &'a RData>) -> Vec<Srv> {
+    answers
+        .filter_map(|data| match data {
+            RData::SRV(srv) => Some(Srv {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+            }),
+            _ => None,
+        })
+        .collect()
 }
 
-/// The order of RFC 2782: the lowest priority first, and among equals a draw in
-/// which the weight is the chance. `draw` gives numbers from 0 up to 1.
-fn in_order(mut records: Vec<Srv>, mut draw: impl FnMut() -> f64) -> Service {
+/// Orders records as RFC 2782 requires: by priority, and randomly by weight within
+/// a priority. `random` returns numbers from 0 to 1.
+fn order(mut records: Vec<Srv>, mut random: impl FnMut() -> f64) -> Service {
     if records.iter().all(|record| record.target.is_empty()) {
-        return Service::NotOffered;
+        return Service::NotAvailable;
     }
     records.retain(|record| !record.target.is_empty());
-    // Those of weight 0 come first, so that they have a chance at all.
+    // Records of weight 0 come first: otherwise they would never be selected.
     records.sort_by_key(|record| (record.priority, record.weight));
     let mut ordered = Vec::new();
     while let Some(first) = records.first() {
         let priority = first.priority;
-        let equals = records
+        let candidates = records
             .iter()
             .take_while(|record| record.priority == priority);
-        let total: u32 = equals.clone().map(|record| u32::from(record.weight)).sum();
-        let drawn = draw() * f64::from(total + 1);
+        let total: u32 = candidates
+            .clone()
+            .map(|record| u32::from(record.weight))
+            .sum();
+        let threshold = random() * f64::from(total + 1);
         let mut sum = 0.0;
-        let chosen = equals.enumerate().find_map(|(at, record)| {
+        let selected = candidates.enumerate().find_map(|(index, record)| {
             sum += f64::from(record.weight);
-            // A draw of 0 takes one of weight 0, if there is one.
-            (sum + 1.0 > drawn).then_some(at)
+            // A threshold of 0 selects a record of weight 0, if there is one.
+            (sum + 1.0 > threshold).then_some(index)
         });
-        let record = records.remove(chosen.unwrap_or(0));
+        let record = records.remove(selected.unwrap_or(0));
         ordered.push((record.target, record.port));
     }
-    Service::At(ordered)
+    Service::Targets(ordered)
 }
 
 #[cfg(test)]
@@ -167,9 +172,9 @@ mod tests {
         }
     }
 
-    fn order(records: &[Srv], draw: f64) -> Vec<String> {
-        match in_order(records.to_vec(), || draw) {
-            Service::At(targets) => targets.into_iter().map(|(target, _)| target).collect(),
+    fn ordered(records: &[Srv], random: f64) -> Vec<String> {
+        match order(records.to_vec(), || random) {
+            Service::Targets(targets) => targets.into_iter().map(|(target, _)| target).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -177,26 +182,26 @@ mod tests {
     #[test]
     fn net_07_priority_goes_before_weight() {
         let records = [srv(20, 100, "c"), srv(10, 0, "a"), srv(15, 1, "b")];
-        for draw in [0.0, 0.5, 0.99] {
-            assert_eq!(order(&records, draw), ["a", "b", "c"]);
+        for random in [0.0, 0.5, 0.99] {
+            assert_eq!(ordered(&records, random), ["a", "b", "c"]);
         }
     }
 
     #[test]
     fn net_07_the_weight_is_the_chance_among_equals() {
         let records = [srv(1, 90, "heavy"), srv(1, 10, "light"), srv(1, 0, "none")];
-        assert_eq!(order(&records, 0.0)[0], "none");
-        assert_eq!(order(&records, 0.05)[0], "light");
-        assert_eq!(order(&records, 0.5)[0], "heavy");
-        assert_eq!(order(&records, 0.999)[0], "heavy");
-        for draw in [0.0, 0.3, 0.999] {
-            assert_eq!(order(&records, draw).len(), 3, "all are tried in the end");
+        assert_eq!(ordered(&records, 0.0)[0], "none");
+        assert_eq!(ordered(&records, 0.05)[0], "light");
+        assert_eq!(ordered(&records, 0.5)[0], "heavy");
+        assert_eq!(ordered(&records, 0.999)[0], "heavy");
+        for random in [0.0, 0.3, 0.999] {
+            assert_eq!(ordered(&records, random).len(), 3, "all are tried");
         }
     }
 
     #[test]
     fn net_07_the_root_as_target_is_no_service() {
-        assert_eq!(in_order(vec![srv(0, 0, "")], || 0.0), Service::NotOffered);
-        assert_eq!(order(&[srv(0, 0, ""), srv(1, 0, "a")], 0.0), ["a"]);
+        assert_eq!(order(vec![srv(0, 0, "")], || 0.0), Service::NotAvailable);
+        assert_eq!(ordered(&[srv(0, 0, ""), srv(1, 0, "a")], 0.0), ["a"]);
     }
 }

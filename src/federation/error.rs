@@ -1,39 +1,40 @@
-//! Why a homeserver could not be asked.
+//! Errors of calls to homeservers.
 
 use std::io;
 
-/// Why there is no answer. The texts name neither the homeserver nor what was
-/// asked; whoever logs one adds the name.
+/// Why a call failed. The texts contain neither the name of the homeserver nor the
+/// request; the caller logs the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The administrator does not want it to be contacted, or its users here.
-    #[error("the homeserver is not one that this server works with")]
+    /// The configuration does not allow contacting the homeserver, or the
+    /// registration of its users.
+    #[error("the configuration does not allow this homeserver")]
     NotAllowed,
-    /// DNS has no address for it.
-    #[error("its address could not be found")]
+    /// DNS has no address for its name.
+    #[error("cannot resolve its name")]
     NoAddress,
-    /// Its SRV record says that it offers no federation.
-    #[error("its SRV record says that there is no such service")]
+    /// Its SRV record declares that it does not offer federation.
+    #[error("its SRV record declares the service as not available")]
     NoService,
-    /// It is in a network that must not be reached (NET-11).
+    /// Its address is in a blocked network (NET-11).
     #[error("its address is in a blocked network")]
     Blocked,
-    /// No connection.
+    /// The TCP connection failed.
     #[error("no connection: {0}")]
     Connect(io::ErrorKind),
-    /// The proxy did not open a connection.
-    #[error("the proxy opened no connection: {0}")]
+    /// The proxy did not establish a connection.
+    #[error("proxy: {0}")]
     Proxy(String),
-    /// No TLS session, or with somebody else.
-    #[error("TLS failed: {0}")]
+    /// The TLS handshake failed, or the certificate is not valid.
+    #[error("TLS: {0}")]
     Tls(String),
-    /// It took too long.
-    #[error("it took too long")]
-    Late,
-    /// What came is not HTTP, or ended early.
-    #[error("its answer was broken: {0}")]
-    Broken(String),
-    /// The answer is larger than any honest one (NET-15).
-    #[error("its answer was too long")]
-    TooLong,
+    /// The call timed out.
+    #[error("timed out")]
+    TimedOut,
+    /// The response is not HTTP or is incomplete.
+    #[error("invalid response: {0}")]
+    InvalidResponse(String),
+    /// The response is larger than the limit (NET-15).
+    #[error("response too large")]
+    ResponseTooLarge,
 }

@@ -1,5 +1,5 @@
-//! One HTTP request on one connection. awc speaks HTTP/1.1 here and nothing
-//! else: it gets a connection that is there already, and follows no redirect.
+//! One HTTP request on one connection. awc speaks HTTP/1.1 on a connection that is
+//! already established, and follows no redirects.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,93 +15,93 @@ use futures_util::future::{Ready, ready};
 use super::CallError;
 use super::stream::Stream;
 
-/// What this server calls itself (NET-24).
-const NAME: &str = concat!("sydent/", env!("CARGO_PKG_VERSION"));
+/// The `User-Agent` of this server (NET-24).
+const PRODUCT: &str = concat!("sydent/", env!("CARGO_PKG_VERSION"));
 
 /// A request.
 pub(super) struct Request<'a> {
     pub method: Method,
-    /// What `Host` says.
+    /// The `Host` header.
     pub host: &'a str,
     /// Path and query.
     pub path: &'a str,
     /// A JSON body.
     pub body: Option<String>,
-    /// How many bytes of the answer's body are read at most (NET-15). 0 reads
-    /// none.
-    pub limit: usize,
+    /// The largest response body that is accepted, in bytes (NET-15). With 0, the
+    /// body is not read.
+    pub max_response: usize,
 }
 
-/// An answer.
-pub(super) struct Answer {
+/// A response.
+pub(super) struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-/// Sends the request and reads the answer. The connection is closed then.
+/// Sends a request, reads the response and closes the connection. The caller sets
+/// the timeout.
 ///
 /// # Errors
-/// When the answer is broken or too long. Without an end in time: the caller
-/// sets one.
-pub(super) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Answer, CallError> {
-    let client = client(stream);
+/// The response is invalid or too large.
+pub(super) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Response, CallError> {
     let uri = Uri::builder()
         .scheme("http")
         .authority("homeserver.invalid")
         .path_and_query(request.path)
         .build()
-        .map_err(|error| CallError::Broken(error.to_string()))?;
-    let prepared = client
+        .map_err(invalid_response)?;
+    let client_request = client(stream)
         .request(request.method, uri)
         .insert_header((HOST, request.host))
-        .insert_header((USER_AGENT, NAME))
+        .insert_header((USER_AGENT, PRODUCT))
         .force_close();
-    let sent = match request.body {
-        None => prepared.send(),
-        Some(body) => prepared
+    let sending = match request.body {
+        None => client_request.send(),
+        Some(body) => client_request
             .insert_header((CONTENT_TYPE, "application/json"))
             .send_body(body),
     };
-    let mut response = sent
-        .await
-        .map_err(|error| CallError::Broken(error.to_string()))?;
-    let body = if request.limit == 0 {
+    let mut response = sending.await.map_err(invalid_response)?;
+    let body = if request.max_response == 0 {
         Vec::new()
     } else {
-        let read = response.body().limit(request.limit).await;
-        read.map(|body| body.to_vec())
-            .map_err(|error| match error {
-                PayloadError::Overflow => CallError::TooLong,
-                error => CallError::Broken(error.to_string()),
-            })?
+        match response.body().limit(request.max_response).await {
+            Ok(body) => body.to_vec(),
+            Err(PayloadError::Overflow) => return Err(CallError::ResponseTooLarge),
+            Err(error) => return Err(invalid_response(error)),
+        }
     };
-    Ok(Answer {
+    Ok(Response {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         body,
     })
 }
 
+fn invalid_response(error: impl std::fmt::Display) -> CallError {
+    CallError::InvalidResponse(error.to_string())
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "this client cannot connect: it has the one connection that passed the guard"
+    reason = "this client cannot connect: it uses the one connection that passed the guard"
 )]
 fn client(stream: Stream) -> awc::Client {
-    let given = Given(Rc::new(RefCell::new(Some(stream))));
+    let connector = SingleConnection(Rc::new(RefCell::new(Some(stream))));
     awc::Client::builder()
-        .connector(awc::Connector::new().connector(given))
+        .connector(awc::Connector::new().connector(connector))
         .no_default_headers()
         .disable_redirects()
         .disable_timeout()
         .finish()
 }
 
-/// Hands out the connection that it was given, once.
+/// A connector that returns one established connection, once.
 #[derive(Clone)]
-struct Given(Rc<RefCell<Option<Stream>>>);
+struct SingleConnection(Rc<RefCell<Option<Stream>>>);
 
-impl Service<ConnectInfo<Uri>> for Given {
+impl Service<ConnectInfo<Uri>> for SingleConnection {
     type Response = Connection<Uri, Stream>;
     type Error = ConnectError;
     type Future = Ready<Result<Self::Response, Self::Error>>;
@@ -110,9 +110,12 @@ impl Service<ConnectInfo<Uri>> for Given {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&self, asked: ConnectInfo<Uri>) -> Self::Future {
-        let given = self.0.borrow_mut().take();
-        let stream = given.ok_or(ConnectError::NoRecords);
-        ready(stream.map(|stream| Connection::new(asked.request().clone(), stream)))
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let connection = self
+            .0
+            .borrow_mut()
+            .take()
+            .map(|stream| Connection::new(info.request().clone(), stream));
+        ready(connection.ok_or(ConnectError::NoRecords))
     }
 }

@@ -1,12 +1,12 @@
-//! Which addresses may be connected to (NET-11 … NET-14).
+//! Checks of IP addresses before a connection (NET-11 … NET-14).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Networks that are not part of the Internet. An address of them in the name
-/// of a homeserver is a mistake, or an attempt to use this server as a way into
-/// the network that it stands in.
+/// Networks that are not part of the public Internet. A homeserver with such an
+/// address is a mistake, or an attempt to reach this server's internal network
+/// (SSRF).
 const BLOCKED_V4: [(Ipv4Addr, u8); 14] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -24,97 +24,94 @@ const BLOCKED_V4: [(Ipv4Addr, u8); 14] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
+/// An IPv6 prefix of two segments.
 const fn v6(high: u16, second: u16) -> Ipv6Addr {
     Ipv6Addr::new(high, second, 0, 0, 0, 0, 0, 0)
 }
 
 const BLOCKED_V6: [(Ipv6Addr, u8); 15] = [
     (Ipv6Addr::LOCALHOST, 128),
-    // Addresses for translation (NAT64), and for discarding.
+    // NAT64 and discard prefixes.
     (v6(0x64, 0xff9b), 96),
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
     (v6(0x100, 0), 64),
-    // Teredo, benchmarks, and hashes that only look like addresses (ORCHID).
+    // Teredo, benchmarking, ORCHID.
     (v6(0x2001, 0), 32),
     (v6(0x2001, 2), 48),
     (v6(0x2001, 0x10), 28),
     (v6(0x2001, 0x20), 28),
-    // Documentation, and segments of routes.
+    // Documentation, segment routing.
     (v6(0x2001, 0xdb8), 32),
     (v6(0x3fff, 0), 20),
     (v6(0x5f00, 0), 16),
-    // Unique local, link local, site local, multicast.
+    // Unique local, link-local, site-local, multicast.
     (v6(0xfc00, 0), 7),
     (v6(0xfe80, 0), 10),
     (v6(0xfec0, 0), 10),
     (v6(0xff00, 0), 8),
 ];
 
-/// Decides on each address at the moment when it is connected to.
+/// The rules for addresses. They are checked when a connection is established.
 #[derive(Debug)]
 pub(super) struct Guard {
-    special: Vec<IpNet>,
-    allow: Vec<IpNet>,
-    block: Vec<IpNet>,
+    blocked_by_default: Vec<IpNet>,
+    allowed: Vec<IpNet>,
+    blocked: Vec<IpNet>,
 }
 
 impl Guard {
-    /// The built-in networks are blocked, but for what is in `allow`; what is in
-    /// `block` is blocked in any case.
+    /// Blocks the built-in networks except for those in `allow`, and those in `block`
+    /// in any case.
     pub(super) fn new(allow: &[IpNet], block: &[IpNet]) -> Self {
         let v4 = BLOCKED_V4.map(|(ip, length)| Ipv4Net::new_assert(ip, length).into());
         let v6 = BLOCKED_V6.map(|(ip, length)| Ipv6Net::new_assert(ip, length).into());
         Self {
-            special: v4.into_iter().chain(v6).collect(),
-            allow: allow.to_vec(),
-            block: block.to_vec(),
+            blocked_by_default: v4.into_iter().chain(v6).collect(),
+            allowed: allow.to_vec(),
+            blocked: block.to_vec(),
         }
     }
 
-    /// Whether the address may be connected to. An IPv6 address that carries an
-    /// IPv4 address is judged by both.
+    /// Whether connecting to an address is allowed. For an IPv6 address with an
+    /// embedded IPv4 address, both are checked.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
-        let inner = carried(ip);
-        if self.is_never_allowed(ip) || inner.is_some_and(|inner| self.is_never_allowed(inner)) {
+        let embedded = embedded_v4(ip);
+        if self.is_always_blocked(ip) || embedded.is_some_and(|v4| self.is_always_blocked(v4)) {
             return false;
         }
-        if inner.is_some_and(|inner| !self.allows_one(inner)) {
-            // Allowed as it is written, or not at all.
-            return self.is_allowed_explicitly(ip);
+        if embedded.is_some_and(|v4| !self.allows_address(v4)) {
+            // The IPv6 address itself must be in `allow`.
+            return contains(&self.allowed, ip);
         }
-        self.allows_one(ip)
+        self.allows_address(ip)
     }
 
-    fn allows_one(&self, ip: IpAddr) -> bool {
-        self.is_allowed_explicitly(ip) || !within(&self.special, ip)
+    fn allows_address(&self, ip: IpAddr) -> bool {
+        contains(&self.allowed, ip) || !contains(&self.blocked_by_default, ip)
     }
 
-    fn is_allowed_explicitly(&self, ip: IpAddr) -> bool {
-        within(&self.allow, ip)
-    }
-
-    fn is_never_allowed(&self, ip: IpAddr) -> bool {
-        is_nowhere(ip) || within(&self.block, ip)
+    fn is_always_blocked(&self, ip: IpAddr) -> bool {
+        is_unspecified(ip) || contains(&self.blocked, ip)
     }
 }
 
-fn within(networks: &[IpNet], ip: IpAddr) -> bool {
+fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&ip))
 }
 
-/// 0.0.0.0/8 and ::, which many systems take for themselves. No setting opens
+/// 0.0.0.0/8 and ::, which many systems treat as the local host. No setting allows
 /// them (NET-13).
-fn is_nowhere(ip: IpAddr) -> bool {
+fn is_unspecified(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => matches!(ip.octets(), [0, ..]),
         IpAddr::V6(ip) => ip.is_unspecified(),
     }
 }
 
-/// The IPv4 address that a mapped, compatible, 6to4, ISATAP or NAT64 address
-/// carries. A network's own NAT64 prefix is taken to be the longest that there
-/// is, unless nothing stands where it would have the address.
-fn carried(ip: IpAddr) -> Option<IpAddr> {
+/// The IPv4 address in a mapped, compatible, 6to4, ISATAP or NAT64 address. For the
+/// local-use NAT64 prefix a length of 96 bits is assumed, or of 48 bits if the last
+/// 32 bits are zero.
+fn embedded_v4(ip: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(ip) = ip else {
         return None;
     };
@@ -123,7 +120,7 @@ fn carried(ip: IpAddr) -> Option<IpAddr> {
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
     match ip.segments() {
-        // :: and ::1 are addresses of their own.
+        // :: and ::1 have no embedded address.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]

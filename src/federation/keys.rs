@@ -1,5 +1,5 @@
-//! The signing keys of homeservers (Server-Server API, "Retrieving server
-//! keys"): `GET /_matrix/key/v2/server`, checked, and remembered.
+//! The signing keys of homeservers: `GET /_matrix/key/v2/server` (Server-Server
+//! API, "Retrieving server keys"), verification, and a cache.
 
 use std::collections::HashMap;
 
@@ -7,173 +7,182 @@ use serde_json::{Map, Value};
 
 use super::CallError;
 use super::cache::Cache;
-use super::exchange::Answer;
+use super::exchange::Response;
 use crate::domain::ids::{KeyId, ServerName};
-use crate::domain::{base64, canonical_json, signing};
+use crate::domain::public_key::PublicKey;
+use crate::domain::{base64, signing};
 
-/// Where they are published: without a key id and a slash (NET-17).
+/// The path of the keys, without a key id and a trailing slash (NET-17).
 pub(super) const PATH: &str = "/_matrix/key/v2/server";
-/// The largest answer that is read, in bytes (NET-15).
-pub(super) const LIMIT: usize = 50 * 1024;
+/// The largest response that is accepted, in bytes (NET-15).
+pub(super) const MAX_RESPONSE: usize = 50 * 1024;
 
-/// Servers whose keys are remembered.
-const MOST_SERVERS: usize = 1000;
-/// More keys than a server needs that signs with one and brings in another.
-/// Each of them may have to be tried.
-const MOST_KEYS: usize = 16;
-/// No key is believed for longer, whatever it says itself (NET-18).
-const LONGEST_MS: i64 = 7 * 24 * 60 * 60 * 1000;
-/// A server that has been asked is not asked again for so long, because of a key
-/// id that it did not have, since ids can be made up, nor because it failed
-/// (NET-20).
-const ASK_AGAIN_AFTER_MS: i64 = 60 * 1000;
+/// The maximum number of servers in the cache.
+const MAX_SERVERS: usize = 1000;
+/// The maximum number of keys of a server, since each may have to be tried. A server
+/// needs one key, or two during a key change.
+const MAX_KEYS: usize = 16;
+/// The maximum validity of a key, whatever `valid_until_ts` is (NET-18).
+const MAX_VALIDITY_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// The minimum time between two requests to a server, after a failure or for an
+/// unknown key id: clients could invent any number of ids (NET-20).
+const RETRY_AFTER_MS: i64 = 60 * 1000;
 
-/// Why there are no keys.
+/// Why the keys of a homeserver are not available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The homeserver could not be asked.
-    #[error("the homeserver could not be asked for its keys: {0}")]
+    /// The request failed.
+    #[error("fetching the keys failed: {0}")]
     Unreachable(#[from] CallError),
-    /// The homeserver's answer cannot be believed.
-    #[error("the homeserver's keys cannot be believed: {0}")]
-    BadAnswer(&'static str),
+    /// The response is invalid.
+    #[error("invalid response to the request for keys: {0}")]
+    InvalidResponse(&'static str),
 }
 
-/// The keys that one server signs with.
+/// The current signing keys of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerKeys {
-    keys: HashMap<KeyId, [u8; 32]>,
+    keys: HashMap<KeyId, PublicKey>,
     valid_until: i64,
-    asked_at: i64,
+    fetched_at: i64,
 }
 
-/// The keys of servers that were asked, and which of them failed of late.
+/// The keys of servers, and recent failures to fetch them.
 #[derive(Debug)]
-pub(super) struct KnownKeys {
+pub(super) struct KeyCache {
     keys: Cache<ServerName, ServerKeys>,
-    // Apart from the keys, which stay good while their server is away.
+    // Separate, because keys stay valid while their server is unreachable.
     failures: Cache<ServerName, KeyError>,
 }
 
-/// What is known without asking.
+/// The content of the cache for a key id.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// The key, or that the server has no such key.
-    Answer(Option<[u8; 32]>),
-    /// It was asked a moment ago, and failed.
-    Failure(KeyError),
-    /// It must be asked.
-    Operation,
+pub(super) enum CachedKey {
+    /// The key; `None` if the server has no such key.
+    Found(Option<PublicKey>),
+    /// Fetching the keys failed recently.
+    Failed(KeyError),
+    /// The keys must be fetched.
+    Unknown,
 }
 
-impl KnownKeys {
+impl KeyCache {
     pub(super) fn new() -> Self {
         Self {
-            keys: Cache::new(MOST_SERVERS),
-            failures: Cache::new(MOST_SERVERS),
+            keys: Cache::new(MAX_SERVERS),
+            failures: Cache::new(MAX_SERVERS),
         }
     }
 
-    pub(super) fn find(&self, server: &ServerName, id: &KeyId, now: i64) -> Known {
-        let found = self.keys.get(server, now);
-        if let Some(key) = found.and_then(|keys| keys.key(id)) {
-            return Known::Answer(Some(key));
+    pub(super) fn get(&self, server: &ServerName, id: &KeyId, now: i64) -> CachedKey {
+        let keys = self.keys.get(server, now);
+        if let Some(key) = keys.and_then(|keys| keys.get(id)) {
+            return CachedKey::Found(Some(key));
         }
         if let Some(failure) = self.failures.get(server, now) {
-            return Known::Failure(failure.clone());
+            return CachedKey::Failed(failure.clone());
         }
-        match found {
-            Some(keys) if now < keys.asked_at.saturating_add(ASK_AGAIN_AFTER_MS) => {
-                Known::Answer(None)
+        match keys {
+            Some(keys) if now < keys.fetched_at.saturating_add(RETRY_AFTER_MS) => {
+                CachedKey::Found(None)
             }
-            _ => Known::Operation,
+            _ => CachedKey::Unknown,
         }
     }
 
-    pub(super) fn remember_failure(&mut self, server: &ServerName, failure: KeyError, now: i64) {
-        let until = now.saturating_add(ASK_AGAIN_AFTER_MS);
-        self.failures.put(server.clone(), failure, until, now);
+    pub(super) fn insert_failure(&mut self, server: &ServerName, failure: KeyError, now: i64) {
+        let expires_at = now.saturating_add(RETRY_AFTER_MS);
+        self.failures
+            .insert(server.clone(), failure, expires_at, now);
     }
 
-    pub(super) fn remember(&mut self, server: &ServerName, keys: ServerKeys, now: i64) {
-        let until = keys.valid_until;
-        self.keys.put(server.clone(), keys, until, now);
+    pub(super) fn insert(&mut self, server: &ServerName, keys: ServerKeys, now: i64) {
+        let expires_at = keys.valid_until;
+        self.keys.insert(server.clone(), keys, expires_at, now);
     }
 }
 
 impl ServerKeys {
-    pub(super) fn key(&self, id: &KeyId) -> Option<[u8; 32]> {
+    pub(super) fn get(&self, id: &KeyId) -> Option<PublicKey> {
         self.keys.get(id).copied()
     }
 }
 
-/// Checks an answer of `server` (NET-18, NET-19). Keys that are retired
-/// (`old_verify_keys`) do not sign requests, and are passed over.
-pub(super) fn read(server: &ServerName, answer: &Answer, now: i64) -> Result<ServerKeys, KeyError> {
-    if answer.status != 200 {
-        return Err(KeyError::BadAnswer("its status is not 200"));
+/// Parses and verifies a response of `server` (NET-18, NET-19). Retired keys
+/// (`old_verify_keys`) are ignored, because they do not sign requests.
+pub(super) fn parse(
+    server: &ServerName,
+    response: &Response,
+    now: i64,
+) -> Result<ServerKeys, KeyError> {
+    if response.status != 200 {
+        return Err(KeyError::InvalidResponse("the status is not 200"));
     }
-    let Ok(Value::Object(object)) = serde_json::from_slice(&answer.body) else {
-        return Err(KeyError::BadAnswer("it is not a JSON object"));
+    let Ok(Value::Object(object)) = serde_json::from_slice(&response.body) else {
+        return Err(KeyError::InvalidResponse("the body is not a JSON object"));
     };
-    check(server, &object, now).map_err(KeyError::BadAnswer)
+    verify(server, &object, now).map_err(KeyError::InvalidResponse)
 }
 
-fn check(
+fn verify(
     server: &ServerName,
     object: &Map<String, Value>,
     now: i64,
 ) -> Result<ServerKeys, &'static str> {
     if object.get("server_name").and_then(Value::as_str) != Some(server.as_str()) {
-        return Err("server_name is not the name of the server that was asked");
+        return Err("server_name is not the name of the homeserver");
     }
-    let valid_until = object.get("valid_until_ts").and_then(Value::as_i64);
-    let valid_until = valid_until.ok_or("valid_until_ts is not a whole number")?;
+    let valid_until = object
+        .get("valid_until_ts")
+        .and_then(Value::as_i64)
+        .ok_or("valid_until_ts is not an integer")?;
     if valid_until <= now {
         return Err("valid_until_ts has passed");
     }
-    let written = object.get("verify_keys").and_then(Value::as_object);
-    let written = written.ok_or("verify_keys is not an object")?;
-    let keys: HashMap<KeyId, [u8; 32]> = written
+    let keys: HashMap<KeyId, PublicKey> = object
+        .get("verify_keys")
+        .and_then(Value::as_object)
+        .ok_or("verify_keys is not an object")?
         .iter()
         .filter_map(|(id, entry)| {
-            let key = base64::decode(entry.get("key")?.as_str()?)?;
-            Some((KeyId::parse(id).ok()?, key.try_into().ok()?))
+            let key = base64::decode(entry.get("key")?.as_str()?)?
+                .try_into()
+                .ok()?;
+            Some((KeyId::parse(id).ok()?, PublicKey::from_bytes(key)))
         })
         .collect();
-    if keys.len() > MOST_KEYS {
-        return Err("it has more keys than a server needs");
+    if keys.len() > MAX_KEYS {
+        return Err("verify_keys has too many keys");
     }
     if !is_signed(server, object, &keys) {
-        return Err("none of its keys has signed it");
+        return Err("no valid signature by one of its keys");
     }
     Ok(ServerKeys {
         keys,
-        valid_until: valid_until.min(now.saturating_add(LONGEST_MS)),
-        asked_at: now,
+        valid_until: valid_until.min(now.saturating_add(MAX_VALIDITY_MS)),
+        fetched_at: now,
     })
 }
 
-/// Whether one of the keys has signed the object. What is signed is the same for
-/// all of them, and large enough to be made once.
+/// Whether one of the keys has signed the object. The signed text may be large, so
+/// it is encoded once for all keys.
 fn is_signed(
     server: &ServerName,
     object: &Map<String, Value>,
-    keys: &HashMap<KeyId, [u8; 32]>,
+    keys: &HashMap<KeyId, PublicKey>,
 ) -> bool {
-    let signatures = object
+    let Some(signatures) = object
         .get("signatures")
-        .and_then(|all| all.get(server.as_str()));
-    let Some(signatures) = signatures else {
+        .and_then(|by_server| by_server.get(server.as_str()))
+    else {
         return false;
     };
-    let mut bare = object.clone();
-    bare.remove("signatures");
-    bare.remove("unsigned");
-    canonical_json::encode_object(&bare).is_ok_and(|text| {
+    signing::signed_text(object).is_ok_and(|text| {
         keys.iter().any(|(id, key)| {
-            let signature = signatures.get(id.as_str()).and_then(Value::as_str);
-            signature.is_some_and(|signature| signing::verify_text(&text, signature, key))
+            signatures
+                .get(id.as_str())
+                .and_then(Value::as_str)
+                .is_some_and(|signature| signing::verify_text(&text, signature, key))
         })
     })
 }

@@ -1,19 +1,17 @@
-//! Reaching homeservers: who holds an `OpenID` token, what a server's keys are,
-//! and telling a server of a binding. And reaching other identity servers, which
-//! are told of every binding (`peer`).
+//! Requests to homeservers: verifying `OpenID` tokens, fetching signing keys, and
+//! sending onbind notifications. And pushes to other identity servers (`peer`).
 //!
-//! The names of homeservers come from strangers. Everything here therefore
-//! passes the guard at the moment of the connection (`guard`), is verified by
-//! TLS for the name that the specification says (`route`), has an end in time
-//! and size, and is never answered to whoever asked.
+//! Clients choose the names of homeservers. Therefore every connection is checked
+//! against the blocked networks when it is established (`guard`), TLS verifies the
+//! name that the specification requires (`route`), time and size are limited, and
+//! no response is passed on to the client.
 //!
-//! - `route`: from a server name to what is connected to: pure rules.
-//! - `well_known`: delegation, and how long it is remembered.
-//! - `dns`, `guard`, `connect`, `proxy`, `tls`: from there to a
-//!   connection.
-//! - `exchange`: one HTTP request on a connection.
-//! - `connection_limit`: how many calls are made at a time.
-//! - `user_info`, `keys`, `onbind`: the three things that are asked.
+//! - `route`: the target of a server name, without I/O.
+//! - `well_known`: delegation and its caching.
+//! - `dns`, `guard`, `connect`, `proxy`, `tls`: establishing a connection.
+//! - `exchange`: an HTTP request on a connection.
+//! - `connection_limit`: the number of concurrent calls.
+//! - `user_info`, `keys`, `onbind`: the three requests.
 
 mod cache;
 mod client;

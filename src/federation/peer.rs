@@ -1,8 +1,7 @@
-//! Pushing to another identity server (INT-03). Its place comes from the
-//! administrator and from nobody else: no network is forbidden, and no proxy
-//! asked.
+//! Pushes to other identity servers (INT-03). The administrator configures their
+//! URLs, so the guard and the proxy are not used.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use url::Url;
 
 use super::client::OpenError;
 use super::dns::Dns;
-use super::exchange::{Answer, Request, exchange};
+use super::exchange::{Request, Response, exchange};
 use super::route::{Target, route_to_url};
 use super::stream::Stream;
 use super::{CallError, tls};
@@ -24,18 +23,18 @@ use crate::config::{Federation, Peer, TlsIdentity};
 
 const PATH: &str = "/_matrix/identity/replicate/v1/push";
 
-/// How long a connection may take to be made, and a push as a whole: the peer
-/// verifies a hundred signatures and may write each of them by itself.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout of connecting, and that of a whole push: the peer verifies a hundred
+/// signatures and may write each association separately.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const PUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest answer that is read, in bytes: a hundred numbers fit well.
-const LIMIT: usize = 64 * 1024;
+/// The largest response that is accepted, in bytes. A hundred ids are shorter.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// So many of a peer's addresses are tried.
-const MOST_TRIES: usize = 4;
+/// The maximum number of addresses of a peer that are tried.
+const MAX_ATTEMPTS: usize = 4;
 
-/// The way to one peer.
+/// A client for one peer.
 pub struct PeerClient {
     dns: Arc<Dns>,
     tls: TlsConnector,
@@ -45,61 +44,60 @@ pub struct PeerClient {
     path: String,
 }
 
-/// What all ways to peers share.
+/// Creates clients that share a resolver.
 pub struct PeerClients<'a> {
     settings: &'a Federation,
     own: Option<&'a TlsIdentity>,
     dns: Arc<Dns>,
 }
 
-/// Why a peer has not taken what it was sent. The texts hold no addresses of
-/// people.
+/// Why a push failed. The texts contain no addresses of users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
-    /// It was not reached, or did not answer.
+    /// The request failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// It holds signatures of this server for bad.
-    #[error("it could not verify {0:?} (the numbers of changes)")]
+    /// The peer rejected the signatures of some changes, listed by their ids.
+    #[error("it could not verify {0:?} (ids of changes)")]
     Unverified(Vec<i64>),
-    /// It refused.
-    #[error("it answered {0}")]
-    Refused(u16),
-    /// The same, with a reason.
-    #[error("it answered {0} {1}")]
-    RefusedFor(u16, String),
-    /// Whoever answered is no identity server, or another part of one.
-    #[error("it answered 200, but not as a server does that took something")]
-    NotTaken,
+    /// The peer rejected the push.
+    #[error("it answered {status}{}", errcode.as_ref().map(|errcode| format!(" {errcode}")).unwrap_or_default())]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// The error code, if there was one.
+        errcode: Option<String>,
+    },
+    /// The response is not that of a replication endpoint, so the URL may be wrong.
+    #[error("it answered 200 with an unexpected body")]
+    UnexpectedBody,
 }
 
 impl<'a> PeerClients<'a> {
-    /// `own` is what this server shows to peers, if anything.
+    /// Creates the resolver. `own` is the client certificate of this server.
     ///
     /// # Errors
-    /// When DNS cannot be used.
+    /// The DNS resolver cannot be created.
     pub fn new(settings: &'a Federation, own: Option<&'a TlsIdentity>) -> Result<Self, OpenError> {
         let dns = Arc::new(Dns::open(&settings.dns_servers)?);
         Ok(Self { settings, own, dns })
     }
 
-    /// The way to that peer; nothing is connected to yet.
+    /// Creates the client of a peer. It does not connect.
     ///
     /// # Errors
-    /// When the URL names no host, or TLS cannot be used with the certificate.
+    /// The URL has no host, or TLS cannot be set up with the client certificate.
     pub fn open(&self, peer: &Peer) -> Result<PeerClient, OpenError> {
-        let url = Url::parse(&peer.url).ok();
-        let route = url.as_ref().and_then(route_to_url);
-        let (url, route) = url.zip(route).ok_or(OpenError::Url)?;
-        let path = url.path().trim_end_matches('/');
-        let authorities = &peer.authorities;
+        let url = Url::parse(&peer.url).map_err(|_not_a_url| OpenError::Url)?;
+        let route = route_to_url(&url).ok_or(OpenError::Url)?;
+        let base_path = url.path().trim_end_matches('/');
         Ok(PeerClient {
             dns: Arc::clone(&self.dns),
-            tls: tls::connector_to_peer(self.settings, authorities, self.own)?,
+            tls: tls::connector_to_peer(self.settings, &peer.authorities, self.own)?,
             tls_name: route.tls_name,
             target: route.target,
             host: route.host,
-            path: format!("{path}{PATH}"),
+            path: format!("{base_path}{PATH}"),
         })
     }
 }
@@ -108,93 +106,103 @@ impl PeerClient {
     /// Sends changes; `body` is JSON.
     ///
     /// # Errors
-    /// Why they were not taken. They may have been all the same where the answer
-    /// got lost; taking them twice does no harm.
+    /// The peer did not confirm them. It may have stored them if the response was
+    /// lost; storing them twice has no effect.
     pub async fn push(&self, body: String) -> Result<(), PushError> {
-        let whole = async {
-            let connected = timeout(CONNECT_PATIENCE, self.connect()).await;
-            let stream = connected.unwrap_or(Err(CallError::Late))?;
+        let exchange = async {
+            let stream = timeout(CONNECT_TIMEOUT, self.connect())
+                .await
+                .unwrap_or(Err(CallError::TimedOut))?;
             let request = Request {
                 method: Method::POST,
                 host: &self.host,
                 path: &self.path,
                 body: Some(body),
-                limit: LIMIT,
+                max_response: MAX_RESPONSE,
             };
             exchange(stream, request).await
         };
-        let asked = timeout(PATIENCE, whole).await;
-        read(&asked.unwrap_or(Err(CallError::Late))?)
+        let response = timeout(PUSH_TIMEOUT, exchange)
+            .await
+            .unwrap_or(Err(CallError::TimedOut))?;
+        check_response(&response)
     }
 
     async fn connect(&self) -> Result<Stream, CallError> {
-        let addresses = match &self.target {
-            Target::Fixed(address) | Target::Address(address) => vec![*address],
-            Target::Name(host, port) => {
-                let found: Vec<IpAddr> = self.dns.addresses(host).await?;
-                let found = found.into_iter().take(MOST_TRIES);
-                found.map(|ip| SocketAddr::new(ip, *port)).collect()
-            }
-            Target::Service(_) => Vec::new(),
-        };
-        let mut failure = CallError::NoAddress;
-        for address in addresses {
+        let mut last_error = CallError::NoAddress;
+        for address in self.addresses().await? {
             match TcpStream::connect(address).await {
-                Ok(stream) => return self.secure(stream).await,
-                Err(error) => failure = CallError::Connect(error.kind()),
+                Ok(stream) => return self.connect_tls(stream).await,
+                Err(error) => last_error = CallError::Connect(error.kind()),
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 
-    async fn secure(&self, stream: TcpStream) -> Result<Stream, CallError> {
-        let secured = self.tls.connect(self.tls_name.clone(), stream).await;
-        let stream = secured.map_err(|error| CallError::Tls(error.to_string()))?;
-        Ok(Stream(stream))
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, CallError> {
+        match &self.target {
+            Target::Static(address) | Target::Address(address) => Ok(vec![*address]),
+            Target::Name(host, port) => Ok(self
+                .dns
+                .addresses(host)
+                .await?
+                .into_iter()
+                .take(MAX_ATTEMPTS)
+                .map(|ip| SocketAddr::new(ip, *port))
+                .collect()),
+            Target::Service(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn connect_tls(&self, stream: TcpStream) -> Result<Stream, CallError> {
+        self.tls
+            .connect(self.tls_name.clone(), stream)
+            .await
+            .map(Stream)
+            .map_err(|error| CallError::Tls(error.to_string()))
     }
 }
 
-/// What peers answer, of which some is there.
+/// The response to a push. Peers send only some of the fields.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PushResponse {
     success: bool,
     errcode: String,
-    // Sydent writes them as the strings that they were in the request.
+    // Sydent writes the ids as strings, as they were in the request.
     failed_ids: Vec<serde_json::Value>,
 }
 
-fn read(answer: &Answer) -> Result<(), PushError> {
-    let told: PushResponse = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if answer.status == 200 {
-        // Anything may stand behind a wrong URL and answer 200.
-        return if told.success {
+fn check_response(response: &Response) -> Result<(), PushError> {
+    let body: PushResponse = serde_json::from_slice(&response.body).unwrap_or_default();
+    if response.status == 200 {
+        // Any server behind a wrong URL may respond with 200.
+        return if body.success {
             Ok(())
         } else {
-            Err(PushError::NotTaken)
+            Err(PushError::UnexpectedBody)
         };
     }
-    let ids = told.failed_ids.iter();
-    let ids: Vec<i64> = ids
+    let failed_ids: Vec<i64> = body
+        .failed_ids
+        .iter()
         .filter_map(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()))
         .collect();
-    if !ids.is_empty() {
-        return Err(PushError::Unverified(ids));
+    if !failed_ids.is_empty() {
+        return Err(PushError::Unverified(failed_ids));
     }
-    // What is no errcode could be anything, and is not shown.
-    let is_errcode = |code: &String| {
-        let rest = code.bytes();
-        (3..=40).contains(&code.len())
-            && rest
-                .into_iter()
-                .all(|b| b.is_ascii_uppercase() || b == b'_')
-    };
-    let errcode = Some(told.errcode).filter(is_errcode);
-    Err(
-        errcode.map_or(PushError::Refused(answer.status), |errcode| {
-            PushError::RefusedFor(answer.status, errcode)
-        }),
-    )
+    Err(PushError::Rejected {
+        status: response.status,
+        // Any other text may be personal data, and is not shown.
+        errcode: Some(body.errcode).filter(|errcode| is_errcode(errcode)),
+    })
+}
+
+fn is_errcode(text: &str) -> bool {
+    (3..=40).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -204,8 +212,8 @@ mod tests {
 
     use super::*;
 
-    fn read_of(status: u16, body: &str) -> Result<(), PushError> {
-        read(&Answer {
+    fn check(status: u16, body: &str) -> Result<(), PushError> {
+        check_response(&Response {
             status,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
@@ -214,24 +222,28 @@ mod tests {
 
     #[test]
     fn int_03_what_answers_mean() {
-        assert_eq!(read_of(200, r#"{"success": true}"#), Ok(()));
+        assert_eq!(check(200, r#"{"success": true}"#), Ok(()));
         for body in ["{}", "", "<html>", r#"{"success": false}"#, "[]"] {
-            assert_eq!(read_of(200, body), Err(PushError::NotTaken), "{body}");
+            assert_eq!(check(200, body), Err(PushError::UnexpectedBody), "{body}");
         }
         let unverified = Err(PushError::Unverified(vec![7, 8]));
         for ids in [json!([7, 8]), json!(["7", "8"])] {
             let body = json!({"errcode": "M_VERIFICATION_FAILED", "failed_ids": ids});
-            assert_eq!(read_of(400, &body.to_string()), unverified);
+            assert_eq!(check(400, &body.to_string()), unverified);
         }
-        let unknown = PushError::RefusedFor(403, "M_UNKNOWN_PEER".to_owned());
         let body = r#"{"errcode": "M_UNKNOWN_PEER", "error": "alice@example.com"}"#;
-        assert_eq!(read_of(403, body), Err(unknown));
+        let error = check(403, body).unwrap_err();
+        assert_eq!(error.to_string(), "it answered 403 M_UNKNOWN_PEER");
         for body in [
             "",
             r#"{"errcode": "alice@example.com"}"#,
             r#"{"errcode": 1}"#,
         ] {
-            assert_eq!(read_of(500, body), Err(PushError::Refused(500)), "{body}");
+            let rejected = PushError::Rejected {
+                status: 500,
+                errcode: None,
+            };
+            assert_eq!(check(500, body), Err(rejected), "{body}");
         }
     }
 }

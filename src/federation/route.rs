@@ -1,5 +1,5 @@
-//! From a server name to what is connected to (Server-Server API, "Resolving
-//! server names"): the decisions, without asking anybody.
+//! The target of a server name (Server-Server API, "Resolving server names"): the
+//! decisions that need no I/O.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,16 +7,16 @@ use rustls_pki_types::ServerName as TlsName;
 
 use crate::domain::ids::ServerName;
 
-/// The port of federation, where nothing names another (NET-01).
+/// The default port of federation (NET-01).
 const FEDERATION_PORT: u16 = 8448;
 
-/// A connection that is to be made.
+/// The parameters of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
     /// The `Host` header: the server name, with a port only if it had one
     /// (NET-06, NET-09).
     pub host: String,
-    /// Whom the certificate must be for; a name also goes into SNI.
+    /// The name or address in the certificate. A name is also sent in SNI.
     pub tls_name: TlsName<'static>,
     /// Where to connect.
     pub target: Target,
@@ -25,24 +25,24 @@ pub(super) struct Route {
 /// Where to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// An address that the administrator chose; not guarded.
-    Fixed(SocketAddr),
+    /// An address that the administrator configured. The guard does not check it.
+    Static(SocketAddr),
     /// An address that a stranger chose.
     Address(SocketAddr),
     /// A host name and a port.
     Name(String, u16),
-    /// A host name whose SRV records say where (NET-04).
+    /// A host name whose SRV records have the targets (NET-04).
     Service(String),
 }
 
-/// Whether the specification wants `.well-known` to be asked first: for a name
-/// that is no address and has no port (NET-01 … NET-03).
+/// Whether `.well-known` must be looked up first: if the name has no port and is not
+/// an IP address (NET-01 … NET-03).
 pub(super) fn may_delegate(server: &ServerName) -> bool {
     server.port().is_none() && literal(server.host()).is_none()
 }
 
-/// The route to a server name: one that was given and does not delegate, or one
-/// that another delegated to. There is no second delegation (NET-04).
+/// The route to a server name that does not delegate, or to which another name
+/// delegates. There is no second delegation (NET-04).
 pub(super) fn route(server: &ServerName) -> Option<Route> {
     let host = server.host();
     let target = match (literal(host), server.port()) {
@@ -57,28 +57,28 @@ pub(super) fn route(server: &ServerName) -> Option<Route> {
     })
 }
 
-/// Where a name is that has neither SRV records nor a port.
-pub(super) fn without_service(host: &str) -> Target {
+/// The target of a name without port and SRV records.
+pub(super) fn target_without_srv(host: &str) -> Target {
     Target::Name(host.to_owned(), FEDERATION_PORT)
 }
 
-/// The route to an https URL's host, as `.well-known` and its redirects need it.
+/// The route to the host of an https URL, for `.well-known` and its redirects.
 pub(super) fn route_to_url(url: &url::Url) -> Option<Route> {
-    let written = url.host_str()?;
+    let host_text = url.host_str()?;
     let port = url.port_or_known_default()?;
-    // The URL's own reading: it knows spellings such as 127.1 and 0x7f000001.
+    // The URL parser also recognizes spellings such as 127.1 and 0x7f000001.
     let target = match url.host()? {
         url::Host::Ipv4(ip) => Target::Address(SocketAddr::new(ip.into(), port)),
         url::Host::Ipv6(ip) => Target::Address(SocketAddr::new(ip.into(), port)),
         url::Host::Domain(name) => Target::Name(name.to_owned(), port),
     };
     let host = match url.port() {
-        Some(port) => format!("{written}:{port}"),
-        None => written.to_owned(),
+        Some(port) => format!("{host_text}:{port}"),
+        None => host_text.to_owned(),
     };
     Some(Route {
         host,
-        tls_name: tls_name(written)?,
+        tls_name: tls_name(host_text)?,
         target,
     })
 }
@@ -107,9 +107,9 @@ mod tests {
         ServerName::parse(name).unwrap()
     }
 
-    /// What is decided of a name: whether it may delegate, where to connect,
-    /// and the name of the certificate.
-    fn decided(name: &str) -> (bool, Target, String) {
+    /// Resolves a name: whether it may delegate, the target, and the name in the
+    /// certificate.
+    fn resolve(name: &str) -> (bool, Target, String) {
         let route = route(&server(name)).unwrap();
         assert_eq!(route.host, name);
         let tls_name = route.tls_name.to_str().into_owned();
@@ -128,7 +128,7 @@ mod tests {
             ("[2001:db8::1]", "[2001:db8::1]:8448", "2001:db8::1"),
             ("[2001:db8::1]:1", "[2001:db8::1]:1", "2001:db8::1"),
         ] {
-            let (delegates, target, tls_name) = decided(name);
+            let (delegates, target, tls_name) = resolve(name);
             assert_eq!((delegates, target), (false, address(expected)), "{name}");
             assert_eq!(tls_name, tls);
             let is_address = matches!(
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn net_02_a_name_with_a_port_is_taken_at_its_word() {
-        let (delegates, target, tls_name) = decided("hs.example:8449");
+        let (delegates, target, tls_name) = resolve("hs.example:8449");
         assert!(!delegates);
         assert_eq!(target, Target::Name("hs.example".to_owned(), 8449));
         assert_eq!(tls_name, "hs.example");
@@ -149,12 +149,12 @@ mod tests {
 
     #[test]
     fn net_04_net_09_a_bare_name_has_a_service_and_a_host_without_a_port() {
-        let (delegates, target, tls_name) = decided("hs.example");
+        let (delegates, target, tls_name) = resolve("hs.example");
         assert!(delegates);
         assert_eq!(target, Target::Service("hs.example".to_owned()));
         assert_eq!(tls_name, "hs.example");
         let fallback = Target::Name("hs.example".to_owned(), 8448);
-        assert_eq!(without_service("hs.example"), fallback);
+        assert_eq!(target_without_srv("hs.example"), fallback);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A TLS connection as awc wants it.
+//! Adapts a TLS connection for awc.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A finished handshake.
+/// An established TLS connection.
 pub(super) struct Stream(pub(super) TlsStream<TcpStream>);
 
 impl fmt::Debug for Stream {
@@ -20,7 +20,7 @@ impl fmt::Debug for Stream {
 }
 
 impl ActixStream for Stream {
-    // Only listeners ask; awc polls the stream itself.
+    // Only listeners use these two; awc polls the stream itself.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
         ActixStream::poll_read_ready(self.0.get_ref().0, cx)
     }

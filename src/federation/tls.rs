@@ -1,5 +1,5 @@
-//! TLS towards homeservers and peers: the chain and the name are verified
-//! (NET-10).
+//! TLS connections to homeservers and peers. The certificate chain and the name are
+//! verified (NET-10).
 
 use std::sync::Arc;
 
@@ -12,18 +12,17 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::{Federation, TlsIdentity};
 
-/// Makes the connector that every connection shares.
+/// Creates the connector for homeservers.
 ///
 /// # Errors
-/// When the TLS library has no cipher suite for its versions, which its build
-/// decides.
+/// The TLS library was built without cipher suites for its protocol versions.
 pub(super) fn connector(settings: &Federation) -> Result<TlsConnector, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     let mut config = if settings.verify_certificates {
         builder
-            .with_root_certificates(roots(&settings.extra_authorities))
+            .with_root_certificates(trust_anchors(&settings.extra_authorities))
             .with_no_client_auth()
     } else {
         builder
@@ -31,24 +30,24 @@ pub(super) fn connector(settings: &Federation) -> Result<TlsConnector, rustls::E
             .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider)))
             .with_no_client_auth()
     };
-    // What awc speaks on a connection that it did not encrypt itself.
+    // awc does not support HTTP/2 on a connection from a custom connector.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Makes the connector for connections to one peer, who is always verified:
-/// `authorities` are who may vouch for it, empty for all whom `settings` and the
-/// system trust; `own` is what this server shows.
+/// Creates the connector for a peer, which is always verified. `authorities` are the
+/// trust anchors; if empty, those of `settings` and of the system are used. `own` is
+/// the client certificate of this server.
 ///
 /// # Errors
-/// When the certificate and its key do not go together.
+/// The client certificate and its key do not match.
 pub(super) fn connector_to_peer(
     settings: &Federation,
     authorities: &[CertificateDer<'static>],
     own: Option<&TlsIdentity>,
 ) -> Result<TlsConnector, rustls::Error> {
     let roots = if authorities.is_empty() {
-        roots(&settings.extra_authorities)
+        trust_anchors(&settings.extra_authorities)
     } else {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities.iter().cloned());
@@ -65,22 +64,23 @@ pub(super) fn connector_to_peer(
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn roots(extra: &[CertificateDer<'static>]) -> RootCertStore {
+/// The trust anchors of the system and the extra ones.
+fn trust_anchors(extra: &[CertificateDer<'static>]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    // Single unreadable certificates of the system are not ours to judge.
+    // Unreadable certificates of the system are ignored.
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     roots.add_parsable_certificates(extra.iter().cloned());
     if roots.is_empty() {
         warn!(
-            "the system has no certificate authorities, so that no homeserver can be trusted; \
-             install them, or set federation.ca_file"
+            "no CA certificates found, so certificates of homeservers cannot be verified; \
+             install the ca-certificates package or set federation.ca_file"
         );
     }
     roots
 }
 
-/// Takes any certificate for anybody: `federation.verify_certificates = false`.
+/// Accepts any certificate for any name: `federation.verify_certificates = false`.
 #[derive(Debug)]
 struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
@@ -102,8 +102,8 @@ impl ServerCertVerifier for AcceptAnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, known)
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -112,8 +112,8 @@ impl ServerCertVerifier for AcceptAnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, known)
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

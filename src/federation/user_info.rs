@@ -1,4 +1,4 @@
-//! `GET /_matrix/federation/v1/openid/userinfo`: who holds an `OpenID` token
+//! `GET /_matrix/federation/v1/openid/userinfo`: verifies an `OpenID` token
 //! (Server-Server API, `OpenID`; ACC-04 … ACC-06).
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,61 +6,61 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::CallError;
-use super::exchange::Answer;
+use super::exchange::Response;
 use crate::domain::ids::{Mxid, ServerName};
 
-/// The largest answer that is read, in bytes (NET-15).
-pub(super) const LIMIT: usize = 5 * 1024;
+/// The largest response that is accepted, in bytes (NET-15).
+pub(super) const MAX_RESPONSE: usize = 5 * 1024;
 
-/// Why a token does not say who holds it.
+/// Why the owner of a token is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UserInfoError {
-    /// The homeserver does not know the token, or no longer.
-    #[error("the homeserver does not know the token")]
+    /// The token is unknown or expired.
+    #[error("the homeserver does not accept the token")]
     UnknownToken,
-    /// The homeserver could not be asked. [`CallError::NotAllowed`] is among
-    /// these: the administrator does not want its users.
-    #[error("the homeserver could not be asked: {0}")]
+    /// The request failed. This includes [`CallError::NotAllowed`] if users of the
+    /// homeserver may not register.
+    #[error("the request to the homeserver failed: {0}")]
     Unreachable(#[from] CallError),
-    /// The homeserver's answer is not what the specification says.
-    #[error("the homeserver's answer to userinfo is wrong: {0}")]
-    BadAnswer(&'static str),
-    /// The homeserver named a user of another one.
-    #[error("the homeserver named a user of another homeserver")]
+    /// The response does not comply with the specification.
+    #[error("invalid response to userinfo: {0}")]
+    InvalidResponse(&'static str),
+    /// The response has a user of another homeserver.
+    #[error("the response has a user of another homeserver")]
     ForeignUser,
 }
 
-/// Where it is asked about a token, and so a secret too.
+/// The path and query, which contain the token and thus are a secret.
 pub(super) fn path(access_token: &str) -> Zeroizing<String> {
     const START: &str = "/_matrix/federation/v1/openid/userinfo?access_token=";
-    // Room for all of it: what grows leaves copies behind.
-    let room = START.len() + 3 * access_token.len();
-    let mut path = Zeroizing::new(String::with_capacity(room));
+    // Reserved, because growing would leave copies of the token in memory.
+    let capacity = START.len() + 3 * access_token.len();
+    let mut path = Zeroizing::new(String::with_capacity(capacity));
     path.push_str(START);
     path.extend(utf8_percent_encode(access_token, NON_ALPHANUMERIC));
     path
 }
 
-pub(super) fn read(server: &ServerName, answer: &Answer) -> Result<Mxid, UserInfoError> {
-    use UserInfoError::{BadAnswer, ForeignUser, UnknownToken};
-    match answer.status {
+/// Parses the response of `server`.
+pub(super) fn parse(server: &ServerName, response: &Response) -> Result<Mxid, UserInfoError> {
+    use UserInfoError::{ForeignUser, InvalidResponse, UnknownToken};
+    match response.status {
         200 => {}
         401 => return Err(UnknownToken),
-        _ => return Err(BadAnswer("its status is neither 200 nor 401")),
+        _ => return Err(InvalidResponse("the status is neither 200 nor 401")),
     }
-    let Ok(Value::Object(object)) = serde_json::from_slice(&answer.body) else {
-        return Err(BadAnswer("it is not a JSON object"));
+    let Ok(Value::Object(object)) = serde_json::from_slice(&response.body) else {
+        return Err(InvalidResponse("the body is not a JSON object"));
     };
     let Some(sub) = object.get("sub").and_then(Value::as_str) else {
-        return Err(BadAnswer("it has no text named sub"));
+        return Err(InvalidResponse("sub is not a string"));
     };
-    // Compared before it is parsed: another server's name is what it is, also
-    // where it is not a name.
-    let named = sub.split_once(':').map(|(_, named)| named);
-    if named.is_some_and(|named| named != server.as_str()) {
+    // Compared as text, so a malformed server name is a foreign one, too.
+    let user_server = sub.split_once(':').map(|(_, server)| server);
+    if user_server.is_some_and(|user_server| user_server != server.as_str()) {
         return Err(ForeignUser);
     }
-    Mxid::parse(sub).map_err(|_wrong| BadAnswer("sub is not a user id"))
+    Mxid::parse(sub).map_err(|_invalid| InvalidResponse("sub is not a Matrix ID"))
 }
 
 #[cfg(test)]
@@ -69,21 +69,24 @@ mod tests {
 
     use super::*;
 
-    fn asked(server: &str, status: u16, body: &str) -> Result<String, UserInfoError> {
-        let answer = Answer {
+    fn parse_body(server: &str, status: u16, body: &str) -> Result<String, UserInfoError> {
+        let response = Response {
             status,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         };
         let server = ServerName::parse(server).unwrap();
-        read(&server, &answer).map(|mxid| mxid.to_string())
+        parse(&server, &response).map(|mxid| mxid.to_string())
     }
 
     #[test]
     fn acc_04_only_200_with_an_object_is_an_answer() {
         let alice = r#"{"sub": "@alice:hs"}"#;
-        assert_eq!(asked("hs", 200, alice).unwrap(), "@alice:hs");
-        assert_eq!(asked("hs", 401, alice), Err(UserInfoError::UnknownToken));
+        assert_eq!(parse_body("hs", 200, alice).unwrap(), "@alice:hs");
+        assert_eq!(
+            parse_body("hs", 401, alice),
+            Err(UserInfoError::UnknownToken)
+        );
         for (status, body) in [
             (500, alice),
             (302, alice),
@@ -97,13 +100,16 @@ mod tests {
             (200, r#"["@alice:hs"]"#),
             (200, r#"{"sub": "@alice:hs"} x"#),
         ] {
-            let bad = matches!(asked("hs", status, body), Err(UserInfoError::BadAnswer(_)));
+            let bad = matches!(
+                parse_body("hs", status, body),
+                Err(UserInfoError::InvalidResponse(_))
+            );
             assert!(bad, "{status} {body}");
         }
     }
 
     #[test]
-    fn acc_05_sec_09_the_user_is_of_the_server_that_was_asked() {
+    fn acc_05_sec_09_the_user_is_of_the_server_that_was_parse_body() {
         for (server, sub) in [
             ("hs-a", "@x:hs-b"),
             ("hs-a", "@x:hs-a:hs-b"),
@@ -114,26 +120,29 @@ mod tests {
             ("hs-a", "@x:hs-a "),
         ] {
             let body = format!(r#"{{"sub": "{sub}"}}"#);
-            let found = asked(server, 200, &body);
+            let found = parse_body(server, 200, &body);
             assert_eq!(found, Err(UserInfoError::ForeignUser), "{sub}");
         }
-        let capitals = asked("HS-A", 200, r#"{"sub": "@x:HS-A"}"#);
+        let capitals = parse_body("HS-A", 200, r#"{"sub": "@x:HS-A"}"#);
         assert_eq!(capitals.unwrap(), "@x:HS-A");
     }
 
     #[test]
     fn acc_06_the_user_id_is_well_formed() {
         for sub in ["alice:hs", "@:hs", "@al ice:hs", "@a\\n:hs", "@alice", ""] {
-            let found = asked("hs", 200, &format!(r#"{{"sub": "{sub}"}}"#));
-            assert!(matches!(found, Err(UserInfoError::BadAnswer(_))), "{sub}");
+            let found = parse_body("hs", 200, &format!(r#"{{"sub": "{sub}"}}"#));
+            assert!(
+                matches!(found, Err(UserInfoError::InvalidResponse(_))),
+                "{sub}"
+            );
         }
         let long = format!(r#"{{"sub": "@{}:hs"}}"#, "a".repeat(252));
         assert!(matches!(
-            asked("hs", 200, &long),
-            Err(UserInfoError::BadAnswer(_))
+            parse_body("hs", 200, &long),
+            Err(UserInfoError::InvalidResponse(_))
         ));
         for sub in ["@Ålice:hs", "@A_b=/+:hs"] {
-            let found = asked("hs", 200, &format!(r#"{{"sub": "{sub}"}}"#));
+            let found = parse_body("hs", 200, &format!(r#"{{"sub": "{sub}"}}"#));
             assert_eq!(found.unwrap(), sub);
         }
     }

@@ -1,5 +1,5 @@
-//! `.well-known/matrix/server`: where a server name delegates to, and for how
-//! long that is believed (Server-Server API, "Resolving server names", step 3).
+//! `.well-known/matrix/server`: the delegation of a server name and how long it is
+//! cached (Server-Server API, "Resolving server names", step 3).
 
 use awc::http::Method;
 use awc::http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HttpDate, LOCATION};
@@ -8,83 +8,79 @@ use url::Url;
 
 use super::CallError;
 use super::connect::Network;
-use super::exchange::{Answer, Request, exchange};
+use super::exchange::{Request, Response, exchange};
 use super::route::route_to_url;
 use crate::clock::epoch_ms;
 use crate::domain::ids::ServerName;
 
-/// The largest document that is read (NET-15).
-const LIMIT: usize = 50 * 1024;
-/// So many redirects are followed.
-const MOST_REDIRECTS: usize = 5;
+/// The largest document that is accepted, in bytes (NET-15).
+const MAX_RESPONSE: usize = 50 * 1024;
+/// The maximum number of redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DEFAULT_MS: i64 = 24 * HOUR_MS;
-const LONGEST_MS: i64 = 48 * HOUR_MS;
-/// Even what must not be remembered is, for so long: or else each call would be
-/// two.
-const SHORTEST_MS: i64 = 5 * MINUTE_MS;
-/// How long it is believed that a server does not delegate.
-const REFUSED_MS: i64 = HOUR_MS;
-/// The same where it could not be asked: the next try may succeed.
-const UNREACHED_MS: i64 = 5 * MINUTE_MS;
+const DEFAULT_TTL_MS: i64 = 24 * HOUR_MS;
+const MAX_TTL_MS: i64 = 48 * HOUR_MS;
+/// Also used if caching is forbidden: otherwise each call would need two requests.
+const MIN_TTL_MS: i64 = 5 * MINUTE_MS;
+/// The TTL of a response without a delegation.
+const NO_DELEGATION_TTL_MS: i64 = HOUR_MS;
+/// The TTL after a failed request, which may succeed soon.
+const UNREACHABLE_TTL_MS: i64 = 5 * MINUTE_MS;
 
-/// What `.well-known` says, and for how many milliseconds that is believed
-/// (NET-08).
+/// The delegation of a server name, and the time in milliseconds for which it is
+/// cached (NET-08).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WellKnownOutcome {
-    /// Where the name delegates to; `None` if it does not, whatever the reason
-    /// (NET-05).
+pub(super) struct Delegation {
+    /// The server name to use instead; `None` without a valid delegation (NET-05).
     pub delegate: Option<ServerName>,
-    pub for_ms: i64,
+    pub ttl_ms: i64,
 }
 
-impl WellKnownOutcome {
-    /// What is said by somebody who cannot be asked.
-    pub(super) fn nothing() -> Self {
+impl Delegation {
+    /// The result of a failed request.
+    pub(super) fn unreachable() -> Self {
         Self {
             delegate: None,
-            for_ms: UNREACHED_MS,
+            ttl_ms: UNREACHABLE_TTL_MS,
         }
     }
 }
 
-/// Asks the host of a server name. Without an end in time: the caller sets one.
-pub(super) async fn ask(network: &Network, host: &str, now: i64) -> WellKnownOutcome {
+/// Looks up the delegation of a host. The caller sets the timeout.
+pub(super) async fn look_up(network: &Network, host: &str, now: i64) -> Delegation {
     match fetch(network, host).await {
-        Ok(answer) => read(&answer, now),
-        Err(_) => WellKnownOutcome::nothing(),
+        Ok(response) => parse(&response, now),
+        Err(_) => Delegation::unreachable(),
     }
 }
 
-async fn fetch(network: &Network, host: &str) -> Result<Answer, CallError> {
-    let broken = |error: url::ParseError| CallError::Broken(error.to_string());
-    let start = format!("https://{host}/.well-known/matrix/server");
-    let mut url = Url::parse(&start).map_err(broken)?;
-    for _ in 0..=MOST_REDIRECTS {
-        let answer = get(network, &url).await?;
-        let Some(next) = redirected(&url, &answer) else {
-            return Ok(answer);
+async fn fetch(network: &Network, host: &str) -> Result<Response, CallError> {
+    let mut url = Url::parse(&format!("https://{host}/.well-known/matrix/server"))
+        .map_err(|_not_a_url| CallError::NoAddress)?;
+    for _ in 0..=MAX_REDIRECTS {
+        let response = get(network, &url).await?;
+        let Some(target) = redirect_target(&url, &response) else {
+            return Ok(response);
         };
-        url = next.map_err(CallError::Broken)?;
+        url = target.map_err(CallError::InvalidResponse)?;
     }
-    Err(CallError::Broken("too many redirects".to_owned()))
+    Err(CallError::InvalidResponse("too many redirects".to_owned()))
 }
 
-async fn get(network: &Network, url: &Url) -> Result<Answer, CallError> {
+async fn get(network: &Network, url: &Url) -> Result<Response, CallError> {
     let mut route = route_to_url(url).ok_or(CallError::NoAddress)?;
-    let with_port = url
+    let static_target = url
         .host_str()
         .zip(url.port_or_known_default())
-        .map(|(host, port)| format!("{host}:{port}"));
-    if let Some(fixed) = with_port.and_then(|name| network.fixed(&name)) {
-        route.target = fixed;
+        .and_then(|(host, port)| network.static_target(&format!("{host}:{port}")));
+    if let Some(target) = static_target {
+        route.target = target;
     }
-    // Each hop is one that is wanted, and goes through the guard, whatever the
-    // one before said.
+    // A redirect must not lead to a denied server, or past the guard.
     if let Ok(server) = ServerName::parse(&route.host) {
-        network.want(&server)?;
+        network.check_allowed(&server)?;
     }
     let stream = network.connect(&route).await?;
     let path = match url.query() {
@@ -96,59 +92,63 @@ async fn get(network: &Network, url: &Url) -> Result<Answer, CallError> {
         host: &route.host,
         path: &path,
         body: None,
-        limit: LIMIT,
+        max_response: MAX_RESPONSE,
     };
     exchange(stream, request).await
 }
 
-/// Where a redirect leads to, which may be nowhere that is followed.
-fn redirected(from: &Url, answer: &Answer) -> Option<Result<Url, String>> {
-    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+/// The target of a redirect; `None` if the response is not a redirect.
+fn redirect_target(from: &Url, response: &Response) -> Option<Result<Url, String>> {
+    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let target = answer
+    let target = response
         .headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok())
         .and_then(|location| from.join(location).ok());
     Some(match target {
         Some(url) if url.scheme() == "https" => Ok(url),
-        Some(_) => Err("a redirect leads away from https".to_owned()),
-        None => Err("a redirect leads nowhere".to_owned()),
+        Some(_) => Err("redirect to a URL that is not https".to_owned()),
+        None => Err("redirect without a valid Location".to_owned()),
     })
 }
 
-fn read(answer: &Answer, now: i64) -> WellKnownOutcome {
-    let delegate = (answer.status == 200)
-        .then(|| delegate(&answer.body))
+fn parse(response: &Response, now: i64) -> Delegation {
+    let delegate = (response.status == 200)
+        .then(|| parse_document(&response.body))
         .flatten();
-    let for_ms = match delegate {
-        Some(_) => lifetime(&answer.headers, now),
-        None => REFUSED_MS,
+    let ttl_ms = match delegate {
+        Some(_) => ttl_ms(&response.headers, now),
+        None => NO_DELEGATION_TTL_MS,
     };
-    WellKnownOutcome { delegate, for_ms }
+    Delegation { delegate, ttl_ms }
 }
 
-/// `m.server`, whatever the type of the document says.
-fn delegate(body: &[u8]) -> Option<ServerName> {
+/// `m.server`, whatever the content type.
+fn parse_document(body: &[u8]) -> Option<ServerName> {
     let document: Value = serde_json::from_slice(body).ok()?;
     ServerName::parse(document.get("m.server")?.as_str()?).ok()
 }
 
-fn lifetime(headers: &HeaderMap, now: i64) -> i64 {
-    let said = cache_control(headers).or_else(|| {
-        let expires = headers.get(EXPIRES)?.to_str().ok()?;
-        // An unreadable date means "already over" (RFC 9111 section 5.3).
-        let expires = expires
-            .parse::<HttpDate>()
-            .map_or(0, |date| epoch_ms(date.into()));
-        Some(expires.saturating_sub(now))
-    });
-    said.unwrap_or(DEFAULT_MS).clamp(SHORTEST_MS, LONGEST_MS)
+fn ttl_ms(headers: &HeaderMap, now: i64) -> i64 {
+    cache_control(headers)
+        .or_else(|| expires(headers, now))
+        .unwrap_or(DEFAULT_TTL_MS)
+        .clamp(MIN_TTL_MS, MAX_TTL_MS)
+}
+
+fn expires(headers: &HeaderMap, now: i64) -> Option<i64> {
+    let date = headers.get(EXPIRES)?.to_str().ok()?;
+    // An invalid date means "already expired" (RFC 9111, section 5.3).
+    let expires_at = date
+        .parse::<HttpDate>()
+        .map_or(0, |date| epoch_ms(date.into()));
+    Some(expires_at.saturating_sub(now))
 }
 
 fn cache_control(headers: &HeaderMap) -> Option<i64> {
-    let mut said = None;
+    let mut max_age = None;
     for value in headers.get_all(CACHE_CONTROL) {
         for directive in value.to_str().unwrap_or("").split(',') {
             let directive = directive.trim().to_ascii_lowercase();
@@ -157,11 +157,11 @@ fn cache_control(headers: &HeaderMap) -> Option<i64> {
             }
             if let Some(seconds) = directive.strip_prefix("max-age=") {
                 let seconds = seconds.trim_matches('"').parse::<i64>().unwrap_or(0);
-                said = Some(seconds.saturating_mul(1000));
+                max_age = Some(seconds.saturating_mul(1000));
             }
         }
     }
-    said
+    max_age
 }
 
 #[cfg(test)]
@@ -173,12 +173,12 @@ mod tests {
     /// 2027-01-15 08:00:00 UTC.
     const NOW: i64 = 1_800_000_000_000;
 
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+    fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
         let headers = headers.iter().map(|(name, value)| {
             let name: HeaderName = name.parse().unwrap();
             (name, HeaderValue::from_str(value).unwrap())
         });
-        Answer {
+        Response {
             status,
             headers: headers.collect(),
             body: body.as_bytes().to_vec(),
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn net_03_the_document_says_where() {
         for kind in ["application/json", "text/html", "nonsense"] {
-            let said = read(&answer(200, &[("content-type", kind)], DOCUMENT), NOW);
-            assert_eq!(said.delegate.unwrap().as_str(), "hs.example:1");
+            let delegation = parse(&response(200, &[("content-type", kind)], DOCUMENT), NOW);
+            assert_eq!(delegation.delegate.unwrap().as_str(), "hs.example:1");
         }
     }
 
@@ -217,14 +217,14 @@ mod tests {
             (200, r#"{"m.server": "user@hs.example"}"#),
             (200, r#"{"m.server": "bücher.example"}"#),
         ] {
-            let said = read(&answer(status, &[], body), NOW);
-            let expected = WellKnownOutcome {
+            let delegation = parse(&response(status, &[], body), NOW);
+            let expected = Delegation {
                 delegate: None,
-                for_ms: HOUR_MS,
+                ttl_ms: HOUR_MS,
             };
-            assert_eq!(said, expected, "{status} {body}");
+            assert_eq!(delegation, expected, "{status} {body}");
         }
-        assert!(WellKnownOutcome::nothing().for_ms <= HOUR_MS);
+        assert!(Delegation::unreachable().ttl_ms <= HOUR_MS);
     }
 
     #[test]
@@ -258,9 +258,9 @@ mod tests {
                 1.0,
             ),
         ] {
-            let said = read(&answer(200, &headers, DOCUMENT), NOW);
+            let delegation = parse(&response(200, &headers, DOCUMENT), NOW);
             #[expect(clippy::cast_precision_loss, reason = "a few hours are exact")]
-            let found = said.for_ms as f64 / HOUR_MS as f64;
+            let found = delegation.ttl_ms as f64 / HOUR_MS as f64;
             assert!((found - hours).abs() < 1e-9, "{headers:?}: {found}");
         }
     }
@@ -270,16 +270,16 @@ mod tests {
         let from: Url = "https://a.example/.well-known/matrix/server"
             .parse()
             .unwrap();
-        let leads = |location: &str| {
-            let answer = answer(302, &[("location", location)], "");
-            redirected(&from, &answer).unwrap()
+        let target = |location: &str| {
+            let redirect = response(302, &[("location", location)], "");
+            redirect_target(&from, &redirect).unwrap()
         };
         for (location, expected) in [
             ("https://b.example:1/x?y", "https://b.example:1/x?y"),
             ("/x", "https://a.example/x"),
             ("//b.example/", "https://b.example/"),
         ] {
-            assert_eq!(leads(location).unwrap().as_str(), expected);
+            assert_eq!(target(location).unwrap().as_str(), expected);
         }
         for bad in [
             "http://127.0.0.1/",
@@ -287,9 +287,10 @@ mod tests {
             "gopher://x/",
             "https://",
         ] {
-            assert!(leads(bad).is_err(), "{bad}");
+            assert!(target(bad).is_err(), "{bad}");
         }
-        assert!(redirected(&from, &answer(302, &[], "")).unwrap().is_err());
-        assert!(redirected(&from, &answer(200, &[], "")).is_none());
+        let no_location = response(302, &[], "");
+        assert!(redirect_target(&from, &no_location).unwrap().is_err());
+        assert!(redirect_target(&from, &response(200, &[], "")).is_none());
     }
 }
