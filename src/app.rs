@@ -19,6 +19,7 @@ use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
 use crate::domain::ids::KeyId;
 use crate::domain::message::InstanceId;
+use crate::domain::public_key::PublicKey;
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
@@ -78,7 +79,7 @@ pub struct App {
     /// Templates of mails and pages.
     pub templates: Arc<Templates>,
     /// The valid public keys, the active one first.
-    pub public_keys: Vec<(KeyId, [u8; 32])>,
+    pub public_keys: Vec<(KeyId, PublicKey)>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
 }

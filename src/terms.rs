@@ -45,7 +45,7 @@ impl CurrentTerms {
         for warning in terms.shared_urls() {
             warn!("terms.file: {warning}");
         }
-        for warning in terms.kept_urls(&previous) {
+        for warning in terms.reused_urls(&previous) {
             warn!("terms.file: {warning}");
         }
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
+use crate::domain::public_key::PublicKey;
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
 use crate::federation::{Client, ConnectionLimit, ConnectionPermit, LimitReached};
 use crate::metrics::Metrics;
@@ -88,7 +89,7 @@ impl FederationHandle {
                 Ok(_) => "answered",
                 Err(UserInfoError::UnknownToken) => "refused",
                 Err(UserInfoError::Unreachable(_)) => "failed",
-                Err(UserInfoError::BadAnswer(_) | UserInfoError::ForeignUser) => "bad answer",
+                Err(UserInfoError::InvalidResponse(_) | UserInfoError::ForeignUser) => "bad answer",
             },
         );
         Ok(result)
@@ -103,7 +104,7 @@ impl FederationHandle {
         &self,
         server: &ServerName,
         key_id: &KeyId,
-    ) -> Result<Result<Option<[u8; 32]>, KeyError>, Fault> {
+    ) -> Result<Result<Option<PublicKey>, KeyError>, Fault> {
         let permit = self.permit(&self.key_limit, server)?;
         let request = ServerKey {
             server: server.clone(),
@@ -116,7 +117,7 @@ impl FederationHandle {
             match &result {
                 Ok(_) => "answered",
                 Err(KeyError::Unreachable(_)) => "failed",
-                Err(KeyError::BadAnswer(_)) => "bad answer",
+                Err(KeyError::InvalidResponse(_)) => "bad answer",
             },
         );
         Ok(result)
@@ -135,8 +136,8 @@ impl FederationHandle {
     ) -> Result<Result<(), OnbindFailure>, Fault> {
         let permit = match self.onbind_limit.try_acquire(server) {
             Err(LimitReached::Host) => {
-                let what = "too many notifications to this homeserver at once".to_owned();
-                return Ok(Err(OnbindFailure::Passing { what }));
+                let reason = "too many notifications to this homeserver at once".to_owned();
+                return Ok(Err(OnbindFailure::Transient { reason }));
             }
             acquired => acquired.map_err(|reason| self.rejected(reason))?,
         };
@@ -150,8 +151,8 @@ impl FederationHandle {
             "onbind",
             match &result {
                 Ok(()) => "answered",
-                Err(OnbindFailure::Final { .. }) => "refused",
-                Err(OnbindFailure::Passing { .. }) => "failed",
+                Err(OnbindFailure::Permanent { .. }) => "refused",
+                Err(OnbindFailure::Transient { .. }) => "failed",
             },
         );
         Ok(result)
@@ -241,7 +242,7 @@ struct ServerKey {
 }
 
 impl Request for ServerKey {
-    type Output = Result<Option<[u8; 32]>, KeyError>;
+    type Output = Result<Option<PublicKey>, KeyError>;
 
     async fn run(self, client: &Client) -> Self::Output {
         client

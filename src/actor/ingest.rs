@@ -10,7 +10,7 @@ use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::{self, Pepper};
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{Change, WithId};
+use crate::domain::replication::{PeerChange, WithId};
 use crate::domain::threepid::ThreePid;
 
 /// Takes the changes that a peer has signed: all of them or none (INT-03). They
@@ -38,7 +38,7 @@ impl Operation for Ingest {
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let (mut changes, mut failed) = (Vec::with_capacity(self.changes.len()), Vec::new());
         for WithId { id, value } in self.changes {
-            match Change::read(value, &self.peer, &self.key) {
+            match PeerChange::verify(value, &self.peer, &self.key) {
                 Ok(change) => changes.push(change),
                 Err(why) => {
                     // The first one is enough to see what is wrong.
@@ -52,7 +52,7 @@ impl Operation for Ingest {
         if !failed.is_empty() {
             return Ok(Err(failed));
         }
-        let threepids: Vec<&ThreePid> = changes.iter().map(Change::threepid).collect();
+        let threepids: Vec<&ThreePid> = changes.iter().map(PeerChange::threepid).collect();
         let (peer, now, notification) = (&self.peer, self.now, &self.notification);
         state
             .store
@@ -85,12 +85,12 @@ impl Operation for Ingest {
 /// association if it was not there before.
 fn apply<'a>(
     connection: &mut Conn,
-    change: &'a Change,
+    change: &'a PeerChange,
     peer: &ServerName,
     pepper: &Pepper,
 ) -> Result<Option<&'a Association>, DbError> {
     match change {
-        Change::Bound {
+        PeerChange::Bound {
             association,
             signed,
         } => {
@@ -104,7 +104,7 @@ fn apply<'a>(
             }
             Ok(is_new.then_some(association))
         }
-        Change::Removed { threepid, ts } => {
+        PeerChange::Removed { threepid, ts } => {
             replicated::remove_until(connection, threepid, peer, *ts)?;
             Ok(None)
         }

@@ -10,10 +10,10 @@ use crate::db::outbox::{self, QueuedMessage};
 use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, associations};
 use crate::delivery::invitation::InvitationPayload;
-use crate::domain::base64;
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
+use crate::domain::public_key::PublicKey;
 use crate::domain::rate::Rate;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
@@ -31,7 +31,7 @@ pub struct StoreInvite {
     /// The long-term key that is advertised with it.
     pub key_id: KeyId,
     /// The public half of the key made for this invite.
-    pub ephemeral_key: [u8; 32],
+    pub ephemeral_key: PublicKey,
     /// The send limits that the mail is charged to.
     pub limits: Vec<(String, Rate)>,
     /// The mail.
@@ -102,7 +102,7 @@ impl Operation for StoreInvite {
                         room_id: &self.room_id,
                         sender: &self.sender,
                         key_id: &self.key_id,
-                        ephemeral_key: &base64::encode(&self.ephemeral_key),
+                        ephemeral_key: &self.ephemeral_key.to_base64(),
                         created_at: self.now,
                     },
                 )?;

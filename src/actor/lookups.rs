@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::pool::{Fault, Operation, State};
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
-use crate::domain::base64;
 use crate::domain::lookup::{Entries, Pepper};
+use crate::domain::public_key::PublicKey;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
 
@@ -165,7 +165,7 @@ impl Operation for LookupHashes {
 #[derive(Debug)]
 pub struct FindEphemeralKey {
     /// The key.
-    pub public_key: [u8; 32],
+    pub public_key: PublicKey,
 }
 
 impl Operation for FindEphemeralKey {
@@ -175,7 +175,7 @@ impl Operation for FindEphemeralKey {
     fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(ephemeral_keys::exists(
             state.store.read(),
-            &base64::encode(&self.public_key),
+            &self.public_key.to_base64(),
         )?)
     }
 }

@@ -47,7 +47,7 @@ impl Delivery for MailDelivery {
     }
 
     async fn close_idle(&self) {
-        self.transport.tidy().await;
+        self.transport.close_idle().await;
     }
 
     async fn close(&self) {

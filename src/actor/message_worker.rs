@@ -91,7 +91,7 @@ impl<D: Delivery> Worker for MessageWorker<D> {
             .await
             .unwrap_or_else(|_elapsed| {
                 Err(SendFailure::Uncertain {
-                    what: "timed out".to_owned(),
+                    reason: "timed out".to_owned(),
                 })
             });
         match sent {
@@ -121,28 +121,28 @@ impl<D: Delivery> MessageWorker<D> {
         failure: SendFailure,
     ) -> Option<Duration> {
         match failure {
-            SendFailure::Refused { .. } => {
+            SendFailure::Permanent { .. } => {
                 self.drop_refused(message, failure).await;
                 None
             }
-            SendFailure::Uncertain { what } if message.tries >= MAX_UNCERTAIN_TRIES => {
+            SendFailure::Uncertain { reason } if message.tries >= MAX_UNCERTAIN_TRIES => {
                 let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
-                log::warn!(id = id.as_str(), tries; "{name} may have been delivered; not trying again: {what}");
+                log::warn!(id = id.as_str(), tries; "{name} may have been delivered; not trying again: {reason}");
                 self.settle(message, Settlement::LeftAlone, "uncertain")
                     .await;
                 self.queue.pending_replies.publish(&id, Outcome::Delivered);
                 None
             }
-            SendFailure::Uncertain { what } => {
+            SendFailure::Uncertain { reason } => {
                 let delay = self.queue.retry.delay_after_uncertain_ms(message.tries);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
-                log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {what}");
+                log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {reason}");
                 self.postpone(message, delay, Settlement::Repeated).await
             }
-            SendFailure::Passing { what } => {
+            SendFailure::Transient { reason } => {
                 let delay = self.queue.delay_ms(&message);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
-                log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying: {what}");
+                log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying: {reason}");
                 self.postpone(message, delay, Settlement::Postponed).await
             }
         }
@@ -150,8 +150,8 @@ impl<D: Delivery> MessageWorker<D> {
 
     async fn drop_refused(&self, message: QueuedMessage, failure: SendFailure) {
         let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
-        let SendFailure::Refused {
-            what,
+        let SendFailure::Permanent {
+            reason,
             code,
             enhanced,
             address,
@@ -159,7 +159,7 @@ impl<D: Delivery> MessageWorker<D> {
         else {
             return;
         };
-        log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{name} dropped: refused for good: {what}");
+        log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{name} dropped: refused for good: {reason}");
         self.settle(message, Settlement::Dropped, "refused").await;
         let outcome = if address {
             Outcome::Refused

@@ -139,14 +139,14 @@ impl OnbindWorker {
                 self.drop_notification(message, "obsolete").await;
                 None
             }
-            NotifyOutcome::Refused(what) => {
-                log::warn!(id, tries; "onbind notification dropped: refused for good: {what}; its invites stay pending until the address is bound again");
+            NotifyOutcome::Refused(reason) => {
+                log::warn!(id, tries; "onbind notification dropped: refused for good: {reason}; its invites stay pending until the address is bound again");
                 self.drop_notification(message, "refused").await;
                 None
             }
-            NotifyOutcome::Retry(what) => {
+            NotifyOutcome::Retry(reason) => {
                 let delay = self.queue.delay_ms(&message);
-                log::warn!(id, tries, retry_in_ms = delay; "onbind notification not delivered; retrying: {what}");
+                log::warn!(id, tries, retry_in_ms = delay; "onbind notification not delivered; retrying: {reason}");
                 self.queue.metrics.delivered(Self::NAME, "postponed");
                 let due_at = self.queue.clock.now().saturating_add(delay);
                 self.queue
@@ -191,7 +191,7 @@ impl OnbindWorker {
                 NotifyOutcome::Accepted(ids) => accepted.extend(ids),
                 // Invites that were accepted before are sent again, which does no
                 // harm.
-                NotifyOutcome::Retry(what) => return Ok(NotifyOutcome::Retry(what)),
+                NotifyOutcome::Retry(reason) => return Ok(NotifyOutcome::Retry(reason)),
                 NotifyOutcome::Refused(_) | NotifyOutcome::Obsolete => {}
             }
         }
@@ -230,8 +230,8 @@ impl OnbindWorker {
             .await?;
         Ok(match response {
             Ok(()) => NotifyOutcome::Accepted(ids),
-            Err(OnbindFailure::Final { what }) => NotifyOutcome::Refused(what),
-            Err(OnbindFailure::Passing { what }) => NotifyOutcome::Retry(what),
+            Err(OnbindFailure::Permanent { reason }) => NotifyOutcome::Refused(reason),
+            Err(OnbindFailure::Transient { reason }) => NotifyOutcome::Retry(reason),
         })
     }
 

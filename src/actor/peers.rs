@@ -223,7 +223,7 @@ impl Operation for PeerStates {
             for peer in peers::all(connection)? {
                 let behind = journal::count_after(connection, peer.sent_id)?;
                 let oldest = journal::after(connection, &origin, peer.sent_id, 1)?;
-                let since = oldest.first().and_then(Change::made_at);
+                let since = oldest.first().and_then(Change::changed_at);
                 states.push(PeerState {
                     peer,
                     behind,

@@ -132,7 +132,7 @@ impl Replicator {
         }
         let count = ids.len();
         let signed = self.parts.signer.send(SignAll { objects }).await?;
-        let body = change::push(ids.into_iter().zip(signed));
+        let body = change::push_body(ids.into_iter().zip(signed));
         client.push(body.to_string()).await?;
         Ok(count)
     }

@@ -13,7 +13,7 @@ use crate::random::{self, RandomError};
 pub fn fresh_pepper() -> Result<Pepper, RandomError> {
     let mut bytes = [0; 16];
     random::fill(&mut bytes)?;
-    Ok(Pepper::of(u128::from_le_bytes(bytes)))
+    Ok(Pepper::from_random(u128::from_le_bytes(bytes)))
 }
 
 /// Makes a pepper the current one and hashes every association with it, in one

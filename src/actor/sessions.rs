@@ -10,7 +10,9 @@ use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::next_link::NextLink;
 use crate::domain::rate::Rate;
 use crate::domain::secret::{ClientSecret, Sid, Token};
-use crate::domain::session::{self, Begin, Denied, Proof, Session, SessionLimits, SubmitOutcome};
+use crate::domain::session::{
+    self, Denied, Proof, SendDecision, Session, SessionLimits, SubmitOutcome,
+};
 use crate::domain::threepid::{Medium, ThreePid};
 
 /// The state of one thread.
@@ -96,9 +98,9 @@ impl Operation for BeginSession {
             .write(LockKey::ThreePid(&threepid), |connection| {
                 let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
                 let decision =
-                    session::begin(existing.as_ref(), self.send_attempt, self.now, limits);
+                    session::decide_send(existing.as_ref(), self.send_attempt, self.now, limits);
                 let session = match (decision, existing) {
-                    (Begin::AlreadySent, Some(session)) => {
+                    (SendDecision::AlreadySent, Some(session)) => {
                         let queued =
                             outbox::find_by_attempt(connection, &session.sid, self.send_attempt)?;
                         return Ok(match queued {
@@ -106,8 +108,8 @@ impl Operation for BeginSession {
                             None => BeginOutcome::AlreadySent(session.sid),
                         });
                     }
-                    (Begin::Resend, session) => session,
-                    (Begin::Fresh | Begin::AlreadySent, _) => None,
+                    (SendDecision::Resend, session) => session,
+                    (SendDecision::NewSession | SendDecision::AlreadySent, _) => None,
                 };
                 let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {
                     Ok(charges) => charges,

@@ -27,7 +27,7 @@ impl SmsDelivery {
     fn write(&self, message: &QueuedMessage) -> Option<(SmsMessage, Option<u16>)> {
         let payload: SmsPayload = serde_json::from_str(&message.payload).ok()?;
         let to = CanonicalMsisdn::parse(&payload.msisdn).ok()?;
-        let calling_code = PhoneNumber::of_msisdn(&to)
+        let calling_code = PhoneNumber::from_msisdn(&to)
             .ok()
             .map(|phone| phone.calling_code());
         let valid_ms = message.expires_at.saturating_sub(message.created_at);

@@ -8,7 +8,7 @@ use super::locks::Lock;
 use super::schema::association_journal::dsl as journal;
 use super::schema::associations::dsl as associations;
 use super::{Conn, DbError};
-use crate::domain::change::{Change, What};
+use crate::domain::change::{Change, ChangeKind};
 use crate::domain::ids::ServerName;
 use crate::domain::threepid::ThreePid;
 
@@ -83,21 +83,21 @@ pub fn after(
 }
 
 fn to_change((id, medium, address, removed_at, association): Row) -> Change {
-    let what = match (removed_at, association) {
-        (Some(at), _) => What::Removed { at },
-        (None, Some((mxid, ts, not_before, not_after))) => What::Stated {
+    let kind = match (removed_at, association) {
+        (Some(at), _) => ChangeKind::Removed { at },
+        (None, Some((mxid, ts, not_before, not_after))) => ChangeKind::Bound {
             mxid,
             ts,
             not_before,
             not_after,
         },
-        (None, None) => What::NotOurs,
+        (None, None) => ChangeKind::NotOurs,
     };
     Change {
         id,
         medium,
         address,
-        what,
+        kind,
     }
 }
 

@@ -46,7 +46,7 @@ impl Row {
             client_secret: ClientSecret::parse(&self.client_secret)?,
             token: Token::parse(&self.token)?,
             send_attempt: self.send_attempt,
-            next_link: self.next_link.map(NextLink::stored),
+            next_link: self.next_link.map(NextLink::from_stored),
             state,
         })
     }

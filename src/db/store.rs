@@ -321,7 +321,7 @@ mod tests {
         let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
         let second = ThreePid::parse("msisdn", "447700900001").unwrap();
         let user = Mxid::parse("@purge:example.org").unwrap();
-        let hash = TokenHash::of("purge");
+        let hash = TokenHash::new("purge");
         let message = MessageId::from("purge".to_owned());
         let names = [
             LockKey::Session(&sid),

@@ -1,31 +1,31 @@
-//! Associations: the statement that a 3PID belongs to a user, and its signed
-//! form.
+//! Associations between a 3PID and a Matrix ID.
 
 use serde_json::{Map, Value, json};
 
 use super::ids::Mxid;
 use super::threepid::ThreePid;
 
-/// How long an association holds: 100 years of 365 days, in milliseconds.
+/// How long an association is valid: 100 years of 365 days, in milliseconds.
 pub const LIFETIME_MS: i64 = 3_153_600_000_000;
 
-/// That `threepid` belongs to `mxid`. Times are milliseconds since the epoch.
+/// The statement that a 3PID belongs to a user. Times are milliseconds since the
+/// epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Association {
-    /// What is bound.
+    /// The 3PID that is bound.
     pub threepid: ThreePid,
-    /// To whom it is bound.
+    /// The Matrix ID to which it is bound.
     pub mxid: Mxid,
-    /// When it was stated.
+    /// When the association was created.
     pub ts: i64,
-    /// The first moment at which it holds.
+    /// The first moment at which it is valid.
     pub not_before: i64,
-    /// The first moment at which it no longer holds.
+    /// The first moment at which it is no longer valid.
     pub not_after: i64,
 }
 
 impl Association {
-    /// An association that is made now (BND-05).
+    /// Creates an association that is valid from `now` (BND-05).
     #[must_use]
     pub fn new(threepid: ThreePid, mxid: Mxid, now: i64) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Association {
         }
     }
 
-    /// The object that is signed; it has no other keys (BND-02).
+    /// The object to sign. It has exactly the keys of the specification (BND-02).
     #[must_use]
     pub fn to_object(&self) -> Map<String, Value> {
         let object = json!({

@@ -1,11 +1,11 @@
-//! Unpadded base64 as Matrix uses it (appendices, "Unpadded Base64").
+//! Unpadded base64 (Matrix specification, appendices, "Unpadded Base64").
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-// The specification's own test seed has trailing bits, which the crate's
-// ready-made engines refuse.
+// The specification's own test seed has trailing bits, which the predefined
+// engines of the crate reject.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_encode_padding(false)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -13,19 +13,19 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Keys and signatures: the standard alphabet, no padding.
+/// Encodes keys and signatures: the standard alphabet without padding.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Lookup hashes: the URL-safe alphabet, no padding.
+/// Encodes lookup hashes: the URL-safe alphabet without padding.
 #[must_use]
 pub fn encode_url_safe(bytes: &[u8]) -> String {
     URL_SAFE.encode(bytes)
 }
 
-/// Reads either alphabet, with or without padding; `None` for anything else.
+/// Decodes either alphabet, with or without padding.
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     if text.contains(['-', '_']) {
@@ -35,8 +35,8 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// A 32-byte key as a query parameter brings it: either alphabet, and a space
-/// where a plus sign was not percent-encoded (PUB-07).
+/// Decodes a 32-byte key from a query parameter, in either alphabet. A space
+/// counts as the plus sign that a client did not percent-encode (PUB-07).
 #[must_use]
 pub fn decode_key(text: &str) -> Option<[u8; 32]> {
     decode(&text.replace(' ', "+"))?.try_into().ok()

@@ -1,44 +1,48 @@
-//! Which invitations an administrator does not let out (INV-22).
+//! Invitations that the administrator blocks (INV-22).
 
 use super::email::fold;
 use super::homeservers::HomeserverPattern;
 use super::ids::Mxid;
 use super::invite::{RoomId, WEB_CLIENT};
 
-/// What no invitation may come from, lead to or say.
+/// The senders, rooms and words of blocked invitations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InviteBlocklist {
-    /// Homeservers of senders.
+    /// Homeservers of blocked senders.
     pub homeservers: Vec<HomeserverPattern>,
-    /// Ids of rooms.
+    /// Ids of blocked rooms.
     pub rooms: Vec<String>,
-    /// Words, case-folded, that may not be a part of any field.
+    /// Case-folded words; a field that contains one blocks the invitation.
     pub keywords: Vec<String>,
 }
 
 impl InviteBlocklist {
-    /// Whether an invitation with these fields is to be refused. The location of
-    /// the web client is a URL by its nature, and no words of a person (INV-05).
-    pub fn refuses<'a>(
+    /// Whether an invitation with these fields is blocked. The location of the web
+    /// client is not searched: it is a URL and not text of a user (INV-05).
+    pub fn blocks<'a>(
         &self,
         room: &RoomId,
         sender: &Mxid,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> bool {
         let server = sender.server_name();
-        let from = self
-            .homeservers
+        self.homeservers
             .iter()
-            .any(|pattern| pattern.matches(server));
-        let to = self.rooms.iter().any(|blocked| blocked == room.as_str());
-        let says = |text: &str| {
-            let text = fold(text);
-            self.keywords
-                .iter()
-                .any(|word| text.contains(word.as_str()))
-        };
-        let mut said = fields.filter(|(name, _)| *name != WEB_CLIENT);
-        from || to || (!self.keywords.is_empty() && said.any(|(_, text)| says(text)))
+            .any(|pattern| pattern.matches(server))
+            || self.rooms.iter().any(|blocked| blocked == room.as_str())
+            || fields
+                .filter(|(name, _)| *name != WEB_CLIENT)
+                .any(|(_, text)| self.has_keyword(text))
+    }
+
+    fn has_keyword(&self, text: &str) -> bool {
+        if self.keywords.is_empty() {
+            return false;
+        }
+        let text = fold(text);
+        self.keywords
+            .iter()
+            .any(|word| text.contains(word.as_str()))
     }
 }
 
@@ -46,9 +50,9 @@ impl InviteBlocklist {
 mod tests {
     use super::*;
 
-    fn refuses(list: &InviteBlocklist, room: &str, sender: &str, field: (&str, &str)) -> bool {
+    fn blocks(list: &InviteBlocklist, room: &str, sender: &str, field: (&str, &str)) -> bool {
         let (room, sender) = (RoomId::parse(room).unwrap(), Mxid::parse(sender).unwrap());
-        list.refuses(&room, &sender, [field].into_iter())
+        list.blocks(&room, &sender, [field].into_iter())
     }
 
     #[test]
@@ -59,19 +63,19 @@ mod tests {
             keywords: vec!["strasse".to_owned(), "http".to_owned()],
         };
         let fine = ("room_name", "Tea");
-        assert!(!refuses(&list, "!x:a.example", "@a:a.example", fine));
-        assert!(refuses(&list, "!x:a.example", "@a:x.spam.example", fine));
-        assert!(refuses(&list, "!bad:a.example", "@a:a.example", fine));
-        for (field, refused) in [
+        assert!(!blocks(&list, "!x:a.example", "@a:a.example", fine));
+        assert!(blocks(&list, "!x:a.example", "@a:x.spam.example", fine));
+        assert!(blocks(&list, "!bad:a.example", "@a:a.example", fine));
+        for (field, blocked) in [
             (("room_name", "Am STRAẞE"), true),
             (("further", "HTTP://x"), true),
             ((WEB_CLIENT, "https://app.example"), false),
         ] {
-            let found = refuses(&list, "!x:a.example", "@a:a.example", field);
-            assert_eq!(found, refused, "{field:?}");
+            let found = blocks(&list, "!x:a.example", "@a:a.example", field);
+            assert_eq!(found, blocked, "{field:?}");
         }
         let nothing = InviteBlocklist::default();
-        assert!(!refuses(
+        assert!(!blocks(
             &nothing,
             "!bad:a.example",
             "@a:x.spam.example",

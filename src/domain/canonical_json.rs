@@ -4,20 +4,21 @@ use serde_json::{Map, Number, Value};
 
 use super::Invalid;
 
-const LARGEST: i64 = (1 << 53) - 1;
+/// The largest integer that canonical JSON allows.
+const MAX_INTEGER: i64 = (1 << 53) - 1;
 
-/// The one byte sequence of a JSON value: keys sorted by code point, no white
-/// space, shortest escapes.
+/// Encodes a JSON value in its canonical form: keys sorted by code point, no
+/// white space, shortest escapes.
 ///
 /// # Errors
-/// Numbers that are not whole, or beyond ±(2^53 − 1), have no canonical form.
+/// The value contains a number that is not an integer within ±(2^53 − 1).
 pub fn encode(value: &Value) -> Result<String, Invalid> {
     let mut out = String::new();
     write_value(value, &mut out)?;
     Ok(out)
 }
 
-/// [`encode`] of an object.
+/// Encodes an object, as [`encode`] does.
 ///
 /// # Errors
 /// As [`encode`].
@@ -32,7 +33,7 @@ fn write_value(value: &Value, out: &mut String) -> Result<(), Invalid> {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => out.push_str(&whole(number)?.to_string()),
+        Value::Number(number) => out.push_str(&integer(number)?.to_string()),
         Value::String(text) => write_string(text, out),
         Value::Array(items) => {
             out.push('[');
@@ -50,9 +51,9 @@ fn write_value(value: &Value, out: &mut String) -> Result<(), Invalid> {
 }
 
 fn write_object(object: &Map<String, Value>, out: &mut String) -> Result<(), Invalid> {
-    // Sorted here, since the order of a serde_json map depends on a feature
-    // that any crate in the tree may switch on. The byte order of UTF-8 is the
-    // order of code points.
+    // The order of a serde_json map depends on a feature that any crate in the
+    // dependency tree can enable. The byte order of UTF-8 is the order of code
+    // points.
     let mut entries: Vec<_> = object.iter().collect();
     entries.sort_unstable_by(|left, right| left.0.cmp(right.0));
     out.push('{');
@@ -68,27 +69,22 @@ fn write_object(object: &Map<String, Value>, out: &mut String) -> Result<(), Inv
     Ok(())
 }
 
-fn whole(number: &Number) -> Result<i64, Invalid> {
-    const WRONG: Invalid = Invalid("numbers must be whole and within ±(2^53 − 1)");
-    let found = match number.as_i64() {
-        Some(found) => found,
-        None => whole_float(number.as_f64().ok_or(WRONG)?).ok_or(WRONG)?,
-    };
-    if (-LARGEST..=LARGEST).contains(&found) {
-        Ok(found)
-    } else {
-        Err(WRONG)
-    }
+fn integer(number: &Number) -> Result<i64, Invalid> {
+    number
+        .as_i64()
+        .or_else(|| integral_float(number.as_f64()?))
+        .filter(|integer| (-MAX_INTEGER..=MAX_INTEGER).contains(integer))
+        .ok_or(Invalid("numbers must be integers within ±(2^53 − 1)"))
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "within ±(2^53 − 1) every whole f64 is an i64, and the range is checked first"
+    reason = "within ±(2^53 − 1) every integral f64 is an i64, and the range is checked first"
 )]
-fn whole_float(number: f64) -> Option<i64> {
-    let whole = number.fract() == 0.0 && number.abs() <= LARGEST as f64;
-    whole.then_some(number as i64)
+fn integral_float(number: f64) -> Option<i64> {
+    let is_integral = number.fract() == 0.0 && number.abs() <= MAX_INTEGER as f64;
+    is_integral.then_some(number as i64)
 }
 
 fn write_string(text: &str, out: &mut String) {

@@ -1,59 +1,61 @@
-//! Changes of associations, as other identity servers are told of them
-//! (INT-03).
+//! Changes of associations, as this server pushes them to other identity
+//! servers (INT-03).
 
 use serde_json::{Map, Value, json};
 
-/// What became of the association of a 3PID with this server as its origin.
-/// Times are ms since the epoch.
-// No Debug: it holds an address.
+/// The latest change of a 3PID whose association originates at this server.
+/// Times are milliseconds since the epoch.
+// No Debug, since it contains an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Its number: later changes have greater ones.
+    /// The id of the change; later changes have greater ids.
     pub id: i64,
     /// The medium of the 3PID.
     pub medium: String,
-    /// Its address.
+    /// The address of the 3PID.
     pub address: String,
-    /// What holds now.
-    pub what: What,
+    /// What changed.
+    pub kind: ChangeKind,
 }
 
-/// What holds of a 3PID.
+/// What changed for a 3PID.
 #[derive(Clone, PartialEq, Eq)]
-pub enum What {
-    /// It belongs to a user.
-    Stated {
-        /// Whose it is.
+pub enum ChangeKind {
+    /// It was bound to a user.
+    Bound {
+        /// The Matrix ID of the user.
         mxid: String,
-        /// When that was stated.
+        /// When it was bound.
         ts: i64,
-        /// The first moment at which it holds.
+        /// The first moment at which the association is valid.
         not_before: i64,
-        /// The first moment at which it no longer holds.
+        /// The first moment at which it is no longer valid.
         not_after: i64,
     },
-    /// It was taken from its user.
+    /// The association was removed.
     Removed {
         /// When.
         at: i64,
     },
-    /// This server does not speak for it under its present name.
+    /// The association does not originate at this server under its present name,
+    /// so this server does not push it.
     NotOurs,
 }
 
 impl Change {
-    /// The object that is to be signed, if there is anything to tell.
+    /// The object to sign and push; `None` if this server does not push the
+    /// change.
     #[must_use]
     pub fn to_object(&self) -> Option<Map<String, Value>> {
-        let (mxid, ts, not_before, not_after) = match &self.what {
-            What::Stated {
+        let (mxid, ts, not_before, not_after) = match &self.kind {
+            ChangeKind::Bound {
                 mxid,
                 ts,
                 not_before,
                 not_after,
             } => (Some(mxid), *ts, Some(*not_before), Some(*not_after)),
-            What::Removed { at } => (None, *at, None, None),
-            What::NotOurs => return None,
+            ChangeKind::Removed { at } => (None, *at, None, None),
+            ChangeKind::NotOurs => return None,
         };
         let object = json!({
             "medium": self.medium,
@@ -69,20 +71,20 @@ impl Change {
         }
     }
 
-    /// When it was made, ms.
+    /// When the change happened; `None` if this server does not push it.
     #[must_use]
-    pub fn made_at(&self) -> Option<i64> {
-        match &self.what {
-            What::Stated { ts, .. } => Some(*ts),
-            What::Removed { at } => Some(*at),
-            What::NotOurs => None,
+    pub fn changed_at(&self) -> Option<i64> {
+        match &self.kind {
+            ChangeKind::Bound { ts, .. } => Some(*ts),
+            ChangeKind::Removed { at } => Some(*at),
+            ChangeKind::NotOurs => None,
         }
     }
 }
 
-/// What a peer is sent: signed objects by the numbers of their changes.
+/// The body of a push: signed objects by the ids of their changes.
 #[must_use]
-pub fn push(signed: impl IntoIterator<Item = (i64, Map<String, Value>)>) -> Value {
+pub fn push_body(signed: impl IntoIterator<Item = (i64, Map<String, Value>)>) -> Value {
     let by_id: Map<String, Value> = signed
         .into_iter()
         .map(|(id, object)| (id.to_string(), Value::Object(object)))
@@ -94,30 +96,30 @@ pub fn push(signed: impl IntoIterator<Item = (i64, Map<String, Value>)>) -> Valu
 mod tests {
     use super::*;
 
-    fn change(id: i64, what: What) -> Change {
+    fn change(id: i64, kind: ChangeKind) -> Change {
         Change {
             id,
             medium: "email".to_owned(),
             address: "alice@example.com".to_owned(),
-            what,
+            kind,
         }
     }
 
     #[test]
     fn int_03_what_was_stated_and_what_was_removed() {
-        let stated = change(
+        let bound = change(
             9,
-            What::Stated {
+            ChangeKind::Bound {
                 mxid: "@alice:example.org".to_owned(),
                 ts: 1,
                 not_before: 2,
                 not_after: 3,
             },
         );
-        let removed = change(10, What::Removed { at: 4 });
-        let objects = [stated, removed].map(|change| (change.id, change.to_object().unwrap()));
+        let removed = change(10, ChangeKind::Removed { at: 4 });
+        let objects = [bound, removed].map(|change| (change.id, change.to_object().unwrap()));
         assert_eq!(
-            push(objects),
+            push_body(objects),
             json!({"sgAssocs": {
                 "9": {
                     "medium": "email", "address": "alice@example.com",
@@ -133,6 +135,6 @@ mod tests {
 
     #[test]
     fn nothing_is_told_of_what_this_server_does_not_speak_for() {
-        assert!(change(1, What::NotOurs).to_object().is_none());
+        assert!(change(1, ChangeKind::NotOurs).to_object().is_none());
     }
 }

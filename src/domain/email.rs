@@ -1,5 +1,5 @@
-//! E-mail addresses in their one canonical form (MSC2265, section 18 of the
-//! conformance list).
+//! Email addresses in canonical form (MSC2265, section 18 of the conformance
+//! list).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,9 +9,13 @@ use serde::Deserialize;
 
 use super::Invalid;
 
-/// An e-mail address, case-folded, its domain in Unicode; at most 254 bytes
-/// (RFC 5321). It cannot be built unfolded, so a proof and the binding that
-/// rests on it always concern the same mailbox.
+/// The longest address that fits into a path of RFC 5321 (section 4.5.3.1.3),
+/// in octets: 256 less the angle brackets.
+pub const MAX_OCTETS: usize = 254;
+
+/// A case-folded email address with its domain in Unicode, at most 254 bytes
+/// (RFC 5321). The constructor always folds, so a validation session and the
+/// association that it proves concern the same mailbox.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CanonicalEmail(String);
@@ -19,32 +23,31 @@ pub struct CanonicalEmail(String);
 parse_from_string!(CanonicalEmail);
 
 impl CanonicalEmail {
-    /// Folds and checks a bare `user@domain`.
+    /// Parses and folds a bare `user@domain`.
     ///
-    /// Quoted local parts and address literals are refused: they are what
-    /// attacks on address parsers are made of (CVE-2019-11340).
+    /// Quoted local parts and address literals are rejected: attacks on address
+    /// parsers use them (CVE-2019-11340).
     ///
     /// # Errors
-    /// A sentence when the text is not a bare address.
+    /// The text is not a bare address.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WRONG: Invalid = Invalid("The email address is not valid");
-        if text.len() > 500 {
-            return Err(WRONG);
-        }
-        let folded = fold(text);
-        let (local, domain) = folded.split_once('@').ok_or(WRONG)?;
-        if !is_local_part(local) {
-            return Err(WRONG);
-        }
-        let domain = canonical_domain(domain).ok_or(WRONG)?;
-        let canonical = format!("{local}@{domain}");
-        if canonical.len() > 254 {
-            return Err(WRONG);
-        }
-        Ok(Self(canonical))
+        Self::canonicalize(text).ok_or(Invalid("The email address is not valid"))
     }
 
-    /// The canonical address: what is stored, hashed, signed and compared.
+    fn canonicalize(text: &str) -> Option<Self> {
+        if text.len() > 500 {
+            return None;
+        }
+        let folded = fold(text);
+        let (local, domain) = folded.split_once('@')?;
+        if !is_dot_string(local) || local.contains(is_invisible) {
+            return None;
+        }
+        let canonical = format!("{local}@{}", canonical_domain(domain)?);
+        (canonical.len() <= MAX_OCTETS).then_some(Self(canonical))
+    }
+
+    /// The canonical address, which is stored, hashed, signed and compared.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,43 +60,50 @@ impl fmt::Debug for CanonicalEmail {
     }
 }
 
-/// Full Unicode case folding, which differs from lower-casing (`ß` is `ss`).
+/// Full Unicode case folding. Unlike lower-casing it maps `ß` to `ss`.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     CaseMapper::new().fold_string(text)
 }
 
-fn is_local_part(local: &str) -> bool {
-    let hidden = |c: char| {
-        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..)
-    };
-    let good = |c: char| {
-        if c.is_ascii() {
-            c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c)
-        } else {
-            !c.is_control() && !c.is_whitespace() && !hidden(c)
-        }
-    };
-    (1..=64).contains(&local.len())
-        && local.split('.').all(|atom| !atom.is_empty())
-        && local.chars().all(good)
+/// Whether a local part is a `Dot-string` of RFC 5321 with the non-ASCII
+/// characters of RFC 6531, at most 64 octets (RFC 5321, section 4.5.3.1.1).
+#[must_use]
+pub fn is_dot_string(local: &str) -> bool {
+    local.len() <= 64
+        && local
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// The domain in one form: folded Unicode where that stands for the same name
-/// as its A-label form, else the A-labels (`xn--strae-oqa.de` is not
-/// `strasse.de`).
+fn is_atext(c: char) -> bool {
+    if c.is_ascii() {
+        c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+    } else {
+        !c.is_control() && !c.is_whitespace()
+    }
+}
+
+/// Characters that are not displayed, or change how others are: with them, two
+/// addresses could look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..)
+}
+
+/// The domain in folded Unicode, if that is the same name as its A-label form,
+/// else in A-labels: `xn--strae-oqa.de` is not `strasse.de`.
 fn canonical_domain(domain: &str) -> Option<String> {
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;
-    let numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    if ascii.rsplit('.').next().is_none_or(numeric) {
+    let is_numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    if ascii.rsplit('.').next().is_none_or(is_numeric) {
         return None;
     }
-    let (unicode, readable) = idna::domain_to_unicode(&ascii);
+    let (unicode, decoded) = idna::domain_to_unicode(&ascii);
     let folded = fold(&unicode);
-    let same =
-        readable.is_ok() && idna::domain_to_ascii_strict(&folded).is_ok_and(|back| back == ascii);
-    Some(if same { folded.into_owned() } else { ascii })
+    let is_same =
+        decoded.is_ok() && idna::domain_to_ascii_strict(&folded).is_ok_and(|back| back == ascii);
+    Some(if is_same { folded.into_owned() } else { ascii })
 }
 
 #[cfg(test)]

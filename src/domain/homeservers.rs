@@ -1,4 +1,4 @@
-//! Which homeservers an administrator lets in: lists of names with wildcards.
+//! Allow and deny lists of homeservers, with wildcards.
 
 use std::str::FromStr;
 
@@ -7,30 +7,29 @@ use serde::{Deserialize, Serialize};
 use super::Invalid;
 use super::ids::ServerName;
 
-/// Server names, such as `example.org` or `*.example.org`; `*` stands for any
-/// text, dots included. Letters count the same in either case, since the
-/// machine that a name leads to does not depend on it.
+/// A pattern of server names, such as `example.org` or `*.example.org`. `*`
+/// matches any text, dots included. Case is ignored, as DNS does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HomeserverPattern(String);
 
 impl HomeserverPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// A sentence when the text can match no server name.
+    /// The pattern cannot match any server name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WRONG: Invalid =
-            Invalid("must be a server name such as example.org, or have a * such as *.example.org");
-        // What a wildcard stands for is unknown, but one letter often does.
+        // A letter is valid almost everywhere a wildcard can be.
         let example = text.replace('*', "a");
         if ServerName::parse(&example).is_err() && text != "*" {
-            return Err(WRONG);
+            return Err(Invalid(
+                "must be a server name such as example.org, or a pattern such as *.example.org",
+            ));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
 
-    /// Whether the whole of `name` is as the pattern says.
+    /// Whether the pattern matches the whole name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
@@ -74,7 +73,7 @@ impl From<HomeserverPattern> for String {
     }
 }
 
-/// Who may register, and who is not spoken to at all.
+/// The homeservers whose users may register, and those that are never contacted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HomeserverLists {
     /// If not empty, only users of these homeservers can register (AUTH-14).
@@ -84,8 +83,8 @@ pub struct HomeserverLists {
 }
 
 impl HomeserverLists {
-    /// Whether the server may be spoken to at all. A denied host is denied with
-    /// any port, or else whoever has it would choose another port.
+    /// Whether the server may be contacted. A denied host is denied with every
+    /// port, because its owner could use any of them.
     #[must_use]
     pub fn may_be_contacted(&self, server: &ServerName) -> bool {
         !self
@@ -94,8 +93,8 @@ impl HomeserverLists {
             .any(|pattern| pattern.matches(server.as_str()) || pattern.matches(server.host()))
     }
 
-    /// Whether users of the server may register. The whole name counts: another
-    /// port of an allowed host is another homeserver.
+    /// Whether users of the server may register. The whole name must match:
+    /// another port of an allowed host is another homeserver.
     #[must_use]
     pub fn may_register(&self, server: &ServerName) -> bool {
         let allowed = self.allow.is_empty()

@@ -1,4 +1,4 @@
-//! Server names, user ids and key ids (Matrix specification, appendices
+//! Server names, Matrix IDs and key ids (Matrix specification, appendices
 //! "Server Name", "User Identifiers" and "Signing JSON").
 
 use std::fmt;
@@ -16,31 +16,27 @@ use super::Invalid;
 pub struct ServerName(String);
 
 impl ServerName {
-    /// Reads a server name.
+    /// Parses a server name.
     ///
     /// # Errors
-    /// A sentence when the text does not follow the grammar.
+    /// The text does not match the grammar.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WRONG: Invalid =
-            Invalid("must be a server name such as example.org or example.org:8448");
-        if text.is_empty() || text.len() > 255 {
-            return Err(WRONG);
-        }
-        let (host, port) = split_port(text).ok_or(WRONG)?;
-        if port.is_none_or(is_port) && is_host(host) {
+        if is_server_name(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(WRONG)
+            Err(Invalid(
+                "must be a server name such as example.org or example.org:8448",
+            ))
         }
     }
 
-    /// The name as it was written.
+    /// The name, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name without its port; an IPv6 address keeps its brackets.
+    /// The host: the name without its port. An IPv6 address keeps its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         match self.0.rsplit_once(':') {
@@ -55,6 +51,11 @@ impl ServerName {
         let rest = self.0.strip_prefix(self.host())?;
         rest.strip_prefix(':')?.parse().ok()
     }
+}
+
+fn is_server_name(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && split_port(text).is_some_and(|(host, port)| port.is_none_or(is_port) && is_host(host))
 }
 
 fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
@@ -73,8 +74,8 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
 }
 
 fn is_port(port: &str) -> bool {
-    let plain = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
-    plain && port.parse::<u16>().is_ok()
+    let is_decimal = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
+    is_decimal && port.parse::<u16>().is_ok()
 }
 
 fn is_host(host: &str) -> bool {
@@ -100,78 +101,79 @@ fn is_label(label: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A Matrix user id, `@localpart:server_name`, at most 255 bytes.
+/// A Matrix ID, `@localpart:server_name`, at most 255 bytes.
 ///
 /// Historical localparts (any printable text without `:`) are accepted, as the
-/// specification asks of servers that meet old accounts. White space is refused
-/// all the same, though old localparts could hold a space (IDN-07): an id is
-/// shown and copied, and one with a space is easily taken for another (ACC-06).
+/// specification requires for old accounts. White space is rejected although
+/// historical localparts may contain a space (IDN-07): in displayed and copied
+/// text, such an id is easily mistaken for another one (ACC-06).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mxid(String);
 
 impl Mxid {
-    /// Reads a user id.
+    /// Parses a Matrix ID.
     ///
     /// # Errors
-    /// A sentence when the text is not a user id.
+    /// The text is not a Matrix ID.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WRONG: Invalid = Invalid("must be a Matrix user id such as @alice:example.org");
-        if text.len() > 255 {
-            return Err(WRONG);
+        if is_mxid(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid(
+                "must be a Matrix user id such as @alice:example.org",
+            ))
         }
-        let (localpart, server) = text
-            .strip_prefix('@')
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or(WRONG)?;
-        let odd = |c: char| c.is_control() || c.is_whitespace();
-        if localpart.is_empty() || localpart.chars().any(odd) || ServerName::parse(server).is_err()
-        {
-            return Err(WRONG);
-        }
-        Ok(Self(text.to_owned()))
     }
 
-    /// The user id as it was written.
+    /// The Matrix ID, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name of the user's server, as it was written.
+    /// The name of the user's homeserver, unchanged.
     #[must_use]
     pub fn server_name(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, server)| server)
     }
 }
 
-/// The id of a signing key: `ed25519:` and a version of letters, digits and
-/// underscores.
+fn is_mxid(text: &str) -> bool {
+    let parts = text.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+    text.len() <= 255
+        && parts.is_some_and(|(localpart, server)| {
+            !localpart.is_empty()
+                && !localpart.contains(|c: char| c.is_control() || c.is_whitespace())
+                && is_server_name(server)
+        })
+}
+
+/// The id of a signing key: `ed25519:` and a version of 1 to 64 letters, digits
+/// and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Reads a key id.
+    /// Parses a key id.
     ///
     /// # Errors
-    /// A sentence when the algorithm is not `ed25519` or the version is empty
-    /// or has other characters.
+    /// The algorithm is not `ed25519`, or the version is invalid.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let good = |version: &str| {
-            !version.is_empty()
-                && version.len() <= 64
+        let is_version = |version: &str| {
+            (1..=64).contains(&version.len())
                 && version
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         match text.strip_prefix("ed25519:") {
-            Some(version) if good(version) => Ok(Self(text.to_owned())),
+            Some(version) if is_version(version) => Ok(Self(text.to_owned())),
             _ => Err(Invalid("must be a key id such as ed25519:0")),
         }
     }
 
-    /// The key id as it was written.
+    /// The key id, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
-//! The key pair that is made for one invite: the room knows its public half,
-//! and who was invited gets the private one by mail.
+//! The ephemeral key pair of an invite: the room gets the public key, and the
+//! invited address the private key by mail.
 
 use std::fmt;
 
@@ -10,45 +10,46 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::ids::{KeyId, Mxid, ServerName};
+use super::public_key::PublicKey;
 use super::signing::KeyPair;
 use super::{Invalid, base64};
 
-/// The private half. Its memory is wiped, and `Debug` shows nothing of it.
+/// The private key. Its memory is wiped, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct InviteKey(Zeroizing<[u8; 32]>);
 
 impl InviteKey {
-    /// A key from 32 random bytes.
+    /// Creates a key from 32 random bytes.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(Zeroizing::new(seed))
     }
 
-    /// Reads a key as a client sends it: in either alphabet, padded or not
+    /// Parses a key from a client: base64 in either alphabet, padded or not
     /// (SGN-07).
     ///
     /// # Errors
-    /// A sentence when it is not 32 bytes in base64 (SGN-08).
+    /// It is not 32 bytes in base64 (SGN-08).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         base64::decode_key(text)
             .map(Self::from_seed)
             .ok_or(Invalid("must be the key from the invitation, in base64"))
     }
 
-    /// The key in unpadded URL-safe base64, as the mailed link has it.
+    /// The key in unpadded URL-safe base64, as in the mailed link.
     #[must_use]
     pub fn encoded(&self) -> Zeroizing<String> {
         Zeroizing::new(base64::encode_url_safe(self.0.as_slice()))
     }
 
-    /// The public half.
+    /// The public key.
     #[must_use]
-    pub fn public(&self) -> [u8; 32] {
-        SigningKey::from_bytes(&self.0).verifying_key().to_bytes()
+    pub fn public(&self) -> PublicKey {
+        PublicKey::from_bytes(SigningKey::from_bytes(&self.0).verifying_key().to_bytes())
     }
 
-    /// What shows a room that `mxid` was invited: signed with this key under our
-    /// name (SGN-02, SGN-03).
+    /// Signs the statement that `mxid` was invited, in the name of this server
+    /// (SGN-02, SGN-03). The room accepts it as a proof.
     ///
     /// # Errors
     /// Never, since the object has a canonical form.
@@ -124,7 +125,7 @@ mod tests {
             let key = InviteKey::parse(good).unwrap();
             assert_eq!(base64::decode_key(&key.encoded()), base64::decode_key(SEED));
             assert_eq!(
-                base64::encode(&key.public()),
+                key.public().to_base64(),
                 "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
             );
         }

@@ -8,45 +8,46 @@ use sha2::{Digest as _, Sha256};
 use super::threepid::ThreePid;
 use super::{Invalid, base64};
 
-/// What is hashed with every address, so that a table of all hashes is of no
-/// use elsewhere or later: 1 to 255 ASCII letters and digits (LKP-02).
+/// The pepper: 1 to 255 ASCII letters and digits (LKP-02). It is hashed with
+/// every address, so a table of all hashes is useless for other servers and after
+/// the next rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pepper(String);
 
 impl Pepper {
-    /// Reads a pepper.
+    /// Parses a pepper.
     ///
     /// # Errors
-    /// A sentence when it has other characters, none, or too many.
+    /// It is empty, too long, or has other characters.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric();
-        if (1..=255).contains(&text.len()) && text.bytes().all(good) {
+        let is_alphanumeric = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if (1..=255).contains(&text.len()) && is_alphanumeric {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid("must be 1 to 255 ASCII letters and digits"))
         }
     }
 
-    /// The pepper that random bytes make: their hexadecimal digits.
+    /// Creates a pepper of 32 hexadecimal digits from random bits.
     #[must_use]
-    pub fn of(random: u128) -> Self {
+    pub fn from_random(random: u128) -> Self {
         Self(format!("{random:032x}"))
     }
 
-    /// The pepper itself, which everybody may know.
+    /// The pepper. It is public.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How the entries of a look-up are written.
+/// The format of the entries of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Algorithm {
-    /// Hashes, as [`sha256_hash`] makes them (LKP-06).
+    /// Hashes as [`sha256_hash`] computes them (LKP-06).
     Sha256,
-    /// `<address> <medium>`, in the clear (LKP-07).
+    /// `<address> <medium>` in plain text (LKP-07).
     Plain,
 }
 
@@ -74,7 +75,7 @@ impl Algorithm {
             .ok_or(Self::UNKNOWN)
     }
 
-    /// The name in requests.
+    /// The name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,26 +85,29 @@ impl Algorithm {
     }
 }
 
-/// What a look-up asks for. Its `Debug` shows how many entries there are.
+/// The entries of a lookup. `Debug` shows only their number.
 pub enum Entries {
-    /// Texts that may be hashes.
+    /// Texts with the format of a hash.
     Hashed(Vec<String>),
-    /// 3PIDs, each with how the client wrote it.
+    /// 3PIDs, each with the text that the client sent.
     Plain(Vec<(String, ThreePid)>),
 }
 
 impl Entries {
-    /// The entries that may be bound to somebody; the others are not (LKP-08).
+    /// Parses the entries and leaves out invalid ones: nothing can be bound to
+    /// them (LKP-08).
     #[must_use]
-    pub fn read(algorithm: Algorithm, entries: Vec<String>) -> Self {
+    pub fn parse(algorithm: Algorithm, entries: Vec<String>) -> Self {
         match algorithm {
             Algorithm::Sha256 => {
                 Self::Hashed(entries.into_iter().filter(|entry| is_hash(entry)).collect())
             }
-            Algorithm::Plain => {
-                let named = |entry: String| plain_entry(&entry).map(|threepid| (entry, threepid));
-                Self::Plain(entries.into_iter().filter_map(named).collect())
-            }
+            Algorithm::Plain => Self::Plain(
+                entries
+                    .into_iter()
+                    .filter_map(|entry| parse_plain_entry(&entry).map(|threepid| (entry, threepid)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -124,7 +128,7 @@ pub fn sha256_hash(threepid: &ThreePid, pepper: &Pepper) -> String {
     hash(threepid.address(), threepid.medium().as_str(), pepper)
 }
 
-/// [`sha256_hash`] of a 3PID that is stored in canonical form.
+/// [`sha256_hash`] of a 3PID that is already in canonical form.
 #[must_use]
 pub fn hash(address: &str, medium: &str, pepper: &Pepper) -> String {
     let mut digest = Sha256::new();
@@ -134,16 +138,17 @@ pub fn hash(address: &str, medium: &str, pepper: &Pepper) -> String {
     base64::encode_url_safe(digest.finalize().as_slice())
 }
 
-/// Whether the text may be a [`sha256_hash`]. What may not is bound to nobody
-/// (LKP-08).
+/// Whether the text has the format of a [`sha256_hash`] (LKP-08).
 fn is_hash(text: &str) -> bool {
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    text.len() == 43 && text.bytes().all(good)
+    text.len() == 43
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// The 3PID that an entry of a look-up without hashes names, folded; `None` when
-/// it is none (LKP-08, LKP-21).
-fn plain_entry(text: &str) -> Option<ThreePid> {
+/// Parses and folds a plain-text entry; `None` if it is not a 3PID (LKP-08,
+/// LKP-21).
+fn parse_plain_entry(text: &str) -> Option<ThreePid> {
     let (address, medium) = text.rsplit_once(' ')?;
     ThreePid::parse(medium, address).ok()
 }
@@ -220,7 +225,7 @@ mod tests {
             assert_eq!(Pepper::parse(good).unwrap().as_str(), good);
         }
         for random in [0, 1, u128::MAX] {
-            let pepper = Pepper::of(random);
+            let pepper = Pepper::from_random(random);
             assert_eq!(pepper.as_str().len(), 32);
             assert_eq!(Pepper::parse(pepper.as_str()), Ok(pepper));
         }
@@ -235,7 +240,7 @@ mod tests {
             ("Alice@Example.com email", "alice@example.com"),
             ("447700900001 msisdn", "447700900001"),
         ] {
-            assert_eq!(plain_entry(entry).unwrap().address(), address);
+            assert_eq!(parse_plain_entry(entry).unwrap().address(), address);
         }
         for bad in [
             "",
@@ -246,14 +251,14 @@ mod tests {
             "alice@example.com Email",
             "alice@example.com msisdn",
         ] {
-            assert_eq!(plain_entry(bad), None, "{bad}");
+            assert_eq!(parse_plain_entry(bad), None, "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn lkp_08_no_entry_panics(text: String) {
-            let _ = (plain_entry(&text), is_hash(&text));
+            let _ = (parse_plain_entry(&text), is_hash(&text));
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Pure rules: no actix, diesel, awc or tokio, no clock and no randomness.
+//! Domain rules: no actix, diesel, awc or tokio, no clock and no randomness.
 //!
-//! Everything here is a type with one door (`parse`, `TryFrom`) or a function
-//! of its arguments, so each rule is tested beside its code.
+//! Each type has one constructor that validates (`parse`, `TryFrom`), and each
+//! function depends on its arguments only, so every rule is unit-tested beside
+//! its code.
 
 /// Deserializes types from a string by their `parse`, with `#[serde(try_from =
 /// "String")]`; the sentence of [`Invalid`] becomes the error.
@@ -49,10 +50,10 @@ pub mod threepid;
 pub mod time;
 pub mod x_matrix;
 
-/// Why a value was refused: a sentence for the person who sent it.
+/// Why a value is invalid: a sentence for the client that sent it.
 ///
-/// The sentence never contains the value, since the value may be a secret or
-/// somebody's address.
+/// The sentence never contains the value, which may be a secret or a personal
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub &'static str);

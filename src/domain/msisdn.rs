@@ -1,22 +1,22 @@
-//! Phone numbers in their canonical form.
+//! Phone numbers in canonical form.
 
 use std::fmt;
 
 use super::Invalid;
 
-/// A phone number as E.164 digits without the plus sign: 1 to 15 digits, the
+/// A phone number in E.164 format without the plus sign: 1 to 15 digits, the
 /// first not zero (IDN-05).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CanonicalMsisdn(String);
 
 impl CanonicalMsisdn {
-    /// Takes a number that is canonical already.
+    /// Parses a number in canonical form.
     ///
     /// # Errors
-    /// A sentence when it is not.
+    /// It is not in canonical form.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && (1..=15).contains(&text.len()) && !text.starts_with('0') {
+        let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+        if has_digits_only && (1..=15).contains(&text.len()) && !text.starts_with('0') {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid(

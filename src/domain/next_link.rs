@@ -1,4 +1,4 @@
-//! Where a browser goes after a mailed link was opened (`next_link`).
+//! The `next_link` to which the browser is redirected after a validation.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use url::Url;
 use super::Invalid;
 use super::secret::Sid;
 
-/// What a `next_link` may be.
+/// The rules for `next_link`.
 #[derive(Debug, Clone)]
 pub struct NextLinkRules {
-    /// Schemes that are taken, lower case.
+    /// Allowed schemes, in lower case.
     pub schemes: Vec<String>,
-    /// Hosts that are taken; empty means any.
+    /// Allowed hosts; empty allows any.
     pub hosts: Vec<String>,
 }
 
-/// A link that passed the rules, kept to the letter. A client may have put a
-/// secret into it, so `Debug` shows nothing of it.
+/// A link that complies with the rules, stored unchanged. It may contain a secret
+/// of the client, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NextLink(String);
 
@@ -31,11 +31,10 @@ impl NextLink {
     /// Checks a link against the rules (SES-24).
     ///
     /// # Errors
-    /// A sentence that says what the rules ask for.
+    /// The link breaks a rule, which the sentence names.
     pub fn parse(text: &str, rules: &NextLinkRules) -> Result<Self, Invalid> {
         const WRONG: Invalid = Invalid("must be an absolute link such as https://example.org/");
-        let odd = |c: char| c.is_control() || c.is_whitespace();
-        if text.len() > 4096 || text.chars().any(odd) {
+        if text.len() > 4096 || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(WRONG);
         }
         let url = Url::parse(text).map_err(|_not_a_url| WRONG)?;
@@ -43,35 +42,31 @@ impl NextLink {
             return Err(Invalid("has a scheme that this server does not allow"));
         }
         let host = url.host_str().unwrap_or_default();
-        if !rules.hosts.is_empty()
-            && !rules
-                .hosts
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(host))
-        {
-            return Err(Invalid("leads to a host that this server does not allow"));
+        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(host);
+        if !rules.hosts.is_empty() && !rules.hosts.iter().any(is_allowed) {
+            return Err(Invalid("has a host that this server does not allow"));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// Takes a link from the database, where only checked links are written.
+    /// Wraps a link from the database, which contains only checked links.
     #[must_use]
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The link as it was given.
+    /// The link, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The link with the session id added as text: clients expect it inside
-    /// the fragment, where a URL parser would not put it (SES-26).
+    /// Appends the session id to the text of the link. Clients expect it in the
+    /// fragment, where a URL parser would not add it (SES-26).
     #[must_use]
     pub fn with_sid(&self, sid: &Sid) -> String {
-        let joint = if self.0.contains('?') { '&' } else { '?' };
-        format!("{}{joint}sid={}", self.0, sid.expose())
+        let separator = if self.0.contains('?') { '&' } else { '?' };
+        format!("{}{separator}sid={}", self.0, sid.expose())
     }
 }
 

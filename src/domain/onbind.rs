@@ -1,5 +1,6 @@
-//! The objects that tell a homeserver of a binding and of the invites that
-//! waited for it (section 16 of the conformance list).
+//! The JSON of onbind notifications: a homeserver learns that an address was bound
+//! to its user, and which invites were pending for it (section 16 of the
+//! conformance list).
 
 use std::fmt;
 
@@ -8,32 +9,32 @@ use serde_json::{Map, Value, json};
 use super::ids::Mxid;
 use super::threepid::ThreePid;
 
-/// An invite that waited for the binding of its address.
+/// An invite that was pending until its address was bound.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PendingInvite {
-    /// Its token.
+    /// The token of the invite.
     pub token: String,
     /// The room.
     pub room_id: String,
-    /// Who sent it.
+    /// The Matrix ID of the inviter.
     pub sender: String,
 }
 
-// Written by hand: who has the token can have it signed.
+// Not derived: with the token, anyone can obtain the signature.
 impl fmt::Debug for PendingInvite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingInvite").finish_non_exhaustive()
     }
 }
 
-/// What is signed of an invite: that the user is the one whom it was for
-/// (ONB-05).
+/// The part of an invite to sign: the statement that the user owns the invited
+/// address (ONB-05).
 #[must_use]
 pub fn signed_part(mxid: &Mxid, token: &str) -> Map<String, Value> {
     object([("mxid", json!(mxid)), ("token", json!(token))])
 }
 
-/// An invite as a homeserver reads it (ONB-04); `signed` is its signed part.
+/// An invite in the notification (ONB-04); `signed` is its signed part.
 #[must_use]
 pub fn invite(
     threepid: &ThreePid,
@@ -52,7 +53,7 @@ pub fn invite(
     })
 }
 
-/// The whole notice, to be signed (ONB-03).
+/// The notification, before it is signed (ONB-03).
 #[must_use]
 pub fn body(threepid: &ThreePid, mxid: &Mxid, invites: Vec<Value>) -> Map<String, Value> {
     object([
@@ -64,10 +65,10 @@ pub fn body(threepid: &ThreePid, mxid: &Mxid, invites: Vec<Value>) -> Map<String
 }
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
-    let owned = entries
+    entries
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value));
-    owned.collect()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,13 +79,13 @@ mod tests {
     fn onb_03_onb_04_onb_05_what_a_notice_has() {
         let threepid = ThreePid::parse("email", "Alice@example.com").unwrap();
         let mxid = Mxid::parse("@alice:example.org").unwrap();
-        let waiting = PendingInvite {
+        let pending = PendingInvite {
             token: "abc123".to_owned(),
             room_id: "!r:example.org".to_owned(),
             sender: "@bob:example.org".to_owned(),
         };
-        let signed = signed_part(&mxid, &waiting.token);
-        let invite = invite(&threepid, &mxid, &waiting, &signed);
+        let signed = signed_part(&mxid, &pending.token);
+        let invite = invite(&threepid, &mxid, &pending, &signed);
         let whole = Value::Object(body(&threepid, &mxid, vec![invite]));
         let expected = json!({
             "medium": "email", "address": "alice@example.com", "mxid": "@alice:example.org",

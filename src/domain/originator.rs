@@ -1,20 +1,20 @@
-//! Whom a text is from.
+//! Senders of SMS.
 
 use super::Invalid;
 use super::msisdn::CanonicalMsisdn;
 
-/// The kind of a sender, as providers and networks tell them apart.
+/// The kind of a sender. Providers and networks distinguish these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginatorKind {
     /// A phone number in international form.
     Long,
-    /// A number that is valid in one country only.
+    /// A short code, which is valid in one country only.
     Short,
-    /// A name.
+    /// An alphanumeric name.
     Alpha,
 }
 
-/// A sender of texts.
+/// A sender of SMS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Originator {
     kind: OriginatorKind,
@@ -22,52 +22,55 @@ pub struct Originator {
 }
 
 impl Originator {
-    /// Reads `long:447700900000`, `short:12345` or `alpha:Example`.
+    /// Parses `long:447700900000`, `short:12345` or `alpha:Example`.
     ///
     /// # Errors
-    /// A sentence that says how a sender is written.
+    /// The text has another format; the sentence describes the valid ones.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const WRONG: Invalid = Invalid(
             "must be long: and a number with its country code, short: and up to 8 digits, or \
              alpha: and a name of up to 11 letters, digits and spaces",
         );
         let (kind, text) = text.split_once(':').ok_or(WRONG)?;
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.&+".contains(&byte);
-        let (kind, text, fine) = match kind {
+        let (kind, text, is_valid) = match kind {
             "long" => {
                 let text = text.trim_start_matches('+');
-                let fine = CanonicalMsisdn::parse(text).is_ok();
-                (OriginatorKind::Long, text, fine)
+                let is_valid = CanonicalMsisdn::parse(text).is_ok();
+                (OriginatorKind::Long, text, is_valid)
             }
-            "short" => {
-                let fine = digits && (1..=8).contains(&text.len());
-                (OriginatorKind::Short, text, fine)
-            }
-            "alpha" => {
-                let fine = (1..=11).contains(&text.len()) && text.bytes().all(plain);
-                (OriginatorKind::Alpha, text, fine)
-            }
+            "short" => (OriginatorKind::Short, text, is_short_code(text)),
+            "alpha" => (OriginatorKind::Alpha, text, is_alphanumeric_sender(text)),
             _ => return Err(WRONG),
         };
         let text = text.to_owned();
-        fine.then_some(Self { kind, text }).ok_or(WRONG)
+        is_valid.then_some(Self { kind, text }).ok_or(WRONG)
     }
 
-    /// Its kind.
+    /// The kind.
     #[must_use]
     pub fn kind(&self) -> OriginatorKind {
         self.kind
     }
 
-    /// The number, without a plus sign, or the name.
+    /// The number without a plus sign, or the name.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// The sender of texts to a number: always the same one, so that all codes
+fn is_short_code(text: &str) -> bool {
+    (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_alphanumeric_sender(text: &str) -> bool {
+    (1..=11).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" -_.&+".contains(&byte))
+}
+
+/// Picks the sender for a number. A number always gets the same one, so all codes
 /// arrive in one conversation (MSI-14).
 #[must_use]
 pub fn pick<'a>(from: &'a [Originator], to: &CanonicalMsisdn) -> Option<&'a Originator> {

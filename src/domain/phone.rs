@@ -1,4 +1,4 @@
-//! Phone numbers as people write them, and what a text needs to know of them.
+//! Phone numbers as users write them.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use rlibphonenumber::{
 use super::Invalid;
 use super::msisdn::CanonicalMsisdn;
 
-/// Longer input is no phone number, whatever stands in it.
-const LONGEST: usize = 250;
+/// The longest input that is parsed, in bytes.
+const MAX_INPUT: usize = 250;
 
-/// The parameter of a `tel:` URI that says where its number is dialled.
-const CONTEXT: &str = ";phone-context=";
+/// The parameter of a `tel:` URI that completes a local number.
+const PHONE_CONTEXT: &str = ";phone-context=";
 
 const UNKNOWN_COUNTRY: Invalid =
     Invalid("the country must be a code of two capital letters, such as GB");
-const NO_NUMBER: Invalid =
-    Invalid("give it as it is dialled in that country, or with + and the country's digits");
+const INVALID_NUMBER: Invalid =
+    Invalid("write the number as it is dialled in that country, or with + and the country code");
 
-/// A phone number that was understood. Its `Debug` shows nothing of it.
+/// A valid phone number. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PhoneNumber {
     msisdn: CanonicalMsisdn,
@@ -29,58 +29,57 @@ pub struct PhoneNumber {
 }
 
 impl PhoneNumber {
-    /// Reads a number as if it were dialled from `country` (ISO 3166-1, two
-    /// capital letters), which may be empty when the number begins with a plus
-    /// sign (MSI-04, MSI-05). An extension is left out (MSI-09).
+    /// Parses a number as dialled from `country` (ISO 3166-1, two capital
+    /// letters). `country` may be empty if the number begins with a plus sign
+    /// (MSI-04, MSI-05). An extension is removed (MSI-09).
     ///
-    /// The number must have a length that numbers of its country have; it need
-    /// not be one that was given out, since the specification's own examples
-    /// were not (MSI-07, MSI-08).
+    /// The number must have a valid length for its country. It may be
+    /// unassigned, as the examples of the specification are (MSI-07, MSI-08).
     ///
     /// # Errors
-    /// A sentence when the country is unknown or it is no possible number.
+    /// The country is unknown, or the number is not possible.
     pub fn parse(country: &str, number: &str) -> Result<Self, Invalid> {
         let region = match country {
             "" => None,
             country => Some(region(country).ok_or(UNKNOWN_COUNTRY)?),
         };
-        // The parser stops the thread at a context before the `tel:`, and nobody
-        // types one: the country is given apart.
-        if number.contains(CONTEXT)
-            || number.len() > LONGEST
+        // The parser panics at a context before `tel:`. No user types one, since
+        // the country is a separate parameter.
+        if number.contains(PHONE_CONTEXT)
+            || number.len() > MAX_INPUT
             || (region.is_none() && !begins_with_plus(number))
         {
-            return Err(NO_NUMBER);
+            return Err(INVALID_NUMBER);
         }
-        let phone = Self::of(&read(number, region)?)?;
-        // What is stored must mean the same number when it is read again.
-        let again = read(&format!("+{}", phone.msisdn.as_str()), None)?;
-        if Self::of(&again)? == phone {
+        let phone = Self::from_parsed(&parse_number(number, region)?)?;
+        // The stored form must parse to the same number.
+        let stored = parse_number(&format!("+{}", phone.msisdn.as_str()), None)?;
+        if Self::from_parsed(&stored)? == phone {
             Ok(phone)
         } else {
-            Err(NO_NUMBER)
+            Err(INVALID_NUMBER)
         }
     }
 
-    /// The number that is written so in its canonical form.
+    /// Parses a number in canonical form.
     ///
     /// # Errors
-    /// A sentence when no number is.
-    pub fn of_msisdn(msisdn: &CanonicalMsisdn) -> Result<Self, Invalid> {
+    /// The number is not possible.
+    pub fn from_msisdn(msisdn: &CanonicalMsisdn) -> Result<Self, Invalid> {
         Self::parse("", &format!("+{}", msisdn.as_str()))
     }
 
-    fn of(parsed: &Parsed) -> Result<Self, Invalid> {
+    fn from_parsed(parsed: &Parsed) -> Result<Self, Invalid> {
         let util = &PHONE_NUMBER_UTIL;
         let length = util.is_possible_number_with_reason(parsed);
         if length != Ok(NumberLengthType::IsPossible) {
-            return Err(NO_NUMBER);
+            return Err(INVALID_NUMBER);
         }
         let e164 = util.format(parsed, PhoneNumberFormat::E164);
         let intl_fmt = util.format(parsed, PhoneNumberFormat::International);
         Ok(Self {
             msisdn: CanonicalMsisdn::parse(e164.trim_start_matches('+'))?,
-            calling_code: u16::try_from(parsed.country_code).map_err(|_negative| NO_NUMBER)?,
+            calling_code: u16::try_from(parsed.country_code).map_err(|_negative| INVALID_NUMBER)?,
             intl_fmt: intl_fmt.into_owned(),
         })
     }
@@ -97,7 +96,7 @@ impl PhoneNumber {
         self.calling_code
     }
 
-    /// The number as people read it anywhere: `+44 7700 900001`.
+    /// The international format: `+44 7700 900001`.
     #[must_use]
     pub fn intl_fmt(&self) -> &str {
         &self.intl_fmt
@@ -110,7 +109,7 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// Whether numbers somewhere begin with this calling code.
+/// Whether the country calling code is assigned.
 #[must_use]
 pub fn is_calling_code(code: u16) -> bool {
     PHONE_NUMBER_UTIL
@@ -118,23 +117,23 @@ pub fn is_calling_code(code: u16) -> bool {
         .any(|known| known == i32::from(code))
 }
 
-fn read(number: &str, region: Option<Region>) -> Result<Parsed, Invalid> {
+fn parse_number(number: &str, region: Option<Region>) -> Result<Parsed, Invalid> {
     let mut parsed = PHONE_NUMBER_UTIL
         .parse(number, region)
-        .map_err(|_not_a_number| NO_NUMBER)?;
+        .map_err(|_not_a_number| INVALID_NUMBER)?;
     parsed.extension = None;
     Ok(parsed)
 }
 
 fn region(country: &str) -> Option<Region> {
-    let letters = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
-    let region: Region = letters.then(|| country.parse().ok()).flatten()?;
+    let is_code = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+    let region: Region = is_code.then(|| country.parse().ok()).flatten()?;
     PHONE_NUMBER_UTIL
         .get_country_code_for_region(region)
         .map(|_code| region)
 }
 
-/// The plus sign, or the full-width one.
+/// Whether it begins with a plus sign, also a full-width one.
 fn begins_with_plus(number: &str) -> bool {
     number.trim_start().starts_with(['+', '\u{ff0b}'])
 }
@@ -199,7 +198,7 @@ mod tests {
             ("G", "07700900001"),
             ("ＧＢ", "07700900001"),
             ("", "07700900001"),
-            // Enough to call a neighbour, and no address in the world.
+            // A local number without its area code.
             ("US", "555-2067"),
         ] {
             assert_eq!(msisdn(country, number), None, "{country} {number}");
@@ -252,7 +251,7 @@ mod tests {
             number in "[+0]{0,1}[0-9]{4,14}",
         ) {
             if let Ok(phone) = PhoneNumber::parse(country, &number) {
-                prop_assert_eq!(&PhoneNumber::of_msisdn(phone.msisdn()).unwrap(), &phone);
+                prop_assert_eq!(&PhoneNumber::from_msisdn(phone.msisdn()).unwrap(), &phone);
                 let text = format!("+{}", phone.msisdn().as_str());
                 prop_assert_eq!(&PhoneNumber::parse(country, &text).unwrap(), &phone);
             }

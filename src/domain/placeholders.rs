@@ -1,16 +1,16 @@
-//! Texts with `{names}` that are filled in.
+//! Texts with `{placeholders}`.
 
-/// A stretch of such a text.
+/// A piece of such a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// As it is written.
+    /// Literal text.
     Text(&'a str),
-    /// The name in braces: lower-case letters and underscores. Other braces are
-    /// text.
+    /// The name of a placeholder: lower-case letters and underscores. Braces
+    /// around anything else are literal text.
     Name(&'a str),
 }
 
-/// The text in pieces.
+/// Splits a text into its pieces.
 #[must_use]
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
@@ -23,17 +23,19 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The text with what `value` says in the place of each name.
+/// Replaces each placeholder with its value.
 #[must_use]
 pub fn fill(text: &str, value: impl Fn(&str) -> String) -> String {
-    let filled = pieces(text).into_iter().map(|piece| match piece {
-        Piece::Text(text) => text.to_owned(),
-        Piece::Name(name) => value(name),
-    });
-    filled.collect()
+    pieces(text)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Name(name) => value(name),
+        })
+        .collect()
 }
 
-/// The first name in it that is none of `known`.
+/// The first placeholder that is not one of `known`.
 #[must_use]
 pub fn unknown<'a>(text: &'a str, known: &[&str]) -> Option<&'a str> {
     pieces(text).into_iter().find_map(|piece| match piece {
@@ -42,7 +44,7 @@ pub fn unknown<'a>(text: &'a str, known: &[&str]) -> Option<&'a str> {
     })
 }
 
-/// Whether it has that name.
+/// Whether the text has a placeholder of this name.
 #[must_use]
 pub fn has(text: &str, name: &str) -> bool {
     pieces(text).contains(&Piece::Name(name))
@@ -52,12 +54,15 @@ fn next_name(text: &str) -> Option<(&str, &str, &str)> {
     text.match_indices('{').find_map(|(at, _brace)| {
         let (before, from_brace) = text.split_at_checked(at)?;
         let (name, after) = from_brace.strip_prefix('{')?.split_once('}')?;
-        let is_name = |name: &str| {
-            let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-            !name.is_empty() && name.bytes().all(letter)
-        };
         is_name(name).then_some((before, name, after))
     })
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[cfg(test)]

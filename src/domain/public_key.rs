@@ -1,4 +1,4 @@
-//! The public key of another server that is known beforehand, not fetched.
+//! Ed25519 public keys.
 
 use ed25519_dalek::VerifyingKey;
 use serde_json::{Map, Value};
@@ -6,51 +6,83 @@ use serde_json::{Map, Value};
 use super::ids::KeyId;
 use super::{base64, signing};
 
-/// An Ed25519 public key that is a point of the curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An Ed25519 public key.
+///
+/// The 32 bytes need not be a point of the curve: a key that is none is compared
+/// and stored like any other, and verifies no signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Reads base64 of either alphabet, with or without padding, or 64
-    /// hexadecimal digits.
+    /// A key from its 32 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Decodes a key in base64 of either alphabet, with or without padding. A
+    /// space counts as the plus sign that a client did not percent-encode
+    /// (PUB-07).
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        base64::decode_key(text).map(Self)
+    }
+
+    /// Parses a key that an administrator configured: base64 as in
+    /// [`Self::from_base64`], or 64 hexadecimal digits. Returns `None` also for
+    /// bytes that are no point of the curve, since no signature would ever match
+    /// them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let bytes = hexadecimal(text).or_else(|| base64::decode_key(text))?;
+        let bytes = decode_hex(text).or_else(|| base64::decode_key(text))?;
         VerifyingKey::from_bytes(&bytes).ok().map(|_| Self(bytes))
     }
 
-    /// The key itself.
+    /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether `object` bears a good signature of `name` by this key. The id of
-    /// the key is whatever the signer calls it.
+    /// The key in unpadded standard base64, as the Matrix API publishes it.
     #[must_use]
-    pub fn signed(&self, name: &str, object: &Map<String, Value>) -> bool {
-        let by_name = object.get("signatures").and_then(|all| all.get(name));
-        by_name
-            .and_then(Value::as_object)
-            .is_some_and(|signatures| {
-                // A signer has one key or two; a list of them makes only work.
-                let ids = signatures.keys().take(MOST_SIGNATURES);
-                ids.filter_map(|id| KeyId::parse(id).ok())
-                    .any(|id| signing::verify(object, name, &id, &self.0))
-            })
+    pub fn to_base64(&self) -> String {
+        base64::encode(&self.0)
+    }
+
+    /// Whether `object` has a valid signature of the server `name` by this key,
+    /// under any key id: peers do not agree on the ids of each other's keys.
+    #[must_use]
+    pub fn has_signed(&self, name: &str, object: &Map<String, Value>) -> bool {
+        let by_key = object
+            .get("signatures")
+            .and_then(|by_server| by_server.get(name))
+            .and_then(Value::as_object);
+        by_key.is_some_and(|by_key| {
+            by_key
+                .keys()
+                .take(MAX_SIGNATURES)
+                .filter_map(|id| KeyId::parse(id).ok())
+                .any(|id| signing::verify(object, name, &id, self))
+        })
     }
 }
 
-const MOST_SIGNATURES: usize = 4;
+/// Signatures of one server that are verified. A server signs with one key, or
+/// with two during a key change; each further one only costs time.
+const MAX_SIGNATURES: usize = 4;
 
-fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+fn decode_hex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let digits = text.as_bytes().chunks_exact(2);
-    let bytes = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    bytes.collect::<Option<Vec<_>>>()?.try_into().ok()
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect::<Option<Vec<_>>>()?
+        .try_into()
+        .ok()
 }
 
 #[cfg(test)]
@@ -63,7 +95,7 @@ mod tests {
     use crate::domain::ids::ServerName;
     use crate::domain::signing::KeyPair;
 
-    /// Of the specification's test seed.
+    /// The public key of the specification's test seed.
     const KEY: &str = "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI";
 
     fn pair(id: &str) -> KeyPair {
@@ -74,7 +106,7 @@ mod tests {
     #[test]
     fn the_ways_to_write_a_key() {
         let mut hex = String::new();
-        for byte in pair("1").public() {
+        for byte in pair("1").public().as_bytes() {
             let _ = write!(hex, "{byte:02x}");
         }
         for text in [
@@ -84,21 +116,29 @@ mod tests {
             &hex.to_uppercase(),
             &format!(" {KEY}\n"),
         ] {
-            assert_eq!(
-                PublicKey::parse(text).unwrap().as_bytes(),
-                &pair("1").public()
-            );
+            assert_eq!(PublicKey::parse(text), Some(pair("1").public()));
         }
-        let no_point = base64::encode(&[2; 32]);
+        assert_eq!(pair("1").public().to_base64(), KEY);
+        let not_a_point = base64::encode(&[2; 32]);
         for wrong in [
             "",
             "abc",
             hex.trim_start_matches('5'),
             &format!("{KEY}A"),
-            &no_point,
+            &not_a_point,
         ] {
             assert_eq!(PublicKey::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn cry_05_bytes_off_the_curve_verify_nothing() {
+        let key = PublicKey::from_base64(&base64::encode(&[2; 32])).unwrap();
+        let name = ServerName::parse("a.example").unwrap();
+        let mut object = json!({"a": 1}).as_object().unwrap().clone();
+        pair("0").sign(&name, &mut object).unwrap();
+        assert!(!key.has_signed("a.example", &object));
+        assert_eq!(key, PublicKey::from_bytes([2; 32]));
     }
 
     #[test]
@@ -107,16 +147,16 @@ mod tests {
         let name = ServerName::parse("a.example").unwrap();
         for id in ["0", "a_xyz"] {
             let mut object = json!({"a": 1}).as_object().unwrap().clone();
-            assert!(!key.signed("a.example", &object));
+            assert!(!key.has_signed("a.example", &object));
             pair(id).sign(&name, &mut object).unwrap();
-            assert!(key.signed("a.example", &object));
-            assert!(!key.signed("b.example", &object));
+            assert!(key.has_signed("a.example", &object));
+            assert!(!key.has_signed("b.example", &object));
             object.insert("a".to_owned(), json!(2));
-            assert!(!key.signed("a.example", &object));
+            assert!(!key.has_signed("a.example", &object));
         }
         let mut object = json!({"a": 1}).as_object().unwrap().clone();
         let other = KeyPair::from_seed(pair("0").id().clone(), &[7; 32]);
         other.sign(&name, &mut object).unwrap();
-        assert!(!key.signed("a.example", &object));
+        assert!(!key.has_signed("a.example", &object));
     }
 }

@@ -1,8 +1,8 @@
-//! How often something may happen: a burst, then one per interval.
+//! Rate limits: a burst, then one event per interval.
 //!
-//! What is kept of each counted party is one moment, the one until which all
-//! that happened is paid for at one per interval (the virtual scheduling form of
-//! the generic cell rate algorithm).
+//! This is the virtual scheduling form of the generic cell rate algorithm. For
+//! each counter only one time is stored, `paid_until`: each event adds one
+//! interval to it.
 
 use std::net::IpAddr;
 
@@ -10,24 +10,24 @@ use sha2::{Digest as _, Sha256};
 
 use super::base64;
 
-/// A burst, then one per interval.
+/// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many at once; at least 1.
+    /// How many events may happen at once; at least 1.
     pub burst: u32,
-    /// Milliseconds after which one more is free; at least 1.
+    /// Milliseconds after which one more event is allowed; at least 1.
     pub every_ms: i64,
 }
 
 impl Rate {
-    /// The furthest `paid_until` that is still within the rate at `now`.
+    /// The latest `paid_until` that is within the limit at `now`.
     #[must_use]
     pub fn horizon(self, now: i64) -> i64 {
         now.saturating_add(self.every_ms.saturating_mul(i64::from(self.burst)))
     }
 
-    /// Milliseconds until one more is within the rate, for a party that is at
-    /// its limit and paid until `paid_until`.
+    /// Milliseconds until one more event is within the limit, for a counter that
+    /// has reached it.
     #[must_use]
     pub fn wait_ms(self, paid_until: i64, now: i64) -> i64 {
         paid_until
@@ -37,8 +37,8 @@ impl Rate {
     }
 }
 
-/// What counts as one client: an IPv4 address, or a network of 64 bits of IPv6,
-/// which one client has as a whole.
+/// The network that counts as one client: an IPv4 address, or the /64 of an IPv6
+/// address, since a client usually controls all of it.
 #[must_use]
 pub fn client_network(ip: IpAddr) -> String {
     match ip.to_canonical() {
@@ -47,10 +47,10 @@ pub fn client_network(ip: IpAddr) -> String {
     }
 }
 
-/// Who is counted: a scope and a hash, since neither addresses nor IPs need to
-/// be kept for counting.
+/// The key of a counter: a scope and a hash, so the counters store neither
+/// addresses nor IP addresses.
 #[must_use]
-pub fn counted(scope: &str, who: &str) -> String {
+pub fn counter_key(scope: &str, who: &str) -> String {
     let digest = Sha256::digest(format!("{scope} {who}").as_bytes());
     format!("{scope}:{}", base64::encode_url_safe(digest.as_slice()))
 }
@@ -67,26 +67,25 @@ mod tests {
     #[test]
     fn a_burst_then_one_per_interval() {
         let mut paid_until: i64 = 0;
-        let mut ask = |now: i64| {
+        let mut take = |now: i64| {
             let next = paid_until.max(now) + RATE.every_ms;
-            let fine = next <= RATE.horizon(now);
-            if fine {
+            if next <= RATE.horizon(now) {
                 paid_until = next;
                 Ok(())
             } else {
                 Err(RATE.wait_ms(paid_until, now))
             }
         };
-        assert_eq!([ask(1000), ask(1000), ask(1000)], [Ok(()); 3]);
-        assert_eq!(ask(1000), Err(100));
-        assert_eq!(ask(1060), Err(40));
-        assert_eq!(ask(1100), Ok(()));
-        assert_eq!(ask(1100), Err(100));
+        assert_eq!([take(1000), take(1000), take(1000)], [Ok(()); 3]);
+        assert_eq!(take(1000), Err(100));
+        assert_eq!(take(1060), Err(40));
+        assert_eq!(take(1100), Ok(()));
+        assert_eq!(take(1100), Err(100));
     }
 
     #[test]
     fn who_is_counted_is_hashed() {
-        let counted = counted("email-to", "alice@example.com");
-        assert!(counted.starts_with("email-to:") && !counted.contains("alice"));
+        let key = counter_key("email-to", "alice@example.com");
+        assert!(key.starts_with("email-to:") && !key.contains("alice"));
     }
 }

@@ -1,20 +1,20 @@
-//! How much of an address a room may show of somebody who was invited by it
-//! (section 15.1 of the conformance list).
+//! Redacted addresses, which rooms show for pending invites (section 15.1 of the
+//! conformance list).
 
 use super::email::CanonicalEmail;
 
-/// How many characters of each side of an address are shown at most.
+/// The maximum number of characters shown of each part of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redaction {
-    /// Before the `@`.
+    /// Characters before the `@`.
     pub local_part: usize,
-    /// After it.
+    /// Characters after the `@`.
     pub domain: usize,
 }
 
 impl Redaction {
-    /// The display name of an invite: the address with something of each side
-    /// left out, however short it is.
+    /// The display name of an invite: the address with at least one character of
+    /// each part omitted.
     #[must_use]
     pub fn display_name(self, address: &CanonicalEmail) -> String {
         self.redact(address.as_str())
@@ -24,15 +24,15 @@ impl Redaction {
         let (local_part, domain) = address.split_once('@').unwrap_or((address, ""));
         format!(
             "{}@{}",
-            beginning(local_part, self.local_part),
-            beginning(domain, self.domain)
+            truncate(local_part, self.local_part),
+            truncate(domain, self.domain)
         )
     }
 }
 
-/// The first characters, never all of them. Characters are code points, so that
-/// none is cut in two.
-fn beginning(text: &str, limit: usize) -> String {
+/// Truncates a text, even one within the limit. Characters are code points, so
+/// none is split.
+fn truncate(text: &str, limit: usize) -> String {
     let length = text.chars().count();
     let shown = if length > limit {
         limit
@@ -41,9 +41,9 @@ fn beginning(text: &str, limit: usize) -> String {
     } else {
         usize::from(length > 1)
     };
-    let mut beginning: String = text.chars().take(shown).collect();
-    beginning.push_str("...");
-    beginning
+    let mut truncated: String = text.chars().take(shown).collect();
+    truncated.push_str("...");
+    truncated
 }
 
 #[cfg(test)]

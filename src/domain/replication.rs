@@ -1,4 +1,5 @@
-//! What another identity server tells of the addresses bound there (INT-03).
+//! Pushes from other identity servers: changes of the associations there
+//! (INT-03).
 
 use std::fmt;
 
@@ -10,18 +11,18 @@ use super::ids::{Mxid, ServerName};
 use super::public_key::PublicKey;
 use super::threepid::ThreePid;
 
-/// The most associations in one push; Sydent sends at most 100.
-pub const MOST: usize = 500;
+/// The maximum number of associations in one push; Sydent sends at most 100.
+pub const MAX_ASSOCIATIONS: usize = 500;
 
-/// An association as it came, under the number that its server gave it.
+/// An association as it was received, with the id that the peer gave it.
 pub struct WithId {
-    /// The number as it was written: digits.
+    /// The id as it was received: digits.
     pub id: String,
-    /// What is to be a signed association.
+    /// The association; not yet verified.
     pub value: Value,
 }
 
-// Written by hand: the value holds an address.
+// Not derived: the value contains an address.
 impl fmt::Debug for WithId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WithId")
@@ -30,66 +31,64 @@ impl fmt::Debug for WithId {
     }
 }
 
-/// The associations of a push in the order of their numbers, which is that in
-/// which they happened.
+/// Sorts the associations of a push by their ids, which is the order of the
+/// changes.
 ///
 /// # Errors
-/// A sentence where a number is none.
-pub fn in_order(associations: Map<String, Value>) -> Result<Vec<WithId>, Invalid> {
-    let mut numbered = Vec::with_capacity(associations.len());
+/// An id is not a whole number.
+pub fn sort_by_id(associations: Map<String, Value>) -> Result<Vec<WithId>, Invalid> {
+    let mut sorted = Vec::with_capacity(associations.len());
     for (id, value) in associations {
-        let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        let number = id.parse::<i64>().ok().filter(|_| digits);
-        let number = number.ok_or(Invalid("the keys of sgAssocs must be whole numbers"))?;
-        numbered.push((number, WithId { id, value }));
+        let has_digits_only = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        let number = id
+            .parse::<i64>()
+            .ok()
+            .filter(|_| has_digits_only)
+            .ok_or(Invalid("the keys of sgAssocs must be whole numbers"))?;
+        sorted.push((number, WithId { id, value }));
     }
-    numbered.sort_by_key(|(number, _)| *number);
-    Ok(numbered.into_iter().map(|(_, one)| one).collect())
+    sorted.sort_by_key(|(number, _)| *number);
+    Ok(sorted.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// A change that a peer has signed.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A 3PID is bound.
+pub enum PeerChange {
+    /// A 3PID was bound.
     Bound {
-        /// What holds.
+        /// The association.
         association: Association,
-        /// The same as the peer signed it, as JSON.
+        /// The association as the peer signed it, in JSON.
         signed: String,
     },
-    /// A 3PID is not bound any more.
+    /// The association of a 3PID was removed.
     Removed {
-        /// Which.
+        /// The 3PID.
         threepid: ThreePid,
-        /// Since when, ms.
+        /// When, in milliseconds since the epoch.
         ts: i64,
     },
 }
 
-impl Change {
-    /// Reads an association and verifies that `peer` has signed it with that key.
+impl PeerChange {
+    /// Verifies that `peer` has signed an association with `key`, and parses it.
     ///
     /// # Errors
-    /// A sentence that says what is wrong, and holds nothing of it.
-    pub fn read(value: Value, peer: &ServerName, key: &PublicKey) -> Result<Self, Invalid> {
+    /// The signature or a field is invalid. The sentence does not quote the
+    /// association.
+    pub fn verify(value: Value, peer: &ServerName, key: &PublicKey) -> Result<Self, Invalid> {
         let Value::Object(mut object) = value else {
             return Err(Invalid("an association must be an object"));
         };
-        if !key.signed(peer.as_str(), &object) {
+        if !key.has_signed(peer.as_str(), &object) {
             return Err(Invalid("an association must be signed by the peer's key"));
         }
-        let text = |name| object.get(name).and_then(Value::as_str);
-        let (medium, address) = text("medium")
-            .zip(text("address"))
+        let string = |name| object.get(name).and_then(Value::as_str);
+        let (medium, address) = string("medium")
+            .zip(string("address"))
             .ok_or(Invalid("medium and address must be strings"))?;
         let threepid = ThreePid::parse(medium, address)?;
-        let time = |name| {
-            object
-                .get(name)
-                .and_then(Value::as_i64)
-                .filter(|time| is_safe(*time))
-        };
-        let ts = time("ts").ok_or(NO_TIME)?;
+        let ts = timestamp(&object, "ts")?;
         let mxid = match object.get("mxid") {
             Some(Value::Null) => return Ok(Self::Removed { threepid, ts }),
             Some(Value::String(mxid)) => Mxid::parse(mxid)?,
@@ -99,17 +98,17 @@ impl Change {
             threepid,
             mxid,
             ts,
-            not_before: time("not_before").ok_or(NO_TIME)?,
-            not_after: time("not_after").ok_or(NO_TIME)?,
+            not_before: timestamp(&object, "not_before")?,
+            not_after: timestamp(&object, "not_after")?,
         };
-        keep_what_was_signed(&mut object, peer);
+        remove_unverified(&mut object, peer);
         Ok(Self::Bound {
             association,
             signed: Value::Object(object).to_string(),
         })
     }
 
-    /// What was bound, or is not any more.
+    /// The 3PID that was bound or removed.
     #[must_use]
     pub fn threepid(&self) -> &ThreePid {
         match self {
@@ -119,8 +118,8 @@ impl Change {
     }
 }
 
-// Written by hand: the signed form holds the address.
-impl fmt::Debug for Change {
+// Not derived: the signed form contains the address.
+impl fmt::Debug for PeerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bound { .. } => "Bound(…)",
@@ -129,16 +128,20 @@ impl fmt::Debug for Change {
     }
 }
 
-const NO_TIME: Invalid = Invalid("ts, not_before and not_after must be times in milliseconds");
-
-/// The largest whole number that every reader of JSON takes.
-fn is_safe(time: i64) -> bool {
-    (0..1 << 53).contains(&time)
+/// Reads a time below 2^53, which every JSON parser represents exactly.
+fn timestamp(object: &Map<String, Value>, name: &str) -> Result<i64, Invalid> {
+    object
+        .get(name)
+        .and_then(Value::as_i64)
+        .filter(|time| (0..1 << 53).contains(time))
+        .ok_or(Invalid(
+            "ts, not_before and not_after must be times in milliseconds",
+        ))
 }
 
-/// Drops what nobody vouches for: signatures that were not verified, and what
-/// no signature covers.
-fn keep_what_was_signed(object: &mut Map<String, Value>, peer: &ServerName) {
+/// Removes what is not verified: signatures of other servers, and `unsigned`,
+/// which no signature covers.
+fn remove_unverified(object: &mut Map<String, Value>, peer: &ServerName) {
     object.remove("unsigned");
     if let Some(signatures) = object.get_mut("signatures").and_then(Value::as_object_mut) {
         signatures.retain(|name, _| name == peer.as_str());
@@ -161,9 +164,8 @@ mod tests {
         KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[5; 32])
     }
 
-    fn read(value: Value) -> Result<Change, Invalid> {
-        let key = PublicKey::parse(&crate::domain::base64::encode(&pair().public())).unwrap();
-        Change::read(value, &peer(), &key)
+    fn read(value: Value) -> Result<PeerChange, Invalid> {
+        PeerChange::verify(value, &peer(), &pair().public())
     }
 
     fn good() -> Value {
@@ -190,12 +192,15 @@ mod tests {
             let Value::Object(object) = value else {
                 panic!("an object")
             };
-            Ok(in_order(object)?.into_iter().map(|one| one.id).collect())
+            Ok(sort_by_id(object)?
+                .into_iter()
+                .map(|entry| entry.id)
+                .collect())
         };
         let ordered = ids(json!({"10": 1, "9": 2, "0": 3, "100": 4})).unwrap();
         assert_eq!(ordered, ["0", "9", "10", "100"]);
-        let numbered = in_order(json!({"1": "alice"}).as_object().unwrap().clone()).unwrap();
-        assert_eq!(format!("{numbered:?}"), "[WithId { id: \"1\", .. }]");
+        let sorted = sort_by_id(json!({"1": "alice"}).as_object().unwrap().clone()).unwrap();
+        assert_eq!(format!("{sorted:?}"), "[WithId { id: \"1\", .. }]");
         for wrong in ["", "-1", "+1", "1.0", " 1", "a", "9223372036854775808"] {
             assert!(ids(json!({wrong: 1})).is_err(), "{wrong}");
         }
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn int_03_what_is_bound_and_what_is_removed() {
-        let Ok(Change::Bound {
+        let Ok(PeerChange::Bound {
             association,
             signed: text,
         }) = read(signed(&[]))
@@ -227,7 +232,7 @@ mod tests {
             ("not_after", null()),
         ]);
         let removed = read(removal).unwrap();
-        assert!(matches!(removed, Change::Removed { ts: 5, .. }));
+        assert!(matches!(removed, PeerChange::Removed { ts: 5, .. }));
         assert_eq!(removed.threepid().address(), "alice@example.com");
         assert!(!format!("{removed:?}").contains("alice"));
     }
@@ -237,7 +242,7 @@ mod tests {
         let mut more = signed(&[("more", json!("signed too"))]);
         more["unsigned"] = json!({"a": 1});
         more["signatures"]["other.example"] = json!({"ed25519:0": "x"});
-        let Ok(Change::Bound { signed: text, .. }) = read(more) else {
+        let Ok(PeerChange::Bound { signed: text, .. }) = read(more) else {
             panic!("it is bound")
         };
         let kept: Value = serde_json::from_str(&text).unwrap();

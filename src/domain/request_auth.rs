@@ -1,21 +1,22 @@
-//! Whether a homeserver has signed a request to this server (server-server API,
-//! "Request Authentication"; UNB-12 … UNB-16).
+//! Verifies that a homeserver has signed a request to this server (Server-Server
+//! API, "Request Authentication"; UNB-12 … UNB-16).
 
 use std::fmt;
 use std::slice;
 
 use serde_json::{Map, Value, json};
 
+use super::public_key::PublicKey;
 use super::x_matrix::XMatrix;
 use super::{Invalid, canonical_json, signing};
 
-/// The names by which clients and homeservers call this server: a request that
-/// was signed for another one is not for this one (UNB-13).
+/// The names of this server. A request that was signed for another name is
+/// rejected (UNB-13).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnNames(Vec<String>);
 
 impl OwnNames {
-    /// Those names: hosts, with or without a port and a path.
+    /// Takes the names: hosts, with or without a port and a path.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let mut names: Vec<String> = names.into_iter().collect();
@@ -24,14 +25,14 @@ impl OwnNames {
         Self(names)
     }
 
-    /// Whether that is one of them, to the letter.
+    /// Whether `name` is exactly one of the names.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|own| own == name)
     }
 }
 
-/// A request as it is signed.
+/// The parts of a request that its signature covers.
 pub struct SignedRequest {
     method: &'static str,
     uri: String,
@@ -39,11 +40,11 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// A request for that path and query, as they were received (UNB-15), with
-    /// that body, whatever else is in it (UNB-16).
+    /// Creates a request from its path and query as received (UNB-15) and its whole
+    /// body, unknown fields included (UNB-16).
     ///
     /// # Errors
-    /// When the body has no canonical form: nobody can have signed it.
+    /// The body has no canonical form, so it cannot have been signed.
     pub fn new(
         method: &'static str,
         uri: String,
@@ -57,36 +58,35 @@ impl SignedRequest {
         })
     }
 
-    /// Whether what is stated holds: the origin has signed this request, by the
-    /// key with that public half, for one of `own`.
+    /// Whether the header's signature is valid: the origin has signed this request
+    /// with `key` for one of the names of this server.
     #[must_use]
-    pub fn is_signed(&self, stated: &XMatrix, own: &OwnNames, public: &[u8; 32]) -> bool {
-        let destinations = match &stated.destination {
-            Some(named) if own.contains(named) => slice::from_ref(named),
+    pub fn is_signed(&self, header: &XMatrix, own: &OwnNames, key: &PublicKey) -> bool {
+        let destinations = match &header.destination {
+            Some(name) if own.contains(name) => slice::from_ref(name),
             Some(_) => return false,
-            // Signed, but not said: it may be any of them.
+            // The signature covers the destination, the header does not name it.
             None => own.0.as_slice(),
         };
-        let by = |destination: &String| {
-            // Synapse signs the former, the specification asks for the latter.
+        destinations.iter().any(|destination| {
+            // Synapse signs the former, the specification requires the latter.
             ["destination_is", "destination"].iter().any(|name| {
-                self.signed_text(stated, name, destination)
-                    .is_some_and(|text| signing::verify_text(&text, &stated.signature, public))
+                self.signed_text(header, name, destination)
+                    .is_some_and(|text| signing::verify_text(&text, &header.signature, key))
             })
-        };
-        destinations.iter().any(by)
+        })
     }
 
-    /// The canonical form of the object that is signed. The content is put in as
-    /// it is, since its name comes first and it may be long.
-    fn signed_text(&self, stated: &XMatrix, name: &str, destination: &str) -> Option<String> {
+    /// The canonical form of the signed object. The content is inserted as text,
+    /// because its key sorts first and encoding it again could take long.
+    fn signed_text(&self, header: &XMatrix, name: &str, destination: &str) -> Option<String> {
         let rest = canonical_json::encode(&json!({
             name: destination,
             "method": self.method,
-            "origin": stated.origin,
+            "origin": header.origin,
             "uri": self.uri,
-        }));
-        let rest = rest.ok()?;
+        }))
+        .ok()?;
         Some(format!(
             "{{\"content\":{},{}",
             self.content,
@@ -95,7 +95,7 @@ impl SignedRequest {
     }
 }
 
-// Written by hand: the content holds an address.
+// Not derived: the content contains an address.
 impl fmt::Debug for SignedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedRequest")
@@ -109,16 +109,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::base64;
 
     const URI: &str = "/_matrix/identity/v2/3pid/unbind";
     const BY_SYNAPSE: &str =
         "xLZXw3TS/vB/bHJSPYkVeIoIFpBn+tx4VnE56mK90BOHmPYrhifXSOLIejKFgGDRxTH6sPpHyhhLOE0SQw48AQ";
-    const BY_THE_BOOK: &str =
+    const BY_SPECIFICATION: &str =
         "RyHlSd8MEv8HpK3jxBATermkrl/uhS50anQr3KZO9yDVQJj43ozDEB9FJzfCJ0dghAtXgJSTfHEK/7TtL1ElDw";
 
-    fn key() -> [u8; 32] {
-        base64::decode_key("XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI").unwrap()
+    fn key() -> PublicKey {
+        PublicKey::from_base64("XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI").unwrap()
     }
 
     fn own(names: &[&str]) -> OwnNames {
@@ -136,11 +135,11 @@ mod tests {
         SignedRequest::new(method, uri.to_owned(), body.as_object().unwrap()).unwrap()
     }
 
-    fn stated(origin: &str, destination: Option<&str>, signature: &str) -> XMatrix {
+    fn header(origin: &str, destination: Option<&str>, signature: &str) -> XMatrix {
         let destination = destination.map_or(String::new(), |name| format!("destination={name},"));
-        let header =
+        let text =
             format!("X-Matrix origin={origin},{destination}key=ed25519:1,sig=\"{signature}\"");
-        XMatrix::parse(&header).unwrap().unwrap()
+        XMatrix::parse(&text).unwrap().unwrap()
     }
 
     #[test]
@@ -149,10 +148,10 @@ mod tests {
             own(&["a.example", "is.example.org"]),
             request("POST", URI, &body()),
         );
-        for signature in [BY_SYNAPSE, BY_THE_BOOK] {
+        for signature in [BY_SYNAPSE, BY_SPECIFICATION] {
             for destination in [Some("is.example.org"), None] {
-                let stated = stated("hs.example.org", destination, signature);
-                assert!(request.is_signed(&stated, &own, &key()));
+                let header = header("hs.example.org", destination, signature);
+                assert!(request.is_signed(&header, &own, &key()));
             }
         }
     }
@@ -168,9 +167,9 @@ mod tests {
             (vec!["IS.example.org"], Some("is.example.org")),
             (vec![], None),
         ] {
-            let stated = stated("hs.example.org", destination, BY_SYNAPSE);
+            let header = header("hs.example.org", destination, BY_SYNAPSE);
             assert!(
-                !request.is_signed(&stated, &own(&names), &key()),
+                !request.is_signed(&header, &own(&names), &key()),
                 "{names:?}"
             );
         }
@@ -179,7 +178,7 @@ mod tests {
     #[test]
     fn sec_19_a_signature_is_for_one_request_alone() {
         let own = own(&["is.example.org"]);
-        let stated = stated("hs.example.org", Some("is.example.org"), BY_SYNAPSE);
+        let header = header("hs.example.org", Some("is.example.org"), BY_SYNAPSE);
         let mut more = body();
         more["x"] = json!(1);
         let mut other = body();
@@ -192,14 +191,14 @@ mod tests {
             ("POST", URI, other),
             ("POST", URI, json!({})),
         ] {
-            assert!(!request(method, uri, &body).is_signed(&stated, &own, &key()));
+            assert!(!request(method, uri, &body).is_signed(&header, &own, &key()));
         }
-        let elsewhere = self::stated("hs2.example.org", Some("is.example.org"), BY_SYNAPSE);
+        let elsewhere = self::header("hs2.example.org", Some("is.example.org"), BY_SYNAPSE);
         let good = request("POST", URI, &body());
         assert!(!good.is_signed(&elsewhere, &own, &key()));
-        assert!(!good.is_signed(&stated, &own, &[7; 32]));
+        assert!(!good.is_signed(&header, &own, &PublicKey::from_bytes([7; 32])));
         for bad in ["", "!", "A", BY_SYNAPSE.get(1..).unwrap()] {
-            let bad = self::stated("hs.example.org", None, bad);
+            let bad = self::header("hs.example.org", None, bad);
             assert!(!good.is_signed(&bad, &own, &key()));
         }
     }
@@ -218,14 +217,14 @@ mod tests {
         ) {
             let content = json!({"unsigned": text, "signatures": {text.clone(): 1}});
             let request = request("POST", &uri, &content);
-            let stated = stated("hs.example.org", None, "x");
+            let header = header("hs.example.org", None, "x");
             for name in ["destination_is", "destination"] {
                 let object = json!({
                     "method": "POST", "uri": uri, "origin": "hs.example.org",
                     name: destination, "content": content,
                 });
                 prop_assert_eq!(
-                    request.signed_text(&stated, name, &destination),
+                    request.signed_text(&header, name, &destination),
                     canonical_json::encode(&object).ok()
                 );
             }

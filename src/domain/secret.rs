@@ -1,5 +1,5 @@
-//! What must stay unknown to others: session ids, client secrets, validation
-//! tokens, access tokens. None of them shows itself in `Debug`.
+//! Secrets: session ids, client secrets, validation tokens, invite tokens, and
+//! hashes of access tokens. `Debug` does not show a secret.
 
 use std::fmt;
 
@@ -19,14 +19,14 @@ macro_rules! secret_text {
         parse_from_string!($name);
 
         impl $name {
-            /// The secret itself: for the database and the message that
-            /// carries it, never for a log.
+            /// The secret: for the database and the message to its owner,
+            /// never for a log.
             #[must_use]
             pub fn expose(&self) -> &str {
                 &self.0
             }
 
-            /// Compares in a time that does not depend on where the two differ.
+            /// Compares in constant time.
             #[must_use]
             pub fn matches(&self, other: &Self) -> bool {
                 self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
@@ -42,16 +42,16 @@ macro_rules! secret_text {
 }
 
 secret_text!(
-    /// The secret that a client chose for its validation session: 1 to 255
+    /// The secret that a client chooses for its validation session: 1 to 255
     /// characters of `[0-9a-zA-Z.=_-]` (SES-01).
     ClientSecret,
-    /// The id of a validation session; the same alphabet and length (SES-02).
+    /// The id of a validation session, of the same alphabet and length (SES-02).
     Sid,
-    /// What the owner of an address reads in the message that was sent there:
-    /// at most 255 code points (SES-04).
+    /// The validation token that is sent to the address: at most 255 code
+    /// points (SES-04).
     Token,
-    /// What names an invitation in its room: 1 to 255 characters of
-    /// `[0-9a-zA-Z.=_-]` (INV-11). Who has it can have it signed.
+    /// The token of an invite in its room: 1 to 255 characters of
+    /// `[0-9a-zA-Z.=_-]` (INV-11). With it, anyone can obtain the signature.
     InviteToken
 );
 
@@ -69,10 +69,10 @@ impl Serialize for InviteToken {
 }
 
 impl ClientSecret {
-    /// Reads a client secret.
+    /// Parses a client secret.
     ///
     /// # Errors
-    /// A sentence when length or alphabet are wrong.
+    /// Length or alphabet are invalid.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_opaque(text) {
             Ok(Self(text.to_owned()))
@@ -85,24 +85,24 @@ impl ClientSecret {
 }
 
 impl Sid {
-    /// Reads a session id.
+    /// Parses a session id.
     ///
     /// # Errors
-    /// A sentence when length or alphabet are wrong.
+    /// Length or alphabet are invalid.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_opaque(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid("must be the sid that requestToken answered"))
+            Err(Invalid("must be the sid that requestToken returned"))
         }
     }
 }
 
 impl InviteToken {
-    /// Reads the token of an invitation.
+    /// Parses the token of an invite.
     ///
     /// # Errors
-    /// A sentence when length or alphabet are wrong: no invitation has it.
+    /// Length or alphabet are invalid.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_opaque(text) {
             Ok(Self(text.to_owned()))
@@ -113,10 +113,10 @@ impl InviteToken {
 }
 
 impl Token {
-    /// Reads a validation token as somebody submits it.
+    /// Parses a submitted validation token.
     ///
     /// # Errors
-    /// A sentence when it is empty or longer than any token can be.
+    /// It is empty or too long.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if (1..=255).contains(&text.chars().count()) {
             Ok(Self(text.to_owned()))
@@ -128,21 +128,21 @@ impl Token {
     }
 }
 
-/// What is stored of an access token: its SHA-256 in unpadded URL-safe base64
-/// (AUTH-15). A token is random and long, so that its hash gives nothing away,
-/// and is found by it without a comparison that could be timed.
+/// The stored form of an access token: its SHA-256 in unpadded URL-safe base64
+/// (AUTH-15). Tokens are long and random, so the hash does not reveal them, and
+/// finding a token by its hash needs no comparison in constant time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenHash(String);
 
 impl TokenHash {
-    /// The hash of an access token.
+    /// Hashes an access token.
     #[must_use]
-    pub fn of(access_token: &str) -> Self {
+    pub fn new(access_token: &str) -> Self {
         let digest = Sha256::digest(access_token.as_bytes());
         Self(base64::encode_url_safe(digest.as_slice()))
     }
 
-    /// The hash as it is stored.
+    /// The hash in base64.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -150,8 +150,10 @@ impl TokenHash {
 }
 
 fn is_opaque(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".=_-".contains(&byte);
-    (1..=255).contains(&text.len()) && text.bytes().all(plain)
+    (1..=255).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".=_-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
     fn auth_15_the_stored_form_of_an_access_token() {
         // echo -n abc | openssl sha256 -binary | basenc --base64url
         assert_eq!(
-            TokenHash::of("abc").as_str(),
+            TokenHash::new("abc").as_str(),
             "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
         );
     }

@@ -1,18 +1,18 @@
-//! Validation sessions: what may happen in one, and when it is over
-//! (identity service API, "Establishing associations"; SES-07 … SES-22).
+//! Validation sessions: their states and transitions, and when they end (Identity
+//! Service API, "Establishing associations"; SES-07 … SES-22).
 
 use super::next_link::NextLink;
 use super::secret::{ClientSecret, Sid, Token};
 use super::threepid::{Medium, ThreePid};
 
-/// When a session ends.
+/// When sessions end.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionLimits {
-    /// Milliseconds from creation, or from validation, until it expires.
+    /// Milliseconds from creation, or from validation, until a session expires.
     pub lifetime_ms: i64,
-    /// Wrong tokens after which it is dead.
+    /// The number of wrong tokens that ends a session.
     pub max_wrong_tokens: i32,
-    /// The same for a phone number, whose tokens are short.
+    /// The same for sessions of phone numbers, whose tokens are shorter.
     pub max_wrong_sms_tokens: i32,
 }
 
@@ -25,19 +25,19 @@ impl SessionLimits {
     }
 }
 
-/// How far a session has come.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nobody has shown the token yet.
+    /// The right token was not submitted yet.
     Pending {
-        /// When the session was made, ms.
+        /// When the session was created, in milliseconds since the epoch.
         created_at: i64,
-        /// How many wrong tokens were shown.
+        /// How many wrong tokens were submitted.
         wrong_tokens: i32,
     },
-    /// The token was shown.
+    /// The right token was submitted.
     Validated {
-        /// When that was, ms.
+        /// When it was submitted, in milliseconds since the epoch.
         at: i64,
     },
 }
@@ -45,58 +45,58 @@ pub enum State {
 /// A validation session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Its id.
+    /// The session id.
     pub sid: Sid,
-    /// What is being validated.
+    /// The 3PID to validate.
     pub threepid: ThreePid,
-    /// The secret that its client chose.
+    /// The secret that the client chose.
     pub client_secret: ClientSecret,
-    /// What the owner of the address must show.
+    /// The token that was sent to the address.
     pub token: Token,
-    /// The highest `send_attempt` for which a message was sent or is on its
-    /// way; `None` before the first.
+    /// The highest `send_attempt` for which a message was sent or queued; `None`
+    /// before the first.
     pub send_attempt: Option<i64>,
-    /// Where a browser goes after validation.
+    /// Where the browser is redirected after the validation.
     pub next_link: Option<NextLink>,
-    /// How far it has come.
+    /// The state.
     pub state: State,
 }
 
-/// What a requestToken call does with what is already there.
+/// What a requestToken call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
-    /// Make a new session and send its token.
-    Fresh,
-    /// Go on with the session and send its token again.
+pub enum SendDecision {
+    /// Create a session and send its token.
+    NewSession,
+    /// Reuse the session and send its token again.
     Resend,
-    /// Go on with the session; this attempt was sent before.
+    /// Reuse the session and send nothing: this attempt was sent before.
     AlreadySent,
 }
 
-/// Why a session does not prove anything.
+/// Why a session is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// No such session, or not with that secret: the two are not told apart
-    /// (SES-21).
+    /// No such session, or another client secret. Clients cannot distinguish the
+    /// two (SES-21).
     NoSession,
-    /// The session is over.
+    /// The session has ended.
     Expired,
-    /// The token has not been shown yet.
+    /// The right token was not submitted yet.
     NotValidated,
 }
 
-/// The result of a submitted token.
+/// The outcome of submitting a token.
 #[derive(Debug)]
 pub enum SubmitOutcome {
-    /// The token is right; the session as it is now.
+    /// The token is right. Contains the session in its new state.
     Validated(Session),
-    /// The token is wrong; the session as it is now.
+    /// The token is wrong. Contains the session in its new state.
     WrongToken(Session),
-    /// The session takes no token.
+    /// The token was not compared.
     Denied(Denied),
 }
 
-/// That somebody owns a 3PID: the one thing a binding can rest on.
+/// The proof that the client owns a 3PID. Only with one can a 3PID be bound.
 #[derive(Debug, Clone)]
 pub struct Proof {
     threepid: ThreePid,
@@ -104,7 +104,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// The word of a tool on the internal listener, which is believed (INT-01).
+    /// A proof for a request on the internal listener, which is trusted (INT-01).
     #[must_use]
     pub fn trusted(threepid: ThreePid) -> Self {
         Self {
@@ -113,19 +113,20 @@ impl Proof {
         }
     }
 
-    /// What is owned.
+    /// The 3PID.
     #[must_use]
     pub fn threepid(&self) -> &ThreePid {
         &self.threepid
     }
 
-    /// What is owned, for a binding.
+    /// The 3PID, owned.
     #[must_use]
     pub fn into_threepid(self) -> ThreePid {
         self.threepid
     }
 
-    /// When the owner validated it, ms; `None` for a trusted word.
+    /// When the 3PID was validated, in milliseconds since the epoch; `None` for a
+    /// trusted request.
     #[must_use]
     pub fn validated_at(&self) -> Option<i64> {
         self.validated_at
@@ -133,8 +134,8 @@ impl Proof {
 }
 
 impl Session {
-    /// When the session expires unless something happens in it, ms: the last
-    /// moment at which its token is good.
+    /// When the session expires in its present state, in milliseconds since the
+    /// epoch: the last moment at which its token is valid.
     #[must_use]
     pub fn ends_at(&self, limits: SessionLimits) -> i64 {
         let (State::Pending {
@@ -144,20 +145,20 @@ impl Session {
         since.saturating_add(limits.lifetime_ms)
     }
 
-    /// Whether the session is over: too old (exactly its lifetime still
-    /// counts), or too many wrong tokens.
+    /// Whether the session has ended: it is older than its lifetime, or had too
+    /// many wrong tokens.
     #[must_use]
-    pub fn is_over(&self, now: i64, limits: SessionLimits) -> bool {
-        let too_many = match self.state {
+    pub fn has_ended(&self, now: i64, limits: SessionLimits) -> bool {
+        let has_too_many_wrong_tokens = match self.state {
             State::Pending { wrong_tokens, .. } => {
                 wrong_tokens >= limits.max_wrong_tokens(self.threepid.medium())
             }
             State::Validated { .. } => false,
         };
-        now > self.ends_at(limits) || too_many
+        now > self.ends_at(limits) || has_too_many_wrong_tokens
     }
 
-    /// Checks a submitted token (SES-18 … SES-22).
+    /// Submits a token (SES-18 … SES-22).
     #[must_use]
     pub fn submit(
         self,
@@ -170,14 +171,14 @@ impl Session {
         if !self.client_secret.matches(secret) || self.threepid.medium() != medium {
             return SubmitOutcome::Denied(Denied::NoSession);
         }
-        if self.is_over(now, limits) {
+        if self.has_ended(now, limits) {
             return SubmitOutcome::Denied(Denied::Expired);
         }
-        let right = self.token.matches(token);
+        let is_right = self.token.matches(token);
         match self.state {
-            State::Validated { .. } if right => SubmitOutcome::Validated(self),
+            State::Validated { .. } if is_right => SubmitOutcome::Validated(self),
             State::Validated { .. } => SubmitOutcome::WrongToken(self),
-            State::Pending { .. } if right => SubmitOutcome::Validated(Self {
+            State::Pending { .. } if is_right => SubmitOutcome::Validated(Self {
                 state: State::Validated { at: now },
                 ..self
             }),
@@ -194,10 +195,11 @@ impl Session {
         }
     }
 
-    /// The proof that a validated session gives to whoever has its secret.
+    /// The proof that a validated session is for the client with its secret.
     ///
     /// # Errors
-    /// Why it gives none; being over comes before not being validated (VAL-04).
+    /// The session is not usable. `Expired` takes precedence over `NotValidated`
+    /// (VAL-04).
     pub fn proof(
         self,
         secret: &ClientSecret,
@@ -207,7 +209,7 @@ impl Session {
         if !self.client_secret.matches(secret) {
             return Err(Denied::NoSession);
         }
-        if self.is_over(now, limits) {
+        if self.has_ended(now, limits) {
             return Err(Denied::Expired);
         }
         match self.state {
@@ -220,20 +222,25 @@ impl Session {
     }
 }
 
-/// What a requestToken call with `attempt` does, given the session that its
-/// address and secret have (SES-09 … SES-15).
+/// Decides what a requestToken call with `attempt` does. `existing` is the session
+/// with the same address and client secret (SES-09 … SES-15).
 #[must_use]
-pub fn begin(existing: Option<&Session>, attempt: i64, now: i64, limits: SessionLimits) -> Begin {
-    let Some(session) = existing.filter(|session| !session.is_over(now, limits)) else {
-        return Begin::Fresh;
+pub fn decide_send(
+    existing: Option<&Session>,
+    attempt: i64,
+    now: i64,
+    limits: SessionLimits,
+) -> SendDecision {
+    let Some(session) = existing.filter(|session| !session.has_ended(now, limits)) else {
+        return SendDecision::NewSession;
     };
-    let sent = session
+    let is_sent = session
         .send_attempt
         .is_some_and(|highest| attempt <= highest);
     match session.state {
-        _ if sent => Begin::AlreadySent,
-        State::Pending { .. } => Begin::Resend,
-        State::Validated { .. } => Begin::Fresh,
+        _ if is_sent => SendDecision::AlreadySent,
+        State::Pending { .. } => SendDecision::Resend,
+        State::Validated { .. } => SendDecision::NewSession,
     }
 }
 
@@ -263,7 +270,7 @@ mod tests {
         ClientSecret::parse(text).unwrap()
     }
 
-    fn show(session: Session, token: &str, now: i64) -> SubmitOutcome {
+    fn submit(session: Session, token: &str, now: i64) -> SubmitOutcome {
         session.submit(
             Medium::Email,
             &secret("secret"),
@@ -281,33 +288,33 @@ mod tests {
 
     #[test]
     fn ses_09_to_15_what_a_request_does() {
-        let over = State::Pending {
+        let ended = State::Pending {
             created_at: 0,
             wrong_tokens: 3,
         };
         for (state, sent, attempt, now, expected) in [
-            (PENDING, None, 0, 0, Begin::Resend),
-            (PENDING, None, -5, 0, Begin::Resend),
-            (PENDING, Some(1), 1, 0, Begin::AlreadySent),
-            (PENDING, Some(1), 0, 0, Begin::AlreadySent),
-            (PENDING, Some(1), 2, 1000, Begin::Resend),
-            (PENDING, Some(1), 1, 1001, Begin::Fresh),
-            (over, Some(1), 1, 0, Begin::Fresh),
-            (VALIDATED, Some(1), 1, 1500, Begin::AlreadySent),
-            (VALIDATED, Some(1), 2, 1500, Begin::Fresh),
-            (VALIDATED, Some(1), 1, 1501, Begin::Fresh),
+            (PENDING, None, 0, 0, SendDecision::Resend),
+            (PENDING, None, -5, 0, SendDecision::Resend),
+            (PENDING, Some(1), 1, 0, SendDecision::AlreadySent),
+            (PENDING, Some(1), 0, 0, SendDecision::AlreadySent),
+            (PENDING, Some(1), 2, 1000, SendDecision::Resend),
+            (PENDING, Some(1), 1, 1001, SendDecision::NewSession),
+            (ended, Some(1), 1, 0, SendDecision::NewSession),
+            (VALIDATED, Some(1), 1, 1500, SendDecision::AlreadySent),
+            (VALIDATED, Some(1), 2, 1500, SendDecision::NewSession),
+            (VALIDATED, Some(1), 1, 1501, SendDecision::NewSession),
         ] {
             assert_eq!(
-                begin(Some(&session(state, sent)), attempt, now, LIMITS),
+                decide_send(Some(&session(state, sent)), attempt, now, LIMITS),
                 expected
             );
         }
-        assert_eq!(begin(None, 1, 0, LIMITS), Begin::Fresh);
+        assert_eq!(decide_send(None, 1, 0, LIMITS), SendDecision::NewSession);
     }
 
     #[test]
     fn ses_07_the_clock_starts_again_at_validation() {
-        let SubmitOutcome::Validated(now_validated) = show(session(PENDING, None), "token", 1000)
+        let SubmitOutcome::Validated(now_validated) = submit(session(PENDING, None), "token", 1000)
         else {
             panic!("the last moment of the lifetime still counts");
         };
@@ -324,14 +331,14 @@ mod tests {
             Denied::Expired
         );
         assert!(matches!(
-            show(session(PENDING, None), "token", 1001),
+            submit(session(PENDING, None), "token", 1001),
             SubmitOutcome::Denied(Denied::Expired)
         ));
     }
 
     #[test]
     fn ses_18_showing_the_token_again_changes_nothing() {
-        let SubmitOutcome::Validated(same) = show(session(VALIDATED, None), "token", 900) else {
+        let SubmitOutcome::Validated(same) = submit(session(VALIDATED, None), "token", 900) else {
             panic!("a repeated submit succeeds");
         };
         assert_eq!(same.state, VALIDATED);
@@ -341,13 +348,13 @@ mod tests {
     fn ses_19_too_many_wrong_tokens_end_the_session() {
         let mut tried = session(PENDING, None);
         for _ in 0..3 {
-            let SubmitOutcome::WrongToken(after) = show(tried, "wrong", 0) else {
+            let SubmitOutcome::WrongToken(after) = submit(tried, "wrong", 0) else {
                 panic!("wrong")
             };
             tried = after;
         }
         assert!(matches!(
-            show(tried, "token", 0),
+            submit(tried, "token", 0),
             SubmitOutcome::Denied(Denied::Expired)
         ));
     }

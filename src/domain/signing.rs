@@ -1,5 +1,5 @@
-//! Signing keys, and signing and verifying JSON (Matrix specification,
-//! appendices, "Signing JSON").
+//! Signing keys, and signing and verifying JSON (Matrix specification, appendices,
+//! "Signing JSON").
 
 use std::fmt;
 
@@ -7,16 +7,17 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde_json::{Map, Value};
 
 use super::ids::{KeyId, ServerName};
+use super::public_key::PublicKey;
 use super::{Invalid, base64, canonical_json};
 
-/// One Ed25519 key pair and its id.
+/// An Ed25519 key pair with its id.
 pub struct KeyPair {
     id: KeyId,
     key: SigningKey,
 }
 
 impl KeyPair {
-    /// A pair from its seed.
+    /// Creates a key pair from its seed.
     #[must_use]
     pub fn from_seed(id: KeyId, seed: &[u8; 32]) -> Self {
         Self {
@@ -25,47 +26,48 @@ impl KeyPair {
         }
     }
 
-    /// Reads a line of a key file: `ed25519 <version> <unpadded base64 seed>`.
+    /// Parses a line of a key file: `ed25519 <version> <unpadded base64 seed>`.
     ///
     /// # Errors
-    /// A sentence that says which part is wrong, without the part itself.
+    /// The line is malformed. The sentence names the invalid part without quoting
+    /// it.
     pub fn parse_line(line: &str) -> Result<Self, Invalid> {
         let mut words = line.split_ascii_whitespace();
         let (Some("ed25519"), Some(version), Some(seed), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(Invalid(
-                "a key line must read: ed25519 <version> <base64 seed>",
+                "a line of a key file must be: ed25519 <version> <base64 seed>",
             ));
         };
         let id = KeyId::parse(&format!("ed25519:{version}"))?;
         let seed = base64::decode_key(seed)
-            .ok_or(Invalid("the seed of a key must be the base64 of 32 bytes"))?;
+            .ok_or(Invalid("the seed of a key must be 32 bytes in base64"))?;
         Ok(Self::from_seed(id, &seed))
     }
 
-    /// The id under which signatures by this key are filed.
+    /// The key id.
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The public half.
+    /// The public key.
     #[must_use]
-    pub fn public(&self) -> [u8; 32] {
-        self.key.verifying_key().to_bytes()
+    pub fn public(&self) -> PublicKey {
+        PublicKey::from_bytes(self.key.verifying_key().to_bytes())
     }
 
-    /// Signs an object and files the signature in it, beside those of others.
+    /// Signs an object and adds the signature to those that it has.
     ///
     /// # Errors
-    /// Objects without a canonical form cannot be signed.
+    /// The object has no canonical form.
     pub fn sign(&self, name: &ServerName, object: &mut Map<String, Value>) -> Result<(), Invalid> {
-        let signature = self.key.sign(signed_bytes(object)?.as_bytes());
-        let coded = Value::String(base64::encode(&signature.to_bytes()));
+        let signature = self.key.sign(signed_text(object)?.as_bytes());
+        let encoded = Value::String(base64::encode(&signature.to_bytes()));
         let by_server = entry(object, "signatures")?;
         let by_key = entry(by_server, name.as_str())?;
-        by_key.insert(self.id.to_string(), coded);
+        by_key.insert(self.id.to_string(), encoded);
         Ok(())
     }
 }
@@ -78,8 +80,8 @@ impl fmt::Debug for KeyPair {
     }
 }
 
-/// The keys of this server: the active one, and retired ones whose signatures
-/// still count (CRY-10).
+/// The keys of this server: the active one, and retired ones whose signatures are
+/// still valid (CRY-10).
 #[derive(Debug)]
 pub struct KeyRing {
     active: KeyPair,
@@ -87,24 +89,24 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads a key file: a key a line, the first one active, the others
-    /// retired. Empty lines and lines that begin with `#` are passed over.
+    /// Parses a key file with one key per line: the first one is active, the others
+    /// are retired. Empty lines and lines that begin with `#` are skipped.
     ///
     /// # Errors
-    /// No key, a malformed line, or one id for two keys.
+    /// The file has no key, a malformed line, or two keys with the same id.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let mut keys = Vec::new();
         for line in text.lines().map(str::trim) {
             if !line.is_empty() && !line.starts_with('#') {
                 let key = KeyPair::parse_line(line)?;
                 if keys.iter().any(|known: &KeyPair| known.id == key.id) {
-                    return Err(Invalid("the key file names one key id twice"));
+                    return Err(Invalid("the key file has two keys with the same id"));
                 }
                 keys.push(key);
             }
         }
         let mut keys = keys.into_iter();
-        let active = keys.next().ok_or(Invalid("the key file holds no key"))?;
+        let active = keys.next().ok_or(Invalid("the key file has no key"))?;
         Ok(Self {
             active,
             retired: keys.collect(),
@@ -117,7 +119,7 @@ impl KeyRing {
         &self.active
     }
 
-    /// The key with that id, active or retired.
+    /// The key with this id, active or retired.
     #[must_use]
     pub fn by_id(&self, id: &KeyId) -> Option<&KeyPair> {
         std::iter::once(&self.active)
@@ -125,9 +127,9 @@ impl KeyRing {
             .find(|key| key.id == *id)
     }
 
-    /// Every public key that counts as valid, by id, the active one first.
+    /// The public keys of all valid keys with their ids, the active one first.
     #[must_use]
-    pub fn public_keys(&self) -> Vec<(KeyId, [u8; 32])> {
+    pub fn public_keys(&self) -> Vec<(KeyId, PublicKey)> {
         std::iter::once(&self.active)
             .chain(&self.retired)
             .map(|key| (key.id.clone(), key.public()))
@@ -135,36 +137,36 @@ impl KeyRing {
     }
 }
 
-/// Whether `object` bears a good signature of `name` by that key.
+/// Whether `object` has a valid signature of the server `name` by this key.
 #[must_use]
-pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, public: &[u8; 32]) -> bool {
-    let found = || {
-        let coded = object
-            .get("signatures")?
-            .get(name)?
-            .get(id.as_str())?
-            .as_str()?;
-        Some(verify_text(&signed_bytes(object).ok()?, coded, public))
-    };
-    found().unwrap_or(false)
+pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, key: &PublicKey) -> bool {
+    let signature = object
+        .get("signatures")
+        .and_then(|by_server| by_server.get(name)?.get(id.as_str())?.as_str());
+    signature.is_some_and(|signature| {
+        signed_text(object).is_ok_and(|text| verify_text(&text, signature, key))
+    })
 }
 
-/// Whether `signature`, in base64, is a good one of a text by that key.
+/// Whether `signature`, in base64, is a valid signature of a text by this key.
 #[must_use]
-pub fn verify_text(text: &str, signature: &str, public: &[u8; 32]) -> bool {
-    let found = || {
-        let signature = Signature::from_slice(&base64::decode(signature)?).ok()?;
-        let key = VerifyingKey::from_bytes(public).ok()?;
-        key.verify_strict(text.as_bytes(), &signature).ok()
-    };
-    found().is_some()
+pub fn verify_text(text: &str, signature: &str, key: &PublicKey) -> bool {
+    let signature = base64::decode(signature).and_then(|bytes| Signature::from_slice(&bytes).ok());
+    let key = VerifyingKey::from_bytes(key.as_bytes()).ok();
+    key.zip(signature)
+        .is_some_and(|(key, signature)| key.verify_strict(text.as_bytes(), &signature).is_ok())
 }
 
-fn signed_bytes(object: &Map<String, Value>) -> Result<String, Invalid> {
-    let mut bare = object.clone();
-    bare.remove("signatures");
-    bare.remove("unsigned");
-    canonical_json::encode_object(&bare)
+/// The text that the signatures of an object sign: its canonical form without
+/// `signatures` and `unsigned`.
+///
+/// # Errors
+/// The object has no canonical form.
+pub fn signed_text(object: &Map<String, Value>) -> Result<String, Invalid> {
+    let mut signed = object.clone();
+    signed.remove("signatures");
+    signed.remove("unsigned");
+    canonical_json::encode_object(&signed)
 }
 
 fn entry<'a>(
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn cry_04_signature_vectors() {
         assert_eq!(
-            base64::encode(&pair().public()),
+            pair().public().to_base64(),
             "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
         );
         for (object, expected) in [

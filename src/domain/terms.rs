@@ -1,5 +1,5 @@
-//! The policies that people agree to before they use this server (section 5 of
-//! the conformance list), and when somebody has agreed to enough of them.
+//! The policies that users must accept before they use this server (section 5 of
+//! the conformance list), and whether a user has accepted them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,17 +7,17 @@ use serde::Deserialize;
 
 use super::Invalid;
 
-/// Every policy that is in force; none by default, which asks nothing of
-/// anybody (TOS-11).
+/// The current policies. By default there are none, and users need not accept
+/// anything (TOS-11).
 ///
-/// It is read from the form that Sydent's terms file has: an optional
-/// `master_version`, and `docs`, which has a `version` and `langs` by the id of
-/// each policy. Reading checks everything, so what exists can be served.
+/// The format is that of Sydent's terms file: an optional `master_version`, and
+/// `docs`, an object with a `version` and `langs` for each policy id.
+/// Deserializing validates everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// A switch to ask everybody again, though no URL has changed; see
-    /// [`Terms::known`].
+    /// A new value requires all users to accept again, although no URL has
+    /// changed; see [`Terms::filter_current`].
     #[serde(default)]
     master_version: Option<Text>,
     #[serde(rename = "docs")]
@@ -32,7 +32,7 @@ pub struct Policy {
     langs: Translations,
 }
 
-/// A policy in each of its languages; at least one.
+/// A policy in each of its languages, at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<Language, Document>")]
 struct Translations(BTreeMap<Language, Document>);
@@ -45,21 +45,19 @@ pub struct Document {
     url: DocumentUrl,
 }
 
-/// Text that people or programs see: not empty, at most 255 bytes, no control
-/// characters.
+/// A text of 1 to 255 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct Text(String);
 
-/// A language code such as `en` or `pt-BR`. It stands beside the key `version`
-/// in what clients see, so it can never be that (TOS-01).
+/// A language code such as `en` or `pt-BR`. In the response it is a key beside
+/// `version`, so it must not be `version` (TOS-01).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct Language(String);
 
-/// Where a person reads the policy: an absolute http or https URL of at most
-/// 2,000 bytes, kept to the letter, since it is compared with what clients send
-/// back.
+/// The URL of a policy document: an absolute http or https URL of at most 2,000
+/// bytes. It is stored unchanged, because clients send it back to accept it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct DocumentUrl(String);
@@ -71,7 +69,7 @@ impl TryFrom<String> for Text {
         if (1..=255).contains(&text.len()) && !text.contains(char::is_control) {
             Ok(Self(text))
         } else {
-            Err(Invalid("a text of 1 to 255 bytes is needed here"))
+            Err(Invalid("must be a text of 1 to 255 bytes"))
         }
     }
 }
@@ -80,12 +78,14 @@ impl TryFrom<String> for Language {
     type Error = Invalid;
 
     fn try_from(code: String) -> Result<Self, Invalid> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let is_code = (2..=35).contains(&code.len()) && code.bytes().all(good);
+        let is_code = (2..=35).contains(&code.len())
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         if is_code && code != "version" {
             Ok(Self(code))
         } else {
-            Err(Invalid("a language code such as \"en\" is needed here"))
+            Err(Invalid("must be a language code such as \"en\""))
         }
     }
 }
@@ -94,9 +94,8 @@ impl TryFrom<String> for DocumentUrl {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        const WRONG: Invalid = Invalid("a whole https:// URL is needed here");
-        let odd = |c: char| c.is_control() || c.is_whitespace();
-        if text.len() > 2000 || text.contains(odd) {
+        const WRONG: Invalid = Invalid("must be an absolute https:// URL");
+        if text.len() > 2000 || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(WRONG);
         }
         let url = url::Url::parse(&text).map_err(|_not_a_url| WRONG)?;
@@ -113,7 +112,7 @@ impl TryFrom<BTreeMap<Language, Document>> for Translations {
 
     fn try_from(languages: BTreeMap<Language, Document>) -> Result<Self, Invalid> {
         if languages.is_empty() {
-            // Nobody could ever agree to it.
+            // Otherwise no user could accept it.
             return Err(Invalid("a policy needs at least one language"));
         }
         Ok(Self(languages))
@@ -153,6 +152,13 @@ impl Policy {
             .values()
             .map(|document| document.url.0.as_str())
     }
+
+    /// A URL that this version has in common with an older one.
+    fn reused_url(&self, old: &Self) -> Option<&str> {
+        let old_urls: BTreeSet<&str> = old.urls().collect();
+        self.urls()
+            .find(|url| self.version != old.version && old_urls.contains(url))
+    }
 }
 
 impl Terms {
@@ -162,80 +168,86 @@ impl Terms {
         policies.map(|(id, policy)| (id.0.as_str(), policy))
     }
 
-    /// Whether there is nothing to accept.
+    /// Whether there is no policy to accept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
     }
 
-    /// Whether that is enough: of each policy one of its present URLs, in any
-    /// language (TOS-05, TOS-07), and the master version if there is one.
-    /// `accepted` is what [`Terms::known`] returned at any time.
+    /// Whether all policies are accepted: one current URL of each, in any language
+    /// (TOS-05, TOS-07), and the master version if there is one. `accepted` is the
+    /// union of the results of [`Terms::filter_current`].
     #[must_use]
     pub fn are_accepted(&self, accepted: &[impl AsRef<str>]) -> bool {
         let accepted: BTreeSet<&str> = accepted.iter().map(AsRef::as_ref).collect();
-        let agreed = |policy: &Policy| policy.urls().any(|url| accepted.contains(url));
-        let asked_again = self.master_mark();
+        let is_accepted = |policy: &Policy| policy.urls().any(|url| accepted.contains(url));
         self.is_empty()
-            || (self.policies.values().all(agreed)
-                && asked_again.is_none_or(|mark| accepted.contains(mark.as_str())))
+            || (self.policies.values().all(is_accepted)
+                && self
+                    .master_version_mark()
+                    .is_none_or(|mark| accepted.contains(mark.as_str())))
     }
 
-    /// Those of the URLs that are in force, each once: what is worth being
-    /// remembered of an acceptance (TOS-09). When there are any and the terms
-    /// have a master version, a mark for that version is among them, so that a
-    /// new version asks everybody to accept something once more.
+    /// Filters the URLs to current ones, each once: these are stored when a user
+    /// accepts (TOS-09). If there are any and the terms have a master version, the
+    /// result includes a mark for that version, so a new version requires every
+    /// user to accept again.
     #[must_use]
-    pub fn known<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    pub fn filter_current<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let current: BTreeSet<&str> = self.policies.values().flat_map(Policy::urls).collect();
         let given: BTreeSet<&str> = urls.into_iter().collect();
-        let known = given.intersection(&current).map(|&url| url.to_owned());
-        let mut known: Vec<String> = known.collect();
-        if !known.is_empty() {
-            known.extend(self.master_mark());
+        let mut accepted: Vec<String> = given
+            .intersection(&current)
+            .map(|&url| url.to_owned())
+            .collect();
+        if !accepted.is_empty() {
+            accepted.extend(self.master_version_mark());
         }
-        known
+        accepted
     }
 
-    /// No URL begins like this.
-    fn master_mark(&self) -> Option<String> {
+    /// The mark that stands for the master version among accepted URLs. No URL
+    /// begins like it.
+    fn master_version_mark(&self) -> Option<String> {
         let version = self.master_version.as_ref()?;
         Some(format!("master_version {}", version.0))
     }
 
-    /// A sentence for each URL that stands for two policies: who accepts one
-    /// has then accepted the other (TOS-02).
+    /// A warning for each URL that two policies share: accepting one of them accepts
+    /// the other (TOS-02).
     #[must_use]
     pub fn shared_urls(&self) -> Vec<String> {
-        let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut by_url: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (id, policy) in &self.policies {
             for url in policy.urls() {
-                owners.entry(url).or_default().insert(&id.0);
+                by_url.entry(url).or_default().insert(&id.0);
             }
         }
-        owners.retain(|_, policies| policies.len() > 1);
-        let sentence = |(url, policies): (&str, BTreeSet<&str>)| {
-            let policies: Vec<&str> = policies.into_iter().collect();
-            let policies = policies.join(", ");
-            format!("{url} is the URL of {policies}: accepting one accepts the others")
-        };
-        owners.into_iter().map(sentence).collect()
+        by_url
+            .into_iter()
+            .filter(|(_, policies)| policies.len() > 1)
+            .map(|(url, policies)| {
+                let policies = policies.into_iter().collect::<Vec<_>>().join(", ");
+                format!("{url} is the URL of {policies}: accepting one accepts the others")
+            })
+            .collect()
     }
 
-    /// A sentence for each policy that has a new version under a URL of the old
-    /// one: who accepted that URL is not asked again (TOS-02).
+    /// A warning for each policy whose new version has a URL of the old version:
+    /// users who accepted that URL are not asked again (TOS-02).
     #[must_use]
-    pub fn kept_urls(&self, before: &Self) -> Vec<String> {
-        let kept = |(id, policy): (&Text, &Policy)| {
-            let old = before.policies.get(id)?;
-            let old_urls: BTreeSet<&str> = old.urls().collect();
-            let url = policy.urls().find(|url| old_urls.contains(url))?;
-            (policy.version != old.version).then(|| {
-                let id = &id.0;
-                format!("{id} has a new version at {url}: who accepted the old one is not asked")
+    pub fn reused_urls(&self, before: &Self) -> Vec<String> {
+        self.policies
+            .iter()
+            .filter_map(|(id, policy)| {
+                let old = before.policies.get(id)?;
+                let url = policy.reused_url(old)?;
+                Some(format!(
+                    "{} has a new version at the old URL {url}: users who accepted it are not asked again",
+                    id.0
+                ))
             })
-        };
-        self.policies.iter().filter_map(kept).collect()
+            .collect()
     }
 }
 
@@ -284,8 +296,8 @@ mod tests {
     #[test]
     fn tos_09_only_urls_in_force_are_remembered() {
         let given = ["https://a/p-fr", "https://evil/", "", "https://a/p-fr"];
-        assert_eq!(two().known(given), ["https://a/p-fr"]);
-        assert!(two().known(["https://A/p-fr"]).is_empty());
+        assert_eq!(two().filter_current(given), ["https://a/p-fr"]);
+        assert!(two().filter_current(["https://A/p-fr"]).is_empty());
     }
 
     #[test]
@@ -296,11 +308,11 @@ mod tests {
             read(json!({ "master_version": version, "docs": docs })).unwrap()
         };
         let (one, two) = (of_version("1"), of_version("2"));
-        let mut accepted = one.known(["https://a/1"]);
+        let mut accepted = one.filter_current(["https://a/1"]);
         assert!(one.are_accepted(&accepted));
         assert!(!two.are_accepted(&accepted));
-        assert!(two.known(["https://other/"]).is_empty());
-        accepted.extend(two.known(["https://a/1"]));
+        assert!(two.filter_current(["https://other/"]).is_empty());
+        accepted.extend(two.filter_current(["https://a/1"]));
         assert!(two.are_accepted(&accepted));
         let nothing = read(json!({ "master_version": "1", "docs": {} })).unwrap();
         assert!(nothing.are_accepted(&[""; 0]));
@@ -321,10 +333,10 @@ mod tests {
         assert!(shared[0].starts_with("https://a/1 is the URL of a, b"));
         assert!(two().shared_urls().is_empty());
 
-        let kept = terms("2").kept_urls(&terms("1"));
+        let kept = terms("2").reused_urls(&terms("1"));
         assert_eq!(kept.len(), 1);
         assert!(kept[0].starts_with("a has a new version"));
-        assert!(two().kept_urls(&terms("1")).is_empty());
+        assert!(two().reused_urls(&terms("1")).is_empty());
     }
 
     #[test]
@@ -362,10 +374,10 @@ mod tests {
             let url = |byte: &u8| ["https://a/p-en", "https://a/p-fr", "https://a/t-en", "x"]
                 [usize::from(*byte) % 4];
             let terms = two();
-            let mut remembered = terms.known(first.iter().map(url));
+            let mut remembered = terms.filter_current(first.iter().map(url));
             let before = terms.are_accepted(&remembered);
-            remembered.extend(terms.known(second.iter().map(url)));
-            let together = terms.known(first.iter().chain(&second).map(url));
+            remembered.extend(terms.filter_current(second.iter().map(url)));
+            let together = terms.filter_current(first.iter().chain(&second).map(url));
             prop_assert_eq!(terms.are_accepted(&remembered), terms.are_accepted(&together));
             prop_assert!(!before || terms.are_accepted(&remembered));
         }

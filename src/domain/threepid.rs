@@ -8,11 +8,11 @@ use super::Invalid;
 use super::email::CanonicalEmail;
 use super::msisdn::CanonicalMsisdn;
 
-/// The kinds of 3PID that exist (IDN-06).
+/// The kinds of 3PID (IDN-06).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Medium {
-    /// An e-mail address.
+    /// An email address.
     Email,
     /// A phone number.
     Msisdn,
@@ -27,10 +27,10 @@ impl From<Medium> for &'static str {
 }
 
 impl Medium {
-    /// Reads a medium; exact, lower case.
+    /// Parses a medium; lower case only.
     ///
     /// # Errors
-    /// A sentence when there is no such medium.
+    /// There is no such medium.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text {
             "email" => Ok(Self::Email),
@@ -39,7 +39,7 @@ impl Medium {
         }
     }
 
-    /// The medium as the specification writes it.
+    /// The name of the medium in the specification.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,20 +49,20 @@ impl Medium {
     }
 }
 
-/// A 3PID. Its `Debug` shows the medium and nothing of the address.
+/// A 3PID. `Debug` shows the medium but not the address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ThreePid {
-    /// An e-mail address.
+    /// An email address.
     Email(CanonicalEmail),
     /// A phone number.
     Msisdn(CanonicalMsisdn),
 }
 
 impl ThreePid {
-    /// Reads a medium and an address, folding the address.
+    /// Parses a medium and an address, and folds the address.
     ///
     /// # Errors
-    /// A sentence that says which of the two is wrong.
+    /// One of the two is invalid; the sentence says which.
     pub fn parse(medium: &str, address: &str) -> Result<Self, Invalid> {
         Ok(match Medium::parse(medium)? {
             Medium::Email => Self::Email(CanonicalEmail::parse(address)?),

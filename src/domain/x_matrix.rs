@@ -1,38 +1,39 @@
-//! The `Authorization: X-Matrix …` header (server-server API, "Request
-//! Authentication"), with which a homeserver signs a request.
+//! The `Authorization: X-Matrix …` header, with which a homeserver signs a request
+//! (Server-Server API, "Request Authentication").
 
 use std::fmt;
 
 use super::Invalid;
 use super::ids::{KeyId, ServerName};
 
-/// What one such header states. Nothing of it is proven.
+/// The content of the header. It is not verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct XMatrix {
-    /// Who is said to have signed.
+    /// The homeserver that claims to have signed the request.
     pub origin: ServerName,
-    /// For whom it was signed, as written; homeservers before 1.3 name nobody.
+    /// The destination, unchanged. Homeservers before version 1.3 of the
+    /// specification send none.
     pub destination: Option<String>,
-    /// With which key.
+    /// The id of the key.
     pub key: KeyId,
-    /// The signature, as written.
+    /// The signature, unchanged.
     pub signature: String,
 }
 
 impl XMatrix {
-    /// Whether an `Authorization` header has this scheme; nothing else of it is
-    /// read.
+    /// Whether an `Authorization` header has this scheme. Its parameters are not
+    /// parsed.
     #[must_use]
-    pub fn is_scheme_of(header: &str) -> bool {
+    pub fn has_scheme(header: &str) -> bool {
         split_scheme(header).is_some()
     }
 
-    /// Reads the value of an `Authorization` header; `None` when its scheme is
-    /// another one.
+    /// Parses the value of an `Authorization` header; `None` if it has another
+    /// scheme.
     ///
     /// # Errors
-    /// A sentence when it does not follow the grammar, names a parameter twice,
-    /// lacks one, has more than 16 of them or more than 4096 bytes.
+    /// The header does not match the grammar, has a parameter twice, lacks one, or
+    /// has more than 16 parameters or 4096 bytes.
     #[must_use]
     pub fn parse(header: &str) -> Option<Result<Self, Invalid>> {
         split_scheme(header).map(Self::from_parameters)
@@ -44,20 +45,20 @@ impl XMatrix {
                 "the X-Matrix authorization is longer than 4096 bytes",
             ));
         }
-        let mut found = Parameters::default();
+        let mut parameters = Parameters::default();
         let mut rest = skip_space(text);
         loop {
-            // RFC 9110 lets lists have empty elements.
+            // RFC 9110 allows empty list elements.
             while let Some(after) = rest.strip_prefix(',') {
                 rest = skip_space(after);
             }
             if rest.is_empty() {
-                return found.finish();
+                return parameters.build();
             }
             let (name, after) = take_token(rest, is_token)?;
             let after = skip_space(after).strip_prefix('=').ok_or(WRONG)?;
             let (value, after) = take_value(skip_space(after))?;
-            found.set(name, value)?;
+            parameters.set(name, value)?;
             rest = skip_space(after);
             if !rest.is_empty() && !rest.starts_with(',') {
                 return Err(WRONG);
@@ -66,7 +67,7 @@ impl XMatrix {
     }
 }
 
-// Written by hand: whoever has the signature can send the request again.
+// Not derived: with the signature, the request could be replayed.
 impl fmt::Debug for XMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("XMatrix")
@@ -78,11 +79,11 @@ impl fmt::Debug for XMatrix {
 
 const SPACE: [char; 2] = [' ', '\t'];
 
-/// Bytes of a header; a homeserver needs some 500.
+/// The maximum length of a header in bytes; homeservers need about 500.
 const MAX_HEADER: usize = 4096;
 
-/// Parameters of a header; a homeserver sends four. Each is compared with those
-/// before it, so that an unlimited number would take quadratic time.
+/// The maximum number of parameters; homeservers send four. Each is compared with
+/// all previous ones, which takes quadratic time.
 const MAX_PARAMETERS: usize = 16;
 
 const WRONG: Invalid = Invalid("the X-Matrix authorization is malformed");
@@ -99,7 +100,7 @@ struct Parameters {
 
 impl Parameters {
     fn set(&mut self, name: &str, value: String) -> Result<(), Invalid> {
-        const TWICE: Invalid = Invalid("the X-Matrix authorization names a parameter twice");
+        const TWICE: Invalid = Invalid("the X-Matrix authorization has a parameter twice");
         self.count += 1;
         if self.count > MAX_PARAMETERS {
             return Err(Invalid(
@@ -111,7 +112,7 @@ impl Parameters {
             "origin" => &mut self.origin,
             "destination" => &mut self.destination,
             "key" => &mut self.key,
-            // The specification writes it either way.
+            // The specification uses both names.
             "sig" | "signature" => &mut self.signature,
             _ if self.others.contains(&name) => return Err(TWICE),
             _ => {
@@ -125,14 +126,14 @@ impl Parameters {
         }
     }
 
-    fn finish(self) -> Result<XMatrix, Invalid> {
-        const LACKING: Invalid =
+    fn build(self) -> Result<XMatrix, Invalid> {
+        const INCOMPLETE: Invalid =
             Invalid("the X-Matrix authorization must have origin, key and sig");
         Ok(XMatrix {
-            origin: ServerName::parse(&self.origin.ok_or(LACKING)?)?,
+            origin: ServerName::parse(&self.origin.ok_or(INCOMPLETE)?)?,
             destination: self.destination,
-            key: KeyId::parse(&self.key.ok_or(LACKING)?)?,
-            signature: self.signature.ok_or(LACKING)?,
+            key: KeyId::parse(&self.key.ok_or(INCOMPLETE)?)?,
+            signature: self.signature.ok_or(INCOMPLETE)?,
         })
     }
 }
@@ -155,14 +156,14 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// What bare values may have besides, in what homeservers send: server names and
-/// key ids have colons and brackets, signatures slashes and padding.
-fn is_bare(c: char) -> bool {
+/// A character of an unquoted value. Homeservers do not quote server names and key
+/// ids with colons and brackets, nor signatures with slashes and padding.
+fn is_unquoted(c: char) -> bool {
     is_token(c) || ":/=[]".contains(c)
 }
 
-fn take_token(text: &str, good: impl Fn(char) -> bool) -> Result<(&str, &str), Invalid> {
-    let end = text.find(|c| !good(c)).unwrap_or(text.len());
+fn take_token(text: &str, is_allowed: impl Fn(char) -> bool) -> Result<(&str, &str), Invalid> {
+    let end = text.find(|c| !is_allowed(c)).unwrap_or(text.len());
     match text.split_at_checked(end) {
         Some((token, rest)) if !token.is_empty() => Ok((token, rest)),
         _ => Err(WRONG),
@@ -171,7 +172,7 @@ fn take_token(text: &str, good: impl Fn(char) -> bool) -> Result<(&str, &str), I
 
 fn take_value(text: &str) -> Result<(String, &str), Invalid> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let (token, rest) = take_token(text, is_bare)?;
+        let (token, rest) = take_token(text, is_unquoted)?;
         return Ok((token.to_owned(), rest));
     };
     let mut value = String::new();
@@ -258,7 +259,7 @@ mod tests {
         }
         for other in ["", "Bearer x", "X-Matrixx origin=a", "Basic X-Matrix"] {
             assert_eq!(XMatrix::parse(other), None, "{other}");
-            assert!(!XMatrix::is_scheme_of(other), "{other}");
+            assert!(!XMatrix::has_scheme(other), "{other}");
         }
     }
 

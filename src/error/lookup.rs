@@ -24,10 +24,10 @@ mod tests {
 
     #[test]
     fn lkp_09_what_would_have_been_right() {
-        let error = Error::invalid_pepper(Algorithm::Plain, &Pepper::of(7));
+        let error = Error::invalid_pepper(Algorithm::Plain, &Pepper::from_random(7));
         assert_eq!(error.kind, Kind::INVALID_PEPPER);
         assert_eq!(error.body.algorithm, Some("none"));
         let pepper = error.body.lookup_pepper.as_deref();
-        assert_eq!(pepper, Some(Pepper::of(7).as_str()));
+        assert_eq!(pepper, Some(Pepper::from_random(7).as_str()));
     }
 }

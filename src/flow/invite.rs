@@ -18,6 +18,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
 use crate::domain::invite_key::InviteKey;
 use crate::domain::message::MessageId;
+use crate::domain::public_key::PublicKey;
 use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
@@ -66,9 +67,9 @@ pub struct StoredInvite {
     /// The token of the invite.
     pub token: InviteToken,
     /// The long-term public key that will sign it.
-    pub long_term_key: [u8; 32],
+    pub long_term_key: PublicKey,
     /// The public half of the key made for this invite.
-    pub ephemeral_key: [u8; 32],
+    pub ephemeral_key: PublicKey,
     /// The redacted address that the room may show.
     pub display_name: String,
 }

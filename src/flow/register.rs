@@ -39,7 +39,7 @@ pub async fn register(
     let token = Zeroizing::new(random::alphanumeric(TOKEN_LENGTH)?);
     let open = OpenAccount {
         user,
-        token_hash: TokenHash::of(&token),
+        token_hash: TokenHash::new(&token),
         now: app.clock.now(),
     };
     app.accounts.send(open).await?;
@@ -55,6 +55,6 @@ fn refusal(server: &ServerName, error: &UserInfoError) -> FlowError {
             FlowError::Homeserver(HomeserverProblem::NotAllowed)
         }
         UserInfoError::Unreachable(_) => FlowError::Homeserver(HomeserverProblem::Unreachable),
-        UserInfoError::BadAnswer(_) => FlowError::Homeserver(HomeserverProblem::BadUserInfo),
+        UserInfoError::InvalidResponse(_) => FlowError::Homeserver(HomeserverProblem::BadUserInfo),
     }
 }

@@ -1,7 +1,7 @@
 //! What a message is charged to: send limits by sender and by recipient (EML-25,
 //! MSI-15, INV-23).
 
-use crate::domain::rate::{Rate, counted};
+use crate::domain::rate::{Rate, counter_key};
 
 /// The charges of one message, collected limit by limit.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ impl Charges {
     /// limit is switched off.
     pub(super) fn add(&mut self, scope: &str, name: Option<&str>, rate: Option<Rate>) {
         if let (Some(name), Some(rate)) = (name, rate) {
-            self.0.push((counted(scope, name), rate));
+            self.0.push((counter_key(scope, name), rate));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::actor::federation::{CallError, KeyError};
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
 use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::public_key::PublicKey;
 use crate::domain::request_auth::SignedRequest;
 use crate::domain::threepid::ThreePid;
 use crate::domain::x_matrix::XMatrix;
@@ -86,7 +87,7 @@ async fn server_key(
     app: &App,
     origin: &ServerName,
     signature: &XMatrix,
-) -> Result<Option<[u8; 32]>, FlowError> {
+) -> Result<Option<PublicKey>, FlowError> {
     app.federation
         .server_key(origin, &signature.key)
         .await?
@@ -95,7 +96,7 @@ async fn server_key(
             FlowError::Homeserver(match error {
                 KeyError::Unreachable(CallError::NotAllowed) => HomeserverProblem::NotAllowed,
                 KeyError::Unreachable(_) => HomeserverProblem::Unreachable,
-                KeyError::BadAnswer(_) => HomeserverProblem::BadKeys,
+                KeyError::InvalidResponse(_) => HomeserverProblem::BadKeys,
             })
         })
 }

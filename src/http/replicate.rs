@@ -18,7 +18,7 @@ use super::resource::Endpoint;
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{MOST, WithId, in_order};
+use crate::domain::replication::{MAX_ASSOCIATIONS, WithId, sort_by_id};
 use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
 
@@ -27,7 +27,7 @@ use crate::flow::ingest::ingest;
 #[derive(Debug, Clone)]
 pub struct PeerName(pub Option<ServerName>);
 
-/// The largest push, in bytes: room for [`MOST`] associations with the longest
+/// The largest push, in bytes: room for [`MAX_ASSOCIATIONS`] associations with the longest
 /// names and addresses. The limit for clients does not apply.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -126,8 +126,8 @@ async fn read(
     let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body)?)) else {
         return Err(Error::bad_json("sgAssocs must be an object"));
     };
-    if push.associations.len() > MOST {
-        return Err(Error::too_many_associations(MOST));
+    if push.associations.len() > MAX_ASSOCIATIONS {
+        return Err(Error::too_many_associations(MAX_ASSOCIATIONS));
     }
-    in_order(push.associations).map_err(|reason| Error::bad_json(reason.0))
+    sort_by_id(push.associations).map_err(|reason| Error::bad_json(reason.0))
 }

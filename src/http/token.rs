@@ -20,7 +20,7 @@ impl AccessToken {
     /// The hash by which the token is stored.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
-        TokenHash::of(&self.0)
+        TokenHash::new(&self.0)
     }
 
     /// Finds the token in the `Authorization` header or, with `in_query` and on

@@ -7,7 +7,8 @@ use awc::http::Method;
 use futures_util::future::{join, join_all};
 use serde_json::json;
 use sydent::domain::ids::KeyId;
-use sydent::domain::{base64, signing};
+use sydent::domain::public_key::PublicKey;
+use sydent::domain::signing;
 
 use crate::harness::{
     Api, SERVER_NAME, SmtpServer, TestDatabase, TestProcess, Tls, fresh_address, wait_until,
@@ -57,7 +58,7 @@ async fn pepper_and_key_outlive_a_crash() {
 
     let process = process.restart();
     assert_eq!(process.api().get(PUBLIC_KEY).await.ok(), key);
-    let key = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+    let key = PublicKey::from_base64(key["public_key"].as_str().unwrap()).unwrap();
     let id = KeyId::parse("ed25519:0").unwrap();
     let signed = signed.as_object().unwrap();
     assert!(signing::verify(signed, SERVER_NAME, &id, &key));

@@ -17,6 +17,7 @@ use sydent::domain::invite::{InviteFields, RoomId};
 use sydent::domain::invite_key::InviteKey;
 use sydent::domain::message::{InstanceId, MessageId, MessageKind};
 use sydent::domain::next_link::{NextLink, NextLinkRules};
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State, SubmitOutcome};
 use sydent::domain::threepid::{Medium, ThreePid};
@@ -122,7 +123,7 @@ fn room() -> RoomId {
 
 fn said() -> InviteFields {
     let name = json!(SECRET);
-    InviteFields::of([("room_name", &name)].into_iter())
+    InviteFields::from_request([("room_name", &name)].into_iter())
 }
 
 fn invitation() -> Invitation {
@@ -144,7 +145,7 @@ fn store_invite() -> StoreInvite {
         room_id: room(),
         sender: alice(),
         key_id: KeyId::parse("ed25519:0").unwrap(),
-        ephemeral_key: [0; 32],
+        ephemeral_key: PublicKey::from_bytes([0; 32]),
         limits: Vec::new(),
         mail: InviteMail {
             id: MessageId::from("id".to_owned()),

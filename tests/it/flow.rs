@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use sydent::domain::ids::KeyId;
-use sydent::domain::{base64, signing};
+use sydent::domain::public_key::PublicKey;
+use sydent::domain::signing;
 
 use crate::harness::{SERVER_NAME, TestServer, fresh_address};
 
@@ -36,7 +37,7 @@ async fn an_address_is_validated_bound_and_found() {
     );
 
     let key = api.get("/_matrix/identity/v2/pubkey/ed25519:0").await.ok();
-    let key = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+    let key = PublicKey::from_base64(key["public_key"].as_str().unwrap()).unwrap();
     let id = KeyId::parse("ed25519:0").unwrap();
     assert!(signing::verify(
         bound.as_object().unwrap(),

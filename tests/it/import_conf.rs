@@ -51,7 +51,7 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
     let found = api.lookup("email", "alice@example.com").await.ok();
     assert_eq!(found["mxid"], "@alice:example.org");
     let told = api.get(&format!("{V2}/pubkey/ed25519:0")).await.ok();
-    let public = base64::encode(&key().public());
+    let public = key().public().to_base64();
     assert_eq!(told["public_key"], public.as_str());
     let address = fresh_address("zoe");
     api.on(V1).request_token(&address, "secret", 1).await.ok();

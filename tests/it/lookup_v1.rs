@@ -5,7 +5,8 @@ mod bulk;
 use awc::http::Method;
 use serde_json::{Value, json};
 use sydent::domain::ids::KeyId;
-use sydent::domain::{association, base64, signing};
+use sydent::domain::public_key::PublicKey;
+use sydent::domain::{association, signing};
 
 use crate::harness::{SERVER_NAME, TestServer, V1, V2};
 
@@ -52,7 +53,7 @@ async fn v1l_01_bnd_02_bnd_04_gen_26_the_signed_association_or_an_empty_object()
         .get(&format!("{V2}/pubkey/ed25519:0"))
         .await
         .ok();
-    let key = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+    let key = PublicKey::from_base64(key["public_key"].as_str().unwrap()).unwrap();
     assert!(signing::verify(
         found.as_object().unwrap(),
         SERVER_NAME,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sydent::config::{PeerSettings, Settings};
-use sydent::domain::base64;
 use sydent::domain::ids::KeyId;
 use sydent::domain::signing::{KeyPair, verify};
 
@@ -36,7 +35,7 @@ fn tell(peer: &Homeserver, settings: &mut Settings) {
     replication.push_every = Duration::from_millis(100);
     let known = PeerSettings {
         url: Some(format!("https://{}", peer.address)),
-        public_key: Some(base64::encode(&peer.key().1)),
+        public_key: Some(peer.key().1.to_base64()),
         ca_file: Some(mesh_ca().file()),
     };
     replication.peers.insert(peer.name.to_string(), known);

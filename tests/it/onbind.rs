@@ -6,6 +6,7 @@ mod failures;
 use serde_json::{Value, json};
 use sydent::config::Settings;
 use sydent::domain::ids::KeyId;
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::{base64, signing};
 
 use crate::harness::{
@@ -62,7 +63,7 @@ async fn lets_in(api: &Api, room: &Value, invite: &Value) {
     assert_eq!(keys.len(), 1, "Synapse looks at the first only (ONB-07)");
     let id = KeyId::parse(keys.keys().next().unwrap()).unwrap();
     let key = room["public_keys"].as_array().unwrap().iter().find(|key| {
-        let public = base64::decode_key(key["public_key"].as_str().unwrap()).unwrap();
+        let public = PublicKey::from_base64(key["public_key"].as_str().unwrap()).unwrap();
         signing::verify(signed, SERVER_NAME, &id, &public)
     });
     let key = key.expect("a key of the room has signed");

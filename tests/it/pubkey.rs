@@ -3,6 +3,7 @@
 use serde_json::json;
 use sydent::domain::base64;
 use sydent::domain::ids::KeyId;
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::signing::{self, KeyPair};
 
 use crate::harness::{Answer, KEY_FILE, SERVER_NAME, TestServer, V1, V2, encode};
@@ -14,7 +15,7 @@ fn line(version: &str, seed: u8) -> String {
     format!("ed25519 {version} {}\n", base64::encode(&[seed; 32]))
 }
 
-fn public(line: &str) -> [u8; 32] {
+fn public(line: &str) -> PublicKey {
     KeyPair::parse_line(line.trim()).unwrap().public()
 }
 
@@ -26,8 +27,8 @@ fn with_keys(lines: &str) -> TestServer {
     })
 }
 
-fn insert_ephemeral(server: &TestServer, key: &[u8; 32]) {
-    let key = base64::encode(key);
+fn insert_ephemeral(server: &TestServer, key: PublicKey) {
+    let key = key.to_base64();
     let row = format!("INSERT INTO ephemeral_keys (public_key, created_at) VALUES ('{key}', 1)");
     server.database.execute(&row);
 }
@@ -90,7 +91,7 @@ async fn pub_01_pub_03_cry_10_retired_keys_are_served_and_valid_and_the_first_on
     let (active, retired) = (line("b_2", 2), line("a_1", 1));
     let server = with_keys(&format!("{active}# retired in spring\n\n{retired}"));
     for (id, line) in [("ed25519:b_2", &active), ("ed25519:a_1", &retired)] {
-        let key = base64::encode(&public(line));
+        let key = public(line).to_base64();
         for path in both(id) {
             assert_eq!(
                 server.api().get(&path).await.ok(),
@@ -141,11 +142,11 @@ async fn pub_01_a_server_whose_key_has_another_version() {
 #[actix_web::test]
 async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
     let server = TestServer::start(|_| {});
-    let ephemeral = [9; 32];
-    insert_ephemeral(&server, &ephemeral);
+    let ephemeral = PublicKey::from_bytes([9; 32]);
+    insert_ephemeral(&server, ephemeral);
     for (key, long_term, short_term) in [
         (PUBLIC_KEY.to_owned(), true, false),
-        (base64::encode(&ephemeral), false, true),
+        (ephemeral.to_base64(), false, true),
         (base64::encode(&[8; 32]), false, false),
     ] {
         for (route, expected) in [("isvalid", long_term), ("ephemeral/isvalid", short_term)] {
@@ -188,18 +189,18 @@ async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
 async fn pub_06_pub_07_a_key_is_known_in_every_spelling() {
     // A key whose base64 has both characters in which the alphabets differ.
     let spelt_twice = |seed: &u8| {
-        let text = base64::encode(&public(&line("0", *seed)));
+        let text = public(&line("0", *seed)).to_base64();
         text.contains('+') && text.contains('/')
     };
     let seed = (0..=255).find(spelt_twice).unwrap();
     let key = public(&line("0", seed));
     let server = with_keys(&line("0", seed));
     let ephemeral = [0xfb, 0xef, 0xff].repeat(11);
-    let ephemeral = ephemeral[..32].try_into().unwrap();
-    insert_ephemeral(&server, &ephemeral);
+    let ephemeral = PublicKey::from_bytes(ephemeral[..32].try_into().unwrap());
+    insert_ephemeral(&server, ephemeral);
 
     for (route, key) in [("isvalid", key), ("ephemeral/isvalid", ephemeral)] {
-        let (standard, url_safe) = (base64::encode(&key), base64::encode_url_safe(&key));
+        let (standard, url_safe) = (key.to_base64(), base64::encode_url_safe(key.as_bytes()));
         assert!(standard.contains('+') && standard.contains('/') && url_safe.contains('_'));
         for path in both(route) {
             for text in [

@@ -224,7 +224,7 @@ async fn auth_15_ops_06_tokens_are_long_stored_as_hashes_and_outlive_a_restart()
         server.database.count(&table)
     };
     assert_eq!(rows(&token), 0);
-    assert_eq!(rows(TokenHash::of(&token).as_str()), 1);
+    assert_eq!(rows(TokenHash::new(&token).as_str()), 1);
     let server = server.start_again(|_| {});
     server.api().with_token(token).account().await.ok();
 }
@@ -294,7 +294,7 @@ async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
         .get(&path)
         .await
         .refused(401, "M_UNAUTHORIZED");
-    secrets.push(TokenHash::of(&token).as_str().to_owned());
+    secrets.push(TokenHash::new(&token).as_str().to_owned());
     secrets.push(token);
     let log = process.log_containing("registration failed: ").await;
     for secret in secrets {

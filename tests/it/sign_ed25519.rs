@@ -6,6 +6,7 @@ use awc::http::Method;
 use serde_json::{Value, json};
 use sydent::config::RateSettings;
 use sydent::domain::ids::KeyId;
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::{base64, signing};
 
 use crate::harness::{Answer, Api, SERVER_NAME, TestServer, V1, V2, encode, fresh_address};
@@ -17,7 +18,7 @@ const MXID: &str = "@alice:example.org";
 struct StoredInvite {
     token: String,
     private_key: String,
-    public_key: [u8; 32],
+    public_key: PublicKey,
     url: String,
 }
 
@@ -31,7 +32,7 @@ async fn invited(server: &TestServer) -> StoredInvite {
     StoredInvite {
         token: parameters["token"].clone(),
         private_key: parameters["private_key"].clone(),
-        public_key: base64::decode_key(public_key).unwrap(),
+        public_key: PublicKey::from_base64(public_key).unwrap(),
         url: mail.join_link().1["signurl"].clone(),
     }
 }

@@ -92,7 +92,7 @@ async fn tos_09_of_urls_that_nobody_knows_nothing_is_stored() {
     let mixed = json!(["https://evil/", "https://a/p-en", "https://a/p-en"]);
     alice.accept(mixed).await.ok();
     let account = FindAccount {
-        token_hash: TokenHash::of(alice.token()),
+        token_hash: TokenHash::new(alice.token()),
         with_terms: true,
     };
     let account = server.app.accounts.send(account).await.unwrap().unwrap();
@@ -192,7 +192,7 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
 /// Puts an account into the database of a process; answers its token.
 fn registered(database: &TestDatabase) -> &'static str {
     let token = "a-token-of-alice";
-    let hash = TokenHash::of(token);
+    let hash = TokenHash::new(token);
     let hash = hash.as_str();
     database.execute(&format!(
         "INSERT INTO accounts (user_id, created_at) VALUES ('{ALICE}', 0);

@@ -1,7 +1,6 @@
 //! A Python Sydent as a member of a mesh.
 
 use diesel::connection::SimpleConnection as _;
-use sydent::domain::base64;
 
 use crate::harness::database::sqlite;
 use crate::harness::{Node, mesh_ca};
@@ -42,7 +41,7 @@ impl Node {
     /// Adds this member to the peers of a running Sydent, in its database.
     pub fn introduce_to(&self, sydent: &RealSydent) {
         let name = &self.peer.name;
-        let key = base64::encode(&self.peer.public_key());
+        let key = self.peer.public_key().to_base64();
         let known = format!(
             "INSERT INTO peers (name, port, lastSentVersion, active) VALUES ('{name}', 1, 0, 1);
              INSERT INTO peer_pubkeys (peername, alg, key) VALUES ('{name}', 'ed25519', '{key}')"

@@ -41,7 +41,7 @@ impl Sms {
     /// Whether SMS are sent to the numbers of a calling code (MSI-11).
     #[must_use]
     pub fn serves(&self, calling_code: u16) -> bool {
-        *self.rules.of(Some(calling_code)) == Rule::Allow
+        *self.rules.get(Some(calling_code)) == Rule::Allow
     }
 }
 

@@ -89,7 +89,7 @@ pub async fn lookup(
     }
     charge(&app, call.caller.user(), request.addresses.len())?;
     let lookup = LookupHashes {
-        entries: Entries::read(algorithm, request.addresses),
+        entries: Entries::parse(algorithm, request.addresses),
         pepper: request.pepper,
         now: app.clock.now(),
     };

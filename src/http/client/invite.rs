@@ -113,11 +113,11 @@ impl StoreInviteRequest {
         let Ok(email) = CanonicalEmail::parse(&self.address) else {
             return Err(Error::invalid_email());
         };
-        let fields = InviteFields::of(self.details());
+        let fields = InviteFields::from_request(self.details());
         // As written and as shown: the mail leaves out what hides within a word.
         let texts = self.texts().chain(fields.iter());
         let blocklist = app.config.invites.blocklist();
-        if blocklist.refuses(&self.room_id, &self.sender, texts) {
+        if blocklist.blocks(&self.room_id, &self.sender, texts) {
             return Err(Error::invite_blocked());
         }
         let brand = self.brand.as_ref().and_then(|brand| brand.0.as_str());
@@ -157,7 +157,7 @@ struct InvitePublicKey {
 impl StoreInviteResponse {
     // Homeservers call the URLs years later, so they are v2 (GEN-32).
     fn new(invite: StoredInvite, base_url: &str) -> Self {
-        let long_term = base64::encode(&invite.long_term_key);
+        let long_term = invite.long_term_key.to_base64();
         let pubkey = format!("{base_url}/_matrix/identity/v2/pubkey");
         Self {
             token: invite.token,
@@ -168,7 +168,7 @@ impl StoreInviteResponse {
                     key_validity_url: format!("{pubkey}/isvalid"),
                 },
                 InvitePublicKey {
-                    public_key: base64::encode_url_safe(&invite.ephemeral_key),
+                    public_key: base64::encode_url_safe(invite.ephemeral_key.as_bytes()),
                     key_validity_url: format!("{pubkey}/ephemeral/isvalid"),
                 },
             ],

@@ -15,8 +15,8 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 use crate::actor::lookups::FindEphemeralKey;
 use crate::app::App;
-use crate::domain::base64;
 use crate::domain::ids::KeyId;
+use crate::domain::public_key::PublicKey;
 use crate::error::{Error, Kind};
 use crate::http::access::Anyone;
 use crate::http::args::Query;
@@ -71,7 +71,7 @@ pub async fn by_id(
 ) -> Result<web::Json<PublicKeyResponse>, Error> {
     let found = app.public_keys.iter().find(|(id, _)| *id == path.0);
     let (_, key) = found.ok_or_else(Error::key_not_found)?;
-    let public_key = base64::encode(key);
+    let public_key = key.to_base64();
     Ok(web::Json(PublicKeyResponse { public_key }))
 }
 
@@ -102,7 +102,7 @@ pub async fn is_valid(
     app: web::Data<App>,
     mut call: Call<Anyone, Query, IsValidRequest>,
 ) -> Result<web::Json<IsValidResponse>, Error> {
-    let given = base64::decode_key(&call.request()?.public_key);
+    let given = PublicKey::from_base64(&call.request()?.public_key);
     let valid = given.is_some_and(|given| app.public_keys.iter().any(|(_, key)| *key == given));
     Ok(web::Json(IsValidResponse { valid }))
 }
@@ -117,7 +117,7 @@ pub async fn is_ephemeral_valid(
     app: web::Data<App>,
     mut call: Call<Anyone, Query, IsValidRequest>,
 ) -> Result<web::Json<IsValidResponse>, Error> {
-    let valid = match base64::decode_key(&call.request()?.public_key) {
+    let valid = match PublicKey::from_base64(&call.request()?.public_key) {
         Some(public_key) => app.lookups.send(FindEphemeralKey { public_key }).await?,
         None => false,
     };

@@ -111,7 +111,10 @@ pub async fn accept(
     mut call: Call<V2BeforeTerms, Body, AcceptTermsRequest>,
 ) -> Result<web::Json<Empty>, Error> {
     let given = call.request()?.user_accepts;
-    let urls = app.terms.current().known(given.iter().map(String::as_str));
+    let urls = app
+        .terms
+        .current()
+        .filter_current(given.iter().map(String::as_str));
     if urls.is_empty() && !given.is_empty() {
         let reason = "none of these is the URL of a policy of this server";
         return Err(Error::invalid_param("user_accepts", reason));

@@ -149,7 +149,7 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<Authentication
         .headers()
         .get_all(header::AUTHORIZATION)
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .filter(|value| XMatrix::is_scheme_of(value))
+        .filter(|value| XMatrix::has_scheme(value))
         .map(Cow::into_owned)
         .collect();
     if !signatures.is_empty() {

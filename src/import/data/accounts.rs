@@ -59,7 +59,7 @@ pub(super) fn import_tokens(context: &mut ImportContext<'_>) -> Result<TableRepo
             .ok_or("empty access token")?;
         let user = parse_account(row)?;
         Ok(vec![
-            TokenHash::of(token).as_str().into(),
+            TokenHash::new(token).as_str().into(),
             user.as_str().into(),
             created_at.unwrap_or(0).into(),
         ])

@@ -6,9 +6,9 @@
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::domain::base64;
 use crate::domain::ids::Mxid;
 use crate::domain::invite::RoomId;
+use crate::domain::public_key::PublicKey;
 use crate::domain::secret::InviteToken;
 use crate::import::records::parse_threepid;
 
@@ -62,9 +62,9 @@ pub(super) fn import_keys(context: &mut ImportContext<'_>) -> Result<TableReport
     context.import_rows(&query, TargetTable::EphemeralKeys, |row| {
         let [key, ..] = row.texts();
         let [created, ..] = row.numbers();
-        let key = base64::decode_key(key.unwrap_or_default()).ok_or("invalid public key")?;
+        let key = PublicKey::from_base64(key.unwrap_or_default()).ok_or("invalid public key")?;
         Ok(vec![
-            base64::encode(&key).into(),
+            key.to_base64().into(),
             created.map_or(0, seconds_to_ms).into(),
         ])
     })

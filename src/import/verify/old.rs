@@ -10,6 +10,7 @@ use super::changes::{Changes, Expected, GLOBAL, LOCAL};
 use super::rules;
 use crate::db::DbError;
 use crate::db::sydent::{Query, Record, Sydent};
+use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
 use crate::import::pepper::{SydentPepper, read_pepper};
 use crate::import::records::{parse_association, parse_threepid};
@@ -100,7 +101,7 @@ impl OldDatabase {
     ///
     /// # Errors
     /// When the file is not a database of Sydent or cannot be read.
-    pub fn read(path: &Path, key: &[u8; 32]) -> Result<Self, DbError> {
+    pub fn read(path: &Path, key: &PublicKey) -> Result<Self, DbError> {
         let mut sydent = Sydent::open(path)?;
         // A long read transaction would block the writes of a running Sydent, whose
         // database has no WAL.
@@ -249,7 +250,7 @@ fn sample_condition(table: &str, count: u32) -> String {
 
 /// Finds the names and key IDs in the stored signatures, because the database does
 /// not contain the name of its server.
-fn find_own_keys(sydent: &mut Sydent, key: &[u8; 32]) -> Result<BTreeSet<OwnKey>, DbError> {
+fn find_own_keys(sydent: &mut Sydent, key: &PublicKey) -> Result<BTreeSet<OwnKey>, DbError> {
     let clauses = format!(
         "WHERE t.id IN (SELECT MAX(id) FROM {GLOBAL} GROUP BY originServer \
          UNION SELECT id FROM (SELECT id FROM {GLOBAL} ORDER BY id DESC LIMIT 1000))"

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::changes::Expected;
-use crate::domain::base64;
 use crate::domain::ids::KeyId;
+use crate::domain::public_key::PublicKey;
 use crate::domain::signing;
 use crate::domain::threepid::ThreePid;
 
@@ -97,7 +97,7 @@ pub fn compare_rejections(old: &Answer, new: &Answer) -> Verdict {
 
 /// Compares responses of `pubkey/{id}`, where the old server's key is `key`.
 #[must_use]
-pub fn compare_key(old: &Answer, new: &Answer, key: &[u8; 32]) -> Verdict {
+pub fn compare_key(old: &Answer, new: &Answer, key: &PublicKey) -> Verdict {
     match (has_key(old, key), has_key(new, key)) {
         (true, true) => Verdict::Equal,
         (false, true) if old.status == 404 => Verdict::Corrected(Correction::KeyId),
@@ -106,9 +106,9 @@ pub fn compare_key(old: &Answer, new: &Answer, key: &[u8; 32]) -> Verdict {
     }
 }
 
-fn has_key(answer: &Answer, key: &[u8; 32]) -> bool {
+fn has_key(answer: &Answer, key: &PublicKey) -> bool {
     let public_key = answer.body.get("public_key").and_then(Value::as_str);
-    answer.status == 200 && public_key.and_then(base64::decode_key).as_ref() == Some(key)
+    answer.status == 200 && public_key.and_then(PublicKey::from_base64).as_ref() == Some(key)
 }
 
 /// Compares responses of `hash_details`. `has_pepper` is whether the old database
@@ -139,7 +139,7 @@ fn algorithms(answer: &Answer) -> BTreeSet<&str> {
 /// Compares the signed associations of a v1 lookup with each other and with what
 /// is expected. `key` is the old server's key.
 #[must_use]
-pub fn compare_signed(old: &Answer, new: &Answer, expected: &Expected, key: &[u8; 32]) -> Verdict {
+pub fn compare_signed(old: &Answer, new: &Answer, expected: &Expected, key: &PublicKey) -> Verdict {
     if (old.status, new.status) != (200, 200) {
         return compare_exactly(old, new);
     }
@@ -211,7 +211,7 @@ fn is_as_expected(new: &Map<String, Value>, expected: &Expected) -> bool {
 fn compare_signatures(
     old: &Map<String, Value>,
     new: &Map<String, Value>,
-    key: &[u8; 32],
+    key: &PublicKey,
 ) -> Verdict {
     let is_same_content = unsigned(old) == unsigned(new);
     let (valid_old, valid_new) = (valid_signers(old, key), valid_signers(new, key));
@@ -248,7 +248,7 @@ fn signers(signed: &Map<String, Value>) -> BTreeSet<(String, String)> {
 /// The server name and key ID of each signature that `key` made.
 pub(super) fn valid_signers(
     signed: &Map<String, Value>,
-    key: &[u8; 32],
+    key: &PublicKey,
 ) -> BTreeSet<(String, String)> {
     let mut signers = signers(signed);
     signers.retain(|(name, id)| {

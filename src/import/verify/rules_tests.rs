@@ -13,7 +13,7 @@ fn key(seed: u8) -> KeyPair {
     KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[seed; 32])
 }
 
-fn public() -> [u8; 32] {
+fn public() -> PublicKey {
     key(1).public()
 }
 
@@ -147,7 +147,7 @@ fn users_are_the_same_or_the_newest_one() {
 
 #[test]
 fn keys_and_peppers_stay() {
-    let with = |seed: u8| ok(json!({ "public_key": base64::encode(&key(seed).public()) }));
+    let with = |seed: u8| ok(json!({ "public_key": key(seed).public().to_base64() }));
     let by_id = |old, new| compare_key(&old, &new, &public());
     assert_eq!(by_id(with(1), with(1)), Verdict::Equal);
     let under_its_id = Verdict::Corrected(Correction::KeyId);

@@ -23,7 +23,7 @@ async fn acc_04_acc_08_only_a_good_answer_is_one() {
         hs.behave(USER_INFO, behaviour.clone());
         match user_info(&id, hs.name.as_str(), "token").await {
             Ok(found) => assert!(good && found == hs.user("alice"), "{behaviour:?}"),
-            Err(UserInfoError::BadAnswer(_)) => assert!(!good, "{behaviour:?}"),
+            Err(UserInfoError::InvalidResponse(_)) => assert!(!good, "{behaviour:?}"),
             Err(other) => panic!("{other:?} for {behaviour:?}"),
         }
     }
@@ -40,11 +40,11 @@ async fn acc_05_acc_06_sec_09_the_user_is_one_of_the_homeserver() {
         ("@x:Hs-A.test:hs-b.test", Err(UserInfoError::ForeignUser)),
         (
             "@:Hs-A.test",
-            Err(UserInfoError::BadAnswer("sub is not a user id")),
+            Err(UserInfoError::InvalidResponse("sub is not a Matrix ID")),
         ),
         (
             "x:Hs-A.test",
-            Err(UserInfoError::BadAnswer("sub is not a user id")),
+            Err(UserInfoError::InvalidResponse("sub is not a Matrix ID")),
         ),
     ] {
         hs.behave(USER_INFO, Behaviour::json(200, &json!({"sub": sub})));
@@ -69,12 +69,15 @@ async fn net_15_sec_01_answers_have_an_end() {
     for (length, good) in [(5 * 1024, true), (5 * 1024 + 1, false), (1 << 20, false)] {
         hs.behave(USER_INFO, Behaviour::json(200, &padded(length)));
         let found = user_info(&id, hs.name.as_str(), "token").await;
-        let too_long = Err(UserInfoError::Unreachable(CallError::TooLong));
+        let too_long = Err(UserInfoError::Unreachable(CallError::ResponseTooLarge));
         let expected = if good { Ok(hs.user("alice")) } else { too_long };
         assert_eq!(found, expected, "{length}");
     }
     hs.behave(USER_INFO, Behaviour::Endless);
-    assert_eq!(unreachable(&id, hs.name.as_str()).await, CallError::TooLong);
+    assert_eq!(
+        unreachable(&id, hs.name.as_str()).await,
+        CallError::ResponseTooLarge
+    );
 }
 
 #[actix_web::test]
@@ -104,7 +107,7 @@ async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
         hs.behave(ONBIND, Behaviour::json(status, &json!({"errcode": "M_X"})));
         let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
         let failure = told.unwrap().unwrap_err();
-        let found = matches!(failure, OnbindFailure::Passing { .. });
+        let found = matches!(failure, OnbindFailure::Transient { .. });
         assert_eq!(found, passes, "{status}: {failure:?}");
         let heard = hs.requests_to(ONBIND);
         assert_eq!(heard.len() - before, asked, "{status}");
@@ -116,5 +119,8 @@ async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
     }
     hs.behave(ONBIND, Behaviour::HangUp);
     let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
-    assert!(matches!(told.unwrap(), Err(OnbindFailure::Passing { .. })));
+    assert!(matches!(
+        told.unwrap(),
+        Err(OnbindFailure::Transient { .. })
+    ));
 }

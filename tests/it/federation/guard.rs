@@ -117,7 +117,7 @@ async fn net_11_onb_15_sec_02_every_kind_of_call_is_guarded() {
     assert_eq!(keys, Err(KeyError::Unreachable(CallError::Blocked)));
     let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
     assert!(
-        matches!(told, Err(OnbindFailure::Passing { .. })),
+        matches!(told, Err(OnbindFailure::Transient { .. })),
         "{told:?}"
     );
     inside.expect_untouched();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sydent::actor::federation::{CallError, KeyError};
 use sydent::domain::base64;
 use sydent::domain::ids::KeyId;
+use sydent::domain::public_key::PublicKey;
 
 use super::reaching;
 use crate::harness::{Behaviour, Homeserver, SERVER_KEYS, TestServer};
@@ -12,7 +13,11 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// For so long a server is not asked again, ms.
 const ASKED_AGAIN_AFTER: i64 = 60 * 1000;
 
-async fn key(id: &TestServer, hs: &Homeserver, key_id: &str) -> Result<Option<[u8; 32]>, KeyError> {
+async fn key(
+    id: &TestServer,
+    hs: &Homeserver,
+    key_id: &str,
+) -> Result<Option<PublicKey>, KeyError> {
     let key_id = KeyId::parse(key_id).unwrap();
     let found = id.app.federation.server_key(&hs.name, &key_id).await;
     found.unwrap()
@@ -52,7 +57,7 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         id.advance(ASKED_AGAIN_AFTER);
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(
-            matches!(found, Err(KeyError::BadAnswer(_))),
+            matches!(found, Err(KeyError::InvalidResponse(_))),
             "{bad:?}: {found:?}"
         );
     }
@@ -68,7 +73,10 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         hs.behave(SERVER_KEYS, Behaviour::json(200, &keys));
         id.advance(ASKED_AGAIN_AFTER);
         let found = key(&id, &hs, "ed25519:hs").await;
-        assert!(matches!(found, Err(KeyError::BadAnswer(_))), "{found:?}");
+        assert!(
+            matches!(found, Err(KeyError::InvalidResponse(_))),
+            "{found:?}"
+        );
     }
     hs.behave_normally(SERVER_KEYS);
     id.advance(ASKED_AGAIN_AFTER);
@@ -79,7 +87,7 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
 async fn net_15_sec_01_key_answers_have_an_end() {
     let hs = Homeserver::start();
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
-    let too_long = Err(KeyError::Unreachable(CallError::TooLong));
+    let too_long = Err(KeyError::Unreachable(CallError::ResponseTooLarge));
     for huge in [
         changed(&hs, "pad", json!("x".repeat(50 * 1024))),
         Behaviour::Endless,
@@ -96,10 +104,9 @@ async fn net_18_net_19_old_and_malformed_keys_are_passed_over() {
     let id = reaching(&hs);
     let (_, public) = hs.key();
     let mut keys = hs.unsigned_keys();
-    keys["old_verify_keys"] =
-        json!({"ed25519:old": {"key": base64::encode(&public), "expired_ts": 1}});
+    keys["old_verify_keys"] = json!({"ed25519:old": {"key": public.to_base64(), "expired_ts": 1}});
     keys["verify_keys"]["ed25519:number"] = json!({"key": 7});
-    keys["verify_keys"]["rsa:a"] = json!({"key": base64::encode(&public)});
+    keys["verify_keys"]["rsa:a"] = json!({"key": public.to_base64()});
     keys["verify_keys"]["nonsense"] = json!(null);
     hs.behave(SERVER_KEYS, Behaviour::json(200, &hs.signed(keys)));
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(public)));

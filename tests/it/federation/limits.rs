@@ -28,7 +28,7 @@ async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
         hs.behave(USER_INFO, slow.clone());
         let begun = Instant::now();
         let error = unreachable(&id, hs.name.as_str()).await;
-        assert_eq!(error, CallError::Late, "{slow:?}");
+        assert_eq!(error, CallError::TimedOut, "{slow:?}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{slow:?}");
     }
 }
@@ -44,7 +44,7 @@ async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
             .hosts
             .insert("mute.test".to_owned(), address);
     });
-    assert_eq!(unreachable(&id, "mute.test").await, CallError::Late);
+    assert_eq!(unreachable(&id, "mute.test").await, CallError::TimedOut);
 }
 
 #[actix_web::test]
@@ -171,7 +171,10 @@ async fn a_denied_homeserver_is_never_contacted() {
         let keys = door.server_key(&server, &key_id).await.unwrap();
         assert_eq!(keys, Err(KeyError::Unreachable(CallError::NotAllowed)));
         let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
-        assert!(matches!(told, Err(OnbindFailure::Final { .. })), "{told:?}");
+        assert!(
+            matches!(told, Err(OnbindFailure::Permanent { .. })),
+            "{told:?}"
+        );
     }
     assert!(hs.requests().is_empty());
 }

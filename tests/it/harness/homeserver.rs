@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Map, Value, json};
 use sydent::config::Settings;
-use sydent::domain::base64;
 use sydent::domain::ids::{KeyId, ServerName};
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::signing::KeyPair;
 
 use super::TestCa;
@@ -146,7 +146,7 @@ impl Homeserver {
     }
 
     /// Its signing key's id and public half.
-    pub fn key(&self) -> (KeyId, [u8; 32]) {
+    pub fn key(&self) -> (KeyId, PublicKey) {
         let key = self.state.key.lock().unwrap();
         (key.id().clone(), key.public())
     }
@@ -243,7 +243,7 @@ impl State {
     fn unsigned_keys(&self) -> Value {
         let key = self.key.lock().unwrap();
         let mut keys = Map::new();
-        let public = base64::encode(&key.public());
+        let public = key.public().to_base64();
         keys.insert(key.id().to_string(), json!({"key": public}));
         json!({
             "server_name": self.name,

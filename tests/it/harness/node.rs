@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sydent::config::{PeerSettings, Settings};
-use sydent::domain::base64;
 use tempfile::TempDir;
 
 use super::{ClosedPort, Peer, mesh_ca};
@@ -54,7 +53,7 @@ impl Node {
         for other in others {
             let peer = PeerSettings {
                 url: Some(other.url()),
-                public_key: Some(base64::encode(&other.peer.public_key())),
+                public_key: Some(other.peer.public_key().to_base64()),
                 ca_file: Some(mesh_ca().file()),
             };
             replication.peers.insert(other.peer.name.clone(), peer);

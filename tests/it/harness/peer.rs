@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sydent::config::{PeerSettings, Settings};
 use sydent::domain::base64;
 use sydent::domain::ids::{KeyId, ServerName};
+use sydent::domain::public_key::PublicKey;
 use sydent::domain::signing::KeyPair;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -66,7 +67,7 @@ impl Peer {
     pub fn configure(&self, settings: &mut Settings) {
         listen(settings);
         let peer = PeerSettings {
-            public_key: Some(base64::encode(&self.key.public())),
+            public_key: Some(self.key.public().to_base64()),
             // Nothing listens there.
             url: Some("https://127.0.0.1:1".to_owned()),
             ..PeerSettings::default()
@@ -76,7 +77,7 @@ impl Peer {
     }
 
     /// The public key that it signs with.
-    pub fn public_key(&self) -> [u8; 32] {
+    pub fn public_key(&self) -> PublicKey {
         self.key.public()
     }
 

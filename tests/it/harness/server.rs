@@ -117,7 +117,7 @@ impl TestServer {
         let token = fresh_address("token");
         let open = OpenAccount {
             user: user.parse().unwrap(),
-            token_hash: TokenHash::of(&token),
+            token_hash: TokenHash::new(&token),
             now: self.now(),
         };
         self.app.accounts.send(open).await.unwrap();

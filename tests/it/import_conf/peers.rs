@@ -3,7 +3,6 @@
 use std::fs;
 
 use serde_json::json;
-use sydent::domain::base64;
 
 use crate::harness::sydent_conf::{import, setting};
 use crate::harness::{CommandOutput, KEY_FILE, SERVER_NAME, TestCa};
@@ -26,7 +25,7 @@ fn mesh(ca: &TestCa, certificate: &str) -> Source {
         ca.file().display()
     );
     fs::write(folder.join("sydent.conf"), conf).unwrap();
-    let public = base64::encode(&key().public());
+    let public = key().public().to_base64();
     source.run(&format!(
         "INSERT INTO peers (name, port, lastSentVersion, active) VALUES \
          ('a.test', 1234, 0, 1), ('b.test', NULL, 0, 1), ('b.test.odd', 1, 0, 1), ('off.test', 1, 0, 0); \
@@ -45,7 +44,7 @@ fn ops_07_peers_come_from_the_file_and_the_database() {
     let told = import(folder, "", &[]);
     let both = folder.join("both.pem").display().to_string();
     let authority = ca.file().display().to_string();
-    let public = base64::encode(&key().public());
+    let public = key().public().to_base64();
     let mut replication = setting(folder, "replication");
     let peers = replication.as_object_mut().unwrap().remove("peers");
     assert_eq!(

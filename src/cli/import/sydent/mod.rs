@@ -252,5 +252,5 @@ fn random_pepper() -> Result<Pepper, Failure> {
     let mut bytes = [0; 16];
     random::fill(&mut bytes)
         .map_err(|error| Failure::new(format!("Cannot generate a pepper: {error}.")))?;
-    Ok(Pepper::of(u128::from_le_bytes(bytes)))
+    Ok(Pepper::from_random(u128::from_le_bytes(bytes)))
 }

@@ -5,6 +5,7 @@ use indicatif::ProgressBar;
 use super::servers::{Servers, V1, V2};
 use crate::cli::failure::Failure;
 use crate::clock::Clock;
+use crate::domain::public_key::PublicKey;
 use crate::import::verify::{Comparison, OldDatabase};
 
 /// The servers to compare, the old database, and the result so far.
@@ -12,7 +13,7 @@ pub(super) struct VerifyContext {
     pub(super) servers: Servers,
     pub(super) old: OldDatabase,
     /// The public key of the old server.
-    pub(super) key: [u8; 32],
+    pub(super) key: PublicKey,
     /// Whether the old server serves v1.
     pub(super) has_v1: bool,
     /// How many of the newest rows, and how many random others; `None` means all.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::context::{VerifyContext, database_failure};
 use super::servers::{Request, Servers, V1, V2};
 use crate::cli::failure::Failure;
-use crate::domain::base64;
+use crate::domain::public_key::PublicKey;
 use crate::import::verify::{Topic, Verdict, compare_exactly, compare_key};
 
 /// At most so many access tokens from the database are tried.
@@ -15,12 +15,12 @@ const MAX_TOKENS: u32 = 1000;
 
 /// The public key of the old server, and whether it serves v1, which can be switched
 /// off. Sydent answers to this key ID whatever the ID of its key is.
-pub(super) async fn old_public_key(servers: &mut Servers) -> Result<([u8; 32], bool), Failure> {
+pub(super) async fn old_public_key(servers: &mut Servers) -> Result<(PublicKey, bool), Failure> {
     for (api, is_v1) in [(V1, true), (V2, false)] {
         let request = Request::get(format!("{api}/pubkey/ed25519:0"));
         let answer = servers.old(&request).await?;
         let key = answer.body.get("public_key").and_then(Value::as_str);
-        if let Some(key) = key.and_then(base64::decode_key) {
+        if let Some(key) = key.and_then(PublicKey::from_base64) {
             return Ok((key, is_v1));
         }
     }
@@ -44,12 +44,12 @@ pub(super) async fn compare_keys(context: &mut VerifyContext) -> Result<(), Fail
         let verdict = compare_key(&old, &new, &context.key);
         context.comparison.add(Topic::Keys, verdict, id);
     }
-    let other = context.key.map(|byte| !byte);
+    let other = unknown_key(context.key);
     for (key, subject) in [
         (context.key, "isvalid of the key"),
         (other, "isvalid of another key"),
     ] {
-        let key = base64::encode(&key);
+        let key = key.to_base64();
         compare_validity(context, "pubkey/isvalid", &key, Topic::Keys, subject).await?;
     }
     Ok(())
@@ -66,8 +66,13 @@ pub(super) async fn compare_invite_keys(context: &mut VerifyContext) -> Result<(
         let subject = format!("row {id} of ephemeral_public_keys");
         compare_validity(context, PATH, &key, Topic::InviteKeys, &subject).await?;
     }
-    let other = base64::encode(&context.key.map(|byte| !byte));
+    let other = unknown_key(context.key).to_base64();
     compare_validity(context, PATH, &other, Topic::InviteKeys, "an unknown key").await
+}
+
+/// A key that neither server has.
+fn unknown_key(key: PublicKey) -> PublicKey {
+    PublicKey::from_bytes(key.as_bytes().map(|byte| !byte))
 }
 
 async fn compare_validity(
