@@ -1,11 +1,11 @@
 //! How fast the service answers: `cargo bench --bench service`.
 //!
 //! Three measurements, each printed as a table:
-//! - look-ups of v1 on 100,000 associations, beside a bare actix-web handler
-//!   that answers a constant JSON, in turn, under the same load;
-//! - hashed look-ups of v2, of one address and of a thousand;
-//! - look-ups while 50 requests for a token wait on a mail relay that takes 5 s
-//!   a mail, beside the same look-ups in peace.
+//! - lookups of v1 on 100,000 associations, alternating with a bare actix-web
+//!   handler that returns a constant JSON, under the same load;
+//! - hashed lookups of v2, of one address and of a thousand;
+//! - lookups while 50 requests for a token wait for a relay that takes 5 s a mail,
+//!   and the same lookups without them.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
-    reason = "what goes wrong ends the measurement"
+    reason = "an error ends the measurement"
 )]
 
 #[path = "../tests/it/harness/mod.rs"]
@@ -62,12 +62,12 @@ fn main() {
     });
     let pepper = fill(&server.database);
     let ours = server.addresses.client[0];
-    lookups_beside_a_bare_handler(ours);
+    lookups_and_bare_handler(ours);
     hashed_lookups(&server, &pepper);
     lookups_while_the_relay_stalls(&server.database.url);
 }
 
-fn lookups_beside_a_bare_handler(ours: SocketAddr) {
+fn lookups_and_bare_handler(ours: SocketAddr) {
     let bare = bare_handler();
     println!(
         "v1 lookup, {ASSOCIATIONS} associations, {CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?} in turn"
@@ -92,8 +92,8 @@ fn hashed_lookups(server: &TestServer, pepper: &Pepper) {
         let (hashes, pepper) = (Arc::clone(&hashes), pepper.clone());
         let body = move |number: u32| {
             let first = number.wrapping_mul(2_654_435_761) % (ASSOCIATIONS - count);
-            let asked = &hashes[first as usize..(first + count) as usize];
-            serde_json::json!({"algorithm": "sha256", "pepper": pepper.as_str(), "addresses": asked})
+            let addresses = &hashes[first as usize..(first + count) as usize];
+            serde_json::json!({"algorithm": "sha256", "pepper": pepper.as_str(), "addresses": addresses})
                 .to_string()
         };
         let request = post("/_matrix/identity/v2/lookup", account.token(), body);
@@ -118,11 +118,11 @@ fn lookups_while_the_relay_stalls(url: &str) {
     });
     let ours = server.addresses.client[0];
     println!(
-        "v1 lookup, 4 connections, in peace and while 50 requestTokens wait on a relay that takes 5 s a mail"
+        "v1 lookup, 4 connections, without other load and while 50 requestTokens wait on a relay that takes 5 s a mail"
     );
     let second = Duration::from_secs(1);
     print_median(
-        "in peace",
+        "no other load",
         [load(ours, 4, 4 * second, &get(path_of))].iter(),
     );
     let waiting: Vec<_> = (0..50)
@@ -159,7 +159,7 @@ fn print_median<'a>(name: &str, rounds: impl Iterator<Item = &'a Figures>) {
     );
 }
 
-/// Stores the associations; answers the pepper that they are hashed with.
+/// Stores the associations; returns the pepper of their hashes.
 fn fill(database: &TestDatabase) -> Pepper {
     let url = DatabaseUrl::parse(&database.url).expect("a database");
     let mut store = Database::new(url, Duration::from_secs(10))
@@ -192,7 +192,7 @@ fn fill(database: &TestDatabase) -> Pepper {
 }
 
 fn bare_handler() -> SocketAddr {
-    let (tell, hear) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let constant = || async {
@@ -203,9 +203,11 @@ fn bare_handler() -> SocketAddr {
             let server = HttpServer::new(move || App::new().route("/", web::get().to(constant)))
                 .bind("127.0.0.1:0")
                 .expect("an address");
-            tell.send(server.addrs()[0]).expect("somebody listens");
+            sender
+                .send(server.addrs()[0])
+                .expect("the receiver is open");
             server.run().await
         })
     });
-    hear.recv().expect("the bare handler starts")
+    receiver.recv().expect("the bare handler starts")
 }

@@ -1,4 +1,5 @@
-//! A load on loopback: connections that ask again as soon as they are answered.
+//! A load on loopback: connections that send the next request as soon as one is
+//! answered.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What a load measured.
+/// The result of a load.
 pub struct Figures {
     pub per_second: u64,
     pub median: Duration,
@@ -40,18 +41,18 @@ pub fn post(
 
 /// Keeps `connections` connections busy for `time`.
 pub fn load(at: SocketAddr, connections: u32, time: Duration, request: &Request) -> Figures {
-    let begun = Instant::now();
+    let started = Instant::now();
     let threads: Vec<_> = (0..connections)
         .map(|connection| {
             let request = Arc::clone(request);
-            std::thread::spawn(move || ask_for(at, connection * 1_000_003, time, &request))
+            std::thread::spawn(move || send_for(at, connection * 1_000_003, time, &request))
         })
         .collect();
     let mut times: Vec<Duration> = threads
         .into_iter()
         .flat_map(|thread| thread.join().expect("a load"))
         .collect();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     times.sort_unstable();
     let count = times.len();
     Figures {
@@ -61,7 +62,7 @@ pub fn load(at: SocketAddr, connections: u32, time: Duration, request: &Request)
     }
 }
 
-/// Asks for a token in a thread of its own; it ends with the status.
+/// Sends a request for a token in its own thread, which returns the status.
 pub fn request_token(at: SocketAddr, number: u32) -> JoinHandle<u16> {
     std::thread::spawn(move || {
         let body = format!(
@@ -70,24 +71,24 @@ pub fn request_token(at: SocketAddr, number: u32) -> JoinHandle<u16> {
         let mut connection = Connection::open(at);
         let head = "POST /_matrix/identity/api/v1/validate/email/requestToken HTTP/1.1\r\nhost: localhost\r\n";
         let length = body.len();
-        connection.ask(&format!(
+        connection.send(&format!(
             "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
     })
 }
 
-fn ask_for(at: SocketAddr, first: u32, time: Duration, request: &Request) -> Vec<Duration> {
+fn send_for(at: SocketAddr, first: u32, time: Duration, request: &Request) -> Vec<Duration> {
     let mut connection = Connection::open(at);
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut times = Vec::new();
     for number in first.. {
-        let asked = Instant::now();
-        if asked - begun > time {
+        let sent = Instant::now();
+        if sent - started > time {
             break;
         }
-        let status = connection.ask(&request(number));
+        let status = connection.send(&request(number));
         assert_eq!(status, 200);
-        times.push(asked.elapsed());
+        times.push(sent.elapsed());
     }
     times
 }
@@ -101,11 +102,11 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    fn ask(&mut self, request: &str) -> u16 {
+    fn send(&mut self, request: &str) -> u16 {
         self.0
             .get_mut()
             .write_all(request.as_bytes())
-            .expect("the request is taken");
+            .expect("the request is sent");
         let (mut line, mut status, mut length) = (String::new(), 0, 0);
         loop {
             line.clear();

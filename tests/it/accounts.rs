@@ -1,4 +1,4 @@
-//! Who may use v2: tokens, the order of checks, `/account` and logout (sections
+//! Access to v2: tokens, the order of the checks, `/account` and logout (sections
 //! 2 and 4).
 
 use awc::http::Method;
@@ -15,7 +15,7 @@ fn calls() -> impl Iterator<Item = (&'static Route, &'static str)> {
         .flat_map(|route| route.methods.iter().map(move |method| (route, *method)))
 }
 
-/// What can be wrong with a body.
+/// Malformed JSON, JSON of another type, and no parameters.
 const BODIES: [&str; 3] = ["{", "[]", "{}"];
 
 async fn call(api: &Api, method: &str, path: &str, body: &str) -> Answer {
@@ -24,12 +24,13 @@ async fn call(api: &Api, method: &str, path: &str, body: &str) -> Answer {
     api.send(method, path, &[], body.into()).await
 }
 
-/// The errcode, if the answer is one of the refusals that are about the account.
+/// The status and errcode, if the answer refuses the account.
 fn refusal(answer: &Answer) -> Refusal {
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let errcode = body["errcode"].as_str()?;
-    let about = ["M_UNAUTHORIZED", "M_UNKNOWN_TOKEN", "M_TERMS_NOT_SIGNED"].contains(&errcode);
-    about.then(|| (answer.status, errcode.to_owned()))
+    let is_account_error =
+        ["M_UNAUTHORIZED", "M_UNKNOWN_TOKEN", "M_TERMS_NOT_SIGNED"].contains(&errcode);
+    is_account_error.then(|| (answer.status, errcode.to_owned()))
 }
 
 type Refusal = Option<(u16, String)>;
@@ -41,20 +42,24 @@ async fn auth_05_auth_06_auth_13_auth_19_gen_28_sec_27_the_token_comes_before_te
     for (route, method) in calls().filter(|(route, _)| !route.path.ends_with("/unbind")) {
         for body in BODIES {
             let what = format!("{method} {} {body}", route.path);
-            let none = call(&server.api(), method, route.path, body).await;
+            let without_token = call(&server.api(), method, route.path, body).await;
             let stranger = server.api().with_token("nobody's");
             let unknown = call(&stranger, method, route.path, body).await;
             if route.needs(method) == Needs::Nothing {
-                assert_eq!((refusal(&none), refusal(&unknown)), (None, None), "{what}");
+                assert_eq!(
+                    (refusal(&without_token), refusal(&unknown)),
+                    (None, None),
+                    "{what}"
+                );
                 continue;
             }
             assert_eq!(
-                refusal(&none),
+                refusal(&without_token),
                 Some((401, "M_UNAUTHORIZED".to_owned())),
                 "{what}"
             );
-            // AUTH-19: clients take the other code for the end of their session
-            // with the homeserver.
+            // AUTH-19: clients would take `M_UNKNOWN_TOKEN` as the end of their
+            // session with the homeserver.
             let expected = if route.path.ends_with("/logout") {
                 "M_UNKNOWN_TOKEN"
             } else {
@@ -78,14 +83,14 @@ async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_te
     let mut gated = 0;
     for (route, method) in calls() {
         for body in BODIES {
-            // A logout ends the token.
+            // Logout revokes the token.
             let api = if route.path.ends_with("/logout") {
                 server.account(ALICE).await
             } else {
                 alice.clone()
             };
             let answer = call(&api, method, route.path, body).await;
-            // It can do without a token, but not with one of somebody who has not
+            // Unbind works without a token, but not with one of a user who has not
             // accepted the terms (UNB-04).
             let unbinds = route.path.ends_with("/3pid/unbind") && method == "POST";
             let expected = match route.needs(method) {
@@ -148,7 +153,7 @@ async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
     let path = |rest: &str| format!("{V2}{rest}?access_token={token}");
     let api = server.api();
     assert_eq!(api.get(&path("/account")).await.ok()["user_id"], ALICE);
-    // What Synapse does before it looks an address up.
+    // Synapse requests this before it looks up an address.
     let details = api.get(&path("/hash_details")).await.ok();
     assert!(details["lookup_pepper"].is_string(), "{details}");
     let posted = api.post(&path("/account/logout"), json!({})).await;
@@ -186,14 +191,16 @@ async fn auth_04_a_token_in_the_body_is_none() {
 #[actix_web::test]
 async fn acc_09_acc_10_auth_06_auth_16_logout_ends_one_token() {
     let server = TestServer::start(|_| {});
-    let (one, other) = (server.account(ALICE).await, server.account(ALICE).await);
-    assert_eq!(one.account().await.ok(), json!({ "user_id": ALICE }));
-    assert_eq!(one.logout().await.ok(), json!({}));
-    one.account().await.refused(401, "M_UNAUTHORIZED");
-    one.logout().await.refused(401, "M_UNKNOWN_TOKEN");
-    other.account().await.ok();
-    // Some send a body all the same.
-    let answer = other.post(&format!("{V2}/account/logout"), json!({})).await;
+    let (first, second) = (server.account(ALICE).await, server.account(ALICE).await);
+    assert_eq!(first.account().await.ok(), json!({ "user_id": ALICE }));
+    assert_eq!(first.logout().await.ok(), json!({}));
+    first.account().await.refused(401, "M_UNAUTHORIZED");
+    first.logout().await.refused(401, "M_UNKNOWN_TOKEN");
+    second.account().await.ok();
+    // Some clients send a body nevertheless.
+    let answer = second
+        .post(&format!("{V2}/account/logout"), json!({}))
+        .await;
     assert_eq!(answer.ok(), json!({}));
     server.api().logout().await.refused(401, "M_UNAUTHORIZED");
 }

@@ -1,5 +1,5 @@
-//! `3pid/bind` of v1 (section 12 of the conformance list), and the signature
-//! that it answers with (section 20).
+//! `3pid/bind` of v1 (section 12 of the conformance list), and the signature of
+//! the association that it returns (section 20).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -10,19 +10,19 @@ use crate::harness::{Api, SERVER_NAME, TestServer, V1, V2, encode, fresh_address
 
 const CENTURY_MS: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// Checks the signature of an association with the key that the server gives
-/// out, by means of its own: for these objects, canonical JSON is what
-/// `serde_json` writes of a sorted map.
+/// Verifies the signature of an association with the key that the server
+/// publishes, without the server's code: for these objects, canonical JSON is what
+/// `serde_json` writes for a sorted map.
 async fn expect_signed(api: &Api, association: &Value) {
     let mut object = association.as_object().unwrap().clone();
     let signatures = object.remove("signatures").unwrap();
-    let ours = signatures[SERVER_NAME].as_object().unwrap();
+    let own_signatures = signatures[SERVER_NAME].as_object().unwrap();
     assert_eq!(
-        (signatures.as_object().unwrap().len(), ours.len()),
+        (signatures.as_object().unwrap().len(), own_signatures.len()),
         (1, 1),
         "{signatures}"
     );
-    let (key_id, signature) = ours.iter().next().unwrap();
+    let (key_id, signature) = own_signatures.iter().next().unwrap();
     let signature = STANDARD_NO_PAD.decode(signature.as_str().unwrap()).unwrap();
     for version in [V1, V2] {
         let key = api.get(&format!("{version}/pubkey/{key_id}")).await.ok();
@@ -42,11 +42,11 @@ async fn expect_signed(api: &Api, association: &Value) {
 #[actix_web::test]
 async fn bnd_01_fields() {
     let server = TestServer::start(|_| {});
-    let done = server.validate(&fresh_address("fields")).await;
-    let right = json!({"sid": done.sid, "client_secret": "secret", "mxid": "@a:example.org"});
+    let session = server.validate(&fresh_address("fields")).await;
+    let valid = json!({"sid": session.sid, "client_secret": "secret", "mxid": "@a:example.org"});
     let path = format!("{V1}/3pid/bind");
     for field in ["sid", "client_secret", "mxid"] {
-        let mut fields = right.clone();
+        let mut fields = valid.clone();
         fields[field] = Value::Null;
         let answer = server.api().post(&path, fields.clone()).await;
         let error = answer.refused(400, "M_MISSING_PARAMS")["error"].to_string();
@@ -58,16 +58,16 @@ async fn bnd_01_fields() {
         }
     }
     assert_eq!(server.database.count("associations"), 0);
-    server.api().post(&path, right).await.ok();
+    server.api().post(&path, valid).await.ok();
 }
 
 #[actix_web::test]
 async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let done = server.validate(&fresh_address("answer")).await;
+    let session = server.validate(&fresh_address("answer")).await;
     server.advance(1234);
-    let bound = api.bind(&done.sid, "secret", "@alice:example.org").await;
+    let bound = api.bind(&session.sid, "secret", "@alice:example.org").await;
     let bound = bound.ok();
     let keys: Vec<_> = bound.as_object().unwrap().keys().collect();
     assert_eq!(
@@ -86,7 +86,7 @@ async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
         (&bound["medium"], &bound["address"], &bound["mxid"]),
         (
             &json!("email"),
-            &json!(done.address),
+            &json!(session.address),
             &json!("@alice:example.org")
         )
     );
@@ -99,17 +99,17 @@ async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
         )
     );
     expect_signed(&api, &bound).await;
-    expect_signed(&api, &api.lookup("email", &done.address).await.ok()).await;
+    expect_signed(&api, &api.lookup("email", &session.address).await.ok()).await;
 }
 
 #[actix_web::test]
 async fn cry_04_the_signature_of_a_known_object_by_a_known_key() {
     let server = TestServer::start_with_clock(|_| {});
     server.advance(1_428_825_849_161 - server.now());
-    let done = server.validate("louise@bobs.burgers").await;
+    let session = server.validate("louise@bobs.burgers").await;
     let bound = server
         .api()
-        .bind(&done.sid, "secret", "@ears:matrix.org")
+        .bind(&session.sid, "secret", "@ears:matrix.org")
         .await;
     assert_eq!(
         bound.ok()["signatures"],
@@ -124,20 +124,20 @@ async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (pending, _) = server.request_mail(&fresh_address("none"), "secret").await;
-    let done = server.validate(&fresh_address("none")).await;
+    let session = server.validate(&fresh_address("none")).await;
     let refused = async |sid: &str, secret: &str, status, errcode| {
         let answer = api.bind(sid, secret, "@a:example.org").await;
         let error = answer.refused(status, errcode)["error"].clone();
-        // People read it in their app.
+        // Apps show this text to their users.
         let error = error.as_str().unwrap();
         assert!(error.len() < 120 && error.lines().count() == 1, "{error}");
         assert!(!error.contains(sid) && !error.contains('@'), "{error}");
     };
     refused(&pending, "secret", 400, "M_SESSION_NOT_VALIDATED").await;
     refused("nonesuch", "secret", 404, "M_NO_VALID_SESSION").await;
-    refused(&done.sid, "other", 404, "M_NO_VALID_SESSION").await;
+    refused(&session.sid, "other", 404, "M_NO_VALID_SESSION").await;
     server.advance(24 * 60 * 60 * 1000 + 1);
-    refused(&done.sid, "secret", 400, "M_SESSION_EXPIRED").await;
+    refused(&session.sid, "secret", 400, "M_SESSION_EXPIRED").await;
     refused(&pending, "secret", 400, "M_SESSION_EXPIRED").await;
     assert_eq!(server.database.count("associations"), 0);
 }
@@ -146,7 +146,7 @@ async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
 async fn bnd_08_idn_07_which_user_ids_are_taken() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let done = server.validate(&fresh_address("mxid")).await;
+    let session = server.validate(&fresh_address("mxid")).await;
     for bad in [
         "",
         "alice",
@@ -163,7 +163,7 @@ async fn bnd_08_idn_07_which_user_ids_are_taken() {
         "@alice:x:y:z",
         &format!("@{}:example.org", "a".repeat(250)),
     ] {
-        let answer = api.bind(&done.sid, "secret", bad).await;
+        let answer = api.bind(&session.sid, "secret", bad).await;
         answer.refused(400, "M_INVALID_PARAM");
     }
     assert_eq!(server.database.count("associations"), 0);
@@ -175,7 +175,7 @@ async fn bnd_08_idn_07_which_user_ids_are_taken() {
         "@1:10.0.0.1",
         &format!("@{}:example.org", "a".repeat(242)),
     ] {
-        let bound = api.bind(&done.sid, "secret", good).await.ok();
+        let bound = api.bind(&session.sid, "secret", good).await.ok();
         assert_eq!(bound["mxid"], good);
         expect_signed(&api, &bound).await;
     }
@@ -186,18 +186,18 @@ async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
     let server = TestServer::start(|_| {});
     let (api, internal) = (server.api(), server.internal());
     let address = fresh_address("newest");
-    let hers = server.validate(&address).await;
-    // Somebody else proves the same address with a secret of their own.
+    let session = server.validate(&address).await;
+    // Another user validates the same address with another client secret.
     let answer = api.request_token(&address, "theirs", 1).await.ok();
-    let theirs = answer["sid"].as_str().unwrap();
+    let other_sid = answer["sid"].as_str().unwrap();
     let token = server.mails_sent(&address).await.pop().unwrap().token();
-    api.submit_token(theirs, "theirs", &token).await.ok();
+    api.submit_token(other_sid, "theirs", &token).await.ok();
 
     for (sid, secret, mxid) in [
-        (hers.sid.as_str(), "secret", "@alice:one.example"),
-        (theirs, "theirs", "@eve:two.example"),
-        (&hers.sid, "secret", "@alice:one.example"),
-        (&hers.sid, "secret", "@alice:three.example"),
+        (session.sid.as_str(), "secret", "@alice:one.example"),
+        (other_sid, "theirs", "@eve:two.example"),
+        (&session.sid, "secret", "@alice:one.example"),
+        (&session.sid, "secret", "@alice:three.example"),
     ] {
         let bound = api.bind(sid, secret, mxid).await.ok();
         assert_eq!(api.lookup("email", &address).await.ok(), bound);
@@ -214,10 +214,13 @@ async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
 async fn bnd_11_repeating_a_bind_signs_anew() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
-    let done = server.validate(&fresh_address("repeat")).await;
+    let session = server.validate(&fresh_address("repeat")).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let bound = api.bind(&done.sid, "secret", "@a:example.org").await.ok();
+        let bound = api
+            .bind(&session.sid, "secret", "@a:example.org")
+            .await
+            .ok();
         assert_eq!(bound["ts"], server.now());
         expect_signed(&api, &bound).await;
         assert!(!seen.contains(&bound["signatures"]));
@@ -244,6 +247,6 @@ async fn bnd_15_a_binding_is_there_with_its_notice_or_not_at_all() {
     server.database.execute("ALTER TABLE away RENAME TO outbox");
     bind().await.ok();
     assert_eq!(server.database.count("associations"), 1);
-    let notices = server.database.count("outbox");
-    assert_eq!(notices, 1, "the homeserver is to be told");
+    let notifications = server.database.count("outbox");
+    assert_eq!(notifications, 1, "the onbind notification is queued");
 }

@@ -1,4 +1,4 @@
-//! An operator's own templates (EML-10, EML-12).
+//! Custom templates of the operator (EML-10, EML-12).
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ const MAIL: &str = "verification_template.eml.j2";
 const PAGE: &str = "verify_response_template.html";
 
 /// A folder with brands: `house` has both templates, `acme` only a mail,
-/// `pages` only a page, `bare` a mail without headers, and `outside` is not
-/// among them.
+/// `pages` only a page, `bare` a mail without headers. `outside` lies beside the
+/// folder of brands.
 fn brands() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |brand: &str, file: &str, text: &str| {
@@ -42,7 +42,8 @@ fn start(folder: &Path, default_brand: Option<&str>) -> TestServer {
     })
 }
 
-/// Asks for a mail of a brand, in the query as a homeserver or client does.
+/// Requests a mail of a brand, named in the query string as homeservers and clients
+/// do.
 async fn mail_of(server: &TestServer, brand: Option<&str>) -> Mail {
     let address = fresh_address("brand");
     let query = brand.map_or_else(String::new, |brand| encode(&[("brand", brand)]));
@@ -86,7 +87,7 @@ async fn eml_12_sec_20_a_brand_is_a_name_and_never_a_path() {
         (None, "Subject: house"),
         (Some("house"), "Subject: house"),
         (Some("acme"), "Subject: acme"),
-        // Without a mail of its own: the default brand's.
+        // The brand has no mail, so the default brand's is used.
         (Some("pages"), "Subject: house"),
         (Some(""), "Subject: house"),
         (Some("unknown"), "Subject: house"),
@@ -114,7 +115,7 @@ async fn eml_12_brands_fall_back_file_by_file() {
         (Some("house"), "pages", "Subject: house", "pages: Your"),
         (Some("house"), "acme", "Subject: acme", "house: Your"),
         (Some("acme"), "house", "Subject: house", "house: Your"),
-        // What even the default brand lacks is inside the binary.
+        // The binary contains what the default brand lacks too.
         (Some("acme"), "acme", "Subject: acme", "<!DOCTYPE html>"),
         (Some("pages"), "unknown", "Date: ", "pages: Your"),
         (None, "pages", "Date: ", "pages: Your"),
@@ -124,11 +125,15 @@ async fn eml_12_brands_fall_back_file_by_file() {
         let sent = mail_of(&server, Some(brand)).await;
         let text = String::from_utf8(sent.raw.clone()).unwrap();
         assert!(text.starts_with(mail), "{brand}: {text}");
-        // The link leads to the page of the brand that the mail has.
-        let shown = server.api().open_link(&sent.link()).await;
-        assert!(shown.text().starts_with(page), "{brand}: {}", shown.text());
+        // The link opens the page of the mail's brand.
+        let opened = server.api().open_link(&sent.link()).await;
+        assert!(
+            opened.text().starts_with(page),
+            "{brand}: {}",
+            opened.text()
+        );
         assert_eq!(
-            shown.header("content-type"),
+            opened.header("content-type"),
             Some("text/html; charset=utf-8")
         );
     }
@@ -143,8 +148,8 @@ async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
         let path = format!("{V1}/validate/email/submitToken?{query}");
         let page = server.api().get(&path).await;
         assert_eq!(page.status, 400);
-        let begin = "house: This link has expired or is incomplete. ";
-        assert!(page.text().starts_with(begin), "{}", page.text());
+        let beginning = "house: This link has expired or is incomplete. ";
+        assert!(page.text().starts_with(beginning), "{}", page.text());
     }
 }
 

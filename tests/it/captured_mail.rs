@@ -1,5 +1,5 @@
 //! Mail that is written into a folder, and the internal listener's pages that
-//! show it. (`internal` has the listeners that they are not on.)
+//! show it. (`internal` tests that the other listeners do not serve them.)
 
 mod hostile;
 
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::harness::{Api, Mail, TestServer, fresh_address, wait_for};
 
 /// The page of the newest message, its parts and its file.
-const OF_ONE: [&str; 4] = [
+const NEWEST: [&str; 4] = [
     "/mail/newest",
     "/mail/newest/html",
     "/mail/newest/text",
     "/mail/newest.eml",
 ];
 
-/// A server whose mail stays in a folder.
+/// A server that writes its mail into a folder.
 struct Captured {
     server: TestServer,
     folder: TempDir,
@@ -44,12 +44,12 @@ impl Captured {
         self.folder.path().join("mail")
     }
 
-    /// Puts a message there that the server did not write.
+    /// Adds a message that the server did not write.
     fn put(&self, name: &str, message: &str) {
         std::fs::write(self.dir().join(name), message).unwrap();
     }
 
-    /// Lets somebody ask for a code; answers the sid, once the mail is there.
+    /// Requests a token; returns the sid once the mail has been captured.
     async fn request_mail(&self, address: &str) -> String {
         let answer = self.server.api().request_token(address, "secret", 1).await;
         let to = format!("<span class=\"to\">{address}</span>");
@@ -70,7 +70,7 @@ async fn page(api: &Api, path: &str) -> String {
     answer.text()
 }
 
-/// The paths of the messages in a list.
+/// The paths of the messages on a list page.
 fn listed(list: &str) -> Vec<&str> {
     list.split("<li><a href=\"")
         .skip(1)
@@ -128,10 +128,10 @@ async fn the_parts_of_a_mail_are_there_by_its_name_and_as_the_newest() {
         raw: file,
     };
 
-    for asked in OF_ONE {
-        let by_name = asked.replace("newest", name);
-        let (one, newest) = (pages.get(&by_name).await, pages.get(asked).await);
-        assert_eq!(one.body, newest.body, "{asked}");
+    for path in NEWEST {
+        let by_name = path.replace("newest", name);
+        let (named, newest) = (pages.get(&by_name).await, pages.get(path).await);
+        assert_eq!(named.body, newest.body, "{path}");
     }
     assert_eq!(pages.get("/mail/newest.eml").await.body, mail.raw);
     assert_eq!(mail.header("To"), address);
@@ -220,9 +220,9 @@ async fn the_list_shows_the_newest_two_hundred() {
         .map(|n| format!("/mail/{}", name(n)))
         .collect();
     assert_eq!(listed(&list), expected);
-    // One that is not listed is there all the same.
-    for (asked, text) in [(name(1), "1"), ("newest".to_owned(), "201")] {
-        let shown = page(&captured.pages(), &format!("/mail/{asked}/text")).await;
+    // A message that is not listed can still be opened.
+    for (path, text) in [(name(1), "1"), ("newest".to_owned(), "201")] {
+        let shown = page(&captured.pages(), &format!("/mail/{path}/text")).await;
         assert_eq!(shown.trim_end(), text);
     }
 }

@@ -1,4 +1,4 @@
-//! The real binary: what it prints, and with which code it ends.
+//! The real binary: its output and exit codes.
 
 use tempfile::TempDir;
 
@@ -56,9 +56,9 @@ fn every_command_has_help_and_a_version() {
         "bind email",
         "demo --port 0",
     ] {
-        let told = run(&folder, wrong);
-        assert_eq!((told.code, told.out.as_str()), (2, ""), "{wrong}");
-        assert!(told.err.contains("--help"), "{}", told.err);
+        let output = run(&folder, wrong);
+        assert_eq!((output.code, output.out.as_str()), (2, ""), "{wrong}");
+        assert!(output.err.contains("--help"), "{}", output.err);
     }
 }
 
@@ -66,24 +66,24 @@ fn every_command_has_help_and_a_version() {
 fn without_a_configuration_the_way_to_one_is_named() {
     let folder = folder();
     for command in ["serve", "config check"] {
-        let told = run(&folder, command);
-        assert_eq!(told.code, 1);
+        let output = run(&folder, command);
+        assert_eq!(output.code, 1);
         for named in [
             "--config",
             "SYDENT_CONFIG",
             "`sydent config generate`",
             "`sydent demo`",
         ] {
-            assert!(told.err.contains(named), "{command}: {}", told.err);
+            assert!(output.err.contains(named), "{command}: {}", output.err);
         }
-        let told = run(&folder, &format!("{command} --config missing.toml"));
-        assert_eq!(told.code, 1);
+        let output = run(&folder, &format!("{command} --config missing.toml"));
+        assert_eq!(output.code, 1);
         let sentence = "missing.toml: cannot be read: the file does not exist";
-        assert!(told.err.contains(sentence), "{}", told.err);
+        assert!(output.err.contains(sentence), "{}", output.err);
     }
-    let told = run(&folder, "lookup email alice@example.org");
-    assert_eq!(told.code, 2, "1 would mean that nobody is bound");
-    assert!(told.err.contains("--internal"), "{}", told.err);
+    let output = run(&folder, "lookup email alice@example.org");
+    assert_eq!(output.code, 2, "1 would mean that the address is not bound");
+    assert!(output.err.contains("--internal"), "{}", output.err);
 }
 
 #[test]
@@ -97,9 +97,13 @@ fn keys_are_made_and_never_overwritten() {
     assert_eq!(mode(&folder.path().join("a.key")), 0o600);
     let read = || std::fs::read_to_string(folder.path().join("a.key")).unwrap();
     let key = read();
-    let told = run(&folder, "key generate -o a.key");
-    assert_eq!(told.code, 1);
-    assert!(told.err.contains("a.key already exists"), "{}", told.err);
+    let output = run(&folder, "key generate -o a.key");
+    assert_eq!(output.code, 1);
+    assert!(
+        output.err.contains("a.key already exists"),
+        "{}",
+        output.err
+    );
     assert_eq!(read(), key);
     assert_eq!(run(&folder, "key generate --key-version a:b").code, 2);
 }
@@ -109,31 +113,31 @@ fn bind_lookup_and_unbind_speak_to_a_running_server() {
     let (database, folder) = (TestDatabase::fresh(), folder());
     let server = TestProcess::start(&database, |_| {});
     let at = format!("--internal http://{}", server.internal);
-    let ask = |command: &str| run(&folder, &format!("{command} {at}"));
-    let nobody = ask("lookup email alice@example.com");
-    assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
-    let bound = ask("bind email Alice@Example.com @alice:example.org");
+    let call = |command: &str| run(&folder, &format!("{command} {at}"));
+    let unbound = call("lookup email alice@example.com");
+    assert_eq!((unbound.code, unbound.out.as_str()), (1, ""));
+    let bound = call("bind email Alice@Example.com @alice:example.org");
     assert_eq!(bound.code, 0, "{}", bound.err);
-    let found = ask("lookup email alice@example.com");
+    let found = call("lookup email alice@example.com");
     assert_eq!((found.code, &found.out), (0, &bound.out));
     let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
     assert_eq!(found["mxid"], "@alice:example.org");
     assert_eq!(
-        ask("unbind email alice@example.com @bob:example.org").code,
+        call("unbind email alice@example.com @bob:example.org").code,
         0
     );
     assert_eq!(
-        ask("lookup email alice@example.com").code,
+        call("lookup email alice@example.com").code,
         0,
-        "it was not Bob's"
+        "the binding belongs to another user"
     );
     assert_eq!(
-        ask("unbind email alice@example.com @alice:example.org").code,
+        call("unbind email alice@example.com @alice:example.org").code,
         0
     );
-    assert_eq!(ask("lookup email alice@example.com").code, 1);
+    assert_eq!(call("lookup email alice@example.com").code, 1);
 
-    let refused = ask("bind email nonsense @alice:example.org");
+    let refused = call("bind email nonsense @alice:example.org");
     assert_eq!(refused.code, 1);
     assert!(
         refused.err.contains("The server refused the request: "),
@@ -145,12 +149,12 @@ fn bind_lookup_and_unbind_speak_to_a_running_server() {
         ("lookup email a@b.example", 2),
         ("bind email a@b.example @a:b", 1),
     ] {
-        let told = ask(command);
-        assert_eq!(told.code, code, "{}", told.err);
+        let output = call(command);
+        assert_eq!(output.code, code, "{}", output.err);
         assert!(
-            told.err.contains("Cannot connect to http://"),
+            output.err.contains("Cannot connect to http://"),
             "{}",
-            told.err
+            output.err
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `sydent config`: writing a configuration, and naming all that is wrong with
+//! `sydent config`: generating a configuration, and reporting every problem of
 //! one.
 
 use tempfile::TempDir;
@@ -23,26 +23,26 @@ fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
 
 const GENERATE: &str =
     "config generate --server-name example.org --base-url https://id.example.org";
-/// The least that a configuration needs, in files that the test writes.
-const LEAST: &str = "server.name = 'example.org'
+/// The minimal configuration. The test writes the files that it names.
+const MINIMAL: &str = "server.name = 'example.org'
 server.public_base_url = 'https://id.example.org'
 server.signing_key_file = 'signing.key'
 database.url = 'sqlite:sydent.db'
 ";
 
-/// A folder with a key and a configuration of these lines over the least.
+/// A folder with a key and the minimal configuration, overridden by these lines.
 fn with_lines(lines: &str) -> TempDir {
     let folder = folder();
     assert_eq!(run(&folder, "key generate --out signing.key").code, 0);
-    let set = |line: &&str| {
+    let is_kept = |line: &&str| {
         let key = line.split(" = ").next().unwrap();
         !lines.lines().any(|other| other.starts_with(key))
     };
-    let least: Vec<&str> = LEAST.lines().filter(set).collect();
+    let minimal: Vec<&str> = MINIMAL.lines().filter(is_kept).collect();
     write(
         &folder,
         "sydent.toml",
-        &format!("{}\n{lines}\n", least.join("\n")),
+        &format!("{}\n{lines}\n", minimal.join("\n")),
     );
     folder
 }
@@ -50,13 +50,14 @@ fn with_lines(lines: &str) -> TempDir {
 #[test]
 fn what_is_generated_passes_the_check_and_is_kept() {
     let folder = folder();
-    let told = run(&folder, GENERATE);
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = run(&folder, GENERATE);
+    assert_eq!(output.code, 0, "{}", output.err);
     assert!(
-        told.err
+        output
+            .err
             .contains("sydent config check --config sydent.toml"),
         "{}",
-        told.err
+        output.err
     );
     assert_eq!(mode(&folder.path().join("signing.key")), 0o600);
     let (text, key) = (read(&folder, "sydent.toml"), read(&folder, "signing.key"));
@@ -71,18 +72,18 @@ fn what_is_generated_passes_the_check_and_is_kept() {
         "{}",
         checked.out
     );
-    // What is shown is a configuration again, with every setting in it.
+    // The output is itself a configuration, with every setting in it.
     write(&folder, "shown.toml", &checked.out);
     let again = run(&folder, "config check --config shown.toml");
     assert_eq!((again.code, again.out), (0, checked.out));
 
     for name in ["sydent.toml", "other.toml"] {
-        let told = run(&folder, &format!("{GENERATE} --out {name}"));
-        assert_eq!(told.code, 1);
+        let output = run(&folder, &format!("{GENERATE} --out {name}"));
+        assert_eq!(output.code, 1);
         assert!(
-            told.err.contains("already exists; nothing was written"),
+            output.err.contains("already exists; nothing was written"),
             "{}",
-            told.err
+            output.err
         );
     }
     assert_eq!(
@@ -97,9 +98,9 @@ fn generate_takes_relay_sender_and_database() {
     let folder = folder();
     let flags = "--smtp mail.example.org:465 --from id@example.org \
                  --database postgres://id:hunter2@db.example/sydent";
-    let told = run(&folder, &format!("{GENERATE} {flags}"));
-    assert_eq!(told.code, 0, "{}", told.err);
-    // The password of the database is for nobody else.
+    let output = run(&folder, &format!("{GENERATE} {flags}"));
+    assert_eq!(output.code, 0, "{}", output.err);
+    // It contains the password of the database.
     assert_eq!(mode(&folder.path().join("sydent.toml")), 0o600);
     let checked = run(&folder, "config check -c sydent.toml");
     assert_eq!(checked.code, 0, "{}", checked.err);
@@ -120,8 +121,8 @@ fn generate_takes_relay_sender_and_database() {
         "--database sydent.db",
         "--base-url id.example",
     ] {
-        let told = run(&self::folder(), &format!("{GENERATE} {wrong}"));
-        assert_ne!(told.code, 0, "{wrong}");
+        let output = run(&self::folder(), &format!("{GENERATE} {wrong}"));
+        assert_ne!(output.code, 0, "{wrong}");
     }
 }
 
@@ -154,23 +155,23 @@ port = 'hunter2'
     ];
     for command in ["config check", "serve"] {
         let variables = [("SYDENT__LOOKUP__MAX", "hunter2")];
-        let told = CommandOutput::run_with(
+        let output = CommandOutput::run_with(
             folder.path(),
             &format!("{command} --config bad.toml"),
             &variables,
         );
-        assert_eq!((told.code, told.out.as_str()), (1, ""));
-        let mut lines = told.err.lines();
+        assert_eq!((output.code, output.out.as_str()), (1, ""));
+        let mut lines = output.err.lines();
         assert_eq!(lines.next(), Some("The configuration has 8 problems:"));
         for named in named {
             assert!(
                 lines.clone().any(|line| line.starts_with(named)),
                 "{named}: {}",
-                told.err
+                output.err
             );
         }
-        assert_eq!(lines.count(), named.len(), "{}", told.err);
-        assert!(!told.err.contains("hunter2"), "{}", told.err);
+        assert_eq!(lines.count(), named.len(), "{}", output.err);
+        assert!(!output.err.contains("hunter2"), "{}", output.err);
     }
 }
 
@@ -202,27 +203,27 @@ fn ops_08_what_a_start_refuses() {
     ] {
         let folder = with_lines(lines);
         write(&folder, "bad.key", "ed25519 0 hunter2\n");
-        let told = run(&folder, "serve --config sydent.toml");
-        assert_eq!(told.code, 1, "{lines}");
-        let first = told.err.lines().next().unwrap();
+        let output = run(&folder, "serve --config sydent.toml");
+        assert_eq!(output.code, 1, "{lines}");
+        let first = output.err.lines().next().unwrap();
         assert!(
             first.starts_with("The configuration has 1 problem"),
             "{}",
-            told.err
+            output.err
         );
-        assert!(told.err.contains(named), "{lines}: {}", told.err);
-        assert!(!told.err.contains("hunter2"), "{}", told.err);
+        assert!(output.err.contains(named), "{lines}: {}", output.err);
+        assert!(!output.err.contains("hunter2"), "{}", output.err);
         assert!(
             !folder.path().join("sydent.db").exists(),
-            "nothing is begun"
+            "nothing was created"
         );
     }
-    // For development the second may be had.
+    // Plain HTTP can be allowed for development.
     let folder = with_lines("server.public_base_url = 'http://a.example'");
     let allowed = [("SYDENT__SERVER__ALLOW_PLAIN_HTTP", "true")];
-    let told = CommandOutput::run_with(folder.path(), "config check -c sydent.toml", &allowed);
-    assert_eq!(told.code, 0, "{}", told.err);
-    assert!(told.err.starts_with("warning: "), "{}", told.err);
+    let output = CommandOutput::run_with(folder.path(), "config check -c sydent.toml", &allowed);
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.err.starts_with("warning: "), "{}", output.err);
 }
 
 #[test]
@@ -238,19 +239,23 @@ fn variables_win_over_the_file_and_secrets_are_masked() {
             "postgres://id:hunter2@db.example/x",
         ),
     ];
-    let told = CommandOutput::run_with(folder.path(), "config check", &variables);
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = CommandOutput::run_with(folder.path(), "config check", &variables);
+    assert_eq!(output.code, 0, "{}", output.err);
     for line in [
         "max_addresses = 7",
         "listen = [\"127.0.0.1:0\", \"[::1]:0\"]",
         "url = \"postgres://id:[secret]@db.example/x\"",
         "password = \"[secret]\"",
     ] {
-        assert!(told.out.contains(line), "{line}\n{}", told.out);
+        assert!(output.out.contains(line), "{line}\n{}", output.out);
     }
-    assert!(!told.out.contains("hunter2") && !told.err.contains("hunter2"));
-    // And no file is needed at all.
-    let told = CommandOutput::run_with(folder.path(), "config check", &variables[1..]);
-    assert_eq!(told.code, 1);
-    assert!(told.err.contains("server.name: is missing"), "{}", told.err);
+    assert!(!output.out.contains("hunter2") && !output.err.contains("hunter2"));
+    // The file is optional: without it only the variables count.
+    let output = CommandOutput::run_with(folder.path(), "config check", &variables[1..]);
+    assert_eq!(output.code, 1);
+    assert!(
+        output.err.contains("server.name: is missing"),
+        "{}",
+        output.err
+    );
 }

@@ -1,6 +1,6 @@
-//! What is on the internal and the operations listener is for no web page to
-//! read, so nothing there has a CORS header. (`general` has the public
-//! listener, where every answer has them all.)
+//! Web pages must not read the internal and the operations listener, so their
+//! answers have no CORS headers. (`general` tests the public listener, where every
+//! answer has all of them.)
 
 use awc::http::Method;
 use serde_json::json;
@@ -15,17 +15,17 @@ const INTERNAL: [&str; 5] = [
     "/mail/newest",
 ];
 const OPERATIONS: [&str; 3] = ["/health", "/ready", "/metrics"];
-const NOWHERE: [&str; 3] = [
+const UNKNOWN: [&str; 3] = [
     "/nothing",
     "/_matrix/identity/v2",
     "/_matrix/identity/internal",
 ];
 
-/// Every kind of answer that the paths of a listener have; their statuses.
+/// Sends every kind of request to the paths of a listener; returns the statuses.
 async fn statuses(api: &Api, paths: &[&str]) -> Vec<u16> {
     let own = api.base.clone();
     let mut statuses = Vec::new();
-    for path in paths.iter().chain(&NOWHERE) {
+    for path in paths.iter().chain(&UNKNOWN) {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             for origin in [own.as_str(), "https://evil.example"] {
                 let headers = [("origin", origin)];
@@ -85,9 +85,9 @@ async fn int_01_int_05_a_preflight_allows_nothing() {
     ];
     let paths = INTERNAL.iter().map(|path| (server.internal(), path));
     let paths = paths.chain(OPERATIONS.iter().map(|path| (server.operations(), path)));
-    let nowhere = [server.internal(), server.operations()];
-    let nowhere = nowhere.into_iter().map(|api| (api, &NOWHERE[0]));
-    for (api, path) in paths.chain(nowhere) {
+    let unknown = [server.internal(), server.operations()];
+    let unknown = unknown.into_iter().map(|api| (api, &UNKNOWN[0]));
+    for (api, path) in paths.chain(unknown) {
         let answer = api
             .send(Method::OPTIONS, path, &preflight, Vec::new())
             .await;

@@ -1,4 +1,4 @@
-//! kill -9 and start again: whatever was acknowledged is there.
+//! kill -9 and a restart: everything that was acknowledged is kept.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -88,8 +88,8 @@ async fn a_mail_that_was_promised_before_a_crash_is_sent_after_it() {
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
-/// Binds one address after the other until there is no answer any more.
-async fn bind_on_and_on(api: &Api, acknowledged: &RefCell<Vec<String>>) {
+/// Binds one address after the other until the server stops answering.
+async fn bind_until_killed(api: &Api, acknowledged: &RefCell<Vec<String>>) {
     loop {
         let address = fresh_address("burst");
         let body = json!({"medium": "email", "address": address, "mxid": MXID});
@@ -98,7 +98,7 @@ async fn bind_on_and_on(api: &Api, acknowledged: &RefCell<Vec<String>>) {
         let body = body.to_string().into_bytes();
         match api.try_send(Method::POST, path, &json, body).await {
             Ok(answer) => answer.ok(),
-            Err(_gone) => return,
+            Err(_closed) => return,
         };
         acknowledged.borrow_mut().push(address);
     }
@@ -109,7 +109,7 @@ async fn a_crash_in_a_burst_of_binds_loses_none_that_was_acknowledged() {
     let database = TestDatabase::fresh();
     let mut process = TestProcess::start(&database, |_| {});
     let (api, acknowledged) = (process.internal(), RefCell::default());
-    let binders = join_all((0..8).map(|_| bind_on_and_on(&api, &acknowledged)));
+    let binders = join_all((0..8).map(|_| bind_until_killed(&api, &acknowledged)));
     let crash = async {
         wait_until("100 binds", || acknowledged.borrow().len() >= 100).await;
         process.kill();

@@ -1,5 +1,5 @@
-//! What `Debug` shows of the values that go through the server: it may end up in
-//! a log or an error some day, and so holds no secret and no address (SEC-23).
+//! The `Debug` output of the values that pass through the server. It may end up in
+//! a log or an error, so it contains no secret and no address (SEC-23).
 
 use serde_json::{Map, json};
 use sydent::actor::associations::{Bind, OnbindNotification};
@@ -24,7 +24,7 @@ use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::flow::invite::Invitation;
 use sydent::flow::validate::{RequestToken, Target};
 
-/// In every secret and address here.
+/// Part of every secret and address in these tests.
 const SECRET: &str = "hunter2";
 
 fn address() -> String {
@@ -67,7 +67,7 @@ fn session() -> Session {
     }
 }
 
-fn begin() -> BeginSession {
+fn begin_session() -> BeginSession {
     BeginSession {
         threepid: threepid(),
         client_secret: client_secret(),
@@ -121,7 +121,7 @@ fn room() -> RoomId {
     RoomId::parse("!room:example.org").unwrap()
 }
 
-fn said() -> InviteFields {
+fn invite_fields() -> InviteFields {
     let name = json!(SECRET);
     InviteFields::from_request([("room_name", &name)].into_iter())
 }
@@ -132,7 +132,7 @@ fn invitation() -> Invitation {
         room_id: room(),
         sender: alice(),
         verified: true,
-        fields: said(),
+        fields: invite_fields(),
         brand: "default".to_owned(),
         client: None,
     }
@@ -158,7 +158,7 @@ fn store_invite() -> StoreInvite {
                 sender: String::new(),
                 verified: true,
                 web_client: String::new(),
-                fields: said(),
+                fields: invite_fields(),
             },
             answer_until: 0,
             expires_at: 0,
@@ -168,19 +168,19 @@ fn store_invite() -> StoreInvite {
     }
 }
 
-fn show_nothing<const N: usize>(all: [(&str, String); N]) {
-    for (name, shown) in all {
-        assert!(shown.contains(name), "{name}: {shown}");
-        assert!(!shown.contains(SECRET), "{name}: {shown}");
+fn expect_no_secrets<const N: usize>(all: [(&str, String); N]) {
+    for (name, output) in all {
+        assert!(output.contains(name), "{name}: {output}");
+        assert!(!output.contains(SECRET), "{name}: {output}");
     }
 }
 
 #[test]
 fn sec_23_debug_shows_no_secret_of_a_session() {
-    show_nothing([
+    expect_no_secrets([
         ("NextLink", format!("{:?}", next_link())),
         ("Session", format!("{:?}", session())),
-        ("BeginSession", format!("{:?}", begin())),
+        ("BeginSession", format!("{:?}", begin_session())),
         ("QueuedMessage", format!("{:?}", queued())),
         ("Sign", format!("{:?}", Sign { object: signed() })),
         (
@@ -232,7 +232,7 @@ fn sec_23_debug_shows_no_secret_of_a_session() {
 #[test]
 fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
     let mxid = Mxid::parse("@alice:example.org").unwrap();
-    show_nothing([
+    expect_no_secrets([
         (
             "Bind",
             format!(

@@ -43,17 +43,17 @@ fn a_demonstration_leaves_foreign_files_and_ports_alone() {
     std::fs::create_dir(folder.path().join("mine")).unwrap();
     let config = folder.path().join("mine/sydent.toml");
     std::fs::write(&config, "[server]\n").unwrap();
-    let ended = CommandOutput::run(
+    let output = CommandOutput::run(
         folder.path(),
         &format!("demo --dir mine --port {}", three_free_ports()),
     );
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert_eq!(output.code, 1, "{}", output.err);
     assert_eq!(std::fs::read_to_string(config).unwrap(), "[server]\n");
 
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().min(65533);
-    let ended = CommandOutput::run(folder.path(), &format!("demo --port {port}"));
-    assert_eq!(ended.code, 1);
-    assert!(ended.err.contains(&port.to_string()), "{}", ended.err);
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = occupied.local_addr().unwrap().port().min(65533);
+    let output = CommandOutput::run(folder.path(), &format!("demo --port {port}"));
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains(&port.to_string()), "{}", output.err);
     assert!(!folder.path().join("sydent-demo").exists());
 }

@@ -1,4 +1,4 @@
-//! What a dropped mail gives back, and send limits that many reach for at once.
+//! Refunds of send limits when a mail is dropped, and concurrent charges to them.
 
 use std::thread;
 use std::time::Duration;
@@ -50,8 +50,8 @@ fn settle(outbox: &mut Outbox, message: &QueuedMessage, settlement: Settlement) 
     .unwrap();
 }
 
-/// One mail that took 100 ms of a limit.
-fn one_mail(test: &TestDatabase) {
+/// Queues one mail that was charged 100 ms of a limit.
+fn queue_one_mail(test: &TestDatabase) {
     test.queue_mails(&[fresh_address("dropped")]);
     test.execute("UPDATE outbox SET limits = '[{\"counted\":\"a\",\"every_ms\":100}]'");
     test.execute("INSERT INTO send_limits (counted, paid_until) VALUES ('a', 1000)");
@@ -61,7 +61,7 @@ fn one_mail(test: &TestDatabase) {
 fn a_drop_that_is_said_twice_gives_back_once() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
-    one_mail(&test);
+    queue_one_mail(&test);
     let message = take(&mut outbox, "one", 1);
     for _ in 0..2 {
         settle(&mut outbox, &message, Settlement::Dropped);
@@ -73,28 +73,28 @@ fn a_drop_that_is_said_twice_gives_back_once() {
 fn who_lost_a_mail_cannot_drop_it() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
-    one_mail(&test);
+    queue_one_mail(&test);
     let message = take(&mut outbox, "one", 1);
     take(&mut outbox, "two", LEASE_MS + 2);
     settle(&mut outbox, &message, Settlement::Dropped);
     assert_eq!(test.queued("lease_owner = 'two'"), 1);
     assert_eq!(test.count("send_limits WHERE paid_until = 1000"), 1);
-    // What was handed over must not be sent again, whoever has it now.
+    // A delivered mail must not be sent again, whichever instance has it now.
     settle(&mut outbox, &message, Settlement::Delivered);
     assert_eq!(test.queued("tries > 0"), 0);
 }
 
-/// A kind that is no longer configured has no worker that would drop it.
+/// A kind that is no longer configured has no worker to drop it.
 #[test]
 fn what_expires_in_nobodys_hands_is_dropped() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
-    one_mail(&test);
+    queue_one_mail(&test);
     test.execute("UPDATE outbox SET kind = 'sms', expires_at = 50");
     let mut dropped = |now| DropExpired { now }.run(&mut outbox).unwrap();
     assert_eq!(dropped(50), 0);
     test.execute("UPDATE outbox SET lease_until = 60");
-    assert_eq!(dropped(60), 0, "somebody delivers it");
+    assert_eq!(dropped(60), 0, "an instance is delivering it");
     assert_eq!(dropped(61), 1);
     assert_eq!(test.count("outbox"), 0);
     assert_eq!(test.count("send_limits WHERE paid_until = 900"), 1);
@@ -106,7 +106,7 @@ fn nobody_is_promised_what_was_dropped_a_moment_ago() {
     let test = TestDatabase::fresh();
     let database = prepared(&test);
     let mut outbox = outbox(&database);
-    one_mail(&test);
+    queue_one_mail(&test);
     let message = take(&mut outbox, "one", 1);
     let acknowledge = || {
         let mut store = database.writer().unwrap();
@@ -131,14 +131,14 @@ fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
             let mut store = database.writer().unwrap();
             threads.spawn(move || {
                 for now in 0..ROUNDS {
-                    let taken: Result<(), Fault> = store.write(LockKey::Job(job), |connection| {
+                    let charged: Result<(), Fault> = store.write(LockKey::Job(job), |connection| {
                         for counted in ["a", "b", "c"] {
-                            let taken = send_limits::charge(connection, counted, rate, now)?;
-                            assert!(taken.is_ok(), "{counted} at {now}: {taken:?}");
+                            let charged = send_limits::charge(connection, counted, rate, now)?;
+                            assert!(charged.is_ok(), "{counted} at {now}: {charged:?}");
                         }
                         Ok(())
                     });
-                    taken.unwrap();
+                    charged.unwrap();
                 }
             });
         }

@@ -1,5 +1,5 @@
 //! `requestToken` and `submitToken` by POST (section 9 of the conformance
-//! list); which address is mailed and proven (EML-07, section 18).
+//! list), and which address is mailed and validated (EML-07, section 18).
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ async fn eml_08_ses_11_a_refused_mail_is_an_error_and_its_attempt_does_not_count
         api.request_token(&address, "secret", 1).await.ok();
         assert_eq!(sent(&address).await, 1);
     }
-    // The attempt of a refused mail does not hide a later one either.
+    // The attempt of a refused mail does not suppress a later one either.
     smtp.behave(&json!({"data": "554 5.7.1 no"}));
     let answer = api.request_token(&address, "secret", 2).await;
     answer.refused(400, "M_EMAIL_SEND_ERROR");
@@ -202,9 +202,9 @@ async fn eml_14_eml_15_eml_16_eml_18_what_submitting_answers() {
         .request_mail(&fresh_address("submit"), "secret")
         .await;
     let path = format!("{V1}/validate/email/submitToken");
-    let right = json!({"sid": sid, "client_secret": "secret", "token": mail.token()});
+    let valid = json!({"sid": sid, "client_secret": "secret", "token": mail.token()});
     for field in ["sid", "client_secret", "token"] {
-        let mut fields = right.clone();
+        let mut fields = valid.clone();
         fields[field] = Value::Null;
         let answer = api.post(&path, fields.clone()).await;
         let error = answer.refused(400, "M_MISSING_PARAMS")["error"].to_string();
@@ -221,10 +221,10 @@ async fn eml_14_eml_15_eml_16_eml_18_what_submitting_answers() {
         ("nonesuch", "secret", &mail.token(), "M_INVALID_PARAM"),
     ] {
         let answer = api.submit_token(sid, secret, token).await;
-        // iOS reads this boolean.
+        // iOS clients read this boolean.
         assert_eq!(answer.refused(400, errcode)["success"], false);
     }
-    assert_eq!(api.post(&path, right).await.ok(), json!({"success": true}));
+    assert_eq!(api.post(&path, valid).await.ok(), json!({"success": true}));
 }
 
 #[actix_web::test]

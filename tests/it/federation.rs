@@ -1,4 +1,4 @@
-//! Asking homeservers, through the door that every flow uses.
+//! Requests to homeservers, through the handle that every flow uses.
 
 mod answers;
 mod calls;
@@ -18,13 +18,13 @@ use sydent::domain::ids::ServerName;
 
 use crate::harness::{Homeserver, TestDns, TestServer, shared_ca, trust};
 
-/// A server that can reach that homeserver.
+/// A server that can reach this homeserver.
 fn reaching(homeserver: &Homeserver) -> TestServer {
     TestServer::start(|settings| homeserver.configure(settings))
 }
 
-/// Lets a server ask that name server, trust the homeservers of the tests, and
-/// reach 127.1.0.0/16, which is the Internet here. The rest of loopback stays
+/// Lets a server use this name server, trust the homeservers of the tests, and
+/// reach 127.1.0.0/16, which stands for the Internet. The rest of loopback stays
 /// blocked.
 fn on_the_internet(settings: &mut Settings, dns: &TestDns) {
     dns.configure(settings);
@@ -32,8 +32,8 @@ fn on_the_internet(settings: &mut Settings, dns: &TestDns) {
     settings.federation.allow_ranges = vec!["127.1.0.0/16".parse().unwrap()];
 }
 
-/// An address on that Internet that no other test uses, also not one of another
-/// run at the same time.
+/// An address in 127.1.0.0/16 that no other test uses, including the tests of
+/// another run at the same time.
 fn public_ip() -> String {
     static COUNT: AtomicU8 = AtomicU8::new(1);
     let (run, count) = (
@@ -43,24 +43,24 @@ fn public_ip() -> String {
     format!("127.1.{run}.{count}")
 }
 
-/// A homeserver that listens there and shows a certificate for that name or
-/// address.
+/// A homeserver that listens on `listen`, with a certificate for `certified`, a
+/// name or an address.
 fn homeserver_at(listen: &str, name: &str, certified: &str) -> Homeserver {
     Homeserver::with_certificate(name, certified, listen, shared_ca())
 }
 
-/// Who holds a token, by the name of a server.
+/// The user of a token, according to the homeserver of this name.
 async fn user_info(id: &TestServer, server: &str, token: &str) -> Result<String, UserInfoError> {
     let server = ServerName::parse(server).unwrap();
-    let asked = id.app.federation.user_info(&server, token).await;
-    let asked = asked.expect("the door is open");
-    asked.map(|mxid| mxid.to_string())
+    let found = id.app.federation.user_info(&server, token).await;
+    let found = found.expect("the queue is open");
+    found.map(|mxid| mxid.to_string())
 }
 
-/// Why a server could not be asked.
+/// The error of a call to a homeserver that cannot be reached.
 async fn unreachable(id: &TestServer, server: &str) -> CallError {
     match user_info(id, server, "token").await {
         Err(UserInfoError::Unreachable(error)) => error,
-        other => panic!("{other:?} of {server}"),
+        other => panic!("{other:?} for {server}"),
     }
 }

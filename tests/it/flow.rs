@@ -1,4 +1,4 @@
-//! The main job from end to end: validate an address, bind it, look it up.
+//! The main flow from end to end: validate an address, bind it, look it up.
 
 use serde_json::json;
 use sydent::domain::ids::KeyId;

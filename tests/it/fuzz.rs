@@ -1,4 +1,4 @@
-//! Every field of every route with every wrong type: never a 5xx, never a hang.
+//! Every field of every route with every wrong type: no answer is a 5xx, none hangs.
 
 mod fields;
 mod values;
@@ -11,7 +11,7 @@ use values::encoded_values;
 pub use values::json_values;
 
 #[track_caller]
-fn is_harmless(answer: &Answer, what: &str) {
+fn expect_harmless(answer: &Answer, what: &str) {
     let shown: String = what.chars().take(200).collect();
     assert!(
         matches!(answer.status, 200 | 400..=499),
@@ -32,8 +32,8 @@ fn is_harmless(answer: &Answer, what: &str) {
     }
 }
 
-/// Nothing hangs, nothing panicked and nothing was lost.
-async fn is_alive(server: &TestServer) {
+/// Expects that the server answers, and that no actor has panicked.
+async fn expect_alive(server: &TestServer) {
     server.api().get(V2).await.ok();
     server.api().lookup("email", "a@example.com").await.ok();
     server.operations().get("/ready").await.ok();
@@ -41,25 +41,25 @@ async fn is_alive(server: &TestServer) {
     assert!(!metrics.contains("sydent_actor_panics_total{"), "{metrics}");
 }
 
-/// A server that calls nobody: names are fuzzed too.
+/// A server that calls no homeserver, since server names are fuzzed too.
 fn start() -> TestServer {
     TestServer::start(|settings| {
         settings.federation.deny_homeservers = vec!["*".parse().unwrap()];
     })
 }
 
-/// The path on v2, if that has such a route.
+/// The path on v2, if v2 has such a route.
 fn newest(path: &str) -> String {
     let newest = path.replace(V1, V2);
-    let there = ROUTES.iter().any(|route| route.path == newest);
-    if there { newest } else { path.to_owned() }
+    let exists = ROUTES.iter().any(|route| route.path == newest);
+    if exists { newest } else { path.to_owned() }
 }
 
 async fn post(api: &Api, path: &str, kind: &str, body: String) {
     let what = format!("{path} {kind} {body}");
     let headers = [("content-type", kind)];
     let answer = api.send(Method::POST, path, &headers, body.into()).await;
-    is_harmless(&answer, &what);
+    expect_harmless(&answer, &what);
 }
 
 #[actix_web::test]
@@ -88,7 +88,7 @@ async fn gen_09_gen_22_sec_01_sec_05_every_field_of_json_takes_every_value_witho
             }
         }
     }
-    is_alive(&server).await;
+    expect_alive(&server).await;
 }
 
 #[actix_web::test]
@@ -121,7 +121,7 @@ async fn gen_05_gen_09_every_field_of_a_form_takes_every_value_without_harm() {
             }
         }
     }
-    is_alive(&server).await;
+    expect_alive(&server).await;
 }
 
 #[actix_web::test]
@@ -137,20 +137,20 @@ async fn gen_05_gen_09_every_parameter_of_a_query_takes_every_value_without_harm
                 };
                 let fields: Vec<_> = names.iter().map(field).collect();
                 let path = format!("{path}?{}", fields.join("&"));
-                is_harmless(&api.get(&path).await, &path);
+                expect_harmless(&api.get(&path).await, &path);
             }
         }
     }
     for value in encoded_values() {
         for version in [V1, V2] {
             let path = format!("{version}/pubkey/{value}");
-            is_harmless(&server.api().get(&path).await, &path);
+            expect_harmless(&server.api().get(&path).await, &path);
         }
     }
-    is_alive(&server).await;
+    expect_alive(&server).await;
 }
 
-/// These never reach a route: the HTTP library refuses them.
+/// The HTTP library refuses these before they reach a route.
 #[actix_web::test]
 async fn gen_05_gen_21_requests_that_are_hardly_http_do_no_harm() {
     let server = start();
@@ -177,5 +177,5 @@ async fn gen_05_gen_21_requests_that_are_hardly_http_do_no_harm() {
             assert!(answer.status < 500, "{answer:?}");
         }
     }
-    is_alive(&server).await;
+    expect_alive(&server).await;
 }

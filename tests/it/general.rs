@@ -1,4 +1,4 @@
-//! What holds for every answer: JSON, errors, CORS, methods (section 1).
+//! Rules for every answer: JSON, errors, CORS, methods (section 1).
 
 mod arguments;
 mod bodies;

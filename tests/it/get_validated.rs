@@ -1,5 +1,5 @@
-//! `3pid/getValidated3pid` (section 11 of the conformance list). VAL-07 is in
-//! `session_ends`.
+//! `3pid/getValidated3pid` (section 11 of the conformance list). VAL-07 is tested
+//! in `session_ends`.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn val_01_val_02_val_03_val_06_what_was_validated_and_when() {
     let validated_at = server.now();
     api.submit_token(&sid, "secret", &mail.token()).await.ok();
     server.advance(60_000);
-    // Showing the token again, or asking for the mail again, is no validation.
+    // Submitting the token again or requesting the mail again validates nothing.
     api.submit_token(&sid, "secret", &mail.token()).await.ok();
     api.request_token(&address, "secret", 1).await.ok();
     assert_eq!(
@@ -35,8 +35,8 @@ async fn val_04_val_05_val_06_every_no_is_an_error() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (pending, _) = server.request_mail(&fresh_address("no"), "secret").await;
-    let done = server.validate(&fresh_address("no")).await;
-    let (pending, done) = (pending.as_str(), done.sid.as_str());
+    let validated = server.validate(&fresh_address("no")).await;
+    let (pending, validated) = (pending.as_str(), validated.sid.as_str());
     for (fields, status, errcode) in [
         (
             vec![("sid", pending), ("client_secret", "secret")],
@@ -49,7 +49,7 @@ async fn val_04_val_05_val_06_every_no_is_an_error() {
             "M_NO_VALID_SESSION",
         ),
         (
-            vec![("sid", done), ("client_secret", "other")],
+            vec![("sid", validated), ("client_secret", "other")],
             404,
             "M_NO_VALID_SESSION",
         ),
@@ -58,16 +58,16 @@ async fn val_04_val_05_val_06_every_no_is_an_error() {
             404,
             "M_NO_VALID_SESSION",
         ),
-        (vec![("sid", done)], 400, "M_MISSING_PARAMS"),
+        (vec![("sid", validated)], 400, "M_MISSING_PARAMS"),
         (vec![("client_secret", "secret")], 400, "M_MISSING_PARAMS"),
         (vec![], 400, "M_MISSING_PARAMS"),
         (
-            vec![("sid", done), ("client_secret", "")],
+            vec![("sid", validated), ("client_secret", "")],
             400,
             "M_INVALID_PARAM",
         ),
         (
-            vec![("sid", done), ("client_secret", "sec\n")],
+            vec![("sid", validated), ("client_secret", "sec\n")],
             400,
             "M_INVALID_PARAM",
         ),
@@ -82,11 +82,11 @@ async fn val_04_val_05_val_06_every_no_is_an_error() {
             .get(&format!("{V1}/3pid/getValidated3pid?{query}"))
             .await;
         let body = answer.refused(status, errcode);
-        // Old homeservers take a medium for a yes.
+        // Old homeservers take a `medium` as success.
         assert_eq!(body.get("medium"), None);
     }
     server.advance(24 * 60 * 60 * 1000 + 1);
-    for sid in [pending, done] {
+    for sid in [pending, validated] {
         api.get_validated(sid, "secret")
             .await
             .refused(400, "M_SESSION_EXPIRED");

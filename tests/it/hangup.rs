@@ -1,4 +1,4 @@
-//! Clients that hang up in the middle, and clients that never finish.
+//! Clients that hang up during a request, and clients that never finish one.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ const BIND: &str = "/_matrix/identity/api/v1/3pid/bind";
 const REQUEST_TOKEN: &str = "/_matrix/identity/api/v1/validate/email/requestToken";
 const MXID: &str = "@alice:example.org";
 
-/// How to keep an owner that bind needs from its work.
-const HELD: [fn(&App) -> BlockedActor; 3] = [
+/// Ways to block each actor that bind needs.
+const HOLDS: [fn(&App) -> BlockedActor; 3] = [
     |app| BlockedActor::new(&app.sessions, 2),
     |app| BlockedActor::new(&app.signer, 1),
     |app| BlockedActor::new(&app.associations, 2),
 ];
 
-/// One HTTP worker, so that whoever got an answer knows that the worker has
-/// seen everything that came before.
+/// One HTTP worker, so that an answer shows that the worker has seen everything
+/// that was sent before.
 fn one_worker(settings: &mut Settings) {
     settings.http.workers = 1;
 }
 
-/// Sends a request and hangs up when the server is at it; waits until the
+/// Sends a request and hangs up while the server handles it; waits until the
 /// server has dropped it.
 async fn abandon(server: &TestServer, request: &str) {
     let mut wire = RawConnection::connect(server.addresses.client[0]).await;
@@ -48,7 +48,7 @@ fn bind(sid: &str) -> String {
 
 #[actix_web::test]
 async fn a_bind_is_done_although_its_client_has_hung_up() {
-    for hold in HELD {
+    for hold in HOLDS {
         let server = TestServer::start(one_worker);
         let session = server.validate(&fresh_address("hangup")).await;
         let held = hold(&server.app);
@@ -65,14 +65,14 @@ async fn a_bind_is_done_although_its_client_has_hung_up() {
 
 #[actix_web::test]
 async fn a_bind_is_done_although_its_client_has_hung_up_and_the_server_is_told_to_stop() {
-    for hold in HELD {
+    for hold in HOLDS {
         let mut server = TestServer::start(one_worker);
         let session = server.validate(&fresh_address("hangup")).await;
         let held = hold(&server.app);
         abandon(&server, &bind(&session.sid)).await;
         server.begin_stop();
         let address = server.addresses.client[0];
-        wait_for("a server that takes nothing more", async || {
+        wait_for("a closed listener", async || {
             tokio::net::TcpStream::connect(address).await.err()
         })
         .await;

@@ -1,4 +1,4 @@
-//! The look-ups of v2 (section 7).
+//! The lookups of v2 (section 7).
 
 use awc::http::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn bind(server: &TestServer, medium: &str, address: &str, mxid: &str) {
 }
 
 /// A server with the pepper of the specification's examples, on which Alice has
-/// bound an address, and a client of hers.
+/// bound an address, and a client with her account.
 async fn server() -> (TestServer, Api) {
     let server = TestServer::start(|_| {});
     server
@@ -23,12 +23,15 @@ async fn server() -> (TestServer, Api) {
     (server, alice)
 }
 
-fn asking(algorithm: &str, addresses: &Value) -> Value {
+fn lookup_fields(algorithm: &str, addresses: &Value) -> Value {
     json!({"algorithm": algorithm, "pepper": "matrixrocks", "addresses": addresses})
 }
 
 async fn found(api: &Api, algorithm: &str, addresses: Value) -> Value {
-    let found = api.hashed_lookup(asking(algorithm, &addresses)).await.ok();
+    let found = api
+        .hashed_lookup(lookup_fields(algorithm, &addresses))
+        .await
+        .ok();
     assert_eq!(found.as_object().unwrap().len(), 1, "{found}");
     found["mappings"].clone()
 }
@@ -59,7 +62,7 @@ async fn auth_03_auth_10_hash_details_by_a_token_in_the_query_as_synapse_asks() 
     );
     let api = server.api();
     api.hash_details().await.refused(401, "M_UNAUTHORIZED");
-    let fields = asking("sha256", &json!([]));
+    let fields = lookup_fields("sha256", &json!([]));
     api.hashed_lookup(fields)
         .await
         .refused(401, "M_UNAUTHORIZED");
@@ -71,10 +74,10 @@ async fn lkp_03_lkp_04_lkp_06_the_worked_example() {
     let mappings = found(&alice, "sha256", json!([ALICE, PHONE])).await;
     assert_eq!(mappings, json!({ ALICE: "@alice:example.org" }));
     for missing in ["algorithm", "pepper", "addresses"] {
-        for gone in [true, false] {
-            let mut fields = asking("sha256", &json!([ALICE]));
+        for absent in [true, false] {
+            let mut fields = lookup_fields("sha256", &json!([ALICE]));
             fields[missing] = Value::Null;
-            if gone {
+            if absent {
                 fields.as_object_mut().unwrap().remove(missing);
             }
             let refused = alice.hashed_lookup(fields).await;
@@ -158,7 +161,7 @@ async fn lkp_09_another_pepper_is_refused_with_the_right_one() {
     let (_server, alice) = server().await;
     for algorithm in ["sha256", "none"] {
         for pepper in ["", "matrixrock", "MatrixRocks", "matrixrocks "] {
-            let mut fields = asking(algorithm, &json!([ALICE]));
+            let mut fields = lookup_fields(algorithm, &json!([ALICE]));
             fields["pepper"] = json!(pepper);
             let refused = alice.hashed_lookup(fields).await;
             let refused = refused.refused(400, "M_INVALID_PEPPER");
@@ -172,7 +175,7 @@ async fn lkp_09_another_pepper_is_refused_with_the_right_one() {
 async fn lkp_10_an_unknown_algorithm_is_refused_before_the_pepper() {
     let (_server, alice) = server().await;
     for algorithm in ["", "SHA256", "sha512", "sha256 "] {
-        let mut fields = asking(algorithm, &json!([ALICE]));
+        let mut fields = lookup_fields(algorithm, &json!([ALICE]));
         fields["pepper"] = json!("wrong");
         let refused = alice.hashed_lookup(fields).await;
         let refused = refused.refused(400, "M_INVALID_PARAM");
@@ -197,7 +200,7 @@ async fn lkp_12_gen_21_ten_thousand_hashes_are_looked_up_and_one_more_is_not() {
     let mappings = found(&alice, "sha256", hashes.clone()).await;
     let last = hashes[9_999].as_str().unwrap();
     assert_eq!(mappings, json!({ last: "@last:example.org" }));
-    let fields = asking("sha256", &many(10_001));
+    let fields = lookup_fields("sha256", &many(10_001));
     alice
         .hashed_lookup(fields)
         .await
@@ -240,7 +243,9 @@ async fn lkp_13_lkp_14_no_entries_find_nothing_and_other_types_are_refused() {
             json!(ALICE),
             json!({ ALICE: ALICE }),
         ] {
-            let refused = alice.hashed_lookup(asking(algorithm, &addresses)).await;
+            let refused = alice
+                .hashed_lookup(lookup_fields(algorithm, &addresses))
+                .await;
             refused.refused(400, "M_INVALID_PARAM");
         }
     }
@@ -255,24 +260,25 @@ async fn lkp_15_a_binding_is_found_from_its_first_to_its_last_moment() {
     bind(&server, "email", "alice@example.com", "@alice:example.org").await;
     let alice = server.account("@alice:example.org").await;
     let entries = [("sha256", ALICE), ("none", "alice@example.com email")];
-    let is_found = async |expected: bool| {
+    let expect_found = async |expected: bool| {
         for (algorithm, entry) in entries {
             let mappings = found(&alice, algorithm, json!([entry])).await;
             assert_eq!(!mappings.as_object().unwrap().is_empty(), expected);
         }
     };
-    is_found(true).await;
+    expect_found(true).await;
     server.advance(sydent::domain::association::LIFETIME_MS - 1);
-    is_found(true).await;
+    expect_found(true).await;
     server.advance(1);
-    is_found(false).await;
+    expect_found(false).await;
 }
 
 #[actix_web::test]
 async fn lkp_15_what_is_unbound_is_not_found() {
     let (server, alice) = server().await;
-    let gone = server.internal();
-    gone.internal_unbind("email", "alice@example.com", "@alice:example.org")
+    let internal = server.internal();
+    internal
+        .internal_unbind("email", "alice@example.com", "@alice:example.org")
         .await
         .ok();
     assert_eq!(found(&alice, "sha256", json!([ALICE])).await, json!({}));
@@ -288,7 +294,7 @@ async fn lkp_16_sec_17_the_newest_binding_wins_and_not_the_last_name() {
             json!({ ALICE: mxid })
         );
     }
-    // What another server has stated, first later and then earlier.
+    // Bindings of other servers, first an older and then a newer one.
     let copy = |origin: &str, mxid: &str, ts: &str| {
         server.database.execute(&format!(
             "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
@@ -337,7 +343,7 @@ async fn lkp_18_entries_of_an_account_are_limited() {
     let alice = server.account("@alice:example.org").await;
     let again = server.account("@alice:example.org").await;
     found(&alice, "sha256", many(7)).await;
-    let refused = again.hashed_lookup(asking("sha256", &many(4))).await;
+    let refused = again.hashed_lookup(lookup_fields("sha256", &many(4))).await;
     let body = refused.refused(429, "M_LIMIT_EXCEEDED");
     assert!(
         body["retry_after_ms"].as_i64().unwrap() > 50 * 60_000,
@@ -345,7 +351,7 @@ async fn lkp_18_entries_of_an_account_are_limited() {
     );
     assert!(refused.header("retry-after").is_some());
     found(&again, "none", many(3)).await;
-    let refused = alice.hashed_lookup(asking("sha256", &many(1))).await;
+    let refused = alice.hashed_lookup(lookup_fields("sha256", &many(1))).await;
     refused.refused(429, "M_LIMIT_EXCEEDED");
     found(
         &server.account("@bob:example.org").await,
@@ -362,7 +368,7 @@ async fn lkp_20_look_ups_in_the_clear_can_be_switched_off() {
     let alice = server.account("@alice:example.org").await;
     let details = alice.hash_details().await.ok();
     assert_eq!(details["algorithms"], json!(["sha256"]));
-    let mut fields = asking("none", &json!(["alice@example.com email"]));
+    let mut fields = lookup_fields("none", &json!(["alice@example.com email"]));
     fields["pepper"] = details["lookup_pepper"].clone();
     let refused = alice.hashed_lookup(fields).await;
     refused.refused(400, "M_INVALID_PARAM");
@@ -373,7 +379,7 @@ async fn gen_04_gen_06_gen_07_gen_28_the_body_is_json_whatever_it_is_called() {
     let (server, alice) = server().await;
     let (path, body) = (
         format!("{V2}/lookup"),
-        asking("sha256", &json!([ALICE])).to_string(),
+        lookup_fields("sha256", &json!([ALICE])).to_string(),
     );
     for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
         let headers = [("content-type", kind)];

@@ -40,19 +40,23 @@ async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
         ),
     )
     .unwrap();
-    let told = CommandOutput::run(folder, "import sydent");
-    assert!(told.err.contains("The database"), "{}", told.err);
-    let told = import(folder, "--default-section --out sydent.toml", &[]);
-    assert!(told.out.contains("has schema version 0;"), "{}", told.out);
+    let output = CommandOutput::run(folder, "import sydent");
+    assert!(output.err.contains("The database"), "{}", output.err);
+    let output = import(folder, "--default-section --out sydent.toml", &[]);
+    assert!(
+        output.out.contains("has schema version 0;"),
+        "{}",
+        output.out
+    );
 
     let Source { folder } = source;
     let server = TestProcess::start_in(folder);
     let api = server.api();
     let found = api.lookup("email", "alice@example.com").await.ok();
     assert_eq!(found["mxid"], "@alice:example.org");
-    let told = api.get(&format!("{V2}/pubkey/ed25519:0")).await.ok();
+    let published = api.get(&format!("{V2}/pubkey/ed25519:0")).await.ok();
     let public = key().public().to_base64();
-    assert_eq!(told["public_key"], public.as_str());
+    assert_eq!(published["public_key"], public.as_str());
     let address = fresh_address("zoe");
     api.on(V1).request_token(&address, "secret", 1).await.ok();
     let mail = relay.mail_to(&address).await;

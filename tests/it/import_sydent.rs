@@ -1,4 +1,4 @@
-//! Taking over the database of a Python Sydent, and serving what was in it.
+//! The import of a Python Sydent's database, and the server on the result.
 
 pub mod source;
 
@@ -46,12 +46,12 @@ async fn ops_07_idn_04_of_each_address_the_newest_change_counts() {
     source.bind(8, "dave@example.com", "dave", t);
     source.account("@alice:example.org", "alices-token", None);
     let database = TestDatabase::fresh();
-    let told = source.import(&database, "");
-    assert_eq!(told.code, 0, "{}", told.err);
-    assert_eq!(told.row("bindings"), [8, 3, 3, 2], "{}", told.out);
-    assert!(told.out.contains("1 skipped: invalid medium or address"));
-    for text in [&told.out, &told.err] {
-        // The address of a PostgreSQL server has an @.
+    let output = source.import(&database, "");
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert_eq!(output.row("bindings"), [8, 3, 3, 2], "{}", output.out);
+    assert!(output.out.contains("1 skipped: invalid medium or address"));
+    for text in [&output.out, &output.err] {
+        // The URL of a PostgreSQL server contains an @, so that is not looked for.
         assert!(!text.contains("example.com") && !text.contains("example.org"));
     }
     assert_eq!(
@@ -73,7 +73,7 @@ async fn ops_07_idn_04_of_each_address_the_newest_change_counts() {
         users,
         json!(["@alice:example.org", null, "@carol:example.org"])
     );
-    // The journal goes on where Sydent's numbers end.
+    // The journal continues after Sydent's last number.
     server.database.execute(
         "INSERT INTO association_journal (medium, address) VALUES ('email', 'next@example.com')",
     );
@@ -90,18 +90,18 @@ async fn ops_07_what_was_signed_stays_and_the_rest_is_signed() {
     let carol = signed("carol@example.com", "@carol:other.test", t, "other.test");
     source.state("other.test", 9, &carol);
     let database = TestDatabase::fresh();
-    let told = source.import(&database, "");
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = source.import(&database, "");
+    assert_eq!(output.code, 0, "{}", output.err);
     assert_eq!(
-        told.row("replicated bindings"),
+        output.row("replicated bindings"),
         [1, 1, 0, 0],
         "{}",
-        told.out
+        output.out
     );
     assert!(
-        told.out.contains("1 of its signatures were checked"),
+        output.out.contains("1 of its signatures were checked"),
         "{}",
-        told.out
+        output.out
     );
 
     let server = TestServer::start_on(database, |_| {});
@@ -136,12 +136,12 @@ async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() 
          VALUES ('email', 'Eve@example.com', '!r:hs', '@bob:hs', 'waiting', 1500000000, NULL), \
                 ('email', 'alice@example.com', '!r:hs', '@bob:hs', 'sent', 1500000000, 1500000001)",
     );
-    let (live, over) = (now() - DAY / 2, now() - 2 * DAY);
+    let (current, expired) = (now() - DAY / 2, now() - 2 * DAY);
     source.run(&format!(
         "INSERT INTO threepid_validation_sessions VALUES \
-         (11, 'email', 'Alice@Example.com', 'secret', 1, {live}), \
-         (12, 'email', 'frank@example.com', 'secret', 0, {live}), \
-         (13, 'email', 'old@example.com', 'secret', 1, {over}); \
+         (11, 'email', 'Alice@Example.com', 'secret', 1, {current}), \
+         (12, 'email', 'frank@example.com', 'secret', 0, {current}), \
+         (13, 'email', 'old@example.com', 'secret', 1, {expired}); \
          INSERT INTO threepid_token_auths (validationSession, token, sendAttemptNumber) VALUES \
          (11, 'tokenA', 1), (12, 'tokenF', -1), (13, 'tokenO', 1)"
     ));
@@ -150,8 +150,8 @@ async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() 
          VALUES ('other.test', 41, 1500000000000, 1), ('gone.test', 3, NULL, 0)",
     );
     let database = TestDatabase::fresh();
-    let told = source.import(&database, "");
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = source.import(&database, "");
+    assert_eq!(output.code, 0, "{}", output.err);
     for (kind, row) in [
         ("accounts", [1, 1, 0, 0]),
         ("access tokens", [2, 1, 0, 1]),
@@ -161,7 +161,7 @@ async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() 
         ("validation sessions", [3, 2, 0, 1]),
         ("peers", [2, 1, 0, 1]),
     ] {
-        assert_eq!(told.row(kind), row, "{kind}: {}", told.out);
+        assert_eq!(output.row(kind), row, "{kind}: {}", output.out);
     }
     assert_eq!(
         database.count("accepted_terms WHERE url = 'master_version 3.1'"),
@@ -186,7 +186,7 @@ async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() 
     let path = format!("{V2}/3pid/getValidated3pid?sid=11&client_secret=secret");
     let proof = api.get(&path).await.ok();
     assert_eq!(proof["address"], "alice@example.com");
-    assert_eq!(proof["validated_at"], live);
+    assert_eq!(proof["validated_at"], current);
     let path = format!("{V2}/validate/email/submitToken");
     let body = json!({ "sid": "12", "client_secret": "secret", "token": "tokenF" });
     assert_eq!(api.post(&path, body).await.ok()["success"], true);
@@ -206,12 +206,14 @@ async fn ops_07_older_schemas_are_read_and_get_a_pepper() {
             source.unbind(3, "bob@example.com", t);
         }
         let database = TestDatabase::fresh();
-        let told = source.import(&database, "");
-        assert_eq!(told.code, 0, "{}", told.err);
+        let output = source.import(&database, "");
+        assert_eq!(output.code, 0, "{}", output.err);
         assert!(
-            told.out.contains(&format!("has schema version {schema};")),
+            output
+                .out
+                .contains(&format!("has schema version {schema};")),
             "{}",
-            told.out
+            output.out
         );
         let server = TestServer::start_on(database, |_| {});
         let found = server.api().lookup("email", "alice@example.com").await.ok();
@@ -225,8 +227,8 @@ fn ops_07_all_or_nothing_and_the_same_again() {
     let source = Source::of_schema(5);
     source.bind(1, "alice@example.com", "@alice:example.org", now());
     let database = TestDatabase::fresh();
-    let dry = source.import(&database, "--dry-run");
-    assert_eq!(dry.code, 0, "{}", dry.err);
+    let dry_run = source.import(&database, "--dry-run");
+    assert_eq!(dry_run.code, 0, "{}", dry_run.err);
     assert!(!source.folder.path().join("new.key").exists());
     if let Some(file) = database.url.strip_prefix("sqlite:") {
         assert!(!std::path::Path::new(file).exists());
@@ -272,8 +274,8 @@ fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
         .unwrap();
         let before = std::fs::read(&file).unwrap();
         let database = TestDatabase::fresh();
-        let told = source.import(&database, "");
-        assert_eq!(told.code, 0, "{journal}: {}", told.err);
+        let output = source.import(&database, "");
+        assert_eq!(output.code, 0, "{journal}: {}", output.err);
         assert_eq!(
             database.count("associations WHERE mxid = '@alice:example.org'"),
             1
@@ -293,8 +295,8 @@ fn ops_07_what_sydent_states_without_a_row_of_its_own_is_kept() {
         source.state("id.example.test", id, &signed);
     }
     let database = TestDatabase::fresh();
-    let told = source.import(&database, "");
-    assert_eq!(told.row("bindings"), [3, 2, 1, 0], "{}", told.out);
+    let output = source.import(&database, "");
+    assert_eq!(output.row("bindings"), [3, 2, 1, 0], "{}", output.out);
     assert_eq!(
         database.count("associations WHERE mxid = '@alice:example.org'"),
         1
@@ -309,16 +311,16 @@ fn cry_09_a_key_that_did_not_sign_the_database_is_refused() {
     source.state("id.example.test", 1, &alice);
     source.key(&format!("ed25519 0 {}", base64::encode(&[9; 32])));
     let database = TestDatabase::fresh();
-    let told = source.import(&database, "");
-    assert_eq!((told.code, told.out.as_str()), (1, ""));
-    assert!(told.err.contains("none of the checked"), "{}", told.err);
+    let output = source.import(&database, "");
+    assert_eq!((output.code, output.out.as_str()), (1, ""));
+    assert!(output.err.contains("none of the checked"), "{}", output.err);
     source.key("nonsense");
-    let told = source.import(&database, "");
-    assert!(told.err.contains("must be `ed25519"), "{}", told.err);
+    let output = source.import(&database, "");
+    assert!(output.err.contains("must be `ed25519"), "{}", output.err);
 }
 
 impl CommandOutput {
-    /// A line of the closing table: read, taken, merged, skipped.
+    /// A row of the summary table: read, imported, merged, skipped.
     fn row(&self, kind: &str) -> [u64; 4] {
         let line = self.out.lines().find_map(|line| line.strip_prefix(kind));
         let numbers = line.unwrap_or_else(|| panic!("{kind}: {}", self.out));
@@ -330,7 +332,7 @@ impl CommandOutput {
     }
 }
 
-/// The copy of the old database holds access tokens in clear.
+/// The copy of the old database contains access tokens in plain text.
 #[actix_web::test]
 async fn no_end_leaves_the_private_copy_behind() {
     let source = Source::of_schema(5);
@@ -346,7 +348,7 @@ async fn no_end_leaves_the_private_copy_behind() {
         command
     };
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
-        // Copying waits for the lock, with the folder made.
+        // Copying waits for the lock, after the folder was created.
         let mut lock = source.connect();
         lock.batch_execute("BEGIN EXCLUSIVE").unwrap();
         let mut child = import().spawn().unwrap();
@@ -360,7 +362,7 @@ async fn no_end_leaves_the_private_copy_behind() {
         let left = usize::from(signal == Signal::KILL);
         assert_eq!(copies().count(), left, "{signal:?}");
     }
-    // The next import removes what kill -9 left, and leaves nothing itself.
+    // The next import removes what kill -9 left behind, and leaves nothing itself.
     assert!(import().status().unwrap().success());
     assert_eq!(copies().count(), 0);
 }

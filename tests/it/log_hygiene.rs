@@ -1,5 +1,5 @@
-//! The log of a bad day holds what an administrator needs, and nothing that
-//! must stay between a user and the server.
+//! The log of many failures contains what an administrator needs, and no secret of
+//! a user.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ const WRONG_TOKEN: &str = "wrong-token-51ba";
 const NEXT_LINK: &str = "https://app.example.org/#/next-link-9e04";
 const MXID: &str = "@alice:example.org";
 
-/// A server, its clients, and all that may not be in its log.
-struct Day {
+/// A server, its clients, and everything that must not be in its log.
+struct Scenario {
     relay: SmtpServer,
     database: TestDatabase,
     process: TestProcess,
@@ -36,8 +36,8 @@ struct Day {
     secrets: Vec<String>,
 }
 
-impl Day {
-    fn begin(format: LogFormat) -> Self {
+impl Scenario {
+    fn start(format: LogFormat) -> Self {
         let login = ["--user", USER, "--password", PASSWORD];
         let relay = SmtpServer::start(Tls::Upgraded, "localhost", &login);
         let password_file = tempfile::NamedTempFile::new().unwrap();
@@ -75,8 +75,8 @@ impl Day {
         }
     }
 
-    /// An address whose local part must not be in the log, however the rest
-    /// of it may be written.
+    /// An address whose local part must not be in the log, however its domain
+    /// is written.
     fn address(&mut self) -> String {
         let address = fresh_address("hygiene");
         let (local, _domain) = address.split_once('@').unwrap();
@@ -84,12 +84,12 @@ impl Day {
         address
     }
 
-    async fn goes_well(&mut self) {
+    async fn send_valid_requests(&mut self) {
         let address = self.address();
-        let asked = json!({"email": address, "client_secret": SECRET, "send_attempt": 1, "next_link": NEXT_LINK});
+        let fields = json!({"email": address, "client_secret": SECRET, "send_attempt": 1, "next_link": NEXT_LINK});
         let path = format!("{V1}/validate/email/requestToken");
-        let begun = self.client.post(&path, asked).await.ok();
-        let sid = begun["sid"].as_str().unwrap();
+        let requested = self.client.post(&path, fields).await.ok();
+        let sid = requested["sid"].as_str().unwrap();
         let mail: Mail = self.relay.mail_to(&address).await;
         self.secrets.extend([sid.to_owned(), mail.token()]);
 
@@ -114,11 +114,11 @@ impl Day {
         let refused = client.unbind(&[("authorization", forged)], &proof).await;
         refused.refused(403, "M_FORBIDDEN");
         self.secrets.push("signature-6b3d".to_owned());
-        self.looks_up(&address).await;
+        self.look_up(&address).await;
     }
 
-    /// Looks up by hash and in the clear, with the access token of an account.
-    async fn looks_up(&mut self, address: &str) {
+    /// Looks up by hash and in plain text, with the access token of an account.
+    async fn look_up(&mut self, address: &str) {
         let hash = TokenHash::new(ACCESS_TOKEN);
         self.database.execute(&format!(
             "INSERT INTO accounts VALUES ('{MXID}', 0); \
@@ -143,15 +143,15 @@ impl Day {
             let answer = account.hashed_lookup(fields).await;
             assert!(answer.status < 500, "{answer:?}");
         }
-        // Its requests are counted as those of the client.
+        // Its requests count as requests of the client.
         self.client.sent.update(|sent| sent + account.sent.get());
         self.secrets.extend([hash, ACCESS_TOKEN.to_owned()]);
     }
 
-    async fn is_asked_nonsense(&mut self) {
+    async fn send_invalid_requests(&mut self) {
         let address = self.address();
         let client = &self.client;
-        let mut odd = Vec::new();
+        let mut answers = Vec::new();
         for path in [
             format!("{V1}/validate/email/requestToken"),
             format!("{V1}/validate/email/submitToken"),
@@ -163,7 +163,7 @@ impl Day {
                 json!({"email": format!("A <{address}>"), "client_secret": format!("{SECRET}!"), "send_attempt": 1}).to_string(),
             ] {
                 let json = [("content-type", "application/json")];
-                odd.push(client.send(Method::POST, &path, &json, body.into()).await);
+                answers.push(client.send(Method::POST, &path, &json, body.into()).await);
             }
         }
         for path in [
@@ -175,17 +175,17 @@ impl Day {
                 "{V1}/validate/email/submitToken?sid={SECRET}&client_secret={SECRET}&token={WRONG_TOKEN}"
             ),
         ] {
-            odd.push(client.get(&path).await);
+            answers.push(client.get(&path).await);
         }
         let method = Method::from_bytes(b"HYGIENE").unwrap();
         let path = format!("{V1}/3pid/bind?client_secret={SECRET}");
-        odd.push(client.send(method, &path, &[], address.into()).await);
-        for answer in odd {
+        answers.push(client.send(method, &path, &[], address.into()).await);
+        for answer in answers {
             assert!((400..500).contains(&answer.status), "{answer:?}");
         }
     }
 
-    async fn has_a_relay_that_says_no(&mut self) {
+    async fn refuse_mail(&mut self) {
         for reply in ["550 5.1.1", "451 4.3.0"] {
             let address = self.address();
             self.relay
@@ -194,7 +194,7 @@ impl Day {
         }
     }
 
-    async fn has_a_broken_database(&mut self) {
+    async fn break_database(&mut self) {
         let address = self.address();
         let rename = |from, to| {
             self.database
@@ -210,21 +210,21 @@ impl Day {
         rename("elsewhere", "associations");
     }
 
-    async fn has_no_relay(&mut self) -> String {
+    async fn stop_relay(&mut self) -> String {
         let address = self.address();
-        let stranger = SmtpServer::start(Tls::None, "localhost", &[]);
-        std::mem::replace(&mut self.relay, stranger).kill();
+        let unused = SmtpServer::start(Tls::None, "localhost", &[]);
+        std::mem::replace(&mut self.relay, unused).kill();
         self.client.request_token(&address, SECRET, 1).await;
         let metrics = self.operations.get("/metrics").await;
         metrics.text()
     }
 
-    /// The whole log, once it tells of every request.
+    /// The whole log, once it has a line for each request.
     async fn log(mut self) -> String {
         let sent = [&self.client, &self.internal, &self.operations].map(|api| api.sent.get());
         let sent: usize = sent.iter().sum();
-        let told = || self.process.log().matches("sydent::access").count();
-        wait_until("a line for each request", || told() >= sent).await;
+        let logged = || self.process.log().matches("sydent::access").count();
+        wait_until("a line for each request", || logged() >= sent).await;
         self.process.signal(Signal::TERM);
         self.process.wait();
         let log = self.process.log();
@@ -233,36 +233,39 @@ impl Day {
     }
 }
 
-/// Runs the day, and answers its log.
-async fn log_of_a_bad_day(format: LogFormat) -> String {
-    let mut day = Day::begin(format);
-    day.goes_well().await;
-    day.is_asked_nonsense().await;
-    day.has_a_relay_that_says_no().await;
-    day.has_a_broken_database().await;
-    let metrics = day.has_no_relay().await;
-    let secrets = std::mem::take(&mut day.secrets);
-    let log = day.log().await;
+/// Causes all failures; returns the log.
+async fn log_of_failures(format: LogFormat) -> String {
+    let mut scenario = Scenario::start(format);
+    scenario.send_valid_requests().await;
+    scenario.send_invalid_requests().await;
+    scenario.refuse_mail().await;
+    scenario.break_database().await;
+    let metrics = scenario.stop_relay().await;
+    let secrets = std::mem::take(&mut scenario.secrets);
+    let log = scenario.log().await;
     for secret in secrets {
         for (name, text) in [("log", &log), ("metrics", &metrics)] {
             assert!(!text.contains(&secret), "{secret} is in the {name}: {text}");
         }
     }
-    for told in [
+    for expected in [
         "mail delivered",
         "refused for good: the relay replied 550 5.1.1 to RCPT TO",
         "retrying: the relay replied 451 4.3.0 to RCPT TO",
         "retrying: cannot connect to the relay",
         "request failed: a query failed",
     ] {
-        assert!(log.contains(told), "{told} is not in the log: {log}");
+        assert!(
+            log.contains(expected),
+            "{expected} is not in the log: {log}"
+        );
     }
     log
 }
 
 #[actix_web::test]
 async fn sec_23_msg_09_lkp_19_the_text_log_holds_no_secrets() {
-    let log = log_of_a_bad_day(LogFormat::Text).await;
+    let log = log_of_failures(LogFormat::Text).await;
     for line in log.lines().filter(|line| line.contains("sydent::access")) {
         assert!(!line.contains('?'), "{line}");
     }
@@ -270,10 +273,10 @@ async fn sec_23_msg_09_lkp_19_the_text_log_holds_no_secrets() {
 
 #[actix_web::test]
 async fn sec_23_msg_09_lkp_19_the_json_log_holds_no_secrets_and_every_line_is_json() {
-    let log = log_of_a_bad_day(LogFormat::Json).await;
+    let log = log_of_failures(LogFormat::Json).await;
     for line in log.lines() {
         let Ok(Value::Object(record)) = serde_json::from_str(line) else {
-            panic!("no JSON object: {line}");
+            panic!("not a JSON object: {line}");
         };
         let text = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{line}"));
         OffsetDateTime::parse(text("time"), &Rfc3339).unwrap();

@@ -1,4 +1,4 @@
-//! The look-ups of v1 (section 13).
+//! The lookups of v1 (section 13).
 
 mod bulk;
 
@@ -10,7 +10,7 @@ use sydent::domain::{association, signing};
 
 use crate::harness::{SERVER_NAME, TestServer, V1, V2};
 
-/// The letters of an address, each spelling and its canonical form (18.1).
+/// Spellings of addresses and their canonical forms (18.1).
 const SPELLINGS: [(&str, &str); 10] = [
     ("ALICE@EXAMPLE.COM", "alice@example.com"),
     ("Strauß@Example.com", "strauss@example.com"),
@@ -38,10 +38,10 @@ async fn v1l_01_bnd_02_bnd_04_gen_26_the_signed_association_or_an_empty_object()
     let now = server.now();
     bind(&server, "email", "alice@example.com", "@alice:example.org").await;
     let found = server.api().lookup("email", "alice@example.com").await.ok();
-    let mut bare = found.clone();
-    bare.as_object_mut().unwrap().remove("signatures");
+    let mut unsigned = found.clone();
+    unsigned.as_object_mut().unwrap().remove("signatures");
     assert_eq!(
-        bare,
+        unsigned,
         json!({
             "medium": "email", "address": "alice@example.com", "mxid": "@alice:example.org",
             "ts": now, "not_before": now, "not_after": now + association::LIFETIME_MS,

@@ -1,4 +1,4 @@
-//! The verification mail as it leaves the house, to the byte (section 21 of
+//! The verification mail as the relay receives it, byte for byte (section 21 of
 //! the conformance list; EML-09, EML-11, EML-13, EML-26).
 
 use actix_web::http::Method;
@@ -16,7 +16,7 @@ const HEADERS: [&str; 6] = [
     "Subject",
 ];
 
-/// Every line of a mail must be one that every mail server carries (MSG-04).
+/// Expects lines that every mail server accepts (MSG-04).
 #[track_caller]
 fn expect_plain_lines(mail: &Mail) {
     assert_eq!(mail.received["bare_lf"], false);
@@ -52,7 +52,7 @@ async fn msg_04_msg_05_msg_06_lines_headers_and_envelope() {
     assert_eq!(mail.header("MIME-Version"), "1.0");
     assert_eq!(mail.header("Bcc"), "");
 
-    // The same request again is another mail with an id of its own.
+    // A further attempt sends another mail with its own id.
     let api = server.api();
     api.request_token(&address, &long, 2).await.ok();
     let again = server.mails_sent(&address).await.pop().unwrap();

@@ -6,7 +6,7 @@ use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_fo
 const MINUTE: i64 = 60_000;
 
 /// Waits until a member agrees with what is bound, by address and user.
-async fn agrees(member: &Api, bound: &[(&String, Option<&str>)]) {
+async fn wait_until_found(member: &Api, bound: &[(&String, Option<&str>)]) {
     for (address, mxid) in bound {
         wait_for("the same binding everywhere", async || {
             let found = member.lookup("email", address).await.ok();
@@ -37,7 +37,7 @@ async fn bindings_and_removals_reach_every_member() {
         (of_c, Some(users[2])),
     ];
     for member in [one.api(), two.api(), three.api()] {
-        agrees(&member, &bound).await;
+        wait_until_found(&member, &bound).await;
     }
 
     // The others continue while one member is down for an hour.
@@ -49,15 +49,15 @@ async fn bindings_and_removals_reach_every_member() {
     at[0].internal_unbind("email", of_a, users[0]).await.ok();
     at[2].internal_unbind("email", of_c, users[2]).await.ok();
     let meanwhile = [(&late, Some(users[0])), (of_a, None), (of_c, None)];
-    agrees(&one.api(), &meanwhile).await;
-    agrees(&three.api(), &meanwhile).await;
+    wait_until_found(&one.api(), &meanwhile).await;
+    wait_until_found(&three.api(), &meanwhile).await;
 
     let two = TestServer::start_on(database, |settings| b.configure(&[&a, &c], settings));
     one.advance(60 * MINUTE);
-    agrees(&two.api(), &meanwhile).await;
+    wait_until_found(&two.api(), &meanwhile).await;
     let back = two.internal();
     back.internal_unbind("email", of_b, users[1]).await.ok();
     for member in [one.api(), two.api(), three.api()] {
-        agrees(&member, &[(of_b, None), (&late, Some(users[0]))]).await;
+        wait_until_found(&member, &[(of_b, None), (&late, Some(users[0]))]).await;
     }
 }

@@ -1,5 +1,4 @@
-//! What this server tells its peers (INT-03), and how it goes on when they do
-//! not listen.
+//! Pushes to peers (INT-03), and how they continue when a peer fails.
 
 mod failures;
 mod several;
@@ -16,35 +15,37 @@ use crate::harness::{
     listen_to_peers, mesh_ca, wait_until,
 };
 
-/// A peer that takes everything and says nothing.
+/// A peer that accepts every push.
 fn peer(name: &str) -> Homeserver {
     let peer = Homeserver::with_certificate(name, "127.0.0.1", "127.0.0.1:0", mesh_ca());
-    peer.behave(PUSH, taking());
+    peer.behave(PUSH, accepting());
     peer
 }
 
-fn taking() -> Behaviour {
+fn accepting() -> Behaviour {
     Behaviour::json(200, &json!({"success": true}))
 }
 
-/// Lets a server tell a peer, and try again soon.
-fn tell(peer: &Homeserver, settings: &mut Settings) {
+/// Configures pushes to a peer, with short retry delays.
+fn push_to(peer: &Homeserver, settings: &mut Settings) {
     listen_to_peers(settings);
     settings.delivery.retry_first = Duration::from_millis(200);
     let replication = &mut settings.replication;
     replication.push_every = Duration::from_millis(100);
-    let known = PeerSettings {
+    let settings_of_peer = PeerSettings {
         url: Some(format!("https://{}", peer.address)),
         public_key: Some(peer.key().1.to_base64()),
         ca_file: Some(mesh_ca().file()),
     };
-    replication.peers.insert(peer.name.to_string(), known);
+    replication
+        .peers
+        .insert(peer.name.to_string(), settings_of_peer);
 }
 
 /// The pushes so far, each with its changes by number.
 fn pushes(peer: &Homeserver) -> Vec<Vec<(i64, Map<String, Value>)>> {
-    let heard = peer.requests_to(PUSH);
-    heard.iter().map(|push| changes(&push.json())).collect()
+    let received = peer.requests_to(PUSH);
+    received.iter().map(|push| changes(&push.json())).collect()
 }
 
 fn changes(body: &Value) -> Vec<(i64, Map<String, Value>)> {
@@ -56,8 +57,8 @@ fn changes(body: &Value) -> Vec<(i64, Map<String, Value>)> {
     changes
 }
 
-/// All changes so far.
-fn told(peer: &Homeserver) -> Vec<(i64, Map<String, Value>)> {
+/// All changes that a peer has received so far.
+fn received_changes(peer: &Homeserver) -> Vec<(i64, Map<String, Value>)> {
     pushes(peer).into_iter().flatten().collect()
 }
 
@@ -68,14 +69,14 @@ async fn bind(internal: &Api, address: &str, mxid: &str) {
 #[actix_web::test]
 async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     let peer = peer("peer.test");
-    let server = TestServer::start_with_clock(|settings| tell(&peer, settings));
+    let server = TestServer::start_with_clock(|settings| push_to(&peer, settings));
     let internal = server.internal();
-    let (address, other) = (fresh_address("CommandOutput"), fresh_address("never"));
+    let (address, other) = (fresh_address("Pushed"), fresh_address("never"));
     bind(&internal, &address, "@first:example.org").await;
-    wait_until("the binding", || told(&peer).len() == 1).await;
+    wait_until("the binding", || received_changes(&peer).len() == 1).await;
     server.advance(1000);
     bind(&internal, &address, "@alice:example.org").await;
-    wait_until("the other binding", || told(&peer).len() == 2).await;
+    wait_until("the other binding", || received_changes(&peer).len() == 2).await;
     server.advance(1000);
     for (unbound, mxid) in [
         (&address, "@first:example.org"),
@@ -84,12 +85,12 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     ] {
         internal.internal_unbind("email", unbound, mxid).await.ok();
     }
-    wait_until("the removal", || told(&peer).len() == 3).await;
+    wait_until("the removal", || received_changes(&peer).len() == 3).await;
 
     let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
     let folded = address.to_lowercase();
     let mut before = 0;
-    for ((id, object), mxid) in told(&peer).into_iter().zip([
+    for ((id, object), mxid) in received_changes(&peer).into_iter().zip([
         json!("@first:example.org"),
         json!("@alice:example.org"),
         json!(null),
@@ -107,11 +108,11 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
         assert_eq!(object["medium"], "email");
         assert_eq!(object["not_before"].is_null(), mxid.is_null());
     }
-    let heard = peer.requests_to(PUSH).pop().unwrap();
-    assert_eq!(heard.method, "POST");
-    // Sydent takes no other, not even with a charset.
-    assert_eq!(heard.header("content-type"), Some("application/json"));
-    assert_eq!(told(&peer)[2].1["ts"], server.now());
+    let received = peer.requests_to(PUSH).pop().unwrap();
+    assert_eq!(received.method, "POST");
+    // Sydent accepts no other type, not even with a charset.
+    assert_eq!(received.header("content-type"), Some("application/json"));
+    assert_eq!(received_changes(&peer)[2].1["ts"], server.now());
 }
 
 #[actix_web::test]
@@ -127,22 +128,19 @@ async fn int_03_a_new_peer_is_given_the_whole_history_a_hundred_at_a_time() {
         .await
         .ok();
     let peer = peer("peer.test");
-    let server = server.start_again(|settings| tell(&peer, settings));
-    wait_until("the history", || told(&peer).len() >= 205).await;
+    let server = server.start_again(|settings| push_to(&peer, settings));
+    wait_until("the history", || received_changes(&peer).len() >= 205).await;
     let sizes: Vec<usize> = pushes(&peer).iter().map(Vec::len).collect();
     assert_eq!(sizes, [100, 100, 5]);
-    let told = told(&peer);
-    assert!(told.is_sorted_by_key(|(id, _)| *id));
+    let all = received_changes(&peer);
+    assert!(all.is_sorted_by_key(|(id, _)| *id));
     for address in &addresses {
-        assert!(
-            told.iter()
-                .any(|(_, change)| change["address"] == **address)
-        );
+        assert!(all.iter().any(|(_, change)| change["address"] == **address));
     }
-    assert!(told[204].1["mxid"].is_null());
+    assert!(all[204].1["mxid"].is_null());
 
-    // And nothing again after a restart.
-    let server = server.start_again(|settings| tell(&peer, settings));
+    // Nothing is sent again after a restart.
+    let server = server.start_again(|settings| push_to(&peer, settings));
     bind(&server.internal(), &fresh_address("new"), "@a:example.org").await;
     wait_until("the new binding", || pushes(&peer).len() == 4).await;
     assert_eq!(pushes(&peer)[3].len(), 1);

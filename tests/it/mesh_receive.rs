@@ -1,4 +1,4 @@
-//! What other identity servers push (INT-03, INT-04), over TLS with client
+//! Pushes from other identity servers (INT-03, INT-04), over TLS with client
 //! certificates.
 
 mod changes;
@@ -10,7 +10,7 @@ use sydent::config::Settings;
 
 use crate::harness::{Peer, TestServer, mxid_of};
 
-/// A server that knows a peer, and the peer.
+/// A server with a configured peer, and the peer.
 fn start() -> (TestServer, Peer) {
     start_with(|_| {})
 }
@@ -24,8 +24,8 @@ fn start_with(change: impl FnOnce(&mut Settings)) -> (TestServer, Peer) {
     (server, peer)
 }
 
-/// Pushes, and expects that all of it is taken.
-async fn taken(server: &TestServer, peer: &Peer, associations: Value) {
+/// Pushes, and expects that everything is accepted.
+async fn push_accepted(server: &TestServer, peer: &Peer, associations: Value) {
     let answer = peer.push(server, associations).await;
     assert_eq!(answer.ok(), json!({"success": true}));
 }

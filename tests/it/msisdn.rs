@@ -1,5 +1,5 @@
 //! Phone validation (section 10 of the conformance list): requestToken,
-//! submitToken and its page. What providers make of a text is in `sms_providers`.
+//! submitToken and its page. The providers are tested in `sms_providers`.
 
 mod submit;
 
@@ -25,7 +25,7 @@ impl Phones {
         Self { server, provider }
     }
 
-    /// Asks for a code; answers the sid and the text.
+    /// Requests a code; returns the sid and the SMS.
     async fn request_sms(&self, msisdn: &str) -> (String, SentSms) {
         let number = format!("+{msisdn}");
         let api = self.server.api();
@@ -42,10 +42,10 @@ async fn msi_01_msi_02_msi_03_msi_17_a_code_is_sent_and_the_number_told() {
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await.ok();
     let sid = answer["sid"].clone();
     assert!(sid.is_string());
-    let told = json!({
+    let expected = json!({
         "sid": sid, "success": true, "msisdn": "447700900001", "intl_fmt": "+44 7700 900001",
     });
-    assert_eq!(answer, told);
+    assert_eq!(answer, expected);
     let text = phones.provider.sms_to("447700900001").await;
     assert_eq!(text.from, "alpha:Example");
     assert!(text.body.contains("is your code"), "{}", text.body);
@@ -133,8 +133,8 @@ async fn msi_09_an_extension_is_no_part_of_the_address() {
     let api = phones.server.api();
     let answer = api.request_sms("GB", "07700 900001 x12", "secret", 1).await;
     let body = answer.ok();
-    let told = (&body["msisdn"], &body["intl_fmt"]);
-    assert_eq!(told, (&json!("447700900001"), &json!("+44 7700 900001")));
+    let found = (&body["msisdn"], &body["intl_fmt"]);
+    assert_eq!(found, (&json!("447700900001"), &json!("+44 7700 900001")));
 }
 
 #[actix_web::test]

@@ -1,5 +1,5 @@
-//! Telling homeservers of bindings (section 16 of the conformance list), as a
-//! homeserver in the manner of Synapse sees it.
+//! Onbind notifications (section 16 of the conformance list), as a homeserver like
+//! Synapse receives them.
 
 mod failures;
 
@@ -14,7 +14,7 @@ use crate::harness::{
 };
 use crate::store_invite::with;
 
-/// A server that reaches that homeserver, and tries again soon.
+/// A server that can reach this homeserver, with short retry delays.
 fn start(hs: &Homeserver, change: impl FnOnce(&mut Settings)) -> TestServer {
     TestServer::start(|settings| {
         configure(hs, settings);
@@ -29,7 +29,7 @@ fn configure(hs: &Homeserver, settings: &mut Settings) {
     settings.delivery.retry_max = Duration::from_millis(200);
 }
 
-/// Stores an invite of that address; answers what the room keeps of it.
+/// Stores an invite for this address; returns what the room stores of it.
 async fn invite(api: &Api, address: &str, sender: &str) -> Value {
     let fields = with(
         address,
@@ -38,35 +38,35 @@ async fn invite(api: &Api, address: &str, sender: &str) -> Value {
     api.store_invite(fields).await.ok()
 }
 
-/// The next `count` notices that the homeserver took.
-async fn notices(hs: &Homeserver, count: usize) -> Vec<Value> {
-    wait_for("a notice", async || {
-        let taken = hs.onbinds();
-        (taken.len() >= count).then_some(taken)
+/// The notifications that the homeserver accepted, once there are `count`.
+async fn notifications(hs: &Homeserver, count: usize) -> Vec<Value> {
+    wait_for("onbind notifications", async || {
+        let received = hs.onbinds();
+        (received.len() >= count).then_some(received)
     })
     .await
 }
 
-async fn is_quiet(server: &TestServer) {
+async fn wait_until_queue_empty(server: &TestServer) {
     wait_until("an empty queue", || server.database.count("outbox") == 0).await;
 }
 
-/// What the inviter's homeserver checks before it lets the user in (ONB-16):
-/// one signature, by a key that the room has, which is valid still.
-async fn lets_in(api: &Api, room: &Value, invite: &Value) {
+/// Checks an invite as the inviter's homeserver does before it lets the user join
+/// (ONB-16): one signature, by a key in the room that is still valid.
+async fn expect_valid_invite(api: &Api, room: &Value, invite: &Value) {
     let signed = invite["signed"].as_object().unwrap();
     assert_eq!(signed["token"], room["token"], "the state key of the event");
     let signatures = signed["signatures"].as_object().unwrap();
     let (server, keys) = signatures.iter().next().unwrap();
     assert_eq!((server.as_str(), signatures.len()), (SERVER_NAME, 1));
     let keys = keys.as_object().unwrap();
-    assert_eq!(keys.len(), 1, "Synapse looks at the first only (ONB-07)");
+    assert_eq!(keys.len(), 1, "Synapse checks only the first (ONB-07)");
     let id = KeyId::parse(keys.keys().next().unwrap()).unwrap();
     let key = room["public_keys"].as_array().unwrap().iter().find(|key| {
         let public = PublicKey::from_base64(key["public_key"].as_str().unwrap()).unwrap();
         signing::verify(signed, SERVER_NAME, &id, &public)
     });
-    let key = key.expect("a key of the room has signed");
+    let key = key.expect("signed by a key of the room");
     let url = key["key_validity_url"].as_str().unwrap();
     let path = url.strip_prefix(BASE_URL).unwrap();
     let query = encode(&[("public_key", key["public_key"].as_str().unwrap())]);
@@ -88,19 +88,19 @@ async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_
     let mxid = hs.user("alice");
     api.bind(&session.sid, "secret", &mxid).await.ok();
 
-    let notice = notices(&hs, 1).await.remove(0);
-    assert_eq!(notice["medium"], "email");
-    assert_eq!(notice["address"], address);
-    assert_eq!(notice["mxid"], mxid);
+    let notification = notifications(&hs, 1).await.remove(0);
+    assert_eq!(notification["medium"], "email");
+    assert_eq!(notification["address"], address);
+    assert_eq!(notification["mxid"], mxid);
     let key = server.app.public_keys[0].clone();
     assert!(signing::verify(
-        notice.as_object().unwrap(),
+        notification.as_object().unwrap(),
         SERVER_NAME,
         &key.0,
         &key.1
     ));
-    let invites = notice["invites"].as_array().unwrap();
-    assert_eq!(invites.len(), 2, "ONB-08: of this address only");
+    let invites = notification["invites"].as_array().unwrap();
+    assert_eq!(invites.len(), 2, "ONB-08: only invites of this address");
     for ((invite, room), sender) in invites
         .iter()
         .zip(&rooms)
@@ -119,9 +119,9 @@ async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_
         let keys: Vec<_> = signed.keys().collect();
         assert_eq!(keys, ["mxid", "signatures", "token"]);
         assert_eq!(signed["mxid"], mxid);
-        lets_in(&api, room, invite).await;
+        expect_valid_invite(&api, room, invite).await;
     }
-    is_quiet(&server).await;
+    wait_until_queue_empty(&server).await;
 }
 
 #[actix_web::test]
@@ -135,12 +135,13 @@ async fn onb_09_onb_17_inv_26_what_was_delivered_is_not_sent_again_but_every_bin
         for (bind, user) in ["alice", "alice", "carol"].into_iter().enumerate() {
             let mxid = hs.user(user);
             internal.internal_bind("email", &address, &mxid).await.ok();
-            let notice = notices(&hs, bind + 1).await.remove(bind);
-            let invites = notice["invites"].as_array().unwrap().len();
+            let notification = notifications(&hs, bind + 1).await.remove(bind);
+            let invites = notification["invites"].as_array().unwrap().len();
             assert_eq!(invites, usize::from(bind == 0));
-            is_quiet(&server).await;
+            wait_until_queue_empty(&server).await;
         }
-        // INV-26: removed or marked; the keys of the room stay valid either way.
+        // INV-26: the invite is removed or marked; the room's keys stay valid
+        // either way.
         let delivered = server.database.count("invites WHERE delivered_at > 0");
         assert_eq!(delivered, i64::from(keep));
         assert_eq!(server.database.count("invites"), i64::from(keep));
@@ -161,9 +162,9 @@ async fn onb_02_a_homeserver_may_know_put_only() {
     let internal = server.internal();
     let (address, mxid) = (fresh_address("put"), hs.user("alice"));
     internal.internal_bind("email", &address, &mxid).await.ok();
-    let notice = notices(&hs, 1).await.remove(0);
-    assert_eq!(notice["invites"], json!([]));
-    is_quiet(&server).await;
+    let notification = notifications(&hs, 1).await.remove(0);
+    assert_eq!(notification["invites"], json!([]));
+    wait_until_queue_empty(&server).await;
 }
 
 #[actix_web::test]
@@ -184,14 +185,14 @@ async fn onb_07_an_invite_is_signed_with_the_key_that_its_room_knows() {
     let internal = server.internal();
     let mxid = hs.user("alice");
     internal.internal_bind("email", &address, &mxid).await.ok();
-    let notice = notices(&hs, 1).await.remove(0);
-    let invites = notice["invites"].as_array().unwrap();
+    let notification = notifications(&hs, 1).await.remove(0);
+    let invites = notification["invites"].as_array().unwrap();
     for (room, invite) in [old, new].iter().zip(invites) {
-        lets_in(&server.api(), room, invite).await;
+        expect_valid_invite(&server.api(), room, invite).await;
     }
     assert_eq!(invites.len(), 2);
-    // The notice itself is signed with the active key.
-    assert!(notice["signatures"][SERVER_NAME]["ed25519:new"].is_string());
+    // The notification itself is signed with the active key.
+    assert!(notification["signatures"][SERVER_NAME]["ed25519:new"].is_string());
 }
 
 #[actix_web::test]
@@ -212,7 +213,9 @@ async fn bnd_03_sec_13_onb_08_no_answer_holds_an_invite_of_anybody() {
             assert!(!text.contains("invite") && !text.contains(token), "{text}");
         }
     }
-    let taken = notices(&hs, 2).await;
-    let of_other = taken.iter().find(|notice| notice["address"] == other);
-    assert_eq!(of_other.unwrap()["invites"], json!([]));
+    let received = notifications(&hs, 2).await;
+    let for_other = received
+        .iter()
+        .find(|notification| notification["address"] == other);
+    assert_eq!(for_other.unwrap()["invites"], json!([]));
 }

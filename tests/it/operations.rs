@@ -50,7 +50,7 @@ async fn ready_and_metrics_tell_how_much_mail_waits_and_for_how_long() {
     }
     server.advance(90_000);
     assert_line(&metrics(&server).await, "sydent_queue_age_seconds 90");
-    // Else the server would wait for it when it stops.
+    // Otherwise the server would wait for it during the shutdown.
     relay.kill();
 }
 
@@ -103,8 +103,8 @@ async fn int_05_metrics_count_requests_by_route_and_status_and_name_nobody() {
     api.get("/alice@example.com").await;
     api.send(Method::OPTIONS, "/alice@example.com", &[], Vec::new())
         .await;
-    for odd in ["ALICE", "BOB"] {
-        let method = Method::from_bytes(odd.as_bytes()).unwrap();
+    for name in ["ALICE", "BOB"] {
+        let method = Method::from_bytes(name.as_bytes()).unwrap();
         api.send(method, &format!("{V1}/lookup"), &[], Vec::new())
             .await;
     }

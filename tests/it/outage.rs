@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! Outages of the database, and the recovery from them.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::harness::{
 
 const MXID: &str = "@alice:example.org";
 
-/// Nothing is waited for long.
-fn brief(settings: &mut Settings) {
+/// Short timeouts everywhere.
+fn short_timeouts(settings: &mut Settings) {
     settings.database.busy_timeout = Duration::from_millis(100);
     settings.http.request_timeout = Duration::from_secs(2);
     settings.delivery.answer_within = Duration::from_secs(1);
 }
 
-/// The same, but that the server waits for its database for ever, if need be.
-fn patient_with_the_database(settings: &mut Settings) {
-    brief(settings);
+/// The same, but the server waits for its database for an hour.
+fn long_database_timeout(settings: &mut Settings) {
+    short_timeouts(settings);
     settings.database.busy_timeout = Duration::from_hours(1);
 }
 
@@ -43,7 +43,7 @@ struct Client {
 
 impl Client {
     /// A client with a validated session.
-    async fn of(server: &TestProcess) -> Self {
+    async fn with_session(server: &TestProcess) -> Self {
         let (api, address) = (server.api(), fresh_address("outage"));
         let sid = api.request_token(&address, "secret", 1).await.ok();
         let sid = sid["sid"].as_str().unwrap().to_owned();
@@ -58,7 +58,7 @@ impl Client {
         }
     }
 
-    async fn ask(&self, request: &str) -> Answer {
+    async fn send(&self, request: &str) -> Answer {
         let (sid, address) = (&self.sid, &self.address);
         match request {
             "bind" => self.api.bind(sid, "secret", MXID).await,
@@ -69,37 +69,37 @@ impl Client {
             }
             "getValidated3pid" => self.api.get_validated(sid, "secret").await,
             "lookup" => self.api.lookup("email", address).await,
-            _ => panic!("{request} is no request"),
+            _ => panic!("unknown request {request}"),
         }
     }
 
-    /// Asks everything; answers how many requests failed.
-    async fn ask_all_during(&self, outage: &InterruptibleDatabase) -> usize {
+    /// Sends every request; returns how many failed.
+    async fn send_all_during(&self, outage: &InterruptibleDatabase) -> usize {
         let mut failed = 0;
         for (request, reads) in REQUESTS {
-            let begun = Instant::now();
-            let answer = self.ask(request).await;
-            assert!(begun.elapsed() < Duration::from_secs(15), "{request}");
+            let started = Instant::now();
+            let answer = self.send(request).await;
+            assert!(started.elapsed() < Duration::from_secs(15), "{request}");
             if reads && outage.is_readable() {
                 answer.ok();
                 continue;
             }
             failed += 1;
-            turned_away(&answer, request);
+            expect_unavailable(&answer, request);
         }
         failed
     }
 
-    async fn ask_all(&self) {
+    async fn send_all(&self) {
         for (request, _) in REQUESTS {
-            self.ask(request).await.ok();
+            self.send(request).await.ok();
         }
     }
 }
 
-/// Expects a 503 that tells nothing of the database.
+/// Expects a 503 that reveals nothing about the database.
 #[track_caller]
-fn turned_away(answer: &Answer, request: &str) {
+fn expect_unavailable(answer: &Answer, request: &str) {
     let body = answer.refused(503, "M_UNKNOWN");
     assert_eq!(answer.header("retry-after"), Some("1"), "{request}");
     let text = body.to_string();
@@ -108,14 +108,14 @@ fn turned_away(answer: &Answer, request: &str) {
     }
 }
 
-/// The state that monitoring sees, and the database's word in it.
+/// The status of the readiness check, and the state of the database in it.
 async fn ready(server: &TestProcess) -> (u16, String) {
     let answer = server.operations().get("/ready").await;
-    let word = answer.json()["database"].as_str().unwrap().to_owned();
-    (answer.status, word)
+    let state = answer.json()["database"].as_str().unwrap().to_owned();
+    (answer.status, state)
 }
 
-/// Waits longer than a connection is used without a look at whether it lives.
+/// Waits longer than an idle connection is reused without a check.
 async fn idle() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
 }
@@ -123,14 +123,14 @@ async fn idle() {
 #[actix_web::test]
 async fn without_the_database_answers_are_503_and_with_it_the_first_request_works() {
     let mut outage = InterruptibleDatabase::fresh();
-    let server = TestProcess::start(&outage.database, brief);
-    let client = Client::of(&server).await;
-    client.ask_all().await;
+    let server = TestProcess::start(&outage.database, short_timeouts);
+    let client = Client::with_session(&server).await;
+    client.send_all().await;
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
 
     idle().await;
     outage.cut();
-    let failed = client.ask_all_during(&outage).await;
+    let failed = client.send_all_during(&outage).await;
     let during = if outage.is_readable() {
         (200, "ok".to_owned())
     } else {
@@ -145,14 +145,14 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
     .await;
 
     outage.restore();
-    client.ask_all().await;
+    client.send_all().await;
     wait_for("the queue", async || {
         (lines("mail worker: due tasks can be read again") == 1).then_some(())
     })
     .await;
     assert_eq!(ready(&server).await, (200, "ok".to_owned()));
-    // A line for each failed request, and one for the queue however often it
-    // was looked at.
+    // One line for each failed request, and one for the queue however often it was
+    // polled.
     wait_until("the last line", || lines("request failed: ") >= failed).await;
     assert_eq!(lines("request failed: "), failed, "{}", server.log());
     assert_eq!(lines("mail worker: cannot read due tasks"), 1);
@@ -165,32 +165,31 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
 #[actix_web::test]
 async fn a_silent_database_keeps_nobody_waiting_for_ever() {
     let mut outage = InterruptibleDatabase::fresh();
-    let server = TestProcess::start(&outage.database, patient_with_the_database);
-    let client = Client::of(&server).await;
-    client.ask_all().await;
+    let server = TestProcess::start(&outage.database, long_database_timeout);
+    let client = Client::with_session(&server).await;
+    client.send_all().await;
 
     outage.silence();
-    client.ask_all_during(&outage).await;
+    client.send_all_during(&outage).await;
     server.operations().get("/health").await.ok();
 
     outage.restore();
-    // What waited for the database comes first.
+    // Requests that waited for the database are handled first.
     wait_for("the database", async || {
         let (status, _) = ready(&server).await;
         (status == 200).then_some(())
     })
     .await;
-    client.ask_all().await;
+    client.send_all().await;
 }
 
 #[actix_web::test]
 async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
     let mut outage = InterruptibleDatabase::fresh();
-    let server = TestProcess::start(&outage.database, patient_with_the_database);
-    let client = Client::of(&server).await;
+    let server = TestProcess::start(&outage.database, long_database_timeout);
+    let client = Client::with_session(&server).await;
 
-    // Where there is no line to cut, it ends when the server has waited for
-    // long enough.
+    // Without a connection to cut, the request ends by the server's own timeout.
     outage.silence();
     let cut = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -198,11 +197,11 @@ async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
             outage.cut();
         }
     };
-    let (answer, ()) = tokio::join!(client.ask("internal bind"), cut);
-    turned_away(&answer, "internal bind");
+    let (answer, ()) = tokio::join!(client.send("internal bind"), cut);
+    expect_unavailable(&answer, "internal bind");
     idle().await;
     outage.restore();
-    client.ask_all().await;
+    client.send_all().await;
 }
 
 #[actix_web::test]
@@ -210,36 +209,36 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
     let mut outage = InterruptibleDatabase::fresh();
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestProcess::start(&outage.database, |settings| {
-        brief(settings);
+        short_timeouts(settings);
         relay.configure(settings);
         settings.delivery.answer_within = Duration::from_millis(100);
     });
     let api = server.api();
     let waiting = async || outage.direct.count("outbox");
-    // One is taken and one is refused for the moment, both during the outage.
-    let (taken, refused) = (fresh_address("taken"), fresh_address("refused"));
+    // One mail is accepted and one is deferred, both during the outage.
+    let (accepted, deferred) = (fresh_address("taken"), fresh_address("refused"));
     relay.behave(&json!({"delay_ms": 5000}));
-    api.request_token(&taken, "secret", 1).await.ok();
+    api.request_token(&accepted, "secret", 1).await.ok();
     relay.behave(&json!({"delay_ms": 5000, "data": "451 4.3.0 later"}));
-    api.request_token(&refused, "secret", 1).await.ok();
+    api.request_token(&deferred, "secret", 1).await.ok();
     assert_eq!(waiting().await, 2);
 
     outage.cut();
     relay.behave(&json!({}));
-    let first = relay.mail_to(&taken).await;
+    let first = relay.mail_to(&accepted).await;
     wait_for("the refusal", async || {
         server.log().contains("mail not delivered").then_some(())
     })
     .await;
-    assert_eq!(relay.mails_to(&refused).len(), 0);
+    assert_eq!(relay.mails_to(&deferred).len(), 0);
     outage.restore();
 
-    let second = relay.mail_to(&refused).await;
+    let second = relay.mail_to(&deferred).await;
     wait_for("an empty queue", async || {
         (outage.direct.count("outbox") == 0).then_some(())
     })
     .await;
-    assert_eq!(relay.mails_to(&taken).len(), 1, "it is sent only once");
+    assert_eq!(relay.mails_to(&accepted).len(), 1, "it is sent only once");
     for mail in [first, second] {
         let sid = mail.parameter("sid");
         api.submit_token(&sid, "secret", &mail.token()).await.ok();
@@ -255,10 +254,10 @@ fn a_start_without_the_database_ends_with_a_sentence() {
         } else {
             outage.cut();
         }
-        let told = TestProcess::start_failing(&outage.database, brief);
+        let output = TestProcess::start_failing(&outage.database, short_timeouts);
         outage.restore();
-        assert_eq!(told.code, 1, "{}", told.err);
+        assert_eq!(output.code, 1, "{}", output.err);
         let sentence = "cannot open the database: ";
-        assert!(told.err.contains(sentence), "{}", told.err);
+        assert!(output.err.contains(sentence), "{}", output.err);
     }
 }

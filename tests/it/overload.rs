@@ -1,5 +1,5 @@
-//! Too much to do, and a message that panics: the answer is an error, soon,
-//! and afterwards everything works.
+//! Full queues, and operations that panic: the client gets an error soon, and
+//! afterwards everything works.
 
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, select};
@@ -11,9 +11,9 @@ use crate::harness::{Answer, BlockedActor, TestServer, fresh_address, wait_for};
 
 const QUEUE: usize = 3;
 
-/// One request for each owner, and how its door is filled.
+/// One request for each actor, and how the actor's queue is filled.
 type Fill = fn(&App) -> BlockedActor;
-const DOORS: [(&str, Fill); 4] = [
+const QUEUES: [(&str, Fill); 4] = [
     ("getValidated3pid", |app| {
         BlockedActor::new(&app.sessions, QUEUE)
     }),
@@ -24,8 +24,8 @@ const DOORS: [(&str, Fill); 4] = [
     ("bind", |app| BlockedActor::new(&app.signer, QUEUE)),
 ];
 
-/// Asks what `request` names.
-async fn ask(server: &TestServer, request: &str, sid: &str, address: &str) -> Answer {
+/// Sends the request with this name.
+async fn send(server: &TestServer, request: &str, sid: &str, address: &str) -> Answer {
     let api = server.api();
     match request {
         "ping" => api.get("/_matrix/identity/v2").await,
@@ -38,21 +38,21 @@ async fn ask(server: &TestServer, request: &str, sid: &str, address: &str) -> An
             let (internal, mxid) = (server.internal(), "@alice:example.org");
             internal.internal_bind("email", address, mxid).await
         }
-        _ => panic!("{request} is no request"),
+        _ => panic!("unknown request {request}"),
     }
 }
 
-/// The requests that go through each door.
-fn goes_through(request: &str, door: &str) -> bool {
+/// Whether a request passes through the queue that belongs to `queue` in `QUEUES`.
+fn passes(request: &str, queue: &str) -> bool {
     match request {
-        "bind" => door != "lookup",
-        "internal bind" => matches!(door, "internal bind" | "bind"),
-        _ => request == door,
+        "bind" => queue != "lookup",
+        "internal bind" => matches!(queue, "internal bind" | "bind"),
+        _ => request == queue,
     }
 }
 
 #[track_caller]
-fn turned_away(answer: &Answer, what: &str) {
+fn expect_unavailable(answer: &Answer, what: &str) {
     let body = answer.refused(503, "M_UNKNOWN");
     let seconds = answer.header("retry-after").map(str::parse::<u32>);
     assert!(matches!(seconds, Some(Ok(1..))), "{what}: {answer:?}");
@@ -66,28 +66,28 @@ fn turned_away(answer: &Answer, what: &str) {
 async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let session = server.validate(&fresh_address("overload")).await;
-    let ask = async |request| ask(&server, request, &session.sid, &session.address).await;
-    for (door, fill) in DOORS {
+    let send = async |request| send(&server, request, &session.sid, &session.address).await;
+    for (queue, fill) in QUEUES {
         let full = fill(&server.app);
         for request in ["ping", "pubkey", "health"] {
-            ask(request).await.ok();
+            send(request).await.ok();
         }
-        for (request, _) in DOORS {
-            let answer = ask(request).await;
-            if goes_through(request, door) {
-                turned_away(&answer, &format!("{request}, {door}"));
+        for (request, _) in QUEUES {
+            let answer = send(request).await;
+            if passes(request, queue) {
+                expect_unavailable(&answer, &format!("{request}, {queue}"));
             } else {
                 answer.ok();
             }
         }
         drop(full);
-        // The places are free when the threads have gone through the queue.
-        let free = async || (ask(door).await.status == 200).then_some(());
-        wait_for("a free place", free).await;
+        // The queue has room when the threads have emptied it.
+        let free = async || (send(queue).await.status == 200).then_some(());
+        wait_for("room in the queue", free).await;
     }
     let metrics = server.operations().get("/metrics").await.text();
-    for owner in ["sessions", "associations", "lookups", "signer"] {
-        let line = format!("sydent_actor_rejected_total{{actor=\"{owner}\"}} ");
+    for actor in ["sessions", "associations", "lookups", "signer"] {
+        let line = format!("sydent_actor_rejected_total{{actor=\"{actor}\"}} ");
         assert!(metrics.contains(&line), "{line} {metrics}");
     }
 }
@@ -98,10 +98,10 @@ async fn a_client_that_waits_takes_one_place_and_gets_its_answer() {
     let address = fresh_address("overload");
     let held = BlockedActor::new(&server.app.lookups, QUEUE - 1);
     let api = server.api();
-    let look = || Box::pin(api.lookup("email", &address));
-    // There is one place for the two: whoever comes second is turned away.
-    let (first, waiting) = select(look(), look()).await.factor_first();
-    turned_away(&first, "lookup");
+    let lookup = || Box::pin(api.lookup("email", &address));
+    // The queue has room for one of the two: the second one is rejected.
+    let (first, waiting) = select(lookup(), lookup()).await.factor_first();
+    expect_unavailable(&first, "lookup");
     drop(held);
     waiting.await.ok();
 }
@@ -121,7 +121,7 @@ async fn detached_work_has_a_door_too() {
     let work: Vec<_> = work.collect();
     let api = server.api();
     let bind = async || api.bind(&session.sid, "secret", "@a:example.org").await;
-    turned_away(&bind().await, "bind");
+    expect_unavailable(&bind().await, "bind");
     api.lookup("email", &session.address).await.ok();
     release.send(()).unwrap();
     assert_eq!(join_all(work).await.len(), QUEUE);
@@ -142,7 +142,7 @@ async fn requests_that_wait_for_mail_leave_bind_its_places() {
     });
     let work: Vec<_> = work.collect();
     let (api, address) = (server.api(), fresh_address("overload"));
-    turned_away(
+    expect_unavailable(
         &api.request_token(&address, "secret", 1).await,
         "requestToken",
     );
@@ -158,18 +158,18 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
     let server = TestServer::start(|_| {});
     let session = server.validate(&fresh_address("panic")).await;
     let app = &server.app;
-    // More often than there are threads: none of them may have died of it.
+    // More often than there are threads: none of them may have ended.
     for _ in 0..5 {
-        panics(&app.sessions, |of| {
-            drop(of.store.write(sydent::db::LockKey::Job("test"), breaks));
+        expect_panic(&app.sessions, |state| {
+            drop(state.store.write(sydent::db::LockKey::Job("test"), breaks));
         })
         .await;
-        panics(&app.associations, |of| {
-            drop(of.store.write(sydent::db::LockKey::Job("test"), breaks));
+        expect_panic(&app.associations, |state| {
+            drop(state.store.write(sydent::db::LockKey::Job("test"), breaks));
         })
         .await;
-        panics(&app.lookups, |_| panic!("hunter2")).await;
-        panics(&app.signer, |_| panic!("hunter2")).await;
+        expect_panic(&app.lookups, |_| panic!("hunter2")).await;
+        expect_panic(&app.signer, |_| panic!("hunter2")).await;
     }
     let mxid = "@alice:example.org";
     let api = server.api();
@@ -190,8 +190,8 @@ async fn gen_25_a_row_that_does_not_read_is_a_500_that_tells_nothing() {
     server.database.execute(&format!("{damage}'{}'", bad.sid));
     let answer = server.api().get_validated(&bad.sid, "secret").await;
     answer.refused(500, "M_UNKNOWN");
-    let told = json!({"errcode": "M_UNKNOWN", "error": "Internal Server Error"});
-    assert_eq!(answer.json(), told);
+    let expected = json!({"errcode": "M_UNKNOWN", "error": "Internal Server Error"});
+    assert_eq!(answer.json(), expected);
     server.api().get_validated(&good.sid, "secret").await.ok();
 }
 
@@ -199,14 +199,14 @@ fn breaks(_: &mut sydent::db::Conn) -> Result<(), Fault> {
     panic!("hunter2")
 }
 
-/// Expects that what the owner does with that message is a panic, and that a
-/// client would be told as little as possible.
-async fn panics<S: State>(pool: &Pool<S>, act: fn(&mut S)) {
+/// Expects that this operation panics, and that the error for the client reveals
+/// nothing.
+async fn expect_panic<S: State>(pool: &Pool<S>, act: fn(&mut S)) {
     let fault = pool.send(Act(act)).await.unwrap_err();
     assert!(matches!(fault, Fault::Panicked(_)), "{fault}");
     let error = sydent::error::Error::from(fault);
-    let told = (error.status().as_u16(), error.message());
-    assert_eq!(told, (500, "Internal Server Error"));
+    let found = (error.status().as_u16(), error.message());
+    assert_eq!(found, (500, "Internal Server Error"));
 }
 
 struct Act<S>(fn(&mut S));

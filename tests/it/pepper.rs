@@ -1,4 +1,4 @@
-//! Changing the pepper (LKP-11).
+//! Rotation of the lookup pepper (LKP-11).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::harness::{Api, CommandOutput, TestDatabase, TestServer, test_settings, wait_for};
 
-/// A folder with the configuration of a server on that database.
+/// A folder with the configuration of a server on this database.
 fn configured(url: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let settings = test_settings(&folder, &TestDatabase::existing(url));
     let mut text = toml::to_string(&settings).unwrap();
-    // Serialising masks what may hold a password.
+    // Serialization masks values that may contain a password.
     let masked = text.lines().find(|line| line.starts_with("url = "));
     text = text.replace(masked.unwrap(), &format!("url = {url:?}"));
     std::fs::write(folder.path().join("sydent.toml"), text).unwrap();
@@ -33,9 +33,9 @@ async fn pepper_of(api: &Api) -> String {
     details["lookup_pepper"].as_str().unwrap().to_owned()
 }
 
-/// A hashed look-up by whatever pepper is the current one.
-async fn look(api: &Api, addresses: &[String]) -> Value {
-    wait_for("a look-up between two changes of pepper", async || {
+/// A hashed lookup with the current pepper.
+async fn look_up(api: &Api, addresses: &[String]) -> Value {
+    wait_for("a lookup between two rotations", async || {
         let pepper = pepper_of(api).await;
         let parsed = Pepper::parse(&pepper).unwrap();
         let hash = |address: &String| lookup::hash(address, "email", &parsed);
@@ -51,7 +51,7 @@ async fn look(api: &Api, addresses: &[String]) -> Value {
     .await
 }
 
-/// Makes so many associations, of the addresses `N@example.com`.
+/// Creates `count` associations, of the addresses `N@example.com`.
 async fn fill(server: &TestServer, count: usize) {
     let first = server
         .internal()
@@ -80,16 +80,16 @@ async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
             .ok();
     }
     let alice = one.account("@alice:example.org").await;
-    let elsewhere = other.account("@bob:example.org").await;
+    let bob = other.account("@bob:example.org").await;
     let old = pepper_of(&alice).await;
-    let told = rotate(&url, "");
-    assert_eq!((told.code, told.err.as_str()), (0, ""));
-    assert!(told.out.contains(": 2."), "{}", told.out);
+    let output = rotate(&url, "");
+    assert_eq!((output.code, output.err.as_str()), (0, ""));
+    assert!(output.out.contains(": 2."), "{}", output.out);
     let new = pepper_of(&alice).await;
     assert_ne!(old, new);
-    for api in [&alice, &elsewhere] {
+    for api in [&alice, &bob] {
         assert_eq!(pepper_of(api).await, new);
-        assert_eq!(look(api, &addresses).await.as_object().unwrap().len(), 2);
+        assert_eq!(look_up(api, &addresses).await.as_object().unwrap().len(), 2);
         for algorithm in ["sha256", "none"] {
             let fields = json!({"algorithm": algorithm, "pepper": old, "addresses": []});
             let refused = api.hashed_lookup(fields).await;
@@ -97,15 +97,11 @@ async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
             assert_eq!(refused["lookup_pepper"], new);
         }
     }
-    let told = rotate(&url, "--to matrixrocks");
-    assert_eq!(told.code, 0, "{}", told.err);
-    assert_eq!(pepper_of(&elsewhere).await, "matrixrocks");
+    let output = rotate(&url, "--to matrixrocks");
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert_eq!(pepper_of(&bob).await, "matrixrocks");
     assert_eq!(
-        look(&elsewhere, &addresses)
-            .await
-            .as_object()
-            .unwrap()
-            .len(),
+        look_up(&bob, &addresses).await.as_object().unwrap().len(),
         2
     );
     assert_eq!(
@@ -119,21 +115,21 @@ async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
 fn lkp_02_the_command_refuses_what_is_no_pepper_and_what_is_no_database() {
     let database = TestDatabase::fresh();
     for bad in ["a-b", "é", &"x".repeat(256)] {
-        let told = rotate(&database.url, &format!("--to {bad}"));
-        assert_eq!(told.code, 2, "{}", told.err);
-        assert!(told.err.contains("letters and digits"), "{}", told.err);
+        let output = rotate(&database.url, &format!("--to {bad}"));
+        assert_eq!(output.code, 2, "{}", output.err);
+        assert!(output.err.contains("letters and digits"), "{}", output.err);
     }
-    let told = rotate(&database.url, "");
-    assert_eq!((told.code, told.out.as_str()), (1, ""));
+    let output = rotate(&database.url, "");
+    assert_eq!((output.code, output.out.as_str()), (1, ""));
     assert!(
-        told.err.contains("cannot open the database"),
+        output.err.contains("cannot open the database"),
         "{}",
-        told.err
+        output.err
     );
     if let Some(file) = database.url.strip_prefix("sqlite:") {
         assert!(
             !std::path::Path::new(file).exists(),
-            "it is not made either"
+            "the file is not created either"
         );
     }
 }
@@ -142,34 +138,34 @@ fn lkp_02_the_command_refuses_what_is_no_pepper_and_what_is_no_database() {
 async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
     let server = TestServer::start(|_| {});
     let url = server.database.url.clone();
-    // Enough for a change to take its time.
+    // Enough for a rotation to take a while.
     fill(&server, 5000).await;
     let alice = server.account("@alice:example.org").await;
-    let (changes, enough) = (Arc::new(AtomicUsize::new(0)), 5);
-    let done = Arc::clone(&changes);
-    let changing = std::thread::spawn(move || {
-        while done.load(Ordering::SeqCst) < enough {
-            let told = rotate(&url, "");
-            assert_eq!(told.code, 0, "{}", told.err);
-            done.fetch_add(1, Ordering::SeqCst);
+    let (rotations, enough) = (Arc::new(AtomicUsize::new(0)), 5);
+    let rotated = Arc::clone(&rotations);
+    let rotating = std::thread::spawn(move || {
+        while rotated.load(Ordering::SeqCst) < enough {
+            let output = rotate(&url, "");
+            assert_eq!(output.code, 0, "{}", output.err);
+            rotated.fetch_add(1, Ordering::SeqCst);
         }
     });
-    // Some bind new addresses, and some what a change has already hashed.
+    // Some bind new addresses, and some rebind those that a rotation has hashed.
     let binder = async |binder: usize| {
         let mut bound = Vec::new();
-        while !changing.is_finished() {
+        while !rotating.is_finished() {
             let n = bound.len();
             let address = match binder % 2 {
                 0 => format!("{n}@example.com"),
                 _ => format!("user-{binder}-{n}@example.com"),
             };
-            let done = server
+            let answer = server
                 .internal()
                 .internal_bind("email", &address, "@b:example.org")
                 .await;
-            done.ok();
-            // What was answered is found at once.
-            let found = look(&alice, std::slice::from_ref(&address)).await;
+            answer.ok();
+            // A binding is found as soon as it is acknowledged.
+            let found = look_up(&alice, std::slice::from_ref(&address)).await;
             assert_eq!(found.as_object().unwrap().len(), 1, "{address}");
             bound.push(address);
         }
@@ -180,10 +176,10 @@ async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
         .concat()
         .into_iter()
         .collect();
-    changing.join().unwrap();
+    rotating.join().unwrap();
     let bound: Vec<String> = bound.into_iter().collect();
     assert!(!bound.is_empty());
-    let found = look(&alice, &bound).await;
+    let found = look_up(&alice, &bound).await;
     assert_eq!(found.as_object().unwrap().len(), bound.len());
     let owned = |mxid: &Value| mxid == "@b:example.org";
     assert!(found.as_object().unwrap().values().all(owned));
@@ -193,11 +189,16 @@ async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
 async fn lkp_11_more_than_are_in_memory_at_a_time_are_hashed() {
     let server = TestServer::start(|_| {});
     fill(&server, 5000).await;
-    let told = rotate(&server.database.url, "");
-    assert!(told.out.contains(": 5000."), "{} {}", told.out, told.err);
+    let output = rotate(&server.database.url, "");
+    assert!(
+        output.out.contains(": 5000."),
+        "{} {}",
+        output.out,
+        output.err
+    );
     let addresses: Vec<String> = (0..5000).map(|n| format!("{n}@example.com")).collect();
     let alice = server.account("@alice:example.org").await;
-    let found = look(&alice, &addresses).await;
+    let found = look_up(&alice, &addresses).await;
     assert_eq!(found.as_object().unwrap().len(), 5000);
 }
 
@@ -217,10 +218,10 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
             settings.lookup.rotate_pepper_every = std::time::Duration::from_hours(hours);
         })
     };
-    let young = start(2);
-    // Its door is shut after what was asked at the start.
-    drop(young);
-    assert_eq!(pepper_of(&alice).await, old, "it is not old yet");
+    let instance = start(2);
+    // Stopping it waits for the check that it makes at the start.
+    drop(instance);
+    assert_eq!(pepper_of(&alice).await, old, "the pepper is not old enough");
     server
         .database
         .execute("UPDATE lookup_peppers SET created_at = created_at - 7200000");
@@ -230,7 +231,7 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
     })
     .await;
     assert_eq!(
-        look(&alice, &["a@example.com".to_owned()])
+        look_up(&alice, &["a@example.com".to_owned()])
             .await
             .as_object()
             .unwrap()
@@ -238,5 +239,5 @@ async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
         1
     );
     drop(instances);
-    assert_eq!(pepper_of(&alice).await, new, "one of them has changed it");
+    assert_eq!(pepper_of(&alice).await, new, "only one of them rotated it");
 }

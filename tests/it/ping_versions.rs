@@ -45,8 +45,8 @@ async fn ver_01_ver_02_every_released_version_is_listed_and_the_old_ones_with_v1
     };
     let of_v1 = ["r0.1.0", "r0.2.0", "r0.2.1", "r0.3.0"].map(str::to_owned);
     let of_v2: Vec<_> = (1..=19).map(|minor| format!("v1.{minor}")).collect();
-    let whole = TestServer::start(|_| {});
-    assert_eq!(list(&whole).await, [&of_v1[..], &of_v2].concat());
+    let with_v1 = TestServer::start(|_| {});
+    assert_eq!(list(&with_v1).await, [&of_v1[..], &of_v2].concat());
     for switch in [
         |settings: &mut Settings| settings.v1.enabled = false,
         |settings: &mut Settings| settings.v1.bind = false,
@@ -56,7 +56,7 @@ async fn ver_01_ver_02_every_released_version_is_listed_and_the_old_ones_with_v1
     }
 }
 
-/// What a version obliges to, beyond the routes that it names.
+/// What a version requires beyond the routes that it defines.
 #[actix_web::test]
 async fn ver_03_the_claim_is_true() {
     let server = TestServer::start(|_| {});

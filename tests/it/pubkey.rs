@@ -19,7 +19,7 @@ fn public(line: &str) -> PublicKey {
     KeyPair::parse_line(line.trim()).unwrap().public()
 }
 
-/// A server with that key file.
+/// A server with this key file.
 fn with_keys(lines: &str) -> TestServer {
     TestServer::start(|settings| {
         let file = settings.server.signing_key_file.as_ref().unwrap();
@@ -33,8 +33,8 @@ fn insert_ephemeral(server: &TestServer, key: PublicKey) {
     server.database.execute(&row);
 }
 
-/// Asks one of the two routes about a key, percent-encoded.
-async fn ask(server: &TestServer, route: &str, key: &str) -> Answer {
+/// Sends a key, percent-encoded, to one of the two validity routes.
+async fn check(server: &TestServer, route: &str, key: &str) -> Answer {
     let query = encode(&[("public_key", key)]);
     server.api().get(&format!("{route}?{query}")).await
 }
@@ -100,7 +100,7 @@ async fn pub_01_pub_03_cry_10_retired_keys_are_served_and_valid_and_the_first_on
         }
         for route in both("isvalid") {
             assert_eq!(
-                ask(&server, &route, &key).await.ok(),
+                check(&server, &route, &key).await.ok(),
                 json!({"valid": true})
             );
         }
@@ -151,7 +151,7 @@ async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
     ] {
         for (route, expected) in [("isvalid", long_term), ("ephemeral/isvalid", short_term)] {
             for path in both(route) {
-                let valid = ask(&server, &path, &key).await.ok();
+                let valid = check(&server, &path, &key).await.ok();
                 assert_eq!(valid, json!({"valid": expected}), "{path} {key}");
             }
         }
@@ -162,8 +162,8 @@ async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
 async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
     let server = TestServer::start(|_| {});
     for path in both("isvalid").into_iter().chain(both("ephemeral/isvalid")) {
-        for nothing in ["", "?", "?key=x"] {
-            let answer = server.api().get(&format!("{path}{nothing}")).await;
+        for query in ["", "?", "?key=x"] {
+            let answer = server.api().get(&format!("{path}{query}")).await;
             answer.refused(400, "M_MISSING_PARAMS");
         }
         for key in [
@@ -177,7 +177,7 @@ async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
             &"A".repeat(50_000),
         ] {
             assert_eq!(
-                ask(&server, &path, key).await.ok(),
+                check(&server, &path, key).await.ok(),
                 json!({"valid": false}),
                 "{key}"
             );
@@ -210,12 +210,12 @@ async fn pub_06_pub_07_a_key_is_known_in_every_spelling() {
                 format!("{url_safe}="),
             ] {
                 assert_eq!(
-                    ask(&server, &path, &text).await.ok(),
+                    check(&server, &path, &text).await.ok(),
                     json!({"valid": true}),
                     "{text}"
                 );
             }
-            // As it stands in the event, without any encoding.
+            // As it appears in the event, without any encoding.
             for text in [&standard, &url_safe, &standard.replace('+', "%20")] {
                 let answer = server.api().get(&format!("{path}?public_key={text}")).await;
                 assert_eq!(answer.ok(), json!({"valid": true}), "{text}");

@@ -1,5 +1,4 @@
-//! What two people do at the same moment, on two instances that share a
-//! database (SEC-24).
+//! Concurrent requests, on two instances that share a database (SEC-24).
 
 use std::collections::HashSet;
 
@@ -8,8 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Answer, Api, TestServer, fresh_address};
 
-/// Two instances on one database, and a client for each of `n` requests, on
-/// either by turns.
+/// Two instances on one database, and `n` clients that alternate between them.
 fn two_instances(n: usize) -> (TestServer, TestServer, Vec<Api>) {
     let one = TestServer::start(|_| {});
     let other = TestServer::start(|settings| {
@@ -23,20 +21,23 @@ fn two_instances(n: usize) -> (TestServer, TestServer, Vec<Api>) {
 #[actix_web::test]
 async fn sec_24_bnd_09_racing_binds_leave_one_live_row() {
     let (one, other, clients) = two_instances(16);
-    let done = one.validate(&fresh_address("race")).await;
+    let session = one.validate(&fresh_address("race")).await;
     let binds = clients.iter().enumerate().map(async |(n, api)| {
         let mxid = format!("@user{n}:example.org");
-        api.bind(&done.sid, "secret", &mxid).await.ok()
+        api.bind(&session.sid, "secret", &mxid).await.ok()
     });
     let bound = join_all(binds).await;
     assert_eq!(one.database.count("associations"), 1);
-    let found = one.api().lookup("email", &done.address).await.ok();
+    let found = one.api().lookup("email", &session.address).await.ok();
     assert!(bound.contains(&found), "{found}");
-    assert_eq!(other.api().lookup("email", &done.address).await.ok(), found);
-    let pairs = json!([["email", done.address]]);
+    assert_eq!(
+        other.api().lookup("email", &session.address).await.ok(),
+        found
+    );
+    let pairs = json!([["email", session.address]]);
     assert_eq!(
         other.api().bulk_lookup(pairs).await.ok(),
-        json!({"threepids": [["email", done.address, found["mxid"]]]})
+        json!({"threepids": [["email", session.address, found["mxid"]]]})
     );
 }
 
@@ -46,11 +47,11 @@ async fn sec_24_ses_09_ses_10_racing_requests_make_one_session_and_one_mail() {
     let address = fresh_address("race");
     let spellings = [address.clone(), address.to_uppercase()];
     let requests = clients.iter().zip(spellings.iter().cycle());
-    let asks = requests.map(async |(api, spelling)| {
+    let calls = requests.map(async |(api, spelling)| {
         let answer = api.request_token(spelling, "secret", 1).await.ok();
         answer["sid"].as_str().unwrap().to_owned()
     });
-    let sids: HashSet<_> = join_all(asks).await.into_iter().collect();
+    let sids: HashSet<_> = join_all(calls).await.into_iter().collect();
     assert_eq!(sids.len(), 1);
     assert_eq!(one.database.count("validation_sessions"), 1);
     let mails = one.mails_sent(&address).await;
@@ -67,8 +68,8 @@ async fn sec_24_ses_19_racing_guesses_are_all_counted() {
         .map(async |api| api.submit_token(&sid, "secret", "wrong").await);
     let answers = join_all(guesses).await;
     let count = |errcode: &str| {
-        let coded = |answer: &&Answer| answer.json()["errcode"] == errcode;
-        answers.iter().filter(coded).count()
+        let has_errcode = |answer: &&Answer| answer.json()["errcode"] == errcode;
+        answers.iter().filter(has_errcode).count()
     };
     assert_eq!(
         (count("M_TOKEN_INCORRECT"), count("M_SESSION_EXPIRED")),
@@ -86,11 +87,11 @@ async fn sec_24_ses_19_a_right_token_among_wrong_ones_wins_or_comes_too_late() {
     for _ in 0..4 {
         let (sid, mail) = one.request_mail(&fresh_address("race"), "secret").await;
         let right = mail.token();
-        let shown = clients.iter().enumerate().map(async |(n, api)| {
+        let submissions = clients.iter().enumerate().map(async |(n, api)| {
             let token = if n == 10 { &right } else { "wrong" };
             api.submit_token(&sid, "secret", token).await
         });
-        let answers = join_all(shown).await;
+        let answers = join_all(submissions).await;
         let validated = one.api().get_validated(&sid, "secret").await;
         if answers[10].status == 200 {
             validated.ok();

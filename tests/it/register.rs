@@ -31,13 +31,13 @@ async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an
     let user = homeserver.user("alice");
     assert_eq!(api.account().await.ok(), json!({ "user_id": user }));
 
-    let heard = homeserver.requests();
-    assert_eq!(heard.len(), 1, "{heard:?}");
+    let received = homeserver.requests();
+    assert_eq!(received.len(), 1, "{received:?}");
     assert_eq!(
-        (heard[0].method.as_str(), heard[0].path.as_str()),
+        (received[0].method.as_str(), received[0].path.as_str()),
         ("GET", USER_INFO)
     );
-    assert_eq!(heard[0].header("authorization"), None);
+    assert_eq!(received[0].header("authorization"), None);
 }
 
 #[actix_web::test]
@@ -93,9 +93,9 @@ async fn acc_04_the_token_is_escaped_and_arrives_as_it_was() {
     let token = "a&b=c#d%2e+f g/h?i\u{e9}\n";
     let body = json!({ "access_token": token, "matrix_server_name": homeserver.name });
     server.api().register(body).await.ok();
-    let heard = homeserver.requests();
-    assert_eq!(heard[0].path, USER_INFO);
-    assert_eq!(heard[0].query("access_token").as_deref(), Some(token));
+    let received = homeserver.requests();
+    assert_eq!(received[0].path, USER_INFO);
+    assert_eq!(received[0].query("access_token").as_deref(), Some(token));
 }
 
 #[actix_web::test]
@@ -169,10 +169,10 @@ async fn acc_14_ops_01_registrations_are_limited_per_client_and_per_homeserver()
     for _ in 0..2 {
         api.register(homeserver.open_id("alice")).await.ok();
     }
-    // Another port of the same host is asked no more often.
-    let mut elsewhere = homeserver.open_id("alice");
-    elsewhere["matrix_server_name"] = format!("{}:8449", homeserver.name).into();
-    for body in [homeserver.open_id("alice"), elsewhere] {
+    // Another port of the same host shares the limit.
+    let mut other_port = homeserver.open_id("alice");
+    other_port["matrix_server_name"] = format!("{}:8449", homeserver.name).into();
+    for body in [homeserver.open_id("alice"), other_port] {
         let answer = api.register(body).await;
         assert_eq!(answer.header("retry-after"), Some("3600"));
         let refused = answer.refused(429, "M_LIMIT_EXCEEDED");
@@ -217,8 +217,8 @@ async fn auth_15_ops_06_tokens_are_long_stored_as_hashes_and_outlive_a_restart()
         .await
         .ok();
     let token = body["token"].as_str().unwrap().to_owned();
-    let plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    assert!(token.len() >= 32 && plain, "{token}");
+    let alphanumeric = token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    assert!(token.len() >= 32 && alphanumeric, "{token}");
     let rows = |text: &str| {
         let table = format!("access_tokens WHERE token_hash = '{text}'");
         server.database.count(&table)

@@ -1,5 +1,5 @@
-//! A mail server that is away or says no: what the client is told is true, and
-//! what was promised is sent.
+//! Relays that are down or refuse mail: the client gets a true answer, and
+//! acknowledged mail is sent.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use sydent::config::{Encryption, Settings};
 
 use crate::harness::{ClosedPort, SmtpServer, TestServer, Tls, fresh_address, wait_until};
 
-/// So long that a test never sees it end.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(29);
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -17,7 +17,7 @@ fn relay() -> SmtpServer {
     SmtpServer::start(Tls::None, "localhost", &[])
 }
 
-/// A relay that went away and will be back.
+/// Starts a relay on this port, where none was running.
 fn relay_at(port: &ClosedPort) -> SmtpServer {
     SmtpServer::start(
         Tls::None,
@@ -31,21 +31,21 @@ fn use_port(settings: &mut Settings, port: &ClosedPort) {
     settings.email.smtp.encryption = Encryption::None;
 }
 
-/// Waits long for the outcome and tries often meanwhile.
-fn patient(settings: &mut Settings) {
+/// A long wait for the outcome, with frequent attempts.
+fn wait_long(settings: &mut Settings) {
     settings.delivery.answer_within = LONG;
     settings.delivery.retry_first = SHORT;
 }
 
-/// Waits a while for the outcome. The second try would be after that, so that
-/// none is under way when the wait is over.
-fn impatient(settings: &mut Settings) {
+/// A short wait for the outcome. The second attempt would come later, so that none
+/// is in progress when the wait ends.
+fn wait_briefly(settings: &mut Settings) {
     settings.delivery.answer_within = Duration::from_secs(3);
     settings.delivery.retry_first = LONG;
 }
 
-/// Asks and is refused; then nothing is queued, and nothing was sent.
-async fn refused(server: &TestServer, relay: &SmtpServer, address: &str) -> Value {
+/// Expects that a request fails, with nothing queued and nothing sent.
+async fn expect_refused(server: &TestServer, relay: &SmtpServer, address: &str) -> Value {
     let answer = server.api().request_token(address, "secret", 1).await;
     let error = answer.refused(400, "M_EMAIL_SEND_ERROR");
     assert_eq!(server.database.count("outbox"), 0);
@@ -53,8 +53,8 @@ async fn refused(server: &TestServer, relay: &SmtpServer, address: &str) -> Valu
     error
 }
 
-/// Makes the attempt that was refused once more: it counts as a new one.
-async fn asked_again(server: &TestServer, relay: &SmtpServer, address: &str) {
+/// Repeats the attempt that was refused: it counts as a new one.
+async fn repeat_attempt(server: &TestServer, relay: &SmtpServer, address: &str) {
     server.api().request_token(address, "secret", 1).await.ok();
     assert_eq!(relay.mails_to(address).len(), 1);
 }
@@ -63,26 +63,29 @@ async fn asked_again(server: &TestServer, relay: &SmtpServer, address: &str) {
 async fn ses_11_eml_08_without_a_relay_the_attempt_fails_and_does_not_count() {
     let (port, address) = (ClosedPort::new(), fresh_address("away"));
     let server = TestServer::start(|settings| {
-        impatient(settings);
+        wait_briefly(settings);
         use_port(settings, &port);
     });
     let answer = server.api().request_token(&address, "secret", 1).await;
     answer.refused(400, "M_EMAIL_SEND_ERROR");
     assert_eq!(server.database.count("outbox"), 0);
 
-    asked_again(&server, &relay_at(&port), &address).await;
+    repeat_attempt(&server, &relay_at(&port), &address).await;
 }
 
 #[actix_web::test]
 async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
     let (port, address) = (ClosedPort::new(), fresh_address("back"));
     let server = TestServer::start(|settings| {
-        patient(settings);
+        wait_long(settings);
         use_port(settings, &port);
     });
     let api = server.api();
     let comes_back = async {
-        wait_until("a vain try", || server.database.queued("tries > 0") == 1).await;
+        wait_until("a failed attempt", || {
+            server.database.queued("tries > 0") == 1
+        })
+        .await;
         relay_at(&port)
     };
     let (answer, relay) = join(api.request_token(&address, "secret", 1), comes_back).await;
@@ -94,7 +97,7 @@ async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
 async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_count() {
     let relay = relay();
     let server = TestServer::start(|settings| {
-        patient(settings);
+        wait_long(settings);
         relay.configure(settings);
     });
     let address_sentence = "The mail server does not accept email to this address";
@@ -105,28 +108,28 @@ async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_cou
         (json!({"data": "554 5.7.1 spam"}), other_sentence),
         (json!({"data": "552 5.2.2 mailbox full"}), other_sentence),
     ] {
-        let (address, begun) = (fresh_address("refused"), Instant::now());
+        let (address, started) = (fresh_address("refused"), Instant::now());
         relay.behave(&behaviour);
-        let error = refused(&server, &relay, &address).await;
+        let error = expect_refused(&server, &relay, &address).await;
         assert_eq!(error["error"], sentence, "{behaviour}");
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(started.elapsed() < Duration::from_secs(20));
         relay.behave(&json!({}));
-        asked_again(&server, &relay, &address).await;
+        repeat_attempt(&server, &relay, &address).await;
     }
 }
 
 #[actix_web::test]
 async fn ses_11_eml_08_what_is_refused_for_now_fails_when_it_lasts_and_does_not_count() {
-    let lasting = async |behaviour: Value| {
+    let check = async |behaviour: Value| {
         let (relay, address) = (relay(), fresh_address("deferred"));
         relay.behave(&behaviour);
         let server = TestServer::start(|settings| {
-            impatient(settings);
+            wait_briefly(settings);
             relay.configure(settings);
         });
-        refused(&server, &relay, &address).await;
+        expect_refused(&server, &relay, &address).await;
         relay.behave(&json!({}));
-        asked_again(&server, &relay, &address).await;
+        repeat_attempt(&server, &relay, &address).await;
     };
     let behaviours = [
         json!({"rcpt": "451 4.3.0 not now"}),
@@ -134,7 +137,7 @@ async fn ses_11_eml_08_what_is_refused_for_now_fails_when_it_lasts_and_does_not_
         json!({"data": "452 4.3.1 disk full"}),
         json!({"drop": true}),
     ];
-    join_all(behaviours.map(lasting)).await;
+    join_all(behaviours.map(check)).await;
 }
 
 #[actix_web::test]
@@ -142,12 +145,15 @@ async fn what_is_refused_for_now_is_tried_again_while_the_client_waits() {
     let (relay, address) = (relay(), fresh_address("deferred"));
     relay.behave(&json!({"rcpt": "451 4.3.0 not now"}));
     let server = TestServer::start(|settings| {
-        patient(settings);
+        wait_long(settings);
         relay.configure(settings);
     });
     let api = server.api();
     let recovers = async {
-        wait_until("vain tries", || server.database.queued("tries > 1") == 1).await;
+        wait_until("failed attempts", || {
+            server.database.queued("tries > 1") == 1
+        })
+        .await;
         relay.behave(&json!({}));
     };
     let (answer, ()) = join(api.request_token(&address, "secret", 1), recovers).await;

@@ -1,5 +1,4 @@
-//! Encryption and logins towards the mail server: what is configured is
-//! insisted on.
+//! Encryption and login at the relay: the configured protection is enforced.
 
 use std::time::Duration;
 
@@ -17,15 +16,15 @@ fn log_in(settings: &mut Settings, password: &str) {
     settings.email.smtp.password = Some(password.to_owned().into());
 }
 
-/// Waits a while for the outcome, and tries once only meanwhile.
-fn impatient(settings: &mut Settings) {
+/// A short wait for the outcome, with only one attempt.
+fn wait_briefly(settings: &mut Settings) {
     settings.delivery.answer_within = Duration::from_secs(3);
     settings.delivery.retry_first = Duration::from_secs(30);
 }
 
 #[actix_web::test]
 async fn every_way_to_a_relay_works_with_and_without_a_login() {
-    let works = async |(tls, encrypted, login): (Tls, bool, bool)| {
+    let expect_delivered = async |(tls, encrypted, login): (Tls, bool, bool)| {
         let relay = SmtpServer::start(tls, "localhost", if login { &LOGIN } else { &[] });
         let server = TestServer::start(|settings| {
             relay.configure(settings);
@@ -39,7 +38,7 @@ async fn every_way_to_a_relay_works_with_and_without_a_login() {
         assert_eq!(noted["tls"], encrypted, "{tls:?}");
         assert_eq!(noted["auth_user"].as_str(), login.then_some("mailer"));
     };
-    let ways = [
+    let cases = [
         (Tls::None, false, false),
         (Tls::None, false, true),
         (Tls::Upgraded, true, false),
@@ -47,7 +46,7 @@ async fn every_way_to_a_relay_works_with_and_without_a_login() {
         (Tls::Implicit, true, false),
         (Tls::Implicit, true, true),
     ];
-    join_all(ways.map(works)).await;
+    join_all(cases.map(expect_delivered)).await;
 }
 
 #[actix_web::test]
@@ -57,14 +56,14 @@ async fn msg_01_sec_06_a_relay_that_cannot_prove_who_it_is_gets_no_mail() {
         expected: Encryption,
         trusted: bool,
     }
-    let fails = async |case: Case| {
+    let expect_refused = async |case: Case| {
         let (relay, stranger) = (
             SmtpServer::start(case.relay.0, case.relay.1, &[]),
             TestCa::new(),
         );
         let server = TestServer::start(|settings| {
             relay.configure(settings);
-            impatient(settings);
+            wait_briefly(settings);
             settings.email.smtp.encryption = case.expected;
             if !case.trusted {
                 settings.email.smtp.ca_file = Some(stranger.file());
@@ -93,31 +92,38 @@ async fn msg_01_sec_06_a_relay_that_cannot_prove_who_it_is_gets_no_mail() {
             });
         }
     }
-    join_all(cases.into_iter().map(fails)).await;
+    join_all(cases.into_iter().map(expect_refused)).await;
 }
 
 #[actix_web::test]
 async fn a_wrong_password_loses_no_mail() {
     let relay = SmtpServer::start(Tls::Upgraded, "localhost", &LOGIN);
-    let (promised, asked) = (fresh_address("promised"), fresh_address("asked"));
+    let (queued, requested) = (fresh_address("promised"), fresh_address("asked"));
     let mut server = TestServer::start(|settings| {
         relay.configure(settings);
-        impatient(settings);
+        wait_briefly(settings);
         log_in(settings, "wrong");
         settings.delivery.retry_first = Duration::from_millis(1700);
     });
-    server.database.queue_mails(std::slice::from_ref(&promised));
-    let answer = server.api().request_token(&asked, "secret", 1).await;
+    server.database.queue_mails(std::slice::from_ref(&queued));
+    let answer = server.api().request_token(&requested, "secret", 1).await;
     answer.refused(400, "M_EMAIL_SEND_ERROR");
-    wait_until("a second try", || server.database.queued("tries > 1") == 1).await;
+    wait_until("a second attempt", || {
+        server.database.queued("tries > 1") == 1
+    })
+    .await;
     server.stop();
 
     let database = TestDatabase::existing(&server.database.url);
-    let mended = TestServer::start_on(database, |settings| {
+    let fixed = TestServer::start_on(database, |settings| {
         relay.configure(settings);
         log_in(settings, "right");
     });
-    relay.mail_to(&promised).await;
-    mended.api().request_token(&asked, "secret", 1).await.ok();
-    assert_eq!(relay.mails_to(&asked).len(), 1);
+    relay.mail_to(&queued).await;
+    fixed
+        .api()
+        .request_token(&requested, "secret", 1)
+        .await
+        .ok();
+    assert_eq!(relay.mails_to(&requested).len(), 1);
 }

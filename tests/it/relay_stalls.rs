@@ -1,5 +1,5 @@
-//! A mail server that takes its time: nobody waits for it longer than
-//! `answer_within`, and what was promised meanwhile is sent.
+//! Slow relays: no client waits longer than `answer_within`, and acknowledged mail
+//! is sent.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,8 +16,8 @@ fn relay(delay_ms: u32) -> SmtpServer {
     relay
 }
 
-/// Waits for the outcome for a moment, and tries often.
-fn quick(settings: &mut Settings) {
+/// A very short wait for the outcome, with frequent attempts.
+fn retry_often(settings: &mut Settings) {
     settings.delivery.answer_within = Duration::from_millis(500);
     settings.delivery.retry_first = Duration::from_millis(50);
     settings.delivery.retry_max = Duration::from_millis(200);
@@ -44,10 +44,10 @@ async fn a_clock_that_jumps_ahead_does_not_send_a_mail_twice() {
     let (relay, address) = (relay(3000), fresh_address("jump"));
     let server = TestServer::start_with_clock(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    wait_until("a try", || server.database.queued("tries = 1") == 1).await;
+    wait_until("an attempt", || server.database.queued("tries = 1") == 1).await;
 
     server.advance(60 * 60 * 1000);
     wait_until("an empty queue", || {
@@ -64,10 +64,13 @@ async fn what_was_promised_stays_in_the_queue_until_the_relay_takes_it() {
     relay.behave(&json!({"delay_ms": 3000, "data": "451 4.3.0 not now"}));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    wait_until("a second try", || server.database.queued("tries > 1") == 1).await;
+    wait_until("a second attempt", || {
+        server.database.queued("tries > 1") == 1
+    })
+    .await;
 
     relay.behave(&json!({}));
     wait_until("an empty queue", || server.database.count("outbox") == 0).await;
@@ -80,14 +83,14 @@ async fn a_mail_whose_session_has_ended_is_not_sent() {
     relay.behave(&json!({"delay_ms": 2000, "data": "451 4.3.0 not now"}));
     let server = TestServer::start_with_clock(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
 
     server.advance(24 * 60 * 60 * 1000 + 1);
     relay.behave(&json!({}));
     wait_until("an empty queue", || {
-        // The next try is due a pause after the one that is under way.
+        // The next attempt is due one retry delay after the current one.
         server.advance(1000);
         server.database.count("outbox") == 0
     })
@@ -100,7 +103,7 @@ async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
     let (relay, bound) = (relay(60_000), fresh_address("bound"));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
         settings.delivery.answer_within = Duration::from_secs(29);
     });
     let api = server.api();
@@ -134,10 +137,10 @@ async fn a_relay_whose_reply_is_lost_gets_the_mail_three_times_at_most() {
     relay.behave(&json!({"lose": true}));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
         settings.delivery.answer_within = Duration::from_secs(20);
     });
-    // It may have arrived: no client may hear that it was not sent.
+    // The mail may have arrived, so the client must not get an error.
     server.api().request_token(&address, "secret", 1).await.ok();
     wait_until("an empty queue", || server.database.count("outbox") == 0).await;
     assert_eq!(relay.mails_to(&address).len(), 3);
@@ -156,8 +159,8 @@ async fn a_client_that_stops_waiting_for_an_uncertain_mail_hears_that_it_is_on_i
         settings.delivery.retry_first = Duration::from_secs(20);
     });
     server.api().request_token(&address, "secret", 1).await.ok();
-    let promised = "lease_until = 0 AND tries = 1 AND acknowledged";
-    assert_eq!(server.database.queued(promised), 1);
+    let acknowledged = "lease_until = 0 AND tries = 1 AND acknowledged";
+    assert_eq!(server.database.queued(acknowledged), 1);
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
@@ -166,7 +169,7 @@ async fn a_relay_slower_than_a_step_may_be_gets_the_mail_once() {
     let (relay, address) = (relay(3000), fresh_address("scanned"));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        quick(settings);
+        retry_often(settings);
         settings.email.smtp.timeout = Duration::from_secs(1);
     });
     server.api().request_token(&address, "secret", 1).await.ok();

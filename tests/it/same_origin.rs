@@ -1,6 +1,6 @@
-//! The internal listener asks for no password, so it keeps out the web pages
-//! of others: those that say in `Origin` where they come from, and those that
-//! gave this machine's address a name of their own.
+//! The internal listener requires no password, so it refuses the web pages of other
+//! sites: those with a foreign `Origin`, and those that have pointed a name of their
+//! own to this machine's address.
 
 use awc::http::Method;
 use serde_json::json;
@@ -15,7 +15,7 @@ const MALLORY: &str = "@mallory:example.org";
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
 async fn change(api: &Api, what: &str, address: &str, mxid: &str, headers: Headers<'_>) -> Answer {
-    // What a page of another site can send without asking first.
+    // A page of another site can send this without a preflight.
     let mut all = vec![("content-type", "text/plain")];
     all.extend(headers);
     let body = json!({"medium": "email", "address": address, "mxid": mxid});
@@ -24,20 +24,20 @@ async fn change(api: &Api, what: &str, address: &str, mxid: &str, headers: Heade
         .await
 }
 
-async fn look(api: &Api, path: &str, headers: Headers<'_>) -> Answer {
+async fn get(api: &Api, path: &str, headers: Headers<'_>) -> Answer {
     api.send(Method::GET, path, headers, Vec::new()).await
 }
 
-fn lookup_of(address: &str) -> String {
+fn lookup_path(address: &str) -> String {
     format!("{INTERNAL}/lookup?medium=email&address={address}")
 }
 
 /// Host and port of a listener.
-fn site(api: &Api) -> String {
+fn authority(api: &Api) -> String {
     api.base.strip_prefix("http://").unwrap().to_owned()
 }
 
-/// A server with pages on its internal listener, too.
+/// Adds pages to the internal listener.
 fn with_pages(folder: &tempfile::TempDir) -> impl FnOnce(&mut Settings) {
     let dir = folder.path().to_owned();
     move |settings| {
@@ -76,17 +76,17 @@ async fn int_01_pages_of_others_neither_change_nor_see_anything() {
         for answer in [
             change(&api, "bind", &address, MALLORY, headers).await,
             change(&api, "unbind", &address, ALICE, headers).await,
-            look(&api, &lookup_of(&address), headers).await,
-            look(&api, "/mail", headers).await,
-            look(&api, "/mail/newest/text", headers).await,
-            look(&api, "/nothing", headers).await,
+            get(&api, &lookup_path(&address), headers).await,
+            get(&api, "/mail", headers).await,
+            get(&api, "/mail/newest/text", headers).await,
+            get(&api, "/nothing", headers).await,
         ] {
             let body = answer.refused(403, "M_FORBIDDEN");
             assert!(!body.to_string().contains(ALICE), "{body}");
         }
     }
-    let found = look(&api, &lookup_of(&address), &[]).await.ok();
-    assert_eq!(found, bound, "what was refused changed nothing");
+    let found = get(&api, &lookup_path(&address), &[]).await.ok();
+    assert_eq!(found, bound, "the refused requests changed nothing");
     assert_eq!(server.database.count("associations"), 1);
 }
 
@@ -95,8 +95,8 @@ async fn its_own_pages_and_programs_on_this_machine_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(with_pages(&folder));
     let api = server.internal();
-    let (here, port) = (site(&api), server.addresses.internal[0].port());
-    let own = format!("http://{here}");
+    let (host, port) = (authority(&api), server.addresses.internal[0].port());
+    let own = format!("http://{host}");
     let (by_name, by_name_page) = (
         format!("localhost:{port}"),
         format!("http://localhost:{port}"),
@@ -114,12 +114,12 @@ async fn its_own_pages_and_programs_on_this_machine_are_served() {
     ] {
         let address = fresh_address("own");
         change(&api, "bind", &address, ALICE, headers).await.ok();
-        let found = look(&api, &lookup_of(&address), headers).await.ok();
+        let found = get(&api, &lookup_path(&address), headers).await.ok();
         assert_eq!(found["mxid"], ALICE);
         change(&api, "unbind", &address, ALICE, headers).await.ok();
-        let gone = look(&api, &lookup_of(&address), headers).await.ok();
-        assert_eq!(gone, json!({}));
-        assert_eq!(look(&api, "/mail", headers).await.status, 200);
+        let removed = get(&api, &lookup_path(&address), headers).await.ok();
+        assert_eq!(removed, json!({}));
+        assert_eq!(get(&api, "/mail", headers).await.status, 200);
     }
 }
 
@@ -144,11 +144,11 @@ async fn int_01_a_listener_for_other_machines_has_the_names_it_is_given_and_only
                 .await
                 .refused(403, "M_FORBIDDEN");
         }
-        look(&api, &lookup_of(&address), &headers)
+        get(&api, &lookup_path(&address), &headers)
             .await
             .refused(403, "M_FORBIDDEN");
     }
-    let found = look(&api, &lookup_of(&address), &[]).await.ok();
+    let found = get(&api, &lookup_path(&address), &[]).await.ok();
     assert_eq!(found["mxid"], ALICE);
 }
 
@@ -159,7 +159,7 @@ async fn the_public_listener_serves_every_page_under_every_name() {
         ("host", "id.example.test"),
         ("origin", "https://app.example"),
     ];
-    look(&server.api(), "/_matrix/identity/v2", &headers)
+    get(&server.api(), "/_matrix/identity/v2", &headers)
         .await
         .ok();
 }

@@ -1,4 +1,4 @@
-//! Which requestToken goes on with a session, and which sends a mail (SES-09,
+//! Which requestToken continues a session, and which sends a mail (SES-09,
 //! SES-10, SES-12, SES-13, SES-15).
 
 use std::collections::HashSet;
@@ -51,12 +51,12 @@ async fn ses_10_only_a_greater_attempt_sends() {
     }
     assert_eq!(sids.len(), 1);
 
-    // The count is of this address and secret alone.
+    // Attempts are counted per address and secret.
     api.request_token(&address, "other", 1).await.ok();
     let mails = server.mails_sent(&address).await;
     let tokens: Vec<_> = mails.iter().map(Mail::token).collect();
     assert_eq!(tokens.len(), 4);
-    // A person who opens the first mail late has the right token all the same.
+    // The first mail still contains the right token when it is opened late.
     assert_eq!((&tokens[1], &tokens[2]), (&tokens[0], &tokens[0]));
     assert_ne!(tokens[3], tokens[0]);
 }
@@ -80,7 +80,7 @@ async fn ses_12_ses_13_what_a_send_attempt_may_be() {
         api.request_token(&address, "secret", good.clone())
             .await
             .ok();
-        // The first request of a session sends, whatever its number.
+        // The first request of a session sends a mail, whatever its number.
         assert_eq!(server.mails_sent(&address).await.len(), 1, "{good}");
     }
     let address = fresh_address("attempt");
@@ -116,19 +116,19 @@ async fn ses_12_ses_13_what_a_send_attempt_may_be() {
 async fn ses_15_a_further_attempt_after_validation_begins_anew() {
     let server = TestServer::start(|_| {});
     let api = server.api();
-    let done = server.validate(&fresh_address("again")).await;
+    let session = server.validate(&fresh_address("again")).await;
     let request = async |attempt: i64| {
         let answer = api
-            .request_token(&done.address, &done.client_secret, attempt)
+            .request_token(&session.address, &session.client_secret, attempt)
             .await;
         answer.ok()["sid"].as_str().unwrap().to_owned()
     };
-    assert_eq!(request(1).await, done.sid);
-    assert_eq!(server.mails_sent(&done.address).await.len(), 1);
+    assert_eq!(request(1).await, session.sid);
+    assert_eq!(server.mails_sent(&session.address).await.len(), 1);
 
     let fresh = request(2).await;
-    assert_ne!(fresh, done.sid);
-    let mails = server.mails_sent(&done.address).await;
+    assert_ne!(fresh, session.sid);
+    let mails = server.mails_sent(&session.address).await;
     assert_eq!(mails.len(), 2);
     assert_ne!(mails[0].token(), mails[1].token());
     api.get_validated(&fresh, "secret")
@@ -137,6 +137,6 @@ async fn ses_15_a_further_attempt_after_validation_begins_anew() {
     api.submit_token(&fresh, "secret", &mails[0].token())
         .await
         .refused(400, "M_TOKEN_INCORRECT");
-    // What was proven stays proven.
-    api.get_validated(&done.sid, "secret").await.ok();
+    // The validated session stays validated.
+    api.get_validated(&session.sid, "secret").await.ok();
 }

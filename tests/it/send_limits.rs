@@ -12,12 +12,12 @@ const TWO: RateSettings = RateSettings {
     every: Duration::from_mins(1),
 };
 
-fn two_a_client(settings: &mut Settings) {
+fn limit_per_client(settings: &mut Settings) {
     settings.limits.email_per_client = TWO;
 }
 
 #[track_caller]
-fn limited(answer: &Answer, retry_after_ms: i64) {
+fn expect_limited(answer: &Answer, retry_after_ms: i64) {
     let body = answer.refused(429, "M_LIMIT_EXCEEDED");
     assert_eq!(body["retry_after_ms"], retry_after_ms);
     let seconds = (retry_after_ms + 999) / 1000;
@@ -29,7 +29,7 @@ fn limited(answer: &Answer, retry_after_ms: i64) {
 
 #[actix_web::test]
 async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
-    let server = TestServer::start_with_clock(two_a_client);
+    let server = TestServer::start_with_clock(limit_per_client);
     let api = server.api();
     for name in ["one", "two"] {
         api.request_token(&fresh_address(name), "secret", 1)
@@ -37,12 +37,12 @@ async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
             .ok();
     }
     let third = fresh_address("three");
-    limited(&api.request_token(&third, "secret", 1).await, 60_000);
+    expect_limited(&api.request_token(&third, "secret", 1).await, 60_000);
     server.advance(59_900);
-    limited(&api.request_token(&third, "secret", 1).await, 100);
+    expect_limited(&api.request_token(&third, "secret", 1).await, 100);
     server.advance(100);
     api.request_token(&third, "secret", 1).await.ok();
-    limited(
+    expect_limited(
         &api.request_token(&fresh_address("four"), "secret", 1).await,
         60_000,
     );
@@ -50,14 +50,14 @@ async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
 
 #[actix_web::test]
 async fn a_clock_that_was_set_back_locks_nobody_out() {
-    let server = TestServer::start_with_clock(two_a_client);
+    let server = TestServer::start_with_clock(limit_per_client);
     let (api, third) = (server.api(), fresh_address("back"));
     for name in ["one", "two"] {
         let address = fresh_address(name);
         api.request_token(&address, "secret", 1).await.ok();
     }
     server.advance(-24 * 60 * 60 * 1000);
-    limited(&api.request_token(&third, "secret", 1).await, 60_000);
+    expect_limited(&api.request_token(&third, "secret", 1).await, 60_000);
     server.advance(60_000);
     api.request_token(&third, "secret", 1).await.ok();
 }
@@ -69,7 +69,7 @@ async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
     for secret in ["one", "two"] {
         api.request_token(&address, secret, 1).await.ok();
     }
-    limited(
+    expect_limited(
         &api.request_token(&address.to_uppercase(), "three", 1).await,
         60_000,
     );
@@ -85,13 +85,13 @@ async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
 
 #[actix_web::test]
 async fn ses_10_what_sends_nothing_is_not_counted() {
-    let server = TestServer::start_with_clock(two_a_client);
+    let server = TestServer::start_with_clock(limit_per_client);
     let (api, address) = (server.api(), fresh_address("again"));
     for _ in 0..5 {
         api.request_token(&address, "secret", 1).await.ok();
     }
     api.request_token(&address, "secret", 2).await.ok();
-    limited(&api.request_token(&address, "secret", 3).await, 60_000);
+    expect_limited(&api.request_token(&address, "secret", 3).await, 60_000);
 }
 
 #[actix_web::test]
@@ -99,7 +99,7 @@ async fn ses_11_what_could_not_be_sent_is_given_back() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&serde_json::json!({"rcpt": "550 5.1.1 nobody here"}));
     let server = TestServer::start_with_clock(|settings| {
-        two_a_client(settings);
+        limit_per_client(settings);
         relay.configure(settings);
     });
     for _ in 0..5 {
@@ -113,7 +113,7 @@ async fn ses_11_what_could_not_be_sent_is_given_back() {
 
 #[actix_web::test]
 async fn ops_06_limits_survive_a_restart() {
-    let mut server = TestServer::start(two_a_client);
+    let mut server = TestServer::start(limit_per_client);
     for name in ["one", "two"] {
         server
             .api()
@@ -122,7 +122,7 @@ async fn ops_06_limits_survive_a_restart() {
             .ok();
     }
     server.stop();
-    let server = server.start_again(two_a_client);
+    let server = server.start_again(limit_per_client);
     server
         .api()
         .request_token(&fresh_address("three"), "secret", 1)
@@ -133,7 +133,7 @@ async fn ops_06_limits_survive_a_restart() {
 #[actix_web::test]
 async fn ops_04_clients_behind_a_trusted_proxy_are_counted_apart() {
     let server = TestServer::start_with_clock(|settings| {
-        two_a_client(settings);
+        limit_per_client(settings);
         settings.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     });
     for client in [
@@ -147,7 +147,7 @@ async fn ops_04_clients_behind_a_trusted_proxy_are_counted_apart() {
         }
     }
     for client in ["192.0.2.1", "2001:db8:0:1::ffff"] {
-        limited(&request_by(&server, client).await, 60_000);
+        expect_limited(&request_by(&server, client).await, 60_000);
     }
 }
 

@@ -1,4 +1,4 @@
-//! When a validation session ends, and what is left of it (SES-07, SES-08,
+//! When a validation session expires, and when it is deleted (SES-07, SES-08,
 //! SES-14, SES-28, OPS-05).
 
 use sydent::actor::sessions::PurgeSessions;
@@ -8,7 +8,7 @@ use crate::harness::{Api, TestServer, fresh_address};
 const HOUR: i64 = 60 * 60 * 1000;
 const DAY: i64 = 24 * HOUR;
 
-/// Every route that asks for a session says that it is over.
+/// Expects that every route that needs the session reports that it has expired.
 async fn expect_expired(api: &Api, sid: &str, token: &str) {
     for answer in [
         api.submit_token(sid, "secret", token).await,
@@ -58,7 +58,7 @@ async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (address, other) = (fresh_address("asked"), fresh_address("read"));
-    let (asked, asked_mail) = server.request_mail(&address, "secret").await;
+    let (requested, requested_mail) = server.request_mail(&address, "secret").await;
     let (read, read_mail) = server.request_mail(&other, "secret").await;
     api.submit_token(&read, "secret", &read_mail.token())
         .await
@@ -66,7 +66,7 @@ async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
     for attempt in 2..=24 {
         server.advance(HOUR);
         let again = api.request_token(&address, "secret", attempt).await.ok();
-        assert_eq!(again["sid"], asked);
+        assert_eq!(again["sid"], requested);
         api.get_validated(&read, "secret").await.ok();
         api.bind(&read, "secret", "@a:example.org").await.ok();
         api.submit_token(&read, "secret", &read_mail.token())
@@ -74,7 +74,7 @@ async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
             .ok();
     }
     server.advance(HOUR + 1);
-    expect_expired(&api, &asked, &asked_mail.token()).await;
+    expect_expired(&api, &requested, &requested_mail.token()).await;
     expect_expired(&api, &read, &read_mail.token()).await;
 }
 
@@ -111,9 +111,9 @@ async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
     let api = server.api();
     let (pending, mail) = server.request_mail(&fresh_address("old"), "secret").await;
     server.advance(HOUR);
-    let done = server.validate(&fresh_address("old")).await;
+    let validated = server.validate(&fresh_address("old")).await;
 
-    // What the janitor asks from time to time.
+    // The periodic cleanup.
     let purge = async || {
         let validation = &server.app.config.validation;
         let kept = validation.session_lifetime + validation.keep_expired;
@@ -138,7 +138,7 @@ async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
         .await
         .refused(400, "M_INVALID_PARAM");
 
-    expect_expired(&api, &done.sid, "any").await;
+    expect_expired(&api, &validated.sid, "any").await;
     server.advance(HOUR);
     assert_eq!(purge().await, 1);
     assert_eq!(server.database.count("validation_sessions"), 0);

@@ -1,6 +1,6 @@
 //! Validation sessions: their ids, secrets and tokens, and guesses at them
-//! (section 8 of the conformance list). Their mails are in `send_attempts`,
-//! their ends in `session_ends`.
+//! (section 8 of the conformance list). Their mails are tested in
+//! `send_attempts`, their expiry in `session_ends`.
 
 use std::collections::HashSet;
 
@@ -96,8 +96,8 @@ async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
             .await
             .refused(400, "M_TOKEN_INCORRECT");
     }
-    for none in [String::new(), "é".repeat(256)] {
-        api.submit_token(&sid, "secret", &none)
+    for invalid in [String::new(), "é".repeat(256)] {
+        api.submit_token(&sid, "secret", &invalid)
             .await
             .refused(400, "M_INVALID_PARAM");
     }
@@ -107,11 +107,13 @@ async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
 #[actix_web::test]
 async fn ses_17_validating_publishes_nothing() {
     let server = TestServer::start(|_| {});
-    let done = server.validate(&fresh_address("quiet")).await;
+    let session = server.validate(&fresh_address("quiet")).await;
     let api = server.api();
-    assert_eq!(api.lookup("email", &done.address).await.ok(), json!({}));
+    assert_eq!(api.lookup("email", &session.address).await.ok(), json!({}));
     assert_eq!(
-        api.bulk_lookup(json!([["email", done.address]])).await.ok(),
+        api.bulk_lookup(json!([["email", session.address]]))
+            .await
+            .ok(),
         json!({"threepids": []})
     );
     assert_eq!(server.database.count("associations"), 0);
@@ -127,7 +129,7 @@ async fn ses_18_the_token_may_be_shown_again() {
         assert_eq!(answer.ok(), json!({"success": true}));
         assert_eq!(api.open_link(&mail.link()).await.status, 200);
     }
-    // A wrong one afterwards is wrong, and takes nothing away.
+    // A wrong token afterwards is refused, and the session stays validated.
     for _ in 0..20 {
         api.submit_token(&sid, "secret", "wrong")
             .await
@@ -142,7 +144,7 @@ async fn ses_19_sec_16_ten_guesses_end_a_session() {
     let api = server.api();
     let address = fresh_address("guess");
     let (sid, mail) = server.request_mail(&address, "secret").await;
-    // Who does not know the secret cannot use the guesses up.
+    // Guesses without the client secret are not counted.
     for _ in 0..15 {
         api.submit_token(&sid, "other", "wrong")
             .await
@@ -155,7 +157,7 @@ async fn ses_19_sec_16_ten_guesses_end_a_session() {
             .await
             .refused(400, "M_TOKEN_INCORRECT");
     }
-    // Asking for the mail again gives no further guesses.
+    // Requesting the mail again allows no further guesses.
     api.request_token(&address, "secret", 2).await.ok();
     for _ in 0..2 {
         api.submit_token(&sid, "secret", "wrong")
@@ -186,8 +188,8 @@ async fn ses_21_eml_16_wrong_secret_and_unknown_sid_look_the_same() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (pending, mail) = server.request_mail(&fresh_address("probe"), "secret").await;
-    let done = server.validate(&fresh_address("probe")).await;
-    for known in [&pending, &done.sid] {
+    let session = server.validate(&fresh_address("probe")).await;
+    for known in [&pending, &session.sid] {
         for (wrong_secret, unknown_sid) in [
             (
                 api.get_validated(known, "other").await,

@@ -1,4 +1,4 @@
-//! Several requests that wait for one mail: none hears what is not so.
+//! Several requests that wait for one mail: each gets a true answer.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn dead_relay(settings: &mut Settings, port: &ClosedPort) {
     settings.email.smtp.port = Some(port.number);
     settings.email.smtp.encryption = Encryption::None;
     settings.delivery.answer_within = 2 * SECOND;
-    // The second try would be long after the wait.
+    // The second attempt would come long after the wait.
     settings.delivery.retry_first = 20 * SECOND;
 }
 
@@ -47,14 +47,14 @@ async fn a_mail_that_one_client_was_promised_is_not_dropped_by_another() {
         settings.delivery.retry_first = 8 * SECOND;
     });
     let (api, address) = (server.api(), fresh_address("promised"));
-    // Still under way when the wait is over: promised.
+    // Still in progress when the wait ends, so it is acknowledged.
     api.request_token(&address, "secret", 1).await.ok();
-    wait_until("the first try failed", || {
+    wait_until("the first attempt failed", || {
         server.database.queued("lease_until = 0 AND tries = 1") == 1
     })
     .await;
     relay.behave(&json!({}));
-    // The mail lies still now. Whoever waits for it again is told that it is on its way.
+    // No attempt is in progress now. A further request is acknowledged too.
     api.request_token(&address, "secret", 1).await.ok();
     assert_eq!(server.database.count("outbox"), 1);
     relay.mail_to(&address).await;
@@ -86,17 +86,21 @@ async fn ses_11_dropped_attempts_do_not_count_in_whatever_order() {
 #[actix_web::test]
 async fn two_instances_tell_their_clients_the_same() {
     let port = ClosedPort::new();
-    let here = TestServer::start(|settings| dead_relay(settings, &port));
-    let there = TestServer::start_on(
-        crate::harness::TestDatabase::existing(&here.database.url),
+    let one = TestServer::start(|settings| dead_relay(settings, &port));
+    let other = TestServer::start_on(
+        crate::harness::TestDatabase::existing(&one.database.url),
         |settings| dead_relay(settings, &port),
     );
     let address = fresh_address("instances");
-    let elsewhere = async {
-        wait_until("the first is queued", || here.database.count("outbox") == 1).await;
-        there.api().request_token(&address, "secret", 1).await
+    let second_request = async {
+        wait_until("the first is queued", || one.database.count("outbox") == 1).await;
+        other.api().request_token(&address, "secret", 1).await
     };
-    let (first, second) = join(here.api().request_token(&address, "secret", 1), elsewhere).await;
+    let (first, second) = join(
+        one.api().request_token(&address, "secret", 1),
+        second_request,
+    )
+    .await;
     first.refused(400, "M_EMAIL_SEND_ERROR");
     second.refused(400, "M_EMAIL_SEND_ERROR");
 }

@@ -1,4 +1,4 @@
-//! Stopping, as the real binary does it.
+//! The shutdown of the real binary.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::harness::{
     wait_for, wait_until,
 };
 
-/// Waits until a stopping server takes no more connections.
-async fn takes_nothing_more(server: &TestProcess) {
+/// Waits until a stopping server accepts no more connections.
+async fn wait_until_closed(server: &TestProcess) {
     for address in [server.client, server.internal, server.operations] {
         wait_for("a closed listener", async || {
             TcpStream::connect(address).await.err()
@@ -22,8 +22,8 @@ async fn takes_nothing_more(server: &TestProcess) {
     }
 }
 
-/// Waits until the relay has a mail in its hands, which it takes slowly.
-async fn is_being_delivered(database: &TestDatabase) {
+/// Waits until the delivery of a mail to the slow relay has started.
+async fn wait_until_delivering(database: &TestDatabase) {
     wait_for("a delivery", async || {
         (database.count("outbox WHERE tries > 0") == 1).then_some(())
     })
@@ -44,10 +44,10 @@ async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
         });
         let (api, address) = (server.api(), fresh_address("shutdown"));
         let stop = async {
-            is_being_delivered(&database).await;
+            wait_until_delivering(&database).await;
             server.signal(signal);
-            takes_nothing_more(&server).await;
-            assert_eq!(relay.mails_to(&address).len(), 0, "it was too fast");
+            wait_until_closed(&server).await;
+            assert_eq!(relay.mails_to(&address).len(), 0, "the relay was too fast");
         };
         let (answer, ()) = tokio::join!(api.request_token(&address, "secret", 1), stop);
         let sid = answer.ok()["sid"].as_str().unwrap().to_owned();
@@ -85,12 +85,12 @@ async fn a_second_signal_ends_at_once() {
         let (api, address) = (server.api(), fresh_address("shutdown"));
         let mut request = Box::pin(api.request_token(&address, "secret", 1));
         let stop = async {
-            is_being_delivered(&database).await;
+            wait_until_delivering(&database).await;
             server.signal(first);
-            takes_nothing_more(&server).await;
+            wait_until_closed(&server).await;
         };
         tokio::select! {
-            answer = &mut request => panic!("nothing holds it: {answer:?}"),
+            answer = &mut request => panic!("the request did not hang: {answer:?}"),
             () = stop => {}
         }
         server.signal(second);
@@ -119,8 +119,8 @@ async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
         .await
         .ok();
 
-    // The relay takes its time to say "later", so the client is told that the
-    // mail is on its way; the stop comes before it is.
+    // The relay takes a while to answer "later", so the mail is acknowledged;
+    // the stop comes before it is delivered.
     relay.behave(&json!({"delay_ms": 1000, "data": "451 4.3.0 later"}));
     let unsent = fresh_address("unsent");
     let sid = api.request_token(&unsent, "secret", 1).await.ok();
@@ -134,7 +134,7 @@ async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
     assert_eq!(
         server.configuration(),
         configuration,
-        "it is for people to change"
+        "a restart does not change the configuration"
     );
     let (mail, api) = (relay.mail_to(&unsent).await, server.api());
     assert_eq!(mail.parameter("sid"), sid["sid"].as_str().unwrap());
@@ -160,14 +160,14 @@ async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
     let (api, address) = (server.api(), fresh_address("hangs"));
     let mut request = Box::pin(api.request_token(&address, "secret", 1));
     tokio::select! {
-        answer = &mut request => panic!("nothing holds it: {answer:?}"),
-        () = is_being_delivered(&database) => {}
+        answer = &mut request => panic!("the request did not hang: {answer:?}"),
+        () = wait_until_delivering(&database) => {}
     }
-    // The request, what it began and its delivery hang: three waits in one.
+    // The request, its detached work and the delivery all hang.
     server.signal(Signal::TERM);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!(took < Duration::from_secs(6), "{took:?}: {}", server.log());
     let log = server.log();
     assert!(log.contains("still in progress after 3 s"), "{log}");
@@ -180,18 +180,21 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
     let app = &server.app;
     let writers = app.config.database.writers;
     let busy = BlockedActor::new(&app.outbox, writers);
-    wait_until("every thread is held", || busy.blocked_threads() == writers).await;
+    wait_until("every thread is blocked", || {
+        busy.blocked_threads() == writers
+    })
+    .await;
     let address = fresh_address("taken");
     server.database.queue_mails(std::slice::from_ref(&address));
-    // The dispatcher asks for what is due, and waits for its answer behind what
-    // keeps the owner busy, when the stop comes.
+    // When the stop comes, the worker loop has requested the due mails, and waits
+    // behind the operations that block the actor.
     let worker = app.mail_worker.clone().unwrap();
     worker.wake();
     let mut stop = Box::pin(worker.stop(Duration::from_secs(20)));
     assert!((&mut stop).now_or_never().is_none());
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(busy);
-    assert!(stop.await, "it took too long");
+    assert!(stop.await, "the stop took too long");
     let free = "tries = 1 AND lease_until = 0 AND lease_owner = ''";
     assert_eq!(server.database.queued(free), 1);
     assert_eq!(relay.mails_to(&address).len(), 0);
@@ -201,32 +204,32 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
 fn a_start_that_fails_says_why_and_ends_with_code_1() {
     let database = TestDatabase::fresh();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = other.local_addr().unwrap();
-    let told = refused(&database, |settings| settings.http.listen = vec![taken]);
+    let occupied = other.local_addr().unwrap();
+    let output = start_error(&database, |settings| settings.http.listen = vec![occupied]);
     assert!(
-        told.contains(&format!("cannot listen on {taken}: ")),
-        "{told}"
+        output.contains(&format!("cannot listen on {occupied}: ")),
+        "{output}"
     );
-    let told = refused(&database, |settings| {
-        settings.operations.listen = vec![taken];
+    let output = start_error(&database, |settings| {
+        settings.operations.listen = vec![occupied];
     });
     assert!(
-        told.contains(&format!("cannot listen on {taken}: ")),
-        "{told}"
+        output.contains(&format!("cannot listen on {occupied}: ")),
+        "{output}"
     );
     let free = "127.0.0.1:40000".parse().unwrap();
-    let told = refused(&database, |settings| {
+    let output = start_error(&database, |settings| {
         settings.http.listen = vec![free];
         settings.internal.listen = vec![free];
     });
     assert!(
-        told.contains("internal.listen: must not have 127.0.0.1:40000"),
-        "{told}"
+        output.contains("internal.listen: must not have 127.0.0.1:40000"),
+        "{output}"
     );
 }
 
-fn refused(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> String {
-    let told = TestProcess::start_failing(database, change);
-    assert_eq!(told.code, 1, "{}", told.err);
-    told.err
+fn start_error(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> String {
+    let output = TestProcess::start_failing(database, change);
+    assert_eq!(output.code, 1, "{}", output.err);
+    output.err
 }

@@ -14,7 +14,7 @@ use crate::store_invite::by_synapse;
 
 const MXID: &str = "@alice:example.org";
 
-/// What the mail of an invite holds, and the public key that the room has.
+/// The contents of an invitation mail, and the public key in the room.
 struct StoredInvite {
     token: String,
     private_key: String,
@@ -40,7 +40,7 @@ async fn invited(server: &TestServer) -> StoredInvite {
 impl StoredInvite {
     /// Checks an answer as a homeserver does.
     #[track_caller]
-    fn is_signed(&self, answer: &Answer, mxid: &str) {
+    fn expect_signed(&self, answer: &Answer, mxid: &str) {
         let signed = answer.ok();
         assert_eq!(
             (&signed["mxid"], &signed["sender"], &signed["token"]),
@@ -70,23 +70,23 @@ async fn sgn_01_sgn_02_sgn_03_sgn_05_sgn_06_every_way_to_call_it() {
     let v1 = format!("{V1}/sign-ed25519");
     let api = server.api();
     let v2 = server.account("@b:example.org").await;
-    invited.is_signed(
+    invited.expect_signed(
         &api.sign(MXID, &invited.token, &invited.private_key).await,
         MXID,
     );
-    invited.is_signed(
+    invited.expect_signed(
         &v2.sign(MXID, &invited.token, &invited.private_key).await,
         MXID,
     );
-    invited.is_signed(&api.post_form(&v1, &fields).await, MXID);
+    invited.expect_signed(&api.post_form(&v1, &fields).await, MXID);
     for body in ["", "null"] {
-        invited.is_signed(&bare_post(&api, &format!("{v1}?{query}"), body).await, MXID);
+        invited.expect_signed(&bare_post(&api, &format!("{v1}?{query}"), body).await, MXID);
     }
     let answer = api.post(&format!("{v1}?{query}"), Value::Null).await;
-    invited.is_signed(&answer, MXID);
+    invited.expect_signed(&answer, MXID);
     let path = format!("{V2}/sign-ed25519?{query}");
     let answer = bare_post(&v2, &path, "").await;
-    invited.is_signed(&answer, MXID);
+    invited.expect_signed(&answer, MXID);
     assert!(answer.header("access-control-allow-origin").is_some());
     bare_post(&api, &path, "")
         .await
@@ -104,10 +104,10 @@ async fn sgn_05_gen_32_inv_19_the_mailed_address_works_without_v1_and_without_an
         // js-sdk encodes the user id, iOS does not.
         for mxid in ["%40alice%3Aexample.org", MXID] {
             let answer = bare_post(&server.api(), &format!("{path}&mxid={mxid}"), "").await;
-            invited.is_signed(&answer, MXID);
+            invited.expect_signed(&answer, MXID);
         }
         let answer = bare_post(&server.api(), &format!("{path}&mxid=@a+b:x.org"), "").await;
-        invited.is_signed(&answer, "@a+b:x.org");
+        invited.expect_signed(&answer, "@a+b:x.org");
     }
 }
 
@@ -116,7 +116,7 @@ async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     let api = server.api();
-    // PostgreSQL cannot even be asked for a NUL.
+    // PostgreSQL accepts no NUL in a query.
     let long = "x".repeat(256);
     for unknown in ["unknown", "", "a\0b", "a b", "é", &long] {
         let answer = api.sign(MXID, unknown, &invited.private_key).await;
@@ -140,8 +140,8 @@ async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
         "{}=",
         invited.private_key.replace('-', "+").replace('_', "/")
     );
-    invited.is_signed(&api.sign(MXID, &invited.token, &padded).await, MXID);
-    // Blind: another key signs as well, and nobody asks who calls.
+    invited.expect_signed(&api.sign(MXID, &invited.token, &padded).await, MXID);
+    // Neither the key nor the caller is checked: another key signs as well.
     let other = base64::encode_url_safe(&[7; 32]);
     api.sign("@eve:x.org", &invited.token, &other).await.ok();
 }
@@ -173,7 +173,7 @@ async fn sgn_11_signing_binds_nothing_and_uses_nothing_up() {
             .api()
             .sign(MXID, &invited.token, &invited.private_key)
             .await;
-        invited.is_signed(&answer, MXID);
+        invited.expect_signed(&answer, MXID);
     }
     assert_eq!(server.database.count("associations"), 0);
     assert_eq!(server.database.count("outbox"), 0);

@@ -1,4 +1,4 @@
-//! Texts on hard days: providers that stall, and processes that are killed.
+//! SMS delivery with providers that stall and processes that are killed.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,7 +16,7 @@ async fn ops_06_a_text_that_was_promised_before_a_crash_is_sent_after_it() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     provider.behave(Reply::Stall);
     let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
-    // The file masks what is given in place.
+    // The configuration file masks inline passwords.
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&password, SMS_PASSWORD).unwrap();
     let mut process = TestProcess::start(&database, |settings| {
@@ -59,12 +59,12 @@ async fn sec_25_while_the_provider_stalls_everything_else_is_answered() {
         .iter()
         .map(|number| Box::pin(api.request_sms("GB", number, "secret", 1)));
     let others = async {
-        wait_until("30 texts", || server.database.count("outbox") == 30).await;
+        wait_until("30 queued SMS", || server.database.count("outbox") == 30).await;
         for _ in 0..50 {
             api.get(V2).await.ok();
             api.lookup("email", "a@example.com").await.ok();
         }
-        // Mail does not wait for texts either.
+        // Mail does not wait for SMS either.
         server
             .request_mail(&fresh_address("beside"), "secret")
             .await;
@@ -83,7 +83,7 @@ async fn an_answer_without_an_end_is_cut() {
         provider.configure(settings);
         settings.delivery.retry_first = Duration::from_millis(50);
     });
-    // Its status said yes, whatever else it says.
+    // The status alone means success, whatever the body contains.
     let api = server.api();
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
     answer.ok();
@@ -102,9 +102,9 @@ async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
         settings.delivery.answer_within = Duration::from_secs(2);
     });
     let (api, number) = (process.api(), format!("+{msisdn}"));
-    let begun = api.request_sms("GB", &number, "secret", 1).await.ok();
+    let requested = api.request_sms("GB", &number, "secret", 1).await.ok();
     let token = provider.sms_to(&msisdn).await.token();
-    let sid = begun["sid"].as_str().unwrap();
+    let sid = requested["sid"].as_str().unwrap();
     api.submit_sms(sid, "secret", &token).await.ok();
     for (attempt, reply) in [
         (2, Reply::Status(400, format!("{number} is not wanted"))),

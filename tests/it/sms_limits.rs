@@ -1,4 +1,4 @@
-//! How many texts are sent, and mails on behalf of an account (MSI-15, EML-25).
+//! How many SMS are sent, and mails on behalf of an account (MSI-15, EML-25).
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ fn server(provider: &SmsProvider, change: impl FnOnce(&mut LimitSettings)) -> Te
     })
 }
 
-async fn text(api: &Api, secret: &str) -> Answer {
+async fn send_sms(api: &Api, secret: &str) -> Answer {
     let number = format!("+{}", fresh_msisdn());
     api.request_sms("GB", &number, secret, 1).await
 }
 
 #[track_caller]
-fn limited(answer: &Answer) {
+fn expect_limited(answer: &Answer) {
     let body = answer.refused(429, "M_LIMIT_EXCEEDED");
     assert_eq!(body["retry_after_ms"], 60_000);
     assert_eq!(answer.header("retry-after"), Some("60"));
@@ -41,8 +41,8 @@ async fn msi_15_texts_to_one_number_are_limited_whoever_asks() {
         api.request_sms("GB", "07700900001", secret, 1).await.ok();
     }
     let third = api.request_sms("US", "+44 7700 900001", "three", 1).await;
-    limited(&third);
-    text(&api, "three").await.ok();
+    expect_limited(&third);
+    send_sms(&api, "three").await.ok();
     assert_eq!(server.database.count("validation_sessions"), 3);
     server.advance(60_000);
     api.request_sms("GB", "07700900001", "three", 1).await.ok();
@@ -54,9 +54,9 @@ async fn msi_15_texts_to_one_calling_code_are_limited() {
     let server = server(&provider, |limits| limits.sms_per_calling_code = two());
     let api = server.api();
     for _ in 0..2 {
-        text(&api, "secret").await.ok();
+        send_sms(&api, "secret").await.ok();
     }
-    limited(&text(&api, "secret").await);
+    expect_limited(&send_sms(&api, "secret").await);
     api.request_sms("US", "8005552067", "secret", 1).await.ok();
 }
 
@@ -66,10 +66,10 @@ async fn msi_15_texts_on_behalf_of_one_client_are_limited() {
     let server = server(&provider, |limits| limits.sms_per_client = two());
     let api = server.api();
     for _ in 0..2 {
-        text(&api, "secret").await.ok();
+        send_sms(&api, "secret").await.ok();
     }
-    limited(&text(&api, "secret").await);
-    // Mails are counted apart.
+    expect_limited(&send_sms(&api, "secret").await);
+    // Mails are counted separately.
     api.request_token(&fresh_address("apart"), "secret", 1)
         .await
         .ok();
@@ -85,18 +85,18 @@ async fn msi_15_eml_25_an_account_has_limits_of_its_own() {
     let first = server.account("@a:example.org").await;
     let again = server.account("@a:example.org").await;
     let other = server.account("@b:example.org").await;
-    let mail = async |api: &Api| {
+    let send_mail = async |api: &Api| {
         let address = fresh_address("account");
         api.request_token(&address, "secret", 1).await
     };
     for api in [&first, &again] {
-        text(api, "secret").await.ok();
-        mail(api).await.ok();
+        send_sms(api, "secret").await.ok();
+        send_mail(api).await.ok();
     }
-    limited(&text(&first, "secret").await);
-    limited(&mail(&again).await);
-    text(&other, "secret").await.ok();
-    mail(&other).await.ok();
+    expect_limited(&send_sms(&first, "secret").await);
+    expect_limited(&send_mail(&again).await);
+    send_sms(&other, "secret").await.ok();
+    send_mail(&other).await.ok();
 }
 
 #[actix_web::test]
@@ -115,7 +115,7 @@ async fn msi_15_only_real_texts_are_counted() {
     }
     api.request_sms("GB", "07700900001", "secret", 2).await.ok();
     let third = api.request_sms("GB", "07700900001", "secret", 3).await;
-    limited(&third);
+    expect_limited(&third);
 }
 
 #[actix_web::test]

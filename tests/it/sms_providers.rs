@@ -1,5 +1,5 @@
-//! What each kind of provider is sent, and what its answers mean (MSI-10,
-//! MSI-14).
+//! The requests to each kind of provider, and how its answers are interpreted
+//! (MSI-10, MSI-14).
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use sydent::config::{BodyForm, Method, ProviderKind, ProviderSettings, Settings}
 
 use crate::harness::{Reply, SMS_PASSWORD, SmsProvider, TestServer, fresh_msisdn, wait_for};
 
-/// Tries often and does not wait for long.
-fn quick(settings: &mut Settings) {
+/// A short wait for the outcome, with frequent attempts.
+fn retry_often(settings: &mut Settings) {
     settings.delivery.answer_within = Duration::from_secs(3);
     settings.delivery.retry_first = Duration::from_millis(500);
     settings.delivery.poll_every = Duration::from_millis(50);
@@ -18,12 +18,12 @@ fn quick(settings: &mut Settings) {
 fn server(provider: &SmsProvider, change: impl FnOnce(&mut Settings)) -> TestServer {
     TestServer::start(|settings| {
         provider.configure(settings);
-        quick(settings);
+        retry_often(settings);
         change(settings);
     })
 }
 
-/// Changes the provider `main`.
+/// The settings of the provider `main`.
 fn main_of(settings: &mut Settings) -> &mut ProviderSettings {
     settings.sms.providers.get_mut("main").unwrap()
 }
@@ -110,17 +110,17 @@ async fn twilio_may_choose_the_sender_by_a_messaging_service() {
     assert_eq!(provider.sms_to(&msisdn).await.from, "MG17");
 }
 
-/// The errcode that a client hears when the provider answers so, and how often
-/// the provider was asked.
-async fn told(kind: ProviderKind, status: u16, body: Value) -> (u16, String, usize) {
+/// The status and errcode that a client gets when the provider answers with this,
+/// and the number of requests to the provider.
+async fn outcome(kind: ProviderKind, status: u16, body: Value) -> (u16, String, usize) {
     let provider = SmsProvider::start(kind);
     let server = server(&provider, |_| {});
     provider.behave(Reply::Status(status, body.to_string()));
     let number = format!("+{}", fresh_msisdn());
     let answer = server.api().request_sms("GB", &number, "secret", 1).await;
     let body = answer.json();
-    let told = body["errcode"].as_str().unwrap_or_default().to_owned();
-    (answer.status, told, provider.requests().len())
+    let errcode = body["errcode"].as_str().unwrap_or_default().to_owned();
+    (answer.status, errcode, provider.requests().len())
 }
 
 #[actix_web::test]
@@ -139,15 +139,15 @@ async fn msi_10_a_refusal_is_a_send_error_at_once() {
         ),
         (ProviderKind::Gateway, 422, json!("no such number")),
     ] {
-        let told = told(kind, status, body).await;
-        assert_eq!(told, (400, "M_SEND_ERROR".to_owned(), 1), "{kind:?}");
+        let outcome = outcome(kind, status, body).await;
+        assert_eq!(outcome, (400, "M_SEND_ERROR".to_owned(), 1), "{kind:?}");
     }
 }
 
 #[actix_web::test]
 async fn a_text_that_was_taken_without_an_id_is_not_sent_again() {
-    let (status, _, asked) = told(ProviderKind::OpenMarket, 202, json!({})).await;
-    assert_eq!((status, asked), (200, 1));
+    let (status, _, requests) = outcome(ProviderKind::OpenMarket, 202, json!({})).await;
+    assert_eq!((status, requests), (200, 1));
 }
 
 #[actix_web::test]
@@ -157,17 +157,17 @@ async fn msi_10_what_may_pass_is_tried_again_until_the_client_is_told() {
         (ProviderKind::OpenMarket, 401, json!({})),
         (ProviderKind::OpenMarket, 302, json!({})),
         (ProviderKind::Twilio, 429, json!({"code": 20429})),
-        // A wrong sender is for the administrator to mend.
+        // A wrong sender is a mistake that the administrator can fix.
         (ProviderKind::Twilio, 400, json!({"code": 21606})),
         (ProviderKind::Gateway, 404, json!({})),
     ] {
-        let (answered, errcode, asked) = told(kind, status, body).await;
+        let (answered, errcode, requests) = outcome(kind, status, body).await;
         assert_eq!(
             (answered, errcode.as_str()),
             (400, "M_SEND_ERROR"),
             "{kind:?} {status}"
         );
-        assert!(asked > 1, "{kind:?} {status}: asked {asked} times");
+        assert!(requests > 1, "{kind:?} {status}: {requests} requests");
     }
 }
 
@@ -187,7 +187,7 @@ async fn msi_10_a_provider_that_is_not_there_is_a_send_error() {
 
 #[actix_web::test]
 async fn certificates_are_verified_and_a_ca_file_is_trusted() {
-    for (name, trusted, taken) in [
+    for (name, trusted, accepted) in [
         ("localhost", true, true),
         ("localhost", false, false),
         ("other.example", true, false),
@@ -203,17 +203,17 @@ async fn certificates_are_verified_and_a_ca_file_is_trusted() {
         let answer = server.api().request_sms("GB", &number, "secret", 1).await;
         assert_eq!(
             answer.status == 200,
-            taken,
+            accepted,
             "{name} {trusted}: {}",
             answer.text()
         );
-        assert_eq!(provider.all_sms_to(&msisdn).len(), usize::from(taken));
+        assert_eq!(provider.all_sms_to(&msisdn).len(), usize::from(accepted));
     }
 }
 
 #[actix_web::test]
 async fn a_second_choice_takes_what_the_first_does_not() {
-    for (reply, second_asked) in [
+    for (reply, second_used) in [
         (Reply::Accept, false),
         (Reply::Status(400, String::new()), true),
         (Reply::Status(503, String::new()), true),
@@ -243,13 +243,13 @@ async fn a_second_choice_takes_what_the_first_does_not() {
             .request_sms("GB", &number, "secret", 1)
             .await
             .ok();
-        let taken = (
+        let accepted = (
             first.all_sms_to(&msisdn).len(),
             second.all_sms_to(&msisdn).len(),
         );
-        let expected = if second_asked { (0, 1) } else { (1, 0) };
-        assert_eq!(taken, expected, "{reply:?}");
-        // Elsewhere the first is not asked.
+        let expected = if second_used { (0, 1) } else { (1, 0) };
+        assert_eq!(accepted, expected, "{reply:?}");
+        // For other countries the first provider is not used.
         let before = first.requests().len();
         server
             .api()
@@ -276,7 +276,7 @@ async fn a_text_that_may_have_arrived_is_not_given_to_the_second_choice() {
     first.behave(Reply::Lose);
     let msisdn = fresh_msisdn();
     let number = format!("+{msisdn}");
-    // No client may hear that it was not sent.
+    // The SMS may have been sent, so the client must not get an error.
     server
         .api()
         .request_sms("GB", &number, "secret", 1)
@@ -313,21 +313,21 @@ async fn a_gateway_is_what_its_settings_say() {
         .request_sms("GB", "07700900001", "secret", 1)
         .await
         .ok();
-    let asked = provider.requests().pop().unwrap();
-    assert_eq!(asked.method, "PUT");
+    let request = provider.requests().pop().unwrap();
+    assert_eq!(request.method, "PUT");
     let target = format!("?key={SMS_PASSWORD}&to=%2B447700900001");
     assert!(
-        asked.target.starts_with("/send/") && asked.target.ends_with(&target),
+        request.target.starts_with("/send/") && request.target.ends_with(&target),
         "{}",
-        asked.target
+        request.target
     );
-    assert_eq!(asked.header("x-api-key"), format!("Key {SMS_PASSWORD}"));
-    assert_eq!(asked.header("authorization"), "");
+    assert_eq!(request.header("x-api-key"), format!("Key {SMS_PASSWORD}"));
+    assert_eq!(request.header("authorization"), "");
     assert_eq!(
-        asked.header("content-type"),
+        request.header("content-type"),
         "application/x-www-form-urlencoded"
     );
-    let body = asked.body.strip_prefix("from=Example&text=").unwrap();
+    let body = request.body.strip_prefix("from=Example&text=").unwrap();
     let (code, rest) = body.split_at(6);
     assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{body}");
     assert_eq!(rest, "%20%26%20%22more%22");
@@ -343,16 +343,16 @@ async fn a_gateways_answer_may_say_what_its_status_does_not() {
             main.refused_answers = vec!["=INVALID".to_owned()];
         });
         provider.behave(Reply::Status(200, answer.to_owned()));
-        let told = server
+        let response = server
             .api()
             .request_sms("GB", "07700900001", "secret", 1)
             .await;
-        assert_eq!(told.status, status, "{answer}");
+        assert_eq!(response.status, status, "{answer}");
         assert_eq!(provider.requests().len(), 1, "{answer}");
     }
 }
 
-/// Each SMS is paid for: what may have been sent is not tried in quick succession.
+/// Each SMS costs money, so one that may have been sent is not retried quickly.
 #[actix_web::test]
 async fn an_unforeseen_answer_is_uncertain() {
     for (kind, status, answer) in [
@@ -375,13 +375,17 @@ async fn an_unforeseen_answer_is_uncertain() {
         });
         provider.behave(Reply::Status(status, answer.to_owned()));
         let started = Instant::now();
-        let told = server
+        let response = server
             .api()
             .request_sms("GB", "07700900001", "secret", 1)
             .await;
         let (took, tries) = (started.elapsed(), provider.requests().len());
-        assert_eq!((told.status, tries), (200, 3), "{kind:?} {status} {answer}");
-        // 10 and then 40 times the first pause.
+        assert_eq!(
+            (response.status, tries),
+            (200, 3),
+            "{kind:?} {status} {answer}"
+        );
+        // The delays are 10 and 40 times the first retry delay.
         assert!(took >= Duration::from_millis(2500), "{took:?}");
     }
 }

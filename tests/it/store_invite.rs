@@ -1,5 +1,5 @@
 //! `store-invite` (section 15 of the conformance list), and the keys that it
-//! hands out (section 6).
+//! returns (section 6).
 
 mod delivery;
 mod limits;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Answer, Api, BASE_URL, TestServer, V1, V2, encode, fresh_address};
 
-/// What Synapse sends for a room that has nothing but a name (section 23.4).
+/// The fields that Synapse sends for a room with only a name (section 23.4).
 pub fn by_synapse(address: &str) -> Value {
     json!({
         "medium": "email",
@@ -33,7 +33,7 @@ pub fn with(address: &str, other: Value) -> Value {
     fields
 }
 
-/// Both versions of a server, for what they have in common.
+/// Clients of v1 and of v2, for what the versions have in common.
 async fn both(server: &TestServer) -> [Api; 2] {
     [server.api(), server.account("@a:example.org").await]
 }
@@ -118,11 +118,11 @@ async fn inv_01_inv_06_inv_07_inv_09_gen_08_what_is_refused() {
     assert_eq!(server.database.count("invites"), 0);
     assert_eq!(server.database.count("ephemeral_keys"), 0);
     v1.store_invite(other).await.ok();
-    let nobody = server
+    let anonymous = server
         .api()
         .post(&format!("{V2}/store-invite"), json!({}))
         .await;
-    nobody.refused(401, "M_UNAUTHORIZED");
+    anonymous.refused(401, "M_UNAUTHORIZED");
 }
 
 #[actix_web::test]
@@ -148,12 +148,12 @@ async fn inv_03_inv_04_idn_08_odd_optional_fields_and_rooms_are_no_reason_to_ref
         json!({"a": []}),
         json!("\u{0}\u{202e}"),
     ] {
-        let odd: Map<String, Value> = fields
+        let unusual: Map<String, Value> = fields
             .iter()
             .map(|field| ((*field).to_owned(), value.clone()))
             .collect();
         let address = fresh_address("odd");
-        api.store_invite(with(&address, Value::Object(odd)))
+        api.store_invite(with(&address, Value::Object(unusual)))
             .await
             .ok();
         let mail = server.mails_sent(&address).await.pop().unwrap();
@@ -201,7 +201,7 @@ async fn inv_14_inv_17_inv_25_sec_07_each_invite_has_a_token_and_a_key_of_its_ow
     assert_eq!(server.mails_sent(&address).await.len(), 3);
     let server = server.start_again(|_| {});
     assert_eq!(server.database.count("invites"), 3);
-    // What is left of a private key is in the mail.
+    // The only copy of a private key is in the mail.
     assert_eq!(server.database.count("outbox"), 0);
     for key in [&seen[0], &seen[2], &seen[4]] {
         let url = json!(format!("{BASE_URL}{V1}/pubkey/ephemeral/isvalid"));

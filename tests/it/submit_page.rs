@@ -1,11 +1,11 @@
 //! The page behind the mailed link, `GET validate/email/submitToken` (EML-19
-//! to EML-24), and where it goes on to (SES-23 to SES-26).
+//! to EML-24), and where it redirects to (SES-23 to SES-26).
 
 use serde_json::json;
 
 use crate::harness::{Answer, Api, BlockedActor, Mail, TestServer, V1, V2, encode, fresh_address};
 
-/// Begins a session that goes on to `next_link`; answers the sid and the mail.
+/// Starts a session with this `next_link`; returns the sid and the mail.
 async fn requested_with(server: &TestServer, next_link: &str) -> (String, Mail) {
     let address = fresh_address("link");
     let fields = json!({
@@ -22,7 +22,7 @@ async fn open(api: &Api, version: &str, query: &[(&str, &str)]) -> Answer {
     api.get(&path).await
 }
 
-/// Expects a page for people that keeps the secrets in its address to itself.
+/// Expects an HTML page whose headers protect the secrets in its URL.
 #[track_caller]
 fn expect_page(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status);
@@ -129,8 +129,8 @@ async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
     let page = server.api().open_link(&mail.link()).await;
     expect_page(&page, 503);
     assert_eq!(page.header("retry-after"), Some("1"));
-    let said = "cannot be confirmed at the moment. Open the link again in a few";
-    assert!(page.text().contains(said), "{}", page.text());
+    let expected = "cannot be confirmed at the moment. Open the link again in a few";
+    assert!(page.text().contains(expected), "{}", page.text());
     drop(full);
 }
 
@@ -163,7 +163,7 @@ async fn eml_20_the_page_never_echoes() {
             assert!(!text.contains("alert(1)"), "{name}: {text}");
             assert!(!text.contains("1337"), "{name}: {text}");
         }
-        // Not even a name.
+        // Not even a parameter name.
         let page = open(&api, V2, &[(hostile, hostile)]).await;
         assert!(!page.text().contains("alert(1)"));
     }
@@ -184,7 +184,7 @@ async fn eml_21_ses_23_ses_26_success_goes_on_to_the_stored_link() {
         ("HTTPS://App.Example/%7Eme/../x", '?'),
     ] {
         let (sid, mail) = requested_with(&server, next_link).await;
-        // A client that submits the code stays where it is.
+        // A client that submits the code is not redirected.
         let posted = api.submit_token(&sid, "secret", &mail.token()).await;
         assert_eq!(posted.ok(), json!({"success": true}));
         assert_eq!(posted.header("location"), None);

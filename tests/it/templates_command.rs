@@ -1,4 +1,4 @@
-//! `sydent templates`: naming mistakes, and showing what mails look like.
+//! `sydent templates`: checking templates, and previewing mails.
 
 use tempfile::TempDir;
 
@@ -20,35 +20,36 @@ fn with(file: &str, text: &str) -> TempDir {
 #[test]
 fn a_check_names_file_line_and_mistake_and_fails() {
     let folder = with("verify_response_template.html", "<p>\n{{ mesage }}</p>");
-    let told = run(&folder, "templates check brands");
-    assert_eq!(told.code, 1, "{}", told.out);
+    let output = run(&folder, "templates check brands");
+    assert_eq!(output.code, 1, "{}", output.out);
     assert!(
-        told.out
+        output
+            .out
             .starts_with("brands/acme/verify_response_template.html:2: there is no variable"),
         "{}",
-        told.out
+        output.out
     );
-    assert_eq!(told.err, "Checked 1 template in 1 brand: 1 mistake.\n");
+    assert_eq!(output.err, "Checked 1 template in 1 brand: 1 mistake.\n");
 
     let folder = with("verify_response_template.html", "<p>%(message)s</p>");
-    let told = run(&folder, "templates check brands");
-    assert_eq!((told.code, told.err.as_str()), (0, ""));
-    assert_eq!(told.out, "Checked 1 template in 1 brand: no mistakes.\n");
+    let output = run(&folder, "templates check brands");
+    assert_eq!((output.code, output.err.as_str()), (0, ""));
+    assert_eq!(output.out, "Checked 1 template in 1 brand: no mistakes.\n");
     for (dir, what) in [
         ("brands/acme", "contains no templates"),
         ("missing", "cannot be read"),
     ] {
-        let told = run(&folder, &format!("templates check {dir}"));
-        assert_eq!(told.code, 1);
-        assert!(told.err.contains(what), "{}", told.err);
+        let output = run(&folder, &format!("templates check {dir}"));
+        assert_eq!(output.code, 1);
+        assert!(output.err.contains(what), "{}", output.err);
     }
 }
 
 #[test]
 fn a_preview_is_written_for_each_brand_or_shown() {
     let folder = with("verification_template.eml", "To: %(to)s\n\n%(token)s\n");
-    let told = run(&folder, "templates preview --dir brands --out looks");
-    assert_eq!(told.code, 0, "{}", told.err);
+    let output = run(&folder, "templates preview --dir brands --out looks");
+    assert_eq!(output.code, 0, "{}", output.err);
     let read = |name: &str| std::fs::read_to_string(folder.path().join("looks").join(name));
     let mail = read("acme/verification.eml").unwrap();
     assert!(
@@ -61,10 +62,10 @@ fn a_preview_is_written_for_each_brand_or_shown() {
         let page = read(&format!("{brand}/not-confirmed.html")).unwrap();
         assert!(page.contains("has expired"), "{page}");
     }
-    assert_eq!(told.out.lines().count(), 10);
+    assert_eq!(output.out.lines().count(), 10);
 
-    let shown = "templates preview --dir brands --brand acme --only verification.eml";
-    assert_eq!(run(&folder, shown).out, mail);
+    let command = "templates preview --dir brands --brand acme --only verification.eml";
+    assert_eq!(run(&folder, command).out, mail);
     let again = run(
         &folder,
         "templates preview --out looks --only confirmed.html",
@@ -75,8 +76,8 @@ fn a_preview_is_written_for_each_brand_or_shown() {
         ("--dir brands", "--out"),
         ("--dir brands --only x.eml", "verification.eml"),
     ] {
-        let told = run(&folder, &format!("templates preview {arguments}"));
-        assert_ne!(told.code, 0, "{arguments}");
-        assert!(told.err.contains(what), "{}", told.err);
+        let output = run(&folder, &format!("templates preview {arguments}"));
+        assert_ne!(output.code, 0, "{arguments}");
+        assert!(output.err.contains(what), "{}", output.err);
     }
 }

@@ -1,4 +1,4 @@
-//! `/v2/terms` and what nobody may do before (section 5).
+//! `/v2/terms`, and what is refused before they are accepted (section 5).
 
 use serde_json::{Value, json};
 use sydent::actor::accounts::FindAccount;
@@ -8,7 +8,7 @@ use crate::harness::{Api, Signal, TermsFile, TestDatabase, TestProcess, TestServ
 
 const ALICE: &str = "@alice:example.org";
 
-async fn is_cleared(api: &Api) -> bool {
+async fn has_access(api: &Api) -> bool {
     let answer = api.account().await;
     if answer.status == 403 {
         answer.refused(403, "M_TERMS_NOT_SIGNED");
@@ -44,9 +44,9 @@ async fn tos_01_tos_11_without_policies_nobody_is_asked() {
     let server = TestServer::start(|_| {});
     let alice = server.account(ALICE).await;
     assert_eq!(alice.terms().await.ok(), json!({ "policies": {} }));
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
     assert_eq!(alice.accept(json!([])).await.ok(), json!({}));
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
 }
 
 #[actix_web::test]
@@ -54,19 +54,19 @@ async fn tos_03_tos_04_tos_05_tos_06_tos_07_auth_09_acceptance_adds_up_across_la
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
-    assert!(!is_cleared(&alice).await);
+    assert!(!has_access(&alice).await);
     assert_eq!(
         alice.accept(json!(["https://a/p-fr"])).await.ok(),
         json!({})
     );
-    assert!(!is_cleared(&alice).await);
+    assert!(!has_access(&alice).await);
     alice.accept(json!(["https://a/p-en"])).await.ok();
-    assert!(!is_cleared(&alice).await);
+    assert!(!has_access(&alice).await);
     alice.accept(json!([])).await.ok();
-    assert!(!is_cleared(&alice).await);
+    assert!(!has_access(&alice).await);
     alice.accept(json!(["https://a/t-en"])).await.ok();
-    assert!(is_cleared(&alice).await);
-    assert!(!is_cleared(&server.account("@bob:example.org").await).await);
+    assert!(has_access(&alice).await);
+    assert!(!has_access(&server.account("@bob:example.org").await).await);
 }
 
 #[actix_web::test]
@@ -77,7 +77,7 @@ async fn auth_16_acceptance_belongs_to_the_user_and_not_to_the_token() {
     let urls = json!(["https://a/p-en", "https://a/t-en"]);
     first.accept(urls).await.ok();
     first.logout().await.ok();
-    assert!(is_cleared(&server.account(ALICE).await).await);
+    assert!(has_access(&server.account(ALICE).await).await);
 }
 
 #[actix_web::test]
@@ -130,14 +130,14 @@ async fn tos_08_what_was_accepted_may_be_accepted_again() {
     let alice = server.account(ALICE).await;
     for _ in 0..2 {
         alice.accept(json!(["https://a/t-en"])).await.ok();
-        assert!(is_cleared(&alice).await);
+        assert!(has_access(&alice).await);
     }
-    // A new master version asks again, though no URL has changed.
+    // A new master version requires acceptance again, though no URL has changed.
     file.write_text(&format!("master_version: '2'\n{ONE}"));
     server.app.terms.reload();
-    assert!(!is_cleared(&alice).await);
+    assert!(!has_access(&alice).await);
     alice.accept(json!(["https://a/t-en"])).await.ok();
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
 }
 
 const ONE: &str =
@@ -151,17 +151,17 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
     let token = registered(&database);
     let alice = process.api().with_token(token);
     alice.accept(json!(["https://a/1"])).await.ok();
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
 
     file.write(&[("terms", "2", &[("en", "https://a/2")])]);
-    assert!(is_cleared(&alice).await, "nobody has said that it changed");
+    assert!(has_access(&alice).await, "the file was not reloaded yet");
     process.signal(Signal::HUP);
     wait_for("the new terms", async || {
-        (!is_cleared(&alice).await).then_some(())
+        (!has_access(&alice).await).then_some(())
     })
     .await;
     alice.accept(json!(["https://a/2"])).await.ok();
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
 
     file.write_text("docs: [");
     process.signal(Signal::HUP);
@@ -172,24 +172,24 @@ async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
             .then_some(())
     })
     .await;
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
     assert_eq!(
         alice.terms().await.ok()["policies"]["terms"]["version"],
         "2"
     );
 
-    // Back to the first: its acceptance was not forgotten.
+    // Back to the first version: its acceptance is still stored.
     file.write(&[("terms", "1", &[("en", "https://a/1")])]);
     process.signal(Signal::HUP);
     wait_for("the old terms", async || {
-        let shown = alice.terms().await.ok();
-        (shown["policies"]["terms"]["version"] == "1").then_some(())
+        let terms = alice.terms().await.ok();
+        (terms["policies"]["terms"]["version"] == "1").then_some(())
     })
     .await;
-    assert!(is_cleared(&alice).await);
+    assert!(has_access(&alice).await);
 }
 
-/// Puts an account into the database of a process; answers its token.
+/// Inserts an account into the database of a process; returns its token.
 fn registered(database: &TestDatabase) -> &'static str {
     let token = "a-token-of-alice";
     let hash = TokenHash::new(token);
@@ -204,13 +204,13 @@ fn registered(database: &TestDatabase) -> &'static str {
 #[test]
 fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
     let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1"), ("fr", "nowhere")])]);
-    let told = TestProcess::start_failing(&TestDatabase::fresh(), |settings| {
+    let output = TestProcess::start_failing(&TestDatabase::fresh(), |settings| {
         file.configure(settings);
     });
-    assert_ne!(told.code, 0);
+    assert_ne!(output.code, 0);
     let named =
-        told.err.contains("terms.file: ") && told.err.contains(".yaml:6: is not a valid terms");
-    assert!(named, "{}", told.err);
+        output.err.contains("terms.file: ") && output.err.contains(".yaml:6: is not a valid terms");
+    assert!(named, "{}", output.err);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The ways out for mail other than a relay.
+//! The mail transports other than a relay.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! `3pid/unbind` (section 14): what a homeserver signs, as Synapse does and as
-//! the specification says.
+//! `3pid/unbind` (section 14) with a homeserver's signature, as Synapse makes it and
+//! as the specification defines it.
 
 mod limits;
 mod odd;
@@ -13,7 +13,7 @@ use crate::harness::{
 
 const ADDRESS: &str = "alice@example.com";
 
-/// Where a header says that it goes.
+/// The destination in the header.
 const HERE: &str = SERVER_NAME;
 
 /// A server, and a homeserver whose Alice has bound an address.
@@ -32,17 +32,17 @@ async fn bind(server: &TestServer, mxid: &str) {
         .ok();
 }
 
-/// To whom the address is bound, by every look-up that there is.
-async fn owner(server: &TestServer) -> Option<String> {
+/// The user to whom the address is bound, by every kind of lookup.
+async fn bound_user(server: &TestServer) -> Option<String> {
     let found = server.api().lookup("email", ADDRESS).await.ok();
-    let owner = found["mxid"].as_str().map(str::to_owned);
+    let bound_user = found["mxid"].as_str().map(str::to_owned);
     let account = server.account("@looker:example.org").await;
     let pepper = account.hash_details().await.ok()["lookup_pepper"].clone();
     let entry = format!("{ADDRESS} email");
     let fields = json!({"algorithm": "none", "pepper": pepper, "addresses": [entry]});
     let found = account.hashed_lookup(fields).await.ok();
-    assert_eq!(found["mappings"][&entry].as_str(), owner.as_deref());
-    owner
+    assert_eq!(found["mappings"][&entry].as_str(), bound_user.as_deref());
+    bound_user
 }
 
 fn body(mxid: &str) -> Value {
@@ -105,11 +105,11 @@ async fn unb_01_unb_02_unb_09_unb_10_unb_12_a_homeserver_unbinds_as_synapse_does
             .await;
         assert_eq!(answer.ok(), json!({}));
         answer.has_cors_headers();
-        assert_eq!(owner(&server).await, None);
+        assert_eq!(bound_user(&server).await, None);
     }
     assert_eq!(server.database.count("associations"), 0);
-    let asked = homeserver.requests_to(SERVER_KEYS).len();
-    assert_eq!(asked, 1, "its keys are asked for once");
+    let requests = homeserver.requests_to(SERVER_KEYS).len();
+    assert_eq!(requests, 1, "its keys are fetched once");
 }
 
 #[actix_web::test]
@@ -122,7 +122,7 @@ async fn unb_12_the_specifications_name_of_the_destination_counts_too() {
         .unbind(&[("authorization", &header)], &body)
         .await
         .ok();
-    assert_eq!(owner(&server).await, None);
+    assert_eq!(bound_user(&server).await, None);
 }
 
 #[actix_web::test]
@@ -140,7 +140,7 @@ async fn unb_02_a_homeserver_unbinds_on_v1() {
         .unbind(&[("authorization", &header)], &body)
         .await
         .ok();
-    assert_eq!(owner(&server).await, None);
+    assert_eq!(bound_user(&server).await, None);
 }
 
 #[actix_web::test]
@@ -154,7 +154,7 @@ async fn unb_09_what_is_bound_to_another_user_stays() {
         .await;
     assert_eq!(answer.ok(), json!({}));
     assert_eq!(
-        owner(&server).await.as_deref(),
+        bound_user(&server).await.as_deref(),
         Some("@zoe:elsewhere.example")
     );
 }
@@ -179,7 +179,7 @@ async fn unb_11_unb_16_the_address_is_folded_and_the_whole_body_is_signed() {
         .unbind(&[("authorization", &header)], &body)
         .await
         .ok();
-    assert_eq!(owner(&server).await, None);
+    assert_eq!(bound_user(&server).await, None);
 }
 
 #[actix_web::test]
@@ -210,7 +210,7 @@ async fn unb_13_every_name_of_this_server_counts() {
                 .unbind(&[("authorization", &header)], &body)
                 .await;
             assert_eq!(answer.ok(), json!({}), "{name}");
-            assert_eq!(owner(&server).await, None, "{name}");
+            assert_eq!(bound_user(&server).await, None, "{name}");
         }
     }
 }
@@ -228,22 +228,24 @@ async fn unb_13_unb_14_sec_19_what_was_signed_for_another_server_is_refused() {
         BASE_URL,
     ] {
         let signing = Signing::to(name);
-        let long = signing.header(&homeserver, &body);
-        let refused = v2(&server).unbind(&[("authorization", &long)], &body).await;
-        refused.refused(401, "M_UNAUTHORIZED");
-        let short = signing.short_header(&homeserver, &body);
+        let with_destination = signing.header(&homeserver, &body);
         let refused = v2(&server)
-            .unbind(&[("authorization", &short)], &body)
+            .unbind(&[("authorization", &with_destination)], &body)
+            .await;
+        refused.refused(401, "M_UNAUTHORIZED");
+        let without_destination = signing.short_header(&homeserver, &body);
+        let refused = v2(&server)
+            .unbind(&[("authorization", &without_destination)], &body)
             .await;
         refused.refused(403, "M_FORBIDDEN");
-        // Signed for another, and said to be for this one.
-        let lying = format!("{short},destination=\"{HERE}\"");
+        // Signed for another server, with a header that names this one.
+        let mismatched = format!("{without_destination},destination=\"{HERE}\"");
         let refused = v2(&server)
-            .unbind(&[("authorization", &lying)], &body)
+            .unbind(&[("authorization", &mismatched)], &body)
             .await;
         refused.refused(403, "M_FORBIDDEN");
     }
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 }
 
 #[actix_web::test]
@@ -290,7 +292,7 @@ async fn unb_15_sec_19_a_signature_is_for_one_request_alone() {
     api.unbind(&headers, &other)
         .await
         .refused(403, "M_FORBIDDEN");
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 
     let with_query = Signing {
         uri: &path,
@@ -306,7 +308,7 @@ async fn unb_15_sec_19_a_signature_is_for_one_request_alone() {
     )
     .await
     .ok();
-    assert_eq!(owner(&server).await, None);
+    assert_eq!(bound_user(&server).await, None);
 }
 
 #[actix_web::test]
@@ -329,11 +331,11 @@ async fn unb_02_unb_06_sec_12_another_homeserver_unbinds_nothing() {
             "{mxid}: {}",
             refused.text()
         );
-        assert_eq!(owner(&server).await.as_ref(), Some(&alice), "{mxid}");
+        assert_eq!(bound_user(&server).await.as_ref(), Some(&alice), "{mxid}");
     }
     assert!(
         stranger.requests().is_empty(),
-        "nothing is asked of strangers"
+        "no request is sent to other homeservers"
     );
     assert_eq!(server.database.count("associations"), 1);
 }
@@ -357,7 +359,7 @@ async fn unb_06_unb_08_a_bad_signature_is_403_and_a_silent_homeserver_a_gateways
         let refused = api.unbind(&[("authorization", &bad)], &body).await;
         assert!(matches!(refused.status, 403 | 504), "{}", refused.text());
     }
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 }
 
 #[actix_web::test]
@@ -367,7 +369,7 @@ async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_ori
     let body = body(&alice);
     let good = Signing::to(HERE).header(&homeserver, &body);
     let bad = good.replace("sig=\"", "sig=\"A");
-    let of_another = Signing::to(HERE).header(&Homeserver::start(), &body);
+    let from_another = Signing::to(HERE).header(&Homeserver::start(), &body);
     let send = async |headers: &[&str]| {
         let lines = headers
             .iter()
@@ -380,10 +382,10 @@ async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_ori
         );
         server.api().raw(text.as_bytes()).await.unwrap()
     };
-    send(&[&good, &of_another])
+    send(&[&good, &from_another])
         .await
         .refused(403, "M_FORBIDDEN");
-    send(&[&of_another, &good])
+    send(&[&from_another, &good])
         .await
         .refused(403, "M_FORBIDDEN");
     send(&[&good, "X-Matrix nonsense"])
@@ -391,7 +393,7 @@ async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_ori
         .refused(403, "M_FORBIDDEN");
     send(&[bad.as_str(); 3]).await.refused(403, "M_FORBIDDEN");
     send(&[good.as_str(); 5]).await.refused(403, "M_FORBIDDEN");
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
     send(&[&bad, &good]).await.ok();
-    assert_eq!(owner(&server).await, None);
+    assert_eq!(bound_user(&server).await, None);
 }

@@ -1,4 +1,5 @@
-//! What of v1 can be switched off alone, and how fast its look-ups may go on.
+//! The parts of v1 that can be switched off alone, and the rate limit of its
+//! lookups.
 
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ async fn v1l_06_a_client_looks_up_a_burst_and_then_waits() {
     api.lookup("email", "nobody@example.com")
         .await
         .refused(429, "M_LIMIT_EXCEEDED");
-    // Tools on this machine are not held up.
+    // Tools on this machine are not limited.
     let internal = "/_matrix/identity/internal/lookup?medium=email&address=nobody@example.com";
     server.internal().get(internal).await.ok();
 }

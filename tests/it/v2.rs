@@ -1,5 +1,5 @@
-//! What v2 asks of a call beyond what v1 asks: a token, then the arguments, each
-//! in its place.
+//! What v2 requires of a request beyond v1: a token, and then the arguments in the
+//! right place.
 
 use awc::http::Method;
 use serde_json::json;
@@ -91,8 +91,8 @@ async fn gen_30_v2_takes_forms_where_the_specification_still_names_them() {
 
     let submit = encode(&[("sid", sid), ("client_secret", "secret"), ("token", &token)]);
     let path = format!("{V2}/validate/email/submitToken");
-    let shown = post(&account, &path, Some(FORM), &submit).await;
-    assert_eq!(shown.ok(), json!({"success": true}));
+    let submitted = post(&account, &path, Some(FORM), &submit).await;
+    assert_eq!(submitted.ok(), json!({"success": true}));
 
     let bind = encode(&[("sid", sid), ("client_secret", "secret"), ("mxid", USER)]);
     let bound = post(&account, &format!("{V2}/3pid/bind"), Some(FORM), &bind).await;
@@ -103,7 +103,7 @@ async fn gen_30_v2_takes_forms_where_the_specification_still_names_them() {
 async fn bnd_07_an_account_binds_to_nobody_but_its_own_user() {
     let server = TestServer::start(|_| {});
     let account = server.account(USER).await;
-    // Before the session is looked for: there is none.
+    // Checked before the session, which does not exist.
     account
         .bind("x", "secret", "@mallory:example.org")
         .await
@@ -118,8 +118,8 @@ async fn bnd_07_an_account_binds_to_nobody_but_its_own_user() {
 async fn ses_16_whoever_has_sid_and_secret_may_use_a_session() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("other");
-    let begun = server.account("@begins:example.org").await;
-    let sid = begun.request_token(&address, "secret", 1).await.ok()["sid"].clone();
+    let first = server.account("@begins:example.org").await;
+    let sid = first.request_token(&address, "secret", 1).await.ok()["sid"].clone();
     let sid = sid.as_str().unwrap();
     let token = SmtpServer::shared().mail_to(&address).await.token();
     let other = server.account(USER).await;

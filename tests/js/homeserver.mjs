@@ -1,6 +1,6 @@
-// As much of a homeserver as the SDK needs: it lets its user join any room, and
-// remembers with which proof. The part that an identity server speaks to is the
-// tests' own homeserver, elsewhere.
+// The part of a homeserver that the SDK needs: it lets its user join any room, and
+// records the proof. The part that the identity server calls is in
+// tests/it/harness/homeserver.rs.
 
 import { createServer } from "node:http";
 

@@ -23,7 +23,7 @@ use harness::{
     BASE_URL, Homeserver, SERVER_NAME, TermsFile, TestDatabase, TestProcess, repository, wait_until,
 };
 
-/// The room that somebody is invited to.
+/// The room of the invitation.
 const ROOM: &str = "!room:example.org";
 
 #[actix_web::test]
@@ -73,9 +73,10 @@ async fn what_element_web_does_with_an_identity_server() {
         process.log()
     );
     let bob = homeserver.user("bob");
-    let of_bob = |onbind: &Value| onbind["mxid"] == *bob && onbind["invites"][0]["room_id"] == ROOM;
-    wait_until("the homeserver hears of the invitation", || {
-        homeserver.onbinds().iter().any(of_bob)
+    let for_bob =
+        |onbind: &Value| onbind["mxid"] == *bob && onbind["invites"][0]["room_id"] == ROOM;
+    wait_until("the onbind notification with the invitation", || {
+        homeserver.onbinds().iter().any(for_bob)
     })
     .await;
 }
@@ -83,7 +84,7 @@ async fn what_element_web_does_with_an_identity_server() {
 #[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tests are told by the environment where the SDK is"
+    reason = "the environment names the folder of the SDK"
 )]
 fn modules() -> String {
     std::env::var("TEST_JS")

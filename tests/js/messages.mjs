@@ -4,12 +4,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** The text of a message to somebody; waits for it up to 20 s. */
+/** The text of a message to an address; waits for it up to 20 s. */
 export async function messageTo(folder, address) {
     return await waitFor(folder, address, (text) => text);
 }
 
-/** The link with that in it, of a message to somebody; waits for it up to 20 s. */
+/** The link that contains `part`, in a message to an address; waits for it up to 20 s. */
 export async function linkTo(folder, address, part) {
     const link = (word) => word.startsWith("http") && word.includes(part);
     return await waitFor(folder, address, (text) => text.split(/\s+/).find(link));
@@ -31,7 +31,7 @@ async function waitFor(folder, address, find) {
     throw new Error(`no such message to ${address}`);
 }
 
-/** Its text/plain part, or all of it if it has no parts. */
+/** The text/plain part of a message, or all of it if it has no parts. */
 function plainText(message) {
     const boundary = /boundary="([^"]+)"/.exec(message)?.[1];
     const parts = boundary ? message.split(`--${boundary}`) : [message];

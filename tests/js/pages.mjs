@@ -1,15 +1,15 @@
-// What people see of the server, in a real browser: the mails and texts that it
-// captures, and the pages behind their links. A line is printed for each step;
-// the first that goes wrong ends it with another exit code than 0.
+// What users see of the server, in a real browser: the mails and SMS that it
+// captures, and the pages behind their links. It prints a line for each step; the
+// first failure ends it with a nonzero exit code.
 //
-// tests/js/pages.rs starts it, and says in WALK where everything is.
+// tests/js/pages.rs starts it, and passes the addresses in WALK.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-import { complaints, look } from "./sight.mjs";
+import { collectErrors, look } from "./sight.mjs";
 
 const at = JSON.parse(process.env.WALK);
 const resolve = createRequire(`${at.modules}/`).resolve;
@@ -19,13 +19,13 @@ const V2 = `${at.server}/_matrix/identity/v2`;
 
 const browser = await puppeteer.launch({
     executablePath: "/usr/bin/chromium",
-    // Nothing but this machine can be reached. Chromium has no sandbox for root.
+    // Only this machine can be reached. Chromium has no sandbox for root.
     args: ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-dev-shm-usage"].concat(
         process.getuid() === 0 ? ["--no-sandbox"] : [],
     ),
 });
 const page = await browser.newPage();
-const complained = complaints(page);
+const violations = collectErrors(page);
 
 async function post(path, fields, query = "") {
     const response = await fetch(`${V1}/${path}${query}`, { method: "POST", body: new URLSearchParams(fields) });
@@ -34,7 +34,7 @@ async function post(path, fields, query = "") {
     return answer;
 }
 
-/** Opens the captured message to somebody, as one finds it in the list. */
+/** Opens the captured message to an address from the list. */
 async function openMessage(to) {
     for (let tries = 0; ; tries++) {
         await page.goto(at.captured);
@@ -48,7 +48,7 @@ async function openMessage(to) {
     }
 }
 
-/** The HTML part of the message that is open. */
+/** The HTML part of the open message. */
 async function htmlPart() {
     const frame = await page.$("iframe");
     return await frame.contentFrame();
@@ -61,21 +61,21 @@ async function follow(text) {
         new Promise((opened) => browser.once("targetcreated", (target) => opened(target.page()))),
         link.click(),
     ]);
-    const complained = complaints(tab);
+    const violations = collectErrors(tab);
     await tab.waitForSelector("h1");
-    return { tab, complained };
+    return { tab, violations };
 }
 
 let attempts = 0;
-/** Asks for a mail, and opens it. */
+/** Requests a mail, and opens it. */
 async function mailed(address, fields = {}, query = "") {
-    const asked = { email: address, client_secret: "secret", send_attempt: ++attempts, ...fields };
-    const { sid } = await post("validate/email/requestToken", asked, query);
+    const request = { email: address, client_secret: "secret", send_attempt: ++attempts, ...fields };
+    const { sid } = await post("validate/email/requestToken", request, query);
     await openMessage(address);
     return sid;
 }
 
-/** Expects a page with that heading and sentence, in every view. */
+/** Expects a page with this heading and sentence, in every view. */
 async function expectPage(tab, name, heading, sentence, view) {
     assert.equal(await tab.$eval("h1", (h1) => h1.innerText), heading);
     assert.match(await tab.$eval("main p", (p) => p.innerText), sentence);
@@ -87,7 +87,7 @@ async function isValidated(sid) {
     return (await fetch(`${V1}/3pid/getValidated3pid?${query}`)).ok;
 }
 
-async function failure(address, name, heading, sentence) {
+async function expectFailure(address, name, heading, sentence) {
     const answer = await page.goto(address);
     assert.equal(answer.status(), 400);
     await expectPage(page, name, heading, sentence);
@@ -108,9 +108,9 @@ const steps = {
         await look(html, "mail alone", { main: 0 });
         await html.close();
         assert.equal(await isValidated(sid), false);
-        const { tab, complained } = await follow("Confirm this address");
+        const { tab, violations } = await follow("Confirm this address");
         await expectPage(tab, "confirmed", "Address confirmed", /^Your e-mail address is confirmed\./);
-        assert.deepEqual(complained, []);
+        assert.deepEqual(violations, []);
         assert.equal(await isValidated(sid), true);
         await tab.close();
     },
@@ -120,11 +120,11 @@ const steps = {
         await look(page, "long address");
         const link = new URL(await (await htmlPart()).$eval("a", (a) => a.href));
         link.searchParams.set("token", "wrong");
-        await failure(link.href, "wrong token", "Address not confirmed", /^This link has expired or is incomplete/);
-        await failure(at.expired, "expired", "Address not confirmed", /^This link has expired\./);
+        await expectFailure(link.href, "wrong token", "Address not confirmed", /^This link has expired or is incomplete/);
+        await expectFailure(at.expired, "expired", "Address not confirmed", /^This link has expired\./);
     },
 
-    async "a link that goes on to the app"() {
+    async "a link that redirects to the app"() {
         const app = createServer((_, response) => {
             response.setHeader("Content-Type", "text/html").end("<!DOCTYPE html><h1>The app</h1>");
         });
@@ -142,22 +142,22 @@ const steps = {
     async "the page of a brand"() {
         const { name, heading, lang } = at.brand;
         await mailed("dave@example.org", {}, `?brand=${name}`);
-        const { tab, complained } = await follow("Confirm this address");
+        const { tab, violations } = await follow("Confirm this address");
         await expectPage(tab, "brand", heading, /^Your e-mail address is confirmed\./, { lang });
-        assert.deepEqual(complained, []);
+        assert.deepEqual(violations, []);
         await tab.close();
     },
 
-    async "a text with a code, and the page for phone numbers"() {
-        const asked = { country: "GB", phone_number: "07700 900001", client_secret: "secret", send_attempt: 1 };
-        const { sid } = await post("validate/msisdn/requestToken", asked);
+    async "an SMS with a code, and the page for phone numbers"() {
+        const request = { country: "GB", phone_number: "07700 900001", client_secret: "secret", send_attempt: 1 };
+        const { sid } = await post("validate/msisdn/requestToken", request);
         await openMessage("447700900001");
         await look(page, "text message");
         const [code] = /\b[0-9]{6}\b/.exec(await page.$eval(".text", (text) => text.innerText));
         const address = (token) =>
             `${V2}/validate/msisdn/submitToken?${new URLSearchParams({ sid, client_secret: "secret", token })}`;
         const wrong = code === "000000" ? "111111" : "000000";
-        await failure(address(wrong), "wrong code", "Number not confirmed", /^This code is not valid;/);
+        await expectFailure(address(wrong), "wrong code", "Number not confirmed", /^This code is not valid;/);
         await page.goto(address(code));
         await expectPage(page, "number confirmed", "Number confirmed", /^Your phone number is confirmed\./);
         assert.equal(await isValidated(sid), true);
@@ -192,8 +192,8 @@ const steps = {
         await look(page, "list");
     },
 
-    async "no page asks for what its policy forbids"() {
-        assert.deepEqual(complained, []);
+    async "no page requests what its policy forbids"() {
+        assert.deepEqual(violations, []);
     },
 };
 

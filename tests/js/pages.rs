@@ -1,6 +1,6 @@
 //! A real browser on the pages and the mails of the real binary: `tests/run pages`.
 //!
-//! The steps are in `pages.mjs`, and what is checked of every page in `sight.mjs`.
+//! The steps are in `pages.mjs`, and the checks of every page in `sight.mjs`.
 
 use std::fs;
 use std::process::Command;
@@ -19,7 +19,8 @@ async fn what_people_see_in_their_mail_and_behind_its_links() {
         "<!DOCTYPE html><html lang=\"fr\"><title>Acme</title><main><h1>Acme</h1><p>{{ message }}";
     fs::write(brands.join("acme/verify_response_template.html"), page).unwrap();
     let (database, port) = (TestDatabase::fresh(), ClosedPort::new());
-    // The links lead where the server really is, so that a browser can follow them.
+    // The links contain the server's real address, so that a browser can
+    // follow them.
     let server = format!("http://127.0.0.1:{}", port.number);
     let process = TestProcess::start(&database, |settings| {
         settings.http.listen = vec![([127, 0, 0, 1], port.number).into()];
@@ -35,12 +36,12 @@ async fn what_people_see_in_their_mail_and_behind_its_links() {
         };
         settings.sms.providers.insert("folder".to_owned(), texts);
     });
-    let late = TestServer::start_with_clock(|_| {});
-    let (_, mail) = late.request_mail("late@example.org", "secret").await;
-    late.advance(24 * 60 * 60 * 1000 + 1);
+    let expired = TestServer::start_with_clock(|_| {});
+    let (_, mail) = expired.request_mail("late@example.org", "secret").await;
+    expired.advance(24 * 60 * 60 * 1000 + 1);
     let query = mail.link();
     let (_, query) = query.split_once('?').unwrap();
-    let client = late.addresses.client[0];
+    let client = expired.addresses.client[0];
     let modules = super::modules();
     let walk = json!({
         "modules": modules,

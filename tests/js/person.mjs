@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 
 import { linkTo } from "./messages.mjs";
 
-/** Where everything is: what tests/js/main.rs says. */
+/** The addresses and names that tests/js/main.rs passes. */
 export const at = JSON.parse(process.env.WALK);
 export const V2 = "/_matrix/identity/v2";
 
@@ -40,12 +40,12 @@ export class Person {
         return this.client.agreeToTerms(sdk.SERVICE_TYPES.IS, at.server, this.token, urls);
     }
 
-    /** Validates an e-mail address as its owner does; answers the session. */
+    /** Validates an email address as its owner does; returns the session. */
     async validateEmail(email, next) {
         const secret = this.client.generateClientSecret();
         const { sid } = await this.client.requestEmailToken(email, secret, 1, next, this.token);
         const mailed = await linkTo(at.messages, email, "/validate/email/submitToken?");
-        const page = await fetch(here(mailed), { redirect: "manual" });
+        const page = await fetch(atServer(mailed), { redirect: "manual" });
         return { sid, secret, page };
     }
 
@@ -68,13 +68,13 @@ export async function call(method, path, body, token) {
     return { status: response.status, json: await response.json() };
 }
 
-/** A link of the server's, at the place where the server really is. */
-export function here(address) {
+/** A link of the server, with the server's real address. */
+export function atServer(address) {
     assert.ok(address.startsWith(at.base), address);
     return at.server + address.slice(at.base.length);
 }
 
-/** Expects that the server refuses what the SDK asked, in Matrix's way. */
+/** Expects that the server refuses the SDK's request with this errcode. */
 export async function refused(promise, errcode) {
     const error = await promise.then(() => undefined, (error) => error);
     assert.ok(error instanceof sdk.MatrixError, `${error}`);

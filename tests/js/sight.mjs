@@ -1,4 +1,4 @@
-// What must be true of every page, for whoever looks at it and however.
+// Checks of every page: structure, width, contrast, text size and keyboard focus.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -6,12 +6,12 @@ import { join } from "node:path";
 const VIEWS = [390, 1280].flatMap((width) => ["light", "dark"].map((scheme) => ({ width, scheme })));
 let pictures = 0;
 
-/** Puts down what the browser complains of, such as what the policy of a page forbids. */
-export function complaints(page) {
+/** Collects the errors that the browser reports, such as violations of a page's policy. */
+export function collectErrors(page) {
     const found = [];
     page.on("pageerror", (error) => found.push(`${error}`));
     page.on("console", (message) => {
-        // The pages that say that something failed have such a status.
+        // Error pages have such a status.
         const status = /the server responded with a status of 4/.test(message.text());
         if (["error", "warn"].includes(message.type()) && !status) {
             found.push(message.text());
@@ -21,7 +21,7 @@ export function complaints(page) {
 }
 
 /**
- * Looks at a page in a narrow and a wide window, in light and dark colours, and with the keyboard.
+ * Checks a page in a narrow and a wide window, in light and dark colours, and with the keyboard.
  * PICTURES in the environment names a folder to keep pictures in.
  */
 export async function look(page, name, { lang = "en", main = 1 } = {}) {
@@ -38,16 +38,16 @@ export async function look(page, name, { lang = "en", main = 1 } = {}) {
             assert.equal(seen.lang, lang, where);
             assert.notEqual(seen.title.trim(), "", where);
             assert.equal(seen.h1, 1, `${where}: one h1`);
-            assert.equal(seen.main, frame.parentFrame() ? 0 : main, `${where}: the main part`);
+            assert.equal(seen.main, frame.parentFrame() ? 0 : main, `${where}: one main element`);
             assert.ok(seen.tooWide <= 0, `${where}: ${seen.tooWide} px too wide`);
-            assert.deepEqual(seen.faint, [], `${where}: hard to read`);
-            assert.deepEqual(seen.small, [], `${where}: small letters`);
+            assert.deepEqual(seen.faint, [], `${where}: contrast too low`);
+            assert.deepEqual(seen.small, [], `${where}: text too small`);
         }
     }
     await walk(page, name);
 }
 
-/** Reads a page; runs inside it. */
+/** Describes a page; runs inside it. */
 function describe() {
     const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
     const light = (colour) => {
@@ -97,7 +97,7 @@ function describe() {
     };
 }
 
-/** Goes from link to link by the Tab key: all of them, in the order of reading, each to be seen. */
+/** Expects that the Tab key reaches every link in reading order, with a visible focus. */
 async function walk(page, name) {
     const links = await page.$$eval("a[href]", (all) => all.map((one) => one.getAttribute("href")));
     await page.evaluate(() => document.activeElement?.blur());
@@ -110,7 +110,7 @@ async function walk(page, name) {
             const marked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
             return { link: element.getAttribute("href"), marked };
         });
-        assert.ok(at.marked, `${name}: nothing shows that ${at.link} has the focus`);
+        assert.ok(at.marked, `${name}: the focus on ${at.link} is not visible`);
         visited.push(at.link);
     }
     assert.deepEqual(visited, links, `${name}: focus order`);

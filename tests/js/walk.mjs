@@ -1,13 +1,13 @@
-// What Element Web does with an identity server, done by the real matrix-js-sdk.
-// Where a homeserver acts on behalf of its user (bind, invite), the call is made
-// as Synapse makes it. A line is printed for each step; the first that goes wrong
-// ends the walk with another exit code than 0.
+// The requests of Element Web to an identity server, sent by the real matrix-js-sdk.
+// Where a homeserver acts on behalf of its user (bind, invite), the call is made as
+// Synapse makes it. It prints a line for each step; the first failure ends it with a
+// nonzero exit code.
 
 import assert from "node:assert/strict";
 
 import { startHomeserver } from "./homeserver.mjs";
 import { linkTo, messageTo } from "./messages.mjs";
-import { Person, V2, at, call, here, refused, sdk } from "./person.mjs";
+import { Person, V2, at, call, atServer, refused, sdk } from "./person.mjs";
 import { isSignedBy } from "./signatures.mjs";
 
 const homeserver = await startHomeserver();
@@ -48,7 +48,7 @@ const steps = {
         assert.deepEqual(await client.getIdentityAccount(token), { user_id: user });
     },
 
-    async "validate an e-mail address by the mailed link, and bind it"() {
+    async "validate an email address by the mailed link, and bind it"() {
         const next = "https://app.example/#/validated";
         const session = await alice.validateEmail(at.email, next);
         assert.equal(session.page.status, 302);
@@ -59,11 +59,11 @@ const steps = {
         assert.ok(isSignedBy(bound, at.name, "ed25519:0", key.json.public_key));
     },
 
-    async "validate a phone number by the code from the text, and bind it"() {
+    async "validate a phone number by the code from the SMS, and bind it"() {
         const { client, token } = alice;
         const secret = client.generateClientSecret();
-        const asked = client.requestMsisdnToken(at.country, at.phone, secret, 1, undefined, token);
-        const { sid, msisdn } = await asked;
+        const request = client.requestMsisdnToken(at.country, at.phone, secret, 1, undefined, token);
+        const { sid, msisdn } = await request;
         assert.equal(msisdn, at.msisdn);
         const [code] = /\b[0-9]{6}\b/.exec(await messageTo(at.messages, at.msisdn));
         const wrong = code === "000000" ? "111111" : "000000";
@@ -75,13 +75,13 @@ const steps = {
 
     async "look addresses up by their hashes"() {
         const { client, token, user } = alice;
-        const asked = [
+        const request = [
             [at.email.toUpperCase(), "email"],
             [at.msisdn, "msisdn"],
             ["nobody@example.com", "email"],
         ];
-        const found = await client.identityHashedLookup(asked, token);
-        // In the order of the hashes.
+        const found = await client.identityHashedLookup(request, token);
+        // The answer is in the order of the hashes.
         found.sort((one, other) => (one.address < other.address ? -1 : 1));
         assert.deepEqual(found, [
             { address: at.msisdn, mxid: user },
@@ -109,7 +109,7 @@ const steps = {
         assert.notEqual(json.display_name, at.invited);
         const opened = new URL(await linkTo(at.messages, at.invited, "/#/room/"));
         const parameters = new URLSearchParams(opened.hash.split("?")[1]);
-        const inviteSignUrl = here(parameters.get("signurl"));
+        const inviteSignUrl = atServer(parameters.get("signurl"));
         await bob.client.joinRoom(room, { inviteSignUrl });
 
         const [{ third_party_signed: signed }] = homeserver.joins;
@@ -122,11 +122,11 @@ const steps = {
         const [, ephemeral] = json.public_keys;
         assert.ok(isSignedBy(signed, at.name, "ed25519:0", ephemeral.public_key));
         const query = new URLSearchParams({ public_key: ephemeral.public_key });
-        const valid = await fetch(`${here(ephemeral.key_validity_url)}?${query}`);
+        const valid = await fetch(`${atServer(ephemeral.key_validity_url)}?${query}`);
         assert.deepEqual(await valid.json(), { valid: true });
     },
 
-    async "who was invited binds the address, and the homeserver hears of it"() {
+    async "the invited user binds the address, and the homeserver is notified"() {
         await bob.register();
         const { policies } = await bob.client.getTerms(sdk.SERVICE_TYPES.IS, at.server);
         await bob.accept(Object.values(policies).map((policy) => policy.en.url));

@@ -9,9 +9,9 @@ use crate::python::{OLD_TERMS, RealSydent};
 
 use super::filled::fill;
 use super::old_schemas::{self, make_with, row, signed};
-use super::taken_over::{take_over, verify};
+use super::taken_over::{import_sydent, verify};
 
-/// What a comparison of everything names.
+/// The topics of a full comparison.
 const TOPICS: [&str; 8] = [
     "public keys",
     "invite keys",
@@ -24,8 +24,8 @@ const TOPICS: [&str; 8] = [
 ];
 
 #[track_caller]
-fn names_nobody(told: &CommandOutput) {
-    for text in [&told.out, &told.err] {
+fn expect_no_addresses(output: &CommandOutput) {
+    for text in [&output.out, &output.err] {
         assert!(!text.contains('@'), "{text}");
     }
 }
@@ -34,86 +34,85 @@ fn names_nobody(told: &CommandOutput) {
 async fn ops_07_a_sydent_of_today_and_its_heir_answer_the_same() {
     let filled = fill().await;
     let old = filled.sydent.database();
-    let (server, _database) = take_over(&filled.sydent, &old).start();
-    let told = verify(&filled.sydent, &server, &old, "");
-    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
-    names_nobody(&told);
+    let (server, _database) = import_sydent(&filled.sydent, &old).start();
+    let output = verify(&filled.sydent, &server, &old, "");
+    assert_eq!(output.code, 0, "{}{}", output.out, output.err);
+    expect_no_addresses(&output);
     for topic in TOPICS {
-        let [asked, equal, _, _] = told.compared(topic);
-        assert!(asked > 0 && asked == equal, "{topic}: {}", told.out);
+        let [total, equal, _, _] = output.compared(topic);
+        assert!(total > 0 && total == equal, "{topic}: {}", output.out);
     }
     let addresses = (filled.bound.len() + 1 + filled.unbound.len() + 10) as u64;
     for topic in ["signed lookups", "bulk lookups", "hashed lookups"] {
-        assert_eq!(told.compared(topic)[0], addresses, "{}", told.out);
+        assert_eq!(output.compared(topic)[0], addresses, "{}", output.out);
     }
-    assert_eq!(told.compared("access tokens"), [2, 2, 0, 0]);
-    // A sample is of the newest and of others: at least those.
-    let told = verify(&filled.sydent, &server, &old, "--sample 2");
-    let [asked, ..] = told.compared("signed lookups");
-    assert!((12..addresses).contains(&asked), "{}", told.out);
+    assert_eq!(output.compared("access tokens"), [2, 2, 0, 0]);
+    // A sample contains the newest and some others, so at least 12.
+    let output = verify(&filled.sydent, &server, &old, "--sample 2");
+    let [total, ..] = output.compared("signed lookups");
+    assert!((12..addresses).contains(&total), "{}", output.out);
 }
 
 #[actix_web::test]
 async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
     let filled = fill().await;
     let old = filled.sydent.database();
-    let heir = take_over(&filled.sydent, &old);
+    let imported = import_sydent(&filled.sydent, &old);
     let (address, _) = &filled.bound[1];
-    let (gone, _) = &filled.bound[2];
-    heir.database.execute(&format!(
+    let (removed, _) = &filled.bound[2];
+    imported.database.execute(&format!(
         "UPDATE associations SET mxid = '@eve:hs.test' WHERE address = '{address}'; \
-         DELETE FROM associations WHERE address = '{gone}'; \
+         DELETE FROM associations WHERE address = '{removed}'; \
          DELETE FROM accepted_terms; \
          DELETE FROM ephemeral_keys"
     ));
-    let (server, _database) = heir.start();
-    let told = verify(&filled.sydent, &server, &old, "");
-    assert_eq!(told.code, 1, "{}{}", told.out, told.err);
-    names_nobody(&told);
-    // Without accepted terms no look-up by hash is answered, so another token.
-    assert_eq!(told.compared("access tokens"), [2, 1, 0, 1]);
-    assert!(told.out.contains("--access-token-file"), "{}", told.out);
-    let [keys, _, _, different] = told.compared("invite keys");
-    assert_eq!(keys, different + 1, "{}", told.out);
-    // What is signed still says the old user.
-    assert_eq!(told.compared("signed lookups")[3], 1, "{}", told.out);
-    assert_eq!(told.compared("bulk lookups")[3], 2, "{}", told.out);
+    let (server, _database) = imported.start();
+    let output = verify(&filled.sydent, &server, &old, "");
+    assert_eq!(output.code, 1, "{}{}", output.out, output.err);
+    expect_no_addresses(&output);
+    // Hashed lookups need accepted terms, so another token is needed.
+    assert_eq!(output.compared("access tokens"), [2, 1, 0, 1]);
+    assert!(output.out.contains("--access-token-file"), "{}", output.out);
+    let [keys, _, _, different] = output.compared("invite keys");
+    assert_eq!(keys, different + 1, "{}", output.out);
+    // The signed object still contains the old user.
+    assert_eq!(output.compared("signed lookups")[3], 1, "{}", output.out);
+    assert_eq!(output.compared("bulk lookups")[3], 2, "{}", output.out);
     for what in [
         "of local_threepid_associations: the servers find different users",
         "of local_threepid_associations: only the old server finds a user",
         "of ephemeral_public_keys: the response bodies differ",
     ] {
-        assert!(told.out.contains(what), "{}", told.out);
+        assert!(output.out.contains(what), "{}", output.out);
     }
     assert!(
-        told.err.contains("Differences not documented"),
+        output.err.contains("Differences not documented"),
         "{}",
-        told.err
+        output.err
     );
 
     let file = old.with_file_name("token");
-    std::fs::write(&file, format!("{}\n", filled.hesitant)).unwrap();
-    let token = filled.sydent.api().with_token(&filled.hesitant);
+    std::fs::write(&file, format!("{}\n", filled.without_terms)).unwrap();
+    let token = filled.sydent.api().with_token(&filled.without_terms);
     token.accept(vec![OLD_TERMS]).await.ok();
-    let token = server.api().with_token(&filled.hesitant);
+    let token = server.api().with_token(&filled.without_terms);
     token.accept(vec![OLD_TERMS]).await.ok();
-    let told = verify(&filled.sydent, &server, &old, "--access-token-file token");
-    assert_eq!(told.compared("hashed lookups")[3], 2, "{}", told.out);
+    let output = verify(&filled.sydent, &server, &old, "--access-token-file token");
+    assert_eq!(output.compared("hashed lookups")[3], 2, "{}", output.out);
 }
 
-/// A Sydent and its heir on a database of that schema, and what the comparison
-/// says.
+/// Imports a database of this schema; returns the output of the comparison.
 async fn compared(schema: u8) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
-    // Bound in two spellings of which one was removed again; bound anew to a user
-    // whose name comes first; and what is no address.
+    // Bound in two spellings, one of which was removed; bound again to a user whose
+    // name sorts first; and an invalid address.
     let more = [
         ("@ghost:hs.test", "Ghost@example.com", 1_500_000_005_000),
         ("@zoe:hs.test", "moved@example.com", 1_500_000_006_000),
         ("@x:hs.test", "no address", 1_500_000_007_000),
     ];
-    let mut then = format!(
+    let mut more_sql = format!(
         "UPDATE global_threepid_associations SET originId = 100 WHERE address = '{moved}'; \
          DELETE FROM local_threepid_associations WHERE address = '{moved}'; \
          INSERT INTO local_threepid_associations VALUES (20, {row}); \
@@ -129,11 +128,11 @@ async fn compared(schema: u8) -> CommandOutput {
         ),
     );
     if schema > 0 {
-        then += "INSERT INTO local_threepid_associations (medium, address, ts) \
+        more_sql += "INSERT INTO local_threepid_associations (medium, address, ts) \
                  VALUES ('email', 'ghost@example.com', 1500000009000);";
     }
-    make_with(&file, schema, &more, &then);
-    // The old server brings its own database up to date.
+    make_with(&file, schema, &more, &more_sql);
+    // The old server migrates its own copy of the database.
     let sydent = RealSydent::start_on(
         |own| {
             std::fs::copy(&file, own).unwrap();
@@ -141,44 +140,54 @@ async fn compared(schema: u8) -> CommandOutput {
         |_| (),
     )
     .await;
-    let (server, _database) = take_over(&sydent, &file).start();
-    let told = verify(&sydent, &server, &file, "");
-    names_nobody(&told);
-    told
+    let (server, _database) = import_sydent(&sydent, &file).start();
+    let output = verify(&sydent, &server, &file, "");
+    expect_no_addresses(&output);
+    output
 }
 
 #[actix_web::test]
 async fn ops_07_old_schemas_are_corrected_as_the_guide_says_and_else_the_same() {
     for schema in 0..=4 {
-        let told = compared(schema).await;
-        assert_eq!(told.code, 0, "schema {schema}: {}{}", told.out, told.err);
-        let [asked, _, corrected, _] = told.compared("signed lookups");
-        assert!(asked > 16, "{}", told.out);
-        // Second@, no address, and Ghost@: signed anew, or removed in two spellings.
+        let output = compared(schema).await;
+        assert_eq!(
+            output.code, 0,
+            "schema {schema}: {}{}",
+            output.out, output.err
+        );
+        let [total, _, corrected, _] = output.compared("signed lookups");
+        assert!(total > 16, "{}", output.out);
+        // Second@, "no address" and Ghost@: signed again, or removed in two
+        // spellings.
         let expected = if schema == 0 { 3 } else { 4 };
-        assert_eq!(corrected, expected, "schema {schema}: {}", told.out);
-        assert!(told.out.contains("was not imported"), "{}", told.out);
-        assert!(told.out.contains("now in lower case"), "{}", told.out);
+        assert_eq!(corrected, expected, "schema {schema}: {}", output.out);
+        assert!(output.out.contains("was not imported"), "{}", output.out);
+        assert!(output.out.contains("now in lower case"), "{}", output.out);
         if schema > 0 {
             assert!(
-                told.out.contains("applies to all spellings"),
+                output.out.contains("applies to all spellings"),
                 "{}",
-                told.out
+                output.out
             );
         }
-        let [asked, _, corrected, _] = told.compared("hashed lookups");
+        let [total, _, corrected, _] = output.compared("hashed lookups");
         if schema < 4 {
-            assert_eq!(asked, 0, "{}", told.out);
-            assert!(told.out.contains("too old to contain"), "{}", told.out);
+            assert_eq!(total, 0, "{}", output.out);
+            assert!(output.out.contains("too old to contain"), "{}", output.out);
         } else {
-            // Stored in mixed case, and of two users the last in the alphabet.
-            assert!(corrected >= 3, "{}", told.out);
+            // Addresses stored in mixed case, and of two users the last in the
+            // alphabet.
+            assert!(corrected >= 3, "{}", output.out);
             assert!(
-                told.out.contains("the newest of several bindings"),
+                output.out.contains("the newest of several bindings"),
                 "{}",
-                told.out
+                output.out
             );
-            assert!(told.out.contains("found in any spelling"), "{}", told.out);
+            assert!(
+                output.out.contains("found in any spelling"),
+                "{}",
+                output.out
+            );
         }
     }
 }
@@ -198,23 +207,23 @@ async fn ops_07_small_limits_are_respected() {
         },
     )
     .await;
-    let (server, _database) = take_over(&sydent, &file).start_with(|settings| {
-        // The old one's limit came along.
+    let (server, _database) = import_sydent(&sydent, &file).start_with(|settings| {
+        // The import copied the limit of the old server.
         let limit = &mut settings["lookup"]["max_addresses"];
         assert_eq!(*limit, toml::Value::from(3));
         *limit = 4.into();
         let rate = toml::toml! { lookup_per_client = { burst = 12, every = "50ms" } };
         settings["limits"].as_table_mut().unwrap().extend(rate);
     });
-    let told = verify(&sydent, &server, &file, "");
-    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
+    let output = verify(&sydent, &server, &file, "");
+    assert_eq!(output.code, 0, "{}{}", output.out, output.err);
     for topic in ["signed lookups", "bulk lookups", "hashed lookups"] {
-        assert_eq!(told.compared(topic)[0], 16, "{}", told.out);
+        assert_eq!(output.compared(topic)[0], 16, "{}", output.out);
     }
     assert!(
-        told.out.contains("limits.lookup_per_client"),
+        output.out.contains("limits.lookup_per_client"),
         "{}",
-        told.out
+        output.out
     );
 }
 
@@ -233,14 +242,14 @@ async fn ops_07_v1_that_is_switched_off_stays_so() {
         },
     )
     .await;
-    let (server, _database) = take_over(&sydent, &file).start();
-    let told = verify(&sydent, &server, &file, "");
-    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
-    assert!(told.out.contains("does not serve v1"), "{}", told.out);
-    assert_eq!(told.compared("signed lookups"), [1, 1, 0, 0]);
-    assert_eq!(told.compared("bulk lookups"), [0, 0, 0, 0]);
-    assert_eq!(told.compared("hashed lookups"), [16, 15, 1, 0]);
-    assert_eq!(told.compared("public keys"), [3, 3, 0, 0]);
+    let (server, _database) = import_sydent(&sydent, &file).start();
+    let output = verify(&sydent, &server, &file, "");
+    assert_eq!(output.code, 0, "{}{}", output.out, output.err);
+    assert!(output.out.contains("does not serve v1"), "{}", output.out);
+    assert_eq!(output.compared("signed lookups"), [1, 1, 0, 0]);
+    assert_eq!(output.compared("bulk lookups"), [0, 0, 0, 0]);
+    assert_eq!(output.compared("hashed lookups"), [16, 15, 1, 0]);
+    assert_eq!(output.compared("public keys"), [3, 3, 0, 0]);
 }
 
 #[actix_web::test]
@@ -251,7 +260,7 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
     let server = TestServer::start(|_| {});
     let new = server.api().base;
     let closed = "http://127.0.0.1:1";
-    for (flags, told) in [
+    for (flags, expected) in [
         (
             format!("--old {closed} --new {new} --db copy.db"),
             "No response from",
@@ -273,16 +282,16 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
             "not of the reverse proxy",
         ),
     ] {
-        let said = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
-        assert_eq!(said.code, 2, "{}{}", said.out, said.err);
-        assert!(said.err.contains(told), "{}", said.err);
-        assert!(!said.err.contains(KEY_FILE.trim()));
+        let output = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
+        assert_eq!(output.code, 2, "{}{}", output.out, output.err);
+        assert!(output.err.contains(expected), "{}", output.err);
+        assert!(!output.err.contains(KEY_FILE.trim()));
     }
-    let said = CommandOutput::run(
+    let output = CommandOutput::run(
         folder.path(),
         &format!("import verify --old {new}/nowhere --new {new} --db copy.db"),
     );
-    assert!(said.err.contains("is not a Sydent"), "{}", said.err);
+    assert!(output.err.contains("is not a Sydent"), "{}", output.err);
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 1;
         settings.limits.lookup_per_client = RateSettings {
@@ -292,11 +301,11 @@ async fn ops_07_what_cannot_be_asked_is_trouble() {
     });
     let new = server.api().base;
     let flags = format!("--old {new} --new {new} --db copy.db");
-    let said = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
-    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    let output = CommandOutput::run(folder.path(), &format!("import verify {flags}"));
+    assert_eq!(output.code, 2, "{}{}", output.out, output.err);
     assert!(
-        said.err.contains("limits the rate of requests"),
+        output.err.contains("limits the rate of requests"),
         "{}",
-        said.err
+        output.err
     );
 }

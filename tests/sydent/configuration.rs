@@ -1,5 +1,4 @@
-//! The import of a configuration: Sydent's own reading of the file is the
-//! measure.
+//! The import of a configuration, compared with what Sydent reads from the file.
 
 use std::fs;
 use std::path::Path;
@@ -19,16 +18,16 @@ async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
     let variables = [("SYDENT_SERVER_NAME", SERVER_NAME)];
     let read = sydent_reads(&conf, &variables);
     assert_eq!(read["general"]["server_name"], SERVER_NAME);
-    let made = fs::read_to_string(&conf).unwrap();
-    let made = made.replace("[http]\n", &format!("[http]\n{PORTS}"));
-    let made = made.replace("[general]\n", &format!("[general]\n{METRICS}"));
-    fs::write(&conf, made).unwrap();
+    let text = fs::read_to_string(&conf).unwrap();
+    let text = text.replace("[http]\n", &format!("[http]\n{PORTS}"));
+    let text = text.replace("[general]\n", &format!("[general]\n{METRICS}"));
+    fs::write(&conf, text).unwrap();
 
-    let told = CommandOutput::run(folder.path(), "import sydent --conf-only");
-    assert_eq!(told.code, 1);
-    assert!(told.err.contains("--server-name"), "{}", told.err);
-    let told = import(folder.path(), "--conf-only", &variables);
-    assert!(told.out.contains("no data"), "{}", told.out);
+    let output = CommandOutput::run(folder.path(), "import sydent --conf-only");
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("--server-name"), "{}", output.err);
+    let output = import(folder.path(), "--conf-only", &variables);
+    assert!(output.out.contains("no data"), "{}", output.out);
     assert_eq!(setting(folder.path(), "server/name"), SERVER_NAME);
     assert_eq!(setting(folder.path(), "email/smtp/port"), 25);
     let server = TestProcess::start_in(folder);
@@ -50,14 +49,14 @@ async fn ops_07_the_new_server_stands_where_the_old_one_stood() {
         .internal_bind("email", &address, "@moved:hs.test")
         .await;
     assert_eq!(bound.status, 200);
-    let asks = async |api: Api| {
+    let answers = async |api: Api| {
         [
             api.lookup("email", &address).await.ok()["mxid"].clone(),
             api.get(&format!("{V1}/pubkey/ed25519:0")).await.ok(),
             api.terms().await.ok()["policies"].clone(),
         ]
     };
-    let before = asks(old.api()).await;
+    let before = answers(old.api()).await;
     let folder = tempfile::tempdir().unwrap();
     let conf = old.configuration();
     let written = fs::read(&conf).unwrap();
@@ -67,14 +66,14 @@ async fn ops_07_the_new_server_stands_where_the_old_one_stood() {
     let new = TestProcess::start_in(folder);
     assert_eq!(format!("http://{}", new.client), old.url());
     let api = new.api();
-    assert_eq!(asks(new.api()).await, before);
+    assert_eq!(answers(new.api()).await, before);
     let session = api.on(V1).request_token(&address, "secret", 1).await.ok();
     assert!(session["sid"].is_string());
     let mail = mail_server().mail_to(&address).await;
     assert_eq!(mail.header("Subject"), "Is this you?");
 }
 
-/// A file with everything in it, in the odd forms that Python takes.
+/// A file with every setting, in the unusual syntax that Python accepts.
 fn full(folder: &Path) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     fs::create_dir_all(folder.join("res/house")).unwrap();
@@ -119,7 +118,7 @@ fn full(folder: &Path) -> String {
     )
 }
 
-/// What Sydent calls it, and what we do.
+/// Settings of Sydent, and what they are called here.
 const SAME: &[(&str, &str)] = &[
     ("general/server_name", "server/name"),
     ("general/address_lookup_limit", "lookup/max_addresses"),
@@ -183,7 +182,7 @@ async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
     let conf = folder.path().join("sydent.conf");
     fs::write(&conf, full(folder.path())).unwrap();
     let read = sydent_reads(&conf, &[]);
-    let told = import(folder.path(), "--conf-only", &[]);
+    let output = import(folder.path(), "--conf-only", &[]);
     for (theirs, ours) in SAME {
         let read = read.pointer(&format!("/{theirs}")).unwrap();
         assert!(!read.is_null(), "{theirs}");
@@ -211,7 +210,7 @@ async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
     assert_eq!(mode(&folder.path().join("sydent.toml")), 0o600);
     let key = KEY_FILE.trim().rsplit(' ').next().unwrap();
     for secret in ["(base)s ; #", key, "sentry.test"] {
-        assert!(!told.out.contains(secret), "{}", told.out);
+        assert!(!output.out.contains(secret), "{}", output.out);
     }
     for without in [
         "pidfile.path",
@@ -219,7 +218,7 @@ async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
         "[DEFAULT] broken",
         "[peer.other.test]",
     ] {
-        assert!(told.out.contains(without), "{without}: {}", told.out);
+        assert!(output.out.contains(without), "{without}: {}", output.out);
     }
 
     let server = TestProcess::start_in(folder);
@@ -248,8 +247,12 @@ fn ops_07_sydent_itself_passes_over_its_default_section() {
     let read = sydent_reads(&conf, &[]);
     assert_eq!(read["general"]["log_level"], "INFO");
     assert_eq!(read["general"]["prometheus_port"], 9);
-    let told = import(folder.path(), "--conf-only", &[]);
-    assert!(told.out.contains("[DEFAULT] log.level: "), "{}", told.out);
+    let output = import(folder.path(), "--conf-only", &[]);
+    assert!(
+        output.out.contains("[DEFAULT] log.level: "),
+        "{}",
+        output.out
+    );
     assert_eq!(setting(folder.path(), "log/level"), "info");
     assert_eq!(setting(folder.path(), "operations/listen")[0], "[::1]:9");
     import(folder.path(), "--conf-only --default-section --force", &[]);

@@ -1,4 +1,4 @@
-//! A Sydent in which people have lived for a while, all of it over HTTP.
+//! A Sydent with data of every kind, all of it created over HTTP.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Api, Homeserver, TestDatabase, V2, fresh_address, shared_ca};
 use crate::python::{OLD_TERMS, RealSydent, mail_server};
 
-/// What was done, as the people who did it remember.
+/// A Sydent and the data that was created in it.
 pub struct Filled {
     pub sydent: RealSydent,
     pub homeserver: Homeserver,
@@ -16,20 +16,20 @@ pub struct Filled {
     /// That account's user.
     pub user: String,
     /// The access token of an account that did not accept them.
-    pub hesitant: String,
+    pub without_terms: String,
     /// Addresses with the users that they are bound to, in lower case.
     pub bound: Vec<(String, String)>,
     /// Addresses whose binding was removed.
     pub unbound: Vec<String>,
     /// What `store-invite` answered, with the address that was invited.
     pub invites: Vec<(String, serde_json::Value)>,
-    /// A validation session that waits for its code.
+    /// A validation session that is not validated yet.
     pub open: Session,
-    /// One that was validated and not yet used.
+    /// A validated session that was not used yet.
     pub validated: Session,
 }
 
-/// A validation session and what its owner knows.
+/// A validation session with its secret and code.
 pub struct Session {
     pub sid: String,
     pub client_secret: String,
@@ -37,18 +37,22 @@ pub struct Session {
     pub code: String,
 }
 
-/// Fills a Sydent of its own.
+/// Starts a Sydent and fills it.
 pub async fn fill() -> Filled {
     let sydent = RealSydent::start(|_| ()).await;
     let homeserver = reachable_homeserver();
     let alice = homeserver.user("alice");
     let client = account(&sydent, &homeserver, "alice").await;
-    assert_eq!(client.account().await.status, 403, "the terms come first");
+    assert_eq!(
+        client.account().await.status,
+        403,
+        "the terms are not accepted yet"
+    );
     client.accept(vec![OLD_TERMS]).await.ok();
     assert_eq!(client.account().await.ok()["user_id"], alice.as_str());
-    let hesitant = account(&sydent, &homeserver, "bob").await;
+    let without_terms = account(&sydent, &homeserver, "bob").await;
 
-    // Validated by mail and bound, written as people write.
+    // Validated by mail and bound, in mixed case.
     let mut bound = Vec::new();
     let mixed = fresh_address("Mixed.Case");
     let session = validated(&client, &mixed).await;
@@ -58,21 +62,21 @@ pub async fn fill() -> Filled {
         .ok();
     bound.push((mixed.to_lowercase(), alice.clone()));
 
-    // Bound by the homeserver's administrator; one changes hands, two go.
+    // Bound over the internal API: one is rebound, two are removed.
     let internal = sydent.internal();
     for name in ["carol", "DAVE", "erin"] {
         let (address, user) = (fresh_address(name), homeserver.user(&name.to_lowercase()));
         internal.internal_bind("email", &address, &user).await.ok();
         bound.push((address.to_lowercase(), user));
     }
-    let moving = fresh_address("moving");
+    let rebound = fresh_address("moving");
     for name in ["first", "second"] {
         internal
-            .internal_bind("email", &moving, &homeserver.user(name))
+            .internal_bind("email", &rebound, &homeserver.user(name))
             .await
             .ok();
     }
-    bound.push((moving, homeserver.user("second")));
+    bound.push((rebound, homeserver.user("second")));
     internal
         .internal_bind("msisdn", "447700900123", &homeserver.user("phone"))
         .await
@@ -88,7 +92,7 @@ pub async fn fill() -> Filled {
         unbound.push(address.to_lowercase());
     }
 
-    // Invitations: one waits, one is redeemed by a binding.
+    // Invitations: one is pending, one is delivered by a binding.
     let mut invites = Vec::new();
     for name in ["Guest", "redeemed"] {
         let address = fresh_address(name);
@@ -104,15 +108,18 @@ pub async fn fill() -> Filled {
         .await
         .ok();
     bound.push(redeemed);
-    // It has told the homeserver and noted so.
-    crate::harness::wait_until("a notice", || !homeserver.onbinds().is_empty()).await;
+    // Sydent has notified the homeserver.
+    crate::harness::wait_until("an onbind notification", || {
+        !homeserver.onbinds().is_empty()
+    })
+    .await;
 
     let open = requested(&client, &fresh_address("open")).await;
     let validated = validated(&client, &fresh_address("validated")).await;
     Filled {
         token: client.token().to_owned(),
         user: alice,
-        hesitant: hesitant.token().to_owned(),
+        without_terms: without_terms.token().to_owned(),
         sydent,
         homeserver,
         bound,
@@ -123,7 +130,8 @@ pub async fn fill() -> Filled {
     }
 }
 
-/// A homeserver that is found by its name alone: Sydent has no map of hosts.
+/// A homeserver that is reachable by its name alone, since Sydent has no static
+/// addresses.
 fn reachable_homeserver() -> Homeserver {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = listener.local_addr().unwrap().to_string();
@@ -180,18 +188,21 @@ async fn a_real_sydent_is_filled_and_keeps_it_all_through_a_restart() {
     }
     let client = filled.sydent.api().with_token(&filled.token);
     assert_eq!(client.account().await.ok()["user_id"], filled.user.as_str());
-    let hesitant = filled.sydent.api().with_token(&filled.hesitant);
-    hesitant.account().await.refused(403, "M_TERMS_NOT_SIGNED");
+    let without_terms = filled.sydent.api().with_token(&filled.without_terms);
+    without_terms
+        .account()
+        .await
+        .refused(403, "M_TERMS_NOT_SIGNED");
     let Filled {
         open, validated, ..
     } = &filled;
     let answer = client.get_validated(&open.sid, &open.client_secret).await;
     assert_eq!(answer.status, 400, "{answer:?}");
-    let proved = client
+    let session = client
         .get_validated(&validated.sid, &validated.client_secret)
         .await
         .ok();
-    assert_eq!(proved["address"], validated.address.as_str());
+    assert_eq!(session["address"], validated.address.as_str());
     let keys = filled
         .invites
         .iter()

@@ -1,24 +1,24 @@
-//! A mesh of a Python Sydent and two of these servers: what is bound and
-//! removed at each is known to all (INT-03, UNB-18).
+//! A mesh of a Python Sydent and two of these servers: every binding and removal
+//! reaches every member (INT-03, UNB-18).
 
 use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_for};
 use crate::python::RealSydent;
 
 const MINUTE: i64 = 60_000;
 
-/// To whom a member says an address is bound.
-async fn known(member: &Api, address: &str) -> Option<String> {
+/// The user to whom an address is bound, according to a member.
+async fn lookup(member: &Api, address: &str) -> Option<String> {
     let found = member.lookup("email", address).await.ok();
     found["mxid"].as_str().map(str::to_owned)
 }
 
-/// Waits until a member says so of each of these addresses: up to a minute,
-/// since a Sydent tells its peers a little every 10 s.
-async fn agrees(member: &Api, said: &[(&String, Option<&str>)]) {
-    for (address, mxid) in said {
+/// Waits until a member has each of these bindings: up to a minute, since a Sydent
+/// pushes a batch to its peers every 10 s.
+async fn wait_until_found(member: &Api, expected: &[(&String, Option<&str>)]) {
+    for (address, mxid) in expected {
         let mut found = None;
         for _ in 0..600 {
-            found = known(member, address).await;
+            found = lookup(member, address).await;
             if found.as_deref() == *mxid {
                 break;
             }
@@ -54,10 +54,10 @@ async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
         (of_c, Some(users[2])),
     ];
     for member in [one.api(), two.api(), sydent.api()] {
-        agrees(&member, &bound).await;
+        wait_until_found(&member, &bound).await;
     }
 
-    // One is away for an hour, and the others go on.
+    // One member is down for an hour, and the others go on.
     let database = TestDatabase::existing(&two.database.url);
     two.stop();
     one.advance(1000);
@@ -77,14 +77,14 @@ async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
         .await;
     }
     let meanwhile = [(&late, Some(users[0])), (of_a, None), (of_c, None)];
-    agrees(&one.api(), &meanwhile).await;
-    agrees(&sydent.api(), &meanwhile).await;
+    wait_until_found(&one.api(), &meanwhile).await;
+    wait_until_found(&sydent.api(), &meanwhile).await;
 
     // It comes back, and the Sydent is restarted too.
     sydent.restart().await;
     let two = TestServer::start_on(database, |settings| b.configure(&[&a, &c], settings));
     one.advance(5 * MINUTE);
-    agrees(&two.api(), &meanwhile).await;
+    wait_until_found(&two.api(), &meanwhile).await;
     two.internal()
         .internal_unbind("email", of_b, users[1])
         .await
@@ -94,12 +94,12 @@ async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
         .internal_bind("email", of_c, users[0])
         .await
         .ok();
-    let at_last = [
+    let last = [
         (&late, Some(users[0])),
         (of_b, None),
         (of_c, Some(users[0])),
     ];
     for member in [one.api(), two.api(), sydent.api()] {
-        agrees(&member, &at_last).await;
+        wait_until_found(&member, &last).await;
     }
 }

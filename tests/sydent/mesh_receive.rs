@@ -7,18 +7,18 @@ const NEW: &str = "new.example.test";
 
 #[actix_web::test]
 async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() {
-    let (here, old) = (Node::new(NEW), Node::new("old.example.test"));
-    let server = TestServer::start(|settings| here.configure(&[&old], settings));
-    let sydent = RealSydent::start(|conf| old.configure_sydent(&[&here], conf)).await;
-    here.introduce_to(&sydent);
-    let there = sydent.internal();
+    let (new, old) = (Node::new(NEW), Node::new("old.example.test"));
+    let server = TestServer::start(|settings| new.configure(&[&old], settings));
+    let sydent = RealSydent::start(|conf| old.configure_sydent(&[&new], conf)).await;
+    new.introduce_to(&sydent);
+    let internal = sydent.internal();
     let (address, other) = (fresh_address("Mixed"), fresh_address("other"));
     for (address, mxid) in [
         (&other, "@bob:example.org"),
         (&address, "@first:example.org"),
         (&address, "@alice:example.org"),
     ] {
-        there.internal_bind("email", address, mxid).await.ok();
+        internal.internal_bind("email", address, mxid).await.ok();
     }
     let folded = address.to_lowercase();
     wait_for("the binding", async || {
@@ -38,7 +38,7 @@ async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() 
         found["signatures"]
     );
 
-    there
+    internal
         .internal_unbind("email", &other, "@bob:example.org")
         .await
         .ok();

@@ -1,5 +1,5 @@
-//! Databases as older Sydents left them. The SQL is our own; that the columns
-//! are right is judged by the Sydent of today, which upgrades them.
+//! Databases of older Sydent versions. The SQL is our own; the current Sydent, which
+//! upgrades them, proves that the columns are right.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,18 +14,18 @@ use crate::harness::database::sqlite;
 use crate::harness::{Answer, KEY_FILE, SERVER_NAME};
 use crate::python::{OLD_TERMS, RealSydent};
 
-/// The end of all these bindings.
+/// The `notAfter` of all these bindings.
 const NOT_AFTER: i64 = 4_652_000_000_000;
 
-/// The pepper of those that have one.
+/// The pepper of the schemas that have one.
 pub const PEPPER: &str = "oldpepper";
 
-/// The access token of `@first:hs.test`, who accepted the terms, where there are
+/// The access token of `@first:hs.test`, who accepted the terms, in the schemas with
 /// accounts.
 pub const TOKEN: &str = "OldTokenOldTokenOldToken";
 
-/// The user, the address as it was written and the time: what was bound on the
-/// server itself. Two addresses differ in nothing but their case.
+/// The local bindings: the user, the address as it was written and the time. Two
+/// addresses differ only in case.
 pub const OWN: [(&str, &str, i64); 4] = [
     ("@first:hs.test", "first@example.com", 1_500_000_001_000),
     ("@second:hs.test", "Second@Example.com", 1_500_000_002_000),
@@ -33,18 +33,17 @@ pub const OWN: [(&str, &str, i64); 4] = [
     ("@newer:hs.test", "twice@example.com", 1_500_000_004_000),
 ];
 
-/// What another server bound.
+/// A binding of another server.
 pub const OTHERS: (&str, &str, i64) = ("@carol:hs.test", "carol@example.com", 1_500_000_001_500);
 
-/// Makes a database of schema 0 to 4. In all but the first `gone@example.com` is
-/// a tombstone.
+/// Creates a database of schema 0 to 4. In all but schema 0, `gone@example.com` is a
+/// tombstone.
 pub fn make(file: &Path, schema: u8) {
     make_with(file, schema, &[], "");
 }
 
-/// The same with more that was bound on the server itself, and with whatever SQL
-/// comes after the first bindings.
-pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str) {
+/// The same with more local bindings, and with SQL that runs after the bindings.
+pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], more_sql: &str) {
     let mut sql = match schema {
         0 => include_str!("schema_0.sql").to_owned(),
         _ => include_str!("schema_1.sql").to_owned(),
@@ -73,7 +72,7 @@ pub fn make_with(file: &Path, schema: u8, more: &[(&str, &str, i64)], then: &str
         sql += "INSERT INTO local_threepid_associations \
                 (medium, address, ts) VALUES ('email', 'gone@example.com', 1500000009000);\n";
     }
-    sql += then;
+    sql += more_sql;
     for (step, text) in [
         (2, include_str!("schema_2.sql")),
         (3, include_str!("schema_3.sql")),
@@ -115,7 +114,7 @@ pub fn row(address: &str, mxid: &str, ts: i64) -> String {
     format!("'email', '{address}', '{mxid}', {ts}, {ts}, {NOT_AFTER}")
 }
 
-/// A binding as a server signed it: each has a key of its own.
+/// A binding signed by a server. Each server has its own key.
 pub fn signed(server: &str, address: &str, mxid: &str, ts: i64) -> Value {
     let key = if server == SERVER_NAME {
         KeyPair::parse_line(KEY_FILE.trim()).unwrap()
@@ -131,7 +130,7 @@ pub fn signed(server: &str, address: &str, mxid: &str, ts: i64) -> Value {
     signed
 }
 
-async fn is_understood(schema: u8) {
+async fn expect_understood(schema: u8) {
     let sydent = RealSydent::start_on(|file| make(file, schema), |_| ()).await;
     let api = sydent.api();
     for (mxid, address) in [
@@ -142,13 +141,13 @@ async fn is_understood(schema: u8) {
         let found = api.lookup("email", address).await.ok();
         assert_eq!(found["mxid"], mxid, "{found}");
     }
-    let gone: Answer = api.lookup("email", "gone@example.com").await;
-    assert_eq!(gone.ok(), json!({}));
+    let removed: Answer = api.lookup("email", "gone@example.com").await;
+    assert_eq!(removed.ok(), json!({}));
 }
 
 #[actix_web::test]
 async fn a_database_of_any_older_schema_is_one_that_sydent_knows() {
     for schema in 0..=4 {
-        is_understood(schema).await;
+        expect_understood(schema).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What people had begun at a Sydent goes on at its heir.
+//! Tokens, hashes, sessions and invites of a Sydent stay valid after the import.
 
 use serde_json::{Map, Value, json};
 use sydent::domain::lookup::{Pepper, hash};
@@ -7,7 +7,7 @@ use sydent::domain::signing::{KeyPair, verify};
 use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, wait_until};
 
 use super::filled::{Filled, fill};
-use super::taken_over::take_over;
+use super::taken_over::import_sydent;
 
 #[actix_web::test]
 async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
@@ -15,15 +15,18 @@ async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
     let before = filled.sydent.api().with_token(&filled.token);
     let details = before.hash_details().await.ok();
     filled.sydent.stop();
-    let (server, _database) = take_over(&filled.sydent, &filled.sydent.database()).start();
+    let (server, _database) = import_sydent(&filled.sydent, &filled.sydent.database()).start();
 
-    // Clients stay logged in, and terms accepted or not.
+    // Clients stay logged in, and terms stay accepted or not accepted.
     let client = server.api().with_token(&filled.token);
     assert_eq!(client.account().await.ok()["user_id"], filled.user.as_str());
-    let hesitant = server.api().with_token(&filled.hesitant);
-    hesitant.account().await.refused(403, "M_TERMS_NOT_SIGNED");
+    let without_terms = server.api().with_token(&filled.without_terms);
+    without_terms
+        .account()
+        .await
+        .refused(403, "M_TERMS_NOT_SIGNED");
 
-    // Hashes that a client made with the pepper that it was told.
+    // Hashes that a client computed with the pepper of the old server.
     assert_eq!(client.hash_details().await.ok(), details);
     let pepper = details["lookup_pepper"].as_str().unwrap();
     let hash = |address: &str| hash(address, "email", &Pepper::parse(pepper).unwrap());
@@ -38,7 +41,7 @@ async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
         assert_eq!(found["mappings"][hash(address)], user.as_str());
     }
 
-    // A session that waits for its code, and one that was validated already.
+    // A session that is not validated yet, and a validated one.
     let open = &filled.open;
     client
         .submit_token(&open.sid, &open.client_secret, &open.code)
@@ -50,10 +53,10 @@ async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
             .await
             .ok();
         assert_eq!(bound["address"], session.address.to_lowercase());
-        is_signed(&bound);
+        expect_signed(&bound);
     }
 
-    invites_arrive(&filled, &server.internal()).await;
+    expect_invite_delivered(&filled, &server.internal()).await;
     let api = server.api();
     for (_, invite) in &filled.invites {
         for (path, key) in ["isvalid", "ephemeral/isvalid"].iter().zip([0, 1]) {
@@ -67,33 +70,33 @@ async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
     }
 }
 
-/// The invite that the old server has mailed is delivered by the new one, with a
-/// signature that the room takes.
-async fn invites_arrive(filled: &Filled, internal: &crate::harness::Api) {
-    let told = filled.homeserver.onbinds().len();
+/// Expects that the new server delivers an invite that the old one mailed, with a
+/// signature that the room accepts.
+async fn expect_invite_delivered(filled: &Filled, internal: &crate::harness::Api) {
+    let sent_before = filled.homeserver.onbinds().len();
     let (address, invite) = &filled.invites[0];
     let guest = filled.homeserver.user("late");
     internal.internal_bind("email", address, &guest).await.ok();
-    let mine = || -> Vec<Value> {
-        let mut notices = filled.homeserver.onbinds().split_off(told);
-        notices.retain(|notice| notice["address"] == address.as_str());
-        notices
+    let new_notifications = || -> Vec<Value> {
+        let mut notifications = filled.homeserver.onbinds().split_off(sent_before);
+        notifications.retain(|notification| notification["address"] == address.as_str());
+        notifications
     };
-    wait_until("a notice", || !mine().is_empty()).await;
-    let notice = &mine()[0];
-    assert_eq!(notice["mxid"], guest.as_str());
-    let invites = notice["invites"].as_array().unwrap();
-    assert_eq!(invites.len(), 1, "{notice}");
+    wait_until("an onbind notification", || !new_notifications().is_empty()).await;
+    let notification = &new_notifications()[0];
+    assert_eq!(notification["mxid"], guest.as_str());
+    let invites = notification["invites"].as_array().unwrap();
+    assert_eq!(invites.len(), 1, "{notification}");
     let delivered = &invites[0];
     assert_eq!(delivered["room_id"], "!room:hs.test");
     assert_eq!(delivered["sender"], filled.user.as_str());
     assert_eq!(delivered["signed"]["token"], invite["token"]);
     assert_eq!(delivered["signed"]["mxid"], guest.as_str());
-    is_signed(&delivered["signed"]);
+    expect_signed(&delivered["signed"]);
 }
 
 #[track_caller]
-fn is_signed(object: &Value) {
+fn expect_signed(object: &Value) {
     let key = KeyPair::parse_line(KEY_FILE.trim()).unwrap();
     let object: &Map<String, Value> = object.as_object().unwrap();
     assert!(verify(object, SERVER_NAME, key.id(), &key.public()));

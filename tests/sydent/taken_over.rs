@@ -1,5 +1,4 @@
-//! A Sydent that the real command takes over, and the server that then runs on
-//! what it wrote.
+//! Imports a Sydent with the real command, and starts a server on the result.
 
 use std::path::Path;
 
@@ -9,17 +8,17 @@ use toml::Table;
 use crate::harness::{CommandOutput, TestDatabase, TestProcess};
 use crate::python::RealSydent;
 
-/// What the command made.
-pub struct Heir {
+/// The database and the configuration that the command wrote.
+pub struct Imported {
     pub database: TestDatabase,
     folder: TempDir,
 }
 
-/// Takes a Sydent over, with that database and the real command.
-pub fn take_over(sydent: &RealSydent, db: &Path) -> Heir {
+/// Imports a Sydent with this database, by the real command.
+pub fn import_sydent(sydent: &RealSydent, db: &Path) -> Imported {
     let folder = tempfile::tempdir().unwrap();
     let database = TestDatabase::fresh();
-    let told = CommandOutput::run(
+    let output = CommandOutput::run(
         folder.path(),
         &format!(
             "import sydent --conf {} --db {} --out sydent.toml --database {}",
@@ -28,12 +27,12 @@ pub fn take_over(sydent: &RealSydent, db: &Path) -> Heir {
             database.url
         ),
     );
-    assert_eq!(told.code, 0, "{}", told.err);
-    Heir { database, folder }
+    assert_eq!(output.code, 0, "{}", output.err);
+    Imported { database, folder }
 }
 
-impl Heir {
-    /// Starts it with the configuration that was written, but for the ports.
+impl Imported {
+    /// Starts a server with the written configuration, except for the ports.
     pub fn start(self) -> (TestProcess, TestDatabase) {
         self.start_with(|_| ())
     }
@@ -43,13 +42,13 @@ impl Heir {
         let file = self.folder.path().join("sydent.toml");
         let mut settings: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
         for section in ["http", "internal", "operations"] {
-            let none = || Table::new().into();
-            let section = settings.entry(section).or_insert_with(none);
-            let here = toml::Value::try_from(["127.0.0.1:0"]).unwrap();
+            let empty = || Table::new().into();
+            let section = settings.entry(section).or_insert_with(empty);
+            let any_port = toml::Value::try_from(["127.0.0.1:0"]).unwrap();
             section
                 .as_table_mut()
                 .unwrap()
-                .insert("listen".to_owned(), here);
+                .insert("listen".to_owned(), any_port);
         }
         change(&mut settings);
         std::fs::write(&file, settings.to_string()).unwrap();
@@ -57,7 +56,7 @@ impl Heir {
     }
 }
 
-/// Runs `sydent import verify` on the two.
+/// Runs `sydent import verify` on the old and the new server.
 pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str) -> CommandOutput {
     CommandOutput::run(
         db.parent().unwrap(),
@@ -71,7 +70,7 @@ pub fn verify(sydent: &RealSydent, server: &TestProcess, db: &Path, flags: &str)
 }
 
 impl CommandOutput {
-    /// A line of the table of a comparison: asked, equal, corrected, different.
+    /// A row of the table of a comparison: compared, equal, corrected, different.
     pub fn compared(&self, topic: &str) -> [u64; 4] {
         let line = self.out.lines().find_map(|line| line.strip_prefix(topic));
         let numbers = line.unwrap_or_else(|| panic!("{topic}: {}{}", self.out, self.err));

@@ -1,4 +1,4 @@
-//! Names of mails that no mail has, and mails that nobody means well with.
+//! Message names that point outside the folder, and hostile messages.
 
 use super::{Captured, page};
 use crate::harness::Answer;
@@ -32,10 +32,10 @@ async fn a_name_leads_to_no_other_file() {
     ] {
         for ending in ["", ".eml", "/html", "/text"] {
             let answer = captured.pages().get(&format!("/mail/{name}{ending}")).await;
-            is_not_there(&answer);
+            expect_not_found(&answer);
         }
     }
-    // Slashes that are not encoded are a path of their own.
+    // Unencoded slashes make a different path.
     for path in [
         "/mail/",
         "/mail/../secret",
@@ -43,12 +43,12 @@ async fn a_name_leads_to_no_other_file() {
         "/mail/a/b",
         "/maily",
     ] {
-        is_not_there(&captured.pages().get(path).await);
+        expect_not_found(&captured.pages().get(path).await);
     }
 }
 
 #[track_caller]
-fn is_not_there(answer: &Answer) {
+fn expect_not_found(answer: &Answer) {
     assert_eq!(answer.status, 404, "{}", answer.text());
     assert!(answer.json()["errcode"].is_string());
 }
@@ -79,7 +79,7 @@ async fn a_mail_adds_no_markup_to_the_pages_around_it() {
     let message = page(&captured.pages(), "/mail/newest").await;
     assert!(message.contains("&lt;script&gt;text()"), "{message}");
     assert!(!message.contains("html()"), "{message}");
-    // The HTML part is shown as it is, in the frame that runs no script.
+    // The HTML part is served unchanged, in a frame that runs no scripts.
     let html = captured.pages().get("/mail/newest/html").await;
     assert!(html.text().contains("<script>html()"));
 }

@@ -1,4 +1,4 @@
-//! What a homeserver may answer, and what is made of it.
+//! How the answers of homeservers are interpreted.
 
 use serde_json::{Value, json};
 use sydent::actor::federation::{CallError, OnbindFailure, UserInfoError};
@@ -61,10 +61,10 @@ async fn net_15_sec_01_answers_have_an_end() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let padded = |length: usize| -> Value {
-        let bare = json!({"sub": hs.user("alice"), "pad": ""})
+        let unpadded = json!({"sub": hs.user("alice"), "pad": ""})
             .to_string()
             .len();
-        json!({"sub": hs.user("alice"), "pad": "x".repeat(length - bare)})
+        json!({"sub": hs.user("alice"), "pad": "x".repeat(length - unpadded)})
     };
     for (length, good) in [(5 * 1024, true), (5 * 1024 + 1, false), (1 << 20, false)] {
         hs.behave(USER_INFO, Behaviour::json(200, &padded(length)));
@@ -85,15 +85,15 @@ async fn net_15_what_onbind_answers_is_not_even_read() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     hs.behave(ONBIND, Behaviour::Endless);
-    let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
-    assert_eq!(told.unwrap(), Ok(()));
+    let result = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+    assert_eq!(result.unwrap(), Ok(()));
 }
 
 #[actix_web::test]
 async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
-    for (status, passes, asked) in [
+    for (status, is_temporary, calls) in [
         (400, false, 1),
         (403, false, 1),
         (404, true, 2),
@@ -105,22 +105,22 @@ async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
     ] {
         let before = hs.requests_to(ONBIND).len();
         hs.behave(ONBIND, Behaviour::json(status, &json!({"errcode": "M_X"})));
-        let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
-        let failure = told.unwrap().unwrap_err();
+        let result = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+        let failure = result.unwrap().unwrap_err();
         let found = matches!(failure, OnbindFailure::Transient { .. });
-        assert_eq!(found, passes, "{status}: {failure:?}");
-        let heard = hs.requests_to(ONBIND);
-        assert_eq!(heard.len() - before, asked, "{status}");
-        assert_eq!(heard[before].method, "POST");
+        assert_eq!(found, is_temporary, "{status}: {failure:?}");
+        let received = hs.requests_to(ONBIND);
+        assert_eq!(received.len() - before, calls, "{status}");
+        assert_eq!(received[before].method, "POST");
         assert_eq!(
-            heard[before].header("content-type"),
+            received[before].header("content-type"),
             Some("application/json")
         );
     }
     hs.behave(ONBIND, Behaviour::HangUp);
-    let told = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
+    let result = id.app.federation.onbind(&hs.name, "{}".to_owned()).await;
     assert!(matches!(
-        told.unwrap(),
+        result.unwrap(),
         Err(OnbindFailure::Transient { .. })
     ));
 }

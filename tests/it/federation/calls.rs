@@ -1,4 +1,4 @@
-//! What is asked of a homeserver, and how it is asked.
+//! The requests that homeservers receive.
 
 use serde_json::json;
 use sydent::actor::federation::UserInfoError;
@@ -15,9 +15,9 @@ async fn acc_04_a_homeserver_says_who_holds_a_token() {
     assert_eq!(found, Ok(hs.user("alice")));
     let refused = user_info(&id, hs.name.as_str(), "no such token").await;
     assert_eq!(refused, Err(UserInfoError::UnknownToken));
-    let heard = hs.requests_to(USER_INFO);
-    assert_eq!(heard[0].query("access_token"), Some(token));
-    assert_eq!(heard[0].method, "GET");
+    let received = hs.requests_to(USER_INFO);
+    assert_eq!(received[0].query("access_token"), Some(token));
+    assert_eq!(received[0].method, "GET");
 }
 
 #[actix_web::test]
@@ -25,15 +25,15 @@ async fn net_23_net_24_a_request_says_who_asks_and_is_not_signed() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let _ = user_info(&id, hs.name.as_str(), "token").await;
-    let heard = &hs.requests()[0];
+    let received = &hs.requests()[0];
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
-        heard.header("user-agent"),
+        received.header("user-agent"),
         Some(format!("sydent/{version}").as_str())
     );
-    assert_eq!(heard.header("authorization"), None);
-    assert_eq!(heard.header("host"), Some(hs.name.as_str()));
-    assert_eq!(heard.sni.as_deref(), Some(hs.name.as_str()));
+    assert_eq!(received.header("authorization"), None);
+    assert_eq!(received.header("host"), Some(hs.name.as_str()));
+    assert_eq!(received.sni.as_deref(), Some(hs.name.as_str()));
 }
 
 #[actix_web::test]
@@ -45,24 +45,24 @@ async fn net_17_keys_are_fetched_once_and_remembered() {
         let found = id.app.federation.server_key(&hs.name, &key_id).await;
         assert_eq!(found.unwrap(), Ok(Some(public)));
     }
-    let heard = hs.requests_to(SERVER_KEYS);
-    assert_eq!(heard.len(), 1);
+    let received = hs.requests_to(SERVER_KEYS);
+    assert_eq!(received.len(), 1);
     assert_eq!(
-        (heard[0].method.as_str(), heard[0].query.as_str()),
+        (received[0].method.as_str(), received[0].query.as_str()),
         ("GET", "")
     );
 }
 
 #[actix_web::test]
 async fn onb_02_a_homeserver_is_told_by_the_method_that_it_knows() {
-    for (method, asked) in [("POST", 1), ("PUT", 2)] {
+    for (method, calls) in [("POST", 1), ("PUT", 2)] {
         let hs = Homeserver::start();
         hs.set_onbind_method(method);
         let id = reaching(&hs);
         let body = json!({"mxid": hs.user("alice"), "invites": []});
-        let told = id.app.federation.onbind(&hs.name, body.to_string()).await;
-        assert_eq!(told.unwrap(), Ok(()));
+        let result = id.app.federation.onbind(&hs.name, body.to_string()).await;
+        assert_eq!(result.unwrap(), Ok(()));
         assert_eq!(hs.onbinds(), [body]);
-        assert_eq!(hs.requests_to(ONBIND).len(), asked);
+        assert_eq!(hs.requests_to(ONBIND).len(), calls);
     }
 }

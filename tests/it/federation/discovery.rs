@@ -1,5 +1,5 @@
-//! Which machine a server name leads to (Server-Server API, "Resolving server
-//! names").
+//! How a server name is resolved to an address (Server-Server API, "Resolving
+//! server names").
 
 use serde_json::json;
 use sydent::actor::federation::CallError;
@@ -7,8 +7,8 @@ use sydent::actor::federation::CallError;
 use super::{homeserver_at, on_the_internet, public_ip, unreachable, user_info};
 use crate::harness::{Behaviour, Homeserver, TestDns, TestServer, USER_INFO, WELL_KNOWN, has_ipv6};
 
-/// A server that asks that name server, and finds the `.well-known` of
-/// `delegating` at that homeserver.
+/// A server that uses this name server, and fetches the `.well-known` of
+/// `delegating` from that homeserver.
 fn with_well_known(dns: &TestDns, delegating: &Homeserver) -> TestServer {
     TestServer::start(|settings| {
         on_the_internet(settings, dns);
@@ -17,13 +17,13 @@ fn with_well_known(dns: &TestDns, delegating: &Homeserver) -> TestServer {
     })
 }
 
-/// Expects that a call to `server` reaches `hs` as that `Host`.
-async fn arrives(id: &TestServer, server: &str, hs: &Homeserver, host: &str) {
+/// Expects that a call to `server` reaches `hs` with this `Host`.
+async fn expect_reaches(id: &TestServer, server: &str, hs: &Homeserver, host: &str) {
     let before = hs.requests_to(USER_INFO).len();
     let _ = user_info(id, server, "token").await;
-    let heard = hs.requests_to(USER_INFO);
-    assert_eq!(heard.len(), before + 1, "{server}");
-    assert_eq!(heard[before].header("host"), Some(host), "{server}");
+    let received = hs.requests_to(USER_INFO);
+    assert_eq!(received.len(), before + 1, "{server}");
+    assert_eq!(received[before].header("host"), Some(host), "{server}");
 }
 
 #[actix_web::test]
@@ -32,7 +32,7 @@ async fn net_01_an_address_is_a_server_name() {
     let (with_port, without) = (public_ip(), public_ip());
     let any_port = homeserver_at(&format!("{with_port}:0"), &with_port, &with_port);
     let usual_port = homeserver_at(&format!("{without}:8448"), &without, &without);
-    let six = has_ipv6().then(|| homeserver_at("[::1]:0", "[::1]", "::1"));
+    let ipv6 = has_ipv6().then(|| homeserver_at("[::1]:0", "[::1]", "::1"));
     let id = TestServer::start(|settings| {
         on_the_internet(settings, &dns);
         let ranges = &mut settings.federation.allow_ranges;
@@ -40,14 +40,18 @@ async fn net_01_an_address_is_a_server_name() {
     });
     let port = any_port.address.port();
     let name = format!("{with_port}:{port}");
-    arrives(&id, &name, &any_port, &name).await;
-    arrives(&id, &without, &usual_port, &without).await;
-    if let Some(six) = &six {
-        let name = format!("[::1]:{}", six.address.port());
-        arrives(&id, &name, six, &name).await;
+    expect_reaches(&id, &name, &any_port, &name).await;
+    expect_reaches(&id, &without, &usual_port, &without).await;
+    if let Some(ipv6) = &ipv6 {
+        let name = format!("[::1]:{}", ipv6.address.port());
+        expect_reaches(&id, &name, ipv6, &name).await;
     }
-    for hs in [&any_port, &usual_port].into_iter().chain(&six) {
-        assert_eq!(hs.requests()[0].sni, None, "an address is no SNI");
+    for hs in [&any_port, &usual_port].into_iter().chain(&ipv6) {
+        assert_eq!(
+            hs.requests()[0].sni,
+            None,
+            "an IP address is not sent as SNI"
+        );
     }
     assert_eq!(dns.queries(), Vec::<String>::new());
 }
@@ -60,11 +64,11 @@ async fn net_02_a_name_with_a_port_is_asked_at_that_port() {
     dns.service("_matrix-fed._tcp.net02.test", 0, 1, "elsewhere.test");
     let id = with_well_known(&dns, &hs);
     let name = format!("net02.test:{}", hs.address.port());
-    arrives(&id, &name, &hs, &name).await;
+    expect_reaches(&id, &name, &hs, &name).await;
     assert_eq!(hs.requests()[0].sni.as_deref(), Some("net02.test"));
     assert!(hs.requests_to(WELL_KNOWN).is_empty());
     let srv = dns.queries().into_iter().any(|name| name.starts_with('_'));
-    assert!(!srv, "no SRV record is asked for");
+    assert!(!srv, "no SRV record is queried");
 }
 
 #[actix_web::test]
@@ -80,7 +84,7 @@ async fn net_03_net_04_a_name_delegates_to_another() {
             format!("delegate03.test:{port}"),
             format!("delegate03.test:{port}"),
         ),
-        // By SRV, since it has no port; and no second delegation.
+        // Resolved by SRV, since it has no port, and without a second delegation.
         ("delegate03.test".to_owned(), "delegate03.test".to_owned()),
     ] {
         dns.service(
@@ -94,13 +98,13 @@ async fn net_03_net_04_a_name_delegates_to_another() {
             Behaviour::text(200, json!({"m.server": delegate}).to_string()),
         );
         let id = with_well_known(&dns, &delegating);
-        arrives(&id, "net03.test", &hs, &known).await;
-        let heard = hs.requests();
+        expect_reaches(&id, "net03.test", &hs, &known).await;
+        let received = hs.requests();
         assert_eq!(
-            heard.last().unwrap().sni.as_deref(),
+            received.last().unwrap().sni.as_deref(),
             Some("delegate03.test")
         );
-        // The answer is about users of the server that was asked for.
+        // The answer is about users of the delegating server name.
         hs.behave(
             USER_INFO,
             Behaviour::text(200, r#"{"sub": "@alice:net03.test"}"#),
@@ -110,9 +114,9 @@ async fn net_03_net_04_a_name_delegates_to_another() {
         hs.behave_normally(USER_INFO);
     }
     assert!(hs.requests_to(WELL_KNOWN).is_empty());
-    let asked = &delegating.requests_to(WELL_KNOWN)[0];
-    assert_eq!(asked.header("host"), Some("net03.test"));
-    assert_eq!(asked.sni.as_deref(), Some("net03.test"));
+    let request = &delegating.requests_to(WELL_KNOWN)[0];
+    assert_eq!(request.header("host"), Some("net03.test"));
+    assert_eq!(request.sni.as_deref(), Some("net03.test"));
 }
 
 #[actix_web::test]
@@ -134,9 +138,9 @@ async fn net_03_well_known_may_be_elsewhere_but_not_for_ever() {
         Behaviour::json(200, &json!({"m.server": format!("{other}:{port}")})),
     );
     let id = with_well_known(&dns, &delegating);
-    arrives(&id, name, &elsewhere, &format!("{other}:{port}")).await;
+    expect_reaches(&id, name, &elsewhere, &format!("{other}:{port}")).await;
 
-    // A circle ends, and the name is searched for without it.
+    // A redirect loop ends, and the name is resolved without `.well-known`.
     delegating.behave(WELL_KNOWN, Behaviour::redirect(WELL_KNOWN));
     let id = with_well_known(&dns, &delegating);
     let error = unreachable(&id, name).await;
@@ -175,11 +179,11 @@ async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
     ] {
         hs.behave(WELL_KNOWN, failure.clone());
         let id = with_well_known(&dns, &hs);
-        arrives(&id, name, &hs, name).await;
+        expect_reaches(&id, name, &hs, name).await;
     }
     assert_eq!(hs.requests_to(WELL_KNOWN).len(), 11);
 
-    // No answer at all, and nobody there.
+    // A server that does not answer, and no server at all.
     for silent in [true, false] {
         hs.behave(WELL_KNOWN, Behaviour::Silent);
         let id = TestServer::start(|settings| {
@@ -190,7 +194,7 @@ async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
                 hosts.insert(format!("{name}:443"), hs.address);
             }
         });
-        arrives(&id, name, &hs, name).await;
+        expect_reaches(&id, name, &hs, name).await;
     }
 }
 
@@ -200,7 +204,7 @@ async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
     let name = "net06.test";
     let hs = homeserver_at(&format!("{ip}:0"), name, name);
     dns.address("target06.test", &ip);
-    // The older record counts where there is no newer one.
+    // The older record is used where there is no newer one.
     dns.service(
         "_matrix._tcp.net06.test",
         0,
@@ -208,7 +212,7 @@ async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
         "target06.test",
     );
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
-    arrives(&id, name, &hs, name).await;
+    expect_reaches(&id, name, &hs, name).await;
     assert_eq!(hs.requests()[0].sni.as_deref(), Some(name));
 
     let target = homeserver_at(&format!("{ip}:0"), "target06.test", "target06.test");
@@ -229,15 +233,15 @@ async fn net_04_net_09_a_name_without_records_is_at_8448_and_says_no_port() {
     let hs = homeserver_at(&format!("{ip}:8448"), name, name);
     dns.address(name, &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
-    arrives(&id, name, &hs, name).await;
-    let asked = dns.queries();
-    let fed = asked
+    expect_reaches(&id, name, &hs, name).await;
+    let queries = dns.queries();
+    let new = queries
         .iter()
-        .position(|asked| asked == "_matrix-fed._tcp.net09.test");
-    let old = asked
+        .position(|name| name == "_matrix-fed._tcp.net09.test");
+    let old = queries
         .iter()
-        .position(|asked| asked == "_matrix._tcp.net09.test");
-    assert!(fed.unwrap() < old.unwrap());
+        .position(|name| name == "_matrix._tcp.net09.test");
+    assert!(new.unwrap() < old.unwrap());
 }
 
 #[actix_web::test]
@@ -248,15 +252,15 @@ async fn net_07_the_next_target_is_tried_and_the_first_one_is_preferred() {
     let second = homeserver_at(&format!("{ip}:0"), name, name);
     dns.address("target07.test", &ip);
     let record = "_matrix-fed._tcp.net07.test";
-    // Worse ones are told first.
+    // The less preferred target is listed first.
     dns.service(record, 30, second.address.port(), "target07.test");
     dns.service(record, 20, first.address.port(), "target07.test");
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
-    arrives(&id, name, &first, name).await;
-    // Nobody listens there, and nobody is there.
+    expect_reaches(&id, name, &first, name).await;
+    // A target that does not listen, and one without an address.
     dns.service(record, 10, 1, "target07.test");
     dns.service(record, 15, 1, "missing07.test");
-    arrives(&id, name, &first, name).await;
+    expect_reaches(&id, name, &first, name).await;
     assert!(second.requests().is_empty());
 }
 
@@ -280,14 +284,14 @@ async fn net_08_what_well_known_says_is_remembered_for_its_time() {
     let hs = homeserver_at(&format!("{ip}:8448"), name, name);
     dns.address(name, &ip);
     let delegating = Homeserver::named(name);
-    let said = |headers: Vec<(String, String)>| {
+    let delegation = |headers: Vec<(String, String)>| {
         Behaviour::Answer(200, headers, br#"{"m.server": "net08.test:8448"}"#.to_vec())
     };
     let max_age = |seconds: &str| vec![("cache-control".to_owned(), format!("max-age={seconds}"))];
     for (behaviour, hours) in [
-        (said(Vec::new()), 24),
-        (said(max_age("7200")), 2),
-        (said(max_age("999999")), 48),
+        (delegation(Vec::new()), 24),
+        (delegation(max_age("7200")), 2),
+        (delegation(max_age("999999")), 48),
         (Behaviour::text(404, ""), 1),
     ] {
         delegating.behave(WELL_KNOWN, behaviour);
@@ -297,12 +301,12 @@ async fn net_08_what_well_known_says_is_remembered_for_its_time() {
             hosts.insert(format!("{name}:443"), delegating.address);
         });
         let before = delegating.requests().len();
-        for (advance, asked) in [(0, 1), (0, 1), (hours * HOUR - 1, 1), (1, 2)] {
+        for (advance, requests) in [(0, 1), (0, 1), (hours * HOUR - 1, 1), (1, 2)] {
             id.advance(advance);
             let _ = user_info(&id, name, "token").await;
             assert_eq!(
                 delegating.requests().len() - before,
-                asked,
+                requests,
                 "{hours} {advance}"
             );
         }

@@ -1,4 +1,4 @@
-//! Networks that no stranger's name leads into.
+//! Server names that lead into blocked networks.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -12,15 +12,15 @@ use crate::harness::{
     Behaviour, TestDns, TestServer, USER_INFO, WELL_KNOWN, has_ipv6, listen_everywhere,
 };
 
-/// A service inside the network, which must never be connected to.
-struct Inside(TcpListener);
+/// A service in the internal network, which must never receive a connection.
+struct InternalService(TcpListener);
 
-impl Inside {
+impl InternalService {
     fn listen(address: &str) -> Self {
         Self::on(TcpListener::bind(address).unwrap())
     }
 
-    /// At every address of this machine.
+    /// Listens on every address of this machine.
     fn everywhere() -> Self {
         Self::on(listen_everywhere())
     }
@@ -35,23 +35,23 @@ impl Inside {
     }
 
     fn expect_untouched(&self) {
-        let touched = self.0.accept().map_err(|error| error.kind());
-        assert_eq!(touched.err(), Some(ErrorKind::WouldBlock));
+        let connection = self.0.accept().map_err(|error| error.kind());
+        assert_eq!(connection.err(), Some(ErrorKind::WouldBlock));
     }
 }
 
 #[actix_web::test]
 async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
     let dns = TestDns::start();
-    // All of this machine, in both families.
-    let inside = Inside::everywhere();
-    let port = inside.port();
+    // Every address of this machine, IPv4 and IPv6.
+    let service = InternalService::everywhere();
+    let port = service.port();
     dns.address("inside.test", "127.0.0.1");
     dns.address("inside6.test", "::1");
     dns.address("nowhere.test", "0.0.0.0");
     dns.address("nowhere6.test", "::");
     dns.address("mapped.test", "::ffff:127.0.0.1");
-    // As it is set up in production.
+    // The blocked networks are those of production.
     let id = TestServer::start(|settings| dns.configure(settings));
     for host in [
         "0.0.0.0",
@@ -75,7 +75,7 @@ async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
         let error = unreachable(&id, &format!("{host}:{port}")).await;
         assert_eq!(error, CallError::Blocked, "{host}");
     }
-    // These are no server names, or no names that DNS has.
+    // These are not server names, or names that DNS does not have.
     for host in ["127.1", "2130706433", "0x7f000001"] {
         let name = format!("{host}:{port}");
         if ServerName::parse(&name).is_ok() {
@@ -86,13 +86,13 @@ async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
             );
         }
     }
-    inside.expect_untouched();
+    service.expect_untouched();
 }
 
 #[actix_web::test]
 async fn net_13_sec_03_nowhere_cannot_be_allowed() {
     let dns = TestDns::start();
-    let inside = Inside::everywhere();
+    let service = InternalService::everywhere();
     dns.address("nowhere.test", "0.0.0.0");
     let id = TestServer::start(|settings| {
         dns.configure(settings);
@@ -100,34 +100,34 @@ async fn net_13_sec_03_nowhere_cannot_be_allowed() {
         settings.federation.allow_ranges = everything.to_vec();
     });
     for host in ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "nowhere.test"] {
-        let name = format!("{host}:{}", inside.port());
+        let name = format!("{host}:{}", service.port());
         assert_eq!(unreachable(&id, &name).await, CallError::Blocked, "{host}");
     }
-    inside.expect_untouched();
+    service.expect_untouched();
 }
 
 #[actix_web::test]
 async fn net_11_onb_15_sec_02_every_kind_of_call_is_guarded() {
-    let inside = Inside::listen("127.0.0.1:0");
+    let service = InternalService::listen("127.0.0.1:0");
     let id = TestServer::start(|_| {});
-    let server = ServerName::parse(&format!("127.0.0.1:{}", inside.port())).unwrap();
-    let door = &id.app.federation;
+    let server = ServerName::parse(&format!("127.0.0.1:{}", service.port())).unwrap();
+    let federation = &id.app.federation;
     let key_id = KeyId::parse("ed25519:a").unwrap();
-    let keys = door.server_key(&server, &key_id).await.unwrap();
+    let keys = federation.server_key(&server, &key_id).await.unwrap();
     assert_eq!(keys, Err(KeyError::Unreachable(CallError::Blocked)));
-    let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
+    let result = federation.onbind(&server, "{}".to_owned()).await.unwrap();
     assert!(
-        matches!(told, Err(OnbindFailure::Transient { .. })),
-        "{told:?}"
+        matches!(result, Err(OnbindFailure::Transient { .. })),
+        "{result:?}"
     );
-    inside.expect_untouched();
+    service.expect_untouched();
 }
 
 #[actix_web::test]
 async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
     let (dns, ip) = (TestDns::start(), public_ip());
-    let inside = Inside::listen("127.0.0.1:0");
-    let port = inside.port();
+    let service = InternalService::listen("127.0.0.1:0");
+    let port = service.port();
     dns.address("inside.test", "127.0.0.1");
     for (name, target) in [("srv.test", "inside.test"), ("literal.test", "127.0.0.1")] {
         dns.service(&format!("_matrix-fed._tcp.{name}"), 0, port, target);
@@ -139,7 +139,7 @@ async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
         for n in 0..5 {
             hosts.insert(format!("r{n}.test:443"), hs.address);
         }
-        // Each has the same homeserver behind it, and so its certificate.
+        // All names lead to the same homeserver, which has one certificate.
         settings.federation.verify_certificates = false;
     });
     assert_eq!(unreachable(&id, "srv.test").await, CallError::Blocked);
@@ -156,12 +156,12 @@ async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
     {
         let before = hs.requests_to(WELL_KNOWN).len();
         hs.behave(WELL_KNOWN, Behaviour::redirect(&target));
-        // Without a delegation the name itself has no address.
+        // The delegation fails, and the name itself has no address.
         let error = unreachable(&id, &format!("r{n}.test")).await;
         assert_eq!(error, CallError::NoAddress, "{target}");
         assert_eq!(hs.requests_to(WELL_KNOWN).len(), before + 1);
     }
-    // A delegation leads inside no more than a name does.
+    // A delegation to an internal address is blocked too.
     let delegate = json!({"m.server": format!("127.0.0.1:{port}")});
     hs.behave(WELL_KNOWN, Behaviour::json(200, &delegate));
     let id = TestServer::start(|settings| {
@@ -171,7 +171,7 @@ async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
     });
     let error = unreachable(&id, "redirecting.test").await;
     assert_eq!(error, CallError::Blocked);
-    inside.expect_untouched();
+    service.expect_untouched();
 }
 
 #[actix_web::test]
@@ -179,16 +179,16 @@ async fn net_14_only_the_public_part_of_a_mixed_answer_is_used() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), "mixed.test", "mixed.test");
     let port = hs.address.port();
-    let inside = Inside::listen(&format!("127.0.0.1:{port}"));
-    let inside6 = has_ipv6().then(|| Inside::listen(&format!("[::1]:{port}")));
+    let service = InternalService::listen(&format!("127.0.0.1:{port}"));
+    let service6 = has_ipv6().then(|| InternalService::listen(&format!("[::1]:{port}")));
     dns.address("mixed.test", "127.0.0.1");
     dns.address("mixed.test", "::1");
     dns.address("mixed.test", &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     let _ = user_info(&id, &format!("mixed.test:{port}"), "token").await;
     assert_eq!(hs.requests_to(USER_INFO).len(), 1);
-    inside.expect_untouched();
-    inside6.iter().for_each(Inside::expect_untouched);
+    service.expect_untouched();
+    service6.iter().for_each(InternalService::expect_untouched);
 }
 
 #[actix_web::test]
@@ -196,7 +196,7 @@ async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_use
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), "rebinding.test", "rebinding.test");
     let name = format!("rebinding.test:{}", hs.address.port());
-    let inside = Inside::listen(&format!("127.0.0.1:{}", hs.address.port()));
+    let service = InternalService::listen(&format!("127.0.0.1:{}", hs.address.port()));
     dns.address("rebinding.test", &ip);
     let id = TestServer::start(|settings| on_the_internet(settings, &dns));
     let _ = user_info(&id, &name, "token").await;
@@ -204,7 +204,7 @@ async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_use
     dns.forget("rebinding.test");
     dns.address("rebinding.test", "127.0.0.1");
     assert_eq!(unreachable(&id, &name).await, CallError::Blocked);
-    inside.expect_untouched();
+    service.expect_untouched();
 }
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! The keys of homeservers: which are believed, and for how long.
+//! The keys of homeservers: which are accepted, and for how long they are cached.
 
 use serde_json::{Value, json};
 use sydent::actor::federation::{CallError, KeyError};
@@ -10,8 +10,8 @@ use super::reaching;
 use crate::harness::{Behaviour, Homeserver, SERVER_KEYS, TestServer};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
-/// For so long a server is not asked again, ms.
-const ASKED_AGAIN_AFTER: i64 = 60 * 1000;
+/// How long a server is not contacted again after a failed key lookup, ms.
+const RETRY_AFTER_MS: i64 = 60 * 1000;
 
 async fn key(
     id: &TestServer,
@@ -23,7 +23,7 @@ async fn key(
     found.unwrap()
 }
 
-/// What the homeserver publishes after a change, signed.
+/// The signed keys of the homeserver with one field changed.
 fn changed(hs: &Homeserver, field: &str, value: Value) -> Behaviour {
     let mut keys = hs.unsigned_keys();
     keys[field] = value;
@@ -44,9 +44,9 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         changed(&hs, "verify_keys", json!([])),
         changed(&hs, "verify_keys", entry(json!(7))),
         changed(&hs, "verify_keys", entry(json!(base64::encode(&[1; 31])))),
-        // Another key than the one that signed.
+        // A key other than the one that signed.
         changed(&hs, "verify_keys", entry(json!(base64::encode(&[1; 32])))),
-        // No signature, and that of somebody else.
+        // Without a signature, and with the signature of another server.
         Behaviour::json(200, &hs.unsigned_keys()),
         Behaviour::json(200, &other.signed(hs.unsigned_keys())),
         Behaviour::json(200, &other.signed(other.unsigned_keys())),
@@ -54,24 +54,24 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         Behaviour::text(200, "[]"),
     ] {
         hs.behave(SERVER_KEYS, bad.clone());
-        id.advance(ASKED_AGAIN_AFTER);
+        id.advance(RETRY_AFTER_MS);
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(
             matches!(found, Err(KeyError::InvalidResponse(_))),
             "{bad:?}: {found:?}"
         );
     }
-    // What has no canonical form cannot be signed at all.
-    for odd in [
+    // Values without a canonical JSON form cannot be signed.
+    for value in [
         json!(4.1e12),
         json!(4_102_444_800_000.5),
         json!(1e300),
         json!(u64::MAX),
     ] {
         let mut keys = hs.signed(hs.unsigned_keys());
-        keys["valid_until_ts"] = odd;
+        keys["valid_until_ts"] = value;
         hs.behave(SERVER_KEYS, Behaviour::json(200, &keys));
-        id.advance(ASKED_AGAIN_AFTER);
+        id.advance(RETRY_AFTER_MS);
         let found = key(&id, &hs, "ed25519:hs").await;
         assert!(
             matches!(found, Err(KeyError::InvalidResponse(_))),
@@ -79,7 +79,7 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
         );
     }
     hs.behave_normally(SERVER_KEYS);
-    id.advance(ASKED_AGAIN_AFTER);
+    id.advance(RETRY_AFTER_MS);
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }
 
@@ -93,7 +93,7 @@ async fn net_15_sec_01_key_answers_have_an_end() {
         Behaviour::Endless,
     ] {
         hs.behave(SERVER_KEYS, huge);
-        id.advance(ASKED_AGAIN_AFTER);
+        id.advance(RETRY_AFTER_MS);
         assert_eq!(key(&id, &hs, "ed25519:hs").await, too_long);
     }
 }
@@ -122,10 +122,10 @@ async fn net_18_ops_05_keys_are_forgotten_after_a_week_at_the_latest() {
         let until = json!(id.now() + valid_for);
         hs.behave(SERVER_KEYS, changed(&hs, "valid_until_ts", until));
         let before = hs.requests().len();
-        for (advance, asked) in [(0, 1), (remembered_for - 1, 1), (1, 2)] {
+        for (advance, calls) in [(0, 1), (remembered_for - 1, 1), (1, 2)] {
             id.advance(advance);
             let _ = key(&id, &hs, "ed25519:hs").await;
-            assert_eq!(hs.requests().len() - before, asked);
+            assert_eq!(hs.requests().len() - before, calls);
         }
         id.advance(8 * DAY);
     }
@@ -163,7 +163,7 @@ async fn net_20_a_homeserver_that_fails_costs_one_call_a_minute() {
             assert!(found.is_err(), "{found:?}");
         }
         assert_eq!(hs.requests_to(SERVER_KEYS).len(), calls);
-        id.advance(ASKED_AGAIN_AFTER);
+        id.advance(RETRY_AFTER_MS);
     }
     hs.behave_normally(SERVER_KEYS);
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));

@@ -1,4 +1,4 @@
-//! Slow homeservers, too many calls, and homeservers that are not wanted.
+//! Slow homeservers, too many calls, and homeservers that are not allowed.
 
 use std::time::{Duration, Instant};
 
@@ -26,19 +26,19 @@ async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
         Behaviour::DrippingBody,
     ] {
         hs.behave(USER_INFO, slow.clone());
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = unreachable(&id, hs.name.as_str()).await;
         assert_eq!(error, CallError::TimedOut, "{slow:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{slow:?}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{slow:?}");
     }
 }
 
 #[actix_web::test]
 async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let id = TestServer::start(|settings| {
         settings.federation.timeout = Duration::from_secs(1);
-        let address = mute.local_addr().unwrap();
+        let address = silent.local_addr().unwrap();
         settings
             .federation
             .hosts
@@ -60,12 +60,12 @@ async fn net_16_a_silent_homeserver_delays_the_answer_to_unbind_no_longer_than_a
     let body = json!({"mxid": hs.user("alice"), "threepid": threepid});
     let uri = format!("{V2}/3pid/unbind");
     let header = hs.authorization("POST", &uri, SERVER_NAME, Some(&body));
-    let begun = Instant::now();
+    let started = Instant::now();
     let api = id.api().on(V2);
     let answer = api.unbind(&[("authorization", &header)], &body).await;
     answer.refused(504, "M_UNKNOWN");
-    // A call may take 20 seconds.
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    // The default timeout of a call is longer, 20 seconds.
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[actix_web::test]
@@ -77,9 +77,9 @@ async fn a_full_door_is_busy_and_recovers() {
         settings.federation.concurrency = 1;
         settings.federation.timeout = Duration::from_secs(3);
     });
-    let door = id.app.federation.clone();
+    let federation = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { federation.user_info(&name, "token").await });
     wait_for("the slow call", async || {
         (!hs.requests().is_empty()).then_some(())
     })
@@ -102,33 +102,37 @@ async fn a_full_door_is_busy_and_recovers() {
 
 #[actix_web::test]
 async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
-    let (mute, other) = (Homeserver::start(), Homeserver::start());
-    mute.behave(USER_INFO, Behaviour::Silent);
+    let (silent, other) = (Homeserver::start(), Homeserver::start());
+    silent.behave(USER_INFO, Behaviour::Silent);
     let id = TestServer::start(|settings| {
-        mute.configure(settings);
+        silent.configure(settings);
         other.configure(settings);
         settings.federation.concurrency = 20;
         settings.federation.timeout = Duration::from_secs(3);
     });
     let slow = [0; 4].map(|_| {
-        let (door, name) = (id.app.federation.clone(), mute.name.clone());
-        tokio::spawn(async move { door.user_info(&name, "token").await })
+        let (federation, name) = (id.app.federation.clone(), silent.name.clone());
+        tokio::spawn(async move { federation.user_info(&name, "token").await })
     });
     wait_for("the slow calls", async || {
-        (mute.requests().len() == slow.len()).then_some(())
+        (silent.requests().len() == slow.len()).then_some(())
     })
     .await;
-    let door = &id.app.federation;
-    let refused = door.user_info(&mute.name, "token").await;
+    let federation = &id.app.federation;
+    let refused = federation.user_info(&silent.name, "token").await;
     assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     let token = other.openid_token("alice");
     let found = user_info(&id, other.name.as_str(), &token).await;
     assert_eq!(found, Ok(other.user("alice")));
-    let (key_id, public) = mute.key();
-    let key = door.server_key(&mute.name, &key_id).await;
-    assert_eq!(key.unwrap(), Ok(Some(public)), "keys have their own places");
-    let told = door.onbind(&mute.name, "{}".to_owned()).await;
-    assert_eq!(told.unwrap(), Ok(()), "and so have notices");
+    let (key_id, public) = silent.key();
+    let key = federation.server_key(&silent.name, &key_id).await;
+    assert_eq!(
+        key.unwrap(),
+        Ok(Some(public)),
+        "key requests have their own limit"
+    );
+    let result = federation.onbind(&silent.name, "{}".to_owned()).await;
+    assert_eq!(result.unwrap(), Ok(()), "and so have onbind notifications");
     for call in slow {
         assert!(call.await.unwrap().unwrap().is_err());
     }
@@ -150,7 +154,7 @@ async fn auth_14_only_users_of_listed_homeservers_register() {
     let error = unreachable(&id, other.name.as_str()).await;
     assert_eq!(error, CallError::NotAllowed);
     assert!(other.requests().is_empty());
-    // Its keys are asked for all the same: it may speak for its users.
+    // Its keys are still fetched, since it may sign for its users.
     let (key_id, public) = other.key();
     let key = id.app.federation.server_key(&other.name, &key_id).await;
     assert_eq!(key.unwrap(), Ok(Some(public)));
@@ -163,17 +167,17 @@ async fn a_denied_homeserver_is_never_contacted() {
         hs.configure(settings);
         settings.federation.deny_homeservers = vec!["*.test".parse().unwrap()];
     });
-    let door = &id.app.federation;
+    let federation = &id.app.federation;
     for name in ["denied.test", "DENIED.test", "denied.test:8448"] {
         let server = ServerName::parse(name).unwrap();
         assert_eq!(unreachable(&id, name).await, CallError::NotAllowed);
         let key_id = KeyId::parse("ed25519:a").unwrap();
-        let keys = door.server_key(&server, &key_id).await.unwrap();
+        let keys = federation.server_key(&server, &key_id).await.unwrap();
         assert_eq!(keys, Err(KeyError::Unreachable(CallError::NotAllowed)));
-        let told = door.onbind(&server, "{}".to_owned()).await.unwrap();
+        let result = federation.onbind(&server, "{}".to_owned()).await.unwrap();
         assert!(
-            matches!(told, Err(OnbindFailure::Permanent { .. })),
-            "{told:?}"
+            matches!(result, Err(OnbindFailure::Permanent { .. })),
+            "{result:?}"
         );
     }
     assert!(hs.requests().is_empty());
@@ -217,9 +221,9 @@ async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
         hs.configure(settings);
         settings.federation.timeout = Duration::from_secs(1);
     });
-    let door = id.app.federation.clone();
+    let federation = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = tokio::spawn(async move { door.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { federation.user_info(&name, "token").await });
     wait_for("the slow call", async || {
         (!hs.requests().is_empty()).then_some(())
     })
@@ -227,7 +231,7 @@ async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
     id.begin_stop();
     assert!(
         slow.await.unwrap().is_ok(),
-        "it was answered before the end"
+        "it was answered before the shutdown ended"
     );
     id.stop();
     let after = id.app.federation.user_info(&hs.name, "token").await;

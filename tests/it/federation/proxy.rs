@@ -11,37 +11,37 @@ use sydent::config::SecretUrl;
 use super::{unreachable, user_info};
 use crate::harness::{Homeserver, TestServer, trust};
 
-/// A proxy that connects everybody to one place.
+/// A proxy that connects every client to one target.
 struct HttpProxy {
     address: SocketAddr,
-    /// The heads of all requests.
-    heard: Arc<Mutex<Vec<String>>>,
+    /// The heads of all requests so far.
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl HttpProxy {
     fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-        let all = Arc::clone(&heard);
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let all = Arc::clone(&requests);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let all = Arc::clone(&all);
                 thread::spawn(move || serve(client, target, &all));
             }
         });
-        Self { address, heard }
+        Self { address, requests }
     }
 }
 
-fn serve(mut client: TcpStream, target: SocketAddr, heard: &Mutex<Vec<String>>) {
+fn serve(mut client: TcpStream, target: SocketAddr, requests: &Mutex<Vec<String>>) {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {
         client.read_exact(&mut byte).unwrap();
         request.extend(byte);
     }
-    heard
+    requests
         .lock()
         .unwrap()
         .push(String::from_utf8(request).unwrap());
@@ -65,12 +65,12 @@ async fn a_proxy_opens_the_connections_and_looks_the_names_up() {
     let token = hs.openid_token("alice");
     let found = user_info(&id, "proxied.test:8449", &token).await;
     assert_eq!(found, Ok(hs.user("alice")));
-    let heard = proxy.heard.lock().unwrap().clone();
-    assert_eq!(heard.len(), 1);
-    assert!(heard[0].starts_with("CONNECT proxied.test:8449 HTTP/1.1\r\n"));
-    assert!(heard[0].contains("\r\nProxy-Authorization: Basic dXNlcjpodW50ZXIy\r\n"));
+    let requests = proxy.requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].starts_with("CONNECT proxied.test:8449 HTTP/1.1\r\n"));
+    assert!(requests[0].contains("\r\nProxy-Authorization: Basic dXNlcjpodW50ZXIy\r\n"));
     assert!(
-        !heard[0].contains(&token),
+        !requests[0].contains(&token),
         "the proxy does not see the token"
     );
     assert!(!format!("{:?}", id.app.config.federation).contains("hunter2"));
@@ -88,5 +88,5 @@ async fn net_11_an_address_is_checked_before_a_proxy_gets_it() {
     for name in ["127.0.0.1:1", "[::1]:1", "10.0.0.1:1", "0.0.0.0:1"] {
         assert_eq!(unreachable(&id, name).await, CallError::Blocked, "{name}");
     }
-    assert!(proxy.heard.lock().unwrap().is_empty());
+    assert!(proxy.requests.lock().unwrap().is_empty());
 }

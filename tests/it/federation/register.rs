@@ -1,4 +1,4 @@
-//! The same from outside: whoever registers chooses the homeserver.
+//! The same through `/account/register`, where the client chooses the homeserver.
 
 use serde_json::json;
 
@@ -87,9 +87,9 @@ async fn acc_07_sec_02_what_is_no_server_name_is_not_even_looked_up() {
 
 #[actix_web::test]
 async fn net_13_sec_02_sec_03_registering_leads_nowhere_inside() {
-    let inside = listen_everywhere();
-    inside.set_nonblocking(true).unwrap();
-    let port = inside.local_addr().unwrap().port();
+    let service = listen_everywhere();
+    service.set_nonblocking(true).unwrap();
+    let port = service.local_addr().unwrap().port();
     let (dns, ip) = (TestDns::start(), public_ip());
     dns.address("inside.test", "127.0.0.1");
     dns.service("_matrix._tcp.srv.test", 0, port, "inside.test");
@@ -115,18 +115,18 @@ async fn net_13_sec_02_sec_03_registering_leads_nowhere_inside() {
         "169.254.169.254:80".to_owned(),
         "srv.test".to_owned(),
         "moved.test".to_owned(),
-        // What is not there at all.
+        // A name that does not exist.
         "missing.test".to_owned(),
     ] {
         let answer = register(&id, &server).await;
         assert_eq!(answer.status, 504, "{server}");
         texts.push(answer.text());
     }
-    // Nobody learns which addresses there are inside.
+    // The errors do not reveal which internal addresses exist.
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
-    let touched = inside.accept().map_err(|error| error.kind());
-    assert_eq!(touched.err(), Some(std::io::ErrorKind::WouldBlock));
+    let connection = service.accept().map_err(|error| error.kind());
+    assert_eq!(connection.err(), Some(std::io::ErrorKind::WouldBlock));
 }
 
 #[actix_web::test]

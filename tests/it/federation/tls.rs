@@ -1,4 +1,4 @@
-//! Who is believed to be a homeserver.
+//! How homeservers are authenticated.
 
 use sydent::actor::federation::{CallError, UserInfoError};
 
@@ -24,10 +24,10 @@ async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
         );
         assert!(
             hs.requests().is_empty(),
-            "the token is not sent to a stranger"
+            "the token is not sent to another server"
         );
     }
-    // The same with the right one.
+    // The same with the right certificate.
     let hs = homeserver_at("127.0.0.1:0", "net10.test", "net10.test");
     let token = hs.openid_token("alice");
     let found = user_info(&reaching(&hs), "net10.test", &token).await;
@@ -72,9 +72,9 @@ async fn net_10_nobody_is_spoken_to_in_the_clear() {
     std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
         let (mut stream, _) = plain.accept().unwrap();
-        let mut heard = [0; 1];
-        stream.read_exact(&mut heard).unwrap();
-        assert_eq!(heard, [0x16], "a TLS handshake");
+        let mut first_byte = [0; 1];
+        stream.read_exact(&mut first_byte).unwrap();
+        assert_eq!(first_byte, [0x16], "a TLS handshake");
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
     });
     let id = TestServer::start(|settings| {

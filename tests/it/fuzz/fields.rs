@@ -1,8 +1,8 @@
-//! Every field that there is.
+//! Every field of every route.
 
 use crate::harness::Listener;
 
-/// Where fields are, and what a good request has in them, as JSON.
+/// A listener, a route and its fields with valid values, as JSON.
 pub type Form = (
     Listener,
     &'static str,

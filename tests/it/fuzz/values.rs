@@ -1,6 +1,6 @@
-//! What nobody expects in a field.
+//! Unexpected values of fields.
 
-/// What else may stand in the place of a value of JSON.
+/// Texts to send in the place of a JSON value.
 pub fn json_values() -> Vec<String> {
     let mut values: Vec<String> = [
         "0",
@@ -58,7 +58,7 @@ pub fn json_values() -> Vec<String> {
     values
 }
 
-/// What else may stand in a form or in a query string, encoded.
+/// Encoded values for a form or a query string.
 pub fn encoded_values() -> Vec<String> {
     let mut values: Vec<String> = [
         "",

@@ -1,4 +1,4 @@
-//! How arguments come: JSON, forms and query strings, and which of them count.
+//! Arguments as JSON, forms and query strings, and which of them take precedence.
 
 use awc::http::Method;
 use serde_json::json;
@@ -22,8 +22,8 @@ async fn bind(api: &Api, query: &str, content_type: Option<&str>, body: &str) ->
         .await
 }
 
-/// Arguments that were all read lead to a session that does not exist.
-fn were_read(answer: &Answer) {
+/// Expects that all arguments were read: the session does not exist.
+fn expect_read(answer: &Answer) {
     answer.refused(404, "M_NO_VALID_SESSION");
 }
 
@@ -40,25 +40,25 @@ async fn gen_29_v1_takes_json_forms_and_query_strings() {
         "Application/JSON",
         "application/json; charset=utf-8",
     ] {
-        were_read(&bind(&api, "", Some(kind), &json).await);
+        expect_read(&bind(&api, "", Some(kind), &json).await);
         for body in ["null", "{}", "", " null\n"] {
-            were_read(&bind(&api, &query, Some(kind), body).await);
+            expect_read(&bind(&api, &query, Some(kind), body).await);
         }
     }
     for kind in [FORM, "application/x-www-form-urlencoded; charset=UTF-8"] {
-        were_read(&bind(&api, "", Some(kind), &form).await);
-        were_read(&bind(&api, &query, Some(kind), "").await);
+        expect_read(&bind(&api, "", Some(kind), &form).await);
+        expect_read(&bind(&api, &query, Some(kind), "").await);
     }
     for kind in [
         None,
         Some("text/plain"),
         Some("multipart/form-data; boundary=x"),
     ] {
-        were_read(&bind(&api, &query, kind, "what this says does not matter").await);
+        expect_read(&bind(&api, &query, kind, "what this says does not matter").await);
     }
-    were_read(&bind(&api, "?sid=x", Some(FORM), &encode(&FIELDS[1..])).await);
-    // What the body says counts, not what the query string says.
-    were_read(&bind(&api, "?sid=!&mxid=!", Some("application/json"), &json).await);
+    expect_read(&bind(&api, "?sid=x", Some(FORM), &encode(&FIELDS[1..])).await);
+    // The body takes precedence over the query string.
+    expect_read(&bind(&api, "?sid=!&mxid=!", Some("application/json"), &json).await);
 }
 
 #[actix_web::test]
@@ -151,7 +151,7 @@ async fn gen_08_what_is_missing_or_null_is_named() {
             json!({"email": null, "client_secret": "s", "send_attempt": 1}),
             "email",
         ),
-        // What is missing comes before what is wrong (GEN-28).
+        // Missing parameters are reported before invalid ones (GEN-28).
         (
             json!({"email": 5, "client_secret": [], "send_attempt": null}),
             "send_attempt",

@@ -1,4 +1,4 @@
-//! Bodies that are too large, too deep, too slow, or no JSON object.
+//! Bodies that are too large, too deep, too slow, or not a JSON object.
 
 use std::time::Duration;
 
@@ -52,11 +52,11 @@ async fn gen_21_the_limit_is_a_setting_and_what_just_fits_is_read() {
     let route = posts()
         .find(|route| route.path.ends_with("/3pid/bind"))
         .unwrap();
-    let fits = format!("{{}}{}", " ".repeat(1998));
-    post(&server, route, fits.clone())
+    let largest = format!("{{}}{}", " ".repeat(1998));
+    post(&server, route, largest.clone())
         .await
         .refused(400, "M_MISSING_PARAMS");
-    post(&server, route, format!("{fits} "))
+    post(&server, route, format!("{largest} "))
         .await
         .refused(413, "M_TOO_LARGE");
 }

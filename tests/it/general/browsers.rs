@@ -1,5 +1,5 @@
-//! What a page in a browser needs: CORS and JSON on every answer, and an
-//! answer to `OPTIONS` everywhere.
+//! What web pages need: CORS and JSON on every answer, and an answer to `OPTIONS`
+//! on every path.
 
 use awc::http::Method;
 use serde_json::json;
@@ -13,7 +13,7 @@ const METHODS: [Method; 5] = [
     Method::DELETE,
     Method::PATCH,
 ];
-const NOWHERE: [&str; 5] = [
+const UNKNOWN: [&str; 5] = [
     "/",
     "/favicon.ico",
     "/_matrix/identity",
@@ -23,10 +23,10 @@ const NOWHERE: [&str; 5] = [
 
 fn paths() -> impl Iterator<Item = &'static str> {
     let known = routes_of(Listener::Client).map(|route| route.path);
-    known.chain(NOWHERE)
+    known.chain(UNKNOWN)
 }
 
-async fn bare(api: &Api, method: &Method, path: &str) -> crate::harness::Answer {
+async fn send(api: &Api, method: &Method, path: &str) -> crate::harness::Answer {
     api.send(method.clone(), path, &[], Vec::new()).await
 }
 
@@ -35,7 +35,7 @@ async fn gen_12_gen_14_gen_15_gen_16_gen_17_every_answer_is_open_to_browsers() {
     let server = TestServer::start(|_| {});
     for path in paths() {
         for method in METHODS.iter().chain([&Method::HEAD, &Method::OPTIONS]) {
-            bare(&server.api(), method, path).await.has_cors_headers();
+            send(&server.api(), method, path).await.has_cors_headers();
         }
     }
 }
@@ -59,7 +59,7 @@ async fn gen_01_gen_02_every_answer_is_a_json_object_and_every_error_has_both_st
     };
     for path in paths() {
         for method in METHODS {
-            let answer = bare(&server.api(), &method, path).await;
+            let answer = send(&server.api(), &method, path).await;
             if is_page(path, &method) {
                 assert_eq!(
                     answer.header("content-type"),
@@ -104,9 +104,9 @@ async fn gen_13_gen_15_gen_18_options_on_every_route_and_everywhere_else() {
 #[actix_web::test]
 async fn gen_10_gen_15_an_unknown_path_is_404() {
     let server = TestServer::start(|_| {});
-    for path in NOWHERE {
+    for path in UNKNOWN {
         for method in METHODS {
-            let answer = bare(&server.api(), &method, path).await;
+            let answer = send(&server.api(), &method, path).await;
             answer.refused(404, "M_UNRECOGNIZED");
         }
     }
@@ -118,10 +118,10 @@ async fn gen_11_another_method_is_405_and_told_which_ones_there_are() {
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
         for route in routes_of(listener) {
-            let odd = Method::from_bytes(b"BREW").unwrap();
-            for method in METHODS.iter().chain([&odd]) {
+            let unknown = Method::from_bytes(b"BREW").unwrap();
+            for method in METHODS.iter().chain([&unknown]) {
                 if !route.takes(method.as_str()) {
-                    let answer = bare(&api, method, route.path).await;
+                    let answer = send(&api, method, route.path).await;
                     answer.refused(405, "M_UNRECOGNIZED");
                     assert_eq!(
                         allowed(answer.header("allow")),
@@ -156,8 +156,8 @@ async fn gen_27_head_is_answered_as_get_is_but_without_a_body() {
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
         for route in routes_of(listener).filter(|route| route.takes_head()) {
-            let get = bare(&api, &Method::GET, route.path).await;
-            let head = bare(&api, &Method::HEAD, route.path).await;
+            let get = send(&api, &Method::GET, route.path).await;
+            let head = send(&api, &Method::HEAD, route.path).await;
             assert_eq!(head.status, get.status, "{route:?}");
             assert_eq!(head.header("content-type"), get.header("content-type"));
             assert!(head.body.is_empty(), "{head:?}");
@@ -172,7 +172,7 @@ async fn gen_27_a_scanner_that_looks_at_the_head_of_a_mailed_link_validates_noth
         .request_mail(&fresh_address("scanned"), "secret")
         .await;
     let link = mail.link();
-    let head = bare(
+    let head = send(
         &server.api(),
         &Method::HEAD,
         link.strip_prefix(BASE_URL).unwrap(),

@@ -1,4 +1,4 @@
-//! What a client hears when the server itself fails: nothing of the cause.
+//! Internal errors: the client does not learn the cause.
 
 use std::panic::panic_any;
 
@@ -42,19 +42,19 @@ impl Operation for PanickingSubmission {
     }
 }
 
-type TheApp = web::Data<sydent::app::App>;
+type SharedApp = web::Data<sydent::app::App>;
 
-async fn lookup(app: TheApp) -> Result<HttpResponse, Error> {
+async fn lookup(app: SharedApp) -> Result<HttpResponse, Error> {
     app.lookups.send(PanickingLookup).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
-async fn submission(app: TheApp) -> Result<HttpResponse, Error> {
+async fn submission(app: SharedApp) -> Result<HttpResponse, Error> {
     app.sessions.send(PanickingSubmission).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
-async fn detached(app: TheApp) -> Result<HttpResponse, Error> {
+async fn detached(app: SharedApp) -> Result<HttpResponse, Error> {
     app.detached.run(async { panic_any(SECRET) }).await?;
     Ok(HttpResponse::Ok().finish())
 }
@@ -63,8 +63,8 @@ async fn handler() -> Result<HttpResponse, Error> {
     panic_any(SECRET)
 }
 
-/// Handlers that panic, wrapped as those of the server are.
-async fn answer_of(server: &TestServer, path: &str) -> Answer {
+/// Calls handlers that panic, wrapped like those of the server.
+async fn call(server: &TestServer, path: &str) -> Answer {
     let route = |path: &str| web::resource(path.to_owned()).wrap(from_fn(catch_panic));
     let service = test::init_service(
         App::new()
@@ -93,10 +93,10 @@ async fn answer_of(server: &TestServer, path: &str) -> Answer {
 #[actix_web::test]
 async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
     let server = TestServer::start(|_| {});
-    // More often than any owner has threads.
+    // More often than any actor has threads.
     for _ in 0..3 {
         for path in ["/lookup", "/submission", "/detached", "/handler"] {
-            let answer = answer_of(&server, path).await;
+            let answer = call(&server, path).await;
             answer.is_internal_error();
             answer.has_cors_headers();
         }
@@ -111,8 +111,8 @@ async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
         .await
         .refused(404, "M_NO_VALID_SESSION");
     let metrics = server.operations().get("/metrics").await.text();
-    for owner in ["lookups", "sessions"] {
-        let line = format!("sydent_actor_panics_total{{actor=\"{owner}\"}} 3");
+    for actor in ["lookups", "sessions"] {
+        let line = format!("sydent_actor_panics_total{{actor=\"{actor}\"}} 3");
         assert!(metrics.contains(&line), "{line} not in {metrics}");
     }
 }

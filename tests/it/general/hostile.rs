@@ -1,4 +1,4 @@
-//! What attackers write into fields.
+//! Hostile values in fields.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ async fn sec_05_a_client_secret_without_end_does_no_harm() {
             .refused(400, "M_INVALID_PARAM");
     }
     let endless = json!({"client_secret": "x".repeat(10_000_000)}).to_string();
-    // So much is not read to its end, so the answer may be cut off.
+    // The server does not read this body to its end, so the answer may be cut off.
     let _ = api
         .try_send(
             awc::http::Method::POST,
@@ -167,15 +167,15 @@ async fn sec_21_sql_in_any_field_is_only_text() {
             .await;
         assert_eq!(valid.ok(), json!({"valid": false}));
     }
-    // An mxid and an address may hold quotes.
-    let odd = "@x'--:example.org";
+    // A Matrix ID and an address may contain quotes.
+    let quoted = "@x'--:example.org";
     internal
-        .internal_bind("email", "o'--@example.com", odd)
+        .internal_bind("email", "o'--@example.com", quoted)
         .await
         .ok();
     assert_eq!(
         api.lookup("email", "O'--@example.com").await.ok()["mxid"],
-        odd
+        quoted
     );
     assert_eq!(api.lookup("email", "a@example.com").await.ok(), bound);
 }

@@ -1,4 +1,4 @@
-//! Which path leads where, however it is written.
+//! Which path leads to which route, in every spelling.
 
 use crate::harness::{ROUTES, TestServer, V1, V2};
 

@@ -1,4 +1,4 @@
-//! A server whose deprecated v1 is switched off.
+//! A server with the deprecated v1 switched off.
 
 use awc::http::Method;
 

@@ -1,4 +1,4 @@
-//! Which files are written, and when none is.
+//! Which files are written, and when no file is.
 
 use std::fs;
 
@@ -33,14 +33,14 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
         ("--conf-only --db sydent.conf", "cannot be used with"),
         ("--db sydent.conf", "Nothing was imported"),
     ] {
-        let told = CommandOutput::run(folder, &format!("import sydent {flags}"));
-        assert_ne!(told.code, 0, "{flags}");
-        assert!(told.err.contains(sentence), "{flags}: {}", told.err);
-        assert_eq!(told.out, "", "{flags}");
+        let output = CommandOutput::run(folder, &format!("import sydent {flags}"));
+        assert_ne!(output.code, 0, "{flags}");
+        assert!(output.err.contains(sentence), "{flags}: {}", output.err);
+        assert_eq!(output.out, "", "{flags}");
         assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "{flags}");
     }
-    let told = CommandOutput::run(folder, "import sydent --conf-only --dry-run");
-    assert!(told.out.contains("nothing was written"), "{}", told.err);
+    let output = CommandOutput::run(folder, "import sydent --conf-only --dry-run");
+    assert!(output.out.contains("nothing was written"), "{}", output.err);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
 
@@ -49,11 +49,11 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     let folder = small("");
     let folder = folder.path();
     fs::write(folder.join("sydent.key"), "mine").unwrap();
-    let told = CommandOutput::run(folder, "import sydent --conf-only");
+    let output = CommandOutput::run(folder, "import sydent --conf-only");
     assert!(
-        told.err.contains("sydent.key already exists"),
+        output.err.contains("sydent.key already exists"),
         "{}",
-        told.err
+        output.err
     );
     assert_eq!(
         fs::read_to_string(folder.join("sydent.key")).unwrap(),
@@ -62,11 +62,11 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     assert!(!folder.join("sydent.toml").exists());
     import(folder, "--conf-only --force", &[]);
     assert_eq!(mode(&folder.join("sydent.key")), 0o600);
-    let told = CommandOutput::run(folder, "import sydent --conf-only");
+    let output = CommandOutput::run(folder, "import sydent --conf-only");
     assert!(
-        told.err.contains("sydent.toml already exists"),
+        output.err.contains("sydent.toml already exists"),
         "{}",
-        told.err
+        output.err
     );
 }
 
@@ -77,15 +77,23 @@ fn ops_07_relative_files_begin_where_sydent_was_started() {
     fs::create_dir(folder.join("etc")).unwrap();
     fs::rename(folder.join("sydent.conf"), folder.join("etc/sydent.conf")).unwrap();
     fs::write(folder.join("page.html"), "<p>%(message)s</p>").unwrap();
-    let told = import(folder, "--conf-only --conf etc/sydent.conf", &[]);
-    assert!(told.out.contains("there is no such file"), "{}", told.out);
+    let output = import(folder, "--conf-only --conf etc/sydent.conf", &[]);
+    assert!(
+        output.out.contains("there is no such file"),
+        "{}",
+        output.out
+    );
     assert_eq!(
         setting(folder, "templates/verify_response"),
         serde_json::Value::Null
     );
     let flags = "--conf-only --started-in . --force";
-    let told = import(folder, flags, &[("SYDENT_CONF", "etc/sydent.conf")]);
-    assert!(!told.out.contains("there is no such file"), "{}", told.out);
+    let output = import(folder, flags, &[("SYDENT_CONF", "etc/sydent.conf")]);
+    assert!(
+        !output.out.contains("there is no such file"),
+        "{}",
+        output.out
+    );
     let page = setting(folder, "templates/verify_response");
     assert_eq!(page, folder.join("page.html").display().to_string());
 }
@@ -106,9 +114,9 @@ fn ops_07_a_database_elsewhere_is_named_so_that_it_is_found_from_the_new_file() 
             "postgres://a:hunter2@db.test/b".to_owned(),
         ),
     ] {
-        let told = CommandOutput::run(folder, &format!("import sydent --conf-only {flags}"));
-        assert_eq!(told.code, 0, "{}", told.err);
-        assert!(!told.out.contains("hunter2"), "{}", told.out);
+        let output = CommandOutput::run(folder, &format!("import sydent --conf-only {flags}"));
+        assert_eq!(output.code, 0, "{}", output.err);
+        assert!(!output.out.contains("hunter2"), "{}", output.out);
         assert_eq!(setting(&folder.join("new"), "database/url"), url);
     }
     assert_eq!(mode(&folder.join("new/sydent.toml")), 0o600);

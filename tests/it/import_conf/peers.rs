@@ -1,4 +1,4 @@
-//! The servers that Sydent replicates with.
+//! The import of the peers that Sydent replicates with.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn ops_07_peers_come_from_the_file_and_the_database() {
     let ca = TestCa::new();
     let source = mesh(&ca, "both.pem");
     let folder = source.folder.path();
-    let told = import(folder, "", &[]);
+    let output = import(folder, "", &[]);
     let both = folder.join("both.pem").display().to_string();
     let authority = ca.file().display().to_string();
     let public = key().public().to_base64();
@@ -65,11 +65,11 @@ fn ops_07_peers_come_from_the_file_and_the_database() {
             },
         })
     );
-    for told_of in [
+    for expected in [
         "A peer is left out: replication.peers.b.test.odd.",
         "[peer.nobody.test]",
     ] {
-        assert!(told.out.contains(told_of), "{told_of}: {}", told.out);
+        assert!(output.out.contains(expected), "{expected}: {}", output.out);
     }
 }
 
@@ -78,14 +78,14 @@ fn ops_07_without_a_certificate_nobody_replicates() {
     let ca = TestCa::new();
     for certificate in ["", "none.pem"] {
         let source = mesh(&ca, certificate);
-        let told: CommandOutput = import(source.folder.path(), "", &[]);
+        let output: CommandOutput = import(source.folder.path(), "", &[]);
         assert_eq!(setting(source.folder.path(), "replication"), json!(null));
         assert!(
-            told.out.contains("[replication] is left out"),
+            output.out.contains("[replication] is left out"),
             "{}",
-            told.out
+            output.out
         );
         let reason = "[peer.b.test] base_replication_url: replication is off";
-        assert!(told.out.contains(reason), "{}", told.out);
+        assert!(output.out.contains(reason), "{}", output.out);
     }
 }

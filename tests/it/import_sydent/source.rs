@@ -1,4 +1,4 @@
-//! Databases such as the versions of Sydent leave behind.
+//! Databases of several Sydent versions.
 
 use diesel::SqliteConnection;
 use diesel::connection::{Connection as _, SimpleConnection as _};
@@ -26,7 +26,7 @@ pub fn key() -> KeyPair {
     KeyPair::parse_line(KEY_FILE.trim()).unwrap()
 }
 
-/// An association that `origin` signed.
+/// An association signed by `origin`.
 pub fn signed(address: &str, mxid: &str, ts: i64, origin: &str) -> Value {
     let mut object: Map<String, Value> = serde_json::from_value(json!({
         "medium": "email", "address": address, "mxid": mxid, "ts": ts, "not_before": ts,
@@ -97,7 +97,7 @@ impl Source {
         SqliteConnection::establish(file.to_str().unwrap()).unwrap()
     }
 
-    /// Its signing key, as its configuration has it.
+    /// Writes the configuration with this signing key.
     pub fn key(&self, written: &str) {
         let text = format!(
             "[general]\nserver.name = {SERVER_NAME}\n[db]\ndb.file = old.db\n[http]\n\
@@ -106,7 +106,7 @@ impl Source {
         std::fs::write(self.folder.path().join("old.conf"), text).unwrap();
     }
 
-    /// A binding of its own; answers it signed.
+    /// Inserts a local binding; returns it signed.
     pub fn bind(&self, id: i64, address: &str, mxid: &str, ts: i64) -> Value {
         self.run(&format!(
             "INSERT INTO local_threepid_associations (id, medium, address, mxid, ts, notBefore, \
@@ -123,7 +123,7 @@ impl Source {
         ));
     }
 
-    /// A row among what it answers look-ups with; answers what was signed.
+    /// Inserts a row into the table that lookups read; returns the signed object.
     pub fn state(&self, origin: &str, id: i64, signed: &Value) -> Value {
         self.run(&format!(
             "INSERT INTO global_threepid_associations (medium, address, mxid, ts, notBefore, \
@@ -146,7 +146,7 @@ impl Source {
         ));
     }
 
-    /// The real command.
+    /// Runs the real command.
     pub fn import(&self, into: &TestDatabase, flags: &str) -> CommandOutput {
         let url = &into.url;
         CommandOutput::run(

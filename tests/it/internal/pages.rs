@@ -1,4 +1,4 @@
-//! Web pages: those of other sites are kept out, those of captured mail in.
+//! Web pages: those of other sites are refused, those of captured mail are served.
 
 use awc::http::Method;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn int_01_a_page_of_another_site_cannot_bind_and_cannot_read() {
         ("host", "evil.example"),
         ("host", "127.0.0.1.evil.example:8091"),
     ] {
-        // A browser sends this without asking first.
+        // A browser sends this without a preflight.
         let headers = [(name, value), ("content-type", "text/plain")];
         let body = body.to_string().into_bytes();
         let answer = server

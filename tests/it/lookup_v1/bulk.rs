@@ -1,4 +1,4 @@
-//! Many addresses at once.
+//! Bulk lookups.
 
 use serde_json::{Value, json};
 
@@ -36,8 +36,8 @@ async fn v1l_04_bulk_answers_the_submitted_spelling_and_leaves_out_the_unknown()
         ["email", "strauss@example.com", "@alice:example.org"],
     ]});
     assert_eq!(found, expected);
-    let nobody = server.api().bulk_lookup(json!([])).await.ok();
-    assert_eq!(nobody, json!({"threepids": []}));
+    let empty = server.api().bulk_lookup(json!([])).await.ok();
+    assert_eq!(empty, json!({"threepids": []}));
 }
 
 #[actix_web::test]

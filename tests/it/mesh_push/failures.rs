@@ -1,19 +1,19 @@
-//! Peers that do not take what they are told.
+//! Peers that are down, refuse a push, or have the wrong certificate.
 
 use serde_json::json;
 use sydent::config::Settings;
 
-use super::{bind, peer, taking, tell, told};
+use super::{accepting, bind, peer, push_to, received_changes};
 use crate::harness::{
     Behaviour, Homeserver, PUSH, TestDatabase, TestProcess, TestServer, fresh_address, shared_ca,
     wait_for, wait_until,
 };
 
-/// What `sydent peers` prints on the configuration of a server.
+/// The output of `sydent peers` for a server.
 fn peers(process: &TestProcess) -> String {
-    let told = process.command("peers --config sydent.toml");
-    assert_eq!(told.code, 0, "{}", told.err);
-    told.out
+    let output = process.command("peers --config sydent.toml");
+    assert_eq!(output.code, 0, "{}", output.err);
+    output.out
 }
 
 fn start(change: impl FnOnce(&mut Settings)) -> (TestDatabase, TestProcess) {
@@ -26,7 +26,7 @@ fn start(change: impl FnOnce(&mut Settings)) -> (TestDatabase, TestProcess) {
 async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
     let peer = peer("peer.test");
     peer.behave(PUSH, Behaviour::text(500, "no"));
-    let (_database, process) = start(|settings| tell(&peer, settings));
+    let (_database, process) = start(|settings| push_to(&peer, settings));
     let address = fresh_address("waits");
     bind(&process.internal(), &address, "@a:example.org").await;
     let shown = wait_for("a failure", async || {
@@ -52,7 +52,7 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
     }
 
     let before = peer.requests_to(PUSH).len();
-    peer.behave(PUSH, taking());
+    peer.behave(PUSH, accepting());
     bind(&process.internal(), &fresh_address("too"), "@a:example.org").await;
     wait_until("a push", || peer.requests_to(PUSH).len() > before).await;
     let shown = wait_for("success", async || {
@@ -61,7 +61,7 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
     .await;
     assert!(!shown.contains("last error"), "{shown}");
     assert!(
-        told(&peer)
+        received_changes(&peer)
             .iter()
             .any(|(_, change)| change["address"] == address)
     );
@@ -75,13 +75,13 @@ async fn int_03_what_a_peer_cannot_verify_is_named_and_not_skipped() {
     let peer = peer("peer.test");
     let refusal = json!({"errcode": "M_VERIFICATION_FAILED", "error": "no", "failed_ids": ["1"]});
     peer.behave(PUSH, Behaviour::json(400, &refusal));
-    let (_database, process) = start(|settings| tell(&peer, settings));
+    let (_database, process) = start(|settings| push_to(&peer, settings));
     let address = fresh_address("bad");
     bind(&process.internal(), &address, "@a:example.org").await;
     let log = process.log_containing("it could not verify [1]").await;
     assert!(!log.contains(&address), "{log}");
     wait_until("another try", || peer.requests_to(PUSH).len() > 1).await;
-    assert!(told(&peer).iter().all(|(id, _)| *id == 1));
+    assert!(received_changes(&peer).iter().all(|(id, _)| *id == 1));
 }
 
 #[actix_web::test]
@@ -89,7 +89,7 @@ async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
     let peer = peer("peer.test");
     peer.behave(PUSH, Behaviour::Silent);
     let (_database, mut process) = start(|settings| {
-        tell(&peer, settings);
+        push_to(&peer, settings);
         settings.delivery.lease = std::time::Duration::from_secs(10);
     });
     let (first, second) = (fresh_address("first"), fresh_address("second"));
@@ -97,11 +97,13 @@ async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
     wait_until("a push", || !peer.requests_to(PUSH).is_empty()).await;
     bind(&process.internal(), &second, "@a:example.org").await;
     process.kill();
-    peer.behave(PUSH, taking());
+    peer.behave(PUSH, accepting());
     let process = process.restart();
     for address in [first, second] {
         wait_until("both", || {
-            told(&peer).iter().any(|(_, it)| it["address"] == address)
+            received_changes(&peer)
+                .iter()
+                .any(|(_, it)| it["address"] == address)
         })
         .await;
     }
@@ -112,12 +114,11 @@ async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
 async fn int_03_nothing_is_told_to_a_server_that_is_not_the_peer() {
     let stranger =
         Homeserver::with_certificate("peer.test", "127.0.0.1", "127.0.0.1:0", shared_ca());
-    let elsewhere = crate::harness::mesh_ca();
-    let misnamed =
-        Homeserver::with_certificate("other.test", "other.test", "127.0.0.1:0", elsewhere);
+    let ca = crate::harness::mesh_ca();
+    let misnamed = Homeserver::with_certificate("other.test", "other.test", "127.0.0.1:0", ca);
     let server = TestServer::start(|settings| {
-        tell(&stranger, settings);
-        tell(&misnamed, settings);
+        push_to(&stranger, settings);
+        push_to(&misnamed, settings);
     });
     bind(&server.internal(), &fresh_address("kept"), "@a:example.org").await;
     wait_until("both failures", || {

@@ -1,4 +1,4 @@
-//! What is taken, and what stays as it was.
+//! Which pushed changes are applied, and which change nothing.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use sydent::actor::rotation::RotatePepper;
 use sydent::domain::lookup::Pepper;
 
-use super::{mxid_of, start, start_with, taken};
+use super::{mxid_of, push_accepted, start, start_with};
 use crate::harness::{PUSH, Peer, TestServer, listen_to_peers, push_head};
 
 const A: &str = "a@example.com";
@@ -21,7 +21,7 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
     let (server, peer) = start();
     let before = server.now();
     let bound = peer.bound("Straße@Example.com", ALICE, before);
-    taken(&server, &peer, json!({ "7": bound })).await;
+    push_accepted(&server, &peer, json!({ "7": bound })).await;
     for address in ["strasse@example.com", "STRASSE@example.com"] {
         assert_eq!(
             mxid_of(&server, &address.to_lowercase()).await.as_deref(),
@@ -42,8 +42,9 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
     server.app.associations.send(rotate).await.unwrap();
     let found = mxid_of(&server, "strasse@example.com").await;
     assert_eq!(found.as_deref(), Some(ALICE));
-    let heard = format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");
-    assert_eq!(server.database.count(&heard), 1);
+    let received =
+        format!("replication_peers WHERE name = 'peer.test' AND received_at >= {before}");
+    assert_eq!(server.database.count(&received), 1);
     let metrics = server.operations().get("/metrics").await.text();
     let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"accepted\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
@@ -60,27 +61,27 @@ async fn int_03_the_numbers_say_what_happened_first() {
         "99": peer.bound(B, ALICE, now),
     });
     for _ in 0..2 {
-        // Once more makes no difference.
-        taken(&server, &peer, push.clone()).await;
+        // A repeated push makes no difference.
+        push_accepted(&server, &peer, push.clone()).await;
         assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
         assert_eq!(mxid_of(&server, B).await, None);
         assert_eq!(server.database.count("associations"), 1);
     }
-    taken(&server, &peer, json!({})).await;
+    push_accepted(&server, &peer, json!({})).await;
 }
 
 #[actix_web::test]
 async fn int_03_what_is_older_than_what_is_held_is_passed_over() {
     let (server, peer) = start();
     let now = server.now();
-    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
+    push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
     for older in [peer.bound(A, BOB, now - 1), peer.removed(A, now - 1)] {
-        taken(&server, &peer, json!({ "2": older })).await;
+        push_accepted(&server, &peer, json!({ "2": older })).await;
         assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
     }
-    taken(&server, &peer, json!({"3": peer.bound(A, BOB, now + 1)})).await;
+    push_accepted(&server, &peer, json!({"3": peer.bound(A, BOB, now + 1)})).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
-    taken(&server, &peer, json!({"4": peer.removed(A, now + 2)})).await;
+    push_accepted(&server, &peer, json!({"4": peer.removed(A, now + 2)})).await;
     assert_eq!(mxid_of(&server, A).await, None);
 }
 
@@ -88,7 +89,7 @@ async fn int_03_what_is_older_than_what_is_held_is_passed_over() {
 async fn int_03_one_that_is_wrong_keeps_all_out_removals_too() {
     let (server, peer) = start();
     let now = server.now();
-    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
+    push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
     let mut forged = peer.bound(B, BOB, now);
     forged["mxid"] = json!(ALICE);
     let answer = peer
@@ -120,21 +121,22 @@ async fn int_03_a_peer_speaks_for_itself_alone() {
     let internal = server.internal();
     internal.internal_bind("email", A, ALICE).await.ok();
     let now = server.now();
-    taken(&server, &other, json!({"1": other.bound(B, BOB, now)})).await;
+    push_accepted(&server, &other, json!({"1": other.bound(B, BOB, now)})).await;
 
-    // Neither ours nor another's is removed or changed.
+    // Neither our binding nor another peer's is removed or changed.
     let removals = json!({"1": peer.removed(A, now + 9), "2": peer.removed(B, now + 9)});
-    taken(&server, &peer, removals).await;
+    push_accepted(&server, &peer, removals).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
     assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
     let own =
         json!({"3": peer.bound(A, BOB, now - 60_000), "4": peer.bound(B, ALICE, now - 60_000)});
-    taken(&server, &peer, own).await;
+    push_accepted(&server, &peer, own).await;
     assert_eq!(server.database.count("associations"), 4);
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
     assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
 
-    // What another signed is not taken from it, nor what is signed in its name.
+    // A change signed by another peer, or with a key that is not the peer's, is
+    // refused.
     for signed in [other.bound(A, BOB, now), other.removed(B, now)] {
         let answer = peer.push(&server, json!({ "5": signed })).await;
         answer.refused(400, "M_VERIFICATION_FAILED");
@@ -150,12 +152,12 @@ async fn int_03_the_newest_of_several_servers_counts_and_the_others_come_back() 
     let other = Peer::new("other.test");
     let (server, peer) = start_with(|settings| other.configure(settings));
     let now = server.now();
-    taken(&server, &other, json!({"1": other.bound(A, BOB, now)})).await;
-    taken(&server, &peer, json!({"1": peer.bound(A, ALICE, now - 5)})).await;
+    push_accepted(&server, &other, json!({"1": other.bound(A, BOB, now)})).await;
+    push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now - 5)})).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
-    taken(&server, &peer, json!({"2": peer.bound(A, ALICE, now + 5)})).await;
+    push_accepted(&server, &peer, json!({"2": peer.bound(A, ALICE, now + 5)})).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
-    taken(&server, &peer, json!({"3": peer.removed(A, now + 6)})).await;
+    push_accepted(&server, &peer, json!({"3": peer.removed(A, now + 6)})).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
 }
 
@@ -163,7 +165,7 @@ async fn int_03_the_newest_of_several_servers_counts_and_the_others_come_back() 
 async fn int_03_what_was_taken_survives_a_restart_without_the_listener() {
     let (server, peer) = start();
     let bound = peer.bound(A, ALICE, server.now());
-    taken(&server, &peer, json!({ "1": bound })).await;
+    push_accepted(&server, &peer, json!({ "1": bound })).await;
     let server = server.start_again(|_| {});
     assert!(server.addresses.replication.is_empty());
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
@@ -179,7 +181,7 @@ async fn int_03_ops_10_a_stop_lets_a_push_finish() {
     let head = push_head(PUSH, "application/json", body.len());
     stream.write_all((head + first).as_bytes()).await.unwrap();
     stream.flush().await.unwrap();
-    // The server has begun to read it.
+    // Gives the server time to start reading it.
     tokio::time::sleep(Duration::from_millis(300)).await;
     server.begin_stop();
     tokio::time::sleep(Duration::from_millis(300)).await;

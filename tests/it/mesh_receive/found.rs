@@ -1,10 +1,10 @@
-//! What becomes of what was taken: signatures in look-ups, and invites.
+//! The effects of accepted changes: signatures in lookups, and invites.
 
 use serde_json::{Value, json};
 use sydent::domain::ids::KeyId;
 use sydent::domain::signing;
 
-use super::{start, start_with, taken};
+use super::{push_accepted, start, start_with};
 use crate::harness::{
     Homeserver, Peer, SERVER_NAME, TestServer, fresh_address, wait_for, wait_until,
 };
@@ -16,7 +16,7 @@ const ALICE: &str = "@alice:example.org";
 async fn v1l_03_what_a_peer_signed_bears_our_signature_beside_its_own() {
     let (server, peer) = start();
     let original = peer.bound("Alice@Example.com", ALICE, server.now());
-    taken(&server, &peer, json!({"1": original.clone()})).await;
+    push_accepted(&server, &peer, json!({"1": original.clone()})).await;
     let id = KeyId::parse("ed25519:0").unwrap();
     for (api, path) in [
         (server.api(), "api/v1/lookup"),
@@ -33,14 +33,14 @@ async fn v1l_03_what_a_peer_signed_bears_our_signature_beside_its_own() {
             &id,
             &peer.public_key()
         ));
-        let mut bare = found.clone();
-        bare["signatures"]
+        let mut without_ours = found.clone();
+        without_ours["signatures"]
             .as_object_mut()
             .unwrap()
             .remove(SERVER_NAME);
-        assert_eq!(bare, original, "nothing else is changed");
+        assert_eq!(without_ours, original, "nothing else is changed");
     }
-    // What is bound here has one signature.
+    // A local binding has one signature.
     let internal = server.internal();
     internal
         .internal_bind("email", "b@example.com", ALICE)
@@ -50,7 +50,7 @@ async fn v1l_03_what_a_peer_signed_bears_our_signature_beside_its_own() {
     assert_eq!(found["signatures"].as_object().unwrap().len(), 1);
 }
 
-fn start_beside(hs: &Homeserver) -> (TestServer, Peer) {
+fn start_with_homeserver(hs: &Homeserver) -> (TestServer, Peer) {
     start_with(|settings| hs.configure(settings))
 }
 
@@ -62,7 +62,7 @@ async fn invite(server: &TestServer, address: &str) -> Value {
 #[actix_web::test]
 async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding() {
     let hs = Homeserver::start();
-    let (server, peer) = start_beside(&hs);
+    let (server, peer) = start_with_homeserver(&hs);
     let (address, other) = (fresh_address("invited"), fresh_address("other"));
     let room = invite(&server, &address).await;
     let mxid = hs.user("alice");
@@ -72,21 +72,24 @@ async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding()
         "2": peer.bound(&address.to_uppercase(), &mxid, now),
         "3": peer.bound(&other, &mxid, now),
     });
-    taken(&server, &peer, push.clone()).await;
-    let notice = wait_for("a notice", async || hs.onbinds().into_iter().next()).await;
+    push_accepted(&server, &peer, push.clone()).await;
+    let notification = wait_for("an onbind notification", async || {
+        hs.onbinds().into_iter().next()
+    })
+    .await;
     assert_eq!(
-        (&notice["address"], &notice["mxid"]),
+        (&notification["address"], &notification["mxid"]),
         (&json!(address), &json!(mxid))
     );
-    let invites = notice["invites"].as_array().unwrap();
+    let invites = notification["invites"].as_array().unwrap();
     assert_eq!(invites.len(), 1);
     assert_eq!(invites[0]["signed"]["token"], room["token"]);
     wait_until("an empty queue", || server.database.count("outbox") == 0).await;
 
-    // Nobody waits any more, so that there is nothing to tell, nor when it is
-    // sent again.
-    taken(&server, &peer, push).await;
-    taken(
+    // No invite is pending any more, so neither a repeated push nor a newer binding
+    // queues a notification.
+    push_accepted(&server, &peer, push).await;
+    push_accepted(
         &server,
         &peer,
         json!({"4": peer.bound(&address, &mxid, now + 1)}),
@@ -99,24 +102,27 @@ async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding()
 #[actix_web::test]
 async fn onb_14_an_older_binding_of_a_peer_does_not_get_the_invites() {
     let hs = Homeserver::start();
-    let (server, peer) = start_beside(&hs);
+    let (server, peer) = start_with_homeserver(&hs);
     let address = fresh_address("invited");
     invite(&server, &address).await;
     let internal = server.internal();
-    // To a user whose homeserver cannot be reached, so that the invite waits.
+    // The homeserver of this user cannot be reached, so the invite stays pending.
     internal
         .internal_bind("email", &address, "@alice:nowhere.test")
         .await
         .ok();
     let older = peer.bound(&address, &hs.user("alice"), server.now() - 60_000);
-    taken(&server, &peer, json!({ "1": older })).await;
+    push_accepted(&server, &peer, json!({ "1": older })).await;
     assert_eq!(
         server.database.count("outbox"),
         1,
-        "the notice of ours stays"
+        "our own notification stays"
     );
     let newer = peer.bound(&address, &hs.user("alice"), server.now() + 1000);
-    taken(&server, &peer, json!({ "2": newer })).await;
-    let notice = wait_for("a notice", async || hs.onbinds().into_iter().next()).await;
-    assert_eq!(notice["mxid"], hs.user("alice"));
+    push_accepted(&server, &peer, json!({ "2": newer })).await;
+    let notification = wait_for("an onbind notification", async || {
+        hs.onbinds().into_iter().next()
+    })
+    .await;
+    assert_eq!(notification["mxid"], hs.user("alice"));
 }

@@ -1,8 +1,8 @@
-//! Who is not heard, and what is not read.
+//! Which peers and which bodies are refused.
 
 use serde_json::{Value, json};
 
-use super::{start, start_with, taken};
+use super::{push_accepted, start, start_with};
 use crate::harness::{Answer, PUSH, Peer, TestCa, TestServer};
 
 async fn post(server: &TestServer, peer: &Peer, kind: &str, body: impl AsRef<[u8]>) -> Answer {
@@ -30,8 +30,8 @@ async fn int_03_who_shows_no_good_certificate_is_not_heard() {
     let metrics = server.operations().get("/metrics").await.text();
     let counted = "sydent_replication_received_total{peer=\"\",outcome=\"unknown\"} 3";
     assert!(metrics.contains(counted), "{metrics}");
-    // It still listens to those whom it knows.
-    taken(&server, &peer, json!({})).await;
+    // A known peer is still accepted.
+    push_accepted(&server, &peer, json!({})).await;
 }
 
 #[actix_web::test]
@@ -77,7 +77,7 @@ async fn int_03_a_push_is_bounded_in_size_and_in_number() {
         .collect();
     let answer = peer.push(&server, many.into()).await;
     answer.refused(400, "M_TOO_LARGE");
-    // What clients may send says nothing of what peers must.
+    // The body limit for clients does not apply to peers.
     let now = server.now();
     let hundred: serde_json::Map<String, Value> = (0..100)
         .map(|number| {
@@ -88,7 +88,7 @@ async fn int_03_a_push_is_bounded_in_size_and_in_number() {
             )
         })
         .collect();
-    taken(&server, &peer, hundred.into()).await;
+    push_accepted(&server, &peer, hundred.into()).await;
     assert_eq!(server.database.count("associations"), 100);
 }
 
@@ -105,11 +105,11 @@ async fn int_03_no_value_in_any_field_does_harm() {
         for field in good.as_object().unwrap().keys() {
             let mut object = good.clone();
             object[field] = value.clone();
-            // What has no canonical form nobody can sign.
+            // A value without a canonical JSON form cannot be signed.
             let mut bare = object.as_object().unwrap().clone();
             bare.remove("signatures");
-            let whole = sydent::domain::canonical_json::encode_object(&bare).is_ok();
-            if whole && field != "signatures" {
+            let can_be_signed = sydent::domain::canonical_json::encode_object(&bare).is_ok();
+            if can_be_signed && field != "signatures" {
                 object = peer.signed(Value::Object(bare));
             }
             let answer = peer.push(&server, json!({ "1": object })).await;
@@ -147,5 +147,5 @@ async fn int_03_the_listener_serves_nothing_else_and_no_other_serves_it() {
     let plain = crate::harness::Api::new(format!("http://{}", server.addresses.replication[0]));
     let request = format!("GET {PUSH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(plain.raw(request.as_bytes()).await.is_none());
-    taken(&server, &peer, json!({})).await;
+    push_accepted(&server, &peer, json!({})).await;
 }

@@ -1,4 +1,4 @@
-//! The code of a text, typed into a client or into the page.
+//! The code of an SMS, entered in a client or on the page.
 
 use serde_json::json;
 
@@ -46,8 +46,8 @@ async fn msi_12_a_session_that_has_ended_takes_no_code() {
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     phones.server.advance(24 * 60 * 60 * 1000 + 1);
     let api = phones.server.api();
-    let late = api.submit_sms(&sid, "secret", &text.token()).await;
-    late.refused(400, "M_SESSION_EXPIRED");
+    let expired = api.submit_sms(&sid, "secret", &text.token()).await;
+    expired.refused(400, "M_SESSION_EXPIRED");
 }
 
 #[actix_web::test]
@@ -135,12 +135,12 @@ async fn msi_13_the_page_validates_and_says_so() {
                 answer.text()
             );
         }
-        let right = [
+        let valid = [
             ("sid", sid.as_str()),
             ("client_secret", "secret"),
             ("token", &token),
         ];
-        let answer = page(&api, version, &right).await;
+        let answer = page(&api, version, &valid).await;
         assert_eq!(answer.status, 200);
         assert!(answer.text().contains("Your phone number is confirmed."));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
@@ -175,7 +175,7 @@ async fn msi_13_new_17_ses_23_the_page_goes_on_to_the_stored_link() {
         sid.as_str().unwrap(),
         phones.provider.sms_to(&msisdn).await.token(),
     );
-    // A client that submits the code stays where it is.
+    // A client that submits the code is not redirected.
     let posted = api.submit_sms(sid, "secret", &token).await;
     assert_eq!(posted.ok(), json!({"success": true}));
     let query = [

@@ -1,10 +1,10 @@
-//! Homeservers that do not listen, and bindings that end meanwhile.
+//! Homeservers that fail or refuse, and bindings that end before the delivery.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{configure, invite, is_quiet, notices, start};
+use super::{configure, invite, notifications, start, wait_until_queue_empty};
 use crate::harness::{
     Behaviour, Homeserver, ONBIND, TestDatabase, TestProcess, fresh_address, wait_until,
 };
@@ -22,19 +22,22 @@ async fn onb_10_onb_13_bnd_13_a_homeserver_that_fails_is_told_again_and_holds_up
         let server = start(&hs, |settings| {
             settings.federation.timeout = Duration::from_secs(1);
         });
-        let heard = hs.requests_to(ONBIND).len();
+        let before = hs.requests_to(ONBIND).len();
         let address = fresh_address("fails");
         invite(&server.api(), &address, "@bob:example.org").await;
         hs.behave(ONBIND, behaviour.clone());
         let (internal, mxid) = (server.internal(), hs.user("alice"));
         internal.internal_bind("email", &address, &mxid).await.ok();
-        wait_until("some tries", || hs.requests_to(ONBIND).len() > heard + 2).await;
+        wait_until("some attempts", || {
+            hs.requests_to(ONBIND).len() > before + 2
+        })
+        .await;
         assert_eq!(server.database.count("invites"), 1, "{behaviour:?}");
         assert_eq!(server.database.count("outbox"), 1);
         hs.behave_normally(ONBIND);
-        is_quiet(&server).await;
-        let notice = hs.requests_to(ONBIND).pop().unwrap().json();
-        assert_eq!(notice["invites"].as_array().unwrap().len(), 1);
+        wait_until_queue_empty(&server).await;
+        let notification = hs.requests_to(ONBIND).pop().unwrap().json();
+        assert_eq!(notification["invites"].as_array().unwrap().len(), 1);
         assert_eq!(server.database.count("invites"), 0);
     }
 }
@@ -53,13 +56,17 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     );
     let (internal, mxid) = (server.internal(), hs.user("alice"));
     internal.internal_bind("email", &address, &mxid).await.ok();
-    is_quiet(&server).await;
-    let told: Vec<usize> = hs
+    wait_until_queue_empty(&server).await;
+    let counts: Vec<usize> = hs
         .requests_to(ONBIND)
         .iter()
-        .map(|heard| heard.json()["invites"].as_array().unwrap().len())
+        .map(|request| request.json()["invites"].as_array().unwrap().len())
         .collect();
-    assert_eq!(told, [2, 1, 1, 0], "with all, then each alone, then none");
+    assert_eq!(
+        counts,
+        [2, 1, 1, 0],
+        "all invites, then each alone, then none"
+    );
     assert_eq!(
         server.database.count("invites WHERE delivered_at IS NULL"),
         2
@@ -68,8 +75,8 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     assert!(metrics.contains("deliveries_total{kind=\"onbind\",outcome=\"refused\"} 1"));
     hs.behave_normally(ONBIND);
     internal.internal_bind("email", &address, &mxid).await.ok();
-    let notice = notices(&hs, 5).await.pop().unwrap();
-    assert_eq!(notice["invites"].as_array().unwrap().len(), 2);
+    let notification = notifications(&hs, 5).await.pop().unwrap();
+    assert_eq!(notification["invites"].as_array().unwrap().len(), 2);
 }
 
 #[actix_web::test]
@@ -83,10 +90,10 @@ async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
     let (internal, mxid) = (server.internal(), hs.user("alice"));
     let address = fresh_address("late");
     internal.internal_bind("email", &address, &mxid).await.ok();
-    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
+    wait_until("an attempt", || !hs.requests_to(ONBIND).is_empty()).await;
     assert_eq!(server.database.count("outbox"), 1);
     server.advance(61_000);
-    is_quiet(&server).await;
+    wait_until_queue_empty(&server).await;
     let found = server.api().lookup("email", &address).await.ok();
     assert_eq!(found["mxid"], mxid, "the binding stays");
 }
@@ -100,12 +107,12 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
     hs.behave(ONBIND, Behaviour::json(500, &json!({})));
     let [alice, carol] = ["alice", "carol"].map(|user| hs.user(user));
     internal.internal_bind("email", &address, &alice).await.ok();
-    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
+    wait_until("an attempt", || !hs.requests_to(ONBIND).is_empty()).await;
     internal
         .internal_unbind("email", &address, &alice)
         .await
         .ok();
-    is_quiet(&server).await;
+    wait_until_queue_empty(&server).await;
     assert_eq!(
         server.database.count("invites WHERE delivered_at IS NULL"),
         1
@@ -113,12 +120,12 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
 
     internal.internal_bind("email", &address, &alice).await.ok();
     internal.internal_bind("email", &address, &carol).await.ok();
-    wait_until("one notice", || server.database.count("outbox") == 1).await;
-    let heard = hs.requests_to(ONBIND).len();
+    wait_until("one notification", || server.database.count("outbox") == 1).await;
+    let before = hs.requests_to(ONBIND).len();
     hs.behave_normally(ONBIND);
-    is_quiet(&server).await;
-    for told in &hs.requests_to(ONBIND)[heard..] {
-        assert_eq!(told.json()["mxid"], carol);
+    wait_until_queue_empty(&server).await;
+    for request in &hs.requests_to(ONBIND)[before..] {
+        assert_eq!(request.json()["mxid"], carol);
     }
     assert_eq!(server.database.count("invites"), 0);
 }
@@ -133,7 +140,7 @@ async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
     invite(&server.api(), &address, "@bob:example.org").await;
     let mxid = hs.user("alice");
     internal.internal_bind("email", &address, &mxid).await.ok();
-    is_quiet(&server).await;
+    wait_until_queue_empty(&server).await;
     assert!(hs.requests().is_empty());
     assert_eq!(server.database.count("invites"), 1);
 }
@@ -156,7 +163,7 @@ async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
             i64::MAX
         ));
     }
-    is_quiet(&server).await;
+    wait_until_queue_empty(&server).await;
     assert!(hs.requests_to(ONBIND).is_empty());
 }
 
@@ -172,13 +179,13 @@ async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
     let room = invite(&process.api(), &address, "@bob:example.org").await;
     let (internal, mxid) = (process.internal(), hs.user("alice"));
     internal.internal_bind("email", &address, &mxid).await.ok();
-    wait_until("a try", || !hs.requests_to(ONBIND).is_empty()).await;
+    wait_until("an attempt", || !hs.requests_to(ONBIND).is_empty()).await;
     process.kill();
     hs.behave_normally(ONBIND);
     let process = process.restart();
     wait_until("an empty queue", || database.count("outbox") == 0).await;
-    let notice = hs.requests_to(ONBIND).pop().unwrap().json();
-    super::lets_in(&process.api(), &room, &notice["invites"][0]).await;
+    let notification = hs.requests_to(ONBIND).pop().unwrap().json();
+    super::expect_valid_invite(&process.api(), &room, &notification["invites"][0]).await;
     assert_eq!(database.count("invites"), 0);
     let log = process.log();
     assert!(!log.contains(&address) && !log.contains(room["token"].as_str().unwrap()));
@@ -196,8 +203,15 @@ async fn onb_08_a_newer_binding_replaces_the_notice_that_waits() {
     let (address, other) = (fresh_address("twice"), fresh_address("other"));
     for (bound, tries) in [(&address, 1), (&other, 2), (&address, 3)] {
         internal.internal_bind("email", bound, &mxid).await.ok();
-        wait_until("a try", || hs.requests_to(ONBIND).len() == tries).await;
-        wait_until("its end", || server.database.queued("lease_until > 0") == 0).await;
+        wait_until("an attempt", || hs.requests_to(ONBIND).len() == tries).await;
+        wait_until("the end of the attempt", || {
+            server.database.queued("lease_until > 0") == 0
+        })
+        .await;
     }
-    assert_eq!(server.database.count("outbox"), 2, "one for each address");
+    assert_eq!(
+        server.database.count("outbox"),
+        2,
+        "one notification for each address"
+    );
 }

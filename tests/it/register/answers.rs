@@ -1,4 +1,4 @@
-//! What homeservers answer about a token, and what comes of it.
+//! How the answers of homeservers about a token are interpreted.
 
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ async fn acc_05_sec_09_a_homeserver_vouches_for_its_own_users_alone() {
         format!("@x:{}", name.to_uppercase()),
         format!("@x:{name}:8448"),
     ] {
-        let said = Behaviour::json(200, &json!({ "sub": sub }));
-        homeserver.behave(USER_INFO, said);
+        let behaviour = Behaviour::json(200, &json!({ "sub": sub }));
+        homeserver.behave(USER_INFO, behaviour);
         let answer = server.api().register(homeserver.open_id("x")).await;
         answer.refused(403, "M_UNAUTHORIZED");
     }
@@ -94,8 +94,8 @@ async fn acc_06_what_is_no_user_id_has_no_account() {
         "@a\u{0}",
         &format!("@{}", "a".repeat(255)),
     ] {
-        let said = Behaviour::json(200, &json!({ "sub": format!("{localpart}:{name}") }));
-        homeserver.behave(USER_INFO, said);
+        let behaviour = Behaviour::json(200, &json!({ "sub": format!("{localpart}:{name}") }));
+        homeserver.behave(USER_INFO, behaviour);
         let answer = server.api().register(homeserver.open_id("x")).await;
         answer.refused(502, "M_UNKNOWN");
     }
@@ -137,7 +137,7 @@ async fn acc_08_the_client_is_not_blamed_for_an_outage() {
     let silent = register(name, "x").await.refused(504, "M_UNKNOWN");
     homeserver.behave(USER_INFO, Behaviour::text(200, "no JSON"));
     let bad = register(name, "x").await.refused(502, "M_UNKNOWN");
-    // Sydent's own tests look for these words.
+    // Sydent's own tests expect these words.
     for answer in [&closed, &foreign, &silent] {
         assert!(
             answer["error"].as_str().unwrap().contains("contact"),

@@ -1,4 +1,4 @@
-//! An invite and its mail: either both or neither (INV-18).
+//! An invite and its mail are accepted together or not at all (INV-18).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
         relay.configure(settings);
         settings.limits.invites_per_client.burst = 1;
     });
-    // What was not sent is not counted either.
+    // Invites that were not sent are not counted either.
     for _ in 0..3 {
         let answer = server
             .api()
@@ -36,8 +36,8 @@ async fn inv_18_a_relay_that_is_away_means_nothing_stored() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        // The first try fails long before the wait ends, and no second one can be
-        // under way when it does, however slow the machine is.
+        // The first attempt fails long before the wait ends, and no second one can
+        // be in progress then, however slow the machine is.
         settings.delivery.answer_within = Duration::from_secs(3);
         settings.delivery.retry_first = Duration::from_secs(20);
     });

@@ -1,4 +1,4 @@
-//! What keeps store-invite from being misused.
+//! Limits and blocklists of store-invite.
 
 use std::time::Duration;
 
@@ -34,13 +34,13 @@ async fn inv_22_blocked_homeservers_rooms_and_keywords() {
         answer.refused(403, "M_UNAUTHORIZED");
     }
     assert_eq!(server.database.count("invites"), 0);
-    // INV-05: the location of the client is a URL. Odd types are no keywords.
-    for fine in [
+    // INV-05: the location of the client is a URL. Other types are not searched.
+    for allowed in [
         json!({"org.matrix.web_client_location": "https://app.example"}),
         json!({"room_name": ["lottery"]}),
         json!({"sender": "@a:spam.example"}),
     ] {
-        api.store_invite(with(&address, fine)).await.ok();
+        api.store_invite(with(&address, allowed)).await.ok();
     }
 }
 
@@ -60,7 +60,7 @@ async fn inv_23_an_account_and_an_address_have_a_burst_and_then_one_per_interval
     assert_eq!(body["retry_after_ms"], 60_000);
     assert_eq!(server.database.count("invites"), 2, "nothing is stored");
 
-    // Another account has its own, but the address has one for all.
+    // Another account has its own limit, but an address has one for all accounts.
     let other = server.account("@b:example.org").await;
     let fields = with(&address, json!({"sender": "@b:example.org"}));
     other.store_invite(fields.clone()).await.ok();

@@ -1,4 +1,4 @@
-//! The mail that invites (section 21; INV-16, INV-19 … INV-21, SEC-04).
+//! The invitation mail (section 21; INV-16, INV-19 … INV-21, SEC-04).
 
 use mail_parser::MessageParser;
 use serde_json::json;
@@ -46,10 +46,13 @@ async fn inv_16_inv_19_msg_04_msg_05_msg_06_the_mail_and_its_link() {
         html.contains("<strong>Bob &amp; Söhne</strong> (@a:example.org)"),
         "{html}"
     );
-    assert!(!html.contains("src="), "nothing is loaded from elsewhere");
+    assert!(!html.contains("src="), "no remote content is loaded");
 
-    let (place, query) = mail.join_link();
-    assert_eq!(place, "https://app.element.io/#/room/%21room%3Aexample.org");
+    let (location, query) = mail.join_link();
+    assert_eq!(
+        location,
+        "https://app.element.io/#/room/%21room%3Aexample.org"
+    );
     for (name, value) in [
         ("email", address.as_str()),
         ("room_name", "Tea <3"),
@@ -84,14 +87,18 @@ async fn inv_05_the_homeserver_or_the_administrator_says_where_the_client_is() {
     let server = TestServer::start(|settings| {
         settings.invites.web_client = "https://chat.example.test/".to_owned();
     });
-    for (given, place) in [
+    for (given, location) in [
         (json!("https://app.example/x"), "https://app.example/x"),
         (json!("javascript:alert(1)"), "https://chat.example.test"),
         (json!(7), "https://chat.example.test"),
     ] {
         let fields = json!({"org.matrix.web_client_location": given});
         let (_, mail) = invited(&server, fields).await;
-        assert!(mail.join_link().0.starts_with(&format!("{place}/#/room/")));
+        assert!(
+            mail.join_link()
+                .0
+                .starts_with(&format!("{location}/#/room/"))
+        );
     }
 }
 
@@ -129,12 +136,12 @@ async fn inv_20_sec_04_no_field_takes_the_place_of_what_the_server_computes() {
         "verified",
         "is_space",
     ];
-    let shown: String = names
+    let variables: String = names
         .map(|name| format!("{name}={{{{ {name} }}}}\n"))
         .concat();
     let brand = folder.path().join("bare");
     std::fs::create_dir(&brand).unwrap();
-    let template = format!("To: {{{{ to }}}}\n\n{shown}further={{{{ further }}}}\n");
+    let template = format!("To: {{{{ to }}}}\n\n{variables}further={{{{ further }}}}\n");
     std::fs::write(brand.join("invite_template.eml.j2"), template).unwrap();
     let server = TestServer::start(|settings| {
         settings.templates.brands_dir = Some(folder.path().to_owned());
@@ -247,7 +254,7 @@ async fn msg_02_msg_03_sec_04_sec_07_no_field_rewrites_the_mail() {
         assert!(!text.contains('\u{202e}') && !text.contains('\u{2066}'));
         assert!(mail.received["longest_line"].as_u64().unwrap() <= 998);
         assert!(!subject(&mail).contains("forged") || subject(&mail).contains("=?utf-8?Q?forge"));
-        let (place, _) = mail.join_link();
-        assert!(place.ends_with("/#/room/%21%3Cscript%3E%22%27%26%3Aexample.org"));
+        let (location, _) = mail.join_link();
+        assert!(location.ends_with("/#/room/%21%3Cscript%3E%22%27%26%3Aexample.org"));
     }
 }

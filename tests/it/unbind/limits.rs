@@ -1,4 +1,4 @@
-//! How often a homeserver's signature may be shown.
+//! How often a homeserver's signature may be used.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sydent::config::RateSettings;
 use super::{ADDRESS, HERE, Signing, body, v2};
 use crate::harness::{Homeserver, SERVER_KEYS, TestServer};
 
-/// A server with those limits, and two homeservers.
+/// A server with these limits, and two homeservers.
 fn limited(per_client: u32, per_homeserver: u32) -> (TestServer, Homeserver, Homeserver) {
     let (homeserver, other) = (Homeserver::start(), Homeserver::start());
     let rate = |burst| RateSettings {
@@ -40,16 +40,16 @@ async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
     assert_eq!(refused.header("retry-after"), Some("3600"));
     refused.refused(429, "M_LIMIT_EXCEEDED");
     assert!(other.requests_to(SERVER_KEYS).is_empty());
-    // Who calls nobody out is not counted.
-    let done = server.validate(ADDRESS).await;
+    // Requests that need no call to a homeserver are not counted.
+    let session = server.validate(ADDRESS).await;
     let mut by_session = body("@alice:example.org");
-    by_session["sid"] = done.sid.into();
-    by_session["client_secret"] = done.client_secret.into();
+    by_session["sid"] = session.sid.into();
+    by_session["client_secret"] = session.client_secret.into();
     v2(&server).unbind(&[], &by_session).await.ok();
 }
 
-/// Nothing of a header is parsed once the client is over its limit, so that
-/// malformed ones cost no more than good ones.
+/// A header is not parsed once the client is over its limit, so malformed ones cost
+/// no more than valid ones.
 #[actix_web::test]
 async fn malformed_signatures_count_too() {
     let (server, homeserver, _other) = limited(2, 100);

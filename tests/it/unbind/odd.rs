@@ -1,9 +1,9 @@
-//! What is no good request to unbind.
+//! Unusual and invalid requests to unbind.
 
 use awc::http::Method;
 use serde_json::{Value, json};
 
-use super::{HERE, Signing, body, bound, owner, v2};
+use super::{HERE, Signing, body, bound, bound_user, v2};
 use crate::harness::{SERVER_KEYS, V1, V2};
 
 #[actix_web::test]
@@ -27,7 +27,7 @@ async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
             .await;
         answer.refused(403, "M_FORBIDDEN");
     }
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
     assert!(homeserver.requests_to(SERVER_KEYS).is_empty());
 }
 
@@ -37,21 +37,21 @@ async fn net_21_odd_but_good_headers_are_understood() {
     let alice = homeserver.user("alice");
     let body = body(&alice);
     let good = Signing::to(HERE).header(&homeserver, &body);
-    let bare = good.replace('"', "");
+    let unquoted = good.replace('"', "");
     for header in [
         good.replace("X-Matrix ", "x-matrix   "),
         good.replace(',', " ,\t"),
         good.replace("origin=", "ORIGIN="),
         good.replace("sig=", "signature="),
         good.replace("key=", "extra=\"a,\\\"b\",key="),
-        bare,
+        unquoted,
     ] {
         super::bind(&server, &alice).await;
         v2(&server)
             .unbind(&[("authorization", &header)], &body)
             .await
             .ok();
-        assert_eq!(owner(&server).await, None, "{header}");
+        assert_eq!(bound_user(&server).await, None, "{header}");
     }
 }
 
@@ -108,7 +108,7 @@ async fn unb_01_unb_20_gen_08_gen_09_what_is_missing_or_of_another_type_is_named
         let answer = v2(&server).send(Method::POST, &path, &[], bad.into()).await;
         answer.refused(400, "M_BAD_JSON");
     }
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 }
 
 #[actix_web::test]
@@ -122,7 +122,7 @@ async fn cry_03_a_number_without_canonical_form_was_signed_by_nobody() {
         .unbind(&[("authorization", &header)], &fields)
         .await;
     refused.refused(403, "M_FORBIDDEN");
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 }
 
 #[actix_web::test]
@@ -148,7 +148,7 @@ async fn idn_06_unb_08_unb_09_what_cannot_be_bound_needs_no_unbinding_but_a_proo
         let unproven = v2(&server).unbind(&[], &fields).await;
         unproven.refused(401, "M_UNAUTHORIZED");
     }
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
 }
 
 #[actix_web::test]
@@ -173,6 +173,6 @@ async fn sec_25_a_body_that_no_homeserver_sends_is_too_large() {
         .unbind(&[("authorization", &header)], &fields)
         .await;
     refused.refused(413, "M_TOO_LARGE");
-    assert_eq!(owner(&server).await, Some(alice));
+    assert_eq!(bound_user(&server).await, Some(alice));
     assert!(homeserver.requests_to(SERVER_KEYS).is_empty());
 }

@@ -25,7 +25,7 @@ async fn is_bound(server: &TestServer, address: &str) -> bool {
 async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("unbind");
-    let done = server.validate(&address).await;
+    let session = server.validate(&address).await;
     for version in [V1, V2] {
         server
             .internal()
@@ -33,13 +33,16 @@ async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody()
             .await
             .ok();
         let api = server.api().on(version);
-        let other = body("@alice:example.org", &address, &done.sid, "secret");
+        let other = body("@alice:example.org", &address, &session.sid, "secret");
         assert_eq!(api.unbind(&[], &other).await.ok(), json!({}));
-        assert!(is_bound(&server, &address).await, "it was not Alice's");
+        assert!(
+            is_bound(&server, &address).await,
+            "the binding belongs to another user"
+        );
         let folded = body(
             "@zoe:example.org",
             &address.to_uppercase(),
-            &done.sid,
+            &session.sid,
             "secret",
         );
         assert_eq!(api.unbind(&[], &folded).await.ok(), json!({}));
@@ -52,7 +55,7 @@ async fn unb_07_ses_21_every_problem_with_a_session_is_403() {
     let server = TestServer::start_with_clock(|_| {});
     let (address, other) = (fresh_address("unbind"), fresh_address("unbind"));
     let (pending, _) = server.request_mail(&address, "another").await;
-    let done = server.validate(&address).await;
+    let session = server.validate(&address).await;
     server
         .internal()
         .internal_bind("email", &other, "@a:example.org")
@@ -67,13 +70,13 @@ async fn unb_07_ses_21_every_problem_with_a_session_is_403() {
         let fields = body("@a:example.org", address, sid, secret);
         v2(&server).unbind(&[], &fields).await.refused(403, errcode)
     };
-    refused(&other, &done.sid, "secret", "M_FORBIDDEN").await;
-    let wrong = refused(&address, &done.sid, "wrong", "M_NO_VALID_SESSION").await;
+    refused(&other, &session.sid, "secret", "M_FORBIDDEN").await;
+    let wrong = refused(&address, &session.sid, "wrong", "M_NO_VALID_SESSION").await;
     let unknown = refused(&address, "nonesuch", "secret", "M_NO_VALID_SESSION").await;
     assert_eq!(wrong, unknown);
     refused(&address, &pending, "another", "M_SESSION_NOT_VALIDATED").await;
     server.advance(DAY_MS + 1);
-    refused(&address, &done.sid, "secret", "M_SESSION_EXPIRED").await;
+    refused(&address, &session.sid, "secret", "M_SESSION_EXPIRED").await;
     assert!(is_bound(&server, &address).await);
     assert!(is_bound(&server, &other).await);
 }
@@ -83,13 +86,13 @@ async fn unb_04_a_token_that_is_sent_must_be_good_and_its_user_have_accepted_the
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let address = fresh_address("unbind");
-    let done = server.validate(&address).await;
+    let session = server.validate(&address).await;
     server
         .internal()
         .internal_bind("email", &address, "@alice:example.org")
         .await
         .ok();
-    let fields = body("@alice:example.org", &address, &done.sid, "secret");
+    let fields = body("@alice:example.org", &address, &session.sid, "secret");
     let with = |token: &str| server.api().with_token(token);
     with("nobody's")
         .unbind(&[], &fields)
