@@ -108,8 +108,9 @@ mod tests {
         })
     }
 
+    /// V1L-06
     #[test]
-    fn v1l_06_addresses_are_counted_and_not_requests() {
+    fn addresses_are_counted_and_not_requests() {
         let limiter = limiter(10).unwrap();
         let take = |client: &str, amount| limiter.take_for_client(client.parse().ok(), amount);
         let (here, there) = ("192.0.2.1", "192.0.2.2");
@@ -122,8 +123,9 @@ mod tests {
         assert_eq!(take("no address", 11), Ok(()));
     }
 
+    /// OPS-02
     #[test]
-    fn ops_02_who_is_far_from_the_limit_is_forgotten() {
+    fn keys_far_from_the_limit_are_forgotten() {
         let limiter = Limiter::new(&RateSettings {
             burst: 1000,
             every: Duration::from_nanos(1),
@@ -135,8 +137,9 @@ mod tests {
         assert!(limiter.cells.len() < 100, "{}", limiter.cells.len());
     }
 
+    /// OPS-02
     #[test]
-    fn ops_02_more_than_can_be_counted_one_by_one_share_what_there_is() {
+    fn excess_keys_share_a_fixed_number_of_cells() {
         let limiter = limiter(1).unwrap();
         let rejected = (0..MAX_CELLS + 50_000)
             .filter(|number| limiter.take(&number.to_string(), 1).is_err())
@@ -146,8 +149,9 @@ mod tests {
         assert!(rejected > 40_000, "{rejected}");
     }
 
+    /// LKP-18
     #[test]
-    fn lkp_18_an_account_has_one_limit_wherever_it_is() {
+    fn account_has_one_limit() {
         let limiter = limiter(10).unwrap();
         let (alice, bob) = ("@alice:example.org", "@bob:example.org");
         assert_eq!(limiter.take(alice, 10), Ok(()));
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_none_switches_it_off() {
+    fn zero_burst_disables_the_limit() {
         assert!(limiter(0).is_none());
     }
 }

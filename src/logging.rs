@@ -83,8 +83,9 @@ mod tests {
     const MARK: &str = "panic-with-a-secret";
 
     // In a child process, since all tests of a process share one panic hook.
+    /// SEC-23
     #[test]
-    fn sec_23_a_panic_is_logged_without_what_it_quotes() {
+    fn panic_is_logged_without_its_message() {
         if std::env::args().any(|argument| argument == MARK) {
             start(LogSettings {
                 level: LogLevel::Error,
@@ -96,7 +97,7 @@ mod tests {
             assert!(thread.unwrap().join().is_err());
             return;
         }
-        let name = "logging::tests::sec_23_a_panic_is_logged_without_what_it_quotes";
+        let name = "logging::tests::panic_is_logged_without_its_message";
         let program = std::env::current_exe().unwrap();
         let output = Command::new(program)
             .args(["--exact", name, MARK, "--nocapture"])

@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_is_told() {
+    fn metrics_are_rendered_with_their_labels() {
         let metrics = Metrics::default();
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");

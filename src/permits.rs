@@ -27,7 +27,7 @@ pub struct Permit {
 pub enum NoPermit {
     /// All are in use.
     Full,
-    /// A drain has begun.
+    /// A drain has started.
     Closed,
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn full_is_an_answer() {
+    async fn acquire_fails_when_full() {
         let permits = Permits::new(2);
         let first = permits.try_acquire().unwrap();
         let _second = permits.clone().try_acquire().unwrap();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_closes_at_once_and_waits() {
+    async fn drain_closes_at_once_and_waits() {
         let permits = Permits::new(1);
         let permit = permits.try_acquire().unwrap();
         assert!(!permits.drain(Duration::from_millis(1)).await);

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_have_the_length_and_the_letters_that_were_asked_for() {
+    fn strings_have_the_given_length_and_alphabet() {
         for length in [0, 1, 6, 32, 63, 64, 65, 1000] {
             let text = alphanumeric(length).unwrap();
             assert_eq!(text.len(), length);
@@ -102,15 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn every_letter_occurs_and_no_text_twice() {
+    fn every_character_occurs_and_strings_differ() {
         let long: BTreeSet<char> = alphanumeric(10_000).unwrap().chars().collect();
         assert_eq!(long.len(), 62);
         let texts: BTreeSet<String> = (0..1000).map(|_| alphanumeric(16).unwrap()).collect();
         assert_eq!(texts.len(), 1000);
     }
 
+    /// SES-05
     #[test]
-    fn ses_05_codes_are_six_digits_and_use_the_whole_range() {
+    fn codes_are_six_digits_over_the_whole_range() {
         let codes: Vec<String> = (0..10_000).map(|_| digits().unwrap()).collect();
         for code in &codes {
             assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()));

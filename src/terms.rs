@@ -61,8 +61,9 @@ mod tests {
         format!("docs: {{ a: {{ version: '1', langs: {{ en: {{ name: A, url: '{url}' }} }} }} }}")
     }
 
+    /// TOS-12
     #[test]
-    fn tos_12_a_new_file_counts_and_a_broken_one_changes_nothing() {
+    fn reload_applies_only_a_valid_file() {
         let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
         let write = |text: &str| std::fs::write(file.path(), text).unwrap();
         let settings = TermSettings {

@@ -52,7 +52,7 @@ impl Detached {
     ///
     /// # Errors
     /// [`Fault::QueueFull`] at once when too many are running, and
-    /// [`Fault::Stopped`] once the drain has begun; `work` does not run then.
+    /// [`Fault::Stopped`] once a drain has started; `work` does not run then.
     pub async fn run<F>(&self, work: F) -> Result<F::Output, Fault>
     where
         F: Future + Send + 'static,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_full_door_is_busy_and_counted_and_a_shut_one_has_stopped() {
+    async fn rejects_work_when_full_and_after_drain() {
         let metrics: Arc<Metrics> = Arc::default();
         let work = Detached::new(Arbiter::current(), 1, "work", Arc::clone(&metrics));
         let permit = work.permits.try_acquire().unwrap();

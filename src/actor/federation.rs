@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// One that is answered without asking anybody.
+    /// A request that is answered without a call.
     struct Nothing;
 
     impl Request for Nothing {
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_panic_ends_a_call_and_not_the_owner() {
+    async fn panic_fails_the_call_and_not_the_actor() {
         let settings = config::Federation {
             allow_ranges: Vec::new(),
             block_ranges: Vec::new(),

@@ -87,7 +87,7 @@ fn in_system(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_panic_ends_the_message_and_not_the_thread() {
+fn panic_fails_the_operation_and_reopens_state() {
     in_system(async {
         let pool = pool(4);
         assert_eq!(pool.send(Which).await.unwrap(), 1);
@@ -105,7 +105,7 @@ fn a_panic_ends_the_message_and_not_the_thread() {
 }
 
 #[test]
-fn a_lost_connection_is_opened_anew() {
+fn lost_connection_is_reopened() {
     in_system(async {
         let pool = pool(4);
         assert_eq!(pool.send(Which).await.unwrap(), 1);
@@ -116,7 +116,7 @@ fn a_lost_connection_is_opened_anew() {
 }
 
 #[test]
-fn a_full_door_says_busy_and_recovers() {
+fn full_queue_is_rejected_and_recovers() {
     in_system(async {
         let pool = pool(2);
         let (first, has_started, release) = hold();
@@ -140,7 +140,7 @@ fn a_full_door_says_busy_and_recovers() {
 }
 
 #[test]
-fn an_owner_that_hangs_keeps_nobody_for_ever() {
+fn blocked_actor_times_out_its_callers() {
     in_system(async {
         let mut pool = pool(2);
         let (first, has_started, release) = hold();
@@ -165,7 +165,7 @@ fn an_owner_that_hangs_keeps_nobody_for_ever() {
 }
 
 #[test]
-fn what_nobody_waits_for_is_not_begun() {
+fn abandoned_operation_is_not_run() {
     static STARTED: Mutex<bool> = Mutex::new(false);
     struct Mark;
     impl Operation for Mark {
@@ -193,7 +193,7 @@ fn what_nobody_waits_for_is_not_begun() {
 }
 
 #[test]
-fn a_drain_waits_for_what_was_let_in_and_shuts_the_door() {
+fn drain_waits_for_running_and_rejects_new() {
     in_system(async {
         let pool = pool(4);
         let (first, has_started, release) = hold();

@@ -27,7 +27,7 @@ use crate::random;
 /// The delay after the database failed.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
-/// What [`Replicator::new`] needs besides the peers.
+/// What [`Replicator::new`] needs in addition to the peers.
 pub struct ReplicatorParts {
     /// This instance among those that share the database.
     pub instance: InstanceId,

@@ -47,7 +47,7 @@ impl Operation for RotatePepper {
 
     fn run(self, state: &mut Associations) -> Result<Option<usize>, Fault> {
         state.store.write(LockKey::Job("pepper"), |connection| {
-            // Without keeping anybody from binding, as long as it is not due.
+            // Without the lock, so that a rotation that is not due blocks no binds.
             if !self.is_due(peppers::current(connection)?.as_ref()) {
                 return Ok(None);
             }

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_listeners() {
+    fn parses_internal_listener_urls() {
         for (text, url) in [
             ("http://127.0.0.1:8091", "http://127.0.0.1:8091"),
             ("http://[::1]:8091/", "http://[::1]:8091"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words() {
+    fn refusal_shows_the_error_of_the_server() {
         let client = InternalClient::new("http://127.0.0.1:1".parse().unwrap());
         let refusal = |errcode: &str| Some(json!({ "errcode": errcode, "error": "No room" }));
         for (success, body, message) in [

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_generated_passes_the_check() {
+    fn generated_configuration_passes_the_check() {
         let url = "postgres://id:pass\"word@db.example/sydent";
         let elsewhere = tempfile::tempdir().unwrap();
         let key = elsewhere.path().join("a key").display().to_string();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_flag_writes_nothing() {
+    fn invalid_flag_writes_nothing() {
         for (base_url, more, named) in [
             (
                 "http://id.example.org",
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_overwritten_and_a_key_never() {
+    fn force_overwrites_the_config_but_not_the_key() {
         let folder = tempfile::tempdir().unwrap();
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         generate(folder.path(), URL, &[]).unwrap();

@@ -78,7 +78,7 @@ mod tests {
     use crate::domain::signing::KeyRing;
 
     #[test]
-    fn a_new_key_is_one_that_the_server_reads() {
+    fn generated_key_can_be_parsed() {
         for (version, id) in [(Some("0"), "ed25519:0"), (None, "ed25519:a_")] {
             let keys = KeyRing::parse(&generate(version).unwrap()).unwrap();
             assert!(keys.active().id().as_str().starts_with(id));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn versions() {
+    fn key_version_grammar() {
         assert!(version("a_X9").is_ok());
         for bad in ["", "a b", "a:b", "é"] {
             assert!(version(bad).is_err(), "{bad}");

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_existing_file_is_replaced_only_on_purpose() {
+    fn create_refuses_and_replace_overwrites() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         create(&path, "one", FileAccess::Umask).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_file_appears_when_it_is_put_and_leaves_nothing_otherwise() {
+    fn staged_file_appears_only_on_commit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let staged = StagedFile::write(&path, "one", FileAccess::Umask).unwrap();
@@ -139,7 +139,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_for_the_owner_alone_has_mode_0600() {
+    fn private_file_has_mode_0600() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (created, replaced) = (folder.path().join("a"), folder.path().join("b"));

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relays() {
+    fn parses_relay_addresses() {
         for (text, host, port, encryption) in [
             ("mail.example.org", "mail.example.org", 587, "starttls"),
             ("mail.example.org:25", "mail.example.org", 25, "starttls"),

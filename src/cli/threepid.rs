@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_reached_on_this_machine() {
+    fn wildcard_address_becomes_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8091", "127.0.0.1:8091"),
             ("[::]:8091", "[::1]:8091"),

@@ -79,8 +79,9 @@ mod tests {
 
     use super::*;
 
+    /// UNB-13
     #[test]
-    fn unb_13_names_of_a_server_at_that_url() {
+    fn server_names_derive_from_the_base_url() {
         for (url, names) in [
             (
                 "https://id.example.org",
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn base_urls() {
+    fn parses_and_normalizes_base_urls() {
         for (text, url) in [
             ("https://id.example.org", "https://id.example.org"),
             ("https://id.example.org/", "https://id.example.org"),
@@ -136,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_read_again(text in "https?://[a-z/.?#@:0-9]{0,20}") {
+        fn normalized_base_url_parses_to_itself(text in "https?://[a-z/.?#@:0-9]{0,20}") {
             if let Ok(url) = BaseUrl::parse(&text) {
                 prop_assert!(!url.as_str().ends_with('/'));
                 let again = BaseUrl::parse(url.as_str());

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn database_urls() {
+    fn parses_database_urls() {
         for (text, path) in [
             ("sqlite:sydent.db", "sydent.db"),
             ("sqlite:data/sydent.db", "data/sydent.db"),

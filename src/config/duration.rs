@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
+    fn parses_durations() {
         for (text, milliseconds) in [
             ("500ms", 500),
             ("30s", 30_000),

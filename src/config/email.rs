@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn senders() {
+    fn parses_sender_mailboxes() {
         for good in [
             "noreply@example.org",
             "Identity server <noreply@example.org>",

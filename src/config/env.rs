@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_win_over_the_file() {
+    fn variables_override_the_file() {
         let mut table: Table = "a.b = 1\na.c = 2\nd = 3\n".parse().unwrap();
         let variables = [
             ("SYDENT__A__B", "x"),

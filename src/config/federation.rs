@@ -226,8 +226,9 @@ mod tests {
         warnings.map(|warning| warning.key).collect()
     }
 
+    /// NET-11
     #[test]
-    fn net_11_who_leaves_the_guard_to_a_proxy_is_told() {
+    fn proxy_setting_causes_a_warning() {
         assert!(warnings(FederationSettings::default()).is_empty());
         let proxy = SecretUrl::from("http://proxy.example:3128".to_owned());
         let behind_proxy = FederationSettings {
@@ -237,8 +238,9 @@ mod tests {
         assert_eq!(warnings(behind_proxy), ["federation.proxy"]);
     }
 
+    /// NET-12
     #[test]
-    fn net_12_an_allowed_network_that_stays_blocked_is_worth_a_warning() {
+    fn blocked_allow_range_causes_a_warning() {
         for (block, warned) in [("10.1.0.0/24", 0), ("10.1.0.0/16", 1), ("10.0.0.0/8", 1)] {
             let settings = FederationSettings {
                 allow_ranges: vec!["10.1.0.0/16".parse().unwrap()],
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies() {
+    fn parses_proxy_urls() {
         for (text, host, port, login) in [
             ("http://proxy.example:3128", "proxy.example", 3128, None),
             ("http://[2001:db8::1]", "2001:db8::1", 80, None),

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_names_or_addresses() {
+    fn relay_host_is_a_name_or_an_address() {
         for (host, normalized) in [
             ("localhost", "localhost"),
             ("mail.example.com", "mail.example.com"),

@@ -182,8 +182,9 @@ mod tests {
         checker.problems.iter().map(ToString::to_string).collect()
     }
 
+    /// INT-01
     #[test]
-    fn int_01_only_loopback_without_an_explicit_setting() {
+    fn non_loopback_needs_an_explicit_setting() {
         for (address, loopback) in [
             ("[::1]:8091", true),
             ("127.0.0.1:8091", true),
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn two_listeners_never_share_an_address() {
+    fn overlapping_listeners_are_rejected() {
         for (public, internal, shared) in [
             ("[::]:8090", "[::1]:8091", false),
             ("[::]:8090", "[::1]:8090", true),

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_place_is_named() {
+    fn problem_names_the_nearest_location() {
         for (key, place) in [
             ("http.listen[1]", "/etc/id/sydent.toml:4: "),
             ("http.listen[0]", "/etc/id/sydent.toml:2: "),
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn each_place_of_an_unknown_section_is_found() {
+    fn all_keys_of_an_unknown_section_are_found() {
         assert_eq!(origins().keys_in_unknown("emial"), ["emial.from", "emial"]);
         assert_eq!(origins().keys_in_unknown("database.url"), ["database.url"]);
     }
 
     #[test]
-    fn relative_paths_start_at_the_file_or_at_the_working_directory() {
+    fn relative_path_resolves_by_its_origin() {
         for (key, path, leads_to) in [
             ("server.signing_key_file", "a.key", "/etc/id/a.key"),
             ("server.signing_key_file", "/b.key", "/b.key"),

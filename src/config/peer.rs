@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_peer_is() {
+    fn parses_peer_urls() {
         for (text, url) in [
             ("https://a.example", Some("https://a.example")),
             ("https://a.example:1001/", Some("https://a.example:1001")),

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_that_is_not_encoded_is_refused() {
+    fn unencoded_password_is_rejected() {
         for fine in [
             "postgres://id:hunter2@db/x",
             "postgres://id:hunt%40er%2F2@db:5432/x?sslmode=require",

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_one_line() {
+    fn problem_is_shown_on_one_line() {
         let file = || Source::File(PathBuf::from("sydent.toml"));
         let variable = Source::Environment("SYDENT__A__B".to_owned());
         for (source, line, key, shown) in [

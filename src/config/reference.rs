@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_setting_is_recognised() {
+    fn misspelled_setting_gets_a_suggestion() {
         for (unknown, meant) in [
             ("email.smtp.prot", Some("email.smtp.port")),
             ("emial", Some("email")),

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_shows_only_to_expose() {
+    fn only_expose_shows_the_secret() {
         let secret = Secret::from("hunter2".to_owned());
         assert_eq!(
             format!("{secret:?} {:?}", Some(&secret)),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_shows_all_but_its_password() {
+    fn url_is_shown_without_its_password() {
         for (written, shown) in [
             ("sqlite:sydent.db", "sqlite:sydent.db"),
             (

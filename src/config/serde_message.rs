@@ -40,7 +40,7 @@ mod tests {
     use super::explain;
 
     #[test]
-    fn sentences_say_what_to_write_and_not_what_was_written() {
+    fn message_names_expected_not_given_value() {
         for (message, explained) in [
             (
                 "invalid type: string \"x, expected y\", expected u16",

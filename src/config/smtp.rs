@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_server_names() {
+    fn ehlo_name_derives_from_the_server_name() {
         for (name, host, hello) in [
             ("example.org", "example.org", "example.org"),
             ("example.org:8448", "example.org", "example.org"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_sent_encrypted_or_to_this_machine() {
+    fn password_is_sent_encrypted_or_to_loopback() {
         for (host, problem) in [
             ("localhost", None),
             ("LOCALHOST", None),

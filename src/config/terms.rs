@@ -126,8 +126,9 @@ url = "https://example.org/terms-5.0-en.html"
         parse(Path::new(name), text)
     }
 
+    /// TOS-02
     #[test]
-    fn tos_02_the_same_in_yaml_and_in_toml() {
+    fn yaml_and_toml_are_equivalent() {
         let yaml = read("terms.yaml", YAML).unwrap();
         assert_eq!(read("terms.toml", TOML), Ok(yaml.clone()));
         assert_eq!(read("terms.yml", YAML), Ok(yaml.clone()));
@@ -137,8 +138,9 @@ url = "https://example.org/terms-5.0-en.html"
         assert_eq!(languages["no"].name(), "Personvern");
     }
 
+    /// OPS-08
     #[test]
-    fn ops_08_what_is_wrong_has_its_line() {
+    fn invalid_terms_have_their_line() {
         for (name, text, line) in [
             ("a.yaml", YAML.replace("version: \"1.2\"", "version: ["), 5),
             (
@@ -170,8 +172,9 @@ url = "https://example.org/terms-5.0-en.html"
         }
     }
 
+    /// TOS-11
     #[test]
-    fn tos_11_no_file_is_no_policies() {
+    fn missing_file_means_no_policies() {
         assert_eq!(TermSettings::default().read(), Ok(Terms::default()));
     }
 }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_that_is_not_toml_is_named() {
+    fn every_syntax_error_has_its_line() {
         for (text, wrong) in [
             ("a = \n", vec![1]),
             ("a = 1\na = 2\n", vec![2]),

@@ -129,8 +129,9 @@ mod tests {
         (settings, checker.problems.len())
     }
 
+    /// SES-24
     #[test]
-    fn ses_24_schemes_and_hosts() {
+    fn next_link_schemes_and_hosts_are_checked() {
         for (scheme, problems) in [
             ("https", 0),
             ("org.example.app", 0),
@@ -171,8 +172,9 @@ mod tests {
         }
     }
 
+    /// SES-19
     #[test]
-    fn ses_19_the_cap_on_guesses_stays() {
+    fn max_wrong_tokens_is_between_1_and_100() {
         for (max_wrong_tokens, problems) in [(0, 1), (1, 0), (100, 0), (101, 1)] {
             let settings = ValidationSettings {
                 max_wrong_tokens,

@@ -195,7 +195,7 @@ mod tests {
     use crate::config::{DatabaseUrl, Secret};
 
     #[test]
-    fn no_part_of_a_login_is_in_an_error() {
+    fn connection_errors_contain_no_login() {
         for url in [
             // libpq takes what follows the first @ as the host.
             "postgres://sydent:pa@ssWORD@127.0.0.1:1/x",
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_is_not_in_an_sqlite_file_any_more() {
+    fn deleted_data_is_erased_from_the_sqlite_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.db");
         let url = DatabaseUrl::Sqlite(file.clone());
@@ -236,7 +236,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_new_sqlite_file_is_for_its_owner_alone() {
+    fn new_sqlite_file_has_mode_0600() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.db");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_added_where_the_url_sets_none() {
+    fn timeouts_are_added_unless_set_in_the_url() {
         let all = "connect_timeout=5&keepalives_idle=10&keepalives_interval=5\
                    &keepalives_count=3&tcp_user_timeout=25000";
         for url in [

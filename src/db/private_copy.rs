@@ -125,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_user_can_read_it() {
+    fn copy_is_readable_by_its_user_only() {
         let copy = PrivateCopy::create().unwrap();
         assert_eq!(mode(copy.folder.path()), 0o700);
         assert_eq!(mode(&copy.path()), 0o600);
     }
 
     #[test]
-    fn what_is_open_can_be_read_after_unlink() {
+    fn open_file_is_readable_after_unlink() {
         let copy = PrivateCopy::create().unwrap();
         let (path, folder) = (copy.path(), copy.folder.path().to_owned());
         fs::write(&path, "hay").unwrap();

@@ -39,7 +39,7 @@ mod tests {
     use super::redact_credentials;
 
     #[test]
-    fn parts_of_a_login_are_left_out() {
+    fn parts_of_a_login_are_removed() {
         for (url, text, shown) in [
             (
                 "postgres://sydent:pa@ssWORD@127.0.0.1/x",

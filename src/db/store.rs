@@ -287,7 +287,7 @@ mod tests {
 
     /// Requires `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
     #[test]
-    fn sqlite_does_not_compile_statements_again() {
+    fn sqlite_statements_are_not_recompiled() {
         #[derive(diesel::QueryableByName)]
         struct Statement {
             #[diesel(sql_type = diesel::sql_types::Integer)]
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_name_the_turn_of_another_kind() {
+    fn lock_keys_of_different_kinds_differ() {
         let sid = Sid::parse("purge").unwrap();
         let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
         let second = ThreePid::parse("msisdn", "447700900001").unwrap();

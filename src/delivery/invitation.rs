@@ -75,8 +75,9 @@ mod tests {
 
     use super::*;
 
+    /// INV-19, MSG-02
     #[test]
-    fn inv_19_msg_02_the_link_is_what_element_understands() {
+    fn join_link_has_the_format_of_element() {
         let given = json!({"room_name": "A & \"B\" <c>", "room_type": "m.space"});
         let given = given.as_object().unwrap().iter();
         let payload = InvitationPayload {

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_wait_hear_the_outcome() {
+    async fn every_waiting_request_receives_the_outcome() {
         let (replies, a, b) = (PendingReplies::default(), id("a"), id("b"));
         let (mut first, mut second) = (replies.subscribe(&a), replies.subscribe(&a));
         let mut other = replies.subscribe(&b);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_who_has_gone() {
+    fn abandoned_waits_are_removed() {
         let (replies, a) = (PendingReplies::default(), id("a"));
         let (first, second) = (replies.subscribe(&a), replies.subscribe(&a));
         replies.unsubscribe(&a, first);

@@ -44,8 +44,9 @@ impl VerificationPayload {
 mod tests {
     use super::*;
 
+    /// EML-11
     #[test]
-    fn eml_11_the_link_is_percent_encoded() {
+    fn link_is_percent_encoded() {
         let payload = VerificationPayload {
             address: String::new(),
             brand: String::new(),

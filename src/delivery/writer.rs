@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_as_mail_writes_them() {
+    fn dates_follow_rfc_2822() {
         assert_eq!(rfc_2822(0), "Thu, 01 Jan 1970 00:00:00 +0000");
         assert_eq!(
             rfc_2822(1_790_000_000_999),

@@ -59,8 +59,9 @@ impl Association {
 mod tests {
     use super::*;
 
+    /// BND-02, BND-05
     #[test]
-    fn bnd_02_bnd_05_keys_and_times() {
+    fn object_has_the_specified_keys_and_times() {
         let threepid = ThreePid::parse("email", "Alice@Example.com").unwrap();
         let mxid = Mxid::parse("@alice:example.org").unwrap();
         let object = Association::new(threepid, mxid, 1_428_825_849_161).to_object();

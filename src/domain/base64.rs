@@ -48,8 +48,9 @@ mod tests {
 
     use super::*;
 
+    /// CRY-06
     #[test]
-    fn cry_06_specification_vectors() {
+    fn encodes_the_specification_vectors() {
         for (plain, coded) in [
             ("", ""),
             ("f", "Zg"),
@@ -64,16 +65,18 @@ mod tests {
         }
     }
 
+    /// CRY-07
     #[test]
-    fn cry_07_padding_is_optional_and_rubbish_is_refused() {
+    fn padding_is_optional_and_garbage_is_rejected() {
         assert_eq!(decode("Zg=="), Some(b"f".to_vec()));
         for bad in ["Zg==x", "Zm9v!", "Zm9v Zm9v", "+-", "Z"] {
             assert_eq!(decode(bad), None, "{bad}");
         }
     }
 
+    /// PUB-07
     #[test]
-    fn pub_07_keys_in_either_alphabet_and_with_a_lost_plus_sign() {
+    fn key_decodes_from_either_alphabet_or_spaces() {
         let key = [0xfb; 32];
         let standard = encode(&key);
         assert!(standard.contains('+'));
@@ -86,13 +89,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(bytes: Vec<u8>) {
+        fn encoded_bytes_decode_back(bytes: Vec<u8>) {
             prop_assert_eq!(decode(&encode(&bytes)), Some(bytes.clone()));
             prop_assert_eq!(decode(&encode_url_safe(&bytes)), Some(bytes));
         }
 
         #[test]
-        fn decoding_never_panics(text: String) {
+        fn decode_never_panics(text: String) {
             let _ = decode(&text);
         }
     }

@@ -55,8 +55,9 @@ mod tests {
         list.blocks(&room, &sender, [field].into_iter())
     }
 
+    /// INV-22
     #[test]
-    fn inv_22_homeservers_rooms_and_keywords() {
+    fn blocks_homeservers_rooms_and_keywords() {
         let list = InviteBlocklist {
             homeservers: vec!["*.spam.example".parse().unwrap()],
             rooms: vec!["!bad:a.example".to_owned()],

@@ -12,7 +12,7 @@ pub struct ByCallingCode<T> {
 }
 
 impl<T> ByCallingCode<T> {
-    /// The value for a calling code; `None` stands for an unknown code.
+    /// The value for a calling code; `None` is an unknown code.
     pub fn get(&self, code: Option<u16>) -> &T {
         code.and_then(|code| self.by_code.get(&code))
             .unwrap_or(&self.default)
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_without_a_value_has_the_default() {
+    fn unlisted_code_has_the_default() {
         let both = ByCallingCode {
             default: "rest",
             by_code: BTreeMap::from([(44, "britain")]),

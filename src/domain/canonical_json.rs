@@ -118,8 +118,9 @@ mod tests {
         encode(&serde_json::from_str(text).unwrap())
     }
 
+    /// CRY-01
     #[test]
-    fn cry_01_specification_vectors() {
+    fn encodes_the_specification_vectors() {
         for (input, expected) in [
             ("{}", "{}"),
             (r#"{"one": 1, "two": "Two"}"#, r#"{"one":1,"two":"Two"}"#),
@@ -142,16 +143,18 @@ mod tests {
         }
     }
 
+    /// CRY-02
     #[test]
-    fn cry_02_keys_sort_by_code_point() {
+    fn keys_sort_by_code_point() {
         assert_eq!(
             canonical("{\"\u{1f600}\":1,\"\u{ff5e}\":2}").as_deref(),
             Ok("{\"\u{ff5e}\":2,\"\u{1f600}\":1}")
         );
     }
 
+    /// CRY-03
     #[test]
-    fn cry_03_numbers_that_have_no_canonical_form() {
+    fn non_canonical_numbers_are_rejected() {
         for bad in [
             "1.5",
             "9007199254740992",
@@ -170,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_canonical_form_reads_back_and_is_stable(text: String, number in -1_000_000_i64..1_000_000) {
+        fn encoding_parses_back_and_is_stable(text: String, number in -1_000_000_i64..1_000_000) {
             let value = serde_json::json!({ "t": text, "n": number, (text.clone()): [number] });
             let once = encode(&value).unwrap();
             let read: Value = serde_json::from_str(&once).unwrap();

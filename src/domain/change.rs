@@ -105,8 +105,9 @@ mod tests {
         }
     }
 
+    /// INT-03
     #[test]
-    fn int_03_what_was_stated_and_what_was_removed() {
+    fn push_contains_bindings_and_removals() {
         let bound = change(
             9,
             ChangeKind::Bound {
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_of_what_this_server_does_not_speak_for() {
+    fn foreign_changes_are_not_pushed() {
         assert!(change(1, ChangeKind::NotOurs).to_object().is_none());
     }
 }

@@ -116,8 +116,9 @@ mod tests {
         CanonicalEmail::parse(text).ok().map(|email| email.0)
     }
 
+    /// IDN-02
     #[test]
-    fn idn_02_folding_vectors() {
+    fn folding_matches_the_vectors() {
         for (input, expected) in [
             ("ALICE@EXAMPLE.COM", "alice@example.com"),
             ("Strauß@Example.com", "strauss@example.com"),
@@ -132,8 +133,9 @@ mod tests {
         }
     }
 
+    /// IDN-03
     #[test]
-    fn idn_03_a_domain_has_one_form() {
+    fn domain_has_one_canonical_form() {
         assert_eq!(
             canonical("a@BÜCHER.example").as_deref(),
             Some("a@bücher.example")
@@ -149,8 +151,9 @@ mod tests {
         assert_eq!(canonical("a@straße.de").as_deref(), Some("a@strasse.de"));
     }
 
+    /// EML-04, EML-05
     #[test]
-    fn eml_04_05_what_is_no_bare_address() {
+    fn only_bare_addresses_are_accepted() {
         for bad in [
             "",
             "foo",
@@ -186,8 +189,9 @@ mod tests {
         }
     }
 
+    /// EML-06
     #[test]
-    fn eml_06_length() {
+    fn address_length_is_limited() {
         let domain = format!("{}.example.com", vec!["a".repeat(60); 3].join("."));
         assert!(canonical(&format!("{}@{domain}", "x".repeat(58))).is_some());
         assert!(canonical(&format!("{}@{domain}", "x".repeat(64))).is_none());
@@ -197,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_canonical_form_is_its_own_canonical_form(local in "\\PC{1,20}", domain in "\\PC{1,20}") {
+        fn canonical_form_is_idempotent(local in "\\PC{1,20}", domain in "\\PC{1,20}") {
             if let Some(once) = canonical(&format!("{local}@{domain}")) {
                 prop_assert_eq!(canonical(&once), Some(once.clone()));
                 prop_assert!(!once.contains(|c: char| c.is_control() || c.is_whitespace()));
@@ -206,7 +210,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text: String) {
+        fn canonical_never_panics(text: String) {
             let _ = canonical(&text);
         }
     }

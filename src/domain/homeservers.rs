@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_whole_names() {
+    fn pattern_matches_whole_names() {
         for (pattern, name, matches) in [
             ("example.org", "example.org", true),
             ("example.org", "EXAMPLE.org", true),
@@ -148,8 +148,9 @@ mod tests {
         }
     }
 
+    /// AUTH-14
     #[test]
-    fn auth_14_lists_decide_who_is_let_in() {
+    fn lists_limit_registration_and_contact() {
         let name = |text: &str| ServerName::parse(text).unwrap();
         let none = lists(&[], &[]);
         assert!(none.may_register(&name("a.example")) && none.may_be_contacted(&name("a.example")));
@@ -168,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_what_it_is_made_of(left in "[a-z.]{0,8}", middle in "[a-z.:0-9]{0,8}", right in "[a-z.]{0,8}") {
+        fn wildcard_matches_any_middle_part(left in "[a-z.]{0,8}", middle in "[a-z.:0-9]{0,8}", right in "[a-z.]{0,8}") {
             let pattern = HomeserverPattern(format!("{left}*{right}"));
             let name = format!("{left}{middle}{right}");
             prop_assert!(pattern.matches(&name));

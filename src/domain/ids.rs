@@ -218,8 +218,9 @@ text_type!(ServerName, Mxid, KeyId);
 mod tests {
     use super::*;
 
+    /// IDN-09
     #[test]
-    fn idn_09_server_names() {
+    fn server_name_grammar() {
         for good in [
             "matrix.org",
             "matrix.org:8888",
@@ -263,8 +264,9 @@ mod tests {
         assert!(ServerName::parse(&"a.".repeat(200)).is_err());
     }
 
+    /// IDN-07
     #[test]
-    fn idn_07_user_ids() {
+    fn user_id_grammar() {
         for good in [
             "@alice:example.org",
             "@Ålice/=_.-+:hs:8448",
@@ -290,8 +292,9 @@ mod tests {
         assert!(Mxid::parse(&format!("@{}:hs", "a".repeat(252))).is_err());
     }
 
+    /// IDN-10
     #[test]
-    fn idn_10_key_ids() {
+    fn key_id_grammar() {
         assert!(KeyId::parse("ed25519:0").is_ok());
         assert!(KeyId::parse("ed25519:a_Xy9").is_ok());
         for bad in ["", "ed25519:", "rsa:0", "ed25519:a b", "ed25519:0\n"] {

@@ -95,8 +95,9 @@ mod tests {
 
     const SEED: &str = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
 
+    /// SGN-02, SGN-03
     #[test]
-    fn sgn_02_sgn_03_the_signature_vector() {
+    fn signature_matches_the_vector() {
         let (name, mxid) = (
             ServerName::parse("id.example.org").unwrap(),
             Mxid::parse("@alice:example.org").unwrap(),
@@ -113,8 +114,9 @@ mod tests {
         assert_eq!(Value::Object(signed), expected);
     }
 
+    /// SGN-07, SGN-08
     #[test]
-    fn sgn_07_sgn_08_forms_of_a_key() {
+    fn key_parses_in_either_alphabet() {
         let url_safe = SEED.replace('+', "-");
         for good in [
             SEED,
@@ -134,8 +136,9 @@ mod tests {
         }
     }
 
+    /// INV-14
     #[test]
-    fn inv_14_a_key_does_not_show_itself() {
+    fn debug_and_errors_hide_the_key() {
         let key = InviteKey::parse(SEED).unwrap();
         assert_eq!(format!("{key:?}"), "InviteKey(…)");
         let bad = serde_json::from_str::<InviteKey>("\"hunter2\"").unwrap_err();

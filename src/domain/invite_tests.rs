@@ -10,8 +10,9 @@ fn fields(object: Value) -> InviteFields {
     InviteFields::from_request(object.iter().map(|(name, value)| (name.as_str(), value)))
 }
 
+/// INV-04, IDN-08
 #[test]
-fn inv_04_idn_08_room_ids_are_hardly_checked() {
+fn room_id_checks_only_length_and_controls() {
     for good in [
         "!room:example.org",
         "!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM",
@@ -26,8 +27,9 @@ fn inv_04_idn_08_room_ids_are_hardly_checked() {
     }
 }
 
+/// INV-03
 #[test]
-fn inv_03_what_is_odd_counts_as_absent() {
+fn invalid_optional_fields_count_as_absent() {
     let none = fields(json!({
         "room_alias": "", "room_avatar_url": null, "room_name": " \n", "room_type": 7,
         "sender_display_name": {"a": "b"}, "sender_avatar_url": "javascript:alert(1)",
@@ -41,8 +43,9 @@ fn inv_03_what_is_odd_counts_as_absent() {
     }
 }
 
+/// INV-02
 #[test]
-fn inv_02_good_fields_and_further_ones_are_kept() {
+fn valid_and_additional_fields_are_kept() {
     let given = json!({
         "room_alias": "#room:a.example", "room_avatar_url": "mxc://a.example/x",
         "room_name": "Tea", "room_type": "m.space", "sender_display_name": "Bob",
@@ -60,8 +63,9 @@ fn inv_02_good_fields_and_further_ones_are_kept() {
     assert!(kept.is_space());
 }
 
+/// INV-05
 #[test]
-fn inv_05_where_the_web_client_is() {
+fn web_client_must_be_a_plain_http_url() {
     for (given, kept) in [
         ("https://app.element.io/", Some("https://app.element.io")),
         (
@@ -80,8 +84,9 @@ fn inv_05_where_the_web_client_is() {
     }
 }
 
+/// INV-21
 #[test]
-fn inv_21_names_have_a_length_in_characters() {
+fn names_are_truncated_by_characters() {
     for (field, given, kept) in [
         ("sender_display_name", "é".repeat(20), "é".repeat(20)),
         (
@@ -110,8 +115,9 @@ fn inv_21_names_have_a_length_in_characters() {
     );
 }
 
+/// MSG-07
 #[test]
-fn msg_07_links_are_defanged() {
+fn links_are_defanged() {
     for (text, tame) in [
         ("https://evil.example/x", "https[:]//evil[.]example/x"),
         ("go to www.evil.example.", "go to www[.]evil[.]example."),
@@ -127,8 +133,9 @@ fn msg_07_links_are_defanged() {
 }
 
 proptest! {
+    /// INV-03
     #[test]
-    fn inv_03_any_value_is_answered_and_what_is_kept_is_one_line(name: String, value: String) {
+    fn kept_values_are_single_lines(name: String, value: String) {
         for name in [name.as_str(), "room_name", "sender_avatar_url", WEB_CLIENT, "room_alias"] {
             for (_, kept) in fields(json!({name: value})).iter() {
                 prop_assert!(!kept.chars().any(char::is_control) && !kept.is_empty());

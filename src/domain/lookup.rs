@@ -159,8 +159,9 @@ mod tests {
 
     use super::*;
 
+    /// LKP-06
     #[test]
-    fn lkp_06_hash_vectors() {
+    fn hashes_match_the_vectors() {
         for (address, medium, expected) in [
             (
                 "alice@example.com",
@@ -211,16 +212,18 @@ mod tests {
         }
     }
 
+    /// LKP-06
     #[test]
-    fn lkp_06_the_hash_that_js_sdk_sends_is_of_what_it_did_not_fold() {
+    fn hash_does_not_fold_the_address() {
         let pepper = Pepper::parse("matrixrocks").unwrap();
         let hash = hash("strauß@example.com", "email", &pepper);
         assert_eq!(hash, "1FBgMvqsmu6y8fjKGhVb8Ejq0aQknLThQ7hF57hDwQE");
         assert!(is_hash(&hash));
     }
 
+    /// LKP-02
     #[test]
-    fn lkp_02_peppers() {
+    fn pepper_grammar() {
         for good in ["a", "matrixrocks", "0Az", &"x".repeat(255)] {
             assert_eq!(Pepper::parse(good).unwrap().as_str(), good);
         }
@@ -234,8 +237,9 @@ mod tests {
         }
     }
 
+    /// LKP-07, LKP-08, LKP-21
     #[test]
-    fn lkp_07_lkp_08_lkp_21_entries_in_the_clear() {
+    fn plain_entry_is_an_address_and_a_medium() {
         for (entry, address) in [
             ("Alice@Example.com email", "alice@example.com"),
             ("447700900001 msisdn", "447700900001"),
@@ -256,8 +260,9 @@ mod tests {
     }
 
     proptest! {
+        /// LKP-08
         #[test]
-        fn lkp_08_no_entry_panics(text: String) {
+        fn plain_entry_never_panics(text: String) {
             let _ = (parse_plain_entry(&text), is_hash(&text));
         }
     }

@@ -102,7 +102,7 @@ id!(
 );
 
 impl InstanceId {
-    /// No instance: what nobody has taken.
+    /// No instance: the message is not leased.
     #[must_use]
     pub fn none() -> Self {
         Self(String::new())
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stored_kind_is_read_back() {
+    fn stored_kind_parses_back() {
         for kind in MessageKind::ALL {
             assert_eq!(MessageKind::parse(kind.as_str()), Some(kind));
         }

@@ -42,8 +42,9 @@ impl fmt::Debug for CanonicalMsisdn {
 mod tests {
     use super::*;
 
+    /// IDN-05
     #[test]
-    fn idn_05_canonical_numbers() {
+    fn canonical_number_grammar() {
         assert!(CanonicalMsisdn::parse("447700900001").is_ok());
         for bad in [
             "",

@@ -81,8 +81,9 @@ mod tests {
         }
     }
 
+    /// SES-24
     #[test]
-    fn ses_24_what_a_next_link_may_be() {
+    fn next_link_must_be_an_allowed_url() {
         for good in ["https://app.example/#/register?x=1", "http://127.0.0.1:1/"] {
             assert!(NextLink::parse(good, &rules(&[])).is_ok(), "{good}");
         }
@@ -118,8 +119,9 @@ mod tests {
         );
     }
 
+    /// SES-26
     #[test]
-    fn ses_26_the_sid_is_added_as_text() {
+    fn sid_is_appended_as_text() {
         let sid = Sid::parse("abc").unwrap();
         for (link, expected) in [
             ("https://a/x", "https://a/x?sid=abc"),

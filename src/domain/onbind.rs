@@ -75,8 +75,9 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
 mod tests {
     use super::*;
 
+    /// ONB-03, ONB-04, ONB-05
     #[test]
-    fn onb_03_onb_04_onb_05_what_a_notice_has() {
+    fn body_has_the_specified_fields() {
         let threepid = ThreePid::parse("email", "Alice@example.com").unwrap();
         let mxid = Mxid::parse("@alice:example.org").unwrap();
         let pending = PendingInvite {

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn senders() {
+    fn parses_originators() {
         for (text, kind, shown) in [
             ("long:447700900000", OriginatorKind::Long, "447700900000"),
             ("long:+447700900000", OriginatorKind::Long, "447700900000"),
@@ -110,8 +110,9 @@ mod tests {
         }
     }
 
+    /// MSI-14
     #[test]
-    fn msi_14_a_number_always_has_the_same_sender() {
+    fn number_always_has_the_same_originator() {
         let from: Vec<_> = ["alpha:a", "alpha:b", "alpha:c"]
             .map(|text| Originator::parse(text).unwrap())
             .into();

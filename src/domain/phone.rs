@@ -169,8 +169,9 @@ mod tests {
         Some(phone.msisdn().as_str().to_owned())
     }
 
+    /// MSI-04, MSI-05, MSI-08
     #[test]
-    fn msi_04_msi_05_msi_08_the_vectors() {
+    fn numbers_match_the_vectors() {
         for (country, number, canonical) in VECTORS {
             assert_eq!(
                 msisdn(country, number).as_deref(),
@@ -180,8 +181,9 @@ mod tests {
         }
     }
 
+    /// MSI-06, MSI-07
     #[test]
-    fn msi_06_msi_07_what_is_refused() {
+    fn invalid_number_or_country_is_rejected() {
         let long = "1".repeat(251);
         for (country, number) in [
             ("GB", "12"),
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_with_a_context_is_refused() {
+    fn number_with_a_context_is_rejected() {
         for number in [
             ";phone-context=ext;ext=tel:",
             "tel:07700900001;phone-context=+44",
@@ -215,8 +217,9 @@ mod tests {
         }
     }
 
+    /// MSI-09
     #[test]
-    fn msi_09_extensions_are_left_out() {
+    fn extensions_are_dropped() {
         for number in ["07700 900001 x12", "+44 7700 900001;ext=5"] {
             let phone = PhoneNumber::parse("GB", number).unwrap();
             assert_eq!(phone.msisdn().as_str(), "447700900001");
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_known_of_a_number() {
+    fn calling_code_and_display_format_are_known() {
         let phone = PhoneNumber::parse("GB", "07700900001").unwrap();
         assert_eq!(
             (phone.calling_code(), phone.intl_fmt()),
@@ -238,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_an_answer(
+        fn parse_never_panics(
             country in "[A-Z]{2}|.{0,3}",
             number in ".{0,250}|([0-9 +;=x#]|ext|;ext=|;isub=|;phone-context=|tel:){0,40}",
         ) {
@@ -246,7 +249,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_canonical_reads_as_itself(
+        fn canonical_number_parses_to_itself(
             country in prop::sample::select(vec!["GB", "US", "IT", "AR", "MX", "DE", "BR", "RU", "CI"]),
             number in "[+0]{0,1}[0-9]{4,14}",
         ) {

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_filled_in_and_other_braces_are_not() {
+    fn placeholders_are_filled_and_other_braces_kept() {
         let shout = |name: &str| name.to_uppercase();
         for (text, filled) in [
             ("{token} is it", "TOKEN is it"),
@@ -90,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_lost(text in "([{}a-z_é ]){0,20}") {
+        fn unreplaced_text_is_unchanged(text in "([{}a-z_é ]){0,20}") {
             prop_assert_eq!(fill(&text, |name| format!("{{{name}}}")), text);
         }
     }

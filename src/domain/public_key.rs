@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ways_to_write_a_key() {
+    fn parses_base64_and_hex_keys() {
         let mut hex = String::new();
         for byte in pair("1").public().as_bytes() {
             let _ = write!(hex, "{byte:02x}");
@@ -131,8 +131,9 @@ mod tests {
         }
     }
 
+    /// CRY-05
     #[test]
-    fn cry_05_bytes_off_the_curve_verify_nothing() {
+    fn bytes_off_the_curve_verify_nothing() {
         let key = PublicKey::from_base64(&base64::encode(&[2; 32])).unwrap();
         let name = ServerName::parse("a.example").unwrap();
         let mut object = json!({"a": 1}).as_object().unwrap().clone();
@@ -141,8 +142,9 @@ mod tests {
         assert_eq!(key, PublicKey::from_bytes([2; 32]));
     }
 
+    /// INT-03
     #[test]
-    fn int_03_the_registered_key_counts_under_any_id() {
+    fn registered_key_verifies_under_any_key_id() {
         let key = PublicKey::parse(KEY).unwrap();
         let name = ServerName::parse("a.example").unwrap();
         for id in ["0", "a_xyz"] {

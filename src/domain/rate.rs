@@ -65,7 +65,7 @@ mod tests {
     };
 
     #[test]
-    fn a_burst_then_one_per_interval() {
+    fn allows_a_burst_and_then_one_per_interval() {
         let mut paid_until: i64 = 0;
         let mut take = |now: i64| {
             let next = paid_until.max(now) + RATE.every_ms;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_counted_is_hashed() {
+    fn limiter_key_is_hashed() {
         let key = counter_key("email-to", "alice@example.com");
         assert!(key.starts_with("email-to:") && !key.contains("alice"));
     }

@@ -56,8 +56,9 @@ mod tests {
         Redaction { local_part, domain }.redact(address)
     }
 
+    /// INV-15
     #[test]
-    fn inv_15_display_name_vectors() {
+    fn display_names_match_the_vectors() {
         for (address, limits, expected) in [
             ("foo@example.com", (3, 3), "f...@exa..."),
             ("ian@fake.test", (3, 3), "i...@fak..."),
@@ -76,8 +77,9 @@ mod tests {
     }
 
     proptest! {
+        /// INV-15
         #[test]
-        fn inv_15_never_the_whole_of_a_side(
+        fn neither_side_is_shown_completely(
             local in "\\PC{1,20}", domain in "\\PC{1,20}", limits in (0..30_usize, 0..30_usize),
         ) {
             let (local, domain) = (local.replace('@', "a"), domain.replace('@', "a"));

@@ -186,8 +186,9 @@ mod tests {
         Value::Object(object)
     }
 
+    /// INT-03
     #[test]
-    fn int_03_numbers_count_as_numbers() {
+    fn changes_are_ordered_as_numbers() {
         let ids = |value: Value| -> Result<Vec<String>, Invalid> {
             let Value::Object(object) = value else {
                 panic!("an object")
@@ -206,8 +207,9 @@ mod tests {
         }
     }
 
+    /// INT-03
     #[test]
-    fn int_03_what_is_bound_and_what_is_removed() {
+    fn reads_bindings_and_removals() {
         let Ok(PeerChange::Bound {
             association,
             signed: text,
@@ -237,8 +239,9 @@ mod tests {
         assert!(!format!("{removed:?}").contains("alice"));
     }
 
+    /// INT-03
     #[test]
-    fn int_03_what_nobody_vouches_for_is_not_kept() {
+    fn unsigned_content_is_not_kept() {
         let mut more = signed(&[("more", json!("signed too"))]);
         more["unsigned"] = json!({"a": 1});
         more["signatures"]["other.example"] = json!({"ed25519:0": "x"});
@@ -249,8 +252,9 @@ mod tests {
         assert_eq!(kept, signed(&[("more", json!("signed too"))]));
     }
 
+    /// INT-03
     #[test]
-    fn int_03_what_is_not_sane_is_refused() {
+    fn invalid_changes_are_rejected() {
         for (name, value) in [
             ("medium", json!("twitter")),
             ("medium", json!(1)),

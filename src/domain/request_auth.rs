@@ -142,8 +142,9 @@ mod tests {
         XMatrix::parse(&text).unwrap().unwrap()
     }
 
+    /// UNB-12
     #[test]
-    fn unb_12_vectors_with_either_name_of_the_destination() {
+    fn vectors_verify_with_either_destination_key() {
         let (own, request) = (
             own(&["a.example", "is.example.org"]),
             request("POST", URI, &body()),
@@ -156,8 +157,9 @@ mod tests {
         }
     }
 
+    /// UNB-13, SEC-19
     #[test]
-    fn unb_13_sec_19_what_was_signed_for_another_server_is_not_for_this_one() {
+    fn signature_for_another_server_is_rejected() {
         let request = request("POST", URI, &body());
         for (names, destination) in [
             (vec!["a.example"], None),
@@ -175,8 +177,9 @@ mod tests {
         }
     }
 
+    /// SEC-19
     #[test]
-    fn sec_19_a_signature_is_for_one_request_alone() {
+    fn signature_is_valid_for_one_request_only() {
         let own = own(&["is.example.org"]);
         let header = header("hs.example.org", Some("is.example.org"), BY_SYNAPSE);
         let mut more = body();
@@ -203,16 +206,18 @@ mod tests {
         }
     }
 
+    /// CRY-03
     #[test]
-    fn cry_03_what_has_no_canonical_form_is_refused() {
+    fn content_without_canonical_form_is_rejected() {
         let content = json!({"a": 1.5});
         let request = SignedRequest::new("POST", URI.to_owned(), content.as_object().unwrap());
         assert!(request.is_err());
     }
 
     proptest! {
+        /// UNB-16
         #[test]
-        fn unb_16_the_text_is_the_canonical_form_of_the_object(
+        fn signed_text_is_the_canonical_json(
             uri: String, destination: String, text: String,
         ) {
             let content = json!({"unsigned": text, "signatures": {text.clone(): 1}});

@@ -160,8 +160,9 @@ fn is_opaque(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// SES-01
     #[test]
-    fn ses_01_client_secret_grammar() {
+    fn client_secret_grammar() {
         for good in ["a", "A.b=c_d-9", &"x".repeat(255)] {
             assert!(ClientSecret::parse(good).is_ok(), "{good}");
         }
@@ -170,15 +171,17 @@ mod tests {
         }
     }
 
+    /// SES-04
     #[test]
-    fn ses_04_tokens_count_code_points() {
+    fn token_length_counts_code_points() {
         assert!(Token::parse(&"é".repeat(255)).is_ok());
         assert!(Token::parse(&"é".repeat(256)).is_err());
         assert!(Token::parse("").is_err());
     }
 
+    /// AUTH-15
     #[test]
-    fn auth_15_the_stored_form_of_an_access_token() {
+    fn access_token_hash_matches_the_vector() {
         // echo -n abc | openssl sha256 -binary | basenc --base64url
         assert_eq!(
             TokenHash::new("abc").as_str(),
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_do_not_show_themselves() {
+    fn debug_hides_secrets() {
         let secret = ClientSecret::parse("hunter2").unwrap();
         assert_eq!(format!("{secret:?}"), "ClientSecret(…)");
         assert!(secret.matches(&ClientSecret::parse("hunter2").unwrap()));

@@ -205,8 +205,9 @@ mod tests {
             .to_owned()
     }
 
+    /// CRY-04
     #[test]
-    fn cry_04_signature_vectors() {
+    fn signatures_match_the_vectors() {
         assert_eq!(
             pair().public().to_base64(),
             "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
@@ -237,8 +238,9 @@ mod tests {
         }
     }
 
+    /// CRY-04
     #[test]
-    fn cry_04_other_signatures_and_unsigned_stay() {
+    fn sign_keeps_other_signatures_and_unsigned() {
         let name = ServerName::parse("here").unwrap();
         let mut object =
             json!({"a": 1, "unsigned": {"x": 1.5}, "signatures": {"there": {"ed25519:0": "x"}}})
@@ -250,8 +252,9 @@ mod tests {
         assert_eq!(object["unsigned"]["x"], 1.5);
     }
 
+    /// CRY-05
     #[test]
-    fn cry_05_what_does_not_verify() {
+    fn invalid_signatures_are_rejected() {
         let name = ServerName::parse("domain").unwrap();
         let mut object = json!({"a": 1}).as_object().unwrap().clone();
         pair().sign(&name, &mut object).unwrap();
@@ -267,8 +270,9 @@ mod tests {
         assert!(!verify(&object, "domain", pair().id(), &pair().public()));
     }
 
+    /// CRY-10
     #[test]
-    fn cry_10_a_key_file_holds_the_active_key_and_retired_ones() {
+    fn key_file_holds_active_and_retired_keys() {
         let ring =
             KeyRing::parse(&format!("# keys\n\ned25519 new {SEED}\ned25519 0 {SEED}\n")).unwrap();
         let ids: Vec<_> = ring
@@ -291,8 +295,9 @@ mod tests {
         }
     }
 
+    /// CRY-11
     #[test]
-    fn cry_11_neither_errors_nor_debug_show_a_seed() {
+    fn errors_and_debug_hide_the_seed() {
         for bad in [
             String::new(),
             format!("rsa 0 {SEED}"),

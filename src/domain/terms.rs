@@ -206,7 +206,7 @@ impl Terms {
         accepted
     }
 
-    /// The mark that stands for the master version among accepted URLs. No URL
+    /// The mark of the master version among accepted URLs. No URL
     /// begins like it.
     fn master_version_mark(&self) -> Option<String> {
         let version = self.master_version.as_ref()?;
@@ -278,8 +278,9 @@ mod tests {
         read(json!({ "docs": docs })).unwrap()
     }
 
+    /// TOS-05, TOS-07, TOS-11
     #[test]
-    fn tos_05_07_11_one_url_of_each_policy_is_enough() {
+    fn one_url_of_each_policy_is_enough() {
         let terms = two();
         for (accepted, enough) in [
             (&["https://a/p-en", "https://a/t-en"][..], true),
@@ -293,15 +294,17 @@ mod tests {
         assert!(Terms::default().are_accepted(&[""; 0]));
     }
 
+    /// TOS-09
     #[test]
-    fn tos_09_only_urls_in_force_are_remembered() {
+    fn only_current_urls_are_remembered() {
         let given = ["https://a/p-fr", "https://evil/", "", "https://a/p-fr"];
         assert_eq!(two().filter_current(given), ["https://a/p-fr"]);
         assert!(two().filter_current(["https://A/p-fr"]).is_empty());
     }
 
+    /// TOS-07
     #[test]
-    fn tos_07_a_new_master_version_asks_again() {
+    fn new_master_version_needs_new_acceptance() {
         let langs = json!({ "en": document("https://a/1") });
         let of_version = |version: &str| {
             let docs = json!({ "terms": policy("1", &langs) });
@@ -318,8 +321,9 @@ mod tests {
         assert!(nothing.are_accepted(&[""; 0]));
     }
 
+    /// TOS-02
     #[test]
-    fn tos_02_urls_that_stand_for_two_things() {
+    fn shared_and_unchanged_urls_are_reported() {
         let terms = |version: &str| {
             let both = json!({ "en": document("https://a/1"), "de": document("https://a/1") });
             let other = json!({ "en": document("https://a/2") });
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_is_not_read() {
+    fn invalid_terms_are_rejected() {
         let good = json!({ "en": document("https://a/1") });
         let of = |policy: Value| read(json!({ "docs": { "terms": policy } }));
         assert!(of(policy("1", &good)).is_ok());
@@ -369,8 +373,9 @@ mod tests {
     }
 
     proptest! {
+        /// TOS-04
         #[test]
-        fn tos_04_acceptance_accumulates(first: Vec<u8>, second: Vec<u8>) {
+        fn acceptance_accumulates(first: Vec<u8>, second: Vec<u8>) {
             let url = |byte: &u8| ["https://a/p-en", "https://a/p-fr", "https://a/t-en", "x"]
                 [usize::from(*byte) % 4];
             let terms = two();

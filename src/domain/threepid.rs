@@ -99,8 +99,9 @@ impl fmt::Debug for ThreePid {
 mod tests {
     use super::*;
 
+    /// IDN-06
     #[test]
-    fn idn_06_only_two_media() {
+    fn only_email_and_msisdn_are_media() {
         assert!(ThreePid::parse("email", "a@b.com").is_ok());
         assert!(ThreePid::parse("msisdn", "447700900001").is_ok());
         for medium in ["", "Email", "EMAIL", "twitter", "email "] {

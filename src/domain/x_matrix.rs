@@ -205,8 +205,9 @@ mod tests {
         }
     }
 
+    /// NET-21
     #[test]
-    fn net_21_every_way_to_write_it() {
+    fn parses_every_valid_notation() {
         for text in [
             // As Synapse writes it.
             r#"origin="hs.example:8448",key="ed25519:1",sig="A+/b=",destination="is""#,
@@ -228,8 +229,9 @@ mod tests {
         }
     }
 
+    /// NET-21, NET-22
     #[test]
-    fn net_21_net_22_what_is_malformed() {
+    fn malformed_headers_are_rejected() {
         for text in [
             "",
             "origin",
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_and_length_are_limited() {
+    fn parameter_count_and_length_are_limited() {
         let good = "origin=hs.example:8448,key=ed25519:1,sig=A+/b=";
         let with = |others: usize| {
             let others = (0..others).map(|number| format!(",x{number}=1"));
@@ -277,8 +279,9 @@ mod tests {
         assert!(padded(MAX_HEADER + 1).is_err());
     }
 
+    /// SEC-23
     #[test]
-    fn sec_23_debug_hides_the_signature() {
+    fn debug_hides_the_signature() {
         let shown = format!("{:?}", expected(None));
         assert!(
             shown.contains("hs.example") && !shown.contains("A+/b"),
@@ -287,8 +290,9 @@ mod tests {
     }
 
     proptest! {
+        /// NET-21
         #[test]
-        fn net_21_what_is_quoted_is_read_back(destination: String, signature: String) {
+        fn quoted_values_are_unescaped(destination: String, signature: String) {
             let quoted = |text: &str| text.replace('\\', r"\\").replace('"', r#"\""#);
             let text = format!(
                 r#"X-Matrix origin=a.example,destination="{}", key=ed25519:1,sig="{}""#,
@@ -299,8 +303,9 @@ mod tests {
             prop_assert_eq!(read.signature, signature);
         }
 
+        /// NET-21
         #[test]
-        fn net_21_nothing_panics(text in r#"[ \t,="\\a-z:éX-]{0,40}"#, other: String) {
+        fn parse_never_panics(text in r#"[ \t,="\\a-z:éX-]{0,40}"#, other: String) {
             for text in [text, other] {
                 let _ = XMatrix::parse(&text);
                 let _ = parse(&text);

@@ -22,8 +22,9 @@ impl Error {
 mod tests {
     use super::*;
 
+    /// LKP-09
     #[test]
-    fn lkp_09_what_would_have_been_right() {
+    fn invalid_pepper_error_has_the_current_pepper() {
         let error = Error::invalid_pepper(Algorithm::Plain, &Pepper::from_random(7));
         assert_eq!(error.kind, Kind::INVALID_PEPPER);
         assert_eq!(error.body.algorithm, Some("none"));

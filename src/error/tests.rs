@@ -5,7 +5,7 @@ use crate::db::DbError;
 use crate::domain::Invalid;
 
 #[test]
-fn the_table_of_status_codes() {
+fn errors_have_their_status_and_errcode() {
     for (error, status, errcode) in [
         (Error::missing_params(&["sid"]), 400, "M_MISSING_PARAMS"),
         (Error::invalid_param("sid", "no"), 400, "M_INVALID_PARAM"),

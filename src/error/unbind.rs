@@ -57,8 +57,9 @@ const PROOF_REQUIRED: &str = "Unbinding requires a signature of the user's homes
 mod tests {
     use super::*;
 
+    /// UNB-06, UNB-07, UNB-08
     #[test]
-    fn unb_06_unb_07_unb_08_status_codes_that_homeservers_do_not_take_for_an_end() {
+    fn unbind_errors_do_not_mean_unsupported() {
         for (error, status, errcode) in [
             (Error::unbind_refused(), 403, "M_FORBIDDEN"),
             (Error::unbind_unauthenticated(), 401, "M_UNAUTHORIZED"),

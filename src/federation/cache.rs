@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_forgotten_at_its_time() {
+    fn value_expires() {
         let mut cache = Cache::new(10);
         cache.insert("a", 1, 100, 0);
         assert_eq!(cache.get(&"a", 99), Some(&1));
@@ -62,8 +62,9 @@ mod tests {
         assert_eq!(cache.get(&"a", 200), Some(&2));
     }
 
+    /// OPS-02
     #[test]
-    fn ops_02_it_never_holds_more_than_it_may() {
+    fn size_is_limited() {
         let mut cache = Cache::new(3);
         for key in 0..100_i64 {
             cache.insert(key, (), 1000 - key, 0);

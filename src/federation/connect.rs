@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_have_their_turn() {
+    fn address_families_alternate() {
         let ips = |texts: &[&str]| -> Vec<IpAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };

@@ -52,7 +52,7 @@ impl ConnectionLimit {
     }
 
     /// Takes a permit for a call to that server. All ports of a host count
-    /// together, since whoever controls it can use any of them.
+    /// together, since its operator can use any of them.
     ///
     /// # Errors
     /// At once, when there is none.
@@ -116,8 +116,9 @@ mod tests {
         limit.try_acquire(&ServerName::parse(name).unwrap())
     }
 
+    /// SEC-25
     #[test]
-    fn sec_25_no_host_takes_more_than_its_share() {
+    fn connections_per_host_are_limited() {
         let limit = ConnectionLimit::new(5, 2);
         let first = acquire(&limit, "a.example").unwrap();
         let second = acquire(&limit, "A.example:1").unwrap();

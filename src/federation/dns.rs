@@ -179,16 +179,18 @@ mod tests {
         }
     }
 
+    /// NET-07
     #[test]
-    fn net_07_priority_goes_before_weight() {
+    fn priority_comes_before_weight() {
         let records = [srv(20, 100, "c"), srv(10, 0, "a"), srv(15, 1, "b")];
         for random in [0.0, 0.5, 0.99] {
             assert_eq!(ordered(&records, random), ["a", "b", "c"]);
         }
     }
 
+    /// NET-07
     #[test]
-    fn net_07_the_weight_is_the_chance_among_equals() {
+    fn weight_is_the_probability_among_equals() {
         let records = [srv(1, 90, "heavy"), srv(1, 10, "light"), srv(1, 0, "none")];
         assert_eq!(ordered(&records, 0.0)[0], "none");
         assert_eq!(ordered(&records, 0.05)[0], "light");
@@ -199,8 +201,9 @@ mod tests {
         }
     }
 
+    /// NET-07
     #[test]
-    fn net_07_the_root_as_target_is_no_service() {
+    fn root_target_means_no_service() {
         assert_eq!(order(vec![srv(0, 0, "")], || 0.0), Service::NotAvailable);
         assert_eq!(ordered(&[srv(0, 0, ""), srv(1, 0, "a")], 0.0), ["a"]);
     }

@@ -58,8 +58,9 @@ fn changed(field: &str, value: Value) -> Result<ServerKeys, KeyError> {
     parse_body(&signed(published))
 }
 
+/// NET-18
 #[test]
-fn net_18_a_good_answer_is_believed_for_its_time() {
+fn valid_response_is_trusted_until_it_expires() {
     let keys = parse_body(&signed(published())).unwrap();
     assert_eq!(keys.get(&id("ed25519:a")), Some(pair().public()));
     assert_eq!(keys.valid_until, NOW + DAY);
@@ -67,14 +68,16 @@ fn net_18_a_good_answer_is_believed_for_its_time() {
     assert_eq!(long.valid_until, NOW + 7 * DAY);
 }
 
+/// NET-18
 #[test]
-fn net_18_retired_keys_do_not_count() {
+fn retired_keys_are_ignored() {
     let keys = parse_body(&signed(published())).unwrap();
     assert_eq!(keys.get(&id("ed25519:old")), None);
 }
 
+/// NET-18, SEC-11
 #[test]
-fn net_18_sec_11_what_is_not_believed() {
+fn invalid_key_responses_are_rejected() {
     for (field, value) in [
         ("server_name", json!("other.example")),
         ("server_name", json!("HS.example")),
@@ -104,8 +107,9 @@ fn net_18_sec_11_what_is_not_believed() {
     }
 }
 
+/// NET-19
 #[test]
-fn net_19_malformed_keys_are_passed_over() {
+fn malformed_keys_are_skipped() {
     let keys = json!({
         "ed25519:a": key_entry(pair().public().as_bytes()),
         "ed25519:number": {"key": 7},
@@ -121,8 +125,9 @@ fn net_19_malformed_keys_are_passed_over() {
     assert_eq!(keys.keys.len(), 1, "{:?}", keys.keys.keys());
 }
 
+/// SEC-25
 #[test]
-fn sec_25_a_server_cannot_have_any_number_of_keys_tried() {
+fn too_many_keys_are_rejected() {
     let with = |count: usize| {
         let mut keys = Map::new();
         keys.insert(
@@ -138,8 +143,9 @@ fn sec_25_a_server_cannot_have_any_number_of_keys_tried() {
     assert!(with(MAX_KEYS + 1).is_err());
 }
 
+/// NET-20
 #[test]
-fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
+fn unknown_key_id_is_refetched_after_a_delay() {
     let mut cache = KeyCache::new();
     let (a, b) = (id("ed25519:a"), id("ed25519:b"));
     assert_eq!(cache.get(&server(), &a, NOW), CachedKey::Unknown);
@@ -155,8 +161,9 @@ fn net_20_an_unknown_id_is_asked_for_again_but_not_at_once() {
     assert_eq!(cache.get(&server(), &a, NOW + DAY), CachedKey::Unknown);
 }
 
+/// NET-20
 #[test]
-fn net_20_a_failure_is_remembered_for_a_while_and_costs_no_known_key() {
+fn failure_is_cached_and_keeps_known_keys() {
     let mut cache = KeyCache::new();
     let (a, b) = (id("ed25519:a"), id("ed25519:b"));
     let timeout = KeyError::Unreachable(CallError::TimedOut);

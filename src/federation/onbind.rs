@@ -60,8 +60,9 @@ pub(super) fn check_status(status: u16) -> Result<(), OnbindFailure> {
 mod tests {
     use super::*;
 
+    /// ONB-11
     #[test]
-    fn onb_11_most_refusals_are_final_and_outages_pass() {
+    fn most_4xx_are_final_and_outages_transient() {
         assert_eq!(check_status(200), Ok(()));
         for status in [400, 401, 403, 410, 413, 451] {
             let is_permanent = matches!(check_status(status), Err(OnbindFailure::Permanent { .. }));

@@ -220,8 +220,9 @@ mod tests {
         })
     }
 
+    /// INT-03
     #[test]
-    fn int_03_what_answers_mean() {
+    fn push_responses_are_classified() {
         assert_eq!(check(200, r#"{"success": true}"#), Ok(()));
         for body in ["{}", "", "<html>", r#"{"success": false}"#, "[]"] {
             assert_eq!(check(200, body), Err(PushError::UnexpectedBody), "{body}");

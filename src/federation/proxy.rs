@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_is_asked_for_a_connection() {
+    async fn proxy_receives_a_connect_request() {
         let (outcome, received) = request("HTTP/1.1 200 Connected\r\nX: y\r\n\r\n", None).await;
         assert_eq!(outcome, Ok(()));
         let expected = "CONNECT hs.example:8448 HTTP/1.1\r\nHost: hs.example:8448\r\n\r\n";
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_connection_is_a_failure() {
+    async fn unsuccessful_connect_is_a_failure() {
         let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(20_000));
         for (response, part) in [
             ("HTTP/1.1 403 Forbidden\r\n\r\n", "403"),

@@ -120,8 +120,9 @@ mod tests {
         Target::Address(text.parse().unwrap())
     }
 
+    /// NET-01
     #[test]
-    fn net_01_an_address_is_connected_to_as_it_is() {
+    fn ip_literal_is_connected_to_directly() {
         for (name, expected, tls) in [
             ("192.0.2.1", "192.0.2.1:8448", "192.0.2.1"),
             ("192.0.2.1:1", "192.0.2.1:1", "192.0.2.1"),
@@ -139,16 +140,18 @@ mod tests {
         }
     }
 
+    /// NET-02
     #[test]
-    fn net_02_a_name_with_a_port_is_taken_at_its_word() {
+    fn explicit_port_skips_discovery() {
         let (delegates, target, tls_name) = resolve("hs.example:8449");
         assert!(!delegates);
         assert_eq!(target, Target::Name("hs.example".to_owned(), 8449));
         assert_eq!(tls_name, "hs.example");
     }
 
+    /// NET-04, NET-09
     #[test]
-    fn net_04_net_09_a_bare_name_has_a_service_and_a_host_without_a_port() {
+    fn bare_name_uses_srv_or_port_8448() {
         let (delegates, target, tls_name) = resolve("hs.example");
         assert!(delegates);
         assert_eq!(target, Target::Service("hs.example".to_owned()));
@@ -157,8 +160,9 @@ mod tests {
         assert_eq!(target_without_srv("hs.example"), fallback);
     }
 
+    /// NET-11
     #[test]
-    fn net_11_a_url_gives_away_its_address_however_it_is_spelt() {
+    fn ip_address_in_a_url_is_always_recognized() {
         for (url, expected) in [
             ("https://127.1/x", "127.0.0.1:443"),
             ("https://2130706433/", "127.0.0.1:443"),

@@ -79,8 +79,9 @@ mod tests {
         parse(&server, &response).map(|mxid| mxid.to_string())
     }
 
+    /// ACC-04
     #[test]
-    fn acc_04_only_200_with_an_object_is_an_answer() {
+    fn only_200_with_an_object_is_accepted() {
         let alice = r#"{"sub": "@alice:hs"}"#;
         assert_eq!(parse_body("hs", 200, alice).unwrap(), "@alice:hs");
         assert_eq!(
@@ -108,8 +109,9 @@ mod tests {
         }
     }
 
+    /// ACC-05, SEC-09
     #[test]
-    fn acc_05_sec_09_the_user_is_of_the_server_that_was_parse_body() {
+    fn the_user_is_of_the_server_that_was_parse_body() {
         for (server, sub) in [
             ("hs-a", "@x:hs-b"),
             ("hs-a", "@x:hs-a:hs-b"),
@@ -127,8 +129,9 @@ mod tests {
         assert_eq!(capitals.unwrap(), "@x:HS-A");
     }
 
+    /// ACC-06
     #[test]
-    fn acc_06_the_user_id_is_well_formed() {
+    fn user_id_must_be_well_formed() {
         for sub in ["alice:hs", "@:hs", "@al ice:hs", "@a\\n:hs", "@alice", ""] {
             let found = parse_body("hs", 200, &format!(r#"{{"sub": "{sub}"}}"#));
             assert!(
@@ -147,8 +150,9 @@ mod tests {
         }
     }
 
+    /// ACC-04
     #[test]
-    fn acc_04_the_token_is_percent_encoded() {
+    fn token_is_percent_encoded() {
         assert!(path("a b&c=d#é").ends_with("?access_token=a%20b%26c%3Dd%23%C3%A9"));
     }
 }

@@ -187,16 +187,18 @@ mod tests {
 
     const DOCUMENT: &str = r#"{"m.server": "hs.example:1"}"#;
 
+    /// NET-03
     #[test]
-    fn net_03_the_document_says_where() {
+    fn document_names_the_delegate() {
         for kind in ["application/json", "text/html", "nonsense"] {
             let delegation = parse(&response(200, &[("content-type", kind)], DOCUMENT), NOW);
             assert_eq!(delegation.delegate.unwrap().as_str(), "hs.example:1");
         }
     }
 
+    /// NET-05
     #[test]
-    fn net_05_everything_else_is_no_delegation() {
+    fn invalid_responses_do_not_delegate() {
         for (status, body) in [
             (404, DOCUMENT),
             (500, DOCUMENT),
@@ -227,8 +229,9 @@ mod tests {
         assert!(Delegation::unreachable().ttl_ms <= HOUR_MS);
     }
 
+    /// NET-08
     #[test]
-    fn net_08_the_headers_say_for_how_long_within_bounds() {
+    fn headers_set_the_cache_time_within_limits() {
         for (headers, hours) in [
             (vec![], 24.0),
             (vec![("cache-control", "max-age=7200")], 2.0),
@@ -265,8 +268,9 @@ mod tests {
         }
     }
 
+    /// NET-03
     #[test]
-    fn net_03_redirects_stay_within_https() {
+    fn redirects_stay_on_https() {
         let from: Url = "https://a.example/.well-known/matrix/server"
             .parse()
             .unwrap();

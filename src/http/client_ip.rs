@@ -61,8 +61,9 @@ fn address(hop: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    /// OPS-04
     #[test]
-    fn ops_04_only_trusted_proxies_are_believed() {
+    fn only_trusted_proxies_set_the_client_ip() {
         let trusted = [
             "127.0.0.1/32".parse().unwrap(),
             "10.0.0.0/8".parse().unwrap(),

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_structure_stays_when_strings_are_moved_out() {
+    fn structure_is_kept_without_long_strings() {
         let mut value = json!({"user": "@a:b", "name": "n", "list": ["x"], "inner": {"one": "1"}});
         let before = value["list"][0].as_str().unwrap().as_ptr();
         let outer = Outer::deserialize(ValueDeserializer(&mut value)).unwrap();

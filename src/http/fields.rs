@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn all_missing_fields_are_named_before_any_wrong_one() {
+    fn missing_fields_are_named_before_wrong_ones() {
         let threepid = json!({"medium": "email", "address": "a"});
         for (value, message) in [
             (
@@ -154,8 +154,9 @@ mod tests {
         }
     }
 
+    /// SEC-23
     #[test]
-    fn sec_23_arguments_do_not_show_themselves() {
+    fn debug_hides_the_arguments() {
         let object = json!({"token": "hunter2", "alice@example.com": [["hunter2"]]});
         let shown = format!("{:?}", Fields(object));
         assert_eq!(shown, "Fields(2 …)");

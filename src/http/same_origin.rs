@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_that_no_name_of_another_site_leads_to() {
+    fn only_ip_addresses_and_localhost_are_own_hosts() {
         for host in [
             "127.0.0.1:8091",
             "127.0.0.1",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_may_call_only_where_it_came_from() {
+    fn origin_must_equal_the_host() {
         for (host, origin, own) in [
             ("127.0.0.1:8091", "http://127.0.0.1:8091", true),
             ("localhost:8091", "http://LOCALHOST:8091", true),
@@ -160,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_of_a_site_is_local(name in "[a-z0-9.-]{0,20}\\.[a-z]{2,6}(:[0-9]{1,5})?") {
+        fn domain_names_are_never_local(name in "[a-z0-9.-]{0,20}\\.[a-z]{2,6}(:[0-9]{1,5})?") {
             prop_assert!(!is_local(&name, &[]));
         }
     }

@@ -55,8 +55,9 @@ mod tests {
 
     use super::*;
 
+    /// SES-12
     #[test]
-    fn ses_12_only_the_sign_and_digits() {
+    fn only_a_sign_and_digits_are_accepted() {
         for good in ["1", "0", "-1", "007"] {
             assert!(is_decimal(good), "{good}");
         }

@@ -106,8 +106,9 @@ mod tests {
 
     use super::*;
 
+    /// AUTH-01
     #[test]
-    fn auth_01_the_scheme_in_any_case_and_several_spaces() {
+    fn bearer_scheme_ignores_case_and_spaces() {
         for header in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "] {
             assert_eq!(bearer(header), Some("abc"), "{header:?}");
         }
@@ -116,8 +117,9 @@ mod tests {
         }
     }
 
+    /// AUTH-03
     #[test]
-    fn auth_03_the_query_is_read_on_get_alone_and_the_header_wins() {
+    fn query_is_read_on_get_only_and_the_header_wins() {
         let found = |request: TestRequest, in_query| {
             let token = AccessToken::find(&request.to_http_request(), in_query);
             token.map(|token| token.0.to_string())

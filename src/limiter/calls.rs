@@ -78,8 +78,9 @@ mod tests {
     use super::*;
     use crate::config::RateSettings;
 
+    /// ACC-14
     #[test]
-    fn acc_14_what_is_too_much_for_a_client_does_not_count_against_the_homeserver() {
+    fn refused_calls_do_not_charge_the_homeserver() {
         let rate = |burst| RateSettings {
             burst,
             every: Duration::from_hours(1),

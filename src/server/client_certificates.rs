@@ -53,7 +53,7 @@ pub(super) fn remember_peer(connection: &dyn Any, data: &mut Extensions) {
 }
 
 /// The one common name of a certificate's subject, if it is that of a server. Of
-/// several it would be anybody's guess which one the authority has checked.
+/// several it would be unclear which one the authority has checked.
 fn common_name(certificate: &CertificateDer<'_>) -> Option<ServerName> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let mut names = parsed.subject().iter_common_name();
@@ -82,8 +82,9 @@ mod tests {
         params.self_signed(&key).unwrap().der().clone()
     }
 
+    /// INT-03
     #[test]
-    fn int_03_the_name_of_a_peer_is_the_common_name() {
+    fn peer_name_is_the_common_name() {
         for (written, read) in [
             (Some("peer.example"), Some("peer.example")),
             (Some("peer.example:1234"), Some("peer.example:1234")),

@@ -54,7 +54,7 @@ const MAIN_JOB: [&str; 6] = [
 ];
 
 #[test]
-fn the_printed_commands_work_as_they_stand() {
+fn printed_commands_work_unchanged() {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
     let printed = shell(folder.path(), &commands(&demo));
@@ -86,7 +86,7 @@ fn demo_key(printed: &str) -> String {
 }
 
 #[test]
-fn the_commands_of_the_readme_work_as_they_stand() {
+fn readme_commands_work_unchanged() {
     let readme = std::fs::read_to_string(repository("README.md")).unwrap();
     let commands = readme
         .split("```sh\n")

@@ -35,8 +35,9 @@ fn refusal(answer: &Answer) -> Refusal {
 
 type Refusal = Option<(u16, String)>;
 
+/// AUTH-05, AUTH-06, AUTH-13, AUTH-19, GEN-28, SEC-27
 #[actix_web::test]
-async fn auth_05_auth_06_auth_13_auth_19_gen_28_sec_27_the_token_comes_before_terms_and_body() {
+async fn token_is_checked_before_terms_and_body() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     for (route, method) in calls().filter(|(route, _)| !route.path.ends_with("/unbind")) {
@@ -75,8 +76,9 @@ async fn auth_05_auth_06_auth_13_auth_19_gen_28_sec_27_the_token_comes_before_te
     }
 }
 
+/// AUTH-08, AUTH-09, AUTH-10, AUTH-11, AUTH-12, ACC-11, TOS-07
 #[actix_web::test]
-async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_terms() {
+async fn gated_routes_need_accepted_terms() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
@@ -113,8 +115,9 @@ async fn auth_08_auth_09_auth_10_auth_11_auth_12_acc_11_tos_07_what_needs_the_te
     }
 }
 
+/// AUTH-01
 #[actix_web::test]
-async fn auth_01_the_scheme_in_any_case_and_nothing_else() {
+async fn only_the_bearer_scheme_is_accepted() {
     let server = TestServer::start(|_| {});
     let token = server.account(ALICE).await.token().to_owned();
     let api = server.api();
@@ -146,8 +149,9 @@ async fn auth_01_the_scheme_in_any_case_and_nothing_else() {
     }
 }
 
+/// AUTH-02, AUTH-03
 #[actix_web::test]
-async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
+async fn query_token_is_for_get_and_the_header_wins() {
     let server = TestServer::start(|_| {});
     let token = server.account(ALICE).await.token().to_owned();
     let path = |rest: &str| format!("{V2}{rest}?access_token={token}");
@@ -173,8 +177,9 @@ async fn auth_02_auth_03_the_query_is_for_get_and_the_header_wins() {
     alice.account().await.ok();
 }
 
+/// AUTH-04
 #[actix_web::test]
-async fn auth_04_a_token_in_the_body_is_none() {
+async fn token_in_the_body_is_ignored() {
     let server = TestServer::start(|_| {});
     let token = server.account(ALICE).await.token().to_owned();
     let body = json!({ "access_token": token, "user_accepts": [] });
@@ -188,8 +193,9 @@ async fn auth_04_a_token_in_the_body_is_none() {
     server.api().with_token(token).account().await.ok();
 }
 
+/// ACC-09, ACC-10, AUTH-06, AUTH-16
 #[actix_web::test]
-async fn acc_09_acc_10_auth_06_auth_16_logout_ends_one_token() {
+async fn logout_ends_one_token() {
     let server = TestServer::start(|_| {});
     let (first, second) = (server.account(ALICE).await, server.account(ALICE).await);
     assert_eq!(first.account().await.ok(), json!({ "user_id": ALICE }));
@@ -205,8 +211,9 @@ async fn acc_09_acc_10_auth_06_auth_16_logout_ends_one_token() {
     server.api().logout().await.refused(401, "M_UNAUTHORIZED");
 }
 
+/// ACC-11
 #[actix_web::test]
-async fn acc_11_who_does_not_accept_the_terms_can_leave() {
+async fn logout_works_without_accepted_terms() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
@@ -215,16 +222,18 @@ async fn acc_11_who_does_not_accept_the_terms_can_leave() {
     alice.account().await.refused(401, "M_UNAUTHORIZED");
 }
 
+/// AUTH-17, OPS-05
 #[actix_web::test]
-async fn auth_17_ops_05_a_token_stays_good() {
+async fn token_does_not_expire() {
     let server = TestServer::start_with_clock(|_| {});
     let alice = server.account(ALICE).await;
     server.advance(10 * 365 * 86_400_000);
     alice.account().await.ok();
 }
 
+/// SEC-10, GEN-20
 #[actix_web::test]
-async fn sec_10_gen_20_no_spelling_of_the_path_gets_past_the_token() {
+async fn path_variants_cannot_bypass_the_token() {
     let server = TestServer::start(|_| {});
     for path in [
         "/_matrix/identity/%76%32/account",

@@ -45,8 +45,9 @@ fn files_in(places: &str) -> Vec<&'static Source> {
     files
 }
 
+/// Invariant 1 of `src/lib.rs`.
 #[test]
-fn invariant_1_the_domain_is_pure() {
+fn domain_has_no_io_clock_or_randomness() {
     no_name(
         "domain/",
         "actix actix_web awc diesel tokio lettre rustls log",
@@ -55,8 +56,9 @@ fn invariant_1_the_domain_is_pure() {
     no_name("domain/", "env fs thread process TcpStream UdpSocket");
 }
 
+/// Invariant 2 of `src/lib.rs`.
 #[test]
-fn invariant_2_actors_stay_behind_their_doors() {
+fn only_actor_modules_use_actix() {
     name_only("actor/pool.rs", "SyncArbiter SyncContext");
     let commands = "cli/serve.rs cli/client.rs cli/import/verify/mod.rs";
     only(&format!("actor/ server/ {commands}"), "actix");
@@ -71,8 +73,9 @@ fn invariant_2_actors_stay_behind_their_doors() {
     }
 }
 
+/// Invariant 3 of `src/lib.rs`.
 #[test]
-fn invariant_3_queries_are_built_in_db_and_a_message_is_one_transaction() {
+fn queries_are_in_db_and_run_in_one_transaction() {
     only("db/", "diesel diesel_migrations");
     name_only("db/", "batch_execute sql_query");
     let mut operations = 0;
@@ -88,8 +91,9 @@ fn invariant_3_queries_are_built_in_db_and_a_message_is_one_transaction() {
     assert!(operations > 10, "only {operations} operations were found");
 }
 
+/// Invariant 4 of `src/lib.rs`.
 #[test]
-fn invariant_4_http_stays_in_http() {
+fn only_http_and_server_use_actix_web() {
     only("http/ server/ error.rs error/", "actix_web");
     // The commands that ask running servers are their clients.
     only(
@@ -98,8 +102,9 @@ fn invariant_4_http_stays_in_http() {
     );
 }
 
+/// Invariant 5 of `src/lib.rs`.
 #[test]
-fn invariant_5_only_delivery_and_federation_reach_outside() {
+fn only_delivery_and_federation_open_connections() {
     // The last names the kind of the connections that come in.
     name_only(
         "delivery/ federation/ server/client_certificates.rs",
@@ -156,8 +161,9 @@ const LAYERS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Invariant 6 of `src/lib.rs`.
 #[test]
-fn invariant_6_asks_go_downwards() {
+fn modules_use_only_lower_layers() {
     let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
     for &(module, allowed) in LAYERS {
         unused.extend(allowed.split_whitespace().map(|used| (module, used)));
@@ -204,8 +210,9 @@ fn sibling_modules_do_not_import_in_a_circle() {
     }
 }
 
+/// Invariant 6 of `src/lib.rs`.
 #[test]
-fn invariant_6_owners_ask_nobody_and_handlers_leave_several_steps_to_flows() {
+fn actors_send_nothing_and_handlers_use_flows() {
     for file in sources() {
         let sends = file.code.calls.iter().any(|call| is_method(call, "send"));
         let is_actor = !file.code.operations.is_empty();
@@ -217,13 +224,15 @@ fn invariant_6_owners_ask_nobody_and_handlers_leave_several_steps_to_flows() {
     );
 }
 
+/// Invariant 7 of `src/lib.rs`.
 #[test]
-fn invariant_7_every_queue_is_bounded_at_the_door() {
+fn every_queue_is_bounded() {
     name_only("", "unbounded unbounded_channel do_send mpsc");
 }
 
+/// Invariant 8 of `src/lib.rs`.
 #[test]
-fn invariant_8_what_changes_something_outlives_its_client() {
+fn changes_run_detached_from_their_client() {
     let flows = [
         "validate::request_token",
         "invite::store_invite",
@@ -243,8 +252,9 @@ fn invariant_8_what_changes_something_outlives_its_client() {
     assert!(found >= flows.len(), "only {found} calls were found");
 }
 
+/// Invariant 9 of `src/lib.rs`.
 #[test]
-fn invariant_9_status_codes_and_errcodes_are_in_one_file() {
+fn status_codes_and_errcodes_are_in_error_only() {
     for file in sources()
         .iter()
         .filter(|file| !file.is_in("error.rs error/"))
@@ -274,14 +284,16 @@ fn invariant_9_status_codes_and_errcodes_are_in_one_file() {
     }
 }
 
+/// Invariant 11 of `src/lib.rs`.
 #[test]
-fn invariant_11_time_and_chance_are_arguments() {
+fn time_and_randomness_are_arguments() {
     name_only("clock.rs", "SystemTime UNIX_EPOCH");
     only("random.rs", "rand getrandom");
 }
 
+/// Invariant 12 of `src/lib.rs`.
 #[test]
-fn invariant_12_there_are_no_globals() {
+fn there_are_no_globals() {
     name_only(
         "",
         "thread_local OnceLock LazyLock OnceCell LazyCell set_var",
@@ -295,8 +307,9 @@ fn invariant_12_there_are_no_globals() {
     }
 }
 
+/// Invariant 13 of `src/lib.rs`.
 #[test]
-fn invariant_13_all_routes_are_on_one_page() {
+fn all_routes_are_in_one_file() {
     only("http/resource.rs", "web::resource web::route");
     only("http/routes.rs", "web::scope");
     name_only(
@@ -311,7 +324,7 @@ fn invariant_13_all_routes_are_on_one_page() {
 }
 
 #[test]
-fn files_are_small_and_say_what_they_are_for() {
+fn files_are_short_and_begin_with_a_description() {
     for file in sources() {
         let lines = file.text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines", file.path);
@@ -320,8 +333,9 @@ fn files_are_small_and_say_what_they_are_for() {
     }
 }
 
+/// Invariant 14 of `src/lib.rs`.
 #[test]
-fn invariant_14_both_databases_have_the_same_migrations_and_tables() {
+fn both_databases_have_the_same_migrations() {
     let folder = |database: &str| repository("migrations").join(database);
     let names = |database: &str| -> BTreeSet<String> {
         let entries = std::fs::read_dir(folder(database)).unwrap();

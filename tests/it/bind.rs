@@ -39,8 +39,9 @@ async fn expect_signed(api: &Api, association: &Value) {
     }
 }
 
+/// BND-01
 #[actix_web::test]
-async fn bnd_01_fields() {
+async fn fields_are_required_strings() {
     let server = TestServer::start(|_| {});
     let session = server.validate(&fresh_address("fields")).await;
     let valid = json!({"sid": session.sid, "client_secret": "secret", "mxid": "@a:example.org"});
@@ -61,8 +62,9 @@ async fn bnd_01_fields() {
     server.api().post(&path, valid).await.ok();
 }
 
+/// BND-02, BND-03, BND-04, BND-05, BND-14, CRY-04, CRY-06
 #[actix_web::test]
-async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
+async fn response_is_a_signed_association() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let session = server.validate(&fresh_address("answer")).await;
@@ -102,8 +104,9 @@ async fn bnd_02_bnd_03_bnd_04_bnd_05_bnd_14_cry_04_cry_06_the_answer() {
     expect_signed(&api, &api.lookup("email", &session.address).await.ok()).await;
 }
 
+/// CRY-04
 #[actix_web::test]
-async fn cry_04_the_signature_of_a_known_object_by_a_known_key() {
+async fn signature_matches_the_known_vector() {
     let server = TestServer::start_with_clock(|_| {});
     server.advance(1_428_825_849_161 - server.now());
     let session = server.validate("louise@bobs.burgers").await;
@@ -119,8 +122,9 @@ async fn cry_04_the_signature_of_a_known_object_by_a_known_key() {
     );
 }
 
+/// BND-06, BND-16
 #[actix_web::test]
-async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
+async fn invalid_session_binds_nothing() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (pending, _) = server.request_mail(&fresh_address("none"), "secret").await;
@@ -142,8 +146,9 @@ async fn bnd_06_bnd_16_what_proves_nothing_binds_nothing() {
     assert_eq!(server.database.count("associations"), 0);
 }
 
+/// BND-08, IDN-07
 #[actix_web::test]
-async fn bnd_08_idn_07_which_user_ids_are_taken() {
+async fn only_valid_user_ids_are_accepted() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let session = server.validate(&fresh_address("mxid")).await;
@@ -181,8 +186,9 @@ async fn bnd_08_idn_07_which_user_ids_are_taken() {
     }
 }
 
+/// BND-09, BND-10, BND-12
 #[actix_web::test]
-async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
+async fn newest_binding_wins_immediately() {
     let server = TestServer::start(|_| {});
     let (api, internal) = (server.api(), server.internal());
     let address = fresh_address("newest");
@@ -210,8 +216,9 @@ async fn bnd_09_bnd_10_bnd_12_the_newest_binding_wins_at_once() {
     }
 }
 
+/// BND-11
 #[actix_web::test]
-async fn bnd_11_repeating_a_bind_signs_anew() {
+async fn repeated_bind_signs_again() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let session = server.validate(&fresh_address("repeat")).await;
@@ -230,8 +237,9 @@ async fn bnd_11_repeating_a_bind_signs_anew() {
     assert_eq!(server.database.count("associations"), 1);
 }
 
+/// BND-15
 #[actix_web::test]
-async fn bnd_15_a_binding_is_there_with_its_notice_or_not_at_all() {
+async fn binding_and_onbind_are_stored_atomically() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("whole");
     let bind = async || {

@@ -61,8 +61,9 @@ async fn mail_of(server: &TestServer, brand: Option<&str>) -> Mail {
     server.mails_sent(&address).await.pop().unwrap()
 }
 
+/// EML-10, MSG-04
 #[actix_web::test]
-async fn eml_10_msg_04_a_template_writes_the_whole_message() {
+async fn template_writes_the_whole_message() {
     let folder = brands();
     let server = start(folder.path(), Some("bare"));
     let mail = mail_of(&server, None).await;
@@ -78,8 +79,9 @@ async fn eml_10_msg_04_a_template_writes_the_whole_message() {
     assert_eq!(server.api().open_link(link).await.status, 200);
 }
 
+/// EML-12, SEC-20
 #[actix_web::test]
-async fn eml_12_sec_20_a_brand_is_a_name_and_never_a_path() {
+async fn brand_is_a_name_and_never_a_path() {
     let folder = brands();
     let server = start(folder.path(), Some("house"));
     let absolute = folder.path().join("outside");
@@ -108,8 +110,9 @@ async fn eml_12_sec_20_a_brand_is_a_name_and_never_a_path() {
     }
 }
 
+/// EML-12
 #[actix_web::test]
-async fn eml_12_brands_fall_back_file_by_file() {
+async fn brands_fall_back_file_by_file() {
     let folder = brands();
     for (default_brand, brand, mail, page) in [
         (Some("house"), "pages", "Subject: house", "pages: Your"),
@@ -139,8 +142,9 @@ async fn eml_12_brands_fall_back_file_by_file() {
     }
 }
 
+/// EML-12
 #[actix_web::test]
-async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
+async fn unknown_brand_shows_the_default_page() {
     let folder = brands();
     let server = start(folder.path(), Some("house"));
     for brand in ["unknown", "../outside", "house/../../outside", "<script>"] {
@@ -153,8 +157,9 @@ async fn eml_12_an_unknown_brand_of_a_page_means_the_default() {
     }
 }
 
+/// EML-10, MSG-04
 #[actix_web::test]
-async fn eml_10_msg_04_a_folder_of_an_old_sydent_is_taken_as_it_is() {
+async fn folder_of_an_old_sydent_works_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let brand = folder.path().join("brands/example.org");
     std::fs::create_dir_all(&brand).unwrap();
@@ -176,8 +181,9 @@ async fn eml_10_msg_04_a_folder_of_an_old_sydent_is_taken_as_it_is() {
     assert!(page.text().starts_with("<p>old: Your"), "{}", page.text());
 }
 
+/// EML-10
 #[actix_web::test]
-async fn eml_10_single_files_are_for_all_brands() {
+async fn single_files_are_used_for_all_brands() {
     let folder = brands();
     let single = |name: &str, text: &str| {
         let file = folder.path().join(name);

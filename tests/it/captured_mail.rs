@@ -79,7 +79,7 @@ fn listed(list: &str) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn a_captured_mail_is_listed_and_its_link_confirms_the_address() {
+async fn captured_mail_is_listed_and_link_validates() {
     let captured = Captured::start();
     let (pages, api) = (captured.pages(), captured.server.api());
     let address = fresh_address("alice");
@@ -115,7 +115,7 @@ async fn a_captured_mail_is_listed_and_its_link_confirms_the_address() {
 }
 
 #[actix_web::test]
-async fn the_parts_of_a_mail_are_there_by_its_name_and_as_the_newest() {
+async fn parts_are_served_by_name_and_as_newest() {
     let captured = Captured::start();
     let pages = captured.pages();
     let address = fresh_address("parts");
@@ -152,7 +152,7 @@ async fn the_parts_of_a_mail_are_there_by_its_name_and_as_the_newest() {
 }
 
 #[actix_web::test]
-async fn every_page_says_what_browsers_may_do_with_it() {
+async fn every_page_has_security_headers() {
     let captured = Captured::start();
     captured.request_mail(&fresh_address("headers")).await;
     let html = "text/html; charset=utf-8";
@@ -204,7 +204,7 @@ async fn every_page_says_what_browsers_may_do_with_it() {
 }
 
 #[actix_web::test]
-async fn the_list_shows_the_newest_two_hundred() {
+async fn list_shows_the_newest_200() {
     let captured = Captured::start();
     let name = |number: usize| format!("{number:013}-mail");
     for number in 1..=201 {

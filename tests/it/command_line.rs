@@ -13,7 +13,7 @@ fn run(folder: &TempDir, arguments: &str) -> CommandOutput {
 }
 
 #[test]
-fn every_command_has_help_and_a_version() {
+fn every_command_has_help_and_version() {
     let folder = folder();
     for command in [
         "",
@@ -63,7 +63,7 @@ fn every_command_has_help_and_a_version() {
 }
 
 #[test]
-fn without_a_configuration_the_way_to_one_is_named() {
+fn missing_configuration_error_suggests_commands() {
     let folder = folder();
     for command in ["serve", "config check"] {
         let output = run(&folder, command);
@@ -87,7 +87,7 @@ fn without_a_configuration_the_way_to_one_is_named() {
 }
 
 #[test]
-fn keys_are_made_and_never_overwritten() {
+fn keys_are_generated_and_never_overwritten() {
     let folder = folder();
     let printed = run(&folder, "key generate --key-version 7");
     assert_eq!(printed.code, 0);
@@ -109,7 +109,7 @@ fn keys_are_made_and_never_overwritten() {
 }
 
 #[test]
-fn bind_lookup_and_unbind_speak_to_a_running_server() {
+fn bind_lookup_and_unbind_use_a_running_server() {
     let (database, folder) = (TestDatabase::fresh(), folder());
     let server = TestProcess::start(&database, |_| {});
     let at = format!("--internal http://{}", server.internal);

@@ -48,7 +48,7 @@ fn with_lines(lines: &str) -> TempDir {
 }
 
 #[test]
-fn what_is_generated_passes_the_check_and_is_kept() {
+fn generated_config_passes_check_and_is_kept() {
     let folder = folder();
     let output = run(&folder, GENERATE);
     assert_eq!(output.code, 0, "{}", output.err);
@@ -94,7 +94,7 @@ fn what_is_generated_passes_the_check_and_is_kept() {
 }
 
 #[test]
-fn generate_takes_relay_sender_and_database() {
+fn generate_sets_relay_sender_and_database() {
     let folder = folder();
     let flags = "--smtp mail.example.org:465 --from id@example.org \
                  --database postgres://id:hunter2@db.example/sydent";
@@ -127,7 +127,7 @@ fn generate_takes_relay_sender_and_database() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_named_at_once_with_its_line() {
+fn all_errors_are_reported_with_their_line() {
     let folder = folder();
     let text = "[server]
 name = 'a b'
@@ -175,8 +175,9 @@ port = 'hunter2'
     }
 }
 
+/// OPS-08
 #[test]
-fn ops_08_what_a_start_refuses() {
+fn config_check_rejects_invalid_configuration() {
     for (lines, named) in [
         ("server.name = ''", "server.name: "),
         (
@@ -227,7 +228,7 @@ fn ops_08_what_a_start_refuses() {
 }
 
 #[test]
-fn variables_win_over_the_file_and_secrets_are_masked() {
+fn variables_override_and_secrets_are_masked() {
     let folder = with_lines("lookup.max_addresses = 5\nemail.smtp.password = 'hunter2'");
     let variables = [
         ("SYDENT_CONFIG", "sydent.toml"),

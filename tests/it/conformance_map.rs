@@ -22,7 +22,7 @@ of each requirement, and from the doc comments of the tests; do not edit.
 #[test]
 fn the_conformance_page_is_up_to_date() {
     let sections = requirements::read();
-    let tests = tests_by_id(&requirements::areas(&sections));
+    let tests = tests_by_id();
     check(&sections, &tests);
     let page = page(&sections, &tests);
     if update() {
@@ -40,6 +40,15 @@ fn the_conformance_page_is_up_to_date() {
         written == page,
         "{PAGE} is out of date; run tests/tools/conformance"
     );
+}
+
+#[test]
+fn test_names_have_at_most_45_characters() {
+    let long: Vec<String> = tagged_tests::names()
+        .filter(|name| name.len() > 45)
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+    assert!(tagged_tests::names().count() > 900);
 }
 
 #[expect(

@@ -50,8 +50,9 @@ fn with_pages(folder: &tempfile::TempDir) -> TestServer {
     })
 }
 
+/// INT-01, INT-05
 #[actix_web::test]
-async fn int_01_int_05_no_kind_of_answer_is_for_pages_to_read() {
+async fn internal_responses_have_no_cors_headers() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_pages(&folder);
     assert_eq!(
@@ -73,8 +74,9 @@ async fn int_01_int_05_no_kind_of_answer_is_for_pages_to_read() {
     huge.has_no_cors_headers();
 }
 
+/// INT-01, INT-05
 #[actix_web::test]
-async fn int_01_int_05_a_preflight_allows_nothing() {
+async fn internal_preflight_allows_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_pages(&folder);
     let preflight = [

@@ -18,7 +18,7 @@ const MXID: &str = "@alice:example.org";
 const PUBLIC_KEY: &str = "/_matrix/identity/v2/pubkey/ed25519:0";
 
 #[actix_web::test]
-async fn a_crash_after_each_answer_loses_nothing() {
+async fn crash_after_each_response_loses_nothing() {
     let database = TestDatabase::fresh();
     let address = fresh_address("crash");
 
@@ -47,7 +47,7 @@ async fn a_crash_after_each_answer_loses_nothing() {
 }
 
 #[actix_web::test]
-async fn pepper_and_key_outlive_a_crash() {
+async fn pepper_and_key_survive_a_crash() {
     let database = TestDatabase::fresh();
     let process = TestProcess::start(&database, |_| {});
     let key = process.api().get(PUBLIC_KEY).await.ok();
@@ -68,7 +68,7 @@ async fn pepper_and_key_outlive_a_crash() {
 }
 
 #[actix_web::test]
-async fn a_mail_that_was_promised_before_a_crash_is_sent_after_it() {
+async fn acknowledged_mail_is_sent_after_a_crash() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&json!({"delay_ms": 60_000}));
     let (database, address) = (TestDatabase::fresh(), fresh_address("promised"));
@@ -105,7 +105,7 @@ async fn bind_until_killed(api: &Api, acknowledged: &RefCell<Vec<String>>) {
 }
 
 #[actix_web::test]
-async fn a_crash_in_a_burst_of_binds_loses_none_that_was_acknowledged() {
+async fn acknowledged_binds_survive_a_crash() {
     let database = TestDatabase::fresh();
     let mut process = TestProcess::start(&database, |_| {});
     let (api, acknowledged) = (process.internal(), RefCell::default());

@@ -175,8 +175,9 @@ fn expect_no_secrets<const N: usize>(all: [(&str, String); N]) {
     }
 }
 
+/// SEC-23
 #[test]
-fn sec_23_debug_shows_no_secret_of_a_session() {
+fn debug_hides_session_secrets() {
     expect_no_secrets([
         ("NextLink", format!("{:?}", next_link())),
         ("Session", format!("{:?}", session())),
@@ -229,8 +230,9 @@ fn sec_23_debug_shows_no_secret_of_a_session() {
     ]);
 }
 
+/// SEC-23
 #[test]
-fn sec_23_debug_shows_no_secret_of_a_binding_or_an_invite() {
+fn debug_hides_binding_and_invite_secrets() {
     let mxid = Mxid::parse("@alice:example.org").unwrap();
     expect_no_secrets([
         (

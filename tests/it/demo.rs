@@ -38,7 +38,7 @@ async fn a_demo_captures_mail_and_keeps_its_data() {
 }
 
 #[test]
-fn a_demonstration_leaves_foreign_files_and_ports_alone() {
+fn demo_leaves_existing_files_and_ports_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("mine")).unwrap();
     let config = folder.path().join("mine/sydent.toml");

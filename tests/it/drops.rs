@@ -58,7 +58,7 @@ fn queue_one_mail(test: &TestDatabase) {
 }
 
 #[test]
-fn a_drop_that_is_said_twice_gives_back_once() {
+fn duplicate_drop_refunds_the_limit_once() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
     queue_one_mail(&test);
@@ -70,7 +70,7 @@ fn a_drop_that_is_said_twice_gives_back_once() {
 }
 
 #[test]
-fn who_lost_a_mail_cannot_drop_it() {
+fn lost_lease_cannot_drop_a_mail() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
     queue_one_mail(&test);
@@ -86,7 +86,7 @@ fn who_lost_a_mail_cannot_drop_it() {
 
 /// A kind that is no longer configured has no worker to drop it.
 #[test]
-fn what_expires_in_nobodys_hands_is_dropped() {
+fn expired_unleased_message_is_dropped() {
     let test = TestDatabase::fresh();
     let mut outbox = outbox(&prepared(&test));
     queue_one_mail(&test);
@@ -102,7 +102,7 @@ fn what_expires_in_nobodys_hands_is_dropped() {
 
 /// The waiting client and the worker lock different keys.
 #[test]
-fn nobody_is_promised_what_was_dropped_a_moment_ago() {
+fn dropped_mail_is_not_acknowledged() {
     let test = TestDatabase::fresh();
     let database = prepared(&test);
     let mut outbox = outbox(&database);
@@ -118,7 +118,7 @@ fn nobody_is_promised_what_was_dropped_a_moment_ago() {
 }
 
 #[test]
-fn limits_that_are_forgotten_meanwhile_refuse_nobody() {
+fn concurrent_limit_purge_refuses_no_request() {
     const ROUNDS: i64 = 300;
     let rate = Rate {
         burst: 1_000_000,

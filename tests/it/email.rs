@@ -11,8 +11,9 @@ fn request(email: &str) -> Value {
     json!({"client_secret": "secret", "email": email, "send_attempt": 1})
 }
 
+/// EML-01, EML-02, SES-27
 #[actix_web::test]
-async fn eml_01_eml_02_ses_27_fields_of_a_request_and_of_its_answer() {
+async fn fields_are_required_and_typed() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("fields");
@@ -49,8 +50,9 @@ async fn eml_01_eml_02_ses_27_fields_of_a_request_and_of_its_answer() {
     assert!(answer["sid"].is_string());
 }
 
+/// EML-03, EML-04, EML-05, EML-06, SEC-08
 #[actix_web::test]
-async fn eml_03_eml_04_eml_05_eml_06_sec_08_what_is_no_bare_address() {
+async fn request_token_accepts_only_bare_addresses() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let long = format!("a@{}example.com", "long.".repeat(60));
@@ -100,8 +102,9 @@ async fn eml_03_eml_04_eml_05_eml_06_sec_08_what_is_no_bare_address() {
     assert_eq!(server.database.count("outbox"), 0);
 }
 
+/// EML-07, IDN-01, IDN-02, SEC-18
 #[actix_web::test]
-async fn eml_07_idn_01_idn_02_sec_18_the_folded_address_is_mailed_and_proven() {
+async fn folded_address_is_mailed_and_validated() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for (written, folded) in [
@@ -137,8 +140,9 @@ async fn eml_07_idn_01_idn_02_sec_18_the_folded_address_is_mailed_and_proven() {
     }
 }
 
+/// IDN-03
 #[actix_web::test]
-async fn idn_03_a_domain_has_one_stored_form_and_goes_out_as_a_labels() {
+async fn domain_is_stored_as_unicode_and_sent_as_ascii() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let local = fresh_address("idn").replace("@example.com", "");
@@ -158,8 +162,9 @@ async fn idn_03_a_domain_has_one_stored_form_and_goes_out_as_a_labels() {
     assert_eq!(validated["address"], format!("{local}@bücher.example"));
 }
 
+/// EML-08, SES-11
 #[actix_web::test]
-async fn eml_08_ses_11_a_refused_mail_is_an_error_and_its_attempt_does_not_count() {
+async fn refused_mail_fails_and_is_not_counted() {
     let smtp = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| {
         smtp.configure(settings);
@@ -194,8 +199,9 @@ async fn eml_08_ses_11_a_refused_mail_is_an_error_and_its_attempt_does_not_count
     assert_eq!(sent(&address).await, 2);
 }
 
+/// EML-14, EML-15, EML-16, EML-18
 #[actix_web::test]
-async fn eml_14_eml_15_eml_16_eml_18_what_submitting_answers() {
+async fn submit_returns_the_specified_errors() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (sid, mail) = server
@@ -227,8 +233,9 @@ async fn eml_14_eml_15_eml_16_eml_18_what_submitting_answers() {
     assert_eq!(api.post(&path, valid).await.ok(), json!({"success": true}));
 }
 
+/// SEC-22
 #[actix_web::test]
-async fn sec_22_a_request_does_not_tell_whether_the_address_is_bound() {
+async fn request_does_not_reveal_bindings() {
     let server = TestServer::start(|_| {});
     let (bound, free) = (fresh_address("bound"), fresh_address("free"));
     let internal = server.internal();

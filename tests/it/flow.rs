@@ -8,7 +8,7 @@ use sydent::domain::signing;
 use crate::harness::{SERVER_NAME, TestServer, fresh_address};
 
 #[actix_web::test]
-async fn an_address_is_validated_bound_and_found() {
+async fn address_is_validated_bound_and_found() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("alice");

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::harness::{TestServer, V1, encode, fresh_address};
 
+/// VAL-01, VAL-02, VAL-03, VAL-06
 #[actix_web::test]
-async fn val_01_val_02_val_03_val_06_what_was_validated_and_when() {
+async fn returns_address_and_validation_time() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let address = fresh_address("when");
@@ -30,8 +31,9 @@ async fn val_01_val_02_val_03_val_06_what_was_validated_and_when() {
     );
 }
 
+/// VAL-04, VAL-05, VAL-06
 #[actix_web::test]
-async fn val_04_val_05_val_06_every_no_is_an_error() {
+async fn every_failure_is_an_error_status() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (pending, _) = server.request_mail(&fresh_address("no"), "secret").await;

@@ -47,7 +47,7 @@ fn bind(sid: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_bind_is_done_although_its_client_has_hung_up() {
+async fn bind_completes_after_client_disconnect() {
     for hold in HOLDS {
         let server = TestServer::start(one_worker);
         let session = server.validate(&fresh_address("hangup")).await;
@@ -64,7 +64,7 @@ async fn a_bind_is_done_although_its_client_has_hung_up() {
 }
 
 #[actix_web::test]
-async fn a_bind_is_done_although_its_client_has_hung_up_and_the_server_is_told_to_stop() {
+async fn bind_completes_after_disconnect_and_shutdown() {
     for hold in HOLDS {
         let mut server = TestServer::start(one_worker);
         let session = server.validate(&fresh_address("hangup")).await;
@@ -84,7 +84,7 @@ async fn a_bind_is_done_although_its_client_has_hung_up_and_the_server_is_told_t
 }
 
 #[actix_web::test]
-async fn who_hangs_up_after_asking_for_a_mail_still_gets_it() {
+async fn mail_is_sent_after_client_disconnect() {
     let server = TestServer::start(one_worker);
     let address = fresh_address("hangup");
     let held = BlockedActor::new(&server.app.sessions, 2);
@@ -97,8 +97,9 @@ async fn who_hangs_up_after_asking_for_a_mail_still_gets_it() {
     api.submit_token(&sid, "secret", &mail.token()).await.ok();
 }
 
+/// GEN-21
 #[actix_web::test]
-async fn gen_21_who_never_finishes_a_request_is_cut_off_and_keeps_nobody_waiting() {
+async fn unfinished_requests_time_out() {
     let server = TestServer::start(|settings| {
         settings.database.queue = 2;
         settings.http.workers = 1;

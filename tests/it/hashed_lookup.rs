@@ -39,8 +39,9 @@ async fn found(api: &Api, algorithm: &str, addresses: Value) -> Value {
 const ALICE: &str = "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc";
 const PHONE: &str = "nlo35_T5fzSGZzJApqu8lgIudJvmOQtDaHtr-I4rU7I";
 
+/// LKP-01, LKP-02
 #[actix_web::test]
-async fn lkp_01_lkp_02_hash_details_name_a_pepper_and_both_algorithms() {
+async fn hash_details_returns_pepper_and_algorithms() {
     let server = TestServer::start(|_| {});
     let alice = server.account("@alice:example.org").await;
     let details = alice.hash_details().await.ok();
@@ -52,8 +53,9 @@ async fn lkp_01_lkp_02_hash_details_name_a_pepper_and_both_algorithms() {
     assert_eq!(alice.hash_details().await.ok(), details);
 }
 
+/// AUTH-03, AUTH-10
 #[actix_web::test]
-async fn auth_03_auth_10_hash_details_by_a_token_in_the_query_as_synapse_asks() {
+async fn hash_details_accepts_a_query_token() {
     let (server, alice) = server().await;
     let path = format!("{V2}/hash_details?access_token={}", alice.token());
     assert_eq!(
@@ -68,8 +70,9 @@ async fn auth_03_auth_10_hash_details_by_a_token_in_the_query_as_synapse_asks() 
         .refused(401, "M_UNAUTHORIZED");
 }
 
+/// LKP-03, LKP-04, LKP-06
 #[actix_web::test]
-async fn lkp_03_lkp_04_lkp_06_the_worked_example() {
+async fn specification_example_is_found() {
     let (_server, alice) = server().await;
     let mappings = found(&alice, "sha256", json!([ALICE, PHONE])).await;
     assert_eq!(mappings, json!({ ALICE: "@alice:example.org" }));
@@ -88,8 +91,9 @@ async fn lkp_03_lkp_04_lkp_06_the_worked_example() {
     }
 }
 
+/// LKP-06, IDN-01
 #[actix_web::test]
-async fn lkp_06_idn_01_every_vector_is_found_by_its_hash() {
+async fn every_vector_is_found_by_its_hash() {
     let (server, alice) = server().await;
     for (medium, address, hash) in [
         (
@@ -115,8 +119,9 @@ async fn lkp_06_idn_01_every_vector_is_found_by_its_hash() {
     }
 }
 
+/// LKP-05, LKP-07, LKP-21
 #[actix_web::test]
-async fn lkp_05_lkp_07_lkp_21_entries_in_the_clear_are_echoed_as_they_were_written() {
+async fn plain_entries_are_returned_as_submitted() {
     let (server, alice) = server().await;
     bind(&server, "msisdn", "447700900001", "@phone:example.org").await;
     let entries = [
@@ -132,8 +137,9 @@ async fn lkp_05_lkp_07_lkp_21_entries_in_the_clear_are_echoed_as_they_were_writt
     );
 }
 
+/// LKP-08
 #[actix_web::test]
-async fn lkp_08_what_is_badly_written_matches_nobody_and_spoils_nothing() {
+async fn malformed_entries_match_nothing() {
     let (_server, alice) = server().await;
     let mail = "alice@example.com email";
     for bad in [
@@ -156,8 +162,9 @@ async fn lkp_08_what_is_badly_written_matches_nobody_and_spoils_nothing() {
     }
 }
 
+/// LKP-09
 #[actix_web::test]
-async fn lkp_09_another_pepper_is_refused_with_the_right_one() {
+async fn wrong_pepper_is_rejected_with_the_current_one() {
     let (_server, alice) = server().await;
     for algorithm in ["sha256", "none"] {
         for pepper in ["", "matrixrock", "MatrixRocks", "matrixrocks "] {
@@ -171,8 +178,9 @@ async fn lkp_09_another_pepper_is_refused_with_the_right_one() {
     }
 }
 
+/// LKP-10
 #[actix_web::test]
-async fn lkp_10_an_unknown_algorithm_is_refused_before_the_pepper() {
+async fn unknown_algorithm_is_rejected_before_pepper() {
     let (_server, alice) = server().await;
     for algorithm in ["", "SHA256", "sha512", "sha256 "] {
         let mut fields = lookup_fields(algorithm, &json!([ALICE]));
@@ -192,8 +200,9 @@ fn n_th(n: usize) -> String {
     format!("user-number-{n}@example.com")
 }
 
+/// LKP-12, GEN-21
 #[actix_web::test]
-async fn lkp_12_gen_21_ten_thousand_hashes_are_looked_up_and_one_more_is_not() {
+async fn lookup_is_limited_to_10000_addresses() {
     let (server, alice) = server().await;
     bind(&server, "email", &n_th(9_999), "@last:example.org").await;
     let hashes = many(10_000);
@@ -207,8 +216,9 @@ async fn lkp_12_gen_21_ten_thousand_hashes_are_looked_up_and_one_more_is_not() {
         .refused(400, "M_TOO_LARGE");
 }
 
+/// LKP-12
 #[actix_web::test]
-async fn lkp_12_the_limit_can_be_changed() {
+async fn address_limit_is_configurable() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
         settings.limits.lookup_per_client.burst = 0;
@@ -229,8 +239,9 @@ async fn lkp_12_the_limit_can_be_changed() {
     assert_eq!(mappings.as_object().unwrap().len(), 2);
 }
 
+/// LKP-13, LKP-14
 #[actix_web::test]
-async fn lkp_13_lkp_14_no_entries_find_nothing_and_other_types_are_refused() {
+async fn empty_list_is_valid_and_wrong_types_are_not() {
     let (_server, alice) = server().await;
     for algorithm in ["sha256", "none"] {
         assert_eq!(found(&alice, algorithm, json!([])).await, json!({}));
@@ -251,8 +262,9 @@ async fn lkp_13_lkp_14_no_entries_find_nothing_and_other_types_are_refused() {
     }
 }
 
+/// LKP-15
 #[actix_web::test]
-async fn lkp_15_a_binding_is_found_from_its_first_to_its_last_moment() {
+async fn binding_is_found_until_it_expires() {
     let server = TestServer::start_with_clock(|_| {});
     server
         .database
@@ -273,8 +285,9 @@ async fn lkp_15_a_binding_is_found_from_its_first_to_its_last_moment() {
     expect_found(false).await;
 }
 
+/// LKP-15
 #[actix_web::test]
-async fn lkp_15_what_is_unbound_is_not_found() {
+async fn unbound_address_is_not_found() {
     let (server, alice) = server().await;
     let internal = server.internal();
     internal
@@ -284,8 +297,9 @@ async fn lkp_15_what_is_unbound_is_not_found() {
     assert_eq!(found(&alice, "sha256", json!([ALICE])).await, json!({}));
 }
 
+/// LKP-16, SEC-17
 #[actix_web::test]
-async fn lkp_16_sec_17_the_newest_binding_wins_and_not_the_last_name() {
+async fn newest_binding_wins() {
     let (server, alice) = server().await;
     for mxid in ["@zoe:example.org", "@bob:example.org"] {
         bind(&server, "email", "alice@example.com", mxid).await;
@@ -316,8 +330,9 @@ async fn lkp_16_sec_17_the_newest_binding_wins_and_not_the_last_name() {
     }
 }
 
+/// LKP-17
 #[actix_web::test]
-async fn lkp_17_nothing_maps_a_user_to_addresses() {
+async fn user_id_is_not_mapped_to_addresses() {
     let (_server, alice) = server().await;
     for entry in [
         "@alice:example.org",
@@ -330,8 +345,9 @@ async fn lkp_17_nothing_maps_a_user_to_addresses() {
     }
 }
 
+/// LKP-18
 #[actix_web::test]
-async fn lkp_18_entries_of_an_account_are_limited() {
+async fn entries_per_account_are_limited() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 10;
         settings.limits.lookup_per_account.burst = 10;
@@ -362,8 +378,9 @@ async fn lkp_18_entries_of_an_account_are_limited() {
     alice.hash_details().await.ok();
 }
 
+/// LKP-20
 #[actix_web::test]
-async fn lkp_20_look_ups_in_the_clear_can_be_switched_off() {
+async fn plain_lookups_can_be_disabled() {
     let server = TestServer::start(|settings| settings.lookup.allow_none = false);
     let alice = server.account("@alice:example.org").await;
     let details = alice.hash_details().await.ok();
@@ -374,8 +391,9 @@ async fn lkp_20_look_ups_in_the_clear_can_be_switched_off() {
     refused.refused(400, "M_INVALID_PARAM");
 }
 
+/// GEN-04, GEN-06, GEN-07, GEN-28
 #[actix_web::test]
-async fn gen_04_gen_06_gen_07_gen_28_the_body_is_json_whatever_it_is_called() {
+async fn body_is_json_for_any_content_type() {
     let (server, alice) = server().await;
     let (path, body) = (
         format!("{V2}/lookup"),

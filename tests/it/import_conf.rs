@@ -14,8 +14,9 @@ use crate::harness::{
 };
 use crate::import_sydent::source::{Source, key, now};
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_a_server_of_2018_comes_up_as_it_was() {
+async fn installation_of_2018_is_imported() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let source = Source::of_schema(0);
     source.bind(1, "Alice@example.com", "@alice:example.org", now());

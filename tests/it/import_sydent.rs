@@ -32,8 +32,9 @@ async fn found(server: &TestServer, addresses: &[&str]) -> Value {
         .collect()
 }
 
+/// OPS-07, IDN-04
 #[actix_web::test]
-async fn ops_07_idn_04_of_each_address_the_newest_change_counts() {
+async fn newest_change_of_each_address_wins() {
     let source = Source::of_schema(5);
     let t = now() - DAY;
     source.bind(1, "Alice@Example.com", "@old:example.org", t);
@@ -80,8 +81,9 @@ async fn ops_07_idn_04_of_each_address_the_newest_change_counts() {
     assert_eq!(server.database.count("association_journal WHERE id = 9"), 1);
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_what_was_signed_stays_and_the_rest_is_signed() {
+async fn existing_signatures_stay_and_rest_is_signed() {
     let source = Source::of_schema(5);
     let t = now() - DAY;
     let alice = source.bind(1, "alice@example.com", "@alice:example.org", t);
@@ -120,8 +122,9 @@ async fn ops_07_what_was_signed_stays_and_the_rest_is_signed() {
     );
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() {
+async fn all_other_tables_are_imported() {
     let source = Source::of_schema(5);
     source.account("@alice:example.org", "alices-token", Some("3.1"));
     source.run("INSERT INTO accepted_terms_urls VALUES ('@alice:example.org', 'https://a/1')");
@@ -196,8 +199,9 @@ async fn ops_07_accounts_terms_invites_keys_sessions_and_peers_are_taken_over() 
     assert_eq!(signed["sender"], "@bob:hs");
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_older_schemas_are_read_and_get_a_pepper() {
+async fn older_schemas_are_imported_with_a_new_pepper() {
     for schema in [0, 1] {
         let source = Source::of_schema(schema);
         let t = now() - DAY;
@@ -222,8 +226,9 @@ async fn ops_07_older_schemas_are_read_and_get_a_pepper() {
     }
 }
 
+/// OPS-07
 #[test]
-fn ops_07_all_or_nothing_and_the_same_again() {
+fn import_is_atomic_and_repeatable_by_force() {
     let source = Source::of_schema(5);
     source.bind(1, "alice@example.com", "@alice:example.org", now());
     let database = TestDatabase::fresh();
@@ -260,8 +265,9 @@ fn ops_07_all_or_nothing_and_the_same_again() {
     }
 }
 
+/// OPS-07
 #[test]
-fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
+fn database_is_read_while_sydent_writes() {
     for journal in ["delete", "wal"] {
         let source = Source::of_schema(5);
         source.run(&format!("PRAGMA journal_mode = {journal}"));
@@ -285,8 +291,9 @@ fn ops_07_a_sydent_that_is_writing_is_read_as_it_last_was_and_not_changed() {
     }
 }
 
+/// OPS-07
 #[test]
-fn ops_07_what_sydent_states_without_a_row_of_its_own_is_kept() {
+fn signed_association_without_a_row_is_kept() {
     let source = Source::of_schema(5);
     let t = now() - DAY;
     source.bind(4, "alice@example.com", "@alice:example.org", t);
@@ -304,8 +311,9 @@ fn ops_07_what_sydent_states_without_a_row_of_its_own_is_kept() {
     assert_eq!(database.count("association_journal WHERE id > 4"), 1);
 }
 
+/// CRY-09
 #[test]
-fn cry_09_a_key_that_did_not_sign_the_database_is_refused() {
+fn key_that_did_not_sign_the_data_is_rejected() {
     let source = Source::of_schema(5);
     let alice = source.bind(1, "alice@example.com", "@alice:example.org", now());
     source.state("id.example.test", 1, &alice);
@@ -334,7 +342,7 @@ impl CommandOutput {
 
 /// The copy of the old database contains access tokens in plain text.
 #[actix_web::test]
-async fn no_end_leaves_the_private_copy_behind() {
+async fn private_copy_is_removed_on_every_exit() {
     let source = Source::of_schema(5);
     source.account("@alice:example.org", "alices-token", None);
     let temporary = tempfile::tempdir().unwrap();

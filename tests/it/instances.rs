@@ -9,8 +9,9 @@ use sydent::server::Server;
 
 use crate::harness::{TestDatabase, test_settings};
 
+/// OPS-11
 #[test]
-fn ops_11_instances_that_start_together_make_one_schema_and_one_pepper() {
+fn concurrent_starts_make_one_schema_and_pepper() {
     let database = TestDatabase::fresh();
     let started = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..4)

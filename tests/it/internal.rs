@@ -11,8 +11,9 @@ use crate::harness::{Listener, ROUTES, SERVER_NAME, TestServer};
 const BIND: &str = "/_matrix/identity/internal/bind";
 const UNBIND: &str = "/_matrix/identity/internal/unbind";
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_a_listener_serves_only_its_own_routes() {
+async fn listener_serves_only_its_own_routes() {
     let server = TestServer::start(|_| {});
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
@@ -25,8 +26,9 @@ async fn int_01_a_listener_serves_only_its_own_routes() {
     }
 }
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_no_spelling_of_an_internal_path_answers_on_the_public_listener() {
+async fn no_path_variant_makes_internal_routes_public() {
     let server = TestServer::start(|_| {});
     let internal = server.addresses.internal[0];
     let body = json!({"medium": "email", "address": "a@example.com", "mxid": "@a:example.org"})
@@ -51,14 +53,16 @@ async fn int_01_no_spelling_of_an_internal_path_answers_on_the_public_listener()
     assert_eq!(server.database.count("associations"), 0);
 }
 
+/// INT-01, INT-05
 #[test]
-fn int_01_int_05_the_internal_and_the_operations_listener_are_off_by_default() {
+fn internal_listeners_are_off_by_default() {
     let settings = Settings::default();
     assert!(settings.internal.listen.is_empty() && settings.operations.listen.is_empty());
 }
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_a_listener_that_is_not_configured_is_not_there() {
+async fn unconfigured_listener_does_not_exist() {
     let server = TestServer::start(|settings| {
         settings.internal.listen.clear();
         settings.operations.listen.clear();
@@ -76,8 +80,9 @@ async fn int_01_a_listener_that_is_not_configured_is_not_there() {
     }
 }
 
+/// INT-01, INT-02
 #[actix_web::test]
-async fn int_01_int_02_bind_answers_the_signed_canonical_association_and_unbind_takes_it_back() {
+async fn bind_and_unbind_change_the_signed_association() {
     let server = TestServer::start(|_| {});
     let (internal, api) = (server.internal(), server.api());
     for (medium, address, canonical) in [
@@ -122,8 +127,9 @@ async fn int_01_int_02_bind_answers_the_signed_canonical_association_and_unbind_
     }
 }
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_what_is_missing_or_wrong_is_named() {
+async fn missing_and_invalid_fields_are_named() {
     let server = TestServer::start(|_| {});
     let good = json!({"medium": "email", "address": "a@example.com", "mxid": "@a:example.org"});
     for path in [BIND, UNBIND] {
@@ -157,8 +163,9 @@ async fn bind_to(server: &TestServer, mxid: &str) -> crate::harness::Answer {
         .await
 }
 
+/// IDN-07
 #[actix_web::test]
-async fn idn_07_historical_user_ids_are_taken_and_malformed_ones_are_not() {
+async fn historical_user_ids_are_accepted() {
     let server = TestServer::start(|_| {});
     let fits = format!("@{}:example.org", "x".repeat(255 - "@:example.org".len()));
     for mxid in [
@@ -192,8 +199,9 @@ async fn idn_07_historical_user_ids_are_taken_and_malformed_ones_are_not() {
     }
 }
 
+/// IDN-09
 #[actix_web::test]
-async fn idn_09_the_server_name_of_a_user_id_follows_its_grammar() {
+async fn server_name_of_a_user_id_follows_the_grammar() {
     let server = TestServer::start(|_| {});
     for name in [
         "matrix.org",

@@ -32,8 +32,9 @@ async fn bind(server: &TestServer, medium: &str, address: &str, mxid: &str) -> V
         .ok()
 }
 
+/// V1L-01, BND-02, BND-04, GEN-26
 #[actix_web::test]
-async fn v1l_01_bnd_02_bnd_04_gen_26_the_signed_association_or_an_empty_object() {
+async fn returns_signed_association_or_empty_object() {
     let server = TestServer::start_with_clock(|_| {});
     let now = server.now();
     bind(&server, "email", "alice@example.com", "@alice:example.org").await;
@@ -67,8 +68,9 @@ async fn v1l_01_bnd_02_bnd_04_gen_26_the_signed_association_or_an_empty_object()
     );
 }
 
+/// BND-03, SEC-13
 #[actix_web::test]
-async fn bnd_03_sec_13_nobody_elses_invites_are_in_an_association() {
+async fn association_contains_no_invites() {
     let server = TestServer::start(|_| {});
     let keys = [
         "address",
@@ -94,8 +96,9 @@ async fn bnd_03_sec_13_nobody_elses_invites_are_in_an_association() {
     }
 }
 
+/// V1L-02, IDN-01, IDN-02, IDN-03
 #[actix_web::test]
-async fn v1l_02_idn_01_idn_02_idn_03_an_address_is_found_in_every_spelling() {
+async fn address_is_found_in_every_spelling() {
     let server = TestServer::start(|_| {});
     for (spelling, canonical) in SPELLINGS {
         let bound = bind(&server, "email", spelling, "@alice:example.org").await;
@@ -116,8 +119,9 @@ async fn v1l_02_idn_01_idn_02_idn_03_an_address_is_found_in_every_spelling() {
     assert_eq!(lower_cased["address"], "strauss@example.com");
 }
 
+/// V1L-07
 #[actix_web::test]
-async fn v1l_07_the_bulk_lookup_of_2018_is_gone() {
+async fn post_to_v1_lookup_is_405() {
     let server = TestServer::start(|_| {});
     let answer = server
         .api()
@@ -126,8 +130,9 @@ async fn v1l_07_the_bulk_lookup_of_2018_is_gone() {
     answer.refused(405, "M_UNRECOGNIZED");
 }
 
+/// IDN-05, IDN-06
 #[actix_web::test]
-async fn idn_05_idn_06_what_is_no_3pid_is_bound_to_nobody() {
+async fn invalid_threepid_is_not_found() {
     let server = TestServer::start(|_| {});
     bind(&server, "email", "alice@example.com", "@alice:example.org").await;
     bind(&server, "msisdn", "447700900001", "@alice:example.org").await;
@@ -167,8 +172,9 @@ async fn idn_05_idn_06_what_is_no_3pid_is_bound_to_nobody() {
     }
 }
 
+/// BND-09, BND-10, OPS-05
 #[actix_web::test]
-async fn bnd_09_bnd_10_ops_05_the_newest_binding_counts_until_it_ends() {
+async fn newest_binding_is_found_until_it_expires() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     for mxid in [

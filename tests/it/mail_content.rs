@@ -26,8 +26,9 @@ fn expect_plain_lines(mail: &Mail) {
     assert!(!text.replace("\r\n", "").contains(['\r', '\n', '\0']));
 }
 
+/// MSG-04, MSG-05, MSG-06
 #[actix_web::test]
-async fn msg_04_msg_05_msg_06_lines_headers_and_envelope() {
+async fn lines_headers_and_envelope_are_valid() {
     let server = TestServer::start_with_clock(|_| {});
     let address = fresh_address("headers");
     let long = "s".repeat(255);
@@ -64,8 +65,9 @@ async fn msg_04_msg_05_msg_06_lines_headers_and_envelope() {
     }
 }
 
+/// MSG-04, EML-09, EML-11
 #[actix_web::test]
-async fn msg_04_eml_09_eml_11_text_and_html_have_the_link_and_the_code() {
+async fn text_and_html_contain_link_and_code() {
     let server = TestServer::start(|_| {});
     for secret in ["secret", "a.b=c_d-e", &"s".repeat(255)] {
         let (sid, mail) = server.request_mail(&fresh_address("parts"), secret).await;
@@ -98,8 +100,9 @@ async fn msg_04_eml_09_eml_11_text_and_html_have_the_link_and_the_code() {
     }
 }
 
+/// MSG-05
 #[actix_web::test]
-async fn msg_05_a_sender_outside_ascii_is_encoded() {
+async fn non_ascii_sender_is_encoded() {
     for (from, name) in [
         ("\"Grüße, wir\" <id@example.test>", "Grüße, wir"),
         ("身份服务器 <id@example.test>", "身份服务器"),
@@ -116,8 +119,9 @@ async fn msg_05_a_sender_outside_ascii_is_encoded() {
     }
 }
 
+/// MSG-02, MSG-03, EML-26
 #[actix_web::test]
-async fn msg_02_msg_03_eml_26_an_address_cannot_rewrite_the_mail() {
+async fn address_cannot_alter_the_mail() {
     let server = TestServer::start(|_| {});
     let mut boundaries = Vec::new();
     for local in [
@@ -148,8 +152,9 @@ async fn msg_02_msg_03_eml_26_an_address_cannot_rewrite_the_mail() {
     assert_eq!(boundaries.len(), 4);
 }
 
+/// EML-13, OPS-04
 #[actix_web::test]
-async fn eml_13_ops_04_the_mail_names_who_asked() {
+async fn mail_shows_the_ip_address_of_the_client() {
     for trusted in [false, true] {
         let server = TestServer::start(|settings| {
             if trusted {

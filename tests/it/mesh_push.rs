@@ -66,8 +66,9 @@ async fn bind(internal: &Api, address: &str, mxid: &str) {
     internal.internal_bind("email", address, mxid).await.ok();
 }
 
+/// INT-03, UNB-18
 #[actix_web::test]
-async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
+async fn changes_are_pushed_signed_and_in_order() {
     let peer = peer("peer.test");
     let server = TestServer::start_with_clock(|settings| push_to(&peer, settings));
     let internal = server.internal();
@@ -115,8 +116,9 @@ async fn int_03_unb_18_each_change_is_told_signed_and_in_order() {
     assert_eq!(received_changes(&peer)[2].1["ts"], server.now());
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_new_peer_is_given_the_whole_history_a_hundred_at_a_time() {
+async fn new_peer_receives_history_in_batches_of_100() {
     let server = TestServer::start(|_| {});
     let internal = server.internal();
     let addresses: Vec<String> = (0..205).map(|_| fresh_address("old")).collect();

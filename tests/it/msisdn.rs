@@ -35,8 +35,9 @@ impl Phones {
     }
 }
 
+/// MSI-01, MSI-02, MSI-03, MSI-17
 #[actix_web::test]
-async fn msi_01_msi_02_msi_03_msi_17_a_code_is_sent_and_the_number_told() {
+async fn code_is_sent_and_the_number_returned() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await.ok();
@@ -71,8 +72,9 @@ async fn msi_01_msi_02_msi_03_msi_17_a_code_is_sent_and_the_number_told() {
     );
 }
 
+/// MSI-04, MSI-05, MSI-08, SES-09
 #[actix_web::test]
-async fn msi_04_msi_05_msi_08_ses_09_all_ways_to_write_a_number_are_one_session() {
+async fn all_notations_of_a_number_share_one_session() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let mut sids = Vec::new();
@@ -94,8 +96,9 @@ async fn msi_04_msi_05_msi_08_ses_09_all_ways_to_write_a_number_are_one_session(
     assert_eq!(phones.provider.all_sms_to("447700900001").len(), 1);
 }
 
+/// MSI-06, MSI-07
 #[actix_web::test]
-async fn msi_06_msi_07_what_is_no_number_is_an_invalid_address() {
+async fn invalid_number_is_an_invalid_address() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     for (country, number) in [
@@ -127,8 +130,9 @@ async fn msi_06_msi_07_what_is_no_number_is_an_invalid_address() {
     assert!(phones.provider.requests().is_empty());
 }
 
+/// MSI-09
 #[actix_web::test]
-async fn msi_09_an_extension_is_no_part_of_the_address() {
+async fn extension_is_not_part_of_the_address() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let answer = api.request_sms("GB", "07700 900001 x12", "secret", 1).await;
@@ -137,8 +141,9 @@ async fn msi_09_an_extension_is_no_part_of_the_address() {
     assert_eq!(found, (&json!("447700900001"), &json!("+44 7700 900001")));
 }
 
+/// MSI-11
 #[actix_web::test]
-async fn msi_11_a_country_that_is_not_served_is_rejected_before_there_is_a_session() {
+async fn unserved_country_is_rejected_without_session() {
     let rules = |pairs: &'static [(&str, Rule)]| {
         move |settings: &mut Settings| {
             let pairs = pairs.iter().map(|&(code, rule)| (code.to_owned(), rule));
@@ -168,8 +173,9 @@ async fn msi_11_a_country_that_is_not_served_is_rejected_before_there_is_a_sessi
     }
 }
 
+/// MSI-16
 #[actix_web::test]
-async fn msi_16_without_a_provider_it_is_a_send_error() {
+async fn missing_provider_is_a_send_error() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
@@ -183,8 +189,9 @@ async fn msi_16_without_a_provider_it_is_a_send_error() {
     );
 }
 
+/// MSI-01, MSI-03
 #[actix_web::test]
-async fn msi_01_msi_03_on_v2_it_takes_an_account() {
+async fn v2_requires_an_account() {
     let phones = Phones::start(|_| {});
     let anonymous = phones.server.api();
     let body = json!({
@@ -204,8 +211,9 @@ async fn msi_01_msi_03_on_v2_it_takes_an_account() {
     assert_eq!(validated["address"], "447700900001");
 }
 
+/// SES-10, SES-11
 #[actix_web::test]
-async fn ses_10_ses_11_an_attempt_is_sent_once_and_a_failed_one_may_be_made_again() {
+async fn attempt_is_sent_once_and_repeated_if_failed() {
     let phones = Phones::start(|settings| {
         settings.delivery.answer_within = Duration::from_secs(3);
     });

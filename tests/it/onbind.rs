@@ -74,8 +74,9 @@ async fn expect_valid_invite(api: &Api, room: &Value, invite: &Value) {
     assert_eq!(valid, json!({"valid": true}));
 }
 
+/// ONB-01, ONB-03, ONB-04, ONB-05, ONB-06, ONB-16, BND-13
 #[actix_web::test]
-async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_all_invites() {
+async fn homeserver_receives_all_pending_invites() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     let (api, address) = (server.api(), fresh_address("invited"));
@@ -124,8 +125,9 @@ async fn onb_01_onb_03_onb_04_onb_05_onb_06_onb_16_bnd_13_a_homeserver_hears_of_
     wait_until_queue_empty(&server).await;
 }
 
+/// ONB-09, ONB-17, INV-26
 #[actix_web::test]
-async fn onb_09_onb_17_inv_26_what_was_delivered_is_not_sent_again_but_every_bind_is_told() {
+async fn invites_are_delivered_once_onbind_every_time() {
     for keep in [false, true] {
         let hs = Homeserver::start();
         let server = start(&hs, |settings| settings.invites.keep_delivered = keep);
@@ -154,8 +156,9 @@ async fn onb_09_onb_17_inv_26_what_was_delivered_is_not_sent_again_but_every_bin
     }
 }
 
+/// ONB-02
 #[actix_web::test]
-async fn onb_02_a_homeserver_may_know_put_only() {
+async fn onbind_falls_back_to_put() {
     let hs = Homeserver::start();
     hs.set_onbind_method("PUT");
     let server = start(&hs, |_| {});
@@ -167,8 +170,9 @@ async fn onb_02_a_homeserver_may_know_put_only() {
     wait_until_queue_empty(&server).await;
 }
 
+/// ONB-07
 #[actix_web::test]
-async fn onb_07_an_invite_is_signed_with_the_key_that_its_room_knows() {
+async fn invite_is_signed_with_its_original_key() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     let address = fresh_address("rotated");
@@ -195,8 +199,9 @@ async fn onb_07_an_invite_is_signed_with_the_key_that_its_room_knows() {
     assert!(notification["signatures"][SERVER_NAME]["ed25519:new"].is_string());
 }
 
+/// BND-03, SEC-13, ONB-08
 #[actix_web::test]
-async fn bnd_03_sec_13_onb_08_no_answer_holds_an_invite_of_anybody() {
+async fn responses_contain_no_invites() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     let api = server.api();

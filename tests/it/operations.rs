@@ -20,7 +20,7 @@ fn assert_line(metrics: &str, line: &str) {
 }
 
 #[actix_web::test]
-async fn a_healthy_server_says_so() {
+async fn health_is_ok() {
     let server = TestServer::start(|_| {});
     assert_eq!(
         server.operations().get("/health").await.ok(),
@@ -29,7 +29,7 @@ async fn a_healthy_server_says_so() {
 }
 
 #[actix_web::test]
-async fn ready_and_metrics_tell_how_much_mail_waits_and_for_how_long() {
+async fn ready_and_metrics_report_the_queued_mail() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&json!({"delay_ms": 600_000}));
     let server = TestServer::start_with_clock(|settings| {
@@ -55,7 +55,7 @@ async fn ready_and_metrics_tell_how_much_mail_waits_and_for_how_long() {
 }
 
 #[actix_web::test]
-async fn a_server_whose_queue_does_not_answer_is_healthy_but_not_ready() {
+async fn queue_failure_is_healthy_but_not_ready() {
     let server = TestServer::start(|_| {});
     server
         .database
@@ -75,7 +75,7 @@ async fn a_server_whose_queue_does_not_answer_is_healthy_but_not_ready() {
 }
 
 #[actix_web::test]
-async fn metrics_are_openmetrics_text() {
+async fn metrics_have_the_openmetrics_format() {
     let server = TestServer::start(|_| {});
     let answer = server.operations().get("/metrics").await;
     let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -86,8 +86,9 @@ async fn metrics_are_openmetrics_text() {
     assert!(answer.text().ends_with("# EOF\n"));
 }
 
+/// INT-05
 #[actix_web::test]
-async fn int_05_metrics_count_requests_by_route_and_status_and_name_nobody() {
+async fn request_metrics_contain_no_personal_data() {
     let server = TestServer::start(|_| {});
     let (api, internal) = (server.api(), server.internal());
     internal

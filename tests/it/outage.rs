@@ -121,7 +121,7 @@ async fn idle() {
 }
 
 #[actix_web::test]
-async fn without_the_database_answers_are_503_and_with_it_the_first_request_works() {
+async fn requests_are_503_and_recover_after_an_outage() {
     let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, short_timeouts);
     let client = Client::with_session(&server).await;
@@ -163,7 +163,7 @@ async fn without_the_database_answers_are_503_and_with_it_the_first_request_work
 }
 
 #[actix_web::test]
-async fn a_silent_database_keeps_nobody_waiting_for_ever() {
+async fn silent_database_times_out() {
     let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, long_database_timeout);
     let client = Client::with_session(&server).await;
@@ -184,7 +184,7 @@ async fn a_silent_database_keeps_nobody_waiting_for_ever() {
 }
 
 #[actix_web::test]
-async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
+async fn request_cut_off_midway_gets_a_response() {
     let mut outage = InterruptibleDatabase::fresh();
     let server = TestProcess::start(&outage.database, long_database_timeout);
     let client = Client::with_session(&server).await;
@@ -205,7 +205,7 @@ async fn who_was_in_the_middle_when_the_line_was_cut_gets_an_answer() {
 }
 
 #[actix_web::test]
-async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage() {
+async fn mail_in_transit_survives_a_database_outage() {
     let mut outage = InterruptibleDatabase::fresh();
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestProcess::start(&outage.database, |settings| {
@@ -246,7 +246,7 @@ async fn mail_that_was_on_its_way_is_delivered_and_tried_again_after_the_outage(
 }
 
 #[test]
-fn a_start_without_the_database_ends_with_a_sentence() {
+fn startup_without_the_database_fails() {
     let mut outage = InterruptibleDatabase::fresh();
     for silent in [false, true] {
         if silent {

@@ -63,7 +63,7 @@ fn expect_unavailable(answer: &Answer, what: &str) {
 }
 
 #[actix_web::test]
-async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
+async fn full_queue_returns_503_for_its_requests_only() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let session = server.validate(&fresh_address("overload")).await;
     let send = async |request| send(&server, request, &session.sid, &session.address).await;
@@ -93,7 +93,7 @@ async fn a_full_door_answers_503_at_once_and_leaves_the_others_alone() {
 }
 
 #[actix_web::test]
-async fn a_client_that_waits_takes_one_place_and_gets_its_answer() {
+async fn waiting_client_uses_one_queue_slot() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let address = fresh_address("overload");
     let held = BlockedActor::new(&server.app.lookups, QUEUE - 1);
@@ -107,7 +107,7 @@ async fn a_client_that_waits_takes_one_place_and_gets_its_answer() {
 }
 
 #[actix_web::test]
-async fn detached_work_has_a_door_too() {
+async fn detached_work_is_limited() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let session = server.validate(&fresh_address("overload")).await;
     let (release, released) = tokio::sync::watch::channel(());
@@ -129,7 +129,7 @@ async fn detached_work_has_a_door_too() {
 }
 
 #[actix_web::test]
-async fn requests_that_wait_for_mail_leave_bind_its_places() {
+async fn requests_waiting_for_mail_do_not_block_binds() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let session = server.validate(&fresh_address("overload")).await;
     let (release, released) = tokio::sync::watch::channel(());
@@ -154,7 +154,7 @@ async fn requests_that_wait_for_mail_leave_bind_its_places() {
 }
 
 #[actix_web::test]
-async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes_on() {
+async fn panic_is_a_500_and_the_actor_continues() {
     let server = TestServer::start(|_| {});
     let session = server.validate(&fresh_address("panic")).await;
     let app = &server.app;
@@ -181,8 +181,9 @@ async fn a_message_that_panics_is_an_error_that_tells_nothing_and_the_owner_goes
     assert!(metrics.contains(counted), "{metrics}");
 }
 
+/// GEN-25
 #[actix_web::test]
-async fn gen_25_a_row_that_does_not_read_is_a_500_that_tells_nothing() {
+async fn unreadable_row_is_a_500_without_details() {
     let server = TestServer::start(|_| {});
     let good = server.validate(&fresh_address("good")).await;
     let bad = server.validate(&fresh_address("bad")).await;

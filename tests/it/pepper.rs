@@ -67,8 +67,9 @@ async fn fill(server: &TestServer, count: usize) {
     ));
 }
 
+/// LKP-11
 #[actix_web::test]
-async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
+async fn rotate_command_affects_every_instance() {
     let one = TestServer::start(|_| {});
     let url = one.database.url.clone();
     let other = TestServer::start(|settings| settings.database.url = Some(url.clone().into()));
@@ -111,8 +112,9 @@ async fn lkp_11_the_command_changes_the_pepper_of_every_instance_at_once() {
     );
 }
 
+/// LKP-02
 #[test]
-fn lkp_02_the_command_refuses_what_is_no_pepper_and_what_is_no_database() {
+fn rotate_rejects_an_invalid_pepper_or_database() {
     let database = TestDatabase::fresh();
     for bad in ["a-b", "é", &"x".repeat(256)] {
         let output = rotate(&database.url, &format!("--to {bad}"));
@@ -134,8 +136,9 @@ fn lkp_02_the_command_refuses_what_is_no_pepper_and_what_is_no_database() {
     }
 }
 
+/// LKP-11
 #[actix_web::test]
-async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
+async fn binds_during_a_rotation_are_found() {
     let server = TestServer::start(|_| {});
     let url = server.database.url.clone();
     // Enough for a rotation to take a while.
@@ -185,8 +188,9 @@ async fn lkp_11_who_binds_while_the_pepper_changes_is_found() {
     assert!(found.as_object().unwrap().values().all(owned));
 }
 
+/// LKP-11
 #[actix_web::test]
-async fn lkp_11_more_than_are_in_memory_at_a_time_are_hashed() {
+async fn rotation_hashes_more_than_one_batch() {
     let server = TestServer::start(|_| {});
     fill(&server, 5000).await;
     let output = rotate(&server.database.url, "");
@@ -202,8 +206,9 @@ async fn lkp_11_more_than_are_in_memory_at_a_time_are_hashed() {
     assert_eq!(found.as_object().unwrap().len(), 5000);
 }
 
+/// LKP-11
 #[actix_web::test]
-async fn lkp_11_an_old_pepper_is_changed_by_itself_and_by_one_instance() {
+async fn old_pepper_is_rotated_by_one_instance() {
     let server = TestServer::start_with_clock(|_| {});
     let url = server.database.url.clone();
     server

@@ -7,8 +7,9 @@ use sydent::config::Settings;
 
 use crate::harness::{TestServer, V1, V2, fresh_address};
 
+/// VER-04, VER-05
 #[actix_web::test]
-async fn ver_04_ver_05_the_ping_is_an_empty_object() {
+async fn ping_returns_an_empty_object() {
     let server = TestServer::start(|_| {});
     for path in [V2, V1] {
         let answer = server.api().get(path).await;
@@ -17,8 +18,9 @@ async fn ver_04_ver_05_the_ping_is_an_empty_object() {
     }
 }
 
+/// VER-06
 #[actix_web::test]
-async fn ver_06_the_ping_needs_no_database_and_no_mail() {
+async fn ping_works_without_database_and_mail() {
     let server = TestServer::start(|settings| settings.email.smtp.port = Some(1));
     for table in [
         "validation_sessions",
@@ -33,8 +35,9 @@ async fn ver_06_the_ping_needs_no_database_and_no_mail() {
     }
 }
 
+/// VER-01, VER-02
 #[actix_web::test]
-async fn ver_01_ver_02_every_released_version_is_listed_and_the_old_ones_with_v1_alone() {
+async fn all_versions_are_listed_and_old_ones_with_v1() {
     let list = async |server: &TestServer| {
         let answer = server.api().get("/_matrix/identity/versions").await.ok();
         let versions = answer["versions"].as_array().unwrap().clone();
@@ -57,8 +60,9 @@ async fn ver_01_ver_02_every_released_version_is_listed_and_the_old_ones_with_v1
 }
 
 /// What a version requires beyond the routes that it defines.
+/// VER-03
 #[actix_web::test]
-async fn ver_03_the_claim_is_true() {
+async fn claimed_versions_are_implemented() {
     let server = TestServer::start(|_| {});
     let api = server.account("@alice:example.org").await;
     // v1.6

@@ -43,8 +43,9 @@ fn both(end: &str) -> [String; 2] {
     [V2, V1].map(|version| format!("{version}/pubkey/{end}"))
 }
 
+/// PUB-01, PUB-11
 #[actix_web::test]
-async fn pub_01_pub_11_a_key_by_its_id() {
+async fn key_is_returned_by_its_id() {
     let server = TestServer::start(|_| {});
     for id in ["ed25519:0", "ed25519%3A0", "ed25519%3a%30"] {
         for path in both(id) {
@@ -54,8 +55,9 @@ async fn pub_01_pub_11_a_key_by_its_id() {
     }
 }
 
+/// PUB-02, IDN-10
 #[actix_web::test]
-async fn pub_02_idn_10_an_unknown_id_is_404() {
+async fn unknown_key_id_is_404() {
     let server = TestServer::start(|_| {});
     let long = "x".repeat(10_000);
     for id in [
@@ -86,8 +88,9 @@ async fn pub_02_idn_10_an_unknown_id_is_404() {
     }
 }
 
+/// PUB-01, PUB-03, CRY-10
 #[actix_web::test]
-async fn pub_01_pub_03_cry_10_retired_keys_are_served_and_valid_and_the_first_one_signs() {
+async fn retired_keys_are_valid_and_first_key_signs() {
     let (active, retired) = (line("b_2", 2), line("a_1", 1));
     let server = with_keys(&format!("{active}# retired in spring\n\n{retired}"));
     for (id, line) in [("ed25519:b_2", &active), ("ed25519:a_1", &retired)] {
@@ -123,8 +126,9 @@ async fn pub_01_pub_03_cry_10_retired_keys_are_served_and_valid_and_the_first_on
     );
 }
 
+/// PUB-01
 #[actix_web::test]
-async fn pub_01_a_server_whose_key_has_another_version() {
+async fn key_id_has_the_version_of_the_key_file() {
     let server = with_keys(&KEY_FILE.replace("ed25519 0", "ed25519 a_xyz"));
     let key = server
         .api()
@@ -139,8 +143,9 @@ async fn pub_01_a_server_whose_key_has_another_version() {
         .refused(404, "M_NOT_FOUND");
 }
 
+/// PUB-03, PUB-04, PUB-10, PUB-11
 #[actix_web::test]
-async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
+async fn each_route_accepts_only_its_own_keys() {
     let server = TestServer::start(|_| {});
     let ephemeral = PublicKey::from_bytes([9; 32]);
     insert_ephemeral(&server, ephemeral);
@@ -158,8 +163,9 @@ async fn pub_03_pub_04_pub_10_pub_11_each_route_knows_its_own_keys() {
     }
 }
 
+/// PUB-05
 #[actix_web::test]
-async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
+async fn missing_key_is_an_error_malformed_is_invalid() {
     let server = TestServer::start(|_| {});
     for path in both("isvalid").into_iter().chain(both("ephemeral/isvalid")) {
         for query in ["", "?", "?key=x"] {
@@ -185,8 +191,9 @@ async fn pub_05_no_key_is_an_error_and_a_malformed_one_is_not_valid() {
     }
 }
 
+/// PUB-06, PUB-07
 #[actix_web::test]
-async fn pub_06_pub_07_a_key_is_known_in_every_spelling() {
+async fn key_is_valid_in_every_encoding() {
     // A key whose base64 has both characters in which the alphabets differ.
     let spelt_twice = |seed: &u8| {
         let text = public(&line("0", *seed)).to_base64();

@@ -18,8 +18,9 @@ fn two_instances(n: usize) -> (TestServer, TestServer, Vec<Api>) {
     (one, other, clients)
 }
 
+/// SEC-24, BND-09
 #[actix_web::test]
-async fn sec_24_bnd_09_racing_binds_leave_one_live_row() {
+async fn concurrent_binds_leave_one_row() {
     let (one, other, clients) = two_instances(16);
     let session = one.validate(&fresh_address("race")).await;
     let binds = clients.iter().enumerate().map(async |(n, api)| {
@@ -41,8 +42,9 @@ async fn sec_24_bnd_09_racing_binds_leave_one_live_row() {
     );
 }
 
+/// SEC-24, SES-09, SES-10
 #[actix_web::test]
-async fn sec_24_ses_09_ses_10_racing_requests_make_one_session_and_one_mail() {
+async fn concurrent_requests_send_one_mail() {
     let (one, _other, clients) = two_instances(16);
     let address = fresh_address("race");
     let spellings = [address.clone(), address.to_uppercase()];
@@ -59,8 +61,9 @@ async fn sec_24_ses_09_ses_10_racing_requests_make_one_session_and_one_mail() {
     assert!(sids.contains(&mails[0].parameter("sid")));
 }
 
+/// SEC-24, SES-19
 #[actix_web::test]
-async fn sec_24_ses_19_racing_guesses_are_all_counted() {
+async fn concurrent_wrong_tokens_are_all_counted() {
     let (one, _other, clients) = two_instances(30);
     let (sid, mail) = one.request_mail(&fresh_address("race"), "secret").await;
     let guesses = clients
@@ -81,8 +84,9 @@ async fn sec_24_ses_19_racing_guesses_are_all_counted() {
         .refused(400, "M_SESSION_EXPIRED");
 }
 
+/// SEC-24, SES-19
 #[actix_web::test]
-async fn sec_24_ses_19_a_right_token_among_wrong_ones_wins_or_comes_too_late() {
+async fn correct_token_among_wrong_wins_or_expires() {
     let (one, _other, clients) = two_instances(20);
     for _ in 0..4 {
         let (sid, mail) = one.request_mail(&fresh_address("race"), "secret").await;

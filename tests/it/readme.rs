@@ -1,4 +1,4 @@
-//! What the README and the pages under `docs/` tell people to type and to
+//! What the README and the pages under `docs/` say to type and to
 //! open is there.
 
 use std::fs;
@@ -45,7 +45,7 @@ impl Page {
         .collect()
     }
 
-    /// What stands between single backticks.
+    /// The text between single backticks.
     fn spans(&self) -> Vec<String> {
         let blocks = self.text.split("\n```");
         let prose: String = blocks.step_by(2).collect();
@@ -73,7 +73,7 @@ fn guides() -> Vec<Page> {
 }
 
 #[test]
-fn the_readme_has_the_walk_through_word_for_word() {
+fn readme_contains_the_walkthrough_verbatim() {
     let text = WALKTHROUGH
         .replace("{client}", "127.0.0.1:8090")
         .replace("{internal}", "127.0.0.1:8091");
@@ -100,7 +100,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_pages_is_one() {
+fn documented_commands_exist() {
     let mut commands = 0;
     for page in pages() {
         for line in page.block_lines("sh") {
@@ -162,7 +162,7 @@ fn looks_like_a_setting(span: &str) -> bool {
 }
 
 #[test]
-fn every_setting_of_the_pages_is_one() {
+fn documented_settings_exist() {
     let settings = settings();
     let mut named = 0;
     for page in guides() {
@@ -187,7 +187,7 @@ fn every_setting_of_the_pages_is_one() {
 }
 
 #[test]
-fn every_link_leads_to_a_file() {
+fn linked_files_exist() {
     let mut followed = 0;
     for page in pages() {
         let folder = page.file.parent().unwrap();
@@ -203,7 +203,7 @@ fn every_link_leads_to_a_file() {
 }
 
 #[test]
-fn every_path_that_is_named_exists() {
+fn documented_paths_exist() {
     let ours = ["src/", "docs/", "config/", "tests/", "migrations/"];
     let mut named = 0;
     for page in guides() {

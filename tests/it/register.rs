@@ -17,8 +17,9 @@ fn both() -> (Homeserver, TestServer) {
     (homeserver, server)
 }
 
+/// ACC-01, ACC-02, ACC-03, ACC-04, ACC-10
 #[actix_web::test]
-async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an_account() {
+async fn openid_token_creates_an_account() {
     let (homeserver, server) = both();
     let body = server
         .api()
@@ -40,8 +41,9 @@ async fn acc_01_acc_02_acc_03_acc_04_acc_10_whom_a_homeserver_vouches_for_has_an
     assert_eq!(received[0].header("authorization"), None);
 }
 
+/// ACC-01, GEN-08, GEN-09
 #[actix_web::test]
-async fn acc_01_gen_08_gen_09_what_may_be_left_out_and_what_not() {
+async fn only_token_and_server_name_are_required() {
     let (homeserver, server) = both();
     let name = homeserver.name.as_str();
     let token = || homeserver.openid_token("alice");
@@ -85,8 +87,9 @@ async fn acc_01_gen_08_gen_09_what_may_be_left_out_and_what_not() {
     assert_eq!(homeserver.requests().len(), 4);
 }
 
+/// ACC-04
 #[actix_web::test]
-async fn acc_04_the_token_is_escaped_and_arrives_as_it_was() {
+async fn token_reaches_the_homeserver_unchanged() {
     let (homeserver, server) = both();
     let alice = json!({ "sub": homeserver.user("alice") });
     homeserver.behave(USER_INFO, Behaviour::json(200, &alice));
@@ -98,8 +101,9 @@ async fn acc_04_the_token_is_escaped_and_arrives_as_it_was() {
     assert_eq!(received[0].query("access_token").as_deref(), Some(token));
 }
 
+/// ACC-07, ACC-12
 #[actix_web::test]
-async fn acc_07_acc_12_a_name_is_checked_before_anything_is_asked() {
+async fn server_name_is_checked_before_any_request() {
     let homeserver = Homeserver::start();
     let server = TestServer::start(|settings| {
         homeserver.configure(settings);
@@ -134,8 +138,9 @@ async fn acc_07_acc_12_a_name_is_checked_before_anything_is_asked() {
     assert_eq!(homeserver.requests().len(), 0);
 }
 
+/// ACC-12, AUTH-14
 #[actix_web::test]
-async fn acc_12_auth_14_allowed_and_denied_homeservers() {
+async fn allow_and_deny_lists_are_applied() {
     let (homeserver, denied) = (Homeserver::start(), Homeserver::start());
     let server = TestServer::start(|settings| {
         homeserver.configure(settings);
@@ -154,8 +159,9 @@ async fn acc_12_auth_14_allowed_and_denied_homeservers() {
     assert_eq!(denied.requests().len(), 0);
 }
 
+/// ACC-14, OPS-01
 #[actix_web::test]
-async fn acc_14_ops_01_registrations_are_limited_per_client_and_per_homeserver() {
+async fn limits_apply_per_client_and_per_homeserver() {
     let (homeserver, other) = (Homeserver::start(), Homeserver::start());
     let server = TestServer::start(|settings| {
         homeserver.configure(settings);
@@ -188,8 +194,9 @@ async fn acc_14_ops_01_registrations_are_limited_per_client_and_per_homeserver()
     assert_eq!(other.requests().len(), 1);
 }
 
+/// ACC-15, AUTH-16
 #[actix_web::test]
-async fn acc_15_auth_16_registrations_at_the_same_time_give_one_account_and_many_tokens() {
+async fn concurrent_registrations_share_one_account() {
     let (homeserver, server) = both();
     let apis: Vec<_> = (0..8).map(|_| server.api()).collect();
     let calls = apis
@@ -208,8 +215,9 @@ async fn acc_15_auth_16_registrations_at_the_same_time_give_one_account_and_many
     }
 }
 
+/// AUTH-15, OPS-06
 #[actix_web::test]
-async fn auth_15_ops_06_tokens_are_long_stored_as_hashes_and_outlive_a_restart() {
+async fn tokens_are_hashed_and_survive_a_restart() {
     let (homeserver, server) = both();
     let body = server
         .api()
@@ -229,8 +237,9 @@ async fn auth_15_ops_06_tokens_are_long_stored_as_hashes_and_outlive_a_restart()
     server.api().with_token(token).account().await.ok();
 }
 
+/// AUTH-07
 #[actix_web::test]
-async fn auth_07_a_token_for_the_homeserver_is_none_here() {
+async fn openid_token_is_not_an_access_token() {
     let (homeserver, server) = both();
     let open_id = homeserver.open_id("alice");
     server.api().register(open_id.clone()).await.ok();
@@ -240,8 +249,9 @@ async fn auth_07_a_token_for_the_homeserver_is_none_here() {
     api.account().await.refused(401, "M_UNAUTHORIZED");
 }
 
+/// ACC-13, SEC-26
 #[actix_web::test]
-async fn acc_13_sec_26_a_token_alone_binds_nothing() {
+async fn token_alone_binds_nothing() {
     let (homeserver, server) = both();
     let body = server
         .api()
@@ -258,15 +268,17 @@ async fn acc_13_sec_26_a_token_alone_binds_nothing() {
     assert_eq!(server.database.count("associations"), 0);
 }
 
+/// AUTH-12
 #[actix_web::test]
-async fn auth_12_a_bad_token_does_not_keep_anybody_from_registering() {
+async fn bad_token_does_not_prevent_registration() {
     let (homeserver, server) = both();
     let api = server.api().with_token("nobody's");
     api.register(homeserver.open_id("alice")).await.ok();
 }
 
+/// AUTH-03, ACC-04
 #[actix_web::test]
-async fn auth_03_acc_04_no_token_is_in_the_log_at_any_level() {
+async fn tokens_are_never_logged() {
     let homeserver = Homeserver::start();
     let database = TestDatabase::fresh();
     let process = TestProcess::start(&database, |settings| homeserver.configure(settings));

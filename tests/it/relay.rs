@@ -59,8 +59,9 @@ async fn repeat_attempt(server: &TestServer, relay: &SmtpServer, address: &str) 
     assert_eq!(relay.mails_to(address).len(), 1);
 }
 
+/// SES-11, EML-08
 #[actix_web::test]
-async fn ses_11_eml_08_without_a_relay_the_attempt_fails_and_does_not_count() {
+async fn unreachable_relay_fails_and_is_not_counted() {
     let (port, address) = (ClosedPort::new(), fresh_address("away"));
     let server = TestServer::start(|settings| {
         wait_briefly(settings);
@@ -74,7 +75,7 @@ async fn ses_11_eml_08_without_a_relay_the_attempt_fails_and_does_not_count() {
 }
 
 #[actix_web::test]
-async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
+async fn mail_is_sent_if_the_relay_returns_in_time() {
     let (port, address) = (ClosedPort::new(), fresh_address("back"));
     let server = TestServer::start(|settings| {
         wait_long(settings);
@@ -93,8 +94,9 @@ async fn a_relay_that_comes_back_while_the_client_waits_gets_the_mail() {
     assert_eq!(relay.mails_to(&address).len(), 1);
 }
 
+/// SES-11, EML-08
 #[actix_web::test]
-async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_count() {
+async fn permanent_refusal_fails_and_is_not_counted() {
     let relay = relay();
     let server = TestServer::start(|settings| {
         wait_long(settings);
@@ -118,8 +120,9 @@ async fn ses_11_eml_08_what_is_refused_for_good_is_told_at_once_and_does_not_cou
     }
 }
 
+/// SES-11, EML-08
 #[actix_web::test]
-async fn ses_11_eml_08_what_is_refused_for_now_fails_when_it_lasts_and_does_not_count() {
+async fn lasting_deferral_fails_and_is_not_counted() {
     let check = async |behaviour: Value| {
         let (relay, address) = (relay(), fresh_address("deferred"));
         relay.behave(&behaviour);
@@ -141,7 +144,7 @@ async fn ses_11_eml_08_what_is_refused_for_now_fails_when_it_lasts_and_does_not_
 }
 
 #[actix_web::test]
-async fn what_is_refused_for_now_is_tried_again_while_the_client_waits() {
+async fn deferral_is_retried_while_the_client_waits() {
     let (relay, address) = (relay(), fresh_address("deferred"));
     relay.behave(&json!({"rcpt": "451 4.3.0 not now"}));
     let server = TestServer::start(|settings| {
@@ -162,7 +165,7 @@ async fn what_is_refused_for_now_is_tried_again_while_the_client_waits() {
 }
 
 #[actix_web::test]
-async fn one_connection_carries_one_mail_after_the_other() {
+async fn mails_share_one_connection() {
     let relay = relay();
     let server = TestServer::start(|settings| relay.configure(settings));
     let mut connections = Vec::new();

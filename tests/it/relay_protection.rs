@@ -23,7 +23,7 @@ fn wait_briefly(settings: &mut Settings) {
 }
 
 #[actix_web::test]
-async fn every_way_to_a_relay_works_with_and_without_a_login() {
+async fn encryption_modes_work_with_and_without_login() {
     let expect_delivered = async |(tls, encrypted, login): (Tls, bool, bool)| {
         let relay = SmtpServer::start(tls, "localhost", if login { &LOGIN } else { &[] });
         let server = TestServer::start(|settings| {
@@ -49,8 +49,9 @@ async fn every_way_to_a_relay_works_with_and_without_a_login() {
     join_all(cases.map(expect_delivered)).await;
 }
 
+/// MSG-01, SEC-06
 #[actix_web::test]
-async fn msg_01_sec_06_a_relay_that_cannot_prove_who_it_is_gets_no_mail() {
+async fn unverified_relay_gets_no_mail() {
     struct Case {
         relay: (Tls, &'static str),
         expected: Encryption,
@@ -96,7 +97,7 @@ async fn msg_01_sec_06_a_relay_that_cannot_prove_who_it_is_gets_no_mail() {
 }
 
 #[actix_web::test]
-async fn a_wrong_password_loses_no_mail() {
+async fn wrong_password_loses_no_mail() {
     let relay = SmtpServer::start(Tls::Upgraded, "localhost", &LOGIN);
     let (queued, requested) = (fresh_address("promised"), fresh_address("asked"));
     let mut server = TestServer::start(|settings| {

@@ -26,7 +26,7 @@ fn retry_often(settings: &mut Settings) {
 }
 
 #[actix_web::test]
-async fn a_slow_relay_is_not_waited_for_and_gets_the_mail_once() {
+async fn slow_relay_is_not_awaited_and_gets_one_mail() {
     let (relay, address) = (relay(5000), fresh_address("slow"));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
@@ -40,7 +40,7 @@ async fn a_slow_relay_is_not_waited_for_and_gets_the_mail_once() {
 }
 
 #[actix_web::test]
-async fn a_clock_that_jumps_ahead_does_not_send_a_mail_twice() {
+async fn clock_jump_does_not_send_a_mail_twice() {
     let (relay, address) = (relay(3000), fresh_address("jump"));
     let server = TestServer::start_with_clock(|settings| {
         relay.configure(settings);
@@ -59,7 +59,7 @@ async fn a_clock_that_jumps_ahead_does_not_send_a_mail_twice() {
 }
 
 #[actix_web::test]
-async fn what_was_promised_stays_in_the_queue_until_the_relay_takes_it() {
+async fn acknowledged_mail_stays_queued_until_sent() {
     let (relay, address) = (relay(0), fresh_address("promised"));
     relay.behave(&json!({"delay_ms": 3000, "data": "451 4.3.0 not now"}));
     let server = TestServer::start(|settings| {
@@ -78,7 +78,7 @@ async fn what_was_promised_stays_in_the_queue_until_the_relay_takes_it() {
 }
 
 #[actix_web::test]
-async fn a_mail_whose_session_has_ended_is_not_sent() {
+async fn mail_of_an_expired_session_is_not_sent() {
     let (relay, address) = (relay(0), fresh_address("late"));
     relay.behave(&json!({"delay_ms": 2000, "data": "451 4.3.0 not now"}));
     let server = TestServer::start_with_clock(|settings| {
@@ -98,8 +98,9 @@ async fn a_mail_whose_session_has_ended_is_not_sent() {
     assert_eq!(relay.mails_to(&address).len(), 0);
 }
 
+/// SEC-25, MSG-08
 #[actix_web::test]
-async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
+async fn stalled_relay_does_not_block_other_requests() {
     let (relay, bound) = (relay(60_000), fresh_address("bound"));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
@@ -132,7 +133,7 @@ async fn sec_25_msg_08_while_the_relay_stalls_everything_else_is_answered() {
 }
 
 #[actix_web::test]
-async fn a_relay_whose_reply_is_lost_gets_the_mail_three_times_at_most() {
+async fn lost_reply_sends_at_most_three_mails() {
     let (relay, address) = (relay(0), fresh_address("lost"));
     relay.behave(&json!({"lose": true}));
     let server = TestServer::start(|settings| {
@@ -150,7 +151,7 @@ async fn a_relay_whose_reply_is_lost_gets_the_mail_three_times_at_most() {
 }
 
 #[actix_web::test]
-async fn a_client_that_stops_waiting_for_an_uncertain_mail_hears_that_it_is_on_its_way() {
+async fn uncertain_mail_is_acknowledged_to_the_client() {
     let (relay, address) = (relay(0), fresh_address("unsure"));
     relay.behave(&json!({"lose": true}));
     let server = TestServer::start(|settings| {
@@ -165,7 +166,7 @@ async fn a_client_that_stops_waiting_for_an_uncertain_mail_hears_that_it_is_on_i
 }
 
 #[actix_web::test]
-async fn a_relay_slower_than_a_step_may_be_gets_the_mail_once() {
+async fn relay_slower_than_the_timeout_gets_one_mail() {
     let (relay, address) = (relay(3000), fresh_address("scanned"));
     let server = TestServer::start(|settings| {
         relay.configure(settings);

@@ -46,8 +46,9 @@ fn with_pages(folder: &tempfile::TempDir) -> impl FnOnce(&mut Settings) {
     }
 }
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_pages_of_others_neither_change_nor_see_anything() {
+async fn cross_site_pages_cannot_change_or_read() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(with_pages(&folder));
     let (api, address) = (server.internal(), fresh_address("alice"));
@@ -91,7 +92,7 @@ async fn int_01_pages_of_others_neither_change_nor_see_anything() {
 }
 
 #[actix_web::test]
-async fn its_own_pages_and_programs_on_this_machine_are_served() {
+async fn own_pages_and_local_programs_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(with_pages(&folder));
     let api = server.internal();
@@ -123,8 +124,9 @@ async fn its_own_pages_and_programs_on_this_machine_are_served() {
     }
 }
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_a_listener_for_other_machines_has_the_names_it_is_given_and_only_its_own_pages() {
+async fn allowed_hosts_are_served_same_origin_only() {
     let server = TestServer::start(|settings| {
         settings.internal.allowed_hosts = vec!["id.internal".to_owned()];
     });
@@ -153,7 +155,7 @@ async fn int_01_a_listener_for_other_machines_has_the_names_it_is_given_and_only
 }
 
 #[actix_web::test]
-async fn the_public_listener_serves_every_page_under_every_name() {
+async fn public_listener_accepts_any_host_and_origin() {
     let server = TestServer::start(|_| {});
     let headers = [
         ("host", "id.example.test"),

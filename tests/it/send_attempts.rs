@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Mail, TestServer, fresh_address};
 
+/// SES-09
 #[actix_web::test]
-async fn ses_09_an_address_and_a_secret_have_one_session() {
+async fn address_and_secret_have_one_session() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("one");
@@ -29,8 +30,9 @@ async fn ses_09_an_address_and_a_secret_have_one_session() {
     assert_ne!(sid(&fresh_address("one"), "secret").await, first);
 }
 
+/// SES-10
 #[actix_web::test]
-async fn ses_10_only_a_greater_attempt_sends() {
+async fn only_a_greater_attempt_sends() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("attempts");
@@ -61,8 +63,9 @@ async fn ses_10_only_a_greater_attempt_sends() {
     assert_ne!(tokens[3], tokens[0]);
 }
 
+/// SES-12, SES-13
 #[actix_web::test]
-async fn ses_12_ses_13_what_a_send_attempt_may_be() {
+async fn send_attempt_grammar() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for good in [
@@ -112,8 +115,9 @@ async fn ses_12_ses_13_what_a_send_attempt_may_be() {
     assert!(server.mails_sent(&address).await.is_empty());
 }
 
+/// SES-15
 #[actix_web::test]
-async fn ses_15_a_further_attempt_after_validation_begins_anew() {
+async fn new_attempt_after_validation_starts_a_session() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let session = server.validate(&fresh_address("again")).await;

@@ -27,8 +27,9 @@ fn expect_limited(answer: &Answer, retry_after_ms: i64) {
     );
 }
 
+/// EML-25, OPS-01
 #[actix_web::test]
-async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
+async fn client_gets_a_burst_and_then_one_per_interval() {
     let server = TestServer::start_with_clock(limit_per_client);
     let api = server.api();
     for name in ["one", "two"] {
@@ -49,7 +50,7 @@ async fn eml_25_ops_01_a_client_has_a_burst_and_then_one_per_interval() {
 }
 
 #[actix_web::test]
-async fn a_clock_that_was_set_back_locks_nobody_out() {
+async fn clock_set_back_blocks_no_client() {
     let server = TestServer::start_with_clock(limit_per_client);
     let (api, third) = (server.api(), fresh_address("back"));
     for name in ["one", "two"] {
@@ -62,8 +63,9 @@ async fn a_clock_that_was_set_back_locks_nobody_out() {
     api.request_token(&third, "secret", 1).await.ok();
 }
 
+/// EML-25
 #[actix_web::test]
-async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
+async fn address_limit_holds_across_secrets() {
     let server = TestServer::start_with_clock(|settings| settings.limits.email_per_address = TWO);
     let (api, address) = (server.api(), fresh_address("flooded"));
     for secret in ["one", "two"] {
@@ -83,8 +85,9 @@ async fn eml_25_an_address_is_not_flooded_by_many_secrets() {
     );
 }
 
+/// SES-10
 #[actix_web::test]
-async fn ses_10_what_sends_nothing_is_not_counted() {
+async fn requests_that_send_nothing_are_not_counted() {
     let server = TestServer::start_with_clock(limit_per_client);
     let (api, address) = (server.api(), fresh_address("again"));
     for _ in 0..5 {
@@ -94,8 +97,9 @@ async fn ses_10_what_sends_nothing_is_not_counted() {
     expect_limited(&api.request_token(&address, "secret", 3).await, 60_000);
 }
 
+/// SES-11
 #[actix_web::test]
-async fn ses_11_what_could_not_be_sent_is_given_back() {
+async fn failed_sends_are_refunded() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&serde_json::json!({"rcpt": "550 5.1.1 nobody here"}));
     let server = TestServer::start_with_clock(|settings| {
@@ -111,8 +115,9 @@ async fn ses_11_what_could_not_be_sent_is_given_back() {
     }
 }
 
+/// OPS-06
 #[actix_web::test]
-async fn ops_06_limits_survive_a_restart() {
+async fn limits_survive_a_restart() {
     let mut server = TestServer::start(limit_per_client);
     for name in ["one", "two"] {
         server
@@ -130,8 +135,9 @@ async fn ops_06_limits_survive_a_restart() {
         .refused(429, "M_LIMIT_EXCEEDED");
 }
 
+/// OPS-04
 #[actix_web::test]
-async fn ops_04_clients_behind_a_trusted_proxy_are_counted_apart() {
+async fn clients_behind_a_proxy_are_counted_apart() {
     let server = TestServer::start_with_clock(|settings| {
         limit_per_client(settings);
         settings.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];

@@ -19,8 +19,9 @@ async fn expect_expired(api: &Api, sid: &str, token: &str) {
     }
 }
 
+/// SES-07, SES-08, OPS-05
 #[actix_web::test]
-async fn ses_07_ses_08_ops_05_a_session_lives_24_hours_and_again_after_validation() {
+async fn validation_renews_the_24_hour_lifetime() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("day"), "secret").await;
@@ -35,8 +36,9 @@ async fn ses_07_ses_08_ops_05_a_session_lives_24_hours_and_again_after_validatio
     assert_eq!(api.open_link(&mail.link()).await.status, 400);
 }
 
+/// SES-07, SES-08, VAL-04, EML-17
 #[actix_web::test]
-async fn ses_07_ses_08_val_04_eml_17_expired_wins_over_not_validated() {
+async fn expired_session_wins_over_not_validated() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("late"), "secret").await;
@@ -53,8 +55,9 @@ async fn ses_07_ses_08_val_04_eml_17_expired_wins_over_not_validated() {
     assert_eq!(answer.refused(400, "M_SESSION_EXPIRED")["success"], false);
 }
 
+/// SES-07, VAL-07
 #[actix_web::test]
-async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
+async fn requests_and_reads_do_not_extend_a_session() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (address, other) = (fresh_address("asked"), fresh_address("read"));
@@ -78,12 +81,13 @@ async fn ses_07_val_07_asking_and_reading_prolong_nothing() {
     expect_expired(&api, &read, &read_mail.token()).await;
 }
 
+/// SES-14
 #[actix_web::test]
-async fn ses_14_a_request_after_the_end_begins_anew() {
+async fn request_after_expiry_starts_a_new_session() {
     for validated in [false, true] {
         let server = TestServer::start_with_clock(|_| {});
         let api = server.api();
-        let address = fresh_address("anew");
+        let address = fresh_address("again");
         let (sid, mail) = server.request_mail(&address, "secret").await;
         if validated {
             api.submit_token(&sid, "secret", &mail.token()).await.ok();
@@ -105,8 +109,9 @@ async fn ses_14_a_request_after_the_end_begins_anew() {
     }
 }
 
+/// SES-08, SES-28
 #[actix_web::test]
-async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
+async fn expired_sessions_are_purged_after_days() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (pending, mail) = server.request_mail(&fresh_address("old"), "secret").await;
@@ -144,8 +149,9 @@ async fn ses_08_ses_28_what_ended_days_ago_is_forgotten() {
     assert_eq!(server.database.count("validation_sessions"), 0);
 }
 
+/// SES-07
 #[actix_web::test]
-async fn ses_07_the_lifetime_is_a_setting() {
+async fn lifetime_is_configurable() {
     let minute = std::time::Duration::from_mins(1);
     let server = TestServer::start_with_clock(|settings| {
         settings.validation.session_lifetime = minute;

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::harness::{TestServer, V1, encode, fresh_address};
 
+/// SES-01
 #[actix_web::test]
-async fn ses_01_client_secret_grammar_on_every_route() {
+async fn client_secret_grammar_on_every_route() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("grammar");
@@ -39,8 +40,9 @@ async fn ses_01_client_secret_grammar_on_every_route() {
     }
 }
 
+/// SES-02
 #[actix_web::test]
-async fn ses_02_sid_has_the_same_grammar() {
+async fn sid_grammar() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for bad in ["", "1\n", "a b", "é", &"x".repeat(256)] {
@@ -54,8 +56,9 @@ async fn ses_02_sid_has_the_same_grammar() {
     }
 }
 
+/// SES-02, SES-03, SES-05, SEC-07
 #[actix_web::test]
-async fn ses_02_ses_03_ses_05_sec_07_sids_and_tokens_are_random() {
+async fn sids_and_tokens_are_random() {
     let server = TestServer::start(|_| {});
     let (mut seen, mut beginnings) = (HashSet::new(), HashSet::new());
     for _ in 0..8 {
@@ -73,8 +76,9 @@ async fn ses_02_ses_03_ses_05_sec_07_sids_and_tokens_are_random() {
     assert_eq!((seen.len(), beginnings.len()), (16, 16));
 }
 
+/// SES-04, SES-06, SEC-21
 #[actix_web::test]
-async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
+async fn only_the_exact_token_is_accepted() {
     let server = TestServer::start(|settings| settings.validation.max_wrong_tokens = 100);
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("exact"), "secret").await;
@@ -104,8 +108,9 @@ async fn ses_04_ses_06_sec_21_only_the_exact_token_is_right() {
     api.submit_token(&sid, "secret", &token).await.ok();
 }
 
+/// SES-17
 #[actix_web::test]
-async fn ses_17_validating_publishes_nothing() {
+async fn validation_alone_publishes_nothing() {
     let server = TestServer::start(|_| {});
     let session = server.validate(&fresh_address("quiet")).await;
     let api = server.api();
@@ -119,8 +124,9 @@ async fn ses_17_validating_publishes_nothing() {
     assert_eq!(server.database.count("associations"), 0);
 }
 
+/// SES-18
 #[actix_web::test]
-async fn ses_18_the_token_may_be_shown_again() {
+async fn token_may_be_submitted_again() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("twice"), "secret").await;
@@ -138,8 +144,9 @@ async fn ses_18_the_token_may_be_shown_again() {
     api.get_validated(&sid, "secret").await.ok();
 }
 
+/// SES-19, SEC-16
 #[actix_web::test]
-async fn ses_19_sec_16_ten_guesses_end_a_session() {
+async fn ten_wrong_tokens_end_a_session() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("guess");
@@ -183,8 +190,9 @@ async fn ses_19_sec_16_ten_guesses_end_a_session() {
         .ok();
 }
 
+/// SES-21, EML-16
 #[actix_web::test]
-async fn ses_21_eml_16_wrong_secret_and_unknown_sid_look_the_same() {
+async fn wrong_secret_and_unknown_sid_give_same_error() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (pending, mail) = server.request_mail(&fresh_address("probe"), "secret").await;

@@ -19,7 +19,7 @@ fn dead_relay(settings: &mut Settings, port: &ClosedPort) {
 }
 
 #[actix_web::test]
-async fn a_repeated_request_is_not_told_that_a_dropped_mail_was_sent() {
+async fn repeated_request_fails_with_the_dropped_mail() {
     let port = ClosedPort::new();
     let server = TestServer::start(|settings| dead_relay(settings, &port));
     let (api, address) = (server.api(), fresh_address("twice"));
@@ -38,7 +38,7 @@ async fn a_repeated_request_is_not_told_that_a_dropped_mail_was_sent() {
 }
 
 #[actix_web::test]
-async fn a_mail_that_one_client_was_promised_is_not_dropped_by_another() {
+async fn acknowledged_mail_is_not_dropped_by_another() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&json!({"delay_ms": 4000, "data": "451 4.3.0 not now"}));
     let server = TestServer::start(|settings| {
@@ -60,8 +60,9 @@ async fn a_mail_that_one_client_was_promised_is_not_dropped_by_another() {
     relay.mail_to(&address).await;
 }
 
+/// SES-11
 #[actix_web::test]
-async fn ses_11_dropped_attempts_do_not_count_in_whatever_order() {
+async fn dropped_attempts_do_not_count_in_any_order() {
     let port = ClosedPort::new();
     let server = TestServer::start(|settings| dead_relay(settings, &port));
     let (api, address) = (server.api(), fresh_address("order"));
@@ -84,7 +85,7 @@ async fn ses_11_dropped_attempts_do_not_count_in_whatever_order() {
 }
 
 #[actix_web::test]
-async fn two_instances_tell_their_clients_the_same() {
+async fn instances_give_their_clients_the_same_answer() {
     let port = ClosedPort::new();
     let one = TestServer::start(|settings| dead_relay(settings, &port));
     let other = TestServer::start_on(

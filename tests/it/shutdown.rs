@@ -30,8 +30,9 @@ async fn wait_until_delivering(database: &TestDatabase) {
     .await;
 }
 
+/// OPS-10
 #[actix_web::test]
-async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
+async fn signal_finishes_requests_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let (relay, database) = (
             SmtpServer::start(Tls::None, "localhost", &[]),
@@ -65,7 +66,7 @@ async fn ops_10_a_signal_lets_running_requests_finish_and_ends_with_code_0() {
 }
 
 #[actix_web::test]
-async fn a_second_signal_ends_at_once() {
+async fn second_signal_exits_at_once() {
     for (first, second) in [
         (Signal::TERM, Signal::TERM),
         (Signal::INT, Signal::INT),
@@ -99,8 +100,9 @@ async fn a_second_signal_ends_at_once() {
     }
 }
 
+/// OPS-06, OPS-09, OPS-10
 #[actix_web::test]
-async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
+async fn acknowledged_work_survives_a_shutdown() {
     let (relay, database) = (
         SmtpServer::start(Tls::None, "localhost", &[]),
         TestDatabase::fresh(),
@@ -144,8 +146,9 @@ async fn ops_06_ops_09_ops_10_what_was_acknowledged_survives_a_stop() {
     assert_eq!(found["mxid"], "@alice:example.org");
 }
 
+/// OPS-10
 #[actix_web::test]
-async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
+async fn shutdown_timeout_is_respected() {
     let (relay, database) = (
         SmtpServer::start(Tls::None, "localhost", &[]),
         TestDatabase::fresh(),
@@ -173,8 +176,9 @@ async fn ops_10_a_stop_waits_no_longer_than_it_was_told_however_much_hangs() {
     assert!(log.contains("still in progress after 3 s"), "{log}");
 }
 
+/// OPS-10
 #[actix_web::test]
-async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
+async fn message_leased_during_shutdown_is_released() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| relay.configure(settings));
     let app = &server.app;
@@ -201,7 +205,7 @@ async fn ops_10_what_is_taken_while_the_stop_comes_is_put_back() {
 }
 
 #[test]
-fn a_start_that_fails_says_why_and_ends_with_code_1() {
+fn failed_startup_explains_and_exits_with_1() {
     let database = TestDatabase::fresh();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let occupied = other.local_addr().unwrap();

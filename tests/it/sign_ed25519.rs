@@ -57,8 +57,9 @@ async fn bare_post(api: &Api, path: &str, body: &str) -> Answer {
     api.send(Method::POST, path, &[], body.into()).await
 }
 
+/// SGN-01, SGN-02, SGN-03, SGN-05, SGN-06
 #[actix_web::test]
-async fn sgn_01_sgn_02_sgn_03_sgn_05_sgn_06_every_way_to_call_it() {
+async fn every_request_form_is_accepted() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     let fields = [
@@ -93,8 +94,9 @@ async fn sgn_01_sgn_02_sgn_03_sgn_05_sgn_06_every_way_to_call_it() {
         .refused(401, "M_UNAUTHORIZED");
 }
 
+/// SGN-05, GEN-32, INV-19
 #[actix_web::test]
-async fn sgn_05_gen_32_inv_19_the_mailed_address_works_without_v1_and_without_an_account() {
+async fn mailed_url_works_without_v1_and_account() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     let same = crate::harness::TestDatabase::existing(&server.database.url);
@@ -111,8 +113,9 @@ async fn sgn_05_gen_32_inv_19_the_mailed_address_works_without_v1_and_without_an
     }
 }
 
+/// SGN-04, SGN-07, SGN-08, SGN-09
 #[actix_web::test]
-async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
+async fn invalid_requests_are_rejected() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     let api = server.api();
@@ -146,8 +149,9 @@ async fn sgn_04_sgn_07_sgn_08_sgn_09_what_is_refused() {
     api.sign("@eve:x.org", &invited.token, &other).await.ok();
 }
 
+/// SGN-10
 #[actix_web::test]
-async fn sgn_10_a_client_signs_a_burst_and_then_waits() {
+async fn signatures_per_client_are_limited() {
     let server = TestServer::start(|settings| {
         settings.limits.signatures_per_client = RateSettings {
             burst: 2,
@@ -164,8 +168,9 @@ async fn sgn_10_a_client_signs_a_burst_and_then_waits() {
     assert!(answer.header("retry-after").is_some());
 }
 
+/// SGN-11
 #[actix_web::test]
-async fn sgn_11_signing_binds_nothing_and_uses_nothing_up() {
+async fn signing_neither_binds_nor_consumes() {
     let server = TestServer::start(|_| {});
     let invited = invited(&server).await;
     for _ in 0..2 {

@@ -11,8 +11,9 @@ use crate::harness::{
     fresh_msisdn, wait_until,
 };
 
+/// OPS-06
 #[actix_web::test]
-async fn ops_06_a_text_that_was_promised_before_a_crash_is_sent_after_it() {
+async fn acknowledged_sms_is_sent_after_a_crash() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     provider.behave(Reply::Stall);
     let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
@@ -44,8 +45,9 @@ fn configure_process(provider: &SmsProvider, password: &std::path::Path, setting
     }
 }
 
+/// SEC-25
 #[actix_web::test]
-async fn sec_25_while_the_provider_stalls_everything_else_is_answered() {
+async fn stalled_provider_does_not_block_requests() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     provider.behave(Reply::Stall);
     let server = TestServer::start(|settings| {
@@ -76,7 +78,7 @@ async fn sec_25_while_the_provider_stalls_everything_else_is_answered() {
 }
 
 #[actix_web::test]
-async fn an_answer_without_an_end_is_cut() {
+async fn endless_response_is_cut_off() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     provider.behave(Reply::Flood);
     let server = TestServer::start(|settings| {
@@ -91,8 +93,9 @@ async fn an_answer_without_an_end_is_cut() {
     assert_eq!(provider.requests().len(), 1);
 }
 
+/// SEC-23, MSG-09
 #[actix_web::test]
-async fn sec_23_msg_09_no_number_code_or_password_reaches_the_log() {
+async fn log_contains_no_number_code_or_password() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
     let password = tempfile::NamedTempFile::new().unwrap();

@@ -32,8 +32,9 @@ fn expect_limited(answer: &Answer) {
     assert_eq!(answer.header("retry-after"), Some("60"));
 }
 
+/// MSI-15
 #[actix_web::test]
-async fn msi_15_texts_to_one_number_are_limited_whoever_asks() {
+async fn sms_per_number_are_limited_for_all_clients() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |limits| limits.sms_per_number = two());
     let api = server.api();
@@ -48,8 +49,9 @@ async fn msi_15_texts_to_one_number_are_limited_whoever_asks() {
     api.request_sms("GB", "07700900001", "three", 1).await.ok();
 }
 
+/// MSI-15
 #[actix_web::test]
-async fn msi_15_texts_to_one_calling_code_are_limited() {
+async fn sms_per_calling_code_are_limited() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |limits| limits.sms_per_calling_code = two());
     let api = server.api();
@@ -60,8 +62,9 @@ async fn msi_15_texts_to_one_calling_code_are_limited() {
     api.request_sms("US", "8005552067", "secret", 1).await.ok();
 }
 
+/// MSI-15
 #[actix_web::test]
-async fn msi_15_texts_on_behalf_of_one_client_are_limited() {
+async fn sms_per_client_are_limited() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |limits| limits.sms_per_client = two());
     let api = server.api();
@@ -75,8 +78,9 @@ async fn msi_15_texts_on_behalf_of_one_client_are_limited() {
         .ok();
 }
 
+/// MSI-15, EML-25
 #[actix_web::test]
-async fn msi_15_eml_25_an_account_has_limits_of_its_own() {
+async fn account_has_its_own_limits() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |limits| {
         limits.sms_per_account = two();
@@ -99,8 +103,9 @@ async fn msi_15_eml_25_an_account_has_limits_of_its_own() {
     send_mail(&other).await.ok();
 }
 
+/// MSI-15
 #[actix_web::test]
-async fn msi_15_only_real_texts_are_counted() {
+async fn only_sent_sms_are_counted() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |limits| limits.sms_per_number = two());
     let api = server.api();
@@ -118,8 +123,9 @@ async fn msi_15_only_real_texts_are_counted() {
     expect_limited(&third);
 }
 
+/// OPS-03
 #[actix_web::test]
-async fn ops_03_a_client_submits_a_burst_of_codes_of_all_media_and_then_waits() {
+async fn submits_per_client_are_limited_for_all_media() {
     let server = TestServer::start(|settings| {
         settings.limits.submit_per_client = RateSettings {
             burst: 2,
@@ -142,8 +148,9 @@ async fn ops_03_a_client_submits_a_burst_of_codes_of_all_media_and_then_waits() 
     }
 }
 
+/// OPS-03
 #[test]
-fn ops_03_the_defaults() {
+fn default_rates_are_as_specified() {
     let limits = LimitSettings::default();
     for (rate, burst, seconds) in [
         (limits.email_per_client, 5, 300),

@@ -28,8 +28,9 @@ fn main_of(settings: &mut Settings) -> &mut ProviderSettings {
     settings.sms.providers.get_mut("main").unwrap()
 }
 
+/// MSI-14
 #[actix_web::test]
-async fn msi_14_each_kind_is_spoken_to_as_its_api_wants_it() {
+async fn each_provider_receives_its_api_format() {
     for (kind, sender, from) in [
         (
             ProviderKind::OpenMarket,
@@ -64,8 +65,9 @@ async fn msi_14_each_kind_is_spoken_to_as_its_api_wants_it() {
     }
 }
 
+/// MSI-14
 #[actix_web::test]
-async fn msi_14_a_number_always_has_the_same_sender() {
+async fn number_always_has_the_same_sender() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |settings| {
         let three = ["alpha:a", "alpha:b", "alpha:c"].map(str::to_owned);
@@ -96,7 +98,7 @@ async fn msi_14_a_number_always_has_the_same_sender() {
 }
 
 #[actix_web::test]
-async fn twilio_may_choose_the_sender_by_a_messaging_service() {
+async fn twilio_messaging_service_sets_the_sender() {
     let (provider, msisdn) = (SmsProvider::start(ProviderKind::Twilio), fresh_msisdn());
     let server = server(&provider, |settings| {
         main_of(settings).messaging_service = Some("MG17".to_owned());
@@ -123,8 +125,9 @@ async fn outcome(kind: ProviderKind, status: u16, body: Value) -> (u16, String, 
     (answer.status, errcode, provider.requests().len())
 }
 
+/// MSI-10
 #[actix_web::test]
-async fn msi_10_a_refusal_is_a_send_error_at_once() {
+async fn refusal_is_an_immediate_send_error() {
     for (kind, status, body) in [
         (ProviderKind::OpenMarket, 400, json!({})),
         (
@@ -145,13 +148,14 @@ async fn msi_10_a_refusal_is_a_send_error_at_once() {
 }
 
 #[actix_web::test]
-async fn a_text_that_was_taken_without_an_id_is_not_sent_again() {
+async fn accepted_sms_without_an_id_is_not_resent() {
     let (status, _, requests) = outcome(ProviderKind::OpenMarket, 202, json!({})).await;
     assert_eq!((status, requests), (200, 1));
 }
 
+/// MSI-10
 #[actix_web::test]
-async fn msi_10_what_may_pass_is_tried_again_until_the_client_is_told() {
+async fn transient_failure_is_retried_until_timeout() {
     for (kind, status, body) in [
         (ProviderKind::OpenMarket, 503, json!({})),
         (ProviderKind::OpenMarket, 401, json!({})),
@@ -171,8 +175,9 @@ async fn msi_10_what_may_pass_is_tried_again_until_the_client_is_told() {
     }
 }
 
+/// MSI-10
 #[actix_web::test]
-async fn msi_10_a_provider_that_is_not_there_is_a_send_error() {
+async fn unreachable_provider_is_a_send_error() {
     let closed = crate::harness::ClosedPort::new();
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let server = server(&provider, |settings| {
@@ -186,7 +191,7 @@ async fn msi_10_a_provider_that_is_not_there_is_a_send_error() {
 }
 
 #[actix_web::test]
-async fn certificates_are_verified_and_a_ca_file_is_trusted() {
+async fn certificates_are_verified_with_the_ca_file() {
     for (name, trusted, accepted) in [
         ("localhost", true, true),
         ("localhost", false, false),
@@ -212,7 +217,7 @@ async fn certificates_are_verified_and_a_ca_file_is_trusted() {
 }
 
 #[actix_web::test]
-async fn a_second_choice_takes_what_the_first_does_not() {
+async fn second_provider_is_used_if_the_first_fails() {
     for (reply, second_used) in [
         (Reply::Accept, false),
         (Reply::Status(400, String::new()), true),
@@ -262,7 +267,7 @@ async fn a_second_choice_takes_what_the_first_does_not() {
 }
 
 #[actix_web::test]
-async fn a_text_that_may_have_arrived_is_not_given_to_the_second_choice() {
+async fn uncertain_sms_is_not_sent_by_second_provider() {
     let first = SmsProvider::start(ProviderKind::OpenMarket);
     let second = SmsProvider::start(ProviderKind::Twilio);
     let server = server(&first, |settings| {
@@ -290,7 +295,7 @@ async fn a_text_that_may_have_arrived_is_not_given_to_the_second_choice() {
 }
 
 #[actix_web::test]
-async fn a_gateway_is_what_its_settings_say() {
+async fn gateway_follows_its_settings() {
     let provider = SmsProvider::start(ProviderKind::Gateway);
     let server = server(&provider, |settings| {
         settings.sms.body = "{token} & \"more\"".to_owned();
@@ -334,7 +339,7 @@ async fn a_gateway_is_what_its_settings_say() {
 }
 
 #[actix_web::test]
-async fn a_gateways_answer_may_say_what_its_status_does_not() {
+async fn gateway_body_can_decide_the_outcome() {
     for (answer, status) in [("STATUS=OK", 200), ("STATUS=INVALID", 400)] {
         let provider = SmsProvider::start(ProviderKind::Gateway);
         let server = server(&provider, |settings| {
@@ -354,7 +359,7 @@ async fn a_gateways_answer_may_say_what_its_status_does_not() {
 
 /// Each SMS costs money, so one that may have been sent is not retried quickly.
 #[actix_web::test]
-async fn an_unforeseen_answer_is_uncertain() {
+async fn unexpected_response_is_uncertain() {
     for (kind, status, answer) in [
         (ProviderKind::Gateway, 200, "STATUS=BUSY"),
         (ProviderKind::Gateway, 200, ""),
@@ -391,7 +396,7 @@ async fn an_unforeseen_answer_is_uncertain() {
 }
 
 #[actix_web::test]
-async fn a_text_may_be_a_file_that_the_page_of_captured_mail_shows() {
+async fn sms_file_is_shown_with_the_captured_mail() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(|settings| {
         let file = ProviderSettings {

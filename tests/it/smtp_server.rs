@@ -180,7 +180,7 @@ async fn the_test_relay_stores_what_arrived() {
 }
 
 #[actix_web::test]
-async fn the_test_relay_fails_as_it_is_asked_to() {
+async fn the_test_relay_fails_as_configured() {
     let relay = relay();
     for (behaviour, stored) in [(json!({"drop": true}), 0), (json!({"lose": true}), 1)] {
         relay.behave(&behaviour);

@@ -45,8 +45,9 @@ async fn is_valid(api: &Api, url: &Value, key: &Value) -> bool {
     answer["valid"].as_bool().unwrap()
 }
 
+/// INV-01, INV-10, INV-11, INV-12, INV-13, INV-15, PUB-06, PUB-08, PUB-10
 #[actix_web::test]
-async fn inv_01_inv_10_inv_11_inv_12_inv_13_inv_15_pub_06_pub_08_pub_10_the_answer() {
+async fn response_has_token_keys_and_display_name() {
     let server = TestServer::start(|_| {});
     for api in both(&server).await {
         let answer = api.store_invite(by_synapse(&fresh_address("Answer"))).await;
@@ -81,8 +82,9 @@ async fn inv_01_inv_10_inv_11_inv_12_inv_13_inv_15_pub_06_pub_08_pub_10_the_answ
     }
 }
 
+/// INV-01, INV-06, INV-07, INV-09, GEN-08
 #[actix_web::test]
-async fn inv_01_inv_06_inv_07_inv_09_gen_08_what_is_refused() {
+async fn invalid_requests_are_rejected() {
     let server = TestServer::start(|_| {});
     let [v1, v2] = both(&server).await;
     let address = fresh_address("refused");
@@ -125,8 +127,9 @@ async fn inv_01_inv_06_inv_07_inv_09_gen_08_what_is_refused() {
     anonymous.refused(401, "M_UNAUTHORIZED");
 }
 
+/// INV-03, INV-04, IDN-08
 #[actix_web::test]
-async fn inv_03_inv_04_idn_08_odd_optional_fields_and_rooms_are_no_reason_to_refuse() {
+async fn odd_optional_fields_and_room_ids_are_accepted() {
     let server = TestServer::start(|_| {});
     let api = server.account("@a:example.org").await;
     let fields = [
@@ -169,8 +172,9 @@ async fn inv_03_inv_04_idn_08_odd_optional_fields_and_rooms_are_no_reason_to_ref
     }
 }
 
+/// INV-08, IDN-01
 #[actix_web::test]
-async fn inv_08_idn_01_an_address_that_is_bound_is_not_invited() {
+async fn bound_address_is_not_invited() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("bound");
     let internal = server.internal();
@@ -187,8 +191,9 @@ async fn inv_08_idn_01_an_address_that_is_bound_is_not_invited() {
     server.api().store_invite(by_synapse(&address)).await.ok();
 }
 
+/// INV-14, INV-17, INV-25, SEC-07
 #[actix_web::test]
-async fn inv_14_inv_17_inv_25_sec_07_each_invite_has_a_token_and_a_key_of_its_own() {
+async fn each_invite_has_its_own_token_and_key() {
     let server = TestServer::start(|_| {});
     let (api, address) = (server.api(), fresh_address("several"));
     let mut seen = Vec::new();
@@ -209,8 +214,9 @@ async fn inv_14_inv_17_inv_25_sec_07_each_invite_has_a_token_and_a_key_of_its_ow
     }
 }
 
+/// INV-10, INV-15
 #[actix_web::test]
-async fn inv_10_15_1_how_much_of_an_address_is_shown_is_set() {
+async fn display_name_length_is_configurable() {
     let server = TestServer::start(|settings| {
         settings.invites.show_local_part = 6;
         settings.invites.show_domain = 8;
@@ -222,8 +228,9 @@ async fn inv_10_15_1_how_much_of_an_address_is_shown_is_set() {
     assert_eq!(answer.ok()["display_name"], "123456...@example....");
 }
 
+/// GEN-29
 #[actix_web::test]
-async fn gen_29_v1_takes_a_form_or_the_query_string() {
+async fn v1_accepts_forms_and_query_strings() {
     let server = TestServer::start(|_| {});
     let (api, path) = (server.api(), format!("{V1}/store-invite"));
     let address = fresh_address("form");

@@ -42,8 +42,9 @@ fn expect_page(answer: &Answer, status: u16) {
     assert_eq!(answer.header("set-cookie"), None);
 }
 
+/// EML-19, EML-22, EML-24
 #[actix_web::test]
-async fn eml_19_eml_22_eml_24_opening_the_link_validates() {
+async fn opening_the_link_validates() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for version in [V2, V1] {
@@ -58,8 +59,9 @@ async fn eml_19_eml_22_eml_24_opening_the_link_validates() {
     }
 }
 
+/// EML-11, GEN-32
 #[actix_web::test]
-async fn eml_11_gen_32_a_mailed_link_works_while_v1_is_off() {
+async fn mailed_link_works_while_v1_is_off() {
     let before = TestServer::start(|_| {});
     let (sid, mail) = before.request_mail(&fresh_address("off"), "secret").await;
     let after = TestServer::start(|settings| {
@@ -70,8 +72,9 @@ async fn eml_11_gen_32_a_mailed_link_works_while_v1_is_off() {
     before.api().get_validated(&sid, "secret").await.ok();
 }
 
+/// EML-20
 #[actix_web::test]
-async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
+async fn failed_validation_is_an_error_page() {
     let server = TestServer::start_with_clock(|_| {});
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("bad"), "secret").await;
@@ -121,8 +124,9 @@ async fn eml_20_a_link_that_does_not_validate_is_an_error_page() {
     assert!(page.text().contains("This link has expired. "));
 }
 
+/// EML-20
 #[actix_web::test]
-async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
+async fn overloaded_server_shows_an_error_page() {
     let server = TestServer::start(|settings| settings.database.queue = 3);
     let (_, mail) = server.request_mail(&fresh_address("busy"), "secret").await;
     let full = BlockedActor::new(&server.app.sessions, 3);
@@ -134,8 +138,9 @@ async fn eml_20_a_server_that_cannot_confirm_says_so_on_a_page() {
     drop(full);
 }
 
+/// EML-20
 #[actix_web::test]
-async fn eml_20_the_page_never_echoes() {
+async fn page_does_not_echo_input() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (sid, mail) = server.request_mail(&fresh_address("echo"), "secret").await;
@@ -169,8 +174,9 @@ async fn eml_20_the_page_never_echoes() {
     }
 }
 
+/// EML-21, SES-23, SES-26
 #[actix_web::test]
-async fn eml_21_ses_23_ses_26_success_goes_on_to_the_stored_link() {
+async fn success_redirects_to_the_stored_link() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for (next_link, joint) in [
@@ -198,8 +204,9 @@ async fn eml_21_ses_23_ses_26_success_goes_on_to_the_stored_link() {
     }
 }
 
+/// SES-26
 #[actix_web::test]
-async fn ses_26_a_link_outside_ascii_is_escaped_in_the_header() {
+async fn non_ascii_link_is_escaped_in_the_header() {
     let server = TestServer::start(|_| {});
     let (sid, mail) = requested_with(&server, "https://app.example/grüße?€").await;
     let answer = server.api().open_link(&mail.link()).await;
@@ -208,16 +215,18 @@ async fn ses_26_a_link_outside_ascii_is_escaped_in_the_header() {
     assert_eq!(answer.header("location"), Some(expected.as_str()));
 }
 
+/// EML-21
 #[actix_web::test]
-async fn eml_21_failure_goes_nowhere() {
+async fn failure_does_not_redirect() {
     let server = TestServer::start(|_| {});
     let (_, mail) = requested_with(&server, "https://app.example/").await;
     let link = mail.link().replace(&mail.token(), "wrong");
     expect_page(&server.api().open_link(&link).await, 400);
 }
 
+/// SES-24, SEC-15, SEC-20
 #[actix_web::test]
-async fn ses_24_sec_15_sec_20_where_no_link_may_lead() {
+async fn unsafe_next_links_are_rejected() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("nowhere");
@@ -252,8 +261,9 @@ async fn ses_24_sec_15_sec_20_where_no_link_may_lead() {
     assert!(server.mails_sent(&address).await.is_empty());
 }
 
+/// SES-24
 #[actix_web::test]
-async fn ses_24_schemes_and_hosts_are_settings() {
+async fn allowed_schemes_and_hosts_are_configurable() {
     let server = TestServer::start(|settings| {
         settings.validation.next_link_schemes = vec!["https".into(), "org.example.app".into()];
     });
@@ -290,8 +300,9 @@ async fn expect_status(server: &TestServer, next_link: &str, status: u16) {
     assert_eq!(answer.status, status, "{next_link}");
 }
 
+/// SES-25, SEC-15
 #[actix_web::test]
-async fn ses_25_sec_15_the_submit_url_does_not_say_where_to_go() {
+async fn submit_url_cannot_set_the_redirect() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let (_, plain) = server.request_mail(&fresh_address("open"), "secret").await;

@@ -18,7 +18,7 @@ fn with(file: &str, text: &str) -> TempDir {
 }
 
 #[test]
-fn a_check_names_file_line_and_mistake_and_fails() {
+fn check_fails_with_file_line_and_error() {
     let folder = with("verify_response_template.html", "<p>\n{{ mesage }}</p>");
     let output = run(&folder, "templates check brands");
     assert_eq!(output.code, 1, "{}", output.out);
@@ -46,7 +46,7 @@ fn a_check_names_file_line_and_mistake_and_fails() {
 }
 
 #[test]
-fn a_preview_is_written_for_each_brand_or_shown() {
+fn preview_is_written_for_each_brand_or_printed() {
     let folder = with("verification_template.eml", "To: %(to)s\n\n%(token)s\n");
     let output = run(&folder, "templates preview --dir brands --out looks");
     assert_eq!(output.code, 0, "{}", output.err);

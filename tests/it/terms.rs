@@ -18,8 +18,9 @@ async fn has_access(api: &Api) -> bool {
     true
 }
 
+/// TOS-01, AUTH-12
 #[actix_web::test]
-async fn tos_01_auth_12_the_policies_are_for_everybody_and_a_bad_token_does_not_matter() {
+async fn policies_are_public_even_with_a_bad_token() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let expected = json!({ "policies": {
@@ -39,8 +40,9 @@ async fn tos_01_auth_12_the_policies_are_for_everybody_and_a_bad_token_does_not_
     assert_eq!(server.account(ALICE).await.terms().await.ok(), expected);
 }
 
+/// TOS-01, TOS-11
 #[actix_web::test]
-async fn tos_01_tos_11_without_policies_nobody_is_asked() {
+async fn no_policies_need_no_acceptance() {
     let server = TestServer::start(|_| {});
     let alice = server.account(ALICE).await;
     assert_eq!(alice.terms().await.ok(), json!({ "policies": {} }));
@@ -49,8 +51,9 @@ async fn tos_01_tos_11_without_policies_nobody_is_asked() {
     assert!(has_access(&alice).await);
 }
 
+/// TOS-03, TOS-04, TOS-05, TOS-06, TOS-07, AUTH-09
 #[actix_web::test]
-async fn tos_03_tos_04_tos_05_tos_06_tos_07_auth_09_acceptance_adds_up_across_languages() {
+async fn acceptance_accumulates_across_languages() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
@@ -69,8 +72,9 @@ async fn tos_03_tos_04_tos_05_tos_06_tos_07_auth_09_acceptance_adds_up_across_la
     assert!(!has_access(&server.account("@bob:example.org").await).await);
 }
 
+/// AUTH-16
 #[actix_web::test]
-async fn auth_16_acceptance_belongs_to_the_user_and_not_to_the_token() {
+async fn acceptance_belongs_to_the_user_not_the_token() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let first = server.account(ALICE).await;
@@ -80,8 +84,9 @@ async fn auth_16_acceptance_belongs_to_the_user_and_not_to_the_token() {
     assert!(has_access(&server.account(ALICE).await).await);
 }
 
+/// TOS-09
 #[actix_web::test]
-async fn tos_09_of_urls_that_nobody_knows_nothing_is_stored() {
+async fn unknown_urls_are_not_stored() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
@@ -99,8 +104,9 @@ async fn tos_09_of_urls_that_nobody_knows_nothing_is_stored() {
     assert_eq!(account.accepted, ["https://a/p-en"]);
 }
 
+/// TOS-10
 #[actix_web::test]
-async fn tos_10_what_is_no_list_of_texts() {
+async fn user_accepts_must_be_a_list_of_strings() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let alice = server.account(ALICE).await;
@@ -122,8 +128,9 @@ async fn tos_10_what_is_no_list_of_texts() {
     alice.accept(json!([])).await.ok();
 }
 
+/// TOS-08
 #[actix_web::test]
-async fn tos_08_what_was_accepted_may_be_accepted_again() {
+async fn accepted_terms_may_be_accepted_again() {
     let file = TermsFile::two();
     file.write_text(&format!("master_version: '1'\n{ONE}"));
     let server = TestServer::start(|settings| file.configure(settings));
@@ -143,8 +150,9 @@ async fn tos_08_what_was_accepted_may_be_accepted_again() {
 const ONE: &str =
     "docs: { terms: { version: '1', langs: { en: { name: T, url: 'https://a/t-en' } } } }";
 
+/// TOS-12
 #[actix_web::test]
-async fn tos_12_sighup_reads_the_file_again_and_accounts_stay() {
+async fn sighup_reloads_the_terms_and_keeps_accounts() {
     let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1")])]);
     let database = TestDatabase::fresh();
     let process = TestProcess::start(&database, |settings| file.configure(settings));
@@ -201,8 +209,9 @@ fn registered(database: &TestDatabase) -> &'static str {
     token
 }
 
+/// OPS-08
 #[test]
-fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
+fn invalid_terms_are_reported_with_their_line() {
     let file = TermsFile::with(&[("terms", "1", &[("en", "https://a/1"), ("fr", "nowhere")])]);
     let output = TestProcess::start_failing(&TestDatabase::fresh(), |settings| {
         file.configure(settings);
@@ -213,8 +222,9 @@ fn ops_08_terms_that_cannot_be_read_are_named_with_their_line() {
     assert!(named, "{}", output.err);
 }
 
+/// TOS-02
 #[test]
-fn tos_02_a_url_that_two_policies_share_is_warned_of() {
+fn url_shared_by_two_policies_causes_a_warning() {
     let shared = ("en", "https://a/1");
     let file = TermsFile::with(&[("privacy", "1", &[shared]), ("terms", "1", &[shared])]);
     let process = TestProcess::start(&TestDatabase::fresh(), |settings| file.configure(settings));

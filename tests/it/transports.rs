@@ -27,7 +27,7 @@ fn with_program(folder: &Path, script: &str) -> TestServer {
 }
 
 #[actix_web::test]
-async fn a_program_is_given_the_envelope_and_the_message() {
+async fn program_receives_envelope_and_message() {
     let (folder, address) = (tempfile::tempdir().unwrap(), fresh_address("program"));
     let at = folder.path().display();
     let server = with_program(
@@ -45,8 +45,9 @@ async fn a_program_is_given_the_envelope_and_the_message() {
     assert_eq!(server.database.count("outbox"), 0);
 }
 
+/// EML-08
 #[actix_web::test]
-async fn eml_08_a_program_that_knows_no_such_user_refuses_the_mail() {
+async fn program_exit_code_67_refuses_the_mail() {
     let (folder, address) = (tempfile::tempdir().unwrap(), fresh_address("nouser"));
     let server = with_program(folder.path(), "cat >/dev/null; exit 67");
     let answer = server.api().request_token(&address, "secret", 1).await;
@@ -55,7 +56,7 @@ async fn eml_08_a_program_that_knows_no_such_user_refuses_the_mail() {
 }
 
 #[actix_web::test]
-async fn mails_go_into_a_folder_that_only_its_owner_reads() {
+async fn file_transport_writes_private_files() {
     let (folder, address) = (tempfile::tempdir().unwrap(), fresh_address("folder"));
     let dir = folder.path().join("mail");
     let server = TestServer::start(|settings| {
@@ -75,8 +76,9 @@ async fn mails_go_into_a_folder_that_only_its_owner_reads() {
     assert!(mail.contains(&format!("\r\nTo: {address}\r\n")));
 }
 
+/// EML-08
 #[actix_web::test]
-async fn eml_08_without_a_way_out_no_mail_is_promised() {
+async fn missing_transport_is_a_send_error() {
     let server = TestServer::start(|settings| settings.email.transport = TransportKind::None);
     let answer = server
         .api()

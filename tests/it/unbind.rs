@@ -32,7 +32,7 @@ async fn bind(server: &TestServer, mxid: &str) {
         .ok();
 }
 
-/// The user to whom the address is bound, by every kind of lookup.
+/// The user that the address is bound to, by every kind of lookup.
 async fn bound_user(server: &TestServer) -> Option<String> {
     let found = server.api().lookup("email", ADDRESS).await.ok();
     let bound_user = found["mxid"].as_str().map(str::to_owned);
@@ -94,8 +94,9 @@ fn v2(server: &TestServer) -> Api {
     server.api().on(V2)
 }
 
+/// UNB-01, UNB-02, UNB-09, UNB-10, UNB-12
 #[actix_web::test]
-async fn unb_01_unb_02_unb_09_unb_10_unb_12_a_homeserver_unbinds_as_synapse_does() {
+async fn homeserver_unbinds_like_synapse() {
     let (server, homeserver) = bound().await;
     let body = body(&homeserver.user("alice"));
     let header = Signing::to(HERE).header(&homeserver, &body);
@@ -112,8 +113,9 @@ async fn unb_01_unb_02_unb_09_unb_10_unb_12_a_homeserver_unbinds_as_synapse_does
     assert_eq!(requests, 1, "its keys are fetched once");
 }
 
+/// UNB-12
 #[actix_web::test]
-async fn unb_12_the_specifications_name_of_the_destination_counts_too() {
+async fn destination_key_of_the_spec_is_accepted() {
     let (server, homeserver) = bound().await;
     let body = body(&homeserver.user("alice"));
     let uri = format!("{V2}/3pid/unbind");
@@ -125,8 +127,9 @@ async fn unb_12_the_specifications_name_of_the_destination_counts_too() {
     assert_eq!(bound_user(&server).await, None);
 }
 
+/// UNB-02
 #[actix_web::test]
-async fn unb_02_a_homeserver_unbinds_on_v1() {
+async fn homeserver_unbinds_on_v1() {
     let (server, homeserver) = bound().await;
     let body = body(&homeserver.user("alice"));
     let uri = format!("{V1}/3pid/unbind");
@@ -143,8 +146,9 @@ async fn unb_02_a_homeserver_unbinds_on_v1() {
     assert_eq!(bound_user(&server).await, None);
 }
 
+/// UNB-09
 #[actix_web::test]
-async fn unb_09_what_is_bound_to_another_user_stays() {
+async fn binding_of_another_user_is_kept() {
     let (server, homeserver) = bound().await;
     bind(&server, "@zoe:elsewhere.example").await;
     let body = body(&homeserver.user("alice"));
@@ -159,8 +163,9 @@ async fn unb_09_what_is_bound_to_another_user_stays() {
     );
 }
 
+/// UNB-11, UNB-16
 #[actix_web::test]
-async fn unb_11_unb_16_the_address_is_folded_and_the_whole_body_is_signed() {
+async fn address_is_folded_and_whole_body_is_signed() {
     let (server, homeserver) = bound().await;
     let body = json!({
         "mxid": homeserver.user("alice"),
@@ -182,8 +187,9 @@ async fn unb_11_unb_16_the_address_is_folded_and_the_whole_body_is_signed() {
     assert_eq!(bound_user(&server).await, None);
 }
 
+/// UNB-13
 #[actix_web::test]
-async fn unb_13_every_name_of_this_server_counts() {
+async fn every_name_of_this_server_is_accepted() {
     let homeserver = Homeserver::start();
     let server = TestServer::start(|settings| {
         homeserver.configure(settings);
@@ -215,8 +221,9 @@ async fn unb_13_every_name_of_this_server_counts() {
     }
 }
 
+/// UNB-13, UNB-14, SEC-19
 #[actix_web::test]
-async fn unb_13_unb_14_sec_19_what_was_signed_for_another_server_is_refused() {
+async fn signature_for_another_server_is_401() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);
@@ -248,8 +255,9 @@ async fn unb_13_unb_14_sec_19_what_was_signed_for_another_server_is_refused() {
     assert_eq!(bound_user(&server).await, Some(alice));
 }
 
+/// UNB-15, SEC-19
 #[actix_web::test]
-async fn unb_15_sec_19_a_signature_is_for_one_request_alone() {
+async fn signature_is_accepted_for_one_request_only() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);
@@ -311,8 +319,9 @@ async fn unb_15_sec_19_a_signature_is_for_one_request_alone() {
     assert_eq!(bound_user(&server).await, None);
 }
 
+/// UNB-02, UNB-06, SEC-12
 #[actix_web::test]
-async fn unb_02_unb_06_sec_12_another_homeserver_unbinds_nothing() {
+async fn other_homeserver_unbinds_nothing() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let stranger = Homeserver::start();
@@ -340,8 +349,9 @@ async fn unb_02_unb_06_sec_12_another_homeserver_unbinds_nothing() {
     assert_eq!(server.database.count("associations"), 1);
 }
 
+/// UNB-06, UNB-08
 #[actix_web::test]
-async fn unb_06_unb_08_a_bad_signature_is_403_and_a_silent_homeserver_a_gateways_error() {
+async fn bad_signature_is_403_and_missing_keys_are_5xx() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);
@@ -362,8 +372,9 @@ async fn unb_06_unb_08_a_bad_signature_is_403_and_a_silent_homeserver_a_gateways
     assert_eq!(bound_user(&server).await, Some(alice));
 }
 
+/// UNB-17
 #[actix_web::test]
-async fn unb_17_one_good_signature_among_several_is_enough_if_all_are_of_one_origin() {
+async fn one_valid_signature_of_one_origin_suffices() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);

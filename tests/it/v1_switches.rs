@@ -8,8 +8,9 @@ use sydent::config::RateSettings;
 
 use crate::harness::{TestServer, fresh_address};
 
+/// BND-08
 #[actix_web::test]
-async fn bnd_08_bind_of_v1_is_switched_off_alone() {
+async fn v1_bind_can_be_disabled_alone() {
     let server = TestServer::start(|settings| settings.v1.bind = false);
     let (api, address) = (server.api(), fresh_address("switch"));
     let session = server.validate(&address).await;
@@ -20,8 +21,9 @@ async fn bnd_08_bind_of_v1_is_switched_off_alone() {
     assert_eq!(api.lookup("email", &address).await.ok(), json!({}));
 }
 
+/// V1L-08
 #[actix_web::test]
-async fn v1l_08_look_ups_in_clear_are_switched_off_alone() {
+async fn v1_lookup_can_be_disabled_alone() {
     let server = TestServer::start(|settings| settings.v1.lookup = false);
     let (api, address) = (server.api(), fresh_address("switch"));
     api.lookup("email", &address)
@@ -37,8 +39,9 @@ async fn v1l_08_look_ups_in_clear_are_switched_off_alone() {
         .ok();
 }
 
+/// V1L-06
 #[actix_web::test]
-async fn v1l_06_a_client_looks_up_a_burst_and_then_waits() {
+async fn lookups_per_client_are_limited() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 10;
         settings.limits.lookup_per_client = RateSettings {
@@ -64,8 +67,9 @@ async fn v1l_06_a_client_looks_up_a_burst_and_then_waits() {
     server.internal().get(internal).await.ok();
 }
 
+/// SES-07
 #[actix_web::test]
-async fn ses_07_a_mail_that_is_sent_again_ends_with_its_session() {
+async fn resent_mail_states_the_remaining_lifetime() {
     let server = TestServer::start_with_clock(|_| {});
     let (api, address) = (server.api(), fresh_address("again"));
     api.request_token(&address, "secret", 1).await.ok();

@@ -20,8 +20,9 @@ async fn post(
         .await
 }
 
+/// GEN-28
 #[actix_web::test]
-async fn gen_28_a_missing_token_comes_before_whatever_the_body_says() {
+async fn token_is_checked_before_the_body() {
     let server = TestServer::start(|_| {});
     let path = format!("{V2}/3pid/bind");
     for body in ["", "rubbish", "[]", "{}", r#"{"sid": 1}"#] {
@@ -45,8 +46,9 @@ async fn gen_28_a_missing_token_comes_before_whatever_the_body_says() {
     }
 }
 
+/// AUTH-04
 #[actix_web::test]
-async fn auth_04_a_token_in_a_json_body_is_none() {
+async fn token_in_a_json_body_is_ignored() {
     let server = TestServer::start(|_| {});
     let account = server.account(USER).await;
     let body = json!({"access_token": account.token(), "sid": "x", "client_secret": "secret", "mxid": USER});
@@ -57,8 +59,9 @@ async fn auth_04_a_token_in_a_json_body_is_none() {
         .refused(401, "M_UNAUTHORIZED");
 }
 
+/// GEN-04
 #[actix_web::test]
-async fn gen_04_v2_reads_json_whatever_the_content_type_says() {
+async fn json_is_read_for_any_content_type() {
     let server = TestServer::start(|_| {});
     let account = server.account(USER).await;
     let body = json!({"sid": "x", "client_secret": "secret", "mxid": USER}).to_string();
@@ -74,8 +77,9 @@ async fn gen_04_v2_reads_json_whatever_the_content_type_says() {
     }
 }
 
+/// GEN-30
 #[actix_web::test]
-async fn gen_30_v2_takes_forms_where_the_specification_still_names_them() {
+async fn forms_are_accepted_where_specified() {
     let server = TestServer::start(|_| {});
     let account = server.account(USER).await;
     let address = fresh_address("form");
@@ -99,8 +103,9 @@ async fn gen_30_v2_takes_forms_where_the_specification_still_names_them() {
     assert_eq!(bound.ok()["address"], address);
 }
 
+/// BND-07
 #[actix_web::test]
-async fn bnd_07_an_account_binds_to_nobody_but_its_own_user() {
+async fn account_binds_only_its_own_user() {
     let server = TestServer::start(|_| {});
     let account = server.account(USER).await;
     // Checked before the session, which does not exist.
@@ -114,8 +119,9 @@ async fn bnd_07_an_account_binds_to_nobody_but_its_own_user() {
         .refused(404, "M_NO_VALID_SESSION");
 }
 
+/// SES-16
 #[actix_web::test]
-async fn ses_16_whoever_has_sid_and_secret_may_use_a_session() {
+async fn sid_and_secret_suffice_for_any_account() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("other");
     let first = server.account("@begins:example.org").await;

@@ -56,7 +56,7 @@ async fn wait_until_queue_empty(server: &TestServer) {
 }
 
 #[actix_web::test]
-async fn hundreds_of_mails_arrive_once_each_from_two_instances() {
+async fn mails_of_two_instances_arrive_once_each() {
     let relay = relay();
     relay.behave(&json!({"delay_ms": 3000}));
     let first = TestServer::start_with_clock(|settings| {
@@ -79,7 +79,7 @@ async fn hundreds_of_mails_arrive_once_each_from_two_instances() {
 }
 
 #[actix_web::test]
-async fn a_lease_that_runs_out_is_taken_over() {
+async fn expired_lease_is_taken_over() {
     let (stalled, working) = (relay(), relay());
     let mut first = start_with_stuck_delivery(&stalled);
     let second = start_second(&first, &working);
@@ -102,7 +102,7 @@ async fn a_lease_that_runs_out_is_taken_over() {
 }
 
 #[actix_web::test]
-async fn a_fresh_mail_is_left_to_the_instance_whose_client_waits() {
+async fn fresh_mail_waits_for_its_affinity_instance() {
     let (stalled, working) = (relay(), relay());
     let first = start_with_stuck_delivery(&stalled);
     let second = start_second(&first, &working);
@@ -122,7 +122,7 @@ async fn a_fresh_mail_is_left_to_the_instance_whose_client_waits() {
 }
 
 #[actix_web::test]
-async fn a_delivery_that_outlasts_its_lease_stays_with_its_instance() {
+async fn renewed_lease_keeps_a_slow_delivery() {
     let slow = relay();
     slow.behave(&json!({"delay_ms": 14_000}));
     let start = |database: TestDatabase| {

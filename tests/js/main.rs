@@ -27,7 +27,7 @@ use harness::{
 const ROOM: &str = "!room:example.org";
 
 #[actix_web::test]
-async fn what_element_web_does_with_an_identity_server() {
+async fn matrix_js_sdk_works_with_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let messages = folder.path().join("messages");
     let (terms, homeserver) = (TermsFile::two(), Homeserver::start());

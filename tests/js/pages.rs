@@ -11,7 +11,7 @@ use sydent::config::{ProviderKind, ProviderSettings, TransportKind};
 use crate::harness::{ClosedPort, TestDatabase, TestProcess, TestServer, V1, repository};
 
 #[actix_web::test]
-async fn what_people_see_in_their_mail_and_behind_its_links() {
+async fn mail_and_pages_work_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let (messages, brands) = (folder.path().join("messages"), folder.path().join("brands"));
     fs::create_dir_all(brands.join("acme")).unwrap();

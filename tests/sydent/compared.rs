@@ -30,8 +30,9 @@ fn expect_no_addresses(output: &CommandOutput) {
     }
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_a_sydent_of_today_and_its_heir_answer_the_same() {
+async fn imported_server_answers_like_current_sydent() {
     let filled = fill().await;
     let old = filled.sydent.database();
     let (server, _database) = import_sydent(&filled.sydent, &old).start();
@@ -53,8 +54,9 @@ async fn ops_07_a_sydent_of_today_and_its_heir_answer_the_same() {
     assert!((12..addresses).contains(&total), "{}", output.out);
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_what_was_changed_is_found_and_named_by_its_row() {
+async fn differences_are_reported_with_their_row() {
     let filled = fill().await;
     let old = filled.sydent.database();
     let imported = import_sydent(&filled.sydent, &old);
@@ -146,8 +148,9 @@ async fn compared(schema: u8) -> CommandOutput {
     output
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_old_schemas_are_corrected_as_the_guide_says_and_else_the_same() {
+async fn old_schemas_differ_only_as_documented() {
     for schema in 0..=4 {
         let output = compared(schema).await;
         assert_eq!(
@@ -192,8 +195,9 @@ async fn ops_07_old_schemas_are_corrected_as_the_guide_says_and_else_the_same() 
     }
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_small_limits_are_respected() {
+async fn small_limits_are_respected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     old_schemas::make(&file, 4);
@@ -227,8 +231,9 @@ async fn ops_07_small_limits_are_respected() {
     );
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_v1_that_is_switched_off_stays_so() {
+async fn disabled_v1_stays_disabled() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     old_schemas::make(&file, 4);
@@ -252,8 +257,9 @@ async fn ops_07_v1_that_is_switched_off_stays_so() {
     assert_eq!(output.compared("public keys"), [3, 3, 0, 0]);
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_what_cannot_be_asked_is_trouble() {
+async fn failed_verification_exits_with_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     old_schemas::make(&file, 0);

@@ -11,8 +11,9 @@ use crate::harness::{
 };
 use crate::python::{RealSydent, mail_server, sydent_reads};
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
+async fn file_generated_by_sydent_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("sydent.conf");
     let variables = [("SYDENT_SERVER_NAME", SERVER_NAME)];
@@ -35,8 +36,9 @@ async fn ops_07_the_file_that_sydent_makes_for_itself_is_taken_over() {
     assert_eq!(server.operations().get("/ready").await.status, 200);
 }
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_the_new_server_stands_where_the_old_one_stood() {
+async fn imported_server_replaces_the_old_one() {
     let mut old = RealSydent::start(|conf| {
         let general = conf.get_mut("general").unwrap();
         general.insert("prometheus_addr".to_owned(), "127.0.0.1".to_owned());
@@ -176,8 +178,9 @@ const SAME: &[(&str, &str)] = &[
     ),
 ];
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
+async fn imported_values_equal_those_sydent_reads() {
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("sydent.conf");
     fs::write(&conf, full(folder.path())).unwrap();
@@ -237,8 +240,9 @@ async fn ops_07_a_full_file_says_afterwards_what_sydent_read_in_it() {
     assert_eq!(bound.status, 200);
 }
 
+/// OPS-07
 #[test]
-fn ops_07_sydent_itself_passes_over_its_default_section() {
+fn default_section_is_ignored_as_in_sydent() {
     let folder = small("");
     let conf = folder.path().join("sydent.conf");
     let text = fs::read_to_string(&conf).unwrap();

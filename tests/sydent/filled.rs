@@ -169,7 +169,7 @@ async fn validated(client: &Api, address: &str) -> Session {
 }
 
 #[actix_web::test]
-async fn a_real_sydent_is_filled_and_keeps_it_all_through_a_restart() {
+async fn real_sydent_keeps_its_data_after_a_restart() {
     let mut filled = fill().await;
     let conf = std::fs::read(filled.sydent.configuration()).unwrap();
     filled.sydent.restart().await;

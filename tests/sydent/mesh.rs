@@ -6,7 +6,7 @@ use crate::python::RealSydent;
 
 const MINUTE: i64 = 60_000;
 
-/// The user to whom an address is bound, according to a member.
+/// The user that an address is bound to, according to a member.
 async fn lookup(member: &Api, address: &str) -> Option<String> {
     let found = member.lookup("email", address).await.ok();
     found["mxid"].as_str().map(str::to_owned)
@@ -28,8 +28,9 @@ async fn wait_until_found(member: &Api, expected: &[(&String, Option<&str>)]) {
     }
 }
 
+/// INT-03, UNB-18
 #[actix_web::test]
-async fn int_03_unb_18_what_each_member_binds_and_removes_is_known_to_all() {
+async fn bindings_and_removals_reach_all_peers() {
     let (a, b, c) = (
         Node::new("a.mesh.test"),
         Node::new("b.mesh.test"),

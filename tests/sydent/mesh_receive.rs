@@ -5,8 +5,9 @@ use crate::python::RealSydent;
 
 const NEW: &str = "new.example.test";
 
+/// INT-03, INT-04, V1L-03
 #[actix_web::test]
-async fn int_03_int_04_v1l_03_a_sydent_pushes_what_is_bound_and_unbound_there() {
+async fn changes_of_a_real_sydent_are_received() {
     let (new, old) = (Node::new(NEW), Node::new("old.example.test"));
     let server = TestServer::start(|settings| new.configure(&[&old], settings));
     let sydent = RealSydent::start(|conf| old.configure_sydent(&[&new], conf)).await;

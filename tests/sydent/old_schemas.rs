@@ -146,7 +146,7 @@ async fn expect_understood(schema: u8) {
 }
 
 #[actix_web::test]
-async fn a_database_of_any_older_schema_is_one_that_sydent_knows() {
+async fn sydent_reads_every_older_schema() {
     for schema in 0..=4 {
         expect_understood(schema).await;
     }

@@ -48,7 +48,7 @@ impl RealSydent {
         Self::start_on(|_| (), change).await
     }
 
-    /// The same after `prepare` has put a database where it is told.
+    /// The same after `prepare` has written a database to the given path.
     pub async fn start_on(prepare: impl FnOnce(&Path), change: impl FnOnce(&mut Conf)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         prepare(&folder.path().join("sydent.db"));
@@ -248,13 +248,13 @@ pub fn sydent_reads(file: &Path, variables: &[(&str, &str)]) -> Value {
         .envs(variables.iter().copied())
         .output()
         .expect(NEEDS_PYTHON);
-    let told = String::from_utf8(output.stdout).unwrap();
-    let last = told.lines().last().unwrap_or_default();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let last = printed.lines().last().unwrap_or_default();
     let errors = || panic!("{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(last).unwrap_or_else(|_| errors())
 }
 
-/// Ports that were free a moment ago; Sydent cannot be told to choose.
+/// Ports that were free a moment ago; Sydent cannot choose them itself.
 fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
@@ -262,7 +262,7 @@ fn free_ports() -> [u16; 3] {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the harness is told by the environment which Python has Sydent"
+    reason = "the environment names the Python that has Sydent"
 )]
 fn python() -> String {
     std::env::var("TEST_SYDENT_PYTHON").expect(NEEDS_PYTHON)

@@ -9,8 +9,9 @@ use crate::harness::{KEY_FILE, SERVER_NAME, V1, V2, encode, wait_until};
 use super::filled::{Filled, fill};
 use super::taken_over::import_sydent;
 
+/// OPS-07
 #[actix_web::test]
-async fn ops_07_whatever_was_begun_at_a_sydent_goes_on_at_its_heir() {
+async fn work_begun_on_sydent_continues_after_import() {
     let mut filled = fill().await;
     let before = filled.sydent.api().with_token(&filled.token);
     let details = before.hash_details().await.ok();

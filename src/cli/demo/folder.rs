@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_start_goes_on_with_the_same_key_on_other_ports() {
+    fn restart_keeps_the_key_and_changes_ports() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("not/there/yet");
         let first = config(&dir, 8090);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn somebodys_own_configuration_is_left_as_it_is() {
+    fn foreign_configuration_is_not_overwritten() {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(config_file(scratch.path()), "[server]\n").unwrap();
         let failure = Folder::prepare(scratch.path(), Ports::starting_at(8090))

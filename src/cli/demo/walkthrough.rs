@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_to_fill_in() {
+    fn walkthrough_has_no_open_placeholders() {
         let text = walkthrough(
             Path::new("my demo"),
             Ports::starting_at(9000),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_shell() {
+    fn shell_words_are_quoted() {
         for (text, quoted) in [
             ("target/debug/sydent", "target/debug/sydent"),
             ("my demo", "'my demo'"),

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses() {
+    fn parses_status_ranges() {
         let range = StatusRange::parse("200-299").unwrap();
         assert!(range.contains(200) && range.contains(299) && !range.contains(300));
         assert!(StatusRange::parse("400").unwrap().contains(400));

@@ -22,8 +22,9 @@ fn mesh(more: &str) -> String {
     )
 }
 
+/// INT-03
 #[test]
-fn int_03_a_peer_needs_no_more_than_its_key() {
+fn peer_needs_only_a_public_key() {
     let config = folder().load(&mesh(""), &[]).unwrap();
     let replication = &config.replication;
     assert_eq!(replication.listen, None);
@@ -43,8 +44,9 @@ fn int_03_a_peer_needs_no_more_than_its_key() {
     );
 }
 
+/// INT-03
 #[test]
-fn int_03_a_mesh_without_a_certificate_is_refused() {
+fn mesh_without_certificate_is_rejected() {
     for used in [
         "replication.listen = '[::1]:1'\n".to_owned(),
         format!("replication.peers.a.public_key = '{KEY}'\n"),
@@ -60,8 +62,9 @@ fn int_03_a_mesh_without_a_certificate_is_refused() {
     }
 }
 
+/// INT-03
 #[test]
-fn int_03_what_opens_the_mesh_too_far_is_worth_a_warning() {
+fn unsafe_mesh_settings_cause_warnings() {
     let warned = |more: &str, peers: bool| -> Vec<String> {
         let mut text = mesh(more);
         if !peers {
@@ -82,7 +85,7 @@ fn int_03_what_opens_the_mesh_too_far_is_worth_a_warning() {
 
 #[cfg(unix)]
 #[test]
-fn a_private_key_that_others_can_read_is_worth_a_warning() {
+fn world_readable_private_key_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     for (mode, warned) in [(0o600, false), (0o644, true)] {

@@ -54,7 +54,7 @@ impl Folder {
 }
 
 #[test]
-fn the_least_configuration_is_enough() {
+fn minimal_configuration_is_accepted() {
     let folder = Folder::new();
     let config = folder.load(LEAST, &[]).unwrap();
     assert_eq!(
@@ -74,7 +74,7 @@ fn the_least_configuration_is_enough() {
 }
 
 #[test]
-fn everything_wrong_is_named_at_once() {
+fn all_problems_are_reported_at_once() {
     let folder = Folder::new();
     let text = "[server]\n\
         nmae = 'example.org'\n\
@@ -126,7 +126,7 @@ fn everything_wrong_is_named_at_once() {
 }
 
 #[test]
-fn a_relay_with_all_its_settings() {
+fn smtp_settings_are_loaded_completely() {
     let folder = Folder::new();
     fs::write(folder.0.path().join("password"), "correct horse \n").unwrap();
     let ca = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
@@ -160,7 +160,7 @@ fn a_relay_with_all_its_settings() {
 }
 
 #[test]
-fn warnings_do_not_stop_a_start() {
+fn warnings_do_not_prevent_startup() {
     let folder = Folder::new();
     let text =
         format!("{LEAST}server.allow_plain_http = true\nhttp.trusted_proxies = ['0.0.0.0/0']\n");
@@ -182,7 +182,7 @@ fn warnings_do_not_stop_a_start() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_that_others_can_read_is_worth_a_warning() {
+fn world_readable_key_file_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
@@ -199,7 +199,7 @@ fn a_key_file_that_others_can_read_is_worth_a_warning() {
 
 #[cfg(unix)]
 #[test]
-fn a_database_that_others_can_read_is_worth_a_warning() {
+fn world_readable_database_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     let file = folder.0.path().join("sydent.db");
@@ -214,7 +214,7 @@ fn a_database_that_others_can_read_is_worth_a_warning() {
 }
 
 #[test]
-fn effective_settings_are_shown_without_secrets() {
+fn settings_are_shown_without_secrets() {
     let text = "database.url = 'postgres://id:hunter2@db/x'\nemail.smtp.password = 'hunter2'\n";
     let settings = read(text);
     let shown = format!("{}{settings:?}", toml::to_string(&settings).unwrap());
@@ -226,7 +226,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_and_any_variables_give_an_answer(
+    fn parse_never_panics_and_errors_have_problems(
         text in "([a-z\\[\\]._='\"\n 0-9{},#-]|http|listen|email|smtp|true){0,60}",
         name in "(A|EMAIL|SMTP|HTTP|LISTEN|PORT|V1|ENABLED|__|_|\\.|\\[0\\]|é){0,5}",
         value in "([\\[\\]{}='\", \n0-9]|true|enabled|a|\\PC){0,12}",

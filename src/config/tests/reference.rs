@@ -20,13 +20,13 @@ fn keys(table: &Table) -> Vec<String> {
 }
 
 #[test]
-fn the_manual_says_the_defaults() {
+fn manual_states_the_defaults() {
     let documented = Table::try_from(read(DEFAULT_TOML)).unwrap();
     assert_eq!(documented, Table::try_from(Settings::default()).unwrap());
 }
 
 #[test]
-fn the_manual_has_every_setting_and_nothing_else() {
+fn manual_lists_exactly_the_existing_settings() {
     let documented = Table::try_from(read(&uncommented())).unwrap();
     assert_eq!(keys(&documented), keys(&Table::try_from(filled()).unwrap()));
 }

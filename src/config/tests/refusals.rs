@@ -178,8 +178,9 @@ email.transport = 'smtp'
 email.smtp.host = 'mail.example'
 ";
 
+/// OPS-08
 #[test]
-fn ops_08_what_a_start_refuses() {
+fn invalid_configuration_is_rejected() {
     let folder = Folder::new();
     let files = [
         ("empty", "\n"),
@@ -223,8 +224,9 @@ fn ops_08_what_a_start_refuses() {
     }
 }
 
+/// OPS-08
 #[test]
-fn ops_08_what_is_required() {
+fn missing_required_settings_are_reported() {
     let found = Folder::new().load("", &[]).unwrap_err().join("\n");
     for key in [
         "server.name",

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_stored_whole_and_for_the_owner_only() {
+    async fn message_is_stored_whole_with_mode_0600() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("not/there/yet");
         let transport = FileTransport::new(folder.clone()).unwrap();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_same_name_replaces_and_another_one_adds() {
+    async fn same_name_replaces_and_new_name_adds() {
         let scratch = tempfile::tempdir().unwrap();
         let transport = FileTransport::new(scratch.path().into()).unwrap();
         let first = MessageName::new(1, "first");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_went_away_is_a_passing_failure() {
+    async fn missing_folder_is_a_transient_failure() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("mail");
         let transport = FileTransport::new(folder.clone()).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_way_is_told_at_start() {
+    fn file_instead_of_folder_fails_at_startup() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("mail");
         fs::write(&path, b"").unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_write_leaves_nothing_behind() {
+    async fn failed_write_leaves_no_file() {
         let scratch = tempfile::tempdir().unwrap();
         let transport = FileTransport::new(scratch.path().into()).unwrap();
         // A folder of the final name makes the rename fail.

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_shows_no_address() {
+    fn debug_of_an_envelope_hides_addresses() {
         let envelope = Envelope {
             from: "noreply@example.com".parse().unwrap(),
             to: "alice@example.com".parse().unwrap(),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn message_names_are_never_paths_and_sort_by_time() {
+    fn message_names_are_not_paths_and_sort_by_time() {
         assert_eq!(
             MessageName::new(1_700_000_000_123, "../a/b\0c.d").as_str(),
             "1700000000123-abcd"
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_send_can_move_between_threads() {
+    fn futures_of_the_transport_are_send() {
         fn assert_send<T: Send>(_: &T) {}
         let transport = MailTransport::Sendmail(SendmailTransport::new(
             "/nonexistent".into(),

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_program_gets_the_envelope_and_the_message() {
+    async fn program_receives_envelope_and_message() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let lines = format!("printf '%s\\n' \"$@\" >{0}; cat >>{0}", out.display());
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn exit_codes_are_read_as_sysexits_means_them() {
+    async fn exit_codes_follow_sysexits() {
         for (code, for_good) in [
             (1, false),
             (64, false),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_counts_even_if_the_message_was_not_read() {
+    async fn exit_code_counts_if_the_message_was_not_read() {
         let large = vec![b'x'; 1 << 20];
         let refused = send("exit 67", &large).await.unwrap_err();
         assert!(
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signal_and_a_missing_program_are_not_for_good() {
+    async fn signal_and_missing_program_are_transient() {
         let killed = send("kill -9 $$", b"x").await.unwrap_err();
         assert!(killed.to_string().contains("signal"), "{killed}");
         let missing =
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_hangs_is_cut_off() {
+    async fn hanging_program_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let command = program(folder.path(), "exec sleep 60");
         let limit = Duration::from_millis(200);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_nobody_waits_for_is_killed() {
+    async fn abandoned_program_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let pid_file = folder.path().join("pid");
         let lines = format!("echo $$ >{}; exec sleep 60", pid_file.display());

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_printable_lines_are_short_and_ascii_and_come_back() {
+    fn quoted_printable_is_short_ascii_and_decodes() {
         let text = format!(
             "{} ü = \n.\nFrom me \n{}\t",
             "x".repeat(200),
@@ -131,8 +131,9 @@ mod tests {
         assert_eq!(quoted_printable(""), "");
     }
 
+    /// MSG-03
     #[test]
-    fn msg_03_a_subject_cannot_smuggle_an_encoded_word() {
+    fn encoded_word_in_a_subject_is_escaped() {
         assert_eq!(subject("Tea <at> five"), "Tea <at> five");
         for text in ["=?utf-8?Q?x?=", "Tea à 5 <b@c.example>"] {
             let header = format!("Subject: {}\r\n\r\n", subject(text).replace('\n', "\r\n"));
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_ascii_is_encoded_in_headers() {
+    fn only_non_ascii_header_values_are_encoded() {
         let ascii = "Identity <id@example.org>";
         assert_eq!(encoded_words(ascii), ascii);
         assert_eq!(

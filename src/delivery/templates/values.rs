@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_taken_out() {
+    fn control_characters_are_removed() {
         assert_eq!(
             clean("a\r\nBcc: x\0\t\u{7f}\u{85}\u{2028}\u{202e}é/"),
             "aBcc: xé/"
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn boundaries_follow_the_id_and_are_plain() {
+    fn boundary_derives_from_the_message_id() {
         let first = boundary("<one@example.org>");
         assert_eq!(first, boundary("<one@example.org>"));
         assert_ne!(first, boundary("<two@example.org>"));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_the_host_of_the_link() {
+    fn server_is_the_host_of_the_link() {
         assert_eq!(link_host("https://id.example.org/x?y"), "id.example.org");
         assert_eq!(link_host("https://id.example.org:443/x"), "id.example.org");
         assert_eq!(link_host("http://[::1]:8090/x"), "[::1]:8090");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_words() {
+    fn durations_are_written_in_words() {
         for (seconds, words) in [
             (86_400, "24 hours"),
             (3600, "1 hour"),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_neither_address_nor_token() {
+    fn debug_hides_address_and_token() {
         let [sample, _] = VerificationMail::samples();
         assert_eq!(format!("{sample:?}"), "VerificationMail { .. }");
     }

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_comes_first_and_other_files_not_at_all() {
+    fn newest_comes_first_other_files_are_skipped() {
         let scratch = tempfile::tempdir().unwrap();
         let both = ["mail", "texts"].map(|name| scratch.path().join(name));
         let folder = Folders::new(both.to_vec());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_never_a_path() {
+    fn name_is_never_a_path() {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join("secret.eml"), "secret").unwrap();
         fs::create_dir(scratch.path().join("mail")).unwrap();

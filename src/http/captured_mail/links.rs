@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn links_end_where_a_reader_would_end_them() {
+    fn links_end_before_trailing_punctuation() {
         for (text, found) in [
             (
                 "open\r\nhttps://a.example/x?y=1&z=%20\r\n",

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_missing_is_not_made_up() {
+    fn missing_parts_stay_missing() {
         let text = Content::read(b"Subject: a\r\n\r\nhello\r\n");
         assert_eq!((text.text.as_deref(), text.html), (Some("hello\n"), None));
         let html = Content::read(b"Content-Type: text/html\r\n\r\n<p>hello");
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_file_is_shown(mail: Vec<u8>) {
+        fn parse_never_panics(mail: Vec<u8>) {
             let _ = (Summary::read("a", &mail), Content::read(&mail));
         }
     }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_can_add_no_markup() {
+    fn message_cannot_add_markup() {
         let list = Pages::new().list(&[Summary::read("1-a", HOSTILE.as_bytes())], 1, "<i>");
         for page in [message(HOSTILE), list.unwrap()] {
             assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_what_there_is_and_what_is_missing() {
+    fn pages_show_existing_and_missing_parts() {
         let page = message("Content-Type: text/html\r\n\r\n<p>");
         assert!(page.contains("(no subject)") && page.contains("no text part"));
         assert!(page.contains("src=\"/mail/1-a/html\""));

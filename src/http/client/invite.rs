@@ -197,7 +197,7 @@ pub async fn store<A: Access>(
     mut call: Call<A, Body, StoreInviteRequest>,
 ) -> Result<web::Json<StoreInviteResponse>, Error> {
     let invitation = call.request()?.into_invitation(&app, &call)?;
-    // The response tells whether the address is bound, and to whom (SEC-22).
+    // The response shows whether the address is bound, and to which user (SEC-22).
     match call.caller.user() {
         Some(user) => hashed_lookup::charge(&app, Some(user), 1)?,
         None => lookup::charge(&app, call.client, 1)?,

@@ -137,8 +137,9 @@ mod tests {
         serde_json::to_value(TermsResponse::from(&terms)).unwrap()
     }
 
+    /// TOS-01
     #[test]
-    fn tos_01_languages_stand_beside_the_version() {
+    fn json_lists_languages_beside_the_version() {
         let document = |url: &str| json!({ "name": "A policy", "url": url });
         let docs = json!({
             "privacy": { "version": "1.2", "langs": {

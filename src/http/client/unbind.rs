@@ -189,8 +189,8 @@ pub async fn unbind(app: web::Data<App>, call: UnbindCall) -> Result<web::Json<E
             by_homeserver(&app, &call, headers, binding).await
         }
         (_, Some(session)) => by_session(&app, session.parse()?, binding).await,
-        // An access token is no proof: anyone to whom a user gave an OpenID token
-        // can have one (UNB-05).
+        // An access token is no proof: anyone who got an OpenID token from a user can
+        // have one (UNB-05).
         (Authentication::AccessToken, None) => Err(Error::unbind_refused()),
         (Authentication::Nothing, None) => Err(Error::unbind_unauthenticated()),
     }

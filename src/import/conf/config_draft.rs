@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(key in ".*", text in ".*", words in "(?s).*") {
+        fn written_toml_parses_back(key in ".*", text in ".*", words in "(?s).*") {
             let mut draft = ConfigDraft::default();
             let list = Value::Array(vec![text.clone().into(), words.clone().into()]);
             draft.set_with_comment("a", &key, text.clone(), &words);

@@ -200,8 +200,9 @@ mod tests {
         Some(shown)
     }
 
+    /// OPS-07
     #[test]
-    fn ops_07_what_python_reads() {
+    fn parses_like_python_configparser() {
         for (text, expected) in [
             ("[a]\nk = v\n", &["a/k=v"][..]),
             ("[a]\nK.x = v\n", &["a/k.x=v"]),
@@ -252,8 +253,9 @@ mod tests {
         }
     }
 
+    /// OPS-07
     #[test]
-    fn ops_07_what_python_fills_in() {
+    fn interpolates_like_python_configparser() {
         let chain: Vec<String> = (0..10)
             .map(|n| format!("k{n} = %(k{})s\n", n + 1))
             .collect();
@@ -282,8 +284,9 @@ mod tests {
         }
     }
 
+    /// OPS-07
     #[test]
-    fn ops_07_what_python_refuses_is_refused_with_its_line() {
+    fn errors_of_python_are_rejected_with_their_line() {
         for (text, line) in [
             ("[a]\nk\n", "line 2 must be `key = value`"),
             ("[a]\n= v\n", "line 2 has no key"),

@@ -156,8 +156,9 @@ mod tests {
         }
     }
 
+    /// OPS-07
     #[test]
-    fn ops_07_subjects_become_templates() {
+    fn subjects_become_templates() {
         for (text, template) in [
             (
                 "%(sender_display_name)s invites",

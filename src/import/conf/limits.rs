@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_have_the_unit_that_fits() {
+    fn periods_use_the_largest_exact_unit() {
         for (ms, text) in [
             (300_000, "5m"),
             (3_600_000, "1h"),

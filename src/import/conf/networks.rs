@@ -119,8 +119,9 @@ fn subtract(network: IpNet, holes: &[IpNet]) -> Vec<IpNet> {
 mod tests {
     use super::*;
 
+    /// OPS-07
     #[test]
-    fn ops_07_a_hole_leaves_the_rest_of_a_network() {
+    fn excluded_range_splits_a_network() {
         for (network, holes, rest) in [
             ("10.0.0.0/8", &[][..], "10.0.0.0/8"),
             ("10.0.0.0/8", &["10.0.0.0/8"], ""),
@@ -137,8 +138,9 @@ mod tests {
         }
     }
 
+    /// OPS-07
     #[test]
-    fn ops_07_networks_in_the_forms_that_sydent_takes() {
+    fn parses_networks_like_sydent() {
         for (text, read) in [
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("10.1.2.3/8", "10.0.0.0/8"),

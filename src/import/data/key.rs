@@ -78,8 +78,9 @@ mod tests {
 
     const SEED: &str = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
 
+    /// CRY-09
     #[test]
-    fn cry_09_both_forms_of_a_key_are_read_and_keep_their_id() {
+    fn both_key_formats_are_read_with_their_id() {
         let new = key_file(&format!("ed25519 a_b1 {SEED}")).unwrap();
         assert_eq!(*new, format!("ed25519 a_b1 {SEED}\n"));
         let hex = "6090c103d5e7af6b15a970fd563ed75549e6159719ae5c3c31dee4316fb75c0d";
@@ -89,8 +90,9 @@ mod tests {
         assert_eq!(old.active().public(), same.active().public());
     }
 
+    /// CRY-09
     #[test]
-    fn cry_09_what_is_no_key_is_refused_without_being_shown() {
+    fn invalid_key_is_rejected_and_not_shown() {
         for bad in ["", "abc", SEED, "ed25519 0", "rsa 0 AAAA", &"g".repeat(64)] {
             let error = key_file(bad).unwrap_err().to_string();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");

@@ -63,7 +63,7 @@ const ALICE: &str = "@alice:hs.test";
 const BOB: &str = "@bob:hs.test";
 
 #[test]
-fn signed_associations_are_the_same_or_what_the_newest_change_makes_them() {
+fn associations_must_be_equal_or_the_newest() {
     let expected = bound("a@b.test", ALICE);
     let (right, upper) = (statement("a@b.test", ALICE), statement("A@b.test", ALICE));
     let other = statement("a@b.test", BOB);
@@ -95,7 +95,7 @@ fn signed_associations_are_the_same_or_what_the_newest_change_makes_them() {
 }
 
 #[test]
-fn signatures_must_be_good_and_those_of_others_must_stay() {
+fn signatures_must_be_valid_and_complete() {
     let expected = bound("a@b.test", ALICE);
     let bare = plain("a@b.test", ALICE);
     let right = statement("a@b.test", ALICE);
@@ -118,7 +118,7 @@ fn signatures_must_be_good_and_those_of_others_must_stay() {
 }
 
 #[test]
-fn users_are_the_same_or_the_newest_one() {
+fn users_must_be_equal_or_the_newest() {
     let expected = bound("a@b.test", ALICE);
     for (old, new, verdict) in [
         (&[][..], None, Verdict::Equal),
@@ -146,7 +146,7 @@ fn users_are_the_same_or_the_newest_one() {
 }
 
 #[test]
-fn keys_and_peppers_stay() {
+fn keys_and_peppers_must_be_equal() {
     let with = |seed: u8| ok(json!({ "public_key": key(seed).public().to_base64() }));
     let by_id = |old, new| compare_key(&old, &new, &public());
     assert_eq!(by_id(with(1), with(1)), Verdict::Equal);
@@ -181,7 +181,7 @@ fn keys_and_peppers_stay() {
 }
 
 #[test]
-fn refusals_are_the_same_and_failures_never() {
+fn equal_refusals_match_and_failures_never() {
     assert_eq!(
         compare_exactly(&refused(403), &refused(403)),
         Verdict::Equal
@@ -210,7 +210,7 @@ fn refusals_are_the_same_and_failures_never() {
 }
 
 #[test]
-fn answers_are_read_as_sydent_writes_them() {
+fn sydent_responses_are_parsed() {
     let body = json!({"threepids": [
         ["email", "A@b.test", ALICE], ["email", "a@b.test", BOB], ["email"], 3,
     ]});

@@ -249,7 +249,7 @@ impl Path {
 }
 
 #[test]
-fn the_reader_sees_code_and_only_code() {
+fn source_reader_sees_only_code() {
     let text = r##"
         //! crate::none
         mod child;

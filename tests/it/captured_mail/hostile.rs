@@ -4,7 +4,7 @@ use super::{Captured, page};
 use crate::harness::Answer;
 
 #[actix_web::test]
-async fn a_name_leads_to_no_other_file() {
+async fn names_cannot_reach_other_files() {
     let captured = Captured::start();
     for file in ["secret.eml", "secret", "mail/.hidden.eml", "mail/notes.txt"] {
         let path = captured.folder.path().join(file);
@@ -65,7 +65,7 @@ const HOSTILE: &str = "From: \"<u>from\" <id@example.org>\r\n\
     <p>part</p><script>html()</script>\r\n--b--\r\n";
 
 #[actix_web::test]
-async fn a_mail_adds_no_markup_to_the_pages_around_it() {
+async fn mail_cannot_add_markup_to_the_pages() {
     let captured = Captured::start();
     captured.put("0000000000001-hostile.eml", HOSTILE);
     for path in ["/mail", "/mail/newest"] {

@@ -44,13 +44,6 @@ pub fn read() -> Vec<Section> {
     sections
 }
 
-/// The letters of all ids, such as `BND`.
-pub fn areas(sections: &[Section]) -> BTreeSet<String> {
-    let requirements = sections.iter().flat_map(|section| &section.requirements);
-    let area = |requirement: &Requirement| requirement.id.split('-').next().map(str::to_owned);
-    requirements.filter_map(area).collect()
-}
-
 /// Whether a text is an id, such as `BND-03` or `V1L-12`.
 pub fn is_id(text: &str) -> bool {
     let Some((area, number)) = text.split_once('-') else {

@@ -18,31 +18,41 @@ use crate::harness::repository;
 /// By id, the tests as `file::name`.
 pub type TestsById = BTreeMap<String, BTreeSet<String>>;
 
-pub fn tests_by_id(areas: &BTreeSet<String>) -> TestsById {
+pub fn tests_by_id() -> TestsById {
     let mut found = TestsById::new();
-    for folder in ["src", "tests"] {
-        collect(&repository(folder), areas, &mut found);
+    for (file, test) in all_tests() {
+        for id in test.ids {
+            let tests = found.entry(id).or_default();
+            tests.insert(format!("{file}::{}", test.name));
+        }
     }
     found
 }
 
-fn collect(folder: &Path, areas: &BTreeSet<String>, found: &mut TestsById) {
+/// The names of all tests.
+pub fn names() -> impl Iterator<Item = String> {
+    all_tests().into_iter().map(|(_, test)| test.name)
+}
+
+/// Every test with its file.
+fn all_tests() -> Vec<(String, Test)> {
+    let mut found = Vec::new();
+    for folder in ["src", "tests"] {
+        collect(&repository(folder), &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(String, Test)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, areas, found);
+            collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             let file = path.strip_prefix(repository("")).unwrap().display();
-            for Test { name, mut ids } in tests(text.parse().unwrap()) {
-                ids.extend(ids_in_name(&name, areas));
-                for id in ids {
-                    found
-                        .entry(id)
-                        .or_default()
-                        .insert(format!("{file}::{name}"));
-                }
-            }
+            let tests = tests(text.parse().unwrap()).into_iter();
+            found.extend(tests.map(|test| (file.to_string(), test)));
         }
     }
 }
@@ -121,16 +131,6 @@ fn ids_in_doc(line: &str) -> Vec<String> {
     }
 }
 
-/// The ids in a name such as `ses_09_ses_10_a_second_attempt_counts`.
-fn ids_in_name(name: &str, areas: &BTreeSet<String>) -> Vec<String> {
-    let words: Vec<String> = name.split('_').map(str::to_uppercase).collect();
-    let pairs = words.windows(2);
-    let ids = pairs.filter(|pair| areas.contains(&pair[0]));
-    ids.map(|pair| pair.join("-"))
-        .filter(|id| is_id(id))
-        .collect()
-}
-
 #[test]
 fn the_ids_of_tests_are_found() {
     let text = "
@@ -161,9 +161,4 @@ fn the_ids_of_tests_are_found() {
         ("three", ""),
     ];
     assert_eq!(found, expected.map(|(name, ids)| (name, ids.to_owned())));
-    let areas = BTreeSet::from(["BND".to_owned(), "V1L".to_owned()]);
-    assert_eq!(
-        ids_in_name("bnd_03_v1l_09_of_2018_gen_10", &areas),
-        ["BND-03", "V1L-09"]
-    );
 }

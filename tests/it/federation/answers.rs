@@ -6,8 +6,9 @@ use sydent::actor::federation::{CallError, OnbindFailure, UserInfoError};
 use super::{reaching, unreachable, user_info};
 use crate::harness::{Behaviour, Homeserver, ONBIND, USER_INFO};
 
+/// ACC-04, ACC-08
 #[actix_web::test]
-async fn acc_04_acc_08_only_a_good_answer_is_one() {
+async fn only_a_valid_userinfo_response_is_accepted() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let sub = json!({"sub": hs.user("alice")});
@@ -29,8 +30,9 @@ async fn acc_04_acc_08_only_a_good_answer_is_one() {
     }
 }
 
+/// ACC-05, ACC-06, SEC-09
 #[actix_web::test]
-async fn acc_05_acc_06_sec_09_the_user_is_one_of_the_homeserver() {
+async fn user_must_belong_to_the_homeserver() {
     let hs = Homeserver::named("Hs-A.test");
     let id = reaching(&hs);
     for (sub, expected) in [
@@ -56,8 +58,9 @@ async fn acc_05_acc_06_sec_09_the_user_is_one_of_the_homeserver() {
     }
 }
 
+/// NET-15, SEC-01
 #[actix_web::test]
-async fn net_15_sec_01_answers_have_an_end() {
+async fn response_size_is_limited() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let padded = |length: usize| -> Value {
@@ -80,8 +83,9 @@ async fn net_15_sec_01_answers_have_an_end() {
     );
 }
 
+/// NET-15
 #[actix_web::test]
-async fn net_15_what_onbind_answers_is_not_even_read() {
+async fn onbind_response_body_is_not_read() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     hs.behave(ONBIND, Behaviour::Endless);
@@ -89,8 +93,9 @@ async fn net_15_what_onbind_answers_is_not_even_read() {
     assert_eq!(result.unwrap(), Ok(()));
 }
 
+/// ONB-02, ONB-11
 #[actix_web::test]
-async fn onb_02_onb_11_what_onbind_says_is_final_or_passes() {
+async fn onbind_statuses_are_final_or_transient() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     for (status, is_temporary, calls) in [

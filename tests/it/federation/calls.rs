@@ -6,8 +6,9 @@ use sydent::actor::federation::UserInfoError;
 use super::{reaching, user_info};
 use crate::harness::{Homeserver, ONBIND, SERVER_KEYS, USER_INFO};
 
+/// ACC-04
 #[actix_web::test]
-async fn acc_04_a_homeserver_says_who_holds_a_token() {
+async fn homeserver_identifies_the_user_of_a_token() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let token = hs.openid_token("alice");
@@ -20,8 +21,9 @@ async fn acc_04_a_homeserver_says_who_holds_a_token() {
     assert_eq!(received[0].method, "GET");
 }
 
+/// NET-23, NET-24
 #[actix_web::test]
-async fn net_23_net_24_a_request_says_who_asks_and_is_not_signed() {
+async fn request_has_a_user_agent_and_no_signature() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let _ = user_info(&id, hs.name.as_str(), "token").await;
@@ -36,8 +38,9 @@ async fn net_23_net_24_a_request_says_who_asks_and_is_not_signed() {
     assert_eq!(received.sni.as_deref(), Some(hs.name.as_str()));
 }
 
+/// NET-17
 #[actix_web::test]
-async fn net_17_keys_are_fetched_once_and_remembered() {
+async fn keys_are_fetched_once_and_cached() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let (key_id, public) = hs.key();
@@ -53,8 +56,9 @@ async fn net_17_keys_are_fetched_once_and_remembered() {
     );
 }
 
+/// ONB-02
 #[actix_web::test]
-async fn onb_02_a_homeserver_is_told_by_the_method_that_it_knows() {
+async fn onbind_uses_the_method_that_is_supported() {
     for (method, calls) in [("POST", 1), ("PUT", 2)] {
         let hs = Homeserver::start();
         hs.set_onbind_method(method);

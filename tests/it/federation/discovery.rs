@@ -26,8 +26,9 @@ async fn expect_reaches(id: &TestServer, server: &str, hs: &Homeserver, host: &s
     assert_eq!(received[before].header("host"), Some(host), "{server}");
 }
 
+/// NET-01
 #[actix_web::test]
-async fn net_01_an_address_is_a_server_name() {
+async fn ip_literal_is_contacted_directly() {
     let dns = TestDns::start();
     let (with_port, without) = (public_ip(), public_ip());
     let any_port = homeserver_at(&format!("{with_port}:0"), &with_port, &with_port);
@@ -56,8 +57,9 @@ async fn net_01_an_address_is_a_server_name() {
     assert_eq!(dns.queries(), Vec::<String>::new());
 }
 
+/// NET-02
 #[actix_web::test]
-async fn net_02_a_name_with_a_port_is_asked_at_that_port() {
+async fn explicit_port_is_contacted_directly() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), "net02.test", "net02.test");
     dns.address("net02.test", &ip);
@@ -71,8 +73,9 @@ async fn net_02_a_name_with_a_port_is_asked_at_that_port() {
     assert!(!srv, "no SRV record is queried");
 }
 
+/// NET-03, NET-04
 #[actix_web::test]
-async fn net_03_net_04_a_name_delegates_to_another() {
+async fn well_known_delegates_to_another_server() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let delegating = Homeserver::named("net03.test");
     let hs = homeserver_at(&format!("{ip}:0"), "delegate03.test", "delegate03.test");
@@ -119,8 +122,9 @@ async fn net_03_net_04_a_name_delegates_to_another() {
     assert_eq!(request.sni.as_deref(), Some("net03.test"));
 }
 
+/// NET-03
 #[actix_web::test]
-async fn net_03_well_known_may_be_elsewhere_but_not_for_ever() {
+async fn well_known_follows_a_limited_redirect_chain() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let (name, other) = ("net03b.test", "elsewhere03.test");
     let delegating = Homeserver::named(name);
@@ -151,8 +155,9 @@ async fn net_03_well_known_may_be_elsewhere_but_not_for_ever() {
     assert!(delegating.requests_to(WELL_KNOWN).len() < 20);
 }
 
+/// NET-05
 #[actix_web::test]
-async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
+async fn unusable_well_known_falls_back_to_srv() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "net05.test";
     let hs = homeserver_at(&format!("{ip}:0"), name, name);
@@ -198,8 +203,9 @@ async fn net_05_without_a_usable_well_known_the_name_itself_is_searched_for() {
     }
 }
 
+/// NET-06, NET-09
 #[actix_web::test]
-async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
+async fn srv_certificate_must_match_the_server_name() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "net06.test";
     let hs = homeserver_at(&format!("{ip}:0"), name, name);
@@ -226,8 +232,9 @@ async fn net_06_net_09_the_certificate_is_for_the_name_that_has_the_record() {
     assert!(matches!(error, CallError::Tls(_)), "{error}");
 }
 
+/// NET-04, NET-09
 #[actix_web::test]
-async fn net_04_net_09_a_name_without_records_is_at_8448_and_says_no_port() {
+async fn name_without_srv_uses_port_8448() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "net09.test";
     let hs = homeserver_at(&format!("{ip}:8448"), name, name);
@@ -244,8 +251,9 @@ async fn net_04_net_09_a_name_without_records_is_at_8448_and_says_no_port() {
     assert!(new.unwrap() < old.unwrap());
 }
 
+/// NET-07
 #[actix_web::test]
-async fn net_07_the_next_target_is_tried_and_the_first_one_is_preferred() {
+async fn srv_targets_are_tried_in_order() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "net07.test";
     let first = homeserver_at(&format!("{ip}:0"), name, name);
@@ -264,8 +272,9 @@ async fn net_07_the_next_target_is_tried_and_the_first_one_is_preferred() {
     assert!(second.requests().is_empty());
 }
 
+/// NET-07
 #[actix_web::test]
-async fn net_07_a_record_can_say_that_there_is_no_service() {
+async fn srv_root_target_means_no_service() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "none07.test";
     let hs = homeserver_at(&format!("{ip}:8448"), name, name);
@@ -276,8 +285,9 @@ async fn net_07_a_record_can_say_that_there_is_no_service() {
     assert!(hs.requests().is_empty());
 }
 
+/// NET-08
 #[actix_web::test]
-async fn net_08_what_well_known_says_is_remembered_for_its_time() {
+async fn well_known_is_cached_for_its_time() {
     const HOUR: i64 = 60 * 60 * 1000;
     let (dns, ip) = (TestDns::start(), public_ip());
     let name = "net08.test";

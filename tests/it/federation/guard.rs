@@ -40,8 +40,9 @@ impl InternalService {
     }
 }
 
+/// NET-11, NET-13, SEC-02, SEC-03
 #[actix_web::test]
-async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
+async fn no_address_notation_reaches_internal_hosts() {
     let dns = TestDns::start();
     // Every address of this machine, IPv4 and IPv6.
     let service = InternalService::everywhere();
@@ -89,8 +90,9 @@ async fn net_11_net_13_sec_02_sec_03_no_spelling_of_an_address_leads_inside() {
     service.expect_untouched();
 }
 
+/// NET-13, SEC-03
 #[actix_web::test]
-async fn net_13_sec_03_nowhere_cannot_be_allowed() {
+async fn allow_ranges_cannot_open_unspecified_address() {
     let dns = TestDns::start();
     let service = InternalService::everywhere();
     dns.address("nowhere.test", "0.0.0.0");
@@ -106,8 +108,9 @@ async fn net_13_sec_03_nowhere_cannot_be_allowed() {
     service.expect_untouched();
 }
 
+/// NET-11, ONB-15, SEC-02
 #[actix_web::test]
-async fn net_11_onb_15_sec_02_every_kind_of_call_is_guarded() {
+async fn every_kind_of_call_is_guarded() {
     let service = InternalService::listen("127.0.0.1:0");
     let id = TestServer::start(|_| {});
     let server = ServerName::parse(&format!("127.0.0.1:{}", service.port())).unwrap();
@@ -123,8 +126,9 @@ async fn net_11_onb_15_sec_02_every_kind_of_call_is_guarded() {
     service.expect_untouched();
 }
 
+/// NET-11, SEC-02
 #[actix_web::test]
-async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
+async fn srv_records_and_redirects_are_guarded() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let service = InternalService::listen("127.0.0.1:0");
     let port = service.port();
@@ -174,8 +178,9 @@ async fn net_11_sec_02_srv_records_and_redirects_are_guarded_too() {
     service.expect_untouched();
 }
 
+/// NET-14
 #[actix_web::test]
-async fn net_14_only_the_public_part_of_a_mixed_answer_is_used() {
+async fn only_public_addresses_of_a_name_are_used() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), "mixed.test", "mixed.test");
     let port = hs.address.port();
@@ -191,8 +196,9 @@ async fn net_14_only_the_public_part_of_a_mixed_answer_is_used() {
     service6.iter().for_each(InternalService::expect_untouched);
 }
 
+/// SEC-02
 #[actix_web::test]
-async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_used() {
+async fn dns_rebinding_is_blocked() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), "rebinding.test", "rebinding.test");
     let name = format!("rebinding.test:{}", hs.address.port());
@@ -207,8 +213,9 @@ async fn sec_02_a_name_that_changes_its_address_is_judged_by_the_one_that_is_use
     service.expect_untouched();
 }
 
+/// NET-12
 #[actix_web::test]
-async fn net_12_the_administrator_adds_to_the_blocked_networks_and_takes_from_them() {
+async fn allow_and_block_ranges_are_applied() {
     let (dns, ip) = (TestDns::start(), public_ip());
     let hs = homeserver_at(&format!("{ip}:0"), &ip, &ip);
     let name = format!("{ip}:{}", hs.address.port());

@@ -30,8 +30,9 @@ fn changed(hs: &Homeserver, field: &str, value: Value) -> Behaviour {
     Behaviour::json(200, &hs.signed(keys))
 }
 
+/// NET-18, SEC-11
 #[actix_web::test]
-async fn net_18_sec_11_what_cannot_be_believed_is_not() {
+async fn unverifiable_key_responses_are_rejected() {
     let (hs, other) = (Homeserver::start(), Homeserver::start());
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     let now = id.now();
@@ -83,8 +84,9 @@ async fn net_18_sec_11_what_cannot_be_believed_is_not() {
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
 }
 
+/// NET-15, SEC-01
 #[actix_web::test]
-async fn net_15_sec_01_key_answers_have_an_end() {
+async fn key_response_size_is_limited() {
     let hs = Homeserver::start();
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     let too_long = Err(KeyError::Unreachable(CallError::ResponseTooLarge));
@@ -98,8 +100,9 @@ async fn net_15_sec_01_key_answers_have_an_end() {
     }
 }
 
+/// NET-18, NET-19
 #[actix_web::test]
-async fn net_18_net_19_old_and_malformed_keys_are_passed_over() {
+async fn old_and_malformed_keys_are_skipped() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let (_, public) = hs.key();
@@ -114,8 +117,9 @@ async fn net_18_net_19_old_and_malformed_keys_are_passed_over() {
     assert_eq!(key(&id, &hs, "ed25519:number").await, Ok(None));
 }
 
+/// NET-18, OPS-05
 #[actix_web::test]
-async fn net_18_ops_05_keys_are_forgotten_after_a_week_at_the_latest() {
+async fn keys_are_cached_for_a_week_at_most() {
     let hs = Homeserver::start();
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     for (valid_for, remembered_for) in [(1000 * DAY, 7 * DAY), (DAY, DAY)] {
@@ -131,8 +135,9 @@ async fn net_18_ops_05_keys_are_forgotten_after_a_week_at_the_latest() {
     }
 }
 
+/// NET-20
 #[actix_web::test]
-async fn net_20_a_new_key_is_found_but_made_up_ids_cost_one_call_a_minute() {
+async fn unknown_key_ids_cost_one_call_a_minute() {
     let hs = Homeserver::start();
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     assert_eq!(key(&id, &hs, "ed25519:hs").await, Ok(Some(hs.key().1)));
@@ -152,8 +157,9 @@ async fn net_20_a_new_key_is_found_but_made_up_ids_cost_one_call_a_minute() {
     assert_eq!(hs.requests().len(), 2);
 }
 
+/// NET-20
 #[actix_web::test]
-async fn net_20_a_homeserver_that_fails_costs_one_call_a_minute() {
+async fn failing_homeserver_costs_one_call_a_minute() {
     let hs = Homeserver::start();
     let id = TestServer::start_with_clock(|settings| hs.configure(settings));
     for (calls, bad) in [(1, Behaviour::HangUp), (2, Behaviour::text(404, "no"))] {

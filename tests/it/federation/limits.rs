@@ -13,8 +13,9 @@ use crate::harness::{
     wait_for,
 };
 
+/// NET-16
 #[actix_web::test]
-async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
+async fn slow_homeserver_times_out() {
     let hs = Homeserver::start();
     let id = TestServer::start(|settings| {
         hs.configure(settings);
@@ -33,8 +34,9 @@ async fn net_16_a_slow_homeserver_costs_no_more_than_the_timeout() {
     }
 }
 
+/// NET-16
 #[actix_web::test]
-async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
+async fn silent_connection_times_out() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let id = TestServer::start(|settings| {
         settings.federation.timeout = Duration::from_secs(1);
@@ -47,8 +49,9 @@ async fn net_16_nobody_who_takes_a_connection_and_says_nothing_keeps_it() {
     assert_eq!(unreachable(&id, "mute.test").await, CallError::TimedOut);
 }
 
+/// NET-16
 #[actix_web::test]
-async fn net_16_a_silent_homeserver_delays_the_answer_to_unbind_no_longer_than_a_request() {
+async fn silent_homeserver_does_not_stall_unbind() {
     let hs = Homeserver::start();
     hs.behave(SERVER_KEYS, Behaviour::Silent);
     let id = TestServer::start(|settings| {
@@ -69,7 +72,7 @@ async fn net_16_a_silent_homeserver_delays_the_answer_to_unbind_no_longer_than_a
 }
 
 #[actix_web::test]
-async fn a_full_door_is_busy_and_recovers() {
+async fn full_queue_is_rejected_and_recovers() {
     let hs = Homeserver::start();
     hs.behave(USER_INFO, Behaviour::Silent);
     let id = TestServer::start(|settings| {
@@ -100,8 +103,9 @@ async fn a_full_door_is_busy_and_recovers() {
     }
 }
 
+/// SEC-25
 #[actix_web::test]
-async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
+async fn calls_per_homeserver_are_limited() {
     let (silent, other) = (Homeserver::start(), Homeserver::start());
     silent.behave(USER_INFO, Behaviour::Silent);
     let id = TestServer::start(|settings| {
@@ -138,8 +142,9 @@ async fn sec_25_a_silent_homeserver_takes_no_more_than_its_share() {
     }
 }
 
+/// AUTH-14
 #[actix_web::test]
-async fn auth_14_only_users_of_listed_homeservers_register() {
+async fn only_users_of_allowed_homeservers_register() {
     let (listed, other) = (Homeserver::start(), Homeserver::start());
     let id = TestServer::start(|settings| {
         listed.configure(settings);
@@ -161,7 +166,7 @@ async fn auth_14_only_users_of_listed_homeservers_register() {
 }
 
 #[actix_web::test]
-async fn a_denied_homeserver_is_never_contacted() {
+async fn denied_homeserver_is_never_contacted() {
     let hs = Homeserver::named("denied.test");
     let id = TestServer::start(|settings| {
         hs.configure(settings);
@@ -184,7 +189,7 @@ async fn a_denied_homeserver_is_never_contacted() {
 }
 
 #[actix_web::test]
-async fn a_denied_homeserver_is_not_contacted_under_another_name() {
+async fn delegation_to_a_denied_homeserver_is_blocked() {
     let (front, denied) = (
         Homeserver::named("front.test"),
         Homeserver::named("denied.test"),
@@ -213,8 +218,9 @@ async fn a_denied_homeserver_is_not_contacted_under_another_name() {
     assert!(denied.requests().is_empty());
 }
 
+/// OPS-10
 #[actix_web::test]
-async fn ops_10_a_stop_waits_for_a_call_that_is_under_way() {
+async fn shutdown_waits_for_a_running_call() {
     let hs = Homeserver::start();
     hs.behave(USER_INFO, Behaviour::Silent);
     let mut id = TestServer::start(|settings| {

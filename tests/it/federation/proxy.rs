@@ -54,7 +54,7 @@ fn serve(mut client: TcpStream, target: SocketAddr, requests: &Mutex<Vec<String>
 }
 
 #[actix_web::test]
-async fn a_proxy_opens_the_connections_and_looks_the_names_up() {
+async fn proxy_connects_and_resolves_names() {
     let hs = Homeserver::named("proxied.test:8449");
     let proxy = HttpProxy::to(hs.address);
     let id = TestServer::start(|settings| {
@@ -76,8 +76,9 @@ async fn a_proxy_opens_the_connections_and_looks_the_names_up() {
     assert!(!format!("{:?}", id.app.config.federation).contains("hunter2"));
 }
 
+/// NET-11
 #[actix_web::test]
-async fn net_11_an_address_is_checked_before_a_proxy_gets_it() {
+async fn address_is_checked_before_the_proxy_gets_it() {
     let hs = Homeserver::start();
     let proxy = HttpProxy::to(hs.address);
     let id = TestServer::start(|settings| {

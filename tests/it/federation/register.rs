@@ -18,8 +18,9 @@ async fn register(id: &TestServer, server: &str) -> Answer {
     id.api().post(&format!("{V2}/account/register"), body).await
 }
 
+/// ACC-04, ACC-08
 #[actix_web::test]
-async fn acc_04_acc_08_a_homeserver_decides_who_registers() {
+async fn homeserver_decides_who_may_register() {
     let hs = Homeserver::start();
     let id = reaching(&hs);
     let path = format!("{V2}/account/register");
@@ -53,8 +54,9 @@ async fn acc_04_acc_08_a_homeserver_decides_who_registers() {
     }
 }
 
+/// ACC-07, SEC-02
 #[actix_web::test]
-async fn acc_07_sec_02_what_is_no_server_name_is_not_even_looked_up() {
+async fn invalid_server_name_is_not_resolved() {
     let dns = TestDns::start();
     let id = TestServer::start(|settings| dns.configure(settings));
     let long = "a".repeat(5000);
@@ -85,8 +87,9 @@ async fn acc_07_sec_02_what_is_no_server_name_is_not_even_looked_up() {
     assert_eq!(dns.queries(), Vec::<String>::new());
 }
 
+/// NET-13, SEC-02, SEC-03
 #[actix_web::test]
-async fn net_13_sec_02_sec_03_registering_leads_nowhere_inside() {
+async fn register_reaches_no_internal_host() {
     let service = listen_everywhere();
     service.set_nonblocking(true).unwrap();
     let port = service.local_addr().unwrap().port();
@@ -129,8 +132,9 @@ async fn net_13_sec_02_sec_03_registering_leads_nowhere_inside() {
     assert_eq!(connection.err(), Some(std::io::ErrorKind::WouldBlock));
 }
 
+/// AUTH-14
 #[actix_web::test]
-async fn auth_14_users_of_unlisted_homeservers_are_told_so() {
+async fn unlisted_homeserver_is_refused() {
     let hs = Homeserver::start();
     let id = TestServer::start(|settings| {
         hs.configure(settings);

@@ -5,8 +5,9 @@ use sydent::actor::federation::{CallError, UserInfoError};
 use super::{homeserver_at, reaching, unreachable, user_info};
 use crate::harness::{Homeserver, TestCa, TestServer, shared_ca};
 
+/// NET-10, SEC-14
 #[actix_web::test]
-async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
+async fn certificate_for_another_name_is_rejected() {
     for (name, certified) in [
         ("net10.test", "other.test"),
         ("net10.test", "sub.net10.test"),
@@ -34,8 +35,9 @@ async fn net_10_sec_14_a_certificate_for_another_name_is_not_enough() {
     assert_eq!(found.as_deref(), Ok("@alice:net10.test"));
 }
 
+/// NET-10
 #[actix_web::test]
-async fn net_10_an_authority_that_nobody_trusts_is_not_enough() {
+async fn certificate_of_an_untrusted_ca_is_rejected() {
     let hs =
         Homeserver::with_certificate("net10b.test", "net10b.test", "127.0.0.1:0", &TestCa::new());
     let error = unreachable(&reaching(&hs), "net10b.test").await;
@@ -50,8 +52,9 @@ async fn net_10_an_authority_that_nobody_trusts_is_not_enough() {
     assert!(matches!(error, CallError::Tls(_)), "{error}");
 }
 
+/// NET-10
 #[actix_web::test]
-async fn net_10_verification_can_be_switched_off_which_is_said() {
+async fn disabled_verification_causes_a_warning() {
     let hs = Homeserver::with_certificate("net10c.test", "other.test", "127.0.0.1:0", shared_ca());
     let token = hs.openid_token("alice");
     let id = TestServer::start(|settings| {
@@ -65,8 +68,9 @@ async fn net_10_verification_can_be_switched_off_which_is_said() {
     assert!(id.app.config.warnings.iter().any(warned));
 }
 
+/// NET-10
 #[actix_web::test]
-async fn net_10_nobody_is_spoken_to_in_the_clear() {
+async fn plaintext_is_never_used() {
     let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = plain.local_addr().unwrap();
     std::thread::spawn(move || {

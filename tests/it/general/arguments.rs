@@ -27,8 +27,9 @@ fn expect_read(answer: &Answer) {
     answer.refused(404, "M_NO_VALID_SESSION");
 }
 
+/// GEN-29
 #[actix_web::test]
-async fn gen_29_v1_takes_json_forms_and_query_strings() {
+async fn v1_accepts_json_forms_and_query_strings() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let json =
@@ -61,8 +62,9 @@ async fn gen_29_v1_takes_json_forms_and_query_strings() {
     expect_read(&bind(&api, "?sid=!&mxid=!", Some("application/json"), &json).await);
 }
 
+/// GEN-29
 #[actix_web::test]
-async fn gen_29_v1_takes_json_only_when_the_content_type_says_so() {
+async fn v1_reads_json_only_with_its_content_type() {
     let server = TestServer::start(|_| {});
     let json =
         json!({"sid": "x", "client_secret": "secret", "mxid": "@alice:example.org"}).to_string();
@@ -79,8 +81,9 @@ async fn gen_29_v1_takes_json_only_when_the_content_type_says_so() {
     }
 }
 
+/// GEN-29
 #[actix_web::test]
-async fn gen_29_an_address_is_validated_and_bound_without_any_json() {
+async fn email_is_validated_and_bound_without_json() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let address = fresh_address("form");
@@ -111,8 +114,9 @@ async fn gen_29_an_address_is_validated_and_bound_without_any_json() {
     assert_eq!(bound["address"], address);
 }
 
+/// GEN-04
 #[actix_web::test]
-async fn gen_04_where_only_json_is_taken_the_content_type_does_not_matter() {
+async fn json_only_routes_ignore_the_content_type() {
     let server = TestServer::start(|_| {});
     let body = json!({"medium": "email", "address": "a@example.com", "mxid": "@a:example.org"});
     let json = "application/json; charset=utf-8";
@@ -137,8 +141,9 @@ async fn gen_04_where_only_json_is_taken_the_content_type_does_not_matter() {
     }
 }
 
+/// GEN-08
 #[actix_web::test]
-async fn gen_08_what_is_missing_or_null_is_named() {
+async fn missing_and_null_fields_are_named() {
     let server = TestServer::start(|_| {});
     let path = format!("{V1}/validate/email/requestToken");
     for (body, missing) in [
@@ -166,8 +171,9 @@ async fn gen_08_what_is_missing_or_null_is_named() {
     }
 }
 
+/// GEN-24
 #[actix_web::test]
-async fn gen_24_a_parameter_that_comes_twice_is_refused() {
+async fn repeated_parameters_are_rejected() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for path in [
@@ -193,8 +199,9 @@ async fn gen_24_a_parameter_that_comes_twice_is_refused() {
     assert_eq!(page.status, 400);
 }
 
+/// GEN-05
 #[actix_web::test]
-async fn gen_05_a_query_string_or_a_form_that_is_not_utf_8_is_refused() {
+async fn invalid_utf8_in_query_or_form_is_rejected() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for query in [
@@ -220,8 +227,9 @@ async fn gen_05_a_query_string_or_a_form_that_is_not_utf_8_is_refused() {
     raw.refused(400, "M_INVALID_PARAM");
 }
 
+/// GEN-23
 #[actix_web::test]
-async fn gen_23_of_two_equal_keys_the_last_counts() {
+async fn last_of_two_equal_json_keys_wins() {
     let server = TestServer::start(|_| {});
     let body = r#"{"medium": "email", "address": "a@example.com",
         "mxid": "@first:example.org", "mxid": "@last:example.org"}"#;

@@ -16,8 +16,9 @@ fn megabyte() -> String {
     format!(r#"{{"client_secret": "{}"}}"#, "x".repeat(1 << 20))
 }
 
+/// GEN-21, SEC-01
 #[actix_web::test]
-async fn gen_21_sec_01_a_megabyte_is_refused_on_every_route_and_the_client_reads_it() {
+async fn oversized_body_is_413_on_every_route() {
     let server = TestServer::start(|_| {});
     for route in posts() {
         let answer = post(&server, route, megabyte()).await;
@@ -33,8 +34,9 @@ async fn gen_21_sec_01_a_megabyte_is_refused_on_every_route_and_the_client_reads
     }
 }
 
+/// GEN-21
 #[actix_web::test]
-async fn gen_21_a_body_in_chunks_has_the_same_limit() {
+async fn chunked_body_has_the_same_limit() {
     let server = TestServer::start(|_| {});
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
     let request = format!(
@@ -46,8 +48,9 @@ async fn gen_21_a_body_in_chunks_has_the_same_limit() {
     answer.refused(413, "M_TOO_LARGE");
 }
 
+/// GEN-21
 #[actix_web::test]
-async fn gen_21_the_limit_is_a_setting_and_what_just_fits_is_read() {
+async fn body_limit_is_configurable() {
     let server = TestServer::start(|settings| settings.http.max_body_bytes = 2000);
     let route = posts()
         .find(|route| route.path.ends_with("/3pid/bind"))
@@ -61,8 +64,9 @@ async fn gen_21_the_limit_is_a_setting_and_what_just_fits_is_read() {
         .refused(413, "M_TOO_LARGE");
 }
 
+/// GEN-10, GEN-11, GEN-13
 #[actix_web::test]
-async fn gen_10_gen_11_gen_13_a_megabyte_where_nobody_reads_it_is_answered_too() {
+async fn unread_large_body_is_answered() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for (method, path, status) in [
@@ -78,8 +82,9 @@ async fn gen_10_gen_11_gen_13_a_megabyte_where_nobody_reads_it_is_answered_too()
     }
 }
 
+/// GEN-21
 #[actix_web::test]
-async fn gen_21_a_body_that_does_not_arrive_is_given_up() {
+async fn incomplete_body_times_out() {
     let server = TestServer::start(|settings| {
         settings.http.request_timeout = Duration::from_secs(2);
         settings.delivery.answer_within = Duration::from_secs(1);
@@ -93,8 +98,9 @@ async fn gen_21_a_body_that_does_not_arrive_is_given_up() {
     answer.has_cors_headers();
 }
 
+/// GEN-22
 #[actix_web::test]
-async fn gen_22_five_thousand_nested_arrays_or_objects_are_no_good_json() {
+async fn deeply_nested_json_is_rejected() {
     let server = TestServer::start(|_| {});
     let arrays = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let objects = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
@@ -111,8 +117,9 @@ async fn gen_22_five_thousand_nested_arrays_or_objects_are_no_good_json() {
     server.api().get(V2).await.ok();
 }
 
+/// GEN-05, GEN-06
 #[actix_web::test]
-async fn gen_05_gen_06_what_is_no_json_is_refused() {
+async fn invalid_json_is_rejected() {
     let server = TestServer::start(|_| {});
     for route in posts() {
         for body in [
@@ -138,8 +145,9 @@ async fn gen_05_gen_06_what_is_no_json_is_refused() {
     }
 }
 
+/// GEN-03, GEN-07
 #[actix_web::test]
-async fn gen_03_gen_07_json_that_is_no_object_is_refused() {
+async fn non_object_json_is_rejected() {
     let server = TestServer::start(|_| {});
     for route in posts() {
         for body in ["[]", r#"["sid"]"#, "1", "-1.5e3", r#""sid""#, "true"] {

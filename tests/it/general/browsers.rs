@@ -30,8 +30,9 @@ async fn send(api: &Api, method: &Method, path: &str) -> crate::harness::Answer 
     api.send(method.clone(), path, &[], Vec::new()).await
 }
 
+/// GEN-12, GEN-14, GEN-15, GEN-16, GEN-17
 #[actix_web::test]
-async fn gen_12_gen_14_gen_15_gen_16_gen_17_every_answer_is_open_to_browsers() {
+async fn every_response_has_cors_headers() {
     let server = TestServer::start(|_| {});
     for path in paths() {
         for method in METHODS.iter().chain([&Method::HEAD, &Method::OPTIONS]) {
@@ -40,8 +41,9 @@ async fn gen_12_gen_14_gen_15_gen_16_gen_17_every_answer_is_open_to_browsers() {
     }
 }
 
+/// GEN-14, OPS-01
 #[actix_web::test]
-async fn gen_14_ops_01_who_asks_too_often_can_read_how_long_to_wait() {
+async fn rate_limit_response_is_readable_by_browsers() {
     let server = TestServer::start(|settings| settings.limits.email_per_client.burst = 1);
     let address = fresh_address("often");
     server.api().request_token(&address, "secret", 1).await.ok();
@@ -50,8 +52,9 @@ async fn gen_14_ops_01_who_asks_too_often_can_read_how_long_to_wait() {
     answer.has_cors_headers();
 }
 
+/// GEN-01, GEN-02
 #[actix_web::test]
-async fn gen_01_gen_02_every_answer_is_a_json_object_and_every_error_has_both_strings() {
+async fn responses_are_json_and_errors_are_complete() {
     let server = TestServer::start(|_| {});
     let is_page = |path: &str, method: &Method| {
         *method == Method::GET
@@ -79,8 +82,9 @@ async fn gen_01_gen_02_every_answer_is_a_json_object_and_every_error_has_both_st
     }
 }
 
+/// GEN-13, GEN-15, GEN-18
 #[actix_web::test]
-async fn gen_13_gen_15_gen_18_options_on_every_route_and_everywhere_else() {
+async fn options_is_answered_on_every_path() {
     let server = TestServer::start(|_| {});
     let preflight = [
         ("origin", "https://app.element.io"),
@@ -101,8 +105,9 @@ async fn gen_13_gen_15_gen_18_options_on_every_route_and_everywhere_else() {
     }
 }
 
+/// GEN-10, GEN-15
 #[actix_web::test]
-async fn gen_10_gen_15_an_unknown_path_is_404() {
+async fn unknown_path_is_404() {
     let server = TestServer::start(|_| {});
     for path in UNKNOWN {
         for method in METHODS {
@@ -112,8 +117,9 @@ async fn gen_10_gen_15_an_unknown_path_is_404() {
     }
 }
 
+/// GEN-11
 #[actix_web::test]
-async fn gen_11_another_method_is_405_and_told_which_ones_there_are() {
+async fn wrong_method_is_405_with_an_allow_header() {
     let server = TestServer::start(|_| {});
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
@@ -150,8 +156,9 @@ fn expected(route: &Route) -> Vec<&'static str> {
     methods
 }
 
+/// GEN-27
 #[actix_web::test]
-async fn gen_27_head_is_answered_as_get_is_but_without_a_body() {
+async fn head_equals_get_without_a_body() {
     let server = TestServer::start(|_| {});
     for listener in [Listener::Client, Listener::Internal, Listener::Operations] {
         let api = server.listener(listener);
@@ -165,8 +172,9 @@ async fn gen_27_head_is_answered_as_get_is_but_without_a_body() {
     }
 }
 
+/// GEN-27
 #[actix_web::test]
-async fn gen_27_a_scanner_that_looks_at_the_head_of_a_mailed_link_validates_nothing() {
+async fn head_of_a_mailed_link_validates_nothing() {
     let server = TestServer::start(|_| {});
     let (sid, mail) = server
         .request_mail(&fresh_address("scanned"), "secret")

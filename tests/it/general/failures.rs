@@ -90,8 +90,9 @@ async fn call(server: &TestServer, path: &str) -> Answer {
     }
 }
 
+/// GEN-25, GEN-14
 #[actix_web::test]
-async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
+async fn panic_is_a_500_without_details() {
     let server = TestServer::start(|_| {});
     // More often than any actor has threads.
     for _ in 0..3 {
@@ -117,8 +118,9 @@ async fn gen_25_gen_14_a_panic_is_a_500_that_tells_nothing_and_harms_nobody() {
     }
 }
 
+/// GEN-25, GEN-14
 #[actix_web::test]
-async fn gen_25_gen_14_a_change_that_the_database_refuses_is_a_500_that_tells_nothing() {
+async fn rejected_write_is_a_500_without_details() {
     let server = TestServer::start(|_| {});
     let internal = server.internal();
     internal
@@ -141,8 +143,9 @@ async fn gen_25_gen_14_a_change_that_the_database_refuses_is_a_500_that_tells_no
     );
 }
 
+/// GEN-25, GEN-14
 #[actix_web::test]
-async fn gen_25_gen_14_a_database_that_does_not_answer_is_a_503_that_tells_nothing() {
+async fn unavailable_database_is_a_503_without_details() {
     let server = TestServer::start(|_| {});
     server
         .database

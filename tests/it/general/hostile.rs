@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::harness::{SmtpServer, TestServer, V1, fresh_address};
 
+/// SEC-05
 #[actix_web::test]
-async fn sec_05_a_client_secret_without_end_does_no_harm() {
+async fn invalid_or_huge_client_secret_is_rejected() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for secret in [
@@ -42,8 +43,9 @@ async fn sec_05_a_client_secret_without_end_does_no_harm() {
     api.get(V1).await.ok();
 }
 
+/// SEC-05
 #[actix_web::test]
-async fn sec_05_an_address_without_end_is_refused() {
+async fn too_long_address_is_rejected() {
     let server = TestServer::start(|_| {});
     for address in [
         format!("{}@example.com", "a".repeat(501)),
@@ -64,8 +66,9 @@ async fn sec_05_an_address_without_end_is_refused() {
     }
 }
 
+/// SEC-20
 #[actix_web::test]
-async fn sec_20_no_header_comes_out_of_a_link_or_a_brand() {
+async fn links_and_brands_cannot_inject_headers() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     let path = format!("{V1}/validate/email/requestToken");
@@ -112,8 +115,9 @@ async fn sec_20_no_header_comes_out_of_a_link_or_a_brand() {
     }
 }
 
+/// SEC-21
 #[actix_web::test]
-async fn sec_21_sql_in_any_field_is_only_text() {
+async fn sql_in_any_field_is_plain_text() {
     let server = TestServer::start(|_| {});
     let (api, internal) = (server.api(), server.internal());
     let bound = internal
@@ -180,8 +184,9 @@ async fn sec_21_sql_in_any_field_is_only_text() {
     assert_eq!(api.lookup("email", "a@example.com").await.ok(), bound);
 }
 
+/// SEC-22
 #[actix_web::test]
-async fn sec_22_asking_for_a_token_does_not_tell_whether_an_address_is_bound() {
+async fn request_token_does_not_reveal_bindings() {
     let server = TestServer::start(|_| {});
     let (bound, free) = (fresh_address("bound"), fresh_address("free"));
     server

@@ -3,7 +3,7 @@
 use crate::harness::{ROUTES, TestServer, V1, V2};
 
 #[test]
-fn the_table_of_routes_names_every_route() {
+fn route_table_lists_every_route() {
     let document = sydent::http::openapi::document();
     let mut served: Vec<String> = document
         .paths
@@ -19,8 +19,9 @@ fn the_table_of_routes_names_every_route() {
     assert_eq!(served, known);
 }
 
+/// GEN-19
 #[actix_web::test]
-async fn gen_19_a_slash_at_the_end_is_welcome_after_the_version_and_unknown_elsewhere() {
+async fn trailing_slash_works_after_the_version_only() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for version in [V1, V2] {
@@ -34,8 +35,9 @@ async fn gen_19_a_slash_at_the_end_is_welcome_after_the_version_and_unknown_else
     }
 }
 
+/// GEN-20, SEC-10
 #[actix_web::test]
-async fn gen_20_sec_10_an_encoded_path_is_the_same_route_or_none() {
+async fn encoded_path_is_the_same_route_or_404() {
     let server = TestServer::start(|_| {});
     let api = server.api();
     for (path, same_as) in [

@@ -4,8 +4,9 @@ use awc::http::Method;
 
 use crate::harness::{Listener, TestDatabase, TestServer, V1, fresh_address, routes_of};
 
+/// GEN-31
 #[actix_web::test]
-async fn gen_31_every_route_of_v1_is_forbidden_in_json_with_cors() {
+async fn disabled_v1_routes_are_403_with_cors() {
     let server = TestServer::start(|settings| settings.v1.enabled = false);
     let unknown = [
         "/_matrix/identity/api/v1/account",
@@ -28,8 +29,9 @@ async fn gen_31_every_route_of_v1_is_forbidden_in_json_with_cors() {
     }
 }
 
+/// GEN-32, PUB-11
 #[actix_web::test]
-async fn gen_32_pub_11_mailed_links_and_the_addresses_of_keys_go_on_working() {
+async fn mailed_links_and_key_urls_work_without_v1() {
     let with_v1 = TestServer::start(|_| {});
     let address = fresh_address("alice");
     let (sid, mail) = with_v1.request_mail(&address, "secret").await;

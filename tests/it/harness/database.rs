@@ -68,7 +68,7 @@ impl TestDatabase {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment tells the tests where PostgreSQL is"
+    reason = "the environment names the PostgreSQL server"
 )]
 fn postgres() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()

@@ -17,7 +17,7 @@ pub struct Route {
     pub methods: &'static [&'static str],
 }
 
-/// What a request needs besides its parameters.
+/// What a request needs in addition to its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     Nothing,

@@ -5,8 +5,9 @@ use std::fs;
 use crate::harness::sydent_conf::{import, setting, small};
 use crate::harness::{CommandOutput, mode};
 
+/// OPS-07
 #[test]
-fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
+fn unsafe_or_conflicting_flags_are_rejected() {
     let folder = small("");
     let folder = folder.path();
     fs::create_dir(folder.join("made")).unwrap();
@@ -44,8 +45,9 @@ fn ops_07_what_would_be_lost_or_mixed_up_is_refused_first() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
 
+/// OPS-07
 #[test]
-fn ops_07_files_are_replaced_only_on_purpose() {
+fn files_are_overwritten_only_by_force() {
     let folder = small("");
     let folder = folder.path();
     fs::write(folder.join("sydent.key"), "mine").unwrap();
@@ -70,8 +72,9 @@ fn ops_07_files_are_replaced_only_on_purpose() {
     );
 }
 
+/// OPS-07
 #[test]
-fn ops_07_relative_files_begin_where_sydent_was_started() {
+fn relative_paths_start_where_sydent_started() {
     let folder = small("verify_response_template = page.html");
     let folder = folder.path();
     fs::create_dir(folder.join("etc")).unwrap();
@@ -98,8 +101,9 @@ fn ops_07_relative_files_begin_where_sydent_was_started() {
     assert_eq!(page, folder.join("page.html").display().to_string());
 }
 
+/// OPS-07
 #[test]
-fn ops_07_a_database_elsewhere_is_named_so_that_it_is_found_from_the_new_file() {
+fn database_url_is_valid_from_the_new_file() {
     let folder = small("");
     let folder = folder.path();
     fs::create_dir(folder.join("new")).unwrap();

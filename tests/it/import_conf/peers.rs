@@ -36,8 +36,9 @@ fn mesh(ca: &TestCa, certificate: &str) -> Source {
     source
 }
 
+/// OPS-07
 #[test]
-fn ops_07_peers_come_from_the_file_and_the_database() {
+fn peers_come_from_the_file_and_the_database() {
     let ca = TestCa::new();
     let source = mesh(&ca, "both.pem");
     let folder = source.folder.path();
@@ -73,8 +74,9 @@ fn ops_07_peers_come_from_the_file_and_the_database() {
     }
 }
 
+/// OPS-07
 #[test]
-fn ops_07_without_a_certificate_nobody_replicates() {
+fn replication_needs_a_certificate() {
     let ca = TestCa::new();
     for certificate in ["", "none.pem"] {
         let source = mesh(&ca, certificate);

@@ -7,8 +7,9 @@ use sydent::config::TransportKind;
 use super::BIND;
 use crate::harness::{CAPTURED_MAIL, Listener, ROUTES, TestServer, fresh_address};
 
+/// INT-01
 #[actix_web::test]
-async fn int_01_a_page_of_another_site_cannot_bind_and_cannot_read() {
+async fn cross_site_page_cannot_bind_or_read() {
     let server = TestServer::start(|_| {});
     let body = json!({"medium": "email", "address": "a@example.com", "mxid": "@a:example.org"});
     for (name, value) in [
@@ -38,8 +39,9 @@ async fn int_01_a_page_of_another_site_cannot_bind_and_cannot_read() {
     answer.ok();
 }
 
+/// INT-01, INT-05
 #[actix_web::test]
-async fn int_01_int_05_no_answer_of_the_inner_listeners_is_open_to_browsers() {
+async fn internal_listeners_have_no_cors_headers() {
     let server = TestServer::start(|_| {});
     for route in ROUTES {
         if route.listener != Listener::Client {
@@ -54,7 +56,7 @@ async fn int_01_int_05_no_answer_of_the_inner_listeners_is_open_to_browsers() {
 }
 
 #[actix_web::test]
-async fn captured_mail_is_only_where_addresses_can_be_bound_without_proof() {
+async fn captured_mail_is_on_internal_listener_only() {
     let folder = tempfile::tempdir().unwrap();
     let capturing = TestServer::start(|settings| {
         settings.email.transport = TransportKind::File;
@@ -82,7 +84,7 @@ async fn captured_mail_is_only_where_addresses_can_be_bound_without_proof() {
 }
 
 #[actix_web::test]
-async fn captured_mail_has_no_name_that_leads_out_of_its_folder_or_to_a_fault() {
+async fn captured_mail_names_cannot_leave_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::start(|settings| {
         settings.email.transport = TransportKind::File;

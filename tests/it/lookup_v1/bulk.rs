@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::bind;
 use crate::harness::{TestServer, V1};
 
+/// V1L-04
 #[actix_web::test]
-async fn v1l_04_bulk_answers_the_submitted_spelling_and_leaves_out_the_unknown() {
+async fn returns_submitted_spelling_and_omits_unknown() {
     let server = TestServer::start(|_| {});
     bind(
         &server,
@@ -40,8 +41,9 @@ async fn v1l_04_bulk_answers_the_submitted_spelling_and_leaves_out_the_unknown()
     assert_eq!(empty, json!({"threepids": []}));
 }
 
+/// V1L-05
 #[actix_web::test]
-async fn v1l_05_what_is_no_list_of_pairs_of_strings_is_refused() {
+async fn malformed_threepid_lists_are_rejected() {
     let server = TestServer::start(|_| {});
     let good = json!(["email", "a@example.com"]);
     for entry in [
@@ -92,8 +94,9 @@ fn many(count: usize) -> Value {
         .collect()
 }
 
+/// V1L-06, GEN-21
 #[actix_web::test]
-async fn v1l_06_gen_21_ten_thousand_addresses_are_looked_up_and_one_more_is_not() {
+async fn bulk_lookup_is_limited_to_10000_addresses() {
     let server = TestServer::start(|_| {});
     bind(
         &server,
@@ -113,8 +116,9 @@ async fn v1l_06_gen_21_ten_thousand_addresses_are_looked_up_and_one_more_is_not(
         .refused(400, "M_TOO_LARGE");
 }
 
+/// V1L-06
 #[actix_web::test]
-async fn v1l_06_the_limit_can_be_raised_beyond_what_one_query_can_ask() {
+async fn limit_may_exceed_the_parameters_of_one_query() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
         settings.limits.lookup_per_client.burst = 0;

@@ -22,8 +22,9 @@ fn start(change: impl FnOnce(&mut Settings)) -> (TestDatabase, TestProcess) {
     (database, process)
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
+async fn peer_receives_everything_after_an_outage() {
     let peer = peer("peer.test");
     peer.behave(PUSH, Behaviour::text(500, "no"));
     let (_database, process) = start(|settings| push_to(&peer, settings));
@@ -70,8 +71,9 @@ async fn int_03_a_peer_that_is_away_hears_of_everything_when_it_is_back() {
     assert!(!log.contains(&address), "{log}");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_what_a_peer_cannot_verify_is_named_and_not_skipped() {
+async fn unverifiable_change_is_logged_and_retried() {
     let peer = peer("peer.test");
     let refusal = json!({"errcode": "M_VERIFICATION_FAILED", "error": "no", "failed_ids": ["1"]});
     peer.behave(PUSH, Behaviour::json(400, &refusal));
@@ -84,8 +86,9 @@ async fn int_03_what_a_peer_cannot_verify_is_named_and_not_skipped() {
     assert!(received_changes(&peer).iter().all(|(id, _)| *id == 1));
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
+async fn changes_are_pushed_after_a_crash() {
     let peer = peer("peer.test");
     peer.behave(PUSH, Behaviour::Silent);
     let (_database, mut process) = start(|settings| {
@@ -110,8 +113,9 @@ async fn int_03_what_was_bound_before_a_crash_is_told_after_it() {
     assert!(peers(&process).contains("peer.test"));
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_nothing_is_told_to_a_server_that_is_not_the_peer() {
+async fn nothing_is_pushed_to_an_unverified_peer() {
     let stranger =
         Homeserver::with_certificate("peer.test", "127.0.0.1", "127.0.0.1:0", shared_ca());
     let ca = crate::harness::mesh_ca();

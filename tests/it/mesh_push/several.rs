@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::{bind, peer, push_to, received_changes};
 use crate::harness::{Behaviour, PUSH, TestDatabase, TestServer, fresh_address, wait_until};
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_peer_that_is_silent_holds_no_other_up() {
+async fn silent_peer_does_not_delay_others() {
     let (silent, working) = (peer("silent.test"), peer("well.test"));
     silent.behave(PUSH, Behaviour::Silent);
     let server = TestServer::start(|settings| {
@@ -26,8 +27,9 @@ async fn int_03_a_peer_that_is_silent_holds_no_other_up() {
     assert_eq!(silent.requests_to(PUSH).len(), 1);
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_several_instances_tell_each_change_once() {
+async fn instances_push_each_change_once() {
     let peer = peer("peer.test");
     let first = TestServer::start(|settings| push_to(&peer, settings));
     let database = TestDatabase::existing(&first.database.url);

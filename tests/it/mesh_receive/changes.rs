@@ -16,8 +16,9 @@ const B: &str = "b@example.com";
 const ALICE: &str = "@alice:example.org";
 const BOB: &str = "@bob:example.org";
 
+/// INT-03, INT-04, IDN-01
 #[actix_web::test]
-async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
+async fn received_binding_is_hashed_with_own_pepper() {
     let (server, peer) = start();
     let before = server.now();
     let bound = peer.bound("Straße@Example.com", ALICE, before);
@@ -50,8 +51,9 @@ async fn int_03_int_04_idn_01_what_a_peer_bound_is_found_with_our_own_pepper() {
     assert!(metrics.contains(counted), "{metrics}");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_the_numbers_say_what_happened_first() {
+async fn changes_are_applied_in_numeric_order() {
     let (server, peer) = start();
     let now = server.now();
     let push = json!({
@@ -70,8 +72,9 @@ async fn int_03_the_numbers_say_what_happened_first() {
     push_accepted(&server, &peer, json!({})).await;
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_what_is_older_than_what_is_held_is_passed_over() {
+async fn older_changes_are_ignored() {
     let (server, peer) = start();
     let now = server.now();
     push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
@@ -85,8 +88,9 @@ async fn int_03_what_is_older_than_what_is_held_is_passed_over() {
     assert_eq!(mxid_of(&server, A).await, None);
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_one_that_is_wrong_keeps_all_out_removals_too() {
+async fn one_invalid_change_rejects_the_whole_push() {
     let (server, peer) = start();
     let now = server.now();
     push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
@@ -114,8 +118,9 @@ async fn int_03_one_that_is_wrong_keeps_all_out_removals_too() {
     assert!(metrics.contains(counted), "{metrics}");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_peer_speaks_for_itself_alone() {
+async fn peer_changes_only_its_own_associations() {
     let other = Peer::new("other.test");
     let (server, peer) = start_with(|settings| other.configure(settings));
     let internal = server.internal();
@@ -147,8 +152,9 @@ async fn int_03_a_peer_speaks_for_itself_alone() {
     answer.refused(400, "M_VERIFICATION_FAILED");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_the_newest_of_several_servers_counts_and_the_others_come_back() {
+async fn removal_restores_the_next_newest_binding() {
     let other = Peer::new("other.test");
     let (server, peer) = start_with(|settings| other.configure(settings));
     let now = server.now();
@@ -161,8 +167,9 @@ async fn int_03_the_newest_of_several_servers_counts_and_the_others_come_back() 
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_what_was_taken_survives_a_restart_without_the_listener() {
+async fn received_binding_survives_a_restart() {
     let (server, peer) = start();
     let bound = peer.bound(A, ALICE, server.now());
     push_accepted(&server, &peer, json!({ "1": bound })).await;
@@ -171,8 +178,9 @@ async fn int_03_what_was_taken_survives_a_restart_without_the_listener() {
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
 }
 
+/// INT-03, OPS-10
 #[actix_web::test]
-async fn int_03_ops_10_a_stop_lets_a_push_finish() {
+async fn shutdown_waits_for_a_running_push() {
     let (mut server, peer) = start();
     let bound = peer.bound(A, ALICE, server.now());
     let body = json!({"sgAssocs": {"1": bound}}).to_string();
@@ -193,8 +201,9 @@ async fn int_03_ops_10_a_stop_lets_a_push_finish() {
     assert_eq!(server.database.count("associations"), 1);
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_nobody_is_a_peer_of_a_server_that_knows_none() {
+async fn server_without_peers_refuses_every_push() {
     let server = TestServer::start(listen_to_peers);
     let answer = Peer::new("peer.test").push(&server, json!({})).await;
     answer.refused(403, "M_UNKNOWN_PEER");

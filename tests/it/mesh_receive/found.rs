@@ -12,8 +12,9 @@ use crate::store_invite::with;
 
 const ALICE: &str = "@alice:example.org";
 
+/// V1L-03
 #[actix_web::test]
-async fn v1l_03_what_a_peer_signed_bears_our_signature_beside_its_own() {
+async fn peer_association_has_both_signatures() {
     let (server, peer) = start();
     let original = peer.bound("Alice@Example.com", ALICE, server.now());
     push_accepted(&server, &peer, json!({"1": original.clone()})).await;
@@ -59,8 +60,9 @@ async fn invite(server: &TestServer, address: &str) -> Value {
     server.api().store_invite(with(address, fields)).await.ok()
 }
 
+/// ONB-01, ONB-08
 #[actix_web::test]
-async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding() {
+async fn replicated_binding_delivers_invites() {
     let hs = Homeserver::start();
     let (server, peer) = start_with_homeserver(&hs);
     let (address, other) = (fresh_address("invited"), fresh_address("other"));
@@ -99,8 +101,9 @@ async fn onb_01_onb_08_an_invite_is_delivered_when_a_peer_tells_of_the_binding()
     assert_eq!(hs.onbinds().len(), 1);
 }
 
+/// ONB-14
 #[actix_web::test]
-async fn onb_14_an_older_binding_of_a_peer_does_not_get_the_invites() {
+async fn older_replicated_binding_gets_no_invites() {
     let hs = Homeserver::start();
     let (server, peer) = start_with_homeserver(&hs);
     let address = fresh_address("invited");

@@ -10,8 +10,9 @@ async fn post(server: &TestServer, peer: &Peer, kind: &str, body: impl AsRef<[u8
     answer.expect("an answer")
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_who_shows_no_good_certificate_is_not_heard() {
+async fn peer_without_a_valid_certificate_is_refused() {
     let (server, peer) = start();
     let push = json!({"sgAssocs": {}}).to_string();
     for stranger in [
@@ -34,8 +35,9 @@ async fn int_03_who_shows_no_good_certificate_is_not_heard() {
     push_accepted(&server, &peer, json!({})).await;
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_body_must_be_json_and_say_so() {
+async fn body_must_be_declared_as_json() {
     let (server, peer) = start();
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let answer = post(&server, &peer, kind, "{\"sgAssocs\": {}}").await;
@@ -66,8 +68,9 @@ async fn int_03_a_body_must_be_json_and_say_so() {
     answer.refused(400, "M_BAD_JSON");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_a_push_is_bounded_in_size_and_in_number() {
+async fn push_is_limited_in_size_and_count() {
     let (server, peer) = start_with(|settings| settings.http.max_body_bytes = 1024);
     let large = format!("{{\"sgAssocs\": {{\"1\": \"{}\"}}}}", "x".repeat(1 << 20));
     let answer = post(&server, &peer, "application/json", large).await;
@@ -92,8 +95,9 @@ async fn int_03_a_push_is_bounded_in_size_and_in_number() {
     assert_eq!(server.database.count("associations"), 100);
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_no_value_in_any_field_does_harm() {
+async fn any_value_in_any_field_is_harmless() {
     let (server, peer) = start();
     let good = peer.bound("a@example.com", "@alice:example.org", server.now());
     let values = crate::fuzz::json_values();
@@ -128,8 +132,9 @@ async fn int_03_no_value_in_any_field_does_harm() {
     assert!(!metrics.contains("sydent_actor_panics_total{"), "{metrics}");
 }
 
+/// INT-03
 #[actix_web::test]
-async fn int_03_the_listener_serves_nothing_else_and_no_other_serves_it() {
+async fn listener_serves_only_the_push_route() {
     let (server, peer) = start();
     for path in [
         "/_matrix/identity/v2",

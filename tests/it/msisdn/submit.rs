@@ -11,8 +11,9 @@ fn page(api: &Api, version: &str, query: &[(&str, &str)]) -> impl Future<Output 
     async move { api.get(&path).await }
 }
 
+/// MSI-12, SES-06
 #[actix_web::test]
-async fn msi_12_ses_06_the_code_validates_the_number() {
+async fn code_validates_the_number() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
@@ -40,8 +41,9 @@ async fn msi_12_ses_06_the_code_validates_the_number() {
     );
 }
 
+/// MSI-12
 #[actix_web::test]
-async fn msi_12_a_session_that_has_ended_takes_no_code() {
+async fn expired_session_accepts_no_code() {
     let phones = Phones::start(|_| {});
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
     phones.server.advance(24 * 60 * 60 * 1000 + 1);
@@ -50,8 +52,9 @@ async fn msi_12_a_session_that_has_ended_takes_no_code() {
     expired.refused(400, "M_SESSION_EXPIRED");
 }
 
+/// SES-22
 #[actix_web::test]
-async fn ses_22_a_session_takes_its_code_on_its_own_route_only() {
+async fn code_is_accepted_on_its_own_route_only() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
@@ -65,8 +68,9 @@ async fn ses_22_a_session_takes_its_code_on_its_own_route_only() {
     by_phone.refused(400, "M_INVALID_PARAM");
 }
 
+/// SES-19, SEC-16
 #[actix_web::test]
-async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
+async fn five_wrong_codes_end_the_session() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
@@ -89,7 +93,7 @@ async fn ses_19_sec_16_five_guesses_end_the_session_of_a_phone() {
 }
 
 #[actix_web::test]
-async fn validation_max_wrong_sms_tokens_is_the_cap_on_guesses() {
+async fn max_wrong_sms_tokens_limits_the_guesses() {
     let phones = Phones::start(|settings| settings.validation.max_wrong_sms_tokens = 1);
     let api = phones.server.api();
     let (sid, text) = phones.request_sms(&fresh_msisdn()).await;
@@ -99,8 +103,9 @@ async fn validation_max_wrong_sms_tokens_is_the_cap_on_guesses() {
     answer.refused(400, "M_SESSION_EXPIRED");
 }
 
+/// SES-05
 #[actix_web::test]
-async fn ses_05_codes_differ() {
+async fn codes_of_sessions_differ() {
     let phones = Phones::start(|_| {});
     let mut codes = std::collections::BTreeSet::new();
     for _ in 0..8 {
@@ -110,8 +115,9 @@ async fn ses_05_codes_differ() {
     assert!(codes.len() > 6, "{codes:?}");
 }
 
+/// MSI-13
 #[actix_web::test]
-async fn msi_13_the_page_validates_and_says_so() {
+async fn page_validates_and_shows_the_result() {
     let phones = Phones::start(|_| {});
     let api = phones.server.api();
     for version in [V1, V2] {
@@ -159,8 +165,9 @@ async fn msi_13_the_page_validates_and_says_so() {
     assert!(answer.text().contains("This code has expired."));
 }
 
+/// MSI-13, NEW-17, SES-23
 #[actix_web::test]
-async fn msi_13_new_17_ses_23_the_page_goes_on_to_the_stored_link() {
+async fn page_redirects_to_the_stored_link() {
     let phones = Phones::start(|_| {});
     let (api, msisdn) = (phones.server.api(), fresh_msisdn());
     let mut fields = json!({

@@ -9,8 +9,9 @@ use crate::harness::{
     Behaviour, Homeserver, ONBIND, TestDatabase, TestProcess, fresh_address, wait_until,
 };
 
+/// ONB-10, ONB-13, BND-13
 #[actix_web::test]
-async fn onb_10_onb_13_bnd_13_a_homeserver_that_fails_is_told_again_and_holds_up_nobody() {
+async fn failed_onbind_is_retried_in_the_background() {
     let hs = Homeserver::start();
     for behaviour in [
         Behaviour::json(500, &json!({})),
@@ -42,8 +43,9 @@ async fn onb_10_onb_13_bnd_13_a_homeserver_that_fails_is_told_again_and_holds_up
     }
 }
 
+/// ONB-11
 #[actix_web::test]
-async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
+async fn refusal_is_final_and_invites_stay_pending() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     let address = fresh_address("refused");
@@ -79,8 +81,9 @@ async fn onb_11_a_refusal_is_final_and_the_invites_wait() {
     assert_eq!(notification["invites"].as_array().unwrap().len(), 2);
 }
 
+/// ONB-10
 #[actix_web::test]
-async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
+async fn onbind_is_given_up_after_the_timeout() {
     let hs = Homeserver::start();
     hs.behave(ONBIND, Behaviour::json(500, &json!({})));
     let server = crate::harness::TestServer::start_with_clock(|settings| {
@@ -98,8 +101,9 @@ async fn onb_10_after_the_time_that_is_set_a_homeserver_is_not_told_any_more() {
     assert_eq!(found["mxid"], mxid, "the binding stays");
 }
 
+/// ONB-14
 #[actix_web::test]
-async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
+async fn onbind_of_a_removed_binding_is_dropped() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     let (internal, address) = (server.internal(), fresh_address("ended"));
@@ -130,8 +134,9 @@ async fn onb_14_what_ended_before_its_homeserver_heard_is_dropped() {
     assert_eq!(server.database.count("invites"), 0);
 }
 
+/// ONB-15
 #[actix_web::test]
-async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
+async fn denied_homeserver_receives_no_onbind() {
     let hs = Homeserver::start();
     let server = start(&hs, |settings| {
         settings.federation.deny_homeservers = vec![hs.name.to_string().parse().unwrap()];
@@ -145,8 +150,9 @@ async fn onb_15_a_homeserver_on_the_deny_list_is_not_told() {
     assert_eq!(server.database.count("invites"), 1);
 }
 
+/// ONB-12
 #[actix_web::test]
-async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
+async fn invalid_stored_onbind_is_dropped() {
     let hs = Homeserver::start();
     let server = start(&hs, |_| {});
     for (id, payload) in [
@@ -167,8 +173,9 @@ async fn onb_12_a_stored_notice_that_does_not_read_as_one_is_dropped() {
     assert!(hs.requests_to(ONBIND).is_empty());
 }
 
+/// ONB-10, OPS-06
 #[actix_web::test]
-async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
+async fn crash_after_bind_loses_no_onbind() {
     let hs = Homeserver::start();
     hs.behave(ONBIND, Behaviour::Silent);
     let (database, address) = (TestDatabase::fresh(), fresh_address("crash"));
@@ -191,8 +198,9 @@ async fn onb_10_ops_06_a_crash_between_bind_and_delivery_loses_nothing() {
     assert!(!log.contains(&address) && !log.contains(room["token"].as_str().unwrap()));
 }
 
+/// ONB-08
 #[actix_web::test]
-async fn onb_08_a_newer_binding_replaces_the_notice_that_waits() {
+async fn newer_binding_replaces_the_pending_onbind() {
     let hs = Homeserver::start();
     hs.behave(ONBIND, Behaviour::json(500, &json!({})));
     let server = start(&hs, |settings| {

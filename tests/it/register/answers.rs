@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::both;
 use crate::harness::{Behaviour, ClosedPort, Homeserver, TestServer, USER_INFO};
 
+/// ACC-04, ACC-08
 #[actix_web::test]
-async fn acc_04_acc_08_only_200_with_a_small_object_counts_whatever_its_type() {
+async fn only_200_with_a_small_object_is_accepted() {
     let (homeserver, server) = both();
     let sub = homeserver.user("alice");
     let object = json!({ "sub": sub });
@@ -47,8 +48,9 @@ async fn acc_04_acc_08_only_200_with_a_small_object_counts_whatever_its_type() {
         .ok();
 }
 
+/// ACC-05, SEC-09
 #[actix_web::test]
-async fn acc_05_sec_09_a_homeserver_vouches_for_its_own_users_alone() {
+async fn register_accepts_only_users_of_the_homeserver() {
     let (homeserver, server) = both();
     let name = homeserver.name.as_str();
     for sub in [
@@ -66,8 +68,9 @@ async fn acc_05_sec_09_a_homeserver_vouches_for_its_own_users_alone() {
     assert_eq!(server.database.count("accounts"), 0);
 }
 
+/// ACC-05
 #[actix_web::test]
-async fn acc_05_a_name_with_capitals_is_a_name_of_its_own() {
+async fn server_name_is_case_sensitive() {
     let homeserver = Homeserver::named("Hs-Capital.Test");
     let server = TestServer::start(|settings| homeserver.configure(settings));
     let body = server
@@ -82,8 +85,9 @@ async fn acc_05_a_name_with_capitals_is_a_name_of_its_own() {
     );
 }
 
+/// ACC-06
 #[actix_web::test]
-async fn acc_06_what_is_no_user_id_has_no_account() {
+async fn invalid_user_id_gets_no_account() {
     let (homeserver, server) = both();
     let name = homeserver.name.as_str();
     for localpart in [
@@ -107,8 +111,9 @@ async fn acc_06_what_is_no_user_id_has_no_account() {
     }
 }
 
+/// ACC-08
 #[actix_web::test]
-async fn acc_08_the_client_is_not_blamed_for_an_outage() {
+async fn homeserver_outage_is_not_a_client_error() {
     let homeserver = Homeserver::start();
     let closed = ClosedPort::new();
     let server = TestServer::start(|settings| {

@@ -10,8 +10,9 @@ use crate::harness::{
     BASE_URL, SmtpServer, TestDatabase, TestProcess, TestServer, Tls, fresh_address, wait_until,
 };
 
+/// INV-18, PUB-08
 #[actix_web::test]
-async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
+async fn unsendable_invite_is_not_stored() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&json!({"rcpt": "550 5.1.1 nobody here"}));
     let server = TestServer::start(|settings| {
@@ -31,8 +32,9 @@ async fn inv_18_pub_08_what_cannot_be_sent_is_not_stored() {
     }
 }
 
+/// INV-18
 #[actix_web::test]
-async fn inv_18_a_relay_that_is_away_means_nothing_stored() {
+async fn unreachable_relay_stores_no_invite() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| {
         relay.configure(settings);
@@ -52,8 +54,9 @@ async fn inv_18_a_relay_that_is_away_means_nothing_stored() {
     }
 }
 
+/// INV-18
 #[actix_web::test]
-async fn inv_18_without_a_way_to_send_there_are_no_invites() {
+async fn missing_transport_stores_no_invite() {
     let server = TestServer::start(|settings| {
         settings.email.transport = sydent::config::TransportKind::None;
     });
@@ -65,8 +68,9 @@ async fn inv_18_without_a_way_to_send_there_are_no_invites() {
     assert_eq!(server.database.count("invites"), 0);
 }
 
+/// PUB-09
 #[actix_web::test]
-async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_later() {
+async fn acknowledged_invite_survives_a_late_refusal() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&json!({"delay_ms": 1000, "data": "550 5.7.1 not wanted"}));
     let server = TestServer::start(|settings| {
@@ -80,8 +84,9 @@ async fn pub_09_an_invite_that_was_promised_stays_though_its_mail_is_refused_lat
     assert_eq!(server.database.count("ephemeral_keys"), 1);
 }
 
+/// INV-14, MSG-09, SGN-10
 #[actix_web::test]
-async fn inv_14_msg_09_sgn_10_no_level_of_the_log_shows_address_token_or_key() {
+async fn log_contains_no_address_token_or_key() {
     let database = TestDatabase::fresh();
     let process = TestProcess::start(&database, |_| {});
     let (api, address) = (process.api(), fresh_address("logged"));

@@ -13,8 +13,9 @@ const TWO: RateSettings = RateSettings {
     every: Duration::from_mins(1),
 };
 
+/// INV-22
 #[actix_web::test]
-async fn inv_22_blocked_homeservers_rooms_and_keywords() {
+async fn blocked_servers_rooms_and_keywords_are_403() {
     let server = TestServer::start(|settings| {
         let invites = &mut settings.invites;
         invites.blocked_homeservers = vec!["*.spam.example".parse().unwrap()];
@@ -44,8 +45,9 @@ async fn inv_22_blocked_homeservers_rooms_and_keywords() {
     }
 }
 
+/// INV-23
 #[actix_web::test]
-async fn inv_23_an_account_and_an_address_have_a_burst_and_then_one_per_interval() {
+async fn invites_per_account_and_address_are_limited() {
     let server = TestServer::start_with_clock(|settings| {
         settings.limits.invites_per_sender = TWO;
         settings.limits.invites_per_address.burst = 3;
@@ -72,8 +74,9 @@ async fn inv_23_an_account_and_an_address_have_a_burst_and_then_one_per_interval
         .ok();
 }
 
+/// INV-23
 #[actix_web::test]
-async fn inv_23_a_homeserver_and_a_client_do_not_get_more_by_more_accounts() {
+async fn homeserver_and_client_limits_span_accounts() {
     type Pick = fn(&mut LimitSettings) -> &mut RateSettings;
     let homeserver: Pick = |limits| &mut limits.invites_per_homeserver;
     let client: Pick = |limits| &mut limits.invites_per_client_with_account;
@@ -95,8 +98,9 @@ async fn inv_23_a_homeserver_and_a_client_do_not_get_more_by_more_accounts() {
     }
 }
 
+/// INV-24
 #[actix_web::test]
-async fn inv_24_without_an_account_the_client_is_counted_and_not_the_forgeable_sender() {
+async fn v1_limits_the_client_and_not_the_sender() {
     let server = TestServer::start(|settings| {
         settings.limits.invites_per_client = TWO;
         settings.limits.invites_per_sender.burst = 1;
@@ -117,8 +121,9 @@ async fn inv_24_without_an_account_the_client_is_counted_and_not_the_forgeable_s
     answer.refused(403, "M_FORBIDDEN");
 }
 
+/// SEC-22, INV-08
 #[actix_web::test]
-async fn sec_22_inv_08_who_asks_whether_addresses_are_bound_is_counted_as_for_look_ups() {
+async fn probing_bound_addresses_counts_as_lookups() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 2;
         settings.limits.lookup_per_client.burst = 2;

@@ -19,8 +19,9 @@ fn subject(mail: &Mail) -> String {
     message.subject().unwrap().to_owned()
 }
 
+/// INV-16, INV-19, MSG-04, MSG-05, MSG-06
 #[actix_web::test]
-async fn inv_16_inv_19_msg_04_msg_05_msg_06_the_mail_and_its_link() {
+async fn mail_and_join_link_are_complete() {
     let server = TestServer::start(|_| {});
     let avatar = "mxc://example.org/a&b";
     let (address, mail) = invited(
@@ -68,8 +69,9 @@ async fn inv_16_inv_19_msg_04_msg_05_msg_06_the_mail_and_its_link() {
     assert!(query["signurl"].starts_with(&sign_url), "{query:?}");
 }
 
+/// INV-16
 #[actix_web::test]
-async fn inv_16_a_space_is_called_one() {
+async fn space_is_called_a_space() {
     let server = TestServer::start(|_| {});
     let (_, mail) = invited(&server, json!({"room_type": "m.space"})).await;
     assert_eq!(
@@ -82,8 +84,9 @@ async fn inv_16_a_space_is_called_one() {
     assert_eq!(mail.join_link().1["room_type"], "m.space");
 }
 
+/// INV-05
 #[actix_web::test]
-async fn inv_05_the_homeserver_or_the_administrator_says_where_the_client_is() {
+async fn web_client_comes_from_request_or_settings() {
     let server = TestServer::start(|settings| {
         settings.invites.web_client = "https://chat.example.test/".to_owned();
     });
@@ -102,8 +105,9 @@ async fn inv_05_the_homeserver_or_the_administrator_says_where_the_client_is() {
     }
 }
 
+/// INV-16
 #[actix_web::test]
-async fn inv_16_subjects_are_set_as_templates() {
+async fn subjects_are_configurable_templates() {
     let server = TestServer::start(|settings| {
         settings.invites.subject_room = "{{ room_name }}: {{ sender }} & you".to_owned();
         settings.invites.subject_space = "Space {{ room_name|upper }}".to_owned();
@@ -114,8 +118,9 @@ async fn inv_16_subjects_are_set_as_templates() {
     assert_eq!(subject(&mail), "Space TEA");
 }
 
+/// INV-20, SEC-04
 #[actix_web::test]
-async fn inv_20_sec_04_no_field_takes_the_place_of_what_the_server_computes() {
+async fn request_fields_cannot_override_computed_ones() {
     let folder = tempfile::tempdir().unwrap();
     let names = [
         "token",
@@ -159,8 +164,9 @@ async fn inv_20_sec_04_no_field_takes_the_place_of_what_the_server_computes() {
     assert!(text.contains("bracketed_room_name=(Tea) "), "{text}");
 }
 
+/// INV-21, MSG-07
 #[actix_web::test]
-async fn inv_21_msg_07_names_are_short_and_hold_no_links() {
+async fn names_are_truncated_and_links_defanged() {
     let server = TestServer::start(|_| {});
     let (_, mail) = invited(
         &server,
@@ -192,8 +198,9 @@ async fn inv_21_msg_07_names_are_short_and_hold_no_links() {
     }
 }
 
+/// INV-24
 #[actix_web::test]
-async fn inv_24_a_sender_without_an_account_is_not_shown_as_verified() {
+async fn unverified_sender_is_not_shown_as_verified() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("unverified");
     let fields = with(&address, json!({"sender_display_name": "The Boss"}));
@@ -205,8 +212,9 @@ async fn inv_24_a_sender_without_an_account_is_not_shown_as_verified() {
     }
 }
 
+/// MSG-02, MSG-03, SEC-04, SEC-07
 #[actix_web::test]
-async fn msg_02_msg_03_sec_04_sec_07_no_field_rewrites_the_mail() {
+async fn fields_cannot_alter_the_mail() {
     let server = TestServer::start(|_| {});
     let (_, plain) = invited(&server, json!({})).await;
     let names = |mail: &Mail| -> Vec<String> {

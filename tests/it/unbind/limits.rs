@@ -30,8 +30,9 @@ async fn unbind(server: &TestServer, homeserver: &Homeserver) -> crate::harness:
     v2(server).unbind(&headers, &body).await
 }
 
+/// NET-20, UNB-08
 #[actix_web::test]
-async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
+async fn client_limit_holds_across_homeservers() {
     let (server, homeserver, other) = limited(2, 100);
     for _ in 0..2 {
         unbind(&server, &homeserver).await.ok();
@@ -51,7 +52,7 @@ async fn net_20_unb_08_one_client_has_its_limit_whatever_homeserver_it_names() {
 /// A header is not parsed once the client is over its limit, so malformed ones cost
 /// no more than valid ones.
 #[actix_web::test]
-async fn malformed_signatures_count_too() {
+async fn malformed_signatures_are_counted() {
     let (server, homeserver, _other) = limited(2, 100);
     let body = body(&homeserver.user("alice"));
     let many = ",x=1".repeat(2000);
@@ -66,8 +67,9 @@ async fn malformed_signatures_count_too() {
     refused.refused(429, "M_LIMIT_EXCEEDED");
 }
 
+/// NET-20
 #[actix_web::test]
-async fn net_20_each_homeserver_has_its_limit_whoever_names_it() {
+async fn homeserver_limit_holds_for_every_client() {
     let (server, homeserver, other) = limited(100, 1);
     unbind(&server, &homeserver).await.ok();
     let refused = unbind(&server, &homeserver).await;

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::{HERE, Signing, body, bound, bound_user, v2};
 use crate::harness::{SERVER_KEYS, V1, V2};
 
+/// UNB-08, NET-21, NET-22
 #[actix_web::test]
-async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
+async fn malformed_signature_is_403() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);
@@ -31,8 +32,9 @@ async fn unb_08_net_21_net_22_a_malformed_signature_is_403() {
     assert!(homeserver.requests_to(SERVER_KEYS).is_empty());
 }
 
+/// NET-21
 #[actix_web::test]
-async fn net_21_odd_but_good_headers_are_understood() {
+async fn unusual_but_valid_headers_are_accepted() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let body = body(&alice);
@@ -55,8 +57,9 @@ async fn net_21_odd_but_good_headers_are_understood() {
     }
 }
 
+/// UNB-01, UNB-20, GEN-08, GEN-09
 #[actix_web::test]
-async fn unb_01_unb_20_gen_08_gen_09_what_is_missing_or_of_another_type_is_named() {
+async fn missing_and_mistyped_fields_are_named() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let threepid = json!({"medium": "email", "address": "alice@example.com"});
@@ -111,8 +114,9 @@ async fn unb_01_unb_20_gen_08_gen_09_what_is_missing_or_of_another_type_is_named
     assert_eq!(bound_user(&server).await, Some(alice));
 }
 
+/// CRY-03
 #[actix_web::test]
-async fn cry_03_a_number_without_canonical_form_was_signed_by_nobody() {
+async fn non_canonical_number_is_403() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let header = Signing::to(HERE).header(&homeserver, &body(&alice));
@@ -125,8 +129,9 @@ async fn cry_03_a_number_without_canonical_form_was_signed_by_nobody() {
     assert_eq!(bound_user(&server).await, Some(alice));
 }
 
+/// IDN-06, UNB-08, UNB-09
 #[actix_web::test]
-async fn idn_06_unb_08_unb_09_what_cannot_be_bound_needs_no_unbinding_but_a_proof() {
+async fn unbindable_threepid_is_200_with_a_proof() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     for (medium, address) in [
@@ -151,8 +156,9 @@ async fn idn_06_unb_08_unb_09_what_cannot_be_bound_needs_no_unbinding_but_a_proo
     assert_eq!(bound_user(&server).await, Some(alice));
 }
 
+/// GEN-28, UNB-04
 #[actix_web::test]
-async fn gen_28_unb_04_a_bad_token_is_401_whatever_the_body_says() {
+async fn bad_token_is_401_for_any_body() {
     let (server, _homeserver) = bound().await;
     let api = v2(&server).with_token("nobody's");
     let path = format!("{V2}/3pid/unbind");
@@ -162,8 +168,9 @@ async fn gen_28_unb_04_a_bad_token_is_401_whatever_the_body_says() {
     }
 }
 
+/// SEC-25
 #[actix_web::test]
-async fn sec_25_a_body_that_no_homeserver_sends_is_too_large() {
+async fn oversized_signed_body_is_413() {
     let (server, homeserver) = bound().await;
     let alice = homeserver.user("alice");
     let mut fields = body(&alice);

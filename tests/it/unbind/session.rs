@@ -21,8 +21,9 @@ async fn is_bound(server: &TestServer, address: &str) -> bool {
     found.get("mxid").is_some()
 }
 
+/// UNB-03, UNB-11
 #[actix_web::test]
-async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody() {
+async fn session_removes_the_binding_of_any_user() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("unbind");
     let session = server.validate(&address).await;
@@ -50,8 +51,9 @@ async fn unb_03_unb_11_whoever_owns_the_address_removes_its_binding_to_anybody()
     }
 }
 
+/// UNB-07, SES-21
 #[actix_web::test]
-async fn unb_07_ses_21_every_problem_with_a_session_is_403() {
+async fn every_session_problem_is_403() {
     let server = TestServer::start_with_clock(|_| {});
     let (address, other) = (fresh_address("unbind"), fresh_address("unbind"));
     let (pending, _) = server.request_mail(&address, "another").await;
@@ -81,8 +83,9 @@ async fn unb_07_ses_21_every_problem_with_a_session_is_403() {
     assert!(is_bound(&server, &other).await);
 }
 
+/// UNB-04
 #[actix_web::test]
-async fn unb_04_a_token_that_is_sent_must_be_good_and_its_user_have_accepted_the_terms() {
+async fn bearer_token_must_be_valid_and_terms_accepted() {
     let file = TermsFile::two();
     let server = TestServer::start(|settings| file.configure(settings));
     let address = fresh_address("unbind");
@@ -112,8 +115,9 @@ async fn unb_04_a_token_that_is_sent_must_be_good_and_its_user_have_accepted_the
     assert!(!is_bound(&server, &address).await);
 }
 
+/// UNB-05, UNB-06, SEC-26
 #[actix_web::test]
-async fn unb_05_unb_06_sec_26_a_token_alone_proves_nothing_and_neither_does_nothing() {
+async fn bearer_token_alone_is_no_proof() {
     let server = TestServer::start(|_| {});
     let address = fresh_address("unbind");
     server

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_without_encryption_is_for_this_machine_only() {
+    fn plaintext_password_is_for_loopback_only() {
         for (host, encryption, allowed) in [
             ("localhost", Encryption::None, true),
             ("127.0.0.2", Encryption::None, true),

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_5xx_about_the_message_is_for_good() {
+    fn only_5xx_about_the_message_is_permanent() {
         use Step::{Connection, Data, Hello, Login, Message, Recipient, Reset, Sender};
         for (step, code, permanent) in [
             (Recipient, 550, true),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_recipient_is_an_address_that_is_refused() {
+    fn only_recipient_errors_refuse_the_address() {
         for (step, text, expected) in [
             (Step::Recipient, "no", true),
             (Step::Recipient, "5.7.1 no", true),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_reply_is_reduced_to_its_status() {
+    fn reply_text_is_reduced_to_its_status() {
         for (code, text, status) in [
             (550, "5.1.1 <alice@example.com> unknown", Some("5.1.1")),
             (550, "5.7.123", Some("5.7.123")),

@@ -171,7 +171,7 @@ mod tests {
     const OFFER: &str = "250-relay\r\n250-starttls\r\n250 8BITMIME\r\n";
 
     #[tokio::test]
-    async fn an_offer_is_taken_up() {
+    async fn offered_starttls_is_used() {
         let plain = ["220-relay\r\n220 two lines\r\n", OFFER, "220 go ahead\r\n"];
         assert_eq!(negotiate_with(&plain).await, Ok(()));
         assert_eq!(
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_offer_is_a_failure() {
+    async fn missing_starttls_is_a_failure() {
         for hello in ["250 relay\r\n", "250-relay\r\n250 XSTARTTLS\r\n", "250\r\n"] {
             let failure = negotiate_with(&[GREETING, hello]).await.unwrap_err();
             assert!(failure.contains("does not support STARTTLS"), "{failure}");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_before_the_handshake_are_not_taken_for_encrypted_ones() {
+    async fn plaintext_after_starttls_is_rejected() {
         let injected = "220 go ahead\r\n250 taken\r\n";
         let failure = negotiate_with(&[GREETING, OFFER, injected])
             .await
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_replies_are_failures_that_name_the_step() {
+    async fn unexpected_reply_names_the_step() {
         let endless = "250-x\r\n".repeat(20_000);
         for (replies, part) in [
             (

@@ -33,7 +33,7 @@ fn finds(file: &str, text: &str, line: Option<usize>, what: &str) {
 }
 
 #[test]
-fn good_templates_of_both_forms_have_no_mistakes() {
+fn valid_templates_of_both_formats_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built_in = check(&root.join("config/brands")).unwrap();
     assert_eq!((built_in.brands, built_in.templates), (1, 3));
@@ -53,7 +53,7 @@ fn good_templates_of_both_forms_have_no_mistakes() {
 }
 
 #[test]
-fn mistakes_in_a_template_are_named_with_their_line() {
+fn template_errors_have_their_line() {
     for (text, line, what) in [
         (format!("{HEAD}{PARTS}{{% if %}}"), 18, "syntax error"),
         (format!("{HEAD}{PARTS}\n{{{{ tokn }}}}"), 19, "\"tokn\""),
@@ -94,7 +94,7 @@ fn mistakes_in_a_template_are_named_with_their_line() {
 }
 
 #[test]
-fn mistakes_in_an_old_template_are_named_with_their_line() {
+fn old_template_errors_have_their_line() {
     let old = VERIFICATION_MAIL.strip_suffix(".j2").unwrap();
     let mail = format!("{HEAD}{PARTS}").replace("|safe", "");
     let mail = mail.replace("{{ ", "%(").replace(" }}", ")s");
@@ -109,8 +109,9 @@ fn mistakes_in_an_old_template_are_named_with_their_line() {
     }
 }
 
+/// MSG-05
 #[test]
-fn msg_05_what_is_no_valid_mail_is_named() {
+fn invalid_mail_is_reported() {
     let without = |name: &str| {
         let lines = HEAD.split_inclusive('\n');
         lines

@@ -11,7 +11,7 @@ fn token_mail(templates: &Templates, brand: &BrandName) -> String {
 }
 
 #[test]
-fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
+fn files_fall_back_to_default_and_built_in_brand() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "acme", VERIFICATION_MAIL, "acme {{ token }}");
     put(dir.path(), "base", VERIFY_RESPONSE, "base {{ message }}");
@@ -40,7 +40,7 @@ fn a_file_comes_from_the_brand_then_the_default_brand_then_the_binary() {
 }
 
 #[test]
-fn what_is_no_brand_means_the_default_brand_and_never_a_path() {
+fn unknown_brand_is_the_default_and_never_a_path() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "brands/acme", VERIFICATION_MAIL, "acme");
     put(dir.path(), "secret", VERIFICATION_MAIL, "secret");
@@ -72,7 +72,7 @@ fn what_is_no_brand_means_the_default_brand_and_never_a_path() {
 }
 
 #[test]
-fn a_stored_name_that_is_gone_means_the_default_brand() {
+fn removed_stored_brand_means_the_default_brand() {
     let templates = load(None, None).unwrap();
     let stored: BrandName = serde_json::from_str("\"../gone\"").unwrap();
     assert_eq!(serde_json::to_string(&stored).unwrap(), "\"../gone\"");
@@ -81,7 +81,7 @@ fn a_stored_name_that_is_gone_means_the_default_brand() {
 }
 
 #[test]
-fn a_template_can_include_and_extend_others() {
+fn templates_can_include_and_extend_others() {
     let dir = tempfile::tempdir().unwrap();
     let mail = "{% include 'acme/head.txt' %}{% extends 'default/verification_template.eml.j2' %}";
     put(dir.path(), "acme", VERIFICATION_MAIL, mail);
@@ -95,7 +95,7 @@ fn a_template_can_include_and_extend_others() {
 }
 
 #[test]
-fn a_broken_template_is_named_with_file_and_line() {
+fn broken_template_is_reported_with_its_line() {
     for (text, line, reason) in [
         ("To: {{ to }}\n{% if %}\n", 2, "syntax error"),
         ("\n\n{{ token|no_such_filter }}", 3, "no_such_filter"),
@@ -118,7 +118,7 @@ fn a_broken_template_is_named_with_file_and_line() {
 }
 
 #[test]
-fn an_error_in_an_included_file_names_that_file() {
+fn error_in_an_included_file_names_that_file() {
     let dir = tempfile::tempdir().unwrap();
     put(
         dir.path(),
@@ -132,7 +132,7 @@ fn an_error_in_an_included_file_names_that_file() {
 }
 
 #[test]
-fn other_mistakes_are_sentences_too() {
+fn brand_setting_errors_are_explained() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "acme", VERIFICATION_MAIL, "a");
     let error = failure(dir.path(), Some("amce"));
@@ -159,7 +159,7 @@ fn other_mistakes_are_sentences_too() {
 }
 
 #[test]
-fn an_error_with_real_values_does_not_quote_them() {
+fn render_error_does_not_quote_the_values() {
     let dir = tempfile::tempdir().unwrap();
     let text = "{% if token == 'hunter2' %}{{ token|int + 1 }}{% endif %}";
     put(dir.path(), "acme", VERIFICATION_MAIL, text);

@@ -10,7 +10,7 @@ fn mail(templates: &Templates, values: &InvitationMail) -> String {
 }
 
 #[test]
-fn every_line_of_the_default_invitation_is_short_ascii_and_ends_with_crlf() {
+fn default_invitation_is_short_ascii_with_crlf() {
     let templates = load(None, None).unwrap();
     for values in InvitationMail::samples() {
         let mail = mail(&templates, &values);
@@ -24,8 +24,9 @@ fn every_line_of_the_default_invitation_is_short_ascii_and_ends_with_crlf() {
     }
 }
 
+/// INV-19
 #[test]
-fn inv_19_a_template_in_the_manner_of_sydent_works() {
+fn sydent_style_template_works() {
     let dir = tempfile::tempdir().unwrap();
     let text = "From: {{ from|safe }}\nTo: {{ to|safe }}\nSubject: {{ subject_header_value|safe }}\n\n\
                 {{ sender_display_name|safe }} {{ bracketed_verified_sender|safe }}invites \
@@ -59,7 +60,7 @@ fn inv_19_a_template_in_the_manner_of_sydent_works() {
 }
 
 #[test]
-fn a_subject_that_does_not_render_is_named() {
+fn invalid_subject_template_is_reported() {
     for (room, space, setting) in [
         ("{{ x", "fine", "invites.subject_room"),
         ("fine", "{{ x|no_filter }}", "invites.subject_space"),
@@ -72,7 +73,7 @@ fn a_subject_that_does_not_render_is_named() {
 }
 
 #[test]
-fn an_invitation_that_writes_too_long_lines_is_named() {
+fn invitation_with_too_long_lines_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "base", INVITATION_MAIL, "{{ 'x' * 999 }}");
     let error = load(Some(dir.path()), None).unwrap_err();

@@ -22,7 +22,7 @@ fn values() -> Value {
 }
 
 #[test]
-fn snippets_give_what_jinja2_gives() {
+fn snippets_render_as_in_jinja2() {
     let environment = jinja::environment(Arc::new(
         Sources::read(&TemplateSettings::default()).unwrap(),
     ));

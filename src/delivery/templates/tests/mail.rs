@@ -9,7 +9,7 @@ fn parse(mail: &str) -> Message<'_> {
 }
 
 #[test]
-fn the_default_mail_says_what_it_must_in_text_and_in_html() {
+fn default_mail_is_complete_in_text_and_html() {
     let values = sample();
     let mail = mail_of(&load(None, None).unwrap(), &values);
     let mail = parse(&mail);
@@ -44,7 +44,7 @@ fn the_default_mail_says_what_it_must_in_text_and_in_html() {
 }
 
 #[test]
-fn the_default_mail_has_its_headers() {
+fn default_mail_has_its_headers() {
     let mail = mail_of(&load(None, None).unwrap(), &sample());
     assert!(
         mail.starts_with("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n"),
@@ -71,7 +71,7 @@ fn the_default_mail_has_its_headers() {
 }
 
 #[test]
-fn every_line_of_the_default_mail_is_short_ascii_and_ends_with_crlf() {
+fn default_mail_is_short_ascii_with_crlf() {
     let templates = load(None, None).unwrap();
     let values = VerificationMail {
         from: "\"Identitätsdienst, Köln\" <id@example.org>".to_owned(),
@@ -94,7 +94,7 @@ fn every_line_of_the_default_mail_is_short_ascii_and_ends_with_crlf() {
 }
 
 #[test]
-fn without_an_ip_address_nothing_speaks_of_one() {
+fn mail_without_an_ip_address_mentions_none() {
     let [_, values] = VerificationMail::samples();
     let mail = mail_of(&load(None, None).unwrap(), &values);
     let mail = parse(&mail);
@@ -103,7 +103,7 @@ fn without_an_ip_address_nothing_speaks_of_one() {
 }
 
 #[test]
-fn no_value_can_add_a_header_a_part_or_markup() {
+fn values_cannot_add_headers_parts_or_markup() {
     let templates = load(None, None).unwrap();
     let attack = |value: &str| {
         format!("{value}\r\nBcc: x@example.net\n\rX-Evil: 1\r\n\r\n\0--boundary\r\n<script>&\"'")
@@ -137,7 +137,7 @@ fn no_value_can_add_a_header_a_part_or_markup() {
 }
 
 #[test]
-fn a_template_in_the_manner_of_sydent_works_and_may_begin_with_anything() {
+fn bare_and_sydent_style_templates_work() {
     let dir = tempfile::tempdir().unwrap();
     let bare = "<<<{{ token }}>>>\n";
     put(dir.path(), "bare", VERIFICATION_MAIL, bare);

@@ -8,8 +8,9 @@ fn crlf(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
+/// MSG-04
 #[test]
-fn msg_04_what_is_plain_or_no_message_stays_byte_for_byte() {
+fn plain_and_unstructured_mail_is_unchanged() {
     let long = "x".repeat(999);
     for mail in [
         "Subject: x\nTo: a\n\nplain\n".to_owned(),
@@ -23,8 +24,9 @@ fn msg_04_what_is_plain_or_no_message_stays_byte_for_byte() {
     }
 }
 
+/// MSG-04
 #[test]
-fn msg_04_a_message_that_says_nothing_of_its_letters_is_mended() {
+fn missing_charset_and_encoding_are_added() {
     let mail = normalize(crlf("From: Ä <a@b.example>\nSubject: Grüße\n\nfür dich\n"));
     assert!(mail.is_ascii(), "{mail}");
     let read = MessageParser::default().parse(&mail).unwrap();
@@ -38,8 +40,9 @@ fn msg_04_a_message_that_says_nothing_of_its_letters_is_mended() {
     assert_eq!(mail.matches("MIME-Version: 1.0\r\n").count(), 1);
 }
 
+/// MSG-04
 #[test]
-fn msg_04_parts_are_mended_one_by_one() {
+fn parts_are_encoded_one_by_one() {
     let long = format!("https://example.org/{}", "é=".repeat(600));
     let mail = normalize(crlf(&format!(
         "Subject: x\nMIME-Version: 1.0\nContent-Type: multipart/alternative;\n    boundary=\"b\"\n\n\

@@ -19,7 +19,7 @@ fn page_of(templates: &Templates, message: &str, success: bool, medium: Medium) 
 }
 
 #[test]
-fn the_default_page_says_how_it_went_and_loads_nothing() {
+fn default_page_shows_result_and_loads_nothing() {
     let templates = load(None, None).unwrap();
     for (medium, success, heading) in [
         (Medium::Email, true, "Address confirmed"),
@@ -43,7 +43,7 @@ fn the_default_page_says_how_it_went_and_loads_nothing() {
 }
 
 #[test]
-fn the_message_is_text_and_not_markup() {
+fn page_message_is_escaped() {
     let templates = load(None, None).unwrap();
     let page = page(&templates, "<img src=x>\r\n&\"'/", false);
     assert!(
@@ -53,7 +53,7 @@ fn the_message_is_text_and_not_markup() {
 }
 
 #[test]
-fn a_page_of_the_python_sydent_works() {
+fn page_of_python_sydent_works() {
     let dir = tempfile::tempdir().unwrap();
     let text = "<style>a{#x{width:100%%}}</style><p>%(message)s</p>\n";
     put(dir.path(), "old", VERIFY_RESPONSE, text);

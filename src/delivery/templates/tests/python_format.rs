@@ -12,7 +12,7 @@ fn rendered(text: &str, kind: Kind) -> String {
 }
 
 #[test]
-fn placeholders_are_filled_and_the_rest_stays() {
+fn placeholders_are_filled_and_the_rest_is_kept() {
     assert_eq!(
         rendered("%(message)s 50%% of %d, 5%\n", Kind::Mail),
         "it's <done> 50% of %d, 5%\n"
@@ -23,7 +23,7 @@ fn placeholders_are_filled_and_the_rest_stays() {
 }
 
 #[test]
-fn what_looks_like_jinja_is_kept_from_the_engine() {
+fn jinja_syntax_in_old_templates_is_literal() {
     let page = "a{#x{width:100%%}}\n{{ y }}{%% raw %%}{\n%(message)s{% endraw %}{";
     assert_eq!(
         rendered(page, Kind::Page),
@@ -32,15 +32,16 @@ fn what_looks_like_jinja_is_kept_from_the_engine() {
 }
 
 #[test]
-fn the_endings_escape() {
+fn forhtml_and_forurl_suffixes_escape() {
     assert_eq!(
         rendered("%(message_forhtml)s %(link_forurl)s", Kind::Mail),
         "it&#x27;s &lt;done&gt; a%20b/c%3Fd%26e"
     );
 }
 
+/// MSG-02
 #[test]
-fn msg_02_values_are_escaped_in_html_whatever_the_template_says() {
+fn values_are_always_escaped_in_html_parts() {
     let mail = "From: %(message)s\nContent-Type: multipart/mixed;\n\tboundary=x\n\n\
                 --x\nContent-Type:\n text/html\nX: %(message)s\n\n%(message)s\n\n-->%(message)s\n\
                 --x\ncontent-type: text/plain\n\n%(message)s";
@@ -57,7 +58,7 @@ fn msg_02_values_are_escaped_in_html_whatever_the_template_says() {
 }
 
 #[test]
-fn names_come_with_their_lines() {
+fn names_are_found_with_their_lines() {
     let text = "%(a)s\n%(b_forhtml)s%%\n\n5 %, %(c.d_forurl)s";
     assert_eq!(
         names(text),
@@ -71,7 +72,7 @@ fn names_come_with_their_lines() {
 }
 
 #[test]
-fn pages_of_both_kinds_are_told_apart() {
+fn old_and_new_pages_are_distinguished() {
     for old in ["<p>%(message)s</p>", "<p>Done.</p>", "{{x}} %(message)s"] {
         assert!(is_old_page(old), "{old}");
     }

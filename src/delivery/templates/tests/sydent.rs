@@ -30,7 +30,7 @@ fn with_added(values: &Map<String, Json>) -> Value {
 }
 
 #[test]
-fn sydents_own_rendering_is_ours() {
+fn output_equals_that_of_python_sydent() {
     let templates = load(Some(&data("brands")), Some("old")).unwrap();
     let values: Json = serde_json::from_slice(&fs::read(data("values.json")).unwrap()).unwrap();
     let mut compared = 0;
@@ -58,7 +58,7 @@ fn sydents_own_rendering_is_ours() {
 }
 
 #[test]
-fn an_old_mail_is_taken_where_there_is_no_new_one() {
+fn old_mail_is_used_where_there_is_no_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let old = VERIFICATION_MAIL.strip_suffix(".j2").unwrap();
     put(dir.path(), "both", VERIFICATION_MAIL, "new {{ token }}");
@@ -83,7 +83,7 @@ fn an_old_mail_is_taken_where_there_is_no_new_one() {
 }
 
 #[test]
-fn single_files_take_the_place_of_every_brands_own() {
+fn single_files_override_every_brand() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "brands/acme", VERIFICATION_MAIL, "acme");
     put(dir.path(), "brands/acme", VERIFY_RESPONSE, "acme");
@@ -118,8 +118,9 @@ fn single_files_take_the_place_of_every_brands_own() {
     );
 }
 
+/// MSG-02, MSG-03
 #[test]
-fn msg_02_msg_03_no_value_rewrites_an_old_mail() {
+fn values_cannot_alter_an_old_mail() {
     let dir = tempfile::tempdir().unwrap();
     let old = INVITATION_MAIL.strip_suffix(".j2").unwrap();
     let text = fs::read_to_string(data("brands").join("old").join(old)).unwrap();

@@ -81,8 +81,9 @@ fn setting(toml: &str, key: &str) -> String {
     }
 }
 
+/// OPS-07
 #[test]
-fn ops_07_what_has_no_counterpart_is_listed() {
+fn settings_without_counterpart_are_listed() {
     let text = with(
         "[general]\npidfile.path = a\nlog.path = b\nsentry_dsn = https://secret@c\nodd = d\n\
          [email]\nemail.subject = e\n[sms]\nsmsrule.default = reject\noriginators.0 = alpha:A\n\
@@ -115,8 +116,9 @@ fn ops_07_what_has_no_counterpart_is_listed() {
     assert!(!converted.toml.contains("secret@c"));
 }
 
+/// OPS-07
 #[test]
-fn ops_07_the_default_section_counts_as_it_does_for_sydent() {
+fn default_section_counts_as_in_sydent() {
     let text = format!(
         "[DEFAULT]\nserver.name = shared.test\nlog.level = INFO\nprometheus_port = 1\n\
          prometheus_addr = ::1\nbase = /srv\nunheard = of\n[general]\n[db]\ndb.file = %(base)s/x.db\n\
@@ -157,8 +159,9 @@ fn ops_07_the_default_section_counts_as_it_does_for_sydent() {
     );
 }
 
+/// OPS-07
 #[test]
-fn ops_07_templates_are_used_where_they_are() {
+fn templates_are_used_in_place() {
     let case = Case::new();
     let folder = case.folder.path();
     let mail = "From: {{ from }}\nTo: {{ to }}\nSubject: x\n\n{{ link }}\n";
@@ -195,8 +198,9 @@ fn ops_07_templates_are_used_where_they_are() {
     assert!(remarks.contains("[templates] is left out"), "{remarks}");
 }
 
+/// OPS-07
 #[test]
-fn ops_07_a_secret_is_known_as_one_and_never_told() {
+fn secrets_are_detected_and_not_reported() {
     let case = Case::new();
     let plain = case.convert(&with("")).unwrap();
     assert!(!plain.is_secret);
@@ -215,8 +219,9 @@ fn ops_07_a_secret_is_known_as_one_and_never_told() {
     assert!(!plain.toml.contains(seed) && plain.signing_key.contains(seed));
 }
 
+/// OPS-07
 #[test]
-fn ops_07_the_result_is_a_configuration() {
+fn result_is_a_valid_configuration() {
     let case = Case::new();
     let toml = case.convert(&with("")).unwrap();
     fs::write(
@@ -232,8 +237,9 @@ fn ops_07_the_result_is_a_configuration() {
     );
 }
 
+/// OPS-07
 #[test]
-fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
+fn missing_trusted_proxies_are_reported() {
     let case = Case::new();
     let local = "clientapi.http.bind_address = ::1\n";
     for (lines, has_remark) in [
@@ -253,8 +259,9 @@ fn ops_07_who_shares_the_limits_of_a_proxy_is_told() {
 }
 
 proptest! {
+    /// OPS-07
     #[test]
-    fn ops_07_any_text_gives_an_answer(
+    fn convert_never_panics(
         text in ".{0,40}",
         lines in "(server\\.name|log\\.level|ip\\.blacklist)[ =:%()s]{0,6}.{0,20}",
     ) {

@@ -2,8 +2,9 @@
 
 use super::{Case, setting, with};
 
+/// OPS-07
 #[test]
-fn ops_07_each_setting_becomes_ours() {
+fn every_setting_is_converted() {
     let case = Case::new();
     for (text, key, value) in SERVER.iter().chain(MESSAGES) {
         let converted = case.convert(&with(text));
@@ -253,8 +254,9 @@ const MESSAGES: &[Row] = &[
     ),
 ];
 
+/// OPS-07
 #[test]
-fn ops_07_what_sydent_or_this_server_cannot_do_with_is_refused() {
+fn invalid_or_unsupported_settings_are_rejected() {
     for (text, expected) in [
         ("[general]\nserver.name = again\n", "repeats an earlier key"),
         (

@@ -63,7 +63,7 @@ async fn relay_for(authority: &Authority, name: &str, encryption: Encryption) ->
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_for_the_host_is_accepted() {
+async fn trusted_certificate_for_the_host_is_accepted() {
     let authority = Authority::new();
     for encryption in BOTH {
         for host in ["localhost", "127.0.0.1"] {
@@ -96,7 +96,7 @@ fn assert_nothing_sent(relay: &Relay) {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused() {
+async fn certificate_for_another_host_is_rejected() {
     let authority = Authority::new();
     for encryption in BOTH {
         for name in ["mail.example.com", "127.0.0.1"] {
@@ -109,7 +109,7 @@ async fn a_certificate_for_another_host_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_refused() {
+async fn certificate_of_an_unknown_ca_is_rejected() {
     let (authority, another) = (Authority::new(), Authority::new());
     for encryption in BOTH {
         let (relay, mut options) = relay_for(&authority, "localhost", encryption).await;
@@ -121,7 +121,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn without_starttls_nothing_is_sent() {
+async fn nothing_is_sent_without_starttls() {
     let authority = Authority::new();
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     let mut options = options(relay.port);
@@ -134,7 +134,7 @@ async fn without_starttls_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refused_starttls_is_a_failure() {
+async fn refused_starttls_is_a_failure() {
     let authority = Authority::new();
     let (relay, options) = relay_for(&authority, "localhost", Encryption::Starttls).await;
     relay.at("STARTTLS", &[Behavior::Reply("454 4.7.0 not now")]);
@@ -144,7 +144,7 @@ async fn a_refused_starttls_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_relay_without_tls_is_a_failure_where_tls_is_set() {
+async fn relay_without_tls_is_a_failure() {
     let authority = Authority::new();
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     let mut options = options(relay.port);

@@ -19,7 +19,7 @@ async fn relay_and_transport() -> (Relay, SmtpTransport) {
 }
 
 #[tokio::test]
-async fn messages_arrive_as_they_are_over_one_connection() {
+async fn messages_arrive_unchanged_on_one_connection() {
     let (relay, transport) = relay_and_transport().await;
     for _ in 0..3 {
         send(&transport).await.unwrap();
@@ -45,7 +45,7 @@ async fn every_address_of_the_host_is_tried() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_down_is_a_passing_failure() {
+async fn unreachable_relay_is_a_transient_failure() {
     let (relay, transport) = relay_and_transport().await;
     drop(relay);
     tokio::task::yield_now().await;
@@ -54,7 +54,7 @@ async fn a_relay_that_is_down_is_a_passing_failure() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_idle_for_too_long_is_left() {
+async fn idle_connection_is_replaced_and_closed() {
     let relay = Relay::plain(&[]).await;
     let mut options = options(relay.port);
     options.idle_timeout = Duration::ZERO;
@@ -67,7 +67,7 @@ async fn a_connection_that_was_idle_for_too_long_is_left() {
 }
 
 #[tokio::test]
-async fn tidying_leaves_fresh_connections_and_closing_leaves_none() {
+async fn close_idle_keeps_fresh_connections() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
     transport.close_idle().await;
@@ -79,7 +79,7 @@ async fn tidying_leaves_fresh_connections_and_closing_leaves_none() {
 }
 
 #[tokio::test]
-async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
+async fn stale_connection_is_replaced_at_mail_from() {
     for act in [
         Behavior::Close,
         Behavior::Reply("421 4.4.2 idle for too long"),
@@ -98,7 +98,7 @@ async fn a_stale_connection_is_replaced_before_mail_is_accepted() {
 }
 
 #[tokio::test]
-async fn the_replacement_is_tried_once_only() {
+async fn replacement_is_tried_only_once() {
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
     relay.at("MAIL", &[Behavior::Close, Behavior::Close]);
@@ -107,7 +107,7 @@ async fn the_replacement_is_tried_once_only() {
 }
 
 #[tokio::test]
-async fn a_failure_after_mail_was_accepted_is_not_repeated() {
+async fn failure_after_mail_from_is_not_retried() {
     for verb in ["RCPT", "DATA", "."] {
         let (relay, transport) = relay_and_transport().await;
         send(&transport).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_failure_after_mail_was_accepted_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
+async fn refusal_keeps_its_code_and_the_connection() {
     for (verb, step) in [("RCPT", "RCPT TO"), ("DATA", "DATA"), (".", "the message")] {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
@@ -152,7 +152,7 @@ async fn a_refusal_for_good_tells_the_code_and_keeps_the_connection() {
 }
 
 #[tokio::test]
-async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
+async fn refused_sender_is_a_transient_failure() {
     let (relay, transport) = relay_and_transport().await;
     relay.at("MAIL", &[Behavior::Reply("553 5.1.8 no such domain")]);
     let text = transient(&transport).await;
@@ -161,7 +161,7 @@ async fn a_sender_that_is_refused_is_for_the_administrator_to_mend() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_busy_is_a_passing_failure() {
+async fn busy_relay_is_a_transient_failure() {
     for verb in ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."] {
         let (relay, transport) = relay_and_transport().await;
         relay.at(
@@ -174,7 +174,7 @@ async fn a_relay_that_is_busy_is_a_passing_failure() {
 }
 
 #[tokio::test]
-async fn a_reply_out_of_place_is_not_taken_for_success() {
+async fn unexpected_reply_is_not_success() {
     for (verb, reply) in [
         ("MAIL", "354 go"),
         ("RCPT", "354 go"),
@@ -193,7 +193,7 @@ async fn a_reply_out_of_place_is_not_taken_for_success() {
 }
 
 #[tokio::test]
-async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
+async fn non_smtp_reply_is_a_transient_failure() {
     for (verb, reply) in [
         ("CONNECT", "SSH-2.0 alice@example.com"),
         ("EHLO", "250-relay\r\n250-  \r\n250 x"),
@@ -207,7 +207,7 @@ async fn a_relay_that_does_not_speak_smtp_is_a_passing_failure() {
 }
 
 #[tokio::test]
-async fn each_command_is_bounded_in_time() {
+async fn every_command_has_a_timeout() {
     for (verb, timeout, message_timeout) in [
         ("CONNECT", 200, 60_000),
         ("EHLO", 200, 60_000),
@@ -229,7 +229,7 @@ async fn each_command_is_bounded_in_time() {
 }
 
 #[tokio::test]
-async fn connections_are_capped_and_kept() {
+async fn connections_are_limited_and_reused() {
     let relay = Relay::plain(&[]).await;
     let mut options = options(relay.port);
     options.max_connections = 2;
@@ -244,7 +244,7 @@ async fn connections_are_capped_and_kept() {
 }
 
 #[tokio::test]
-async fn non_ascii_needs_the_extension_for_it() {
+async fn non_ascii_address_needs_smtputf8() {
     let utf8 = envelope_to("βετα@example.com");
     let eight_bit = "Subject: x\r\n\r\ngrün\r\n".as_bytes();
 
@@ -288,7 +288,7 @@ async fn non_ascii_needs_the_extension_for_it() {
 }
 
 #[tokio::test]
-async fn the_login_is_spoken_as_the_relay_offers_it() {
+async fn login_uses_a_mechanism_that_is_offered() {
     for (offer, commands) in [
         ("AUTH PLAIN LOGIN", &["AUTH PLAIN AHVzZXIAcGFzcw=="][..]),
         ("AUTH LOGIN", &["AUTH LOGIN", "dXNlcg==", "cGFzcw=="]),
@@ -315,7 +315,7 @@ async fn the_login_is_spoken_as_the_relay_offers_it() {
 }
 
 #[tokio::test]
-async fn a_refused_login_loses_no_message() {
+async fn refused_login_is_a_transient_failure() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     relay.at(
         "AUTH",
