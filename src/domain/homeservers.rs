@@ -59,13 +59,7 @@ impl FromStr for HomeserverPattern {
     }
 }
 
-impl TryFrom<String> for HomeserverPattern {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::parse(&text)
-    }
-}
+parse_from_string!(HomeserverPattern);
 
 impl From<HomeserverPattern> for String {
     fn from(pattern: HomeserverPattern) -> Self {

@@ -196,13 +196,7 @@ macro_rules! text_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::parse(&text)
-            }
-        }
+        parse_from_string!($name);
 
         impl From<$name> for String {
             fn from(value: $name) -> String {

@@ -62,16 +62,17 @@ impl From<Algorithm> for &'static str {
 impl Algorithm {
     /// Every algorithm.
     pub const ALL: [Self; 2] = [Self::Sha256, Self::Plain];
-    /// Why an algorithm is refused, also one that the configuration disables.
+    /// Why an algorithm is rejected, also if the configuration disables it.
     pub const UNKNOWN: Invalid = Invalid("not one of those listed by hash_details");
 
-    /// Reads the name of an algorithm.
+    /// Parses the name of an algorithm.
     ///
     /// # Errors
-    /// A sentence when there is no such algorithm.
+    /// There is no such algorithm.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|algorithm| algorithm.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == text)
             .ok_or(Self::UNKNOWN)
     }
 

@@ -4,8 +4,9 @@
 //! function depends on its arguments only, so every rule is unit-tested beside
 //! its code.
 
-/// Deserializes types from a string by their `parse`, with `#[serde(try_from =
-/// "String")]`; the sentence of [`Invalid`] becomes the error.
+/// Implements `TryFrom<String>` with the `parse` of a type, for
+/// `#[serde(try_from = "String")]`. The sentence of [`Invalid`] becomes the error of
+/// serde.
 macro_rules! parse_from_string {
     ($($name:ident),*) => {$(
         impl TryFrom<String> for $name {

@@ -120,13 +120,13 @@ impl TryFrom<BTreeMap<Language, Document>> for Translations {
 }
 
 impl Document {
-    /// The name that people read.
+    /// The name to display.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name.0
     }
 
-    /// Where people read it.
+    /// The URL of the document.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url.0
@@ -140,10 +140,12 @@ impl Policy {
         &self.version.0
     }
 
-    /// The policy in each language, by its code.
+    /// The documents of the policy by language code.
     pub fn languages(&self) -> impl Iterator<Item = (&str, &Document)> {
-        let languages = self.langs.0.iter();
-        languages.map(|(code, document)| (code.0.as_str(), document))
+        self.langs
+            .0
+            .iter()
+            .map(|(code, document)| (code.0.as_str(), document))
     }
 
     fn urls(&self) -> impl Iterator<Item = &str> {
@@ -162,10 +164,11 @@ impl Policy {
 }
 
 impl Terms {
-    /// The policies by ID.
+    /// The policies by id.
     pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
-        let policies = self.policies.iter();
-        policies.map(|(id, policy)| (id.0.as_str(), policy))
+        self.policies
+            .iter()
+            .map(|(id, policy)| (id.0.as_str(), policy))
     }
 
     /// Whether there is no policy to accept.
