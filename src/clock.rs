@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::domain::time::UnixMillis;
+
 /// A source of the current time: the system, or a number that a test sets.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
@@ -23,17 +25,17 @@ impl Clock {
         (Self(Some(Arc::clone(&time))), time)
     }
 
-    /// Milliseconds since the epoch.
+    /// The current time.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the only reader of the wall clock"
     )]
-    pub fn now(&self) -> i64 {
-        match &self.0 {
+    pub fn now(&self) -> UnixMillis {
+        UnixMillis::new(match &self.0 {
             Some(time) => time.load(Ordering::SeqCst),
             None => epoch_ms(SystemTime::now()),
-        }
+        })
     }
 }
 

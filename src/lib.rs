@@ -57,6 +57,9 @@
 //! 13. A listener serves only its own routes.
 //! 14. SQLite and PostgreSQL pass the same tests.
 
+// Not for the tests, whose crates export nothing.
+#![warn(unreachable_pub)]
+
 pub mod actor;
 pub mod app;
 pub mod cli;
@@ -66,14 +69,14 @@ pub mod db;
 pub mod delivery;
 pub mod domain;
 pub mod error;
-pub mod federation;
+pub(crate) mod federation;
 pub mod flow;
 pub mod http;
-pub mod import;
-pub mod limiter;
-pub mod logging;
-pub mod metrics;
-pub mod permits;
-pub mod random;
+pub(crate) mod import;
+pub(crate) mod limiter;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod permits;
+pub(crate) mod random;
 pub mod server;
-pub mod terms;
+pub(crate) mod terms;

@@ -2,7 +2,7 @@
 //! counters are in memory, so each instance has its own, and a restart resets
 //! them.
 
-pub mod calls;
+pub(crate) mod calls;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;

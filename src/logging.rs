@@ -17,7 +17,7 @@ use crate::config::{LogFormat, LogSettings};
 
 /// Starts the log, and logs panics with their location only: their message may quote a
 /// value, and so an address or a secret. Only the first call has an effect.
-pub fn start(settings: LogSettings) {
+pub(crate) fn start(settings: LogSettings) {
     let own: LevelFilter = settings.level.into();
     let mut builder = Builder::new();
     builder

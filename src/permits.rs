@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// Hands out a fixed number of [`Permit`]s. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Permits {
+pub(crate) struct Permits {
     semaphore: Arc<Semaphore>,
     max: u32,
     draining: Arc<AtomicBool>,
@@ -18,13 +18,13 @@ pub struct Permits {
 
 /// The right to do one thing; it is given back when this is dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     _permit: OwnedSemaphorePermit,
 }
 
 /// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoPermit {
+pub(crate) enum NoPermit {
     /// All are in use.
     Full,
     /// A drain has started.
@@ -34,7 +34,7 @@ pub enum NoPermit {
 impl Permits {
     /// At most `max` at a time.
     #[must_use]
-    pub fn new(max: u32) -> Self {
+    pub(crate) fn new(max: u32) -> Self {
         Self {
             semaphore: Arc::new(Semaphore::new(max as usize)),
             max,
@@ -46,11 +46,14 @@ impl Permits {
     ///
     /// # Errors
     /// At once, when there is none.
-    pub fn try_acquire(&self) -> Result<Permit, NoPermit> {
-        if self.draining.load(Ordering::Acquire) {
+    pub(crate) fn try_acquire(&self) -> Result<Permit, NoPermit> {
+        let permit = Arc::clone(&self.semaphore).try_acquire_owned();
+        // Checked while the permit is held: either the drain waits for it, or it is
+        // seen here.
+        if self.draining.load(Ordering::SeqCst) {
             return Err(NoPermit::Closed);
         }
-        match Arc::clone(&self.semaphore).try_acquire_owned() {
+        match permit {
             Ok(permit) => Ok(Permit { _permit: permit }),
             Err(_none) => Err(NoPermit::Full),
         }
@@ -58,8 +61,8 @@ impl Permits {
 
     /// Hands out no more and waits until all are back. Returns whether they were
     /// within `limit`.
-    pub async fn drain(&self, limit: Duration) -> bool {
-        self.draining.store(true, Ordering::Release);
+    pub(crate) async fn drain(&self, limit: Duration) -> bool {
+        self.draining.store(true, Ordering::SeqCst);
         timeout(limit, self.semaphore.acquire_many(self.max))
             .await
             .is_ok()

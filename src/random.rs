@@ -3,8 +3,6 @@
 //! Tokens, codes and keys are generated here and passed as arguments, so that tests can
 //! choose them.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
@@ -18,7 +16,7 @@ pub struct RandomError(#[from] rand::rngs::SysError);
 ///
 /// # Errors
 /// When the operating system's generator fails; `buffer` is then unspecified.
-pub fn fill(buffer: &mut [u8]) -> Result<(), RandomError> {
+pub(crate) fn fill(buffer: &mut [u8]) -> Result<(), RandomError> {
     Ok(SysRng.try_fill_bytes(buffer)?)
 }
 
@@ -27,7 +25,7 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), RandomError> {
 ///
 /// # Errors
 /// When the operating system's generator fails.
-pub fn alphanumeric(length: usize) -> Result<String, RandomError> {
+pub(crate) fn alphanumeric(length: usize) -> Result<String, RandomError> {
     const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::with_capacity(length);
     let mut pool = Zeroizing::new([0_u8; 64]);
@@ -49,7 +47,7 @@ pub fn alphanumeric(length: usize) -> Result<String, RandomError> {
 ///
 /// # Errors
 /// When the operating system's generator fails.
-pub fn digits() -> Result<String, RandomError> {
+pub(crate) fn digits() -> Result<String, RandomError> {
     const CODES: u32 = 1_000_000;
     // The numbers from here on would make some codes more likely than others.
     const END: u32 = u32::MAX - u32::MAX % CODES;
@@ -66,21 +64,11 @@ pub fn digits() -> Result<String, RandomError> {
 /// A random number in `0.0..1.0`, for jitter; 0 if the operating system's generator
 /// fails, since a delay without jitter is still a delay.
 #[must_use]
-pub fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     let mut bytes = [0_u8; 4];
     fill(&mut bytes).map_or(0.0, |()| {
         f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
     })
-}
-
-/// The given number of random bytes in unpadded URL-safe base64: `A-Z a-z 0-9 - _`.
-///
-/// # Errors
-/// When the operating system's generator fails.
-pub fn url_safe(bytes: usize) -> Result<String, RandomError> {
-    let mut raw = Zeroizing::new(vec![0_u8; bytes]);
-    fill(&mut raw)?;
-    Ok(URL_SAFE_NO_PAD.encode(raw.as_slice()))
 }
 
 #[cfg(test)]
@@ -95,9 +83,6 @@ mod tests {
             let text = alphanumeric(length).unwrap();
             assert_eq!(text.len(), length);
             assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        }
-        for (bytes, length) in [(0, 0), (1, 2), (32, 43), (48, 64)] {
-            assert_eq!(url_safe(bytes).unwrap().len(), length);
         }
     }
 

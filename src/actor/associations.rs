@@ -13,6 +13,7 @@ use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::lookup;
 use crate::domain::message::{MessageId, MessageKind};
 use crate::domain::threepid::ThreePid;
+use crate::domain::time::UnixMillis;
 
 /// The state of one thread.
 pub struct Associations {
@@ -46,8 +47,8 @@ pub struct Bind {
 pub struct OnbindNotification {
     /// The id of its message.
     pub id: MessageId,
-    /// When it is given up, ms.
-    pub expires_at: i64,
+    /// When it is given up.
+    pub expires_at: UnixMillis,
 }
 
 impl OnbindNotification {
@@ -60,7 +61,11 @@ impl OnbindNotification {
     }
 
     /// The message about an association, due at `now`.
-    pub(super) fn build(self, association: &Association, now: i64) -> Result<QueuedMessage, Fault> {
+    pub(super) fn build(
+        self,
+        association: &Association,
+        now: UnixMillis,
+    ) -> Result<QueuedMessage, Fault> {
         let payload = OnbindPayload::new(&association.threepid, &association.mxid);
         let payload = serde_json::to_string(&payload)
             .map_err(|_error| Fault::Internal("cannot encode an onbind notification"))?;
@@ -89,7 +94,9 @@ impl Operation for Bind {
         let origin = state.origin.clone();
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
-        let message = self.notification.build(&association, association.ts)?;
+        let message = self
+            .notification
+            .build(&association, UnixMillis::new(association.ts))?;
         state
             .store
             .write(LockKey::ThreePid(&association.threepid), |connection| {
@@ -100,7 +107,7 @@ impl Operation for Bind {
                 let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
                 associations::replace(connection, &association, &origin, &hash, &signed)?;
                 // The older and the newer one would carry the same invites.
-                outbox::remove_replaced_onbind(connection, &message.subject, association.ts)?;
+                outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;
                 outbox::insert(connection, &message)?;
                 Ok(journal::record_change(
                     connection,

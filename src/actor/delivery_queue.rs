@@ -10,12 +10,12 @@ use crate::db::outbox::QueuedMessage;
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::retry::RetryPolicy;
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
-use crate::domain::time::duration_ms;
+use crate::domain::time::UnixMillis;
 use crate::metrics::Metrics;
 use crate::random;
 
-/// How long a settlement is retried while the database is away, ms.
-const SETTLE_FOR_MS: i64 = 3_600_000;
+/// How long a settlement is retried while the database is away.
+const SETTLE_FOR: Duration = Duration::from_hours(1);
 
 const SETTLE_RETRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -80,15 +80,17 @@ impl DeliveryQueue {
             .await
     }
 
-    fn lease_until(&self, now: i64) -> i64 {
-        now.saturating_add(duration_ms(self.lease))
+    fn lease_until(&self, now: UnixMillis) -> UnixMillis {
+        now.after(self.lease)
     }
 
     /// The delay after a failed try, ms: short while a client waits.
     pub(super) fn delay_ms(&self, message: &QueuedMessage) -> i64 {
         let now = self.clock.now();
         if !message.acknowledged && now < message.answer_until {
-            return self.retry.delay_while_waiting_ms(now, message.answer_until);
+            return self
+                .retry
+                .delay_while_waiting_ms(now.as_i64(), message.answer_until.as_i64());
         }
         self.retry.delay_ms(message.tries, random::fraction())
     }
@@ -114,7 +116,7 @@ impl DeliveryQueue {
         id: &MessageId,
         operation: impl AsyncFn() -> Result<(), Fault>,
     ) {
-        let give_up = self.clock.now().saturating_add(SETTLE_FOR_MS);
+        let give_up = self.clock.now().after(SETTLE_FOR);
         while let Err(fault) = operation().await {
             if self.clock.now() > give_up {
                 log::error!(id = id.as_str(); "cannot record the outcome of a delivery; the message may be sent again: {fault}");

@@ -80,7 +80,7 @@ impl FederationHandle {
         let request = UserInfo {
             server: server.clone(),
             access_token: Zeroizing::new(access_token.to_owned()),
-            now: self.clock.now(),
+            now: self.clock.now().as_i64(),
         };
         let result = self.send(request, permit).await?;
         self.metrics.homeserver_called(
@@ -109,7 +109,7 @@ impl FederationHandle {
         let request = ServerKey {
             server: server.clone(),
             key_id: key_id.clone(),
-            now: self.clock.now(),
+            now: self.clock.now().as_i64(),
         };
         let result = self.send(request, permit).await?;
         self.metrics.homeserver_called(
@@ -144,7 +144,7 @@ impl FederationHandle {
         let request = Onbind {
             server: server.clone(),
             body,
-            now: self.clock.now(),
+            now: self.clock.now().as_i64(),
         };
         let result = self.send(request, permit).await?;
         self.metrics.homeserver_called(

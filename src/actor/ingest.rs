@@ -12,6 +12,7 @@ use crate::domain::lookup::{self, Pepper};
 use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{PeerChange, WithId};
 use crate::domain::threepid::ThreePid;
+use crate::domain::time::UnixMillis;
 
 /// Takes the changes that a peer has signed: all of them or none (INT-03). They
 /// change only associations of that peer, and none that are newer.
@@ -69,8 +70,14 @@ impl Operation for Ingest {
                 let mut queued = 0;
                 for association in bound.into_values() {
                     if has_pending_invites(connection, association, now)? {
-                        let message = notification.numbered(queued).build(association, now)?;
-                        outbox::remove_replaced_onbind(connection, &message.subject, now)?;
+                        let message = notification
+                            .numbered(queued)
+                            .build(association, UnixMillis::new(now))?;
+                        outbox::remove_replaced_onbind(
+                            connection,
+                            &message.subject,
+                            message.created_at,
+                        )?;
                         outbox::insert(connection, &message)?;
                         queued += 1;
                     }

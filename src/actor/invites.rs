@@ -17,6 +17,7 @@ use crate::domain::public_key::PublicKey;
 use crate::domain::rate::Rate;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
+use crate::domain::time::UnixMillis;
 
 /// Stores an invite with its public key, and queues its mail.
 pub struct StoreInvite {
@@ -47,9 +48,9 @@ pub struct InviteMail {
     /// Its content.
     pub payload: InvitationPayload,
     /// Until then a client waits for the outcome.
-    pub answer_until: i64,
+    pub answer_until: UnixMillis,
     /// When it is no longer tried.
-    pub expires_at: i64,
+    pub expires_at: UnixMillis,
     /// The instance whose client waits.
     pub affinity_instance: InstanceId,
 }
@@ -123,7 +124,13 @@ impl InviteMail {
             answer_until: self.answer_until,
             affinity_instance: self.affinity_instance,
             acknowledged: false,
-            ..QueuedMessage::new(self.id, MessageKind::Invite, payload, now, self.expires_at)
+            ..QueuedMessage::new(
+                self.id,
+                MessageKind::Invite,
+                payload,
+                UnixMillis::new(now),
+                self.expires_at,
+            )
         })
     }
 }

@@ -66,7 +66,7 @@ impl Janitor {
         let Some(age) = self.max_pepper_age_ms else {
             return;
         };
-        let (associations, now) = (self.associations.clone(), self.clock.now());
+        let (associations, now) = (self.associations.clone(), self.clock.now().as_i64());
         let work = async move {
             let pepper = match fresh_pepper() {
                 Ok(pepper) => pepper,
@@ -107,7 +107,7 @@ impl Janitor {
 
     fn purge(&self, context: &mut Context<Self>) {
         let sessions = self.sessions.clone();
-        let now = self.clock.now();
+        let now = self.clock.now().as_i64();
         let before = now.saturating_sub(self.keep_sessions_ms);
         let work = async move {
             match purged(&sessions, before, now).await {

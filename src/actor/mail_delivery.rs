@@ -24,13 +24,13 @@ impl Delivery for MailDelivery {
     const KINDS: &'static [MessageKind] = &[MessageKind::Mail, MessageKind::Invite];
 
     async fn send(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
-        let (id, queued_at) = (message.id.as_str(), message.created_at);
+        let (id, queued_at) = (message.id.as_str(), message.created_at.as_i64());
         let written = if message.kind == MessageKind::Invite {
             self.writer
                 .write_invitation(id, &message.payload, queued_at)
         } else {
             self.writer
-                .write(id, &message.payload, queued_at, message.expires_at)
+                .write(id, &message.payload, queued_at, message.expires_at.as_i64())
         };
         let mail = written.map_err(|error| {
             log::error!(id; "cannot write a mail: {error}");

@@ -10,6 +10,7 @@ use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::pending_replies::Outcome;
 use crate::domain::message::MessageKind;
+use crate::domain::time::UnixMillis;
 
 /// After so many tries a message whose delivery is uncertain is not sent again.
 const MAX_UNCERTAIN_TRIES: i32 = 3;
@@ -173,9 +174,9 @@ impl<D: Delivery> MessageWorker<D> {
         &self,
         message: QueuedMessage,
         delay_ms: i64,
-        settlement: fn(i64) -> Settlement,
+        settlement: fn(UnixMillis) -> Settlement,
     ) -> Option<Duration> {
-        let due_at = self.queue.clock.now().saturating_add(delay_ms);
+        let due_at = self.queue.clock.now().after(millis(delay_ms));
         self.settle(message, settlement(due_at), "postponed").await;
         Some(millis(delay_ms))
     }

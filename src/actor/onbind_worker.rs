@@ -148,7 +148,7 @@ impl OnbindWorker {
                 let delay = self.queue.delay_ms(&message);
                 log::warn!(id, tries, retry_in_ms = delay; "onbind notification not delivered; retrying: {reason}");
                 self.queue.metrics.delivered(Self::NAME, "postponed");
-                let due_at = self.queue.clock.now().saturating_add(delay);
+                let due_at = self.queue.clock.now().after(millis(delay));
                 self.queue
                     .settle(message, Settlement::Postponed(due_at))
                     .await;
@@ -166,7 +166,7 @@ impl OnbindWorker {
             .send(FindPendingInvites {
                 threepid: notification.threepid.clone(),
                 mxid: notification.mxid.clone(),
-                now: self.queue.clock.now(),
+                now: self.queue.clock.now().as_i64(),
             })
             .await?;
         let Some(pending) = pending else {
@@ -249,7 +249,7 @@ impl OnbindWorker {
                 message: message.clone(),
                 invites: invites.clone(),
                 keep: self.keep_delivered,
-                now: self.queue.clock.now(),
+                now: self.queue.clock.now().as_i64(),
             };
             self.associations.send(complete).await
         };

@@ -6,6 +6,7 @@ use crate::db::outbox::{self, QueuedMessage};
 use crate::db::{LockKey, Store, invites, sessions};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::{InviteToken, Sid};
+use crate::domain::time::UnixMillis;
 
 /// The state of one thread.
 pub struct Outbox {
@@ -30,10 +31,10 @@ pub struct TakeDue {
     pub instance: InstanceId,
     /// The kinds that it delivers.
     pub kinds: &'static [MessageKind],
-    /// Now, ms.
-    pub now: i64,
-    /// The end of the leases, ms.
-    pub lease_until: i64,
+    /// Now.
+    pub now: UnixMillis,
+    /// The end of the leases.
+    pub lease_until: UnixMillis,
     /// At most so many.
     pub limit: i64,
     /// Messages that it is delivering already. They are not taken again, even if
@@ -67,8 +68,8 @@ pub struct ExtendLeases {
     pub instance: InstanceId,
     /// The messages.
     pub in_flight: Vec<MessageId>,
-    /// The new end of the leases, ms.
-    pub lease_until: i64,
+    /// The new end of the leases.
+    pub lease_until: UnixMillis,
 }
 
 impl Operation for ExtendLeases {
@@ -95,11 +96,11 @@ pub enum Settlement {
     Delivered,
     /// It will not be sent: refused for good, or no longer worth sending.
     Dropped,
-    /// It is tried again at that time, ms.
-    Postponed(i64),
-    /// It is tried again at that time, ms, but may have been delivered: no client
+    /// It is tried again at that time.
+    Postponed(UnixMillis),
+    /// It is tried again at that time, but may have been delivered: no client
     /// may be told any more that it was not sent.
-    Repeated(i64),
+    Repeated(UnixMillis),
     /// It may have been delivered and is not tried again. The attempt counts, and
     /// nothing is given back to the send limits.
     LeftAlone,
@@ -160,18 +161,18 @@ pub enum Subject {
     },
 }
 
-/// A client stops waiting for a message: decides what the client is told.
+/// A client stops waiting for a message: decides on the response.
 #[derive(Debug)]
 pub struct StopWaiting {
     /// The message.
     pub id: MessageId,
     /// What queued it.
     pub subject: Subject,
-    /// Now, ms.
-    pub now: i64,
+    /// Now.
+    pub now: UnixMillis,
 }
 
-/// What a client is told that has waited to the end.
+/// The response to a client whose wait has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopWaitingOutcome {
     /// The message is on its way, and stays in the queue.
@@ -223,8 +224,8 @@ const MAX_DROPPED: i64 = 500;
 /// be more.
 #[derive(Debug)]
 pub struct DropExpired {
-    /// Now, ms.
-    pub now: i64,
+    /// Now.
+    pub now: UnixMillis,
 }
 
 impl Operation for DropExpired {

@@ -66,13 +66,14 @@ impl Replicator {
     }
 
     async fn take_batches(&self, peers: Vec<String>, limit: usize) -> Result<Vec<Batch>, Fault> {
-        let now = self.parts.clock.now();
+        let now = self.parts.clock.now().as_i64();
         // Mostly there is nothing to push, which a read finds without a lock.
         let mut peers = self
             .parts
             .associations
             .send(DuePeers { peers, now })
             .await?;
+        // Each peer has a slot, so that none is cut off for long.
         peers.truncate(limit);
         if peers.is_empty() {
             return Ok(Vec::new());
@@ -109,7 +110,7 @@ impl Replicator {
             Err(failure) => {
                 let delay = self.parts.retry.delay_ms(tries, random::fraction());
                 let what = self.log_failure(&peer, tries, delay, &failure);
-                let due_at = self.parts.clock.now().saturating_add(delay);
+                let due_at = self.parts.clock.now().as_i64().saturating_add(delay);
                 self.settle(&peer, PushOutcome::Failed { what, due_at })
                     .await;
                 Err(millis(delay))
@@ -167,7 +168,7 @@ impl Replicator {
             peer: peer.to_owned(),
             instance: self.parts.instance.clone(),
             outcome,
-            now: self.parts.clock.now(),
+            now: self.parts.clock.now().as_i64(),
         };
         if let Err(fault) = self.parts.associations.send(settle).await {
             log::warn!(peer; "could not save the replication position; the same changes will be pushed again: {fault}");
@@ -201,7 +202,7 @@ impl Worker for Replicator {
         let extend = ExtendPeerLeases {
             peers: in_progress,
             instance: self.parts.instance.clone(),
-            lease_until: self.lease_until(self.parts.clock.now()),
+            lease_until: self.lease_until(self.parts.clock.now().as_i64()),
         };
         self.parts.associations.send(extend).await
     }
@@ -211,7 +212,7 @@ impl Worker for Replicator {
             peer: batch.peer,
             instance: self.parts.instance.clone(),
             outcome: PushOutcome::NotTried,
-            now: self.parts.clock.now(),
+            now: self.parts.clock.now().as_i64(),
         };
         self.parts.associations.send(settle).await
     }

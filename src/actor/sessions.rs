@@ -14,6 +14,7 @@ use crate::domain::session::{
     self, Denied, Proof, SendDecision, Session, SessionLimits, SubmitOutcome,
 };
 use crate::domain::threepid::{Medium, ThreePid};
+use crate::domain::time::UnixMillis;
 
 /// The state of one thread.
 pub struct Sessions {
@@ -65,7 +66,7 @@ pub struct MessageDraft {
     /// The address of the client, which the mail shows; empty when unknown.
     pub ip: String,
     /// Until then a client waits for the outcome.
-    pub answer_until: i64,
+    pub answer_until: UnixMillis,
     /// The instance whose client waits.
     pub affinity_instance: InstanceId,
 }
@@ -187,7 +188,7 @@ impl MessageDraft {
             answer_until: self.answer_until,
             affinity_instance: self.affinity_instance,
             acknowledged: false,
-            ..QueuedMessage::new(self.id, kind, String::new(), now, expires_at)
+            ..QueuedMessage::new(self.id, kind, String::new(), now.into(), expires_at.into())
         })
     }
 }

@@ -30,15 +30,14 @@ impl SmsDelivery {
         let calling_code = PhoneNumber::from_msisdn(&to)
             .ok()
             .map(|phone| phone.calling_code());
-        let valid_ms = message.expires_at.saturating_sub(message.created_at);
-        let valid_for = Duration::from_millis(u64::try_from(valid_ms).unwrap_or_default());
+        let valid_for = message.expires_at.since(message.created_at);
         let body = fill(&self.body, |name| match name {
             "token" => payload.token.clone(),
             _ => in_words(valid_for),
         });
         let sms = SmsMessage {
             id: message.id.to_string(),
-            queued_at: message.created_at,
+            queued_at: message.created_at.as_i64(),
             from: self.router.sender(&to, calling_code),
             to,
             body,

@@ -22,7 +22,7 @@ impl Peers {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let config = self.file.settings()?.into_config()?;
         let states = peers::states(&config)?;
-        print(&report(&config, &states, Clock::system().now()))
+        print(&report(&config, &states, Clock::system().now().as_i64()))
     }
 }
 

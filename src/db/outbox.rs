@@ -1,5 +1,7 @@
 //! The outbox: the durable queue of messages to deliver.
 
+use std::time::Duration;
+
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
@@ -8,8 +10,9 @@ use super::send_limits::Charge;
 use super::{Conn, DbError, invites, send_limits, sessions};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::Sid;
+use crate::domain::time::UnixMillis;
 
-/// A queued message. Times are milliseconds since the epoch.
+/// A queued message.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = outbox)]
 pub struct QueuedMessage {
@@ -35,13 +38,17 @@ pub struct QueuedMessage {
     /// Deliveries tried so far.
     pub tries: i32,
     /// When it was queued.
-    pub created_at: i64,
+    #[diesel(serialize_as = i64, deserialize_as = i64)]
+    pub created_at: UnixMillis,
     /// When it is to be tried next.
-    pub due_at: i64,
+    #[diesel(serialize_as = i64, deserialize_as = i64)]
+    pub due_at: UnixMillis,
     /// Until then a client waits for the outcome.
-    pub answer_until: i64,
+    #[diesel(serialize_as = i64, deserialize_as = i64)]
+    pub answer_until: UnixMillis,
     /// When it is no longer worth sending.
-    pub expires_at: i64,
+    #[diesel(serialize_as = i64, deserialize_as = i64)]
+    pub expires_at: UnixMillis,
     /// The instance whose client waits. No other instance takes the message until
     /// shortly after `answer_until`, so that this client gets the outcome.
     #[diesel(serialize_as = String, deserialize_as = String)]
@@ -51,7 +58,8 @@ pub struct QueuedMessage {
     #[diesel(serialize_as = String, deserialize_as = String)]
     pub lease_owner: InstanceId,
     /// See `lease_owner`.
-    pub lease_until: i64,
+    #[diesel(serialize_as = i64, deserialize_as = i64)]
+    pub lease_until: UnixMillis,
     /// Whether a client was told that the message is on its way.
     pub acknowledged: bool,
 }
@@ -74,8 +82,8 @@ impl QueuedMessage {
         id: MessageId,
         kind: MessageKind,
         payload: String,
-        now: i64,
-        expires_at: i64,
+        now: UnixMillis,
+        expires_at: UnixMillis,
     ) -> Self {
         Self {
             id,
@@ -92,7 +100,7 @@ impl QueuedMessage {
             expires_at,
             affinity_instance: InstanceId::none(),
             lease_owner: InstanceId::none(),
-            lease_until: 0,
+            lease_until: UnixMillis::EPOCH,
             acknowledged: true,
         }
     }
@@ -100,15 +108,15 @@ impl QueuedMessage {
 
 /// How long after `answer_until` only the instance whose client waits takes a
 /// message: it may be about to try it once more.
-const AFFINITY_GRACE_MS: i64 = 2000;
+const AFFINITY_GRACE: Duration = Duration::from_secs(2);
 
 /// The size of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     /// Messages that are not delivered yet.
     pub messages: i64,
-    /// When the oldest of them was queued, ms.
-    pub oldest: Option<i64>,
+    /// When the oldest of them was queued.
+    pub oldest: Option<UnixMillis>,
 }
 
 /// Queues a message.
@@ -126,8 +134,8 @@ pub fn take_due(
     connection: &mut Conn,
     instance: &InstanceId,
     kinds: &[MessageKind],
-    now: i64,
-    lease_until: i64,
+    now: UnixMillis,
+    lease_until: UnixMillis,
     limit: i64,
     in_flight: &[MessageId],
 ) -> Result<Vec<QueuedMessage>, DbError> {
@@ -136,13 +144,13 @@ pub fn take_due(
     // Those in flight may be due by a clock that has jumped.
     let overhead = i64::try_from(in_flight.len()).unwrap_or(i64::MAX);
     let candidates: Vec<String> = dsl::outbox
-        .filter(dsl::due_at.le(now))
+        .filter(dsl::due_at.le(now.as_i64()))
         .filter(dsl::kind.eq_any(kinds))
-        .filter(dsl::lease_until.lt(now))
+        .filter(dsl::lease_until.lt(now.as_i64()))
         .filter(
             dsl::affinity_instance
                 .eq_any([instance.as_str(), InstanceId::none().as_str()])
-                .or(dsl::answer_until.lt(now.saturating_sub(AFFINITY_GRACE_MS))),
+                .or(dsl::answer_until.lt(now.before(AFFINITY_GRACE).as_i64())),
         )
         .order(dsl::due_at.asc())
         .limit(limit.saturating_add(overhead))
@@ -153,13 +161,17 @@ pub fn take_due(
         .into_iter()
         .filter(|id| !in_flight.iter().any(|other| other.as_str() == id));
     for id in free.take(wanted) {
-        let leased = diesel::update(dsl::outbox.find(&id).filter(dsl::lease_until.lt(now)))
-            .set((
-                dsl::lease_owner.eq(instance.as_str()),
-                dsl::lease_until.eq(lease_until),
-                dsl::tries.eq(dsl::tries + 1),
-            ))
-            .execute(connection)?;
+        let leased = diesel::update(
+            dsl::outbox
+                .find(&id)
+                .filter(dsl::lease_until.lt(now.as_i64())),
+        )
+        .set((
+            dsl::lease_owner.eq(instance.as_str()),
+            dsl::lease_until.eq(lease_until.as_i64()),
+            dsl::tries.eq(dsl::tries + 1),
+        ))
+        .execute(connection)?;
         if leased == 1 {
             taken.push(
                 dsl::outbox
@@ -177,13 +189,13 @@ pub fn extend_leases(
     connection: &mut Conn,
     instance: &InstanceId,
     ids: &[MessageId],
-    lease_until: i64,
+    lease_until: UnixMillis,
 ) -> Result<(), DbError> {
     let held = dsl::outbox
         .filter(dsl::id.eq_any(ids.iter().map(MessageId::as_str)))
         .filter(dsl::lease_owner.eq(instance.as_str()));
     diesel::update(held)
-        .set(dsl::lease_until.eq(lease_until))
+        .set(dsl::lease_until.eq(lease_until.as_i64()))
         .execute(connection)?;
     Ok(())
 }
@@ -194,14 +206,14 @@ pub fn postpone(
     connection: &mut Conn,
     instance: &InstanceId,
     id: &MessageId,
-    due_at: i64,
+    due_at: UnixMillis,
 ) -> Result<(), DbError> {
     let held = dsl::outbox
         .find(id.as_str())
         .filter(dsl::lease_owner.eq(instance.as_str()));
     diesel::update(held)
         .set((
-            dsl::due_at.eq(due_at),
+            dsl::due_at.eq(due_at.as_i64()),
             dsl::lease_until.eq(0),
             dsl::lease_owner.eq(InstanceId::none().as_str()),
         ))
@@ -289,10 +301,14 @@ pub fn find_by_attempt(
 }
 
 /// Up to `limit` messages that have expired and that no instance holds.
-pub fn expired(connection: &mut Conn, now: i64, limit: i64) -> Result<Vec<QueuedMessage>, DbError> {
+pub fn expired(
+    connection: &mut Conn,
+    now: UnixMillis,
+    limit: i64,
+) -> Result<Vec<QueuedMessage>, DbError> {
     Ok(dsl::outbox
-        .filter(dsl::expires_at.lt(now))
-        .filter(dsl::lease_until.lt(now))
+        .filter(dsl::expires_at.lt(now.as_i64()))
+        .filter(dsl::lease_until.lt(now.as_i64()))
         .limit(limit)
         .select(QueuedMessage::as_select())
         .load(connection)?)
@@ -303,12 +319,12 @@ pub fn expired(connection: &mut Conn, now: i64, limit: i64) -> Result<Vec<Queued
 pub fn remove_replaced_onbind(
     connection: &mut Conn,
     subject: &str,
-    now: i64,
+    now: UnixMillis,
 ) -> Result<(), DbError> {
     let older = dsl::outbox
         .filter(dsl::subject.eq(subject))
         .filter(dsl::kind.eq(MessageKind::Onbind.as_str()))
-        .filter(dsl::lease_until.lt(now));
+        .filter(dsl::lease_until.lt(now.as_i64()));
     diesel::delete(older).execute(connection)?;
     Ok(())
 }
@@ -324,8 +340,11 @@ pub fn find(connection: &mut Conn, id: &MessageId) -> Result<Option<QueuedMessag
 
 /// The size of the queue.
 pub fn depth(connection: &mut Conn) -> Result<Depth, DbError> {
-    let (messages, oldest) = dsl::outbox
+    let (messages, oldest): (i64, Option<i64>) = dsl::outbox
         .select((count_star(), min(dsl::created_at)))
         .first(connection)?;
-    Ok(Depth { messages, oldest })
+    Ok(Depth {
+        messages,
+        oldest: oldest.map(UnixMillis::new),
+    })
 }

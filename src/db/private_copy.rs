@@ -34,7 +34,6 @@ impl PrivateCopy {
     /// # Errors
     /// When it cannot be created.
     pub fn create() -> io::Result<Self> {
-        remove_abandoned(&std::env::temp_dir());
         let mut builder = tempfile::Builder::new();
         let prefix = process_prefix();
         builder.prefix(&prefix);
@@ -46,6 +45,7 @@ impl PrivateCopy {
         let folder = builder.tempdir()?;
         let lock = private_file::create(&folder.path().join(LOCK))?;
         lock.lock()?;
+        remove_abandoned(&std::env::temp_dir(), folder.path());
         // SQLite writes into an existing empty file and keeps its mode.
         private_file::create(&folder.path().join(COPY))?;
         Ok(Self {
@@ -84,10 +84,17 @@ fn process_prefix() -> String {
 }
 
 /// Deletes the folders of processes that were killed: the system has released
-/// their locks. Folders of other users cannot be opened and stay.
-fn remove_abandoned(temporary: &Path) {
-    for folder in find_folders(temporary, PREFIX) {
-        let Ok(lock) = File::open(folder.join(LOCK)) else {
+/// their locks. Only folders of the user who owns `own` are touched, since every
+/// user can create one of that name, with anything in it.
+fn remove_abandoned(temporary: &Path, own: &Path) {
+    let folders = find_folders(temporary, PREFIX).into_iter();
+    for folder in folders.filter(|folder| has_same_owner(folder, own)) {
+        let lock = folder.join(LOCK);
+        // Opening a named pipe would block.
+        if !lock.symlink_metadata().is_ok_and(|lock| lock.is_file()) {
+            continue;
+        }
+        let Ok(lock) = File::open(lock) else {
             continue;
         };
         match lock.try_lock() {
@@ -101,6 +108,18 @@ fn remove_abandoned(temporary: &Path) {
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
     }
+}
+
+#[cfg(unix)]
+fn has_same_owner(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = |path: &Path| path.symlink_metadata().map(|metadata| metadata.uid()).ok();
+    owner(one).is_some_and(|uid| owner(other) == Some(uid))
+}
+
+#[cfg(not(unix))]
+fn has_same_owner(_one: &Path, _other: &Path) -> bool {
+    true
 }
 
 fn find_folders(temporary: &Path, prefix: &str) -> Vec<PathBuf> {
@@ -156,7 +175,7 @@ mod tests {
             [&abandoned, &used, &other].map(|it| private_file::create(&it.join(LOCK)).ok());
         locks[1].as_mut().unwrap().lock().unwrap();
         std::os::unix::fs::symlink(&abandoned, temporary.path().join("sydent-import-4-d")).unwrap();
-        remove_abandoned(temporary.path());
+        remove_abandoned(temporary.path(), temporary.path());
         assert_eq!(
             [&abandoned, &used, &other, &unlocked].map(|it| it.exists()),
             [false, true, true, true]

@@ -47,6 +47,18 @@ impl UnixMillis {
     }
 }
 
+impl From<i64> for UnixMillis {
+    fn from(millis: i64) -> Self {
+        Self(millis)
+    }
+}
+
+impl From<UnixMillis> for i64 {
+    fn from(time: UnixMillis) -> Self {
+        time.0
+    }
+}
+
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

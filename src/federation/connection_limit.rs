@@ -10,7 +10,7 @@ use crate::permits::{NoPermit, Permit, Permits};
 
 /// Limits the calls of one kind. Clones share the limit.
 #[derive(Debug, Clone)]
-pub struct ConnectionLimit {
+pub(crate) struct ConnectionLimit {
     permits: Permits,
     max_per_host: u32,
     hosts: Arc<Hosts>,
@@ -22,7 +22,7 @@ struct Hosts(Mutex<HashMap<String, u32>>);
 
 /// The right to make one call; it is given back when this is dropped.
 #[derive(Debug)]
-pub struct ConnectionPermit {
+pub(crate) struct ConnectionPermit {
     _permit: Permit,
     hosts: Arc<Hosts>,
     host: String,
@@ -30,7 +30,7 @@ pub struct ConnectionPermit {
 
 /// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitReached {
+pub(crate) enum LimitReached {
     /// Too many calls in total.
     Total,
     /// Too many calls to that host.
@@ -42,7 +42,7 @@ pub enum LimitReached {
 impl ConnectionLimit {
     /// At most `max` calls at a time, and `max_per_host` of them to one host.
     #[must_use]
-    pub fn new(max: usize, max_per_host: usize) -> Self {
+    pub(crate) fn new(max: usize, max_per_host: usize) -> Self {
         let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
             permits: Permits::new(count(max)),
@@ -56,7 +56,10 @@ impl ConnectionLimit {
     ///
     /// # Errors
     /// At once, when there is none.
-    pub fn try_acquire(&self, server: &ServerName) -> Result<ConnectionPermit, LimitReached> {
+    pub(crate) fn try_acquire(
+        &self,
+        server: &ServerName,
+    ) -> Result<ConnectionPermit, LimitReached> {
         let permit = self.permits.try_acquire().map_err(|reason| match reason {
             NoPermit::Full => LimitReached::Total,
             NoPermit::Closed => LimitReached::Closed,
@@ -77,7 +80,7 @@ impl ConnectionLimit {
 
     /// Hands out no more permits and waits for the calls under way. Returns
     /// whether they ended within `limit`.
-    pub async fn drain(&self, limit: Duration) -> bool {
+    pub(crate) async fn drain(&self, limit: Duration) -> bool {
         self.permits.drain(limit).await
     }
 }

@@ -31,11 +31,11 @@ mod tls;
 mod user_info;
 mod well_known;
 
-pub use client::{Client, OpenError};
-pub use connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
-pub use dns::DnsError;
+pub(crate) use client::{Client, OpenError};
+pub(crate) use connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
+pub(crate) use dns::DnsError;
 pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
-pub use peer::{PeerClient, PeerClients, PushError};
+pub(crate) use peer::{PeerClient, PeerClients, PushError};
 pub use user_info::UserInfoError;

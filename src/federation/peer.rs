@@ -45,7 +45,7 @@ pub struct PeerClient {
 }
 
 /// Creates clients that share a resolver.
-pub struct PeerClients<'a> {
+pub(crate) struct PeerClients<'a> {
     settings: &'a Federation,
     own: Option<&'a TlsIdentity>,
     dns: Arc<Dns>,
@@ -78,7 +78,10 @@ impl<'a> PeerClients<'a> {
     ///
     /// # Errors
     /// The DNS resolver cannot be created.
-    pub fn new(settings: &'a Federation, own: Option<&'a TlsIdentity>) -> Result<Self, OpenError> {
+    pub(crate) fn new(
+        settings: &'a Federation,
+        own: Option<&'a TlsIdentity>,
+    ) -> Result<Self, OpenError> {
         let dns = Arc::new(Dns::open(&settings.dns_servers)?);
         Ok(Self { settings, own, dns })
     }
@@ -87,7 +90,7 @@ impl<'a> PeerClients<'a> {
     ///
     /// # Errors
     /// The URL has no host, or TLS cannot be set up with the client certificate.
-    pub fn open(&self, peer: &Peer) -> Result<PeerClient, OpenError> {
+    pub(crate) fn open(&self, peer: &Peer) -> Result<PeerClient, OpenError> {
         let url = Url::parse(&peer.url).map_err(|_not_a_url| OpenError::Url)?;
         let route = route_to_url(&url).ok_or(OpenError::Url)?;
         let base_path = url.path().trim_end_matches('/');

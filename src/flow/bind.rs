@@ -14,19 +14,18 @@ use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
 use crate::domain::session::Proof;
 use crate::domain::threepid::ThreePid;
-use crate::domain::time::duration_ms;
 use crate::random;
 
 /// Binds a proven 3PID to a user. Returns the signed association (BND-02).
 pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, FlowError> {
-    let association = Association::new(proof.into_threepid(), mxid, app.clock.now());
+    let now = app.clock.now();
+    let association = Association::new(proof.into_threepid(), mxid, now.as_i64());
     let object = association.to_object();
     let signed = app.signer.send(Sign { object }).await?;
-    let give_up = duration_ms(app.config.delivery.onbind_give_up);
     let bind = Bind {
         notification: OnbindNotification {
             id: MessageId::from(random::alphanumeric(32)?),
-            expires_at: association.ts.saturating_add(give_up),
+            expires_at: now.after(app.config.delivery.onbind_give_up),
         },
         association,
         signed: signed.clone(),
@@ -47,7 +46,7 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
     let unbind = Unbind {
         threepid,
         mxid,
-        now,
+        now: now.as_i64(),
     };
     if app.associations.send(unbind).await? {
         app.wake_replicator();

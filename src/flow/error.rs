@@ -1,5 +1,4 @@
-//! Why a flow did not do what it was asked for. What of it a client is told, and
-//! with which status, is decided in `error::flow`.
+//! Why a flow failed. `error::flow` decides on the response to the client.
 
 use crate::actor::pool::Fault;
 use crate::domain::session::Denied;

@@ -8,7 +8,6 @@ use crate::domain::ids::ServerName;
 use crate::domain::message::MessageId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::replication::WithId;
-use crate::domain::time::duration_ms;
 use crate::random;
 
 /// Takes all changes of a push or none. It need not be detached from the
@@ -29,9 +28,9 @@ pub async fn ingest(
         changes,
         notification: OnbindNotification {
             id: MessageId::from(random::alphanumeric(32)?),
-            expires_at: now.saturating_add(duration_ms(app.config.delivery.onbind_give_up)),
+            expires_at: now.after(app.config.delivery.onbind_give_up),
         },
-        now,
+        now: now.as_i64(),
     };
     match app.associations.send(ingest).await? {
         Ok(notifications) => {

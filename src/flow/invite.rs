@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -22,11 +23,10 @@ use crate::domain::public_key::PublicKey;
 use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
-use crate::domain::time::duration_ms;
 use crate::random;
 
 /// How long the mail is tried once its sender was told that it is on its way.
-const SEND_FOR_MS: i64 = 24 * 60 * 60 * 1000;
+const SEND_FOR: Duration = Duration::from_hours(24);
 
 /// Letters and digits of a token. It must be unguessable, and it is the state
 /// key of an event in the room (INV-11).
@@ -143,7 +143,7 @@ fn operation(
     let token = InviteToken::parse(&random::alphanumeric(TOKEN_LENGTH)?)
         .map_err(|_impossible| FlowError::Internal("a fresh token is invalid"))?;
     let now = app.clock.now();
-    let answer_until = now.saturating_add(duration_ms(app.config.delivery.answer_within));
+    let answer_until = now.after(app.config.delivery.answer_within);
     Ok(StoreInvite {
         key_id: key_id.clone(),
         ephemeral_key: private_key.public(),
@@ -153,13 +153,13 @@ fn operation(
         mail: InviteMail {
             id,
             answer_until,
-            expires_at: now.saturating_add(SEND_FOR_MS),
+            expires_at: now.after(SEND_FOR),
             affinity_instance: app.instance.clone(),
             payload: payload(app, &invitation, &token, private_key),
         },
         threepid: ThreePid::Email(invitation.email),
         token,
-        now,
+        now: now.as_i64(),
     })
 }
 

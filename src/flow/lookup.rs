@@ -15,7 +15,7 @@ pub async fn signed_association(
     app: &App,
     threepid: ThreePid,
 ) -> Result<Option<String>, FlowError> {
-    let now = app.clock.now();
+    let now = app.clock.now().as_i64();
     let found = app
         .lookups
         .send(SignedAssociation { threepid, now })

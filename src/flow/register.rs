@@ -40,7 +40,7 @@ pub async fn register(
     let open = OpenAccount {
         user,
         token_hash: TokenHash::new(&token),
-        now: app.clock.now(),
+        now: app.clock.now().as_i64(),
     };
     app.accounts.send(open).await?;
     Ok(token)

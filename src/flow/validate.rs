@@ -10,6 +10,7 @@ use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginOutcome, BeginSession, MessageDraft};
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
+use crate::delivery::pending_replies::PendingReply;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
@@ -18,7 +19,6 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::{Medium, ThreePid};
-use crate::domain::time::duration_ms;
 use crate::random;
 
 /// A requestToken call.
@@ -119,7 +119,7 @@ fn begin_session(
     id: MessageId,
 ) -> Result<BeginSession, FlowError> {
     let now = app.clock.now();
-    let answer_until = now.saturating_add(duration_ms(app.config.delivery.answer_within));
+    let answer_until = now.after(app.config.delivery.answer_within);
     let fresh_sid = Sid::parse(&random::alphanumeric(32)?)
         .map_err(|_impossible| FlowError::Internal("a fresh sid is invalid"))?;
     Ok(BeginSession {
@@ -137,7 +137,7 @@ fn begin_session(
             answer_until,
             affinity_instance: app.instance.clone(),
         },
-        now,
+        now: now.as_i64(),
     })
 }
 
@@ -171,7 +171,7 @@ async fn wait_for(
     sid: Sid,
     send_attempt: i64,
     id: &MessageId,
-    reply: crate::delivery::pending_replies::PendingReply,
+    reply: PendingReply,
     medium: Medium,
 ) -> Result<Sid, FlowError> {
     let subject = Subject::Attempt {

@@ -16,7 +16,7 @@ const DISCARDED_BYTES: usize = 8 * 1024 * 1024;
 /// # Errors
 /// `413 M_TOO_LARGE` when it is too large, `408 M_UNKNOWN` when it does not arrive
 /// in time, `400 M_BAD_JSON` when the connection fails.
-pub async fn read(app: web::Data<App>, payload: Payload) -> Result<Bytes, Error> {
+pub(super) async fn read(app: web::Data<App>, payload: Payload) -> Result<Bytes, Error> {
     read_at_most(usize::MAX, app, payload).await
 }
 
@@ -24,7 +24,7 @@ pub async fn read(app: web::Data<App>, payload: Payload) -> Result<Bytes, Error>
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_at_most(
+pub(super) async fn read_at_most(
     limit: usize,
     app: web::Data<App>,
     payload: Payload,
@@ -37,7 +37,7 @@ pub async fn read_at_most(
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_up_to(
+pub(super) async fn read_up_to(
     limit: usize,
     app: web::Data<App>,
     payload: Payload,

@@ -24,7 +24,7 @@ use crate::error::Error;
 /// A call with the access `A` and the arguments of the request `T`, which are
 /// where `S` says.
 pub struct Call<A, S, T> {
-    /// A calls.
+    /// Who makes the call.
     pub caller: Caller,
     /// The IP address of the client.
     pub client: Option<IpAddr>,

@@ -8,13 +8,13 @@ use ipnet::IpNet;
 
 /// The IP address of a client; `None` when the connection has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientIp(pub Option<IpAddr>);
+pub(super) struct ClientIp(pub Option<IpAddr>);
 
 impl ClientIp {
     /// The peer of the connection or, if that is a trusted proxy, the right-most
     /// hop of `X-Forwarded-For` that is not a trusted proxy.
     #[must_use]
-    pub fn from_request(request: &HttpRequest, trusted: &[IpNet]) -> Self {
+    pub(super) fn from_request(request: &HttpRequest, trusted: &[IpNet]) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let forwarded: Vec<&str> = request
             .headers()

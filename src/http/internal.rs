@@ -26,7 +26,7 @@ use crate::flow::bind;
 
 /// An address and a user.
 #[derive(Deserialize, ToSchema)]
-pub struct BindingRequest {
+pub(super) struct BindingRequest {
     medium: Medium,
     address: String,
     mxid: Mxid,
@@ -48,7 +48,7 @@ pub(super) const BIND: Endpoint = Endpoint {
 
 /// Binds an address without a validation session; returns what `3pid/bind`
 /// returns.
-pub async fn bind(
+pub(super) async fn bind(
     app: web::Data<App>,
     mut call: Call<Anyone, Body, BindingRequest>,
 ) -> Result<web::Json<SignedAssociation>, Error> {
@@ -68,7 +68,7 @@ pub(super) const UNBIND: Endpoint = Endpoint {
 };
 
 /// Removes a binding; the response is the same when there was none.
-pub async fn unbind(
+pub(super) async fn unbind(
     app: web::Data<App>,
     mut call: Call<Anyone, Body, BindingRequest>,
 ) -> Result<web::Json<Empty>, Error> {
@@ -87,7 +87,7 @@ pub(super) const LOOKUP: Endpoint = Endpoint {
 };
 
 /// Looks up the signed association of an address, whether or not v1 is enabled.
-pub async fn lookup(
+pub(super) async fn lookup(
     app: web::Data<App>,
     mut call: Call<Anyone, Query, AddressLookupRequest>,
 ) -> Result<StoredAssociation, Error> {

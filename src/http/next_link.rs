@@ -9,7 +9,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// `400 M_INVALID_PARAM` when the configuration does not allow it.
-pub fn check(app: &App, link: Option<&str>) -> Result<Option<NextLink>, Error> {
+pub(super) fn check(app: &App, link: Option<&str>) -> Result<Option<NextLink>, Error> {
     let rules = app.config.validation.next_link_rules();
     match link {
         None | Some("") => Ok(None),

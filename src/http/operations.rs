@@ -18,6 +18,7 @@ use crate::actor::outbox::{Depth, QueueDepth};
 use crate::actor::peers::PeerStates;
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
+use crate::domain::time::UnixMillis;
 use crate::error::Error;
 
 /// How long a check of a dependency may take.
@@ -25,7 +26,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The process is running.
 #[derive(Serialize, ToSchema)]
-pub struct HealthResponse {
+pub(super) struct HealthResponse {
     /// Always `ok`.
     status: &'static str,
 }
@@ -36,13 +37,13 @@ pub(super) const HEALTH: Endpoint = Endpoint {
 };
 
 /// Returns that the process is running.
-pub async fn health() -> web::Json<HealthResponse> {
+pub(super) async fn health() -> web::Json<HealthResponse> {
     web::Json(HealthResponse { status: "ok" })
 }
 
 /// Whether the server can do its work; each check is `ok` or `unavailable`.
 #[derive(Serialize, ToSchema)]
-pub struct Readiness {
+pub(super) struct Readiness {
     /// Whether the database answers.
     database: Check,
     /// Whether the delivery queue answers and its mail worker is running.
@@ -89,7 +90,7 @@ pub(super) const READY: Endpoint = Endpoint {
 };
 
 /// Checks the database and the delivery queue.
-pub async fn ready(app: web::Data<App>) -> Readiness {
+pub(super) async fn ready(app: web::Data<App>) -> Readiness {
     let database = tokio::time::timeout(CHECK_TIMEOUT, app.lookups.send(Ping)).await;
     let depth = depth(&app).await;
     let mail_runs = app
@@ -104,7 +105,7 @@ pub async fn ready(app: web::Data<App>) -> Readiness {
 }
 
 /// All metrics in the OpenMetrics format.
-pub struct Metrics(String);
+pub(super) struct Metrics(String);
 
 impl Responder for Metrics {
     type Body = BoxBody;
@@ -128,7 +129,7 @@ pub(super) const METRICS: Endpoint = Endpoint {
 };
 
 /// Returns all metrics.
-pub async fn metrics(app: web::Data<App>) -> Result<Metrics, Error> {
+pub(super) async fn metrics(app: web::Data<App>) -> Result<Metrics, Error> {
     if let Some(depth) = depth(&app).await {
         app.metrics.queue(depth.messages, age(&app, depth.oldest));
     }
@@ -149,16 +150,15 @@ async fn measure_peers(app: &App) {
     for state in states.ok().and_then(Result::ok).unwrap_or_default() {
         let name = &state.peer.name;
         if peers.keys().any(|peer| peer.as_str() == name) {
-            let age = age(app, state.since);
+            let age = age(app, state.since.map(UnixMillis::new));
             app.metrics.peer_behind(name, state.behind, age);
         }
     }
 }
 
-/// The time since a moment in milliseconds since the epoch.
-fn age(app: &App, since: Option<i64>) -> Duration {
-    let age = since.map_or(0, |since| app.clock.now().saturating_sub(since));
-    Duration::from_millis(u64::try_from(age).unwrap_or_default())
+/// The time since then; zero where there is no such time.
+fn age(app: &App, since: Option<UnixMillis>) -> Duration {
+    since.map_or(Duration::ZERO, |since| app.clock.now().since(since))
 }
 
 async fn depth(app: &App) -> Option<Depth> {

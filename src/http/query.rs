@@ -9,7 +9,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// `400 M_INVALID_PARAM` when a name occurs twice or something is not UTF-8.
-pub fn read(text: &str) -> Result<Map<String, Value>, Error> {
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

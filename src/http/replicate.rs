@@ -33,7 +33,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Signed associations of a peer.
 #[derive(Deserialize, ToSchema)]
-pub struct PushRequest {
+pub(super) struct PushRequest {
     /// Associations as `3pid/bind` returns them, by increasing number; an `mxid` of
     /// null removes a binding.
     #[serde(rename = "sgAssocs")]
@@ -42,13 +42,13 @@ pub struct PushRequest {
 
 /// The associations are stored.
 #[derive(Serialize, ToSchema)]
-pub struct PushResponse {
+pub(super) struct PushResponse {
     /// Always true.
     success: bool,
 }
 
 /// The body of a push, which is read once the peer is known.
-pub struct PushBody(Payload);
+pub(super) struct PushBody(Payload);
 
 impl FromRequest for PushBody {
     type Error = Error;
@@ -76,7 +76,7 @@ pub(super) const PUSH: Endpoint = Endpoint {
 };
 
 /// Stores all associations of a push, or none.
-pub async fn push(
+pub(super) async fn push(
     app: web::Data<App>,
     request: HttpRequest,
     body: PushBody,

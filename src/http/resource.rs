@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 
 /// What the types of a handler do not say of its endpoint.
 #[derive(Debug, Clone, Copy)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     /// One line for the documentation.
     pub summary: &'static str,
     /// The errors that its types do not imply.
@@ -21,7 +21,7 @@ pub struct Endpoint {
 }
 
 /// A path with its methods.
-pub struct Resource {
+pub(super) struct Resource {
     path: String,
     operations: Vec<Operation>,
     /// The error that all methods return when the configuration disables them.
@@ -29,7 +29,7 @@ pub struct Resource {
 }
 
 /// A method of a path.
-pub struct Operation {
+pub(super) struct Operation {
     methods: &'static [Method],
     documented: HttpMethod,
     route: Route,
@@ -38,7 +38,7 @@ pub struct Operation {
 }
 
 /// The documentation of a method of a path.
-pub struct Described {
+pub(super) struct Described {
     /// The method.
     pub method: HttpMethod,
     /// What is said of it.
@@ -46,7 +46,10 @@ pub struct Described {
 }
 
 /// A path with its methods.
-pub fn resource<const N: usize>(path: impl Into<String>, operations: [Operation; N]) -> Resource {
+pub(super) fn resource<const N: usize>(
+    path: impl Into<String>,
+    operations: [Operation; N],
+) -> Resource {
     Resource {
         path: path.into(),
         operations: operations.into(),
@@ -55,7 +58,7 @@ pub fn resource<const N: usize>(path: impl Into<String>, operations: [Operation;
 }
 
 /// `GET`, and with it `HEAD`.
-pub fn get<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+pub(super) fn get<F, Args>(handler: F, endpoint: Endpoint) -> Operation
 where
     F: Handler<Args>,
     Args: FromRequest + DescribeRequest + 'static,
@@ -67,7 +70,7 @@ where
 
 /// `GET` without `HEAD`: a link that validates an address when a person opens it,
 /// and does nothing when a mail scanner sends `HEAD`.
-pub fn visit<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+pub(super) fn visit<F, Args>(handler: F, endpoint: Endpoint) -> Operation
 where
     F: Handler<Args>,
     Args: FromRequest + DescribeRequest + 'static,
@@ -77,7 +80,7 @@ where
 }
 
 /// `POST`.
-pub fn post<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+pub(super) fn post<F, Args>(handler: F, endpoint: Endpoint) -> Operation
 where
     F: Handler<Args>,
     Args: FromRequest + DescribeRequest + 'static,
@@ -87,7 +90,7 @@ where
 }
 
 /// A page that only `GET` and `HEAD` reach and that is not part of the API.
-pub fn undocumented_page<F, Args>(path: &str, handler: F) -> Resource
+pub(super) fn undocumented_page<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -133,7 +136,7 @@ impl Resource {
     /// The same path, all of whose methods return an error unless they are
     /// `enabled`.
     #[must_use]
-    pub fn enabled_if(mut self, enabled: bool, error: fn() -> Error) -> Self {
+    pub(super) fn enabled_if(mut self, enabled: bool, error: fn() -> Error) -> Self {
         if !enabled {
             self.disabled = Some(error);
         }
@@ -142,12 +145,12 @@ impl Resource {
 
     /// The path, with names in braces.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         &self.path
     }
 
     /// The documentation of each method.
-    pub fn describe(&self) -> impl Iterator<Item = Described> {
+    pub(super) fn describe(&self) -> impl Iterator<Item = Described> {
         self.operations.iter().map(|operation| {
             let mut description = Description {
                 summary: operation.endpoint.summary,

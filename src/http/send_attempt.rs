@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 /// A number that a client increases to have another message sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-pub struct SendAttempt(pub i64);
+pub(super) struct SendAttempt(pub i64);
 
 impl<'de> Deserialize<'de> for SendAttempt {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {

@@ -39,7 +39,7 @@ pub struct SignedAssociation {
 ///
 /// # Errors
 /// `500 M_UNKNOWN` when the object has other fields.
-pub fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Error> {
+pub(super) fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Error> {
     serde_json::from_value(Value::Object(object)).map_err(|_unexpected| {
         // Without the error, which quotes the object.
         log::error!("request failed: a signed object has unexpected fields");

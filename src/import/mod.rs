@@ -1,8 +1,8 @@
 //! Migration from a Python Sydent: its configuration, its data, and a comparison
 //! of the two servers.
 
-pub mod conf;
-pub mod data;
+pub(crate) mod conf;
+pub(crate) mod data;
 mod pepper;
 mod records;
-pub mod verify;
+pub(crate) mod verify;

@@ -218,7 +218,7 @@ fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
 fn prepare_database(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let pepper = rotation::fresh_pepper()?;
-    let now = clock.now();
+    let now = clock.now().as_i64();
     database.prepare(|connection| match peppers::current(connection)? {
         Some(_) => Ok(()),
         None => peppers::set_current(connection, &pepper, now),

@@ -24,7 +24,7 @@ pub fn rotate(
     let rotate = RotatePepper {
         pepper: pepper.map_or_else(fresh_pepper, Ok)?,
         if_before: None,
-        now: clock.now(),
+        now: clock.now().as_i64(),
     };
     let mut associations = Associations {
         store: database.writer_on_current_schema()?,

@@ -21,6 +21,7 @@ use sydent::domain::public_key::PublicKey;
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State, SubmitOutcome};
 use sydent::domain::threepid::{Medium, ThreePid};
+use sydent::domain::time::UnixMillis;
 use sydent::flow::invite::Invitation;
 use sydent::flow::validate::{RequestToken, Target};
 
@@ -80,7 +81,7 @@ fn begin_session() -> BeginSession {
             id: MessageId::from("id".to_owned()),
             brand: "default".to_owned(),
             ip: String::new(),
-            answer_until: 0,
+            answer_until: UnixMillis::EPOCH,
             affinity_instance: InstanceId::none(),
         },
         now: 0,
@@ -97,14 +98,14 @@ fn queued() -> QueuedMessage {
         previous_attempt: None,
         limits: SECRET.to_owned(),
         tries: 0,
-        created_at: 0,
-        due_at: 0,
-        answer_until: 0,
-        expires_at: 0,
+        created_at: UnixMillis::EPOCH,
+        due_at: UnixMillis::EPOCH,
+        answer_until: UnixMillis::EPOCH,
+        expires_at: UnixMillis::EPOCH,
         affinity_instance: InstanceId::none(),
         acknowledged: false,
         lease_owner: InstanceId::none(),
-        lease_until: 0,
+        lease_until: UnixMillis::EPOCH,
     }
 }
 
@@ -160,8 +161,8 @@ fn store_invite() -> StoreInvite {
                 web_client: String::new(),
                 fields: invite_fields(),
             },
-            answer_until: 0,
-            expires_at: 0,
+            answer_until: UnixMillis::EPOCH,
+            expires_at: UnixMillis::EPOCH,
             affinity_instance: InstanceId::none(),
         },
         now: 0,
@@ -244,7 +245,7 @@ fn debug_hides_binding_and_invite_secrets() {
                     signed: signed(),
                     notification: OnbindNotification {
                         id: MessageId::from("id".to_owned()),
-                        expires_at: 0,
+                        expires_at: UnixMillis::EPOCH,
                     },
                 }
             ),

@@ -10,6 +10,7 @@ use sydent::db::outbox::QueuedMessage;
 use sydent::db::{Database, DbError, LockKey, outbox as table, send_limits};
 use sydent::domain::message::{InstanceId, MessageKind};
 use sydent::domain::rate::Rate;
+use sydent::domain::time::UnixMillis;
 
 use crate::harness::{TestDatabase, fresh_address};
 
@@ -32,8 +33,8 @@ fn take(outbox: &mut Outbox, instance: &str, now: i64) -> QueuedMessage {
     let take = TakeDue {
         instance: InstanceId::from(instance.to_owned()),
         kinds: &[MessageKind::Mail],
-        now,
-        lease_until: now + LEASE_MS,
+        now: UnixMillis::new(now),
+        lease_until: UnixMillis::new(now + LEASE_MS),
         limit: 1,
         in_flight: Vec::new(),
     };
@@ -91,7 +92,13 @@ fn expired_unleased_message_is_dropped() {
     let mut outbox = outbox(&prepared(&test));
     queue_one_mail(&test);
     test.execute("UPDATE outbox SET kind = 'sms', expires_at = 50");
-    let mut dropped = |now| DropExpired { now }.run(&mut outbox).unwrap();
+    let mut dropped = |now| {
+        DropExpired {
+            now: UnixMillis::new(now),
+        }
+        .run(&mut outbox)
+        .unwrap()
+    };
     assert_eq!(dropped(50), 0);
     test.execute("UPDATE outbox SET lease_until = 60");
     assert_eq!(dropped(60), 0, "an instance is delivering it");

@@ -72,6 +72,8 @@ mod mesh_push;
 #[cfg(test)]
 mod mesh_receive;
 #[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod msisdn;
 #[cfg(test)]
 mod onbind;

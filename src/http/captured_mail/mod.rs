@@ -26,7 +26,7 @@ use crate::error::Error;
 const SHOWN: usize = 200;
 
 /// Serves the pages, if the configuration writes messages into a folder.
-pub fn serve(config: &Config, routes: &mut web::ServiceConfig) {
+pub(super) fn serve(config: &Config, routes: &mut web::ServiceConfig) {
     let Some(captured) = CapturedMail::from_config(config) else {
         return;
     };

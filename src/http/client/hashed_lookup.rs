@@ -91,7 +91,7 @@ pub async fn lookup(
     let lookup = LookupHashes {
         entries: Entries::parse(algorithm, request.addresses),
         pepper: request.pepper,
-        now: app.clock.now(),
+        now: app.clock.now().as_i64(),
     };
     match app.lookups.send(lookup).await? {
         LookupOutcome::Found(mappings) => Ok(web::Json(LookupResponse { mappings })),

@@ -123,7 +123,7 @@ pub async fn bulk_lookup(
     let given: Vec<(ThreePid, MediumAndAddress)> = given.into_iter().filter_map(parse).collect();
     let lookup = LookupThreepids {
         threepids: given.iter().map(|(threepid, _)| threepid.clone()).collect(),
-        now: app.clock.now(),
+        now: app.clock.now().as_i64(),
     };
     let users = app.lookups.send(lookup).await?;
     let bound = given.into_iter().filter_map(|(threepid, given)| {

@@ -154,7 +154,7 @@ async fn submit(app: &App, submission: Submission, medium: Medium) -> Result<Sub
         client_secret,
         token,
         medium,
-        now: app.clock.now(),
+        now: app.clock.now().as_i64(),
     };
     Ok(app.sessions.send(submit).await?)
 }

@@ -120,7 +120,7 @@ pub async fn accept(
         return Err(Error::invalid_param("user_accepts", reason));
     }
     if let (Some(user), false) = (call.caller.into_user(), urls.is_empty()) {
-        let now = app.clock.now();
+        let now = app.clock.now().as_i64();
         app.accounts.send(AcceptTerms { user, urls, now }).await?;
     }
     Ok(web::Json(Empty {}))

@@ -66,7 +66,7 @@ pub async fn get_validated<A: Access>(
     app: web::Data<App>,
     mut call: Call<A, Query, SessionRequest>,
 ) -> Result<web::Json<GetValidatedResponse>, Error> {
-    let session = call.request()?.at(app.clock.now());
+    let session = call.request()?.at(app.clock.now().as_i64());
     let proof = app.sessions.send(session).await?.map_err(Error::session)?;
     Ok(web::Json(GetValidatedResponse {
         medium: proof.threepid().medium(),
@@ -106,7 +106,7 @@ pub async fn bind<A: Access>(
     let session = ValidatedSession {
         sid: request.sid,
         client_secret: request.client_secret,
-        now: app.clock.now(),
+        now: app.clock.now().as_i64(),
     };
     let inner = app.clone().into_inner();
     let signed = app

@@ -201,7 +201,7 @@ async fn by_session(
     session: SessionRequest,
     binding: Binding,
 ) -> Result<web::Json<Empty>, Error> {
-    let session = session.at(app.clock.now());
+    let session = session.at(app.clock.now().as_i64());
     let inner = app.clone().into_inner();
     app.detached
         .run(unbind::by_session(inner, binding, session))

@@ -33,7 +33,7 @@ use sydent_settings::SydentSettings;
 /// Why a file cannot be converted. Contains no value, which may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{location} {problem}")]
-pub struct ConfError {
+pub(crate) struct ConfError {
     /// A line of the file, or a setting of Sydent or of this server.
     pub location: String,
     /// What is wrong there; completes a sentence that begins with the location.
@@ -51,7 +51,7 @@ impl ConfError {
 
 /// How to read a `sydent.conf`.
 #[derive(Debug, Clone, Copy)]
-pub struct ConversionContext<'a> {
+pub(crate) struct ConversionContext<'a> {
     /// The environment that Sydent runs in: `SYDENT_SERVER_NAME`,
     /// `SYDENT_PID_FILE` and `SYDENT_DB_PATH` replace defaults.
     pub environment: &'a [(String, String)],
@@ -64,7 +64,7 @@ pub struct ConversionContext<'a> {
 
 /// What to write that is not in the `sydent.conf`.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// The server name, if it is not the one of the file.
     pub server_name: Option<&'a ServerName>,
     /// The file that will be written; need not exist.
@@ -78,7 +78,7 @@ pub struct Target<'a> {
 }
 
 /// A converted configuration.
-pub struct Converted {
+pub(crate) struct Converted {
     /// The new configuration. It passes `sydent config check` once the key file
     /// exists.
     pub toml: String,
@@ -95,7 +95,7 @@ pub struct Converted {
 }
 
 /// A parsed `sydent.conf`.
-pub struct SydentConf {
+pub(crate) struct SydentConf {
     sydent: SydentSettings,
     folder: PathBuf,
 }
@@ -105,7 +105,7 @@ impl SydentConf {
     ///
     /// # Errors
     /// A syntax error that Sydent would reject too, with the line.
-    pub fn parse(text: &str, context: ConversionContext<'_>) -> Result<Self, ConfError> {
+    pub(crate) fn parse(text: &str, context: ConversionContext<'_>) -> Result<Self, ConfError> {
         let ConversionContext {
             environment,
             folder,
@@ -121,7 +121,7 @@ impl SydentConf {
     ///
     /// # Errors
     /// When the value is invalid.
-    pub fn database(&self) -> Result<PathBuf, ConfError> {
+    pub(crate) fn database(&self) -> Result<PathBuf, ConfError> {
         Ok(self.folder.join(self.sydent.get("db", "db.file")?.value))
     }
 
@@ -130,7 +130,7 @@ impl SydentConf {
     /// # Errors
     /// A value that Sydent would reject, or that this server rejects and cannot do
     /// without.
-    pub fn convert(&self, target: &Target<'_>) -> Result<Converted, ConfError> {
+    pub(crate) fn convert(&self, target: &Target<'_>) -> Result<Converted, ConfError> {
         let mut draft = ConfigDraft::default();
         let (server_name, signing_key) = self.fill(target, &mut draft)?;
         check::remove_invalid(&mut draft, target.file)?;

@@ -11,7 +11,7 @@ use crate::domain::{Invalid, base64};
 ///
 /// # Errors
 /// When it is neither. The error does not contain the value.
-pub fn key_file(value: &str) -> Result<Zeroizing<String>, Invalid> {
+pub(crate) fn key_file(value: &str) -> Result<Zeroizing<String>, Invalid> {
     let value = value.trim();
     let line = if value.contains(char::is_whitespace) {
         Zeroizing::new(format!("{value}\n"))

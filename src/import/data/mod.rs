@@ -21,14 +21,14 @@ use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
 
-pub use crate::db::private_copy::remove_all as remove_private_copies;
-pub use crate::db::sydent::Sydent;
-pub use key::key_file;
-pub use peers::{Peer, read_peers};
-pub use report::{Report, TableReport};
+pub(crate) use crate::db::private_copy::remove_all as remove_private_copies;
+pub(crate) use crate::db::sydent::Sydent;
+pub(crate) use key::key_file;
+pub(crate) use peers::{Peer, read_peers};
+pub(crate) use report::{Report, TableReport};
 
 /// An import of Sydent's data.
-pub struct Import<'a> {
+pub(crate) struct Import<'a> {
     /// Sydent's database.
     pub source: &'a mut Sydent,
     /// The database to fill.
@@ -49,7 +49,7 @@ pub struct Import<'a> {
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
-pub enum ImportError {
+pub(crate) enum ImportError {
     /// One of the databases failed.
     #[error("{0}")]
     Database(#[from] DbError),
@@ -68,7 +68,7 @@ pub enum ImportError {
 }
 
 /// Called with the number of rows that were read and of all rows.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 impl Import<'_> {
     /// Imports everything or, after an error, nothing.
@@ -76,7 +76,7 @@ impl Import<'_> {
     /// # Errors
     /// Why nothing was imported. The target is unchanged then, except that its
     /// schema was migrated.
-    pub fn run(mut self, progress: Progress<'_>) -> Result<Report, ImportError> {
+    pub(crate) fn run(mut self, progress: Progress<'_>) -> Result<Report, ImportError> {
         let mut report = Report {
             schema_version: self.source.schema_version()?,
             ..Report::default()

@@ -7,7 +7,7 @@ use crate::db::sydent::{Query, Sydent};
 
 /// A peer of Sydent, for the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its name, in its certificate and in its signatures.
     pub name: String,
     /// Its public key as Sydent stores it: base64 or hexadecimal digits.
@@ -17,7 +17,7 @@ pub struct Peer {
 }
 
 /// The active peers in the database that have a key.
-pub fn read_peers(source: &mut Sydent) -> Result<Vec<Peer>, DbError> {
+pub(crate) fn read_peers(source: &mut Sydent) -> Result<Vec<Peer>, DbError> {
     let query = Query {
         table: "peers",
         id: "t.id",

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The result for one kind of data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TableReport {
+pub(crate) struct TableReport {
     /// Rows in Sydent's database.
     pub read: u64,
     /// Rows that were inserted.
@@ -30,7 +30,7 @@ impl TableReport {
 
 /// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// The schema version of Sydent's database.
     pub schema_version: i64,
     /// How many of its signatures were checked with the signing key.

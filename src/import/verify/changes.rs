@@ -17,7 +17,7 @@ pub(super) const GLOBAL: &str = "global_threepid_associations";
 /// What the new server is expected to return for an address, by the rules in
 /// docs/from-sydent.md.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// This association.
     Bound(Association),
     /// Nothing: the binding was removed, and there is no newer one.

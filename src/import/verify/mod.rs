@@ -6,10 +6,10 @@ mod old;
 mod report;
 mod rules;
 
-pub use changes::Expected;
-pub use old::{OldDatabase, OwnKey, Row, Subject};
-pub use report::{Comparison, Topic};
-pub use rules::{
-    Answer, Correction, Verdict, compare_exactly, compare_hash_details, compare_key,
-    compare_rejections, compare_signed, compare_users, users_in_bulk, users_in_mappings,
+pub(crate) use changes::Expected;
+pub(crate) use old::{OldDatabase, Subject};
+pub(crate) use report::{Comparison, Topic};
+pub(crate) use rules::{
+    Answer, Verdict, compare_exactly, compare_hash_details, compare_key, compare_rejections,
+    compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };

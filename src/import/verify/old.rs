@@ -17,7 +17,7 @@ use crate::import::records::{parse_association, parse_threepid};
 
 /// A server name and key ID that the old server has signed with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OwnKey {
+pub(crate) struct OwnKey {
     /// The server name.
     pub name: String,
     /// The ID, such as `ed25519:0`.
@@ -26,7 +26,7 @@ pub struct OwnKey {
 
 /// A row of the old database. Reports name the row instead of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     table: &'static str,
     id: i64,
 }
@@ -38,7 +38,7 @@ impl fmt::Display for Row {
 }
 
 /// An address to look up.
-pub struct Subject {
+pub(crate) struct Subject {
     /// Its row; `None` if it is not in the database.
     pub row: Option<Row>,
     /// The medium, as it is stored.
@@ -53,7 +53,7 @@ pub struct Subject {
 impl Subject {
     /// An email address that is not in the database.
     #[must_use]
-    pub fn unknown(address: String) -> Self {
+    pub(crate) fn unknown(address: String) -> Self {
         Self {
             row: None,
             medium: "email".to_owned(),
@@ -89,7 +89,7 @@ impl fmt::Display for Subject {
 
 /// The database of the old server, with the newest change of each address in
 /// memory: about 60 bytes per address.
-pub struct OldDatabase {
+pub(crate) struct OldDatabase {
     sydent: Sydent,
     own_keys: BTreeSet<OwnKey>,
     changes: Changes,
@@ -101,7 +101,7 @@ impl OldDatabase {
     ///
     /// # Errors
     /// When the file is not a database of Sydent or cannot be read.
-    pub fn read(path: &Path, key: &PublicKey) -> Result<Self, DbError> {
+    pub(crate) fn read(path: &Path, key: &PublicKey) -> Result<Self, DbError> {
         let mut sydent = Sydent::open(path)?;
         // A long read transaction would block the writes of a running Sydent, whose
         // database has no WAL.
@@ -118,23 +118,23 @@ impl OldDatabase {
 
     /// The server names and key IDs that the old server has signed with.
     #[must_use]
-    pub fn own_keys(&self) -> &BTreeSet<OwnKey> {
+    pub(crate) fn own_keys(&self) -> &BTreeSet<OwnKey> {
         &self.own_keys
     }
 
     /// Whether it has a pepper that could be imported.
     #[must_use]
-    pub fn has_pepper(&self) -> bool {
+    pub(crate) fn has_pepper(&self) -> bool {
         self.has_pepper
     }
 
     /// The schema version.
-    pub fn schema_version(&mut self) -> Result<i64, DbError> {
+    pub(crate) fn schema_version(&mut self) -> Result<i64, DbError> {
         self.sydent.schema_version()
     }
 
     /// What is expected for an address at `now` (ms).
-    pub fn expected(&mut self, subject: &Subject, now: i64) -> Result<Expected, DbError> {
+    pub(crate) fn expected(&mut self, subject: &Subject, now: i64) -> Result<Expected, DbError> {
         let Some(threepid) = &subject.threepid else {
             return Ok(Expected::NotImported);
         };
@@ -147,7 +147,7 @@ impl OldDatabase {
 
     /// Rows that contain all addresses or, with a `sample`, that many of the newest
     /// rows and as many random ones.
-    pub fn rows(&mut self, sample: Option<u32>) -> Result<Vec<Row>, DbError> {
+    pub(crate) fn rows(&mut self, sample: Option<u32>) -> Result<Vec<Row>, DbError> {
         let mut rows = Vec::new();
         let not_local = format!(
             "NOT EXISTS (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium \
@@ -177,7 +177,7 @@ impl OldDatabase {
     }
 
     /// The addresses in those rows. Rows that were deleted meanwhile are left out.
-    pub fn subjects(&mut self, rows: &[Row]) -> Result<Vec<Subject>, DbError> {
+    pub(crate) fn subjects(&mut self, rows: &[Row]) -> Result<Vec<Subject>, DbError> {
         let mut subjects = Vec::with_capacity(rows.len());
         for table in [LOCAL, GLOBAL] {
             let ids: Vec<String> = rows
@@ -202,7 +202,10 @@ impl OldDatabase {
     }
 
     /// The ephemeral public keys of invites, each with its row id.
-    pub fn invite_keys(&mut self, sample: Option<u32>) -> Result<Vec<(i64, String)>, DbError> {
+    pub(crate) fn invite_keys(
+        &mut self,
+        sample: Option<u32>,
+    ) -> Result<Vec<(i64, String)>, DbError> {
         let table = "ephemeral_public_keys";
         let sampled = sample.map_or(String::new(), |count| sample_condition(table, count));
         let clauses = format!("WHERE TRUE {sampled}");
@@ -221,7 +224,7 @@ impl OldDatabase {
 
     /// Access tokens: first those of users who accepted any terms, then those of
     /// the newest accounts.
-    pub fn tokens(&mut self, count: u32) -> Result<Vec<String>, DbError> {
+    pub(crate) fn tokens(&mut self, count: u32) -> Result<Vec<String>, DbError> {
         let clauses = format!(
             "JOIN accounts AS a ON a.user_id = t.user_id ORDER BY a.user_id IN \
              (SELECT user_id FROM accepted_terms_urls) DESC, a.created_ts DESC LIMIT {count}"

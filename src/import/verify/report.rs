@@ -7,7 +7,7 @@ use super::rules::{Correction, Verdict};
 
 /// A group of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Topic {
+pub(crate) enum Topic {
     /// `pubkey/{id}` and `pubkey/isvalid`.
     Keys,
     /// `pubkey/ephemeral/isvalid`.
@@ -41,7 +41,7 @@ impl Topic {
 
     /// The name in the report.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "public keys",
             Self::InviteKeys => "invite keys",
@@ -77,7 +77,7 @@ impl TopicReport {
 
 /// The result of the whole comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     topics: BTreeMap<Topic, TopicReport>,
     /// What could not be compared, in sentences.
     pub not_compared: Vec<String>,
@@ -87,7 +87,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// Counts a verdict on `what`, which must not contain an address or a token.
-    pub fn add(&mut self, topic: Topic, verdict: Verdict, what: impl fmt::Display) {
+    pub(crate) fn add(&mut self, topic: Topic, verdict: Verdict, what: impl fmt::Display) {
         let report = self.topics.entry(topic).or_default();
         match verdict {
             Verdict::Equal => report.equal += 1,
@@ -106,7 +106,7 @@ impl Comparison {
     /// How many responses differ for a reason that docs/from-sydent.md does not
     /// give.
     #[must_use]
-    pub fn different(&self) -> u64 {
+    pub(crate) fn different(&self) -> u64 {
         self.topics.values().map(|report| report.different).sum()
     }
 }

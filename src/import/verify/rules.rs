@@ -11,7 +11,7 @@ use crate::domain::signing;
 use crate::domain::threepid::ThreePid;
 
 /// The response of a server.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The body; `null` if it was not JSON.
@@ -20,7 +20,7 @@ pub struct Answer {
 
 /// The result of comparing two responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// They are equivalent.
     Equal,
     /// They differ as docs/from-sydent.md says.
@@ -31,7 +31,7 @@ pub enum Verdict {
 
 /// A difference that the import makes on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Correction {
+pub(crate) enum Correction {
     /// The address is returned in its folded form.
     Folded,
     /// The address is found in any spelling.
@@ -51,7 +51,7 @@ pub enum Correction {
 impl Correction {
     /// The text for the report.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Folded => "the address is now in lower case and signed again",
             Self::Found => "the address is now found in any spelling",
@@ -73,7 +73,7 @@ const SIGNATURE: &str = "a signature is missing or invalid";
 
 /// Compares responses whose bodies must be equal.
 #[must_use]
-pub fn compare_exactly(old: &Answer, new: &Answer) -> Verdict {
+pub(crate) fn compare_exactly(old: &Answer, new: &Answer) -> Verdict {
     match (old.status, new.status) {
         (200, 200) if old.body == new.body => Verdict::Equal,
         (200, 200) => Verdict::Different("the response bodies differ"),
@@ -88,7 +88,7 @@ pub fn compare_exactly(old: &Answer, new: &Answer) -> Verdict {
 /// Compares responses of an endpoint that the old server has switched off: both
 /// servers must reject the request, with any status from 400 to 499.
 #[must_use]
-pub fn compare_rejections(old: &Answer, new: &Answer) -> Verdict {
+pub(crate) fn compare_rejections(old: &Answer, new: &Answer) -> Verdict {
     match (old.status, new.status) {
         (400..500, 400..500) => Verdict::Equal,
         _ => compare_exactly(old, new),
@@ -97,7 +97,7 @@ pub fn compare_rejections(old: &Answer, new: &Answer) -> Verdict {
 
 /// Compares responses of `pubkey/{id}`, where the old server's key is `key`.
 #[must_use]
-pub fn compare_key(old: &Answer, new: &Answer, key: &PublicKey) -> Verdict {
+pub(crate) fn compare_key(old: &Answer, new: &Answer, key: &PublicKey) -> Verdict {
     match (has_key(old, key), has_key(new, key)) {
         (true, true) => Verdict::Equal,
         (false, true) if old.status == 404 => Verdict::Corrected(Correction::KeyId),
@@ -114,7 +114,7 @@ fn has_key(answer: &Answer, key: &PublicKey) -> bool {
 /// Compares responses of `hash_details`. `has_pepper` is whether the old database
 /// has a valid pepper.
 #[must_use]
-pub fn compare_hash_details(old: &Answer, new: &Answer, has_pepper: bool) -> Verdict {
+pub(crate) fn compare_hash_details(old: &Answer, new: &Answer, has_pepper: bool) -> Verdict {
     if (old.status, new.status) != (200, 200) {
         return compare_exactly(old, new);
     }
@@ -139,7 +139,12 @@ fn algorithms(answer: &Answer) -> BTreeSet<&str> {
 /// Compares the signed associations of a v1 lookup with each other and with what
 /// is expected. `key` is the old server's key.
 #[must_use]
-pub fn compare_signed(old: &Answer, new: &Answer, expected: &Expected, key: &PublicKey) -> Verdict {
+pub(crate) fn compare_signed(
+    old: &Answer,
+    new: &Answer,
+    expected: &Expected,
+    key: &PublicKey,
+) -> Verdict {
     if (old.status, new.status) != (200, 200) {
         return compare_exactly(old, new);
     }
@@ -260,7 +265,7 @@ pub(super) fn valid_signers(
 /// Compares the user of an address on the new server with the users on the old
 /// one, which may return several.
 #[must_use]
-pub fn compare_users(old: &[&str], new: Option<&str>, expected: &Expected) -> Verdict {
+pub(crate) fn compare_users(old: &[&str], new: Option<&str>, expected: &Expected) -> Verdict {
     let old: BTreeSet<&str> = old.iter().copied().collect();
     let Some(new) = new else {
         return if old.is_empty() {
@@ -296,7 +301,7 @@ fn judge_missing(expected: &Expected) -> Verdict {
 /// The users in the response of a v1 bulk lookup, by medium and address. Addresses
 /// are in lower case, because Sydent ignores case and returns the stored spelling.
 #[must_use]
-pub fn users_in_bulk(body: &Value) -> HashMap<(String, String), Vec<&str>> {
+pub(crate) fn users_in_bulk(body: &Value) -> HashMap<(String, String), Vec<&str>> {
     let mut users: HashMap<_, Vec<&str>> = HashMap::new();
     let entries = body.get("threepids").and_then(Value::as_array);
     for entry in entries.into_iter().flatten() {
@@ -316,7 +321,7 @@ pub fn users_in_bulk(body: &Value) -> HashMap<(String, String), Vec<&str>> {
 
 /// The users in the response of a hashed lookup, by hash.
 #[must_use]
-pub fn users_in_mappings(body: &Value) -> HashMap<&str, &str> {
+pub(crate) fn users_in_mappings(body: &Value) -> HashMap<&str, &str> {
     let mappings = body.get("mappings").and_then(Value::as_object);
     mappings
         .into_iter()

@@ -57,7 +57,7 @@ impl TestServer {
     /// A server whose clock starts at the current time, for tests with servers that
     /// have real clocks, and moves only by [`Self::advance`].
     pub fn start_with_clock_at_now(change: impl FnOnce(&mut Settings)) -> Self {
-        let (clock, handle) = Clock::settable(Clock::system().now());
+        let (clock, handle) = Clock::settable(Clock::system().now().as_i64());
         Self::run(TestDatabase::fresh(), clock, Some(handle), change)
     }
 
@@ -161,7 +161,7 @@ impl TestServer {
 
     /// The time of its clock, ms.
     pub fn now(&self) -> i64 {
-        self.app.clock.now()
+        self.app.clock.now().as_i64()
     }
 
     /// Requests a token by mail; returns the sid and the mail.

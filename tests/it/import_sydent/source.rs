@@ -19,7 +19,7 @@ pub struct Source {
 }
 
 pub fn now() -> i64 {
-    Clock::system().now()
+    Clock::system().now().as_i64()
 }
 
 pub fn key() -> KeyPair {

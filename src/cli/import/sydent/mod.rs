@@ -227,7 +227,7 @@ impl Sydent {
             fresh_pepper: random_pepper()?,
             dry_run: self.dry_run,
             force: self.force,
-            now: Clock::system().now(),
+            now: Clock::system().now().as_i64(),
         };
         let report = import.run(&mut |done, total| {
             bar.set_length(total);

@@ -113,7 +113,7 @@ async fn compare_subjects(
     hashing: Option<&Hashing>,
     batch: &mut usize,
 ) -> Result<(), Failure> {
-    let now = context.clock.now();
+    let now = context.clock.now().as_i64();
     let mut lookups = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let expected = context

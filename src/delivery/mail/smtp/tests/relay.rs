@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What the relay does when it receives a verb.
 #[derive(Clone, Copy)]
-pub enum Behavior {
+pub(super) enum Behavior {
     /// Replies with this line (or these lines).
     Reply(&'static str),
     /// Never replies.
@@ -20,7 +20,7 @@ pub enum Behavior {
 }
 
 #[derive(Default)]
-pub struct Received {
+pub(super) struct Received {
     /// The number of the connection and the line.
     pub lines: Vec<(usize, String)>,
     /// The accepted messages, without dot-stuffing.
@@ -37,7 +37,7 @@ struct Shared {
     extensions: Mutex<Vec<&'static str>>,
 }
 
-pub struct Relay {
+pub(super) struct Relay {
     pub port: u16,
     shared: Arc<Shared>,
     accepting: tokio::task::JoinHandle<()>,
@@ -51,12 +51,12 @@ impl Drop for Relay {
 
 impl Relay {
     /// A relay without TLS that offers `extensions`.
-    pub async fn plain(extensions: &[&'static str]) -> Self {
+    pub(super) async fn plain(extensions: &[&'static str]) -> Self {
         Self::start(extensions, None, false).await
     }
 
     /// A relay with TLS, from the start or after STARTTLS.
-    pub async fn encrypted(
+    pub(super) async fn encrypted(
         extensions: &[&'static str],
         acceptor: TlsAcceptor,
         from_the_start: bool,
@@ -90,7 +90,7 @@ impl Relay {
 
     /// Scripts the next occurrences of a verb; afterwards the relay behaves as
     /// usual. The end of a message is the verb `.`, the connection is `CONNECT`.
-    pub fn at(&self, verb: &'static str, behaviors: &[Behavior]) {
+    pub(super) fn at(&self, verb: &'static str, behaviors: &[Behavior]) {
         let behaviors = behaviors.iter().copied().collect();
         self.shared
             .behaviors
@@ -99,12 +99,12 @@ impl Relay {
             .insert(verb, behaviors);
     }
 
-    pub fn received<T>(&self, read: impl FnOnce(&Received) -> T) -> T {
+    pub(super) fn received<T>(&self, read: impl FnOnce(&Received) -> T) -> T {
         read(&self.shared.received.lock().unwrap())
     }
 
     /// The verbs of one connection, in order.
-    pub fn verbs(&self, connection: usize) -> Vec<String> {
+    pub(super) fn verbs(&self, connection: usize) -> Vec<String> {
         self.received(|received| {
             received
                 .lines

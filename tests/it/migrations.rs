@@ -1,0 +1,63 @@
+//! Migrations that change rows, with rows from before.
+
+use sydent::actor::outbox::{Outbox, TakeDue};
+use sydent::actor::pool::Operation as _;
+use sydent::config::DatabaseUrl;
+use sydent::db::Database;
+use sydent::domain::message::{InstanceId, MessageKind};
+use sydent::domain::time::UnixMillis;
+
+use std::time::Duration;
+
+use crate::harness::{TestDatabase, repository};
+
+fn statements(database: &TestDatabase, file: &str) -> String {
+    let kind = if database.url.starts_with("postgres") {
+        "postgres"
+    } else {
+        "sqlite"
+    };
+    std::fs::read_to_string(repository(&format!("migrations/{kind}/{file}"))).unwrap()
+}
+
+/// A deadline of 0 meant that the client was told that the message is on its way.
+#[test]
+fn queued_messages_keep_their_acknowledgement() {
+    let test = TestDatabase::fresh();
+    let url = DatabaseUrl::parse(&test.url).unwrap();
+    let database = Database::new(url, Duration::from_secs(20));
+    database.prepare(|_connection| Ok(())).unwrap();
+    test.execute(&statements(&test, "0004_outbox_affinity/down.sql"));
+    for (id, answer_until, home, home_until) in [("told", 0, "", 0), ("waits", 5000, "one", 7000)] {
+        test.execute(&format!(
+            "INSERT INTO outbox (id, kind, payload, subject, send_attempt, limits, tries, \
+             created_at, due_at, answer_until, expires_at, home, home_until, lease_owner, \
+             lease_until) VALUES ('{id}', 'mail', '{{}}', '', 0, '[]', 0, 0, 0, {answer_until}, \
+             90000, '{home}', {home_until}, '', 0)"
+        ));
+    }
+    test.execute(&statements(&test, "0004_outbox_affinity/up.sql"));
+    assert_eq!(test.queued("id = 'told' AND acknowledged"), 1);
+    assert_eq!(
+        test.queued("id = 'waits' AND NOT acknowledged AND affinity_instance = 'one'"),
+        1
+    );
+    let mut outbox = Outbox {
+        store: database.writer().unwrap(),
+    };
+    let mut take = |instance: &str, now: i64| -> Vec<String> {
+        let take = TakeDue {
+            instance: InstanceId::from(instance.to_owned()),
+            kinds: &[MessageKind::Mail],
+            now: UnixMillis::new(now),
+            lease_until: UnixMillis::new(now),
+            limit: 10,
+            in_flight: Vec::new(),
+        };
+        let taken = take.run(&mut outbox).unwrap();
+        taken.iter().map(|message| message.id.to_string()).collect()
+    };
+    assert_eq!(take("two", 6900), ["told"]);
+    assert_eq!(take("one", 6901).len(), 2);
+    assert_eq!(take("two", 7001).len(), 2);
+}
