@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::{DescribeResponse, Description};
+use super::describe::{DescribeResponse, Description};
 use super::resource::Endpoint;
 use crate::actor::lookups::Ping;
 use crate::actor::outbox::{Depth, QueueDepth};

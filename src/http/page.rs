@@ -5,7 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError as _};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use super::openapi::{DescribeResponse, Description};
+use super::describe::{DescribeResponse, Description};
 use crate::error::Error;
 
 /// What a page may load, and who may show it in a frame.

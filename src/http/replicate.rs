@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::args::{content_type, json_object};
 use super::body;
-use super::openapi::{DescribeRequest, Description};
+use super::describe::{DescribeRequest, Description};
 use super::resource::Endpoint;
 use crate::app::App;
 use crate::domain::ids::ServerName;

@@ -7,8 +7,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
 use utoipa::openapi::HttpMethod;
 
+use super::describe::{DescribeRequest, DescribeResponse, Description};
 use super::envelope::catch_panic;
-use super::openapi::{DescribeRequest, DescribeResponse, Description};
 use crate::error::{Error, Kind};
 
 /// What the types of a handler do not say of its endpoint.

@@ -18,8 +18,8 @@ use crate::flow::lookup::signed_association;
 use crate::http::access::V1;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
+use crate::http::describe::{DescribeResponse, Description};
 use crate::http::fields::Request;
-use crate::http::openapi::{DescribeResponse, Description};
 use crate::http::resource::Endpoint;
 use crate::http::signed::SignedAssociation;
 

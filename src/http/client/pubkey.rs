@@ -21,8 +21,8 @@ use crate::error::{Error, Kind};
 use crate::http::access::Anyone;
 use crate::http::args::Query;
 use crate::http::call::Call;
+use crate::http::describe::{DescribeRequest, Description};
 use crate::http::fields::Request;
-use crate::http::openapi::{DescribeRequest, Description};
 use crate::http::resource::Endpoint;
 
 /// The key ID in the path.

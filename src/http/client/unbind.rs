@@ -29,9 +29,9 @@ use crate::http::access::{Caller, V2};
 use crate::http::args::json_object;
 use crate::http::body;
 use crate::http::client_ip::ClientIp;
+use crate::http::describe::{DescribeRequest, Description};
 use crate::http::empty::Empty;
 use crate::http::fields::{Fields, Request};
-use crate::http::openapi::{DescribeRequest, Description};
 use crate::http::resource::Endpoint;
 use crate::http::token::{AccessToken, app_of};
 

@@ -13,13 +13,17 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
-use super::{ACCESS_TOKEN, HOMESERVER_SIGNATURE};
+use super::access::Access;
+use super::args::Arguments;
+use super::call::Call;
+use super::fields::Request;
+use super::token::AccessToken;
 use crate::error::{Error, ErrorBody, Kind};
-use crate::http::access::Access;
-use crate::http::args::Arguments;
-use crate::http::call::Call;
-use crate::http::fields::Request;
-use crate::http::token::AccessToken;
+
+/// The name of the security scheme of access tokens.
+pub(super) const ACCESS_TOKEN: &str = "accessToken";
+/// The name of the security scheme of requests that a homeserver signs.
+pub(super) const HOMESERVER_SIGNATURE: &str = "homeserverSignature";
 
 /// The name of the schema of error bodies.
 const ERROR: &str = "Error";

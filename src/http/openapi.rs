@@ -1,24 +1,16 @@
 //! The OpenAPI document of all listeners, made from the routes and from the
 //! types that their handlers take and return.
 
-mod describe;
-mod types;
-
 use utoipa::openapi::info::{Info, InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{OperationBuilder, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, Deprecated, OpenApi, OpenApiBuilder, Paths};
 
-pub use self::describe::{DescribeRequest, DescribeResponse, Description};
+use super::describe::{self, ACCESS_TOKEN, Description, HOMESERVER_SIGNATURE};
 use super::resource::Resource;
 use super::routes;
 use crate::config::V1Settings;
-
-/// The name of the security scheme of access tokens.
-const ACCESS_TOKEN: &str = "accessToken";
-/// The name of the security scheme of requests that a homeserver signs.
-const HOMESERVER_SIGNATURE: &str = "homeserverSignature";
 
 /// The document as formatted JSON.
 ///
