@@ -229,6 +229,8 @@ impl<A: Access, S: Arguments, T: Request> DescribeRequest for Call<A, S, T> {
 impl<T: DescribeRequest> DescribeRequest for Result<T, Error> {
     fn describe(operation: &mut Description) {
         T::describe(operation);
+        // The handler turns them into responses of its own.
+        operation.errors.clear();
     }
 }
 

@@ -110,10 +110,11 @@ fn operation(description: Description) -> OperationBuilder {
     for requirement in description.security {
         operation = operation.security(requirement);
     }
+    let mut responses = describe::errors(&description.errors);
     for (status, response) in description.responses {
-        operation = operation.response(status, response);
+        responses.insert(status.to_owned(), response.into());
     }
-    for (status, response) in describe::errors(&description.errors) {
+    for (status, response) in responses {
         operation = operation.response(status, response);
     }
     operation

@@ -9,33 +9,22 @@ use super::describe::{DescribeResponse, Description};
 use crate::error::Error;
 
 /// What a page may load, and who may show it in a frame.
-struct Policy {
-    content: &'static str,
-    frames: &'static str,
+pub(super) struct Policy {
+    pub content: &'static str,
+    pub frames: &'static str,
 }
 
-const STANDALONE: Policy = Policy {
+/// A page that loads only images and that no frame may show.
+pub(super) const STANDALONE: Policy = Policy {
     content: "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; frame-ancestors 'none'; \
               base-uri 'none'; form-action 'none'",
     frames: "DENY",
 };
-const WITH_FRAME: Policy = Policy {
-    content: "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; \
-              base-uri 'none'; form-action 'none'",
-    frames: "DENY",
-};
-// With the sandbox also here, for a browser that opens the URL itself.
-const IN_FRAME: Policy = Policy {
-    content: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; \
-              base-uri 'none'; form-action 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
-    frames: "SAMEORIGIN",
-};
-
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// A response for a person's browser. It is not cached, and its URL is not sent
 /// to other sites.
-pub struct Page(HttpResponse);
+pub struct Page(pub(super) HttpResponse);
 
 impl Page {
     /// An HTML page that loads only images and that no frame may show.
@@ -53,37 +42,6 @@ impl Page {
                 .insert(header::RETRY_AFTER, seconds.clone());
         }
         Self(page)
-    }
-
-    /// An HTML page with a frame that shows another page of this listener, and
-    /// without images.
-    #[must_use]
-    pub fn with_frame(html: String) -> Self {
-        Self(guarded(StatusCode::OK, HTML, &WITH_FRAME).body(html))
-    }
-
-    /// Untrusted HTML for such a frame: it runs no script, sends no form and loads
-    /// nothing; its links may open a new tab.
-    #[must_use]
-    pub fn in_frame(html: String) -> Self {
-        Self(guarded(StatusCode::OK, HTML, &IN_FRAME).body(html))
-    }
-
-    /// Plain text.
-    #[must_use]
-    pub fn text(text: String) -> Self {
-        Self(guarded(StatusCode::OK, "text/plain; charset=utf-8", &STANDALONE).body(text))
-    }
-
-    /// A mail to download. The header takes the name as it is.
-    #[must_use]
-    pub fn mail_file(name: &str, mail: Vec<u8>) -> Self {
-        let disposition = format!("attachment; filename=\"{name}\"");
-        Self(
-            guarded(StatusCode::OK, "message/rfc822", &STANDALONE)
-                .insert_header((header::CONTENT_DISPOSITION, disposition))
-                .body(mail),
-        )
     }
 
     /// A redirect to a link that was checked before it was stored (SES-24). What
@@ -117,10 +75,17 @@ impl DescribeResponse for Page {
         operation.empty_response("302", redirect);
         let failed = "A page: the address is not validated.";
         operation.text_response("400", "text/html", failed);
+        let unavailable = "A page: the server is overloaded; see the Retry-After header.";
+        operation.text_response("503", "text/html", unavailable);
     }
 }
 
-fn guarded(status: StatusCode, content_type: &str, policy: &Policy) -> HttpResponseBuilder {
+/// A response with the headers of every page.
+pub(super) fn guarded(
+    status: StatusCode,
+    content_type: &str,
+    policy: &Policy,
+) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
         .content_type(content_type)

@@ -8,6 +8,7 @@ mod folder;
 mod links;
 mod message;
 mod pages;
+mod responses;
 
 use std::io;
 use std::path::PathBuf;
