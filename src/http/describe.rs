@@ -30,7 +30,7 @@ const ERROR: &str = "Error";
 
 /// What the document says of an operation.
 #[derive(Default)]
-pub struct Description {
+pub(super) struct Description {
     /// One line.
     pub summary: &'static str,
     /// Its parameters in the path and the query string.
@@ -50,14 +50,14 @@ pub struct Description {
 
 impl Description {
     /// A reference to the schema of a type, which is added.
-    pub fn reference<T: ToSchema>(&mut self) -> Ref {
+    pub(super) fn reference<T: ToSchema>(&mut self) -> Ref {
         self.schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(&mut self.schemas);
         Ref::from_schema_name(T::name())
     }
 
     /// Adds the fields of a type as parameters of the query string.
-    pub fn query<T: ToSchema>(&mut self) {
+    pub(super) fn query<T: ToSchema>(&mut self) {
         T::schemas(&mut self.schemas);
         let RefOr::T(Schema::Object(object)) = T::schema() else {
             return;
@@ -78,7 +78,7 @@ impl Description {
     }
 
     /// Sets the body to a type in these content types.
-    pub fn body<T: ToSchema>(&mut self, content_types: &[&str], description: Option<&str>) {
+    pub(super) fn body<T: ToSchema>(&mut self, content_types: &[&str], description: Option<&str>) {
         let schema = self.reference::<T>();
         let mut body = RequestBodyBuilder::new()
             .required(Some(Required::True))
@@ -93,7 +93,7 @@ impl Description {
     }
 
     /// Adds a JSON response with the body of a type.
-    pub fn response<T: ToSchema>(&mut self, status: &'static str, description: &str) {
+    pub(super) fn response<T: ToSchema>(&mut self, status: &'static str, description: &str) {
         let content = ContentBuilder::new().schema(Some(self.reference::<T>()));
         let response = ResponseBuilder::new()
             .description(description)
@@ -102,7 +102,12 @@ impl Description {
     }
 
     /// Adds a response in another content type.
-    pub fn text_response(&mut self, status: &'static str, content_type: &str, description: &str) {
+    pub(super) fn text_response(
+        &mut self,
+        status: &'static str,
+        content_type: &str,
+        description: &str,
+    ) {
         let content = ContentBuilder::new().schema(Some(String::schema()));
         let response = ResponseBuilder::new()
             .description(description)
@@ -111,13 +116,13 @@ impl Description {
     }
 
     /// Adds a response without a body.
-    pub fn empty_response(&mut self, status: &'static str, description: &str) {
+    pub(super) fn empty_response(&mut self, status: &'static str, description: &str) {
         let response = ResponseBuilder::new().description(description);
         self.responses.push((status, response.build()));
     }
 
     /// Adds the access token as a way to authenticate.
-    pub fn access_token(&mut self) {
+    pub(super) fn access_token(&mut self) {
         let none: [&str; 0] = [];
         self.security
             .push(SecurityRequirement::new(ACCESS_TOKEN, none));
@@ -125,12 +130,12 @@ impl Description {
     }
 
     /// Adds that a request without authentication is answered as well.
-    pub fn no_authentication(&mut self) {
+    pub(super) fn no_authentication(&mut self) {
         self.security.push(SecurityRequirement::default());
     }
 
     /// Adds a homeserver's signature as a way to authenticate.
-    pub fn homeserver_signature(&mut self) {
+    pub(super) fn homeserver_signature(&mut self) {
         let none: [&str; 0] = [];
         let requirement = SecurityRequirement::new(HOMESERVER_SIGNATURE, none);
         self.security.push(requirement);
@@ -191,13 +196,13 @@ fn error_response(description: &str) -> Response {
 }
 
 /// A type that a handler takes.
-pub trait DescribeRequest {
+pub(super) trait DescribeRequest {
     /// Adds what the handler reads of a request.
     fn describe(operation: &mut Description);
 }
 
 /// A type that a handler returns.
-pub trait DescribeResponse {
+pub(super) trait DescribeResponse {
     /// Adds the responses.
     fn describe(operation: &mut Description);
 }
