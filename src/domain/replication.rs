@@ -9,6 +9,7 @@ use super::Invalid;
 use super::association::Association;
 use super::ids::{Mxid, ServerName};
 use super::public_key::PublicKey;
+use super::signing::has_signature;
 use super::threepid::ThreePid;
 
 /// The maximum number of associations in one push; Sydent sends at most 100.
@@ -80,7 +81,7 @@ impl PeerChange {
         let Value::Object(mut object) = value else {
             return Err(Invalid("an association must be an object"));
         };
-        if !key.has_signed(peer.as_str(), &object) {
+        if !has_signature(&object, peer.as_str(), key) {
             return Err(Invalid("an association must be signed by the peer's key"));
         }
         let string = |name| object.get(name).and_then(Value::as_str);

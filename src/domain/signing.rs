@@ -148,6 +148,27 @@ pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, key: &PublicK
     })
 }
 
+/// Whether `object` has a valid signature of the server `name` by this key, under
+/// any key id: peers do not agree on the ids of each other's keys.
+#[must_use]
+pub fn has_signature(object: &Map<String, Value>, name: &str, key: &PublicKey) -> bool {
+    let by_key = object
+        .get("signatures")
+        .and_then(|by_server| by_server.get(name))
+        .and_then(Value::as_object);
+    by_key.is_some_and(|by_key| {
+        by_key
+            .keys()
+            .take(MAX_SIGNATURES)
+            .filter_map(|id| KeyId::parse(id).ok())
+            .any(|id| verify(object, name, &id, key))
+    })
+}
+
+/// Signatures of one server that are verified. A server signs with one key, or
+/// with two during a key change; each further one only costs time.
+const MAX_SIGNATURES: usize = 4;
+
 /// Whether `signature`, in base64, is a valid signature of a text by this key.
 #[must_use]
 pub fn verify_text(text: &str, signature: &str, key: &PublicKey) -> bool {

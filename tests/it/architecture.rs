@@ -118,7 +118,7 @@ fn only_delivery_and_federation_open_connections() {
 /// Each top-level module, and exactly what it uses of the others.
 const LAYERS: &[(&str, &str)] = &[
     ("domain", ""),
-    ("clock", ""),
+    ("clock", "domain"),
     ("metrics", ""),
     ("permits", ""),
     ("random", ""),

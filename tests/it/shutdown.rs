@@ -227,7 +227,7 @@ fn failed_startup_explains_and_exits_with_1() {
         settings.internal.listen = vec![free];
     });
     assert!(
-        output.contains("internal.listen: must not have 127.0.0.1:40000"),
+        output.contains("internal.listen: conflicts with http.listen"),
         "{output}"
     );
 }
