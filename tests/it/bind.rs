@@ -107,8 +107,7 @@ async fn response_is_a_signed_association() {
 /// CRY-04
 #[actix_web::test]
 async fn signature_matches_the_known_vector() {
-    let server = TestServer::start_with_clock(|_| {});
-    server.advance(1_428_825_849_161 - server.now());
+    let server = TestServer::start_with_clock_at(1_428_825_849_161, |_| {});
     let session = server.validate("louise@bobs.burgers").await;
     let bound = server
         .api()

@@ -57,7 +57,13 @@ impl TestServer {
     /// A server whose clock starts at the current time, for tests with servers that
     /// have real clocks, and moves only by [`Self::advance`].
     pub fn start_with_clock_at_now(change: impl FnOnce(&mut Settings)) -> Self {
-        let (clock, handle) = Clock::settable(Clock::system().now().as_i64());
+        Self::start_with_clock_at(Clock::system().now().as_i64(), change)
+    }
+
+    /// A server whose clock starts at that time. Set back later, the janitor's first
+    /// run could take what is queued then for expired.
+    pub fn start_with_clock_at(now: i64, change: impl FnOnce(&mut Settings)) -> Self {
+        let (clock, handle) = Clock::settable(now);
         Self::run(TestDatabase::fresh(), clock, Some(handle), change)
     }
 
