@@ -109,7 +109,7 @@ const steps = {
         await html.close();
         assert.equal(await isValidated(sid), false);
         const { tab, violations } = await follow("Confirm this address");
-        await expectPage(tab, "confirmed", "Address confirmed", /^Your e-mail address is confirmed\./);
+        await expectPage(tab, "confirmed", "Address confirmed", /^Your email address is confirmed\./);
         assert.deepEqual(violations, []);
         assert.equal(await isValidated(sid), true);
         await tab.close();
@@ -143,7 +143,7 @@ const steps = {
         const { name, heading, lang } = at.brand;
         await mailed("dave@example.org", {}, `?brand=${name}`);
         const { tab, violations } = await follow("Confirm this address");
-        await expectPage(tab, "brand", heading, /^Your e-mail address is confirmed\./, { lang });
+        await expectPage(tab, "brand", heading, /^Your email address is confirmed\./, { lang });
         assert.deepEqual(violations, []);
         await tab.close();
     },
@@ -157,7 +157,7 @@ const steps = {
         const address = (token) =>
             `${V2}/validate/msisdn/submitToken?${new URLSearchParams({ sid, client_secret: "secret", token })}`;
         const wrong = code === "000000" ? "111111" : "000000";
-        await expectFailure(address(wrong), "wrong code", "Number not confirmed", /^This code is not valid;/);
+        await expectFailure(address(wrong), "wrong code", "Number not confirmed", /^This code is not valid\./);
         await page.goto(address(code));
         await expectPage(page, "number confirmed", "Number confirmed", /^Your phone number is confirmed\./);
         assert.equal(await isValidated(sid), true);
