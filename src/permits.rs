@@ -1,5 +1,5 @@
-//! A bounded number of things at a time: full is an answer and not a wait, and a
-//! stop waits for what is under way.
+//! A bounded number of things at a time. A caller may wait for its turn or take full
+//! for an answer, and a stop waits for what is under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,16 +47,25 @@ impl Permits {
     /// # Errors
     /// At once, when there is none.
     pub(crate) fn try_acquire(&self) -> Result<Permit, NoPermit> {
-        let permit = Arc::clone(&self.semaphore).try_acquire_owned();
-        // Checked while the permit is held: either the drain waits for it, or it is
-        // seen here.
+        self.unless_draining(Arc::clone(&self.semaphore).try_acquire_owned().ok())
+    }
+
+    /// Waits for one, in the order of the calls.
+    ///
+    /// # Errors
+    /// [`NoPermit::Closed`] once a drain has started.
+    pub(crate) async fn acquire(&self) -> Result<Permit, NoPermit> {
+        self.unless_draining(Arc::clone(&self.semaphore).acquire_owned().await.ok())
+    }
+
+    /// Called while the permit is held: either the drain waits for it, or the drain
+    /// is seen here.
+    fn unless_draining(&self, permit: Option<OwnedSemaphorePermit>) -> Result<Permit, NoPermit> {
         if self.draining.load(Ordering::SeqCst) {
             return Err(NoPermit::Closed);
         }
-        match permit {
-            Ok(permit) => Ok(Permit { _permit: permit }),
-            Err(_none) => Err(NoPermit::Full),
-        }
+        let permit = permit.ok_or(NoPermit::Full)?;
+        Ok(Permit { _permit: permit })
     }
 
     /// Hands out no more and waits until all are back. Returns whether they were
@@ -81,6 +90,24 @@ mod tests {
         assert_eq!(permits.try_acquire().unwrap_err(), NoPermit::Full);
         drop(first);
         assert!(permits.try_acquire().is_ok());
+    }
+
+    #[tokio::test]
+    async fn acquire_waits_for_its_turn_or_a_drain() {
+        let permits = Permits::new(1);
+        let first = permits.acquire().await.unwrap();
+        let (clone, other) = (permits.clone(), permits.clone());
+        let second = tokio::spawn(async move { clone.acquire().await });
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        drop(first);
+        let second = second.await.unwrap().unwrap();
+        let third = tokio::spawn(async move { other.acquire().await });
+        tokio::task::yield_now().await;
+        assert!(!permits.drain(Duration::from_millis(1)).await);
+        drop(second);
+        assert_eq!(third.await.unwrap().unwrap_err(), NoPermit::Closed);
+        assert!(permits.drain(Duration::from_secs(5)).await);
     }
 
     #[tokio::test]

@@ -67,8 +67,10 @@ impl Detached {
         })?;
         let (reply, result) = oneshot::channel();
         let spawned = self.arbiter.spawn(async move {
-            let _ = reply.send(work.await);
+            let output = work.await;
+            // First the permit: a caller that has its reply finds room for more.
             drop(permit);
+            let _ = reply.send(output);
         });
         if !spawned {
             return Err(Fault::Stopped(self.name));

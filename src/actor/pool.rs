@@ -81,19 +81,37 @@ pub struct PoolLimits {
     pub timeout: Duration,
 }
 
+/// How many operations of background work may be in a pool's queue, besides those of
+/// requests.
+const MAX_BACKGROUND: u32 = 16;
+
 /// The address of a pool. Clones are cheap and share the queue.
 pub struct Pool<S: State> {
     workers: Addr<Worker<S>>,
-    permits: Permits,
+    caller: Caller,
+    requests: Permits,
+    background: Permits,
     timeout: Duration,
     metrics: Arc<Metrics>,
+}
+
+/// Who uses an address of a pool.
+#[derive(Debug, Clone, Copy)]
+enum Caller {
+    /// A request: it is rejected when the queue is full.
+    Request,
+    /// Background work. It waits for a permit of its own, so that it neither takes one
+    /// of a request nor is rejected because of requests.
+    Background,
 }
 
 impl<S: State> Clone for Pool<S> {
     fn clone(&self) -> Self {
         Self {
             workers: self.workers.clone(),
-            permits: self.permits.clone(),
+            caller: self.caller,
+            requests: self.requests.clone(),
+            background: self.background.clone(),
             timeout: self.timeout,
             metrics: Arc::clone(&self.metrics),
         }
@@ -121,9 +139,21 @@ impl<S: State> Pool<S> {
         });
         Self {
             workers,
-            permits: Permits::new(limits.max_queued),
+            caller: Caller::Request,
+            requests: Permits::new(limits.max_queued),
+            background: Permits::new(MAX_BACKGROUND),
             timeout: limits.timeout,
             metrics,
+        }
+    }
+
+    /// The address for background work. It waits for its turn where a request is
+    /// rejected, and requests cannot keep it out.
+    #[must_use]
+    pub fn for_background(&self) -> Self {
+        Self {
+            caller: Caller::Background,
+            ..self.clone()
         }
     }
 
@@ -134,24 +164,28 @@ impl<S: State> Pool<S> {
     /// [`Fault::QueueFull`] at once when the queue is full, [`Fault::TimedOut`]
     /// after the timeout, otherwise why the operation failed.
     pub async fn send<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {
-        let permit = self
-            .permits
-            .try_acquire()
-            .map_err(|reason| self.rejected(reason))?;
+        tokio::time::timeout(self.timeout, self.run(operation))
+            .await
+            .unwrap_or(Err(Fault::TimedOut(S::NAME)))
+    }
+
+    async fn run<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {
+        let permit = match self.caller {
+            Caller::Request => self.requests.try_acquire(),
+            Caller::Background => self.background.acquire().await,
+        };
+        let permit = permit.map_err(|reason| self.rejected(reason))?;
         let (reply, result) = oneshot::channel();
         let envelope = Envelope {
             operation,
             reply,
             queued_at: Instant::now(),
-            _permit: permit,
+            permit,
         };
         self.workers
             .try_send(envelope)
             .map_err(|_closed| Fault::Stopped(S::NAME))?;
-        match tokio::time::timeout(self.timeout, result).await {
-            Ok(result) => result.unwrap_or(Err(Fault::Stopped(S::NAME))),
-            Err(_elapsed) => Err(Fault::TimedOut(S::NAME)),
-        }
+        result.await.unwrap_or(Err(Fault::Stopped(S::NAME)))
     }
 
     fn rejected(&self, reason: NoPermit) -> Fault {
@@ -167,7 +201,9 @@ impl<S: State> Pool<S> {
     /// Accepts no more operations and waits for those that were accepted.
     /// Returns whether they were done within `limit`.
     pub async fn drain(&self, limit: Duration) -> bool {
-        self.permits.drain(limit).await
+        let (requests, background) =
+            tokio::join!(self.requests.drain(limit), self.background.drain(limit));
+        requests && background
     }
 
     /// Whether the threads still take messages.
@@ -193,7 +229,7 @@ struct Envelope<O: Operation> {
     reply: oneshot::Sender<Result<O::Output, Fault>>,
     queued_at: Instant,
     // Travels with the operation, so that running ones count as well.
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl<O: Operation> Message for Envelope<O> {
@@ -218,6 +254,9 @@ impl<O: Operation> Handler<Envelope<O>> for Worker<O::State> {
         if let Err(Fault::Panicked(actor)) = &result {
             self.metrics.actor_panicked(actor);
         }
+        // First the permit: a caller that has its reply finds room for the next
+        // operation.
+        drop(envelope.permit);
         // The caller may be gone; what was done stays done.
         let _ = envelope.reply.send(result);
     }

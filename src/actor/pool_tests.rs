@@ -140,6 +140,49 @@ fn full_queue_is_rejected_and_recovers() {
 }
 
 #[test]
+fn background_work_and_requests_do_not_compete() {
+    in_system(async {
+        let pool = pool(1);
+        let background = pool.for_background();
+        let (first, has_started, release) = hold();
+        let busy = background.clone();
+        let first =
+            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        until_started(&has_started).await;
+        let request = pool.clone();
+        let request =
+            actix::Arbiter::current().spawn_with_result(async move { request.send(Which).await });
+        let waiting: Vec<_> = (0..=MAX_BACKGROUND)
+            .map(|_| {
+                let background = background.clone();
+                let work = async move { background.send(Which).await };
+                actix::Arbiter::current().spawn_with_result(work)
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        release.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(request.await.unwrap().unwrap(), 1);
+        for work in waiting {
+            assert_eq!(work.await.unwrap().unwrap(), 1);
+        }
+        assert!(pool.drain(Duration::from_secs(5)).await);
+        let late = background.send(Which).await;
+        assert!(matches!(late, Err(Fault::Stopped("counter"))), "{late:?}");
+    });
+}
+
+#[test]
+fn reply_comes_after_its_place_is_free() {
+    in_system(async {
+        let pool = pool(1);
+        for _ in 0..1000 {
+            assert_eq!(pool.send(Which).await.unwrap(), 1);
+        }
+    });
+}
+
+#[test]
 fn blocked_actor_times_out_its_callers() {
     in_system(async {
         let mut pool = pool(2);

@@ -128,7 +128,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
     let instance = InstanceId::from(random::alphanumeric(16)?);
     let queue = DeliveryQueue {
         instance: instance.clone(),
-        outbox: outbox.clone(),
+        outbox: outbox.for_background(),
         pending_replies: Arc::clone(&pending_replies),
         retry: delivery::retry_policy(&config),
         lease: config.delivery.lease,
@@ -139,15 +139,15 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
     let onbind_worker = delivery::start_onbind_worker(
         &config,
         queue,
-        associations.clone(),
-        signer.clone(),
+        associations.for_background(),
+        signer.for_background(),
         federation.clone(),
     );
     let replicator = replication::start(
         &config,
         &instance,
-        associations.clone(),
-        signer.clone(),
+        associations.for_background(),
+        signer.for_background(),
         &clock,
         &metrics,
     )?;

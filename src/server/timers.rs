@@ -20,10 +20,10 @@ impl Timers {
         let validation = &app.config.validation;
         let pepper_age = app.config.lookup.rotate_pepper_every;
         let janitor = Janitor {
-            associations: app.associations.clone(),
-            outbox: app.outbox.clone(),
+            associations: app.associations.for_background(),
+            outbox: app.outbox.for_background(),
             max_pepper_age_ms: (!pepper_age.is_zero()).then(|| duration_ms(pepper_age)),
-            sessions: app.sessions.clone(),
+            sessions: app.sessions.for_background(),
             clock: app.clock.clone(),
             keep_sessions_ms: duration_ms(
                 validation

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -44,18 +43,11 @@ impl BlockedActor {
 }
 
 fn send<S: State>(pool: &Pool<S>, gate: &Arc<Gate>) -> Blocked {
-    let started = Instant::now();
-    loop {
-        let (pool, gate, state) = (pool.clone(), Arc::clone(gate), PhantomData);
-        let mut operation = async move { pool.send(Wait { gate, state }).await }.boxed_local();
-        match operation.as_mut().now_or_never() {
-            None => return operation,
-            // An operation frees its place shortly after its reply.
-            Some(Err(Fault::QueueFull(_))) if started.elapsed() < Duration::from_secs(20) => {
-                std::thread::yield_now();
-            }
-            Some(reply) => panic!("the queue has no room: {reply:?}"),
-        }
+    let (pool, gate, state) = (pool.clone(), Arc::clone(gate), PhantomData);
+    let mut operation = async move { pool.send(Wait { gate, state }).await }.boxed_local();
+    match operation.as_mut().now_or_never() {
+        None => operation,
+        Some(reply) => panic!("the queue has no room: {reply:?}"),
     }
 }
 
