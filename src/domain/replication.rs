@@ -228,6 +228,14 @@ mod tests {
         assert_eq!(times, (5, 6, 7));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), signed(&[]));
 
+        for historical in ["@:hs", "@Old Name:example.org", "@a\n:hs"] {
+            let change = read(signed(&[("mxid", json!(historical))]));
+            let Ok(PeerChange::Bound { association, .. }) = change else {
+                panic!("it is bound")
+            };
+            assert_eq!(association.mxid.as_str(), historical);
+        }
+
         let null = || Value::Null;
         let removal = signed(&[
             ("mxid", null()),

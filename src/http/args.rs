@@ -21,7 +21,9 @@ pub struct Body;
 #[derive(Debug)]
 pub struct FormBody;
 
-/// As [`Body`]; on v2 also in the query string with an empty body (SGN-06).
+/// As [`Body`]; on v2 also in the query string with an empty body (SGN-06). Some
+/// clients append a user id to the mailed link without encoding its `+`, so a
+/// `+` in this query string is no blank.
 #[derive(Debug)]
 pub struct BodyOrQuery;
 
@@ -56,7 +58,8 @@ impl Arguments for Body {
 
     fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
         if A::ANY_FORM {
-            query_and_body(request, body)
+            let fields = query::read(request.query_string())?;
+            with_body(fields, request, body)
         } else {
             json_object(body)
         }
@@ -80,18 +83,22 @@ impl Arguments for BodyOrQuery {
     const CONTENT_TYPES: &'static [&'static str] = &[JSON];
 
     fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
+        let mut fields = query::read_literal_plus(request.query_string())?;
         if !A::ANY_FORM && !is_null(body) {
-            let mut fields = query::read(request.query_string())?;
             fields.extend(json_object(body)?);
             return Ok(fields);
         }
-        query_and_body(request, body)
+        with_body(fields, request, body)
     }
 }
 
-/// The query string and, over it, a JSON object or a form, by the Content-Type.
-fn query_and_body(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
-    let mut fields = query::read(request.query_string())?;
+/// The fields of the query string and, over them, a JSON object or a form, by the
+/// Content-Type.
+fn with_body(
+    mut fields: Map<String, Value>,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Map<String, Value>, Error> {
     let content_type = content_type(request);
     if content_type.starts_with(JSON) {
         if !is_null(body) {

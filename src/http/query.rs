@@ -5,11 +5,19 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// Reads `name=value&…`.
+/// Reads `name=value&…`, in which `+` is a blank.
 ///
 /// # Errors
 /// `400 M_INVALID_PARAM` when a name occurs twice or something is not UTF-8.
 pub(super) fn read(text: &str) -> Result<Map<String, Value>, Error> {
+    read_literal_plus(&text.replace('+', " "))
+}
+
+/// Reads `name=value&…`, in which `+` is itself and only `%20` is a blank.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_literal_plus(text: &str) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -24,8 +32,7 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Error> {
 }
 
 fn decode(text: &str) -> Result<String, Error> {
-    let spaced = text.replace('+', " ");
-    match percent_decode_str(&spaced).decode_utf8() {
+    match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
         Err(_not_utf8) => Err(Error::invalid_param("query", "a parameter is not UTF-8")),
     }
@@ -43,6 +50,11 @@ mod tests {
         assert_eq!(
             Value::Object(fields),
             serde_json::json!({"a": "1", "b": "x y z", "c": "", "d": "+"})
+        );
+        let fields = read_literal_plus("b=x%20y+z&d=%2B").unwrap();
+        assert_eq!(
+            Value::Object(fields),
+            serde_json::json!({"b": "x y+z", "d": "+"})
         );
     }
 

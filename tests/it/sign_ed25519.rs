@@ -108,8 +108,14 @@ async fn mailed_url_works_without_v1_and_account() {
             let answer = bare_post(&server.api(), &format!("{path}&mxid={mxid}"), "").await;
             invited.expect_signed(&answer, MXID);
         }
-        let answer = bare_post(&server.api(), &format!("{path}&mxid=@a+b:x.org"), "").await;
-        invited.expect_signed(&answer, "@a+b:x.org");
+        for (mxid, read) in [
+            ("@a+b:x.org", "@a+b:x.org"),
+            ("@a%2Bb%20c:x.org", "@a+b c:x.org"),
+            ("%40:x.org", "@:x.org"),
+        ] {
+            let answer = bare_post(&server.api(), &format!("{path}&mxid={mxid}"), "").await;
+            invited.expect_signed(&answer, read);
+        }
     }
 }
 

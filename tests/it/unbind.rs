@@ -146,6 +146,25 @@ async fn homeserver_unbinds_on_v1() {
     assert_eq!(bound_user(&server).await, None);
 }
 
+/// UNB-01, IDN-07
+#[actix_web::test]
+async fn historical_users_unbind() {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| homeserver.configure(settings));
+    for localpart in ["", "Old Name", "a\n\"/%2F"] {
+        let user = homeserver.user(localpart);
+        bind(&server, &user).await;
+        assert_eq!(bound_user(&server).await.as_ref(), Some(&user));
+        let body = body(&user);
+        let header = Signing::to(HERE).header(&homeserver, &body);
+        v2(&server)
+            .unbind(&[("authorization", &header)], &body)
+            .await
+            .ok();
+        assert_eq!(bound_user(&server).await, None);
+    }
+}
+
 /// UNB-09
 #[actix_web::test]
 async fn binding_of_another_user_is_kept() {

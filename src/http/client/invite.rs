@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{hashed_lookup, lookup};
 use crate::actor::lookups::InviteSender;
 use crate::app::App;
-use crate::domain::Invalid;
 use crate::domain::base64;
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::Mxid;
@@ -214,8 +213,7 @@ pub async fn store<A: Access>(
 /// An invitation to sign.
 #[derive(Deserialize, ToSchema)]
 pub struct SignRequest {
-    #[schema(value_type = Mxid)]
-    mxid: InvitedMxid,
+    mxid: Mxid,
     private_key: InviteKey,
     token: InviteToken,
 }
@@ -227,20 +225,6 @@ impl Request for SignRequest {
             "token" => Error::invite_not_found(),
             _ => Error::invalid_param(field, reason),
         }
-    }
-}
-
-/// The user who was invited. Some clients append it to the mailed link without
-/// encoding its `+`, which reads as a space.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct InvitedMxid(Mxid);
-
-impl TryFrom<String> for InvitedMxid {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Mxid::parse(&text.replace(' ', "+")).map(Self)
     }
 }
 
@@ -273,7 +257,7 @@ pub async fn sign<A: Access>(
             .map_err(Error::limit_exceeded)?;
     }
     let request = call.request()?;
-    let (mxid, token) = (request.mxid.0, request.token);
+    let (mxid, token) = (request.mxid, request.token);
     let find = InviteSender {
         token: token.clone(),
     };

@@ -266,3 +266,24 @@ async fn fields_cannot_alter_the_mail() {
         assert!(location.ends_with("/#/room/%21%3Cscript%3E%22%27%26%3Aexample.org"));
     }
 }
+
+/// IDN-07, MSG-02, MSG-03, INV-24
+#[actix_web::test]
+async fn historical_sender_cannot_alter_the_mail() {
+    let server = TestServer::start(|_| {});
+    for (sender, shown) in [
+        ("@Old Name:example.org", "@Old Name:example.org"),
+        ("@:example.org", "@:example.org"),
+        ("@a\r\n\r\n\t\u{1}b\u{202e}:example.org", "@ab:example.org"),
+        ("@<b>\"'&/%0a?#:example.org", "@<b>\"'&/%0a?#:example.org"),
+    ] {
+        let address = fresh_address("historical");
+        let api = server.account(sender).await;
+        let fields = json!({"sender": sender, "sender_display_name": "Bob"});
+        api.store_invite(with(&address, fields)).await.ok();
+        let mail = server.mails_sent(&address).await.pop().unwrap();
+        let text = mail.text();
+        assert!(text.contains(&format!("Bob ({shown}) has")), "{text}");
+        assert!(!mail.html().contains("<b>"), "{}", mail.html());
+    }
+}
