@@ -7,6 +7,7 @@ use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
+use super::display_name;
 use super::smtp::{Smtp, SmtpSettings};
 use crate::domain::ids::ServerName;
 
@@ -175,7 +176,10 @@ pub(crate) fn mailbox(text: &str) -> Option<Mailbox> {
     if text.chars().any(char::is_control) {
         return None;
     }
-    text.parse().ok()
+    let strict = text.parse().ok();
+    strict
+        .or_else(|| display_name::parse_lenient(text))
+        .map(display_name::decode_words)
 }
 
 impl SendmailSettings {
@@ -231,8 +235,33 @@ mod tests {
             "Name\n <a@b.example>",
             "a@b, c@d",
             "<a@b",
+            "A <a@b.example>, B <c@d.example>",
+            "a@b.example (A) c@d.example",
         ] {
             assert!(mailbox(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_display_name_is_taken_and_quoted() {
+        for (text, name) in [
+            ("Example, Inc. <a@b.example>", "Example, Inc."),
+            ("ACME: Identity <a@b.example>", "ACME: Identity"),
+            ("ACME (Identity) <a@b.example>", "ACME (Identity)"),
+            ("id@b.example <a@b.example>", "id@b.example"),
+            (
+                "J.R. \"Bob\" Dobbs; x <a@b.example>",
+                "J.R. \"Bob\" Dobbs; x",
+            ),
+            ("Bücher, Köln [1] <a@b.example>", "Bücher, Köln [1]"),
+            ("\"A \\\"B\\\", C\" <a@b.example>", "A \"B\", C"),
+            ("a@b.example (Example, Inc.)", "Example, Inc."),
+            ("=?utf-8?q?B=C3=BCcher=2C_9?= <a@b.example>", "Bücher, 9"),
+        ] {
+            let parsed = mailbox(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(parsed.name.as_deref(), Some(name), "{text}");
+            assert_eq!(parsed.email.to_string(), "a@b.example");
+            assert_eq!(mailbox(&parsed.to_string()), Some(parsed), "{text}");
         }
     }
 }

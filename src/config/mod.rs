@@ -17,6 +17,7 @@ mod checker;
 mod database;
 mod decode;
 mod delivery;
+mod display_name;
 mod duration;
 mod email;
 mod env;

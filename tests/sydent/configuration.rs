@@ -251,7 +251,7 @@ fn default_section_is_ignored_as_in_sydent() {
     let read = sydent_reads(&conf, &[]);
     assert_eq!(read["general"]["log_level"], "INFO");
     assert_eq!(read["general"]["prometheus_port"], 9);
-    let output = import(folder.path(), "--conf-only", &[]);
+    let output = import(folder.path(), "--conf-only --no-default-section", &[]);
     assert!(
         output.out.contains("[DEFAULT] log.level: "),
         "{}",
@@ -259,6 +259,9 @@ fn default_section_is_ignored_as_in_sydent() {
     );
     assert_eq!(setting(folder.path(), "log/level"), "info");
     assert_eq!(setting(folder.path(), "operations/listen")[0], "[::1]:9");
-    import(folder.path(), "--conf-only --default-section --force", &[]);
-    assert_eq!(setting(folder.path(), "log/level"), "debug");
+    for flag in ["", "--default-section"] {
+        let flags = format!("--conf-only --force {flag}");
+        import(folder.path(), flags.trim(), &[]);
+        assert_eq!(setting(folder.path(), "log/level"), "debug");
+    }
 }

@@ -1,5 +1,4 @@
-//! Sydent's defaults. Sydent sets them in the sections themselves, so that a value in `[DEFAULT]`
-//! for the same key has no effect.
+//! Sydent's defaults.
 
 /// Section, key in lower case, and value of each setting that has a default.
 pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[

@@ -53,9 +53,9 @@ fn convert_sender(
         hostname.trim()
     };
     let sender = setting.value.replace(PLACEHOLDER, host);
-    if mailbox(&sender).is_none() {
+    let Some(sender) = mailbox(&sender) else {
         return Err(setting.error("must be an email address, with or without a display name"));
-    }
+    };
     if setting.value.contains(PLACEHOLDER) {
         draft.add_remark(format!(
             "email.from: {PLACEHOLDER} in {} was replaced with {host}; check that mail may be sent \
@@ -63,7 +63,8 @@ fn convert_sender(
             setting.origin
         ));
     }
-    draft.set("email", "from", sender, &setting);
+    // With the name in quotation marks where RFC 5322 requires them.
+    draft.set("email", "from", sender.to_string(), &setting);
     Ok(())
 }
 

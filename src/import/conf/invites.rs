@@ -70,15 +70,16 @@ fn subject_template(subject: &Setting) -> Result<String, ConfError> {
         "room_id",
         "web_client_location",
     ];
-    let mut template = String::new();
+    let (mut template, mut literal) = (String::new(), String::new());
     for token in tokens(&subject.value) {
         match token.map_err(|problem| subject.error(problem))? {
-            Token::Text(text) => push_literal(&mut template, text),
-            Token::Percent => template.push('%'),
+            Token::Text(text) => literal.push_str(text),
+            Token::Percent => literal.push('%'),
             Token::Reference(name) => {
                 if !is_variable(name) {
                     return Err(subject.error(INVALID_PERCENT));
                 }
+                push_literal(&mut template, &std::mem::take(&mut literal));
                 template.push_str("{{ ");
                 template.push_str(name);
                 if !ALWAYS_DEFINED.contains(&name) {
@@ -88,6 +89,7 @@ fn subject_template(subject: &Setting) -> Result<String, ConfError> {
             }
         }
     }
+    push_literal(&mut template, &literal);
     Ok(template)
 }
 
@@ -98,12 +100,12 @@ fn is_variable(name: &str) -> bool {
 
 /// Appends text that is not part of the template language, even if it looks like it.
 fn push_literal(template: &mut String, text: &str) {
-    if ["{{", "{%", "{#"]
-        .iter()
-        .any(|delimiter| text.contains(delimiter))
-    {
+    let has_delimiter = ["{{", "{%", "{#"].iter().any(|it| text.contains(it));
+    // A brace at the end would become one with what follows.
+    if has_delimiter || text.ends_with('{') {
         template.push_str("{{ ");
-        template.push_str(&toml::Value::from(text).to_string());
+        // The template language has the string literals of JSON.
+        template.push_str(&serde_json::Value::from(text).to_string());
         template.push_str(" }}");
     } else {
         template.push_str(text);
@@ -170,6 +172,9 @@ mod tests {
             ),
             ("a {{ b }} %(sender)s", "{{ \"a {{ b }} \" }}{{ sender }}"),
             ("plain", "plain"),
+            ("{%(sender)s}", "{{ \"{\" }}{{ sender }}}"),
+            ("{%% x %%}", "{{ \"{% x %}\" }}"),
+            ("{# \"a\" 'b' \\ {{", "{{ \"{# \\\"a\\\" 'b' \\\\ {{\" }}"),
         ] {
             assert_eq!(subject_template(&setting(text)).unwrap(), template);
         }

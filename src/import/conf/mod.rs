@@ -7,6 +7,7 @@
 
 mod check;
 mod config_draft;
+mod default_section;
 mod defaults;
 mod email;
 mod general;
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 use super::data::Peer;
 use crate::domain::ids::ServerName;
 use config_draft::ConfigDraft;
+pub(crate) use default_section::DefaultSection;
 use sydent_settings::SydentSettings;
 
 /// Why a file cannot be converted. Contains no value, which may be a password.
@@ -59,7 +61,7 @@ pub(crate) struct ConversionContext<'a> {
     /// paths refer.
     pub folder: &'a Path,
     /// Whether `[DEFAULT]` takes precedence over Sydent's own defaults.
-    pub default_section: bool,
+    pub default_section: DefaultSection,
 }
 
 /// What to write that is not in the `sydent.conf`.
@@ -98,6 +100,7 @@ pub(crate) struct Converted {
 pub(crate) struct SydentConf {
     sydent: SydentSettings,
     folder: PathBuf,
+    default_section: DefaultSection,
 }
 
 impl SydentConf {
@@ -112,8 +115,9 @@ impl SydentConf {
             default_section,
         } = context;
         Ok(Self {
-            sydent: SydentSettings::parse(text, environment, default_section)?,
+            sydent: SydentSettings::parse(text, environment, default_section.reading())?,
             folder: folder.to_owned(),
+            default_section,
         })
     }
 
@@ -132,6 +136,7 @@ impl SydentConf {
     /// without.
     pub(crate) fn convert(&self, target: &Target<'_>) -> Result<Converted, ConfError> {
         let mut draft = ConfigDraft::default();
+        default_section::check(&self.sydent, self.default_section, &mut draft)?;
         let (server_name, signing_key) = self.fill(target, &mut draft)?;
         check::remove_invalid(&mut draft, target.file)?;
         // Counts as converted, because the caller imports the database.

@@ -27,10 +27,18 @@ pub(super) struct Setting {
 pub(super) struct SydentSettings {
     ini: Ini,
     defaults: Vec<SydentDefault>,
-    /// Whether `[DEFAULT]` takes precedence over Sydent's own defaults.
-    default_section: bool,
+    reading: Reading,
     /// Section and key of the settings in the file that were read.
     used: RefCell<BTreeSet<(String, String)>>,
+}
+
+/// How a release of Sydent reads `[DEFAULT]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It takes precedence over Sydent's own defaults.
+    DefaultSectionCounts,
+    /// Sydent's own defaults take precedence over it.
+    DefaultSectionHidden,
 }
 
 /// A default of Sydent.
@@ -52,7 +60,7 @@ impl SydentSettings {
     pub(super) fn parse(
         text: &str,
         environment: &[(String, String)],
-        default_section: bool,
+        reading: Reading,
     ) -> Result<Self, ConfError> {
         let defaults = DEFAULTS.iter().map(|&(section, key, value)| {
             let variable = find_variable(environment, section, key);
@@ -66,7 +74,7 @@ impl SydentSettings {
         Ok(Self {
             defaults: defaults.collect(),
             ini: Ini::parse(text)?,
-            default_section,
+            reading,
             used: RefCell::default(),
         })
     }
@@ -144,15 +152,39 @@ impl SydentSettings {
             let default = defaults.find(|row| row.section == section && row.key == key)?;
             Some((default.value.as_str(), Origin::Default(default.variable)))
         };
-        if self.default_section {
-            in_section()
+        match self.reading {
+            Reading::DefaultSectionCounts => in_section()
                 .or_else(in_default_section)
+                .or_else(in_defaults),
+            Reading::DefaultSectionHidden => in_section()
                 .or_else(in_defaults)
-        } else {
-            in_section()
-                .or_else(in_defaults)
-                .or_else(in_default_section)
+                .or_else(in_default_section),
         }
+    }
+
+    /// The keys whose value in `[DEFAULT]` makes a difference between the two
+    /// readings.
+    pub(super) fn hidden_by_defaults(&self) -> Vec<&'static str> {
+        self.defaults
+            .iter()
+            .filter(|default| {
+                let in_default_section = self.ini.raw(DEFAULT, default.key);
+                self.ini.raw(default.section, default.key).is_none()
+                    && in_default_section.is_some_and(|raw| raw != default.value)
+            })
+            .map(|default| default.key)
+            .collect()
+    }
+
+    /// Whether the file has a signing key in `[DEFAULT]` and none in `[crypto]`.
+    pub(super) fn has_key_in_default_section(&self) -> bool {
+        const KEY: &str = "ed25519.signingkey";
+        let has_key = |section| {
+            self.ini
+                .raw(section, KEY)
+                .is_some_and(|raw| !raw.is_empty())
+        };
+        has_key(DEFAULT) && !has_key("crypto")
     }
 
     /// The keys of a section, including those of `[DEFAULT]`.
@@ -225,8 +257,8 @@ fn find_variable<'a>(
 }
 
 const UNKNOWN: &str = "Sydent has no such setting";
-const SHADOWED: &str = "Sydent's own default takes precedence over [DEFAULT]; use \
-    --default-section to let [DEFAULT] take precedence";
+const SHADOWED: &str = "Sydent's own default takes precedence over [DEFAULT], because of \
+    --no-default-section";
 
 /// The name of a Sydent setting in messages.
 pub(super) fn setting_name(section: &str, key: &str) -> String {

@@ -21,7 +21,7 @@ use crate::config::{DatabaseUrl, environment};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
-use crate::import::conf::{ConversionContext, Converted, SydentConf, Target};
+use crate::import::conf::{ConversionContext, Converted, DefaultSection, SydentConf, Target};
 use crate::import::data::{self, Import, Report, read_peers};
 use crate::random;
 
@@ -61,10 +61,15 @@ pub(in crate::cli) struct Sydent {
     /// at [default: the folder of its configuration].
     #[arg(long, value_name = "DIR")]
     started_in: Option<PathBuf>,
-    /// Prefer values in `[DEFAULT]` of the configuration to Sydent's built-in defaults,
-    /// which Sydent itself does not do.
+    /// Values in `[DEFAULT]` of the configuration count, as in Sydent up to 1.0, from
+    /// git and from 2.7 on. This is the default, unless it decides about something
+    /// sensitive.
     #[arg(long)]
     default_section: bool,
+    /// Sydent's built-in defaults hide values in `[DEFAULT]`, as in the releases 2.0.0 to
+    /// 2.6.1 from PyPI.
+    #[arg(long, conflicts_with = "default_section")]
+    no_default_section: bool,
     /// Run the import in a transaction and roll it back; write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -139,7 +144,11 @@ impl Sydent {
         let context = ConversionContext {
             environment: &environment,
             folder: &absolute(&folder.join("."))?,
-            default_section: self.default_section,
+            default_section: match (self.default_section, self.no_default_section) {
+                (true, _) => DefaultSection::Counts,
+                (_, true) => DefaultSection::Hidden,
+                _ => DefaultSection::Unspecified,
+            },
         };
         SydentConf::parse(&text, context).map_err(|error| self.conf_failure(&error))
     }

@@ -15,7 +15,7 @@ const KEY: &str = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
 struct Case {
     folder: tempfile::TempDir,
     environment: Vec<(String, String)>,
-    default_section: bool,
+    default_section: DefaultSection,
     server_name: Option<ServerName>,
     peers: Vec<Peer>,
 }
@@ -25,7 +25,7 @@ impl Case {
         Self {
             folder: tempfile::tempdir().unwrap(),
             environment: Vec::new(),
-            default_section: false,
+            default_section: DefaultSection::Hidden,
             server_name: None,
             peers: Vec::new(),
         }
@@ -146,7 +146,7 @@ fn default_section_counts_as_in_sydent() {
         .map(|(key, _)| key.as_str())
         .collect();
     assert_eq!(keys, ["[DEFAULT] server.name", "[DEFAULT] unheard"]);
-    case.default_section = true;
+    case.default_section = DefaultSection::Counts;
     let converted = case.convert(&text).unwrap();
     assert_eq!(converted.server_name.as_str(), "shared.test");
     case.server_name = Some(ServerName::parse("flag.test").unwrap());
@@ -157,6 +157,47 @@ fn default_section_counts_as_in_sydent() {
         remark.contains("flag.test") && remark.contains("shared.test"),
         "{remark}"
     );
+}
+
+/// OPS-07
+#[test]
+fn default_section_counts_unless_hidden() {
+    let old = format!(
+        "[DEFAULT]\nserver.name = shared.test\nenable_v1_access = false\n\
+         email.smtphost = relay.test\ned25519.signingkey = {KEY}\n[general]\n"
+    );
+    let mut case = Case::new();
+    case.default_section = DefaultSection::Unspecified;
+    // Written by a release that knows only [DEFAULT].
+    let converted = case.convert(&old).unwrap();
+    assert_eq!(setting(&converted.toml, "v1/enabled"), "false");
+    assert_eq!(setting(&converted.toml, "email/smtp/host"), "relay.test");
+    assert!(!converted.remarks.iter().any(|it| it.contains("[DEFAULT]")));
+
+    let harmless = format!("[DEFAULT]\nlog.level = DEBUG\n{}", with(""));
+    let converted = case.convert(&harmless).unwrap();
+    assert_eq!(setting(&converted.toml, "log/level"), "debug");
+    assert!(converted.remarks.iter().any(|it| it.contains("log.level")));
+    let same = format!("[DEFAULT]\nenable_v1_access = true\n{}", with(""));
+    assert!(case.convert(&same).is_ok());
+
+    for line in [
+        "enable_v1_access = false",
+        "homeserver_allow_list = a.test",
+        "email.smtphost = relay.test",
+        "email.tlsmode = STARTTLS",
+        "internalapi.http.port = 8091",
+        "ip.whitelist = 10.0.0.0/8",
+    ] {
+        let text = format!("[DEFAULT]\n{line}\n{}", with(""));
+        case.default_section = DefaultSection::Unspecified;
+        let error = case.convert(&text).err().unwrap();
+        let (key, _) = line.split_once(' ').unwrap();
+        assert!(error.problem.contains(key), "{error}");
+        assert!(error.problem.contains("--no-default-section"), "{error}");
+        case.default_section = DefaultSection::Hidden;
+        assert!(case.convert(&text).is_ok(), "{line}");
+    }
 }
 
 /// OPS-07
