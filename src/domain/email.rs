@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use icu_casemap::CaseMapper;
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 use serde::Deserialize;
 
 use super::Invalid;
@@ -25,7 +27,9 @@ parse_from_string!(CanonicalEmail);
 impl CanonicalEmail {
     /// Parses and folds a bare `user@domain`.
     ///
-    /// Quoted local parts and address literals are rejected: attacks on address
+    /// Dots may stand anywhere in the local part, and an underscore in the domain:
+    /// such mailboxes exist, although RFC 5321 does not know them without quotation
+    /// marks. Quoted local parts and address literals are rejected: attacks on address
     /// parsers use them (CVE-2019-11340).
     ///
     /// # Errors
@@ -40,7 +44,7 @@ impl CanonicalEmail {
         }
         let folded = fold(text);
         let (local, domain) = folded.split_once('@')?;
-        if !is_dot_string(local) || local.contains(is_invisible) {
+        if !is_local_part(local) || local.contains(is_invisible) {
             return None;
         }
         let canonical = format!("{local}@{}", canonical_domain(domain)?);
@@ -51,6 +55,15 @@ impl CanonicalEmail {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The address with its domain in A-labels, if that is another form. People type
+    /// and hash either.
+    #[must_use]
+    pub fn ascii_form(&self) -> Option<String> {
+        let (local, domain) = self.0.split_once('@')?;
+        let ascii = domain_to_ascii(domain)?;
+        (ascii != domain).then(|| format!("{local}@{ascii}"))
     }
 }
 
@@ -66,11 +79,23 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     CaseMapper::new().fold_string(text)
 }
 
+/// Whether a local part is a `Dot-string`, or would be one if its dots stood
+/// elsewhere: `abc..def`, `abc.` and `.abc` are mailboxes of mobile operators.
+#[must_use]
+pub fn is_local_part(local: &str) -> bool {
+    local.len() <= MAX_LOCAL_PART
+        && local.contains(|c| c != '.')
+        && local.chars().all(|c| c == '.' || is_atext(c))
+}
+
+/// The longest local part in octets (RFC 5321, section 4.5.3.1.1).
+const MAX_LOCAL_PART: usize = 64;
+
 /// Whether a local part is a `Dot-string` of RFC 5321 with the non-ASCII
 /// characters of RFC 6531, at most 64 octets (RFC 5321, section 4.5.3.1.1).
 #[must_use]
 pub fn is_dot_string(local: &str) -> bool {
-    local.len() <= 64
+    local.len() <= MAX_LOCAL_PART
         && local
             .split('.')
             .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
@@ -94,16 +119,31 @@ fn is_invisible(c: char) -> bool {
 /// The domain in folded Unicode, if that is the same name as its A-label form,
 /// else in A-labels: `xn--strae-oqa.de` is not `strasse.de`.
 fn canonical_domain(domain: &str) -> Option<String> {
-    let ascii = idna::domain_to_ascii_strict(domain).ok()?;
+    let ascii = domain_to_ascii(domain)?;
     let is_numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     if ascii.rsplit('.').next().is_none_or(is_numeric) {
         return None;
     }
     let (unicode, decoded) = idna::domain_to_unicode(&ascii);
     let folded = fold(&unicode);
-    let is_same =
-        decoded.is_ok() && idna::domain_to_ascii_strict(&folded).is_ok_and(|back| back == ascii);
+    let is_same = decoded.is_ok() && domain_to_ascii(&folded).is_some_and(|back| back == ascii);
     Some(if is_same { folded.into_owned() } else { ascii })
+}
+
+/// The name of a mail domain in A-labels. Hyphens may stand at the third and fourth
+/// place of a label, as `Ldh-str` of RFC 5321 allows.
+#[must_use]
+pub fn domain_to_ascii(domain: &str) -> Option<String> {
+    /// All but letters, digits, hyphens, dots, and the underscore that some names
+    /// of mail servers have.
+    const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        DENIED,
+        Hyphens::CheckFirstLast,
+        DnsLength::Verify,
+    );
+    ascii.ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -175,18 +215,44 @@ mod tests {
             "a@b.",
             "a@[127.0.0.1]",
             "a@127.0.0.1",
-            "a..b@c",
-            ".a@c",
-            "a.@c",
+            ".@c",
+            "..@c",
             "a@b\r\nBcc: x@y",
             "a(b)@c",
-            "a@b_c.com",
             "a\u{200b}b@c.com",
             "a\u{202e}b@c.com",
             "a@-b.com",
         ] {
             assert_eq!(canonical(bad), None, "{bad:?}");
         }
+    }
+
+    /// EML-04
+    #[test]
+    fn mailboxes_outside_of_the_grammar_are_taken() {
+        for (text, expected) in [
+            ("abc..def@docomo.ne.jp", "abc..def@docomo.ne.jp"),
+            ("Abc.@ezweb.ne.jp", "abc.@ezweb.ne.jp"),
+            (".abc@docomo.ne.jp", ".abc@docomo.ne.jp"),
+            ("..a...b..@docomo.ne.jp", "..a...b..@docomo.ne.jp"),
+            ("john@ABC_d.com", "john@abc_d.com"),
+            ("john@_abc.com", "john@_abc.com"),
+            ("a@ex--ample.com", "a@ex--ample.com"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Some(expected));
+        }
+    }
+
+    /// IDN-03
+    #[test]
+    fn other_form_has_the_domain_in_a_labels() {
+        let form = |text| CanonicalEmail::parse(text).unwrap().ascii_form();
+        let expected = Some("a@xn--bcher-kva.example".to_owned());
+        assert_eq!(form("A@Bücher.example"), expected);
+        assert_eq!(form("a@xn--bcher-kva.example"), expected);
+        assert_eq!(form("a@example.com"), None);
+        assert_eq!(form("a@xn--strae-oqa.de"), None);
+        assert_eq!(form("é@example.com"), None);
     }
 
     /// EML-06

@@ -87,6 +87,16 @@ impl ThreePid {
             Self::Msisdn(number) => number.as_str(),
         }
     }
+
+    /// Another form of the address that people type and hash: an email address with
+    /// its domain in A-labels. `None` if it has none.
+    #[must_use]
+    pub fn other_form(&self) -> Option<String> {
+        match self {
+            Self::Email(email) => email.ascii_form(),
+            Self::Msisdn(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for ThreePid {

@@ -1,9 +1,8 @@
 //! Conversion of stored email addresses to addresses for SMTP.
 
-use idna::AsciiDenyList;
 use lettre::Address;
 
-use crate::domain::email::{MAX_OCTETS, is_dot_string};
+use crate::domain::email::{MAX_OCTETS, domain_to_ascii, is_dot_string, is_local_part};
 
 /// The address cannot be sent to. The error does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +13,8 @@ pub struct InvalidAddress;
 ///
 /// The domain is converted to A-labels (IDNA), which every relay understands. The
 /// local part is not changed, because only the recipient's mail server may
-/// interpret it. A non-ASCII local part requires SMTPUTF8.
+/// interpret it, but quoted if its dots stand where RFC 5321 does not allow them
+/// otherwise: `"abc..def"@example.com`. A non-ASCII local part requires SMTPUTF8.
 ///
 /// # Errors
 ///
@@ -23,15 +23,18 @@ pub struct InvalidAddress;
 /// parts and address literals, which RFC 5321 allows but mailboxes do not need.
 pub fn smtp_address(email: &str) -> Result<Address, InvalidAddress> {
     let (local, domain) = email.rsplit_once('@').ok_or(InvalidAddress)?;
-    if !is_dot_string(local) || domain.starts_with('[') {
+    if !is_local_part(local) {
         return Err(InvalidAddress);
     }
-    let domain = idna::domain_to_ascii_cow(domain.as_bytes(), AsciiDenyList::URL)
-        .map_err(|_not_a_domain| InvalidAddress)?;
-    // lettre 0.11 validates local parts correctly for ASCII only: it treats code
-    // points as bytes of UTF-8 and rejects combining marks and emoji.
-    Address::new("any", &*domain).map_err(|_not_a_domain| InvalidAddress)?;
-    let address = Address::new_dangerous(local, &*domain);
+    let domain = domain_to_ascii(domain).ok_or(InvalidAddress)?;
+    // Not `Address::new`: lettre 0.11 treats code points of local parts as bytes of
+    // UTF-8, so that it rejects combining marks and emoji, and knows no underscore in
+    // domains.
+    let address = if is_dot_string(local) {
+        Address::new_dangerous(local, &domain)
+    } else {
+        Address::new_dangerous(format!("\"{local}\""), &domain)
+    };
     let text: &str = address.as_ref();
     if text.len() > MAX_OCTETS {
         return Err(InvalidAddress);
@@ -56,6 +59,10 @@ mod tests {
             ("क्षेम🙂@example.com", "क्षेम🙂@example.com"),
             ("alice@ex\u{3002}ample", "alice@ex.ample"),
             ("o'neil/x=y@example.com", "o'neil/x=y@example.com"),
+            ("a..b@example.com", "\"a..b\"@example.com"),
+            (".a@example.com", "\".a\"@example.com"),
+            ("a.@example.com", "\"a.\"@example.com"),
+            ("john@abc_d.com", "john@abc_d.com"),
         ] {
             let address = smtp_address(stored).expect(stored);
             assert_eq!(AsRef::<str>::as_ref(&address), expected);
@@ -70,7 +77,6 @@ mod tests {
             "@example.com",
             "alice@",
             "alice@@example.com",
-            "a..b@example.com",
             "alice@exa mple.com",
             "alice@example.com\r\nRCPT TO:<eve@example.com>",
             "ali\nce@example.com",
