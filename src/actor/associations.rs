@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use super::pool::{Fault, Operation, State};
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, Store, associations, journal, peppers};
+use crate::db::{LockKey, Store, associations, journal, own, peppers};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
-use crate::domain::lookup;
+use crate::domain::lookup::Hashes;
 use crate::domain::message::{MessageId, MessageKind};
+use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
 use crate::domain::time::UnixMillis;
 
@@ -21,6 +22,8 @@ pub struct Associations {
     pub store: Store,
     /// The name under which this server signs.
     pub origin: ServerName,
+    /// The keys with which it signs and has signed.
+    pub own_keys: Vec<PublicKey>,
 }
 
 impl State for Associations {
@@ -91,7 +94,7 @@ impl Operation for Bind {
     type Output = ();
 
     fn run(self, state: &mut Associations) -> Result<(), Fault> {
-        let origin = state.origin.clone();
+        let (origin, own_keys) = (state.origin.clone(), state.own_keys.clone());
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
         let message = self
@@ -100,12 +103,13 @@ impl Operation for Bind {
         state
             .store
             .write(LockKey::ThreePid(&association.threepid), |connection| {
+                own::adopt(connection, &association.threepid, &origin, &own_keys)?;
                 // Locked against a rotation, which would not see the new row: a
                 // binding is never hashed with a pepper that is being replaced.
                 let current = peppers::current_for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
-                let hash = lookup::sha256_hash(&association.threepid, &current.pepper);
-                associations::replace(connection, &association, &origin, &hash, &signed)?;
+                let hashes = Hashes::new(&association.threepid, &current.pepper);
+                associations::replace(connection, &association, &origin, &hashes, &signed)?;
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;
                 outbox::insert(connection, &message)?;
@@ -135,11 +139,12 @@ impl Operation for Unbind {
     type Output = bool;
 
     fn run(self, state: &mut Associations) -> Result<bool, Fault> {
-        let origin = state.origin.clone();
+        let (origin, own_keys) = (state.origin.clone(), state.own_keys.clone());
         state
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
                 let (threepid, now) = (&self.threepid, self.now);
+                own::adopt(connection, threepid, &origin, &own_keys)?;
                 let bound_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
                 if let Some(bound_at) = bound_at {
                     // Pushed to peers as well (UNB-18). They ignore a removal that is

@@ -8,7 +8,7 @@ use crate::db::outbox;
 use crate::db::{Conn, DbError, LockKey, associations, invites, peppers, replicated};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
-use crate::domain::lookup::{self, Pepper};
+use crate::domain::lookup::{Hashes, Pepper};
 use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{PeerChange, WithId};
 use crate::domain::threepid::ThreePid;
@@ -106,8 +106,8 @@ fn apply<'a>(
                 ts < association.ts || (ts == association.ts && before != *signed)
             });
             if is_new {
-                let hash = lookup::sha256_hash(&association.threepid, pepper);
-                associations::replace(connection, association, peer, &hash, signed)?;
+                let hashes = Hashes::new(&association.threepid, pepper);
+                associations::replace(connection, association, peer, &hashes, signed)?;
             }
             Ok(is_new.then_some(association))
         }

@@ -2,8 +2,10 @@
 
 use super::associations::Associations;
 use super::pool::{Fault, Operation};
+use crate::db::associations::Hashable;
 use crate::db::{Conn, DbError, LockKey, associations, peppers};
-use crate::domain::lookup::{self, Pepper};
+use crate::domain::lookup::{self, Hashes, Pepper};
+use crate::domain::threepid::ThreePid;
 use crate::random::{self, RandomError};
 
 /// A random pepper.
@@ -75,10 +77,26 @@ fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {
         };
         last = end.id;
         count += chunk.len();
-        let (ids, hashes): (Vec<i64>, Vec<String>) = chunk
-            .iter()
-            .map(|row| (row.id, lookup::hash(&row.address, &row.medium, pepper)))
+        let (ids, hashes): (Vec<i64>, Vec<Hashes>) = chunk
+            .into_iter()
+            .map(|row| (row.id, hashes(row, pepper)))
             .unzip();
         associations::set_lookup_hashes(connection, &ids, &hashes)?;
+    }
+}
+
+fn hashes(row: Hashable, pepper: &Pepper) -> Hashes {
+    let hash = |address: &str| lookup::hash(address, &row.medium, pepper);
+    // A row from before this server stored other forms has none.
+    let other_form = row.other_form.or_else(|| {
+        let threepid = ThreePid::parse(&row.medium, &row.address).ok()?;
+        threepid.other_form()
+    });
+    Hashes {
+        canonical: hash(&row.address),
+        other: other_form.map(|form| {
+            let hash = hash(&form);
+            (form, hash)
+        }),
     }
 }

@@ -3,13 +3,14 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
 use super::schema::associations::{self, dsl};
 use super::{Conn, DbError, with_backend};
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::lookup::Hashes;
 use crate::domain::threepid::{Medium, ThreePid};
 
 #[derive(Insertable)]
@@ -24,6 +25,8 @@ struct Row<'a> {
     not_after: i64,
     lookup_hash: &'a str,
     signed: &'a str,
+    other_form: Option<&'a str>,
+    other_hash: Option<&'a str>,
 }
 
 /// How far the clocks of instances that share a database may differ, ms: an
@@ -37,9 +40,10 @@ pub fn replace(
     connection: &mut Conn,
     association: &Association,
     origin: &ServerName,
-    lookup_hash: &str,
+    hashes: &Hashes,
     signed: &str,
 ) -> Result<(), DbError> {
+    let other = hashes.other.as_ref();
     let row = Row {
         medium: association.threepid.medium().as_str(),
         address: association.threepid.address(),
@@ -48,8 +52,10 @@ pub fn replace(
         ts: association.ts,
         not_before: association.not_before,
         not_after: association.not_after,
-        lookup_hash,
+        lookup_hash: &hashes.canonical,
         signed,
+        other_form: other.map(|(form, _)| form.as_str()),
+        other_hash: other.map(|(_, hash)| hash.as_str()),
     };
     with_backend!(connection, inner => diesel::insert_into(dsl::associations)
         .values(&row)
@@ -62,6 +68,8 @@ pub fn replace(
             dsl::not_after.eq(excluded(dsl::not_after)),
             dsl::lookup_hash.eq(excluded(dsl::lookup_hash)),
             dsl::signed.eq(excluded(dsl::signed)),
+            dsl::other_form.eq(excluded(dsl::other_form)),
+            dsl::other_hash.eq(excluded(dsl::other_hash)),
         ))
         .execute(inner))?;
     Ok(())
@@ -103,9 +111,10 @@ pub fn find_signed(
         .optional()?)
 }
 
-/// Lookup hash and user of every association that is valid at `now` and has one
-/// of the hashes, oldest first. All hashes are bound as one variable, so that the
-/// query has the same text for any number of them and stays prepared.
+/// Hash and user of every association that is valid at `now` and has one of the
+/// hashes, for its canonical address or its other form; for each hash oldest first.
+/// All hashes are bound as one variable, so that the query has the same text for any
+/// number of them and stays prepared.
 pub fn find_by_hashes(
     connection: &mut Conn,
     hashes: &[&str],
@@ -114,23 +123,40 @@ pub fn find_by_hashes(
     let valid = dsl::associations
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
-        .order((dsl::ts.asc(), dsl::id.asc()))
-        .select((dsl::lookup_hash, dsl::mxid));
-    Ok(match connection {
-        Conn::Postgres(postgres) => valid
-            .filter(dsl::lookup_hash.eq_any(hashes))
-            .load(postgres)?,
-        Conn::Sqlite(sqlite) => valid
-            .filter(
-                sql::<Bool>("lookup_hash IN (SELECT value FROM json_each(")
-                    .bind::<Text, _>(serde_json::json!(hashes).to_string())
-                    .sql("))"),
+        .order((dsl::ts.asc(), dsl::id.asc()));
+    let by_canonical = valid.select((dsl::lookup_hash, dsl::mxid));
+    let by_other = valid.select((dsl::other_hash.assume_not_null(), dsl::mxid));
+    let (mut found, others): (Vec<_>, Vec<_>) = match connection {
+        Conn::Postgres(postgres) => (
+            by_canonical
+                .filter(dsl::lookup_hash.eq_any(hashes))
+                .load(postgres)?,
+            by_other
+                .filter(dsl::other_hash.assume_not_null().eq_any(hashes))
+                .load(postgres)?,
+        ),
+        Conn::Sqlite(sqlite) => {
+            let hashes = serde_json::json!(hashes).to_string();
+            let is_in = |column| {
+                sql::<Bool>(column)
+                    .bind::<Text, _>(hashes.clone())
+                    .sql("))")
+            };
+            (
+                by_canonical
+                    .filter(is_in("lookup_hash IN (SELECT value FROM json_each("))
+                    .load(sqlite)?,
+                by_other
+                    .filter(is_in("other_hash IN (SELECT value FROM json_each("))
+                    .load(sqlite)?,
             )
-            .load(sqlite)?,
-    })
+        }
+    };
+    found.extend(others);
+    Ok(found)
 }
 
-/// An association whose lookup hash is computed again for a new pepper.
+/// An association whose lookup hashes are computed again for a new pepper.
 #[derive(Queryable)]
 pub struct Hashable {
     /// The row id.
@@ -139,6 +165,8 @@ pub struct Hashable {
     pub medium: String,
     /// The canonical address of its 3PID.
     pub address: String,
+    /// Another form of it.
+    pub other_form: Option<String>,
 }
 
 /// Up to `limit` associations with a row id greater than `id`, in that order.
@@ -147,7 +175,7 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
         .filter(dsl::id.gt(id))
         .order(dsl::id.asc())
         .limit(limit)
-        .select((dsl::id, dsl::medium, dsl::address))
+        .select((dsl::id, dsl::medium, dsl::address, dsl::other_form))
         .load(connection)?)
 }
 
@@ -155,24 +183,37 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
 pub fn set_lookup_hashes(
     connection: &mut Conn,
     ids: &[i64],
-    hashes: &[String],
+    hashes: &[Hashes],
 ) -> Result<(), DbError> {
+    let others = || hashes.iter().map(|hashes| hashes.other.as_ref());
+    let canonical: Vec<&str> = hashes.iter().map(|it| it.canonical.as_str()).collect();
+    let forms: Vec<Option<&str>> = others().map(|it| Some(it?.0.as_str())).collect();
+    let other_hashes: Vec<Option<&str>> = others().map(|it| Some(it?.1.as_str())).collect();
     match connection {
         // One statement instead of one round trip per row.
         Conn::Postgres(postgres) => {
             diesel::sql_query(
-                "UPDATE associations SET lookup_hash = computed.hash \
-                 FROM (SELECT unnest($1) AS id, unnest($2) AS hash) AS computed \
+                "UPDATE associations SET lookup_hash = computed.hash, other_form = computed.form, \
+                 other_hash = computed.other_hash \
+                 FROM (SELECT unnest($1) AS id, unnest($2) AS hash, unnest($3) AS form, \
+                 unnest($4) AS other_hash) AS computed \
                  WHERE associations.id = computed.id",
             )
             .bind::<Array<BigInt>, _>(ids)
-            .bind::<Array<Text>, _>(hashes)
+            .bind::<Array<Text>, _>(canonical)
+            .bind::<Array<Nullable<Text>>, _>(forms)
+            .bind::<Array<Nullable<Text>>, _>(other_hashes)
             .execute(postgres)?;
         }
         Conn::Sqlite(sqlite) => {
-            for (id, hash) in ids.iter().zip(hashes) {
+            let rows = ids.iter().zip(canonical).zip(forms).zip(other_hashes);
+            for (((id, canonical), form), other_hash) in rows {
                 diesel::update(dsl::associations.find(id))
-                    .set(dsl::lookup_hash.eq(hash))
+                    .set((
+                        dsl::lookup_hash.eq(canonical),
+                        dsl::other_form.eq(form),
+                        dsl::other_hash.eq(other_hash),
+                    ))
                     .execute(sqlite)?;
             }
         }

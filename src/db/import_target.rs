@@ -11,20 +11,26 @@ use super::{Conn, DbError, with_backend};
 
 /// One value of a row.
 pub enum SqlValue {
-    /// A text.
-    Text(String),
+    /// A text or NULL.
+    Text(Option<String>),
     /// A number or NULL.
     Number(Option<i64>),
 }
 
 impl From<&str> for SqlValue {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(Some(text.to_owned()))
     }
 }
 
 impl From<String> for SqlValue {
     fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<Option<String>> for SqlValue {
+    fn from(text: Option<String>) -> Self {
         Self::Text(text)
     }
 }
@@ -45,7 +51,7 @@ impl From<Option<i64>> for SqlValue {
 #[derive(Debug, Clone, Copy)]
 pub enum TargetTable {
     /// medium, address, origin, mxid, ts, `not_before`, `not_after`,
-    /// `lookup_hash`, signed
+    /// `lookup_hash`, signed, `other_form`, `other_hash`
     Associations,
     /// token, medium, address, `room_id`, sender, `key_id`, `ephemeral_key`,
     /// `created_at`, `delivered_at`
@@ -70,7 +76,8 @@ impl TargetTable {
         match self {
             Self::Associations => (
                 "associations",
-                "medium, address, origin, mxid, ts, not_before, not_after, lookup_hash, signed",
+                "medium, address, origin, mxid, ts, not_before, not_after, lookup_hash, signed, \
+                 other_form, other_hash",
             ),
             Self::Invites => (
                 "invites",
@@ -104,7 +111,7 @@ macro_rules! bind_rows {
         let mut query = diesel::sql_query($sql).into_boxed();
         for value in $rows.into_iter().flatten() {
             query = match value {
-                SqlValue::Text(text) => query.bind::<Text, _>(text),
+                SqlValue::Text(text) => query.bind::<Nullable<Text>, _>(text),
                 SqlValue::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
             };
         }

@@ -1,8 +1,9 @@
 //! The fixed PostgreSQL advisory locks that all instances share. SQLite needs
 //! none, because it allows only one write transaction at a time.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 
 use super::{Conn, DbError};
 
@@ -19,6 +20,9 @@ pub(super) enum Lock {
     Pepper = 5_290_470_052,
     /// The order of the journal: ids become visible in ascending order.
     Journal = 5_290_470_053,
+    /// Every connection of a server or command shares it as long as it is open. An
+    /// import takes it exclusively, so that it replaces no data that is in use.
+    InUse = 5_290_470_054,
 }
 
 impl Lock {
@@ -38,6 +42,28 @@ impl Lock {
     /// across several transactions.
     pub(super) fn lock_for_session(self, connection: &mut Conn) -> Result<(), DbError> {
         self.execute(connection, "SELECT pg_advisory_lock($1)")
+    }
+
+    /// Shares the lock until the connection closes.
+    ///
+    /// # Errors
+    /// When another connection holds it exclusively for longer than `lock_timeout`.
+    pub(super) fn share_for_session(self, postgres: &mut PgConnection) -> QueryResult<()> {
+        diesel::sql_query("SELECT pg_advisory_lock_shared($1)")
+            .bind::<BigInt, _>(self as i64)
+            .execute(postgres)?;
+        Ok(())
+    }
+
+    /// Takes the lock exclusively until the connection closes, unless another one
+    /// has it. Returns whether it was taken.
+    pub(super) fn try_lock_for_session(self, postgres: &mut PgConnection) -> QueryResult<bool> {
+        diesel::select(
+            sql::<Bool>("pg_try_advisory_lock(")
+                .bind::<BigInt, _>(self as i64)
+                .sql(")"),
+        )
+        .get_result(postgres)
     }
 
     fn execute(self, connection: &mut Conn, statement: &str) -> Result<(), DbError> {

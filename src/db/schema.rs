@@ -28,6 +28,8 @@ diesel::table! {
         not_after -> BigInt,
         lookup_hash -> Text,
         signed -> Text,
+        other_form -> Nullable<Text>,
+        other_hash -> Nullable<Text>,
     }
 }
 

@@ -11,6 +11,7 @@ use diesel::sql_types::{Array, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::connection::{Mode, connect, retry_locked};
+use super::in_use;
 use super::locks::Lock;
 use super::{Conn, DbError, with_backend};
 use crate::config::DatabaseUrl;
@@ -108,7 +109,8 @@ impl Database {
     }
 
     fn open(&self, mode: Mode) -> Result<Store, DbError> {
-        let connection = connect(&self.url, mode, self.busy_timeout)?;
+        let mut connection = connect(&self.url, mode, self.busy_timeout)?;
+        in_use::share(&mut connection)?;
         Ok(Store {
             connection,
             write_lock: Arc::clone(&self.write_lock),
@@ -148,26 +150,46 @@ impl Database {
     where
         F: FnOnce(&mut Conn) -> Result<(), DbError>,
     {
-        let mut store = self.writer()?;
-        if let Conn::Postgres(postgres) = &mut store.connection {
-            // A migration may take long, and so may the wait for the instance that
-            // migrates now. The lock needs no timeout: PostgreSQL releases it when
-            // the connection closes, also if this process is killed.
-            postgres.batch_execute(
-                "SET lock_timeout = 0; SET statement_timeout = 0; \
-                 SET idle_in_transaction_session_timeout = 0",
-            )?;
-        }
-        Lock::Schema.lock_for_session(&mut store.connection)?;
-        migrate(&mut store.connection)
-            .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
-        store
-            .write(LockKey::Job("prepare"), seed)
-            .map_err(|error| match error {
-                DbError::Query(error) => DbError::Open(error.to_string()),
-                other => other,
-            })
+        prepare(&mut self.writer()?, seed)
     }
+
+    /// Opens a connection that can write and has the database to itself until it is
+    /// dropped, and migrates the schema. `None` if anybody else is connected.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or a migration fails.
+    pub fn writer_alone(&self) -> Result<Option<Store>, DbError> {
+        let mut store = self.writer()?;
+        if !in_use::lock_alone(&mut store.connection)? {
+            return Ok(None);
+        }
+        prepare(&mut store, |_connection| Ok(()))?;
+        Ok(Some(store))
+    }
+}
+
+fn prepare<F>(store: &mut Store, seed: F) -> Result<(), DbError>
+where
+    F: FnOnce(&mut Conn) -> Result<(), DbError>,
+{
+    if let Conn::Postgres(postgres) = &mut store.connection {
+        // A migration may take long, and so may the wait for the instance that
+        // migrates now. The lock needs no timeout: PostgreSQL releases it when
+        // the connection closes, also if this process is killed.
+        postgres.batch_execute(
+            "SET lock_timeout = 0; SET statement_timeout = 0; \
+                 SET idle_in_transaction_session_timeout = 0",
+        )?;
+    }
+    Lock::Schema.lock_for_session(&mut store.connection)?;
+    migrate(&mut store.connection)
+        .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
+    store
+        .write(LockKey::Job("prepare"), seed)
+        .map_err(|error| match error {
+            DbError::Query(error) => DbError::Open(error.to_string()),
+            other => other,
+        })
 }
 
 const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \

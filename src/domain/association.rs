@@ -55,6 +55,19 @@ impl Association {
     }
 }
 
+/// Removes invites from a signed association. A Sydent signs them with a new
+/// binding, for the homeserver of the user alone: they contain tokens, and the names
+/// of other people and of rooms. The signatures, which no longer fit, go too.
+///
+/// Returns whether there were any.
+pub fn drop_invites(signed: &mut Map<String, Value>) -> bool {
+    let had_invites = signed.remove("invites").is_some();
+    if had_invites {
+        signed.insert("signatures".to_owned(), Value::Object(Map::new()));
+    }
+    had_invites
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +86,15 @@ mod tests {
                 "not_after": 4_582_425_849_161_i64,
             })
         );
+    }
+
+    #[test]
+    fn invites_are_dropped_with_the_signatures() {
+        let mut signed =
+            json!({"mxid": "@a:b", "invites": [{"token": "x"}], "signatures": {"a": {}}});
+        let object = signed.as_object_mut().unwrap();
+        assert!(drop_invites(object));
+        assert!(!drop_invites(object));
+        assert_eq!(signed, json!({"mxid": "@a:b", "signatures": {}}));
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::threepid::ThreePid;
-use super::{Invalid, base64};
+use super::{Invalid, base64, email};
 
 /// The pepper: 1 to 255 ASCII letters and digits (LKP-02). It is hashed with
 /// every address, so a table of all hashes is useless for other servers and after
@@ -139,6 +139,42 @@ pub fn hash(address: &str, medium: &str, pepper: &Pepper) -> String {
     base64::encode_url_safe(digest.finalize().as_slice())
 }
 
+/// The hashes by which a 3PID is found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hashes {
+    /// The hash of its canonical address.
+    pub canonical: String,
+    /// Another form of its address that people type, and the hash of that.
+    pub other: Option<(String, String)>,
+}
+
+impl Hashes {
+    /// Computes the hashes of a 3PID.
+    #[must_use]
+    pub fn new(threepid: &ThreePid, pepper: &Pepper) -> Self {
+        Self::with_form(threepid, threepid.other_form(), pepper)
+    }
+
+    /// Computes the hashes of a 3PID that was written as `written`.
+    #[must_use]
+    pub fn of_written(threepid: &ThreePid, written: &str, pepper: &Pepper) -> Self {
+        let folded = email::fold(written);
+        let form = (folded != threepid.address()).then(|| folded.into_owned());
+        Self::with_form(threepid, form.or_else(|| threepid.other_form()), pepper)
+    }
+
+    fn with_form(threepid: &ThreePid, form: Option<String>, pepper: &Pepper) -> Self {
+        let medium = threepid.medium().as_str();
+        Self {
+            canonical: sha256_hash(threepid, pepper),
+            other: form.map(|form| {
+                let hash = hash(&form, medium, pepper);
+                (form, hash)
+            }),
+        }
+    }
+}
+
 /// Whether the text has the format of a [`sha256_hash`] (LKP-08).
 fn is_hash(text: &str) -> bool {
     text.len() == 43
@@ -159,6 +195,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// LKP-06, IDN-03
+    #[test]
+    fn other_forms_have_a_hash_too() {
+        let pepper = Pepper::parse("pepper").unwrap();
+        let hash = |form: &str| Some((form.to_owned(), hash(form, "email", &pepper)));
+        let threepid = |address| ThreePid::parse("email", address).unwrap();
+        let punycode = "a@xn--bcher-kva.example";
+        let books = threepid(punycode);
+        assert_eq!(Hashes::new(&books, &pepper).other, hash(punycode));
+        let of_written = |written| Hashes::of_written(&books, written, &pepper).other;
+        assert_eq!(of_written("A@XN--bcher-kva.example"), hash(punycode));
+        assert_eq!(of_written("A@Bücher.example"), hash(punycode));
+        let decomposed = "a@bu\u{308}cher.example";
+        assert_eq!(of_written(decomposed), hash(decomposed));
+        assert_eq!(Hashes::new(&threepid("a@b.c"), &pepper).other, None);
+    }
 
     /// LKP-06
     #[test]

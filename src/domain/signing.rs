@@ -165,6 +165,13 @@ pub fn has_signature(object: &Map<String, Value>, name: &str, key: &PublicKey) -
     })
 }
 
+/// Whether one of these keys has signed the object in `text` under this name.
+#[must_use]
+pub fn is_signed_by_any(text: &str, name: &str, keys: &[PublicKey]) -> bool {
+    let object: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+    object.is_some_and(|object| keys.iter().any(|key| has_signature(&object, name, key)))
+}
+
 /// Signatures of one server that are verified. A server signs with one key, or
 /// with two during a key change; each further one only costs time.
 const MAX_SIGNATURES: usize = 4;

@@ -5,4 +5,5 @@ pub(crate) mod conf;
 pub(crate) mod data;
 mod pepper;
 mod records;
+mod signed_form;
 pub(crate) mod verify;

@@ -1,6 +1,6 @@
 //! Parses the columns of Sydent's association tables.
 
-use crate::db::sydent::Record;
+use crate::db::sydent::{MAX_ID, Record};
 use crate::domain::association::Association;
 use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
@@ -19,24 +19,40 @@ pub(super) struct AssociationRecord {
 /// are ts, notBefore and notAfter. The error says why it cannot be imported.
 pub(super) fn parse_association(row: &Record) -> Result<AssociationRecord, &'static str> {
     let [medium, address, mxid, ..] = row.texts();
-    let [ts, not_before, not_after] = row.numbers();
+    let [ts, not_before, not_after, _] = row.numbers();
+    if let Some(problem) = row.problem {
+        return Err(problem);
+    }
     let threepid = parse_threepid(medium, address)?;
-    let ts = ts.unwrap_or(0);
-    let association = match mxid {
-        None => None,
-        Some(mxid) => Some(Association {
-            threepid: threepid.clone(),
-            mxid: Mxid::parse(mxid).map_err(|_invalid| INVALID_MXID)?,
-            ts,
-            not_before: not_before.unwrap_or(ts),
-            not_after: not_after.ok_or("no end of validity (notAfter)")?,
-        }),
+    let Some(mxid) = mxid else {
+        return Ok(AssociationRecord {
+            threepid,
+            // A removal counts, whatever time it has.
+            ts: ts.unwrap_or(0).clamp(0, MAX_ID),
+            association: None,
+        });
+    };
+    let ts = parse_time(ts.ok_or("no time (ts)")?)?;
+    let association = Association {
+        threepid: threepid.clone(),
+        mxid: Mxid::parse(mxid).map_err(|_invalid| INVALID_MXID)?,
+        ts,
+        not_before: parse_time(not_before.unwrap_or(ts))?,
+        not_after: parse_time(not_after.ok_or("no end of validity (notAfter)")?)?,
     };
     Ok(AssociationRecord {
         threepid,
         ts,
-        association,
+        association: Some(association),
     })
+}
+
+/// A time that JSON can represent; others cannot be signed.
+fn parse_time(time: i64) -> Result<i64, &'static str> {
+    let is_valid = (0..=MAX_ID).contains(&time);
+    is_valid
+        .then_some(time)
+        .ok_or("a time that is negative or 2^53 or more")
 }
 
 /// The 3PID in its canonical form.

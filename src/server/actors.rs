@@ -24,6 +24,7 @@ use crate::db::{Database, Store, peppers};
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
 use crate::domain::message::InstanceId;
+use crate::domain::public_key::PublicKey;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::domain::time::duration_ms;
@@ -116,11 +117,13 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
     let sessions = starter.writers(move |store| Sessions { store, limits });
     let accounts = starter.writers(|store| Accounts { store });
     let lookups = starter.readers(|store| Lookups { store });
+    let public_keys = keys.public_keys();
+    let own_keys: Vec<PublicKey> = public_keys.iter().map(|(_, key)| *key).collect();
     let associations = starter.writers(move |store| Associations {
         store,
         origin: origin.clone(),
+        own_keys: own_keys.clone(),
     });
-    let public_keys = keys.public_keys();
     let signer = starter.signer(keys);
     let federation = starter.federation(homeservers, clock.clone());
 

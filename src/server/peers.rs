@@ -18,6 +18,7 @@ pub fn states(config: &Config) -> Result<Vec<PeerState>, ServerError> {
     let mut associations = Associations {
         store: database.writer_on_current_schema()?,
         origin: config.server.name.clone(),
+        own_keys: Vec::new(),
     };
     Ok(PeerStates.run(&mut associations)?)
 }

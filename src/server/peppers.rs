@@ -29,6 +29,7 @@ pub fn rotate(
     let mut associations = Associations {
         store: database.writer_on_current_schema()?,
         origin: config.server.name.clone(),
+        own_keys: Vec::new(),
     };
     // Without a condition, a rotation is always due.
     let hashed = rotate.run(&mut associations)?;

@@ -41,9 +41,9 @@ async fn installation_of_2018_is_imported() {
         ),
     )
     .unwrap();
-    let output = CommandOutput::run(folder, "import sydent");
+    let output = CommandOutput::run(folder, "import sydent --no-default-section");
     assert!(output.err.contains("The database"), "{}", output.err);
-    let output = import(folder, "--default-section --out sydent.toml", &[]);
+    let output = import(folder, "--out sydent.toml", &[]);
     assert!(
         output.out.contains("has schema version 0;"),
         "{}",

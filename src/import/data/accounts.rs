@@ -2,9 +2,12 @@
 
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{self, SqlValue, TargetTable};
-use crate::db::sydent::{Query, Record};
+use crate::db::sydent::{MAX_ID, Query, Record};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
+
+/// The longest policy URL in bytes: PostgreSQL's indexes have a limit of 2,700.
+const MAX_URL: usize = 2000;
 
 /// Imports accounts. The version of the terms that a user has accepted becomes an
 /// accepted term `master_version X`, which is how this server stores it.
@@ -21,7 +24,7 @@ pub(super) fn import_accounts(context: &mut ImportContext<'_>) -> Result<TableRe
         let [created_at, ..] = row.numbers();
         Ok(vec![
             parse_user(user)?.as_str().into(),
-            created_at.unwrap_or(0).into(),
+            created_at.unwrap_or(0).clamp(0, MAX_ID).into(),
         ])
     })?;
     let now = context.now;
@@ -30,6 +33,9 @@ pub(super) fn import_accounts(context: &mut ImportContext<'_>) -> Result<TableRe
             let [user, version, ..] = row.texts();
             let version = version.filter(|version| !version.is_empty())?;
             let url = format!("master_version {version}");
+            if url.len() > MAX_URL {
+                return None;
+            }
             Some(accepted_term(&parse_user(user).ok()?, url, now))
         });
         import_target::insert(
@@ -61,7 +67,7 @@ pub(super) fn import_tokens(context: &mut ImportContext<'_>) -> Result<TableRepo
         Ok(vec![
             TokenHash::new(token).as_str().into(),
             user.as_str().into(),
-            created_at.unwrap_or(0).into(),
+            created_at.unwrap_or(0).clamp(0, MAX_ID).into(),
         ])
     })
 }
@@ -78,7 +84,9 @@ pub(super) fn import_terms(context: &mut ImportContext<'_>) -> Result<TableRepor
     let now = context.now;
     context.import_rows(&query, TargetTable::AcceptedTerms, |row| {
         let [url, ..] = row.texts();
-        let url = url.ok_or("no policy URL")?;
+        let url = url
+            .filter(|url| url.len() <= MAX_URL)
+            .ok_or("no policy URL, or one of more than 2000 bytes")?;
         Ok(accepted_term(&parse_account(row)?, url.to_owned(), now))
     })
 }

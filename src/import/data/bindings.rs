@@ -3,85 +3,133 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
-
+use super::own_names::GLOBAL;
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record, Sydent};
 use crate::db::{Conn, DbError};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
-use crate::domain::lookup::{self, Pepper};
+use crate::domain::lookup::{Hashes, Pepper};
 use crate::domain::signing::KeyRing;
 use crate::domain::threepid::ThreePid;
 use crate::import::records::{INVALID_MXID, parse_association};
+use crate::import::signed_form::{check_replicated, reuse_or_sign};
 
-/// How many signatures are checked at most.
-const SAMPLE: usize = 1000;
+const LOCAL: &str = "local_threepid_associations";
 
-/// The newest signed associations with this server as their origin.
-pub(super) fn sample_signed(
-    source: &mut Sydent,
-    server_name: &ServerName,
-) -> Result<Vec<String>, DbError> {
-    // A server name contains no quotation mark.
-    let clauses = format!("WHERE originServer = '{server_name}' ORDER BY id DESC LIMIT {SAMPLE}");
-    let query = Query {
-        table: "global_threepid_associations",
-        id: "id",
-        texts: &["sgAssoc"],
-        numbers: &[],
-        clauses: &clauses,
-    };
-    source.load(&query, |row| {
-        let [signed, ..] = row.texts();
-        signed.map(str::to_owned)
-    })
-}
+/// Whether `l` is the local row of the signed association `t`. Another Sydent with
+/// the same key, whose rows were added, has other rows with the same numbers.
+const SAME_ROW: &str =
+    "l.id = t.originId AND l.medium = t.medium AND lower(l.address) = lower(t.address)";
 
 /// The last change of a 3PID.
 struct Change {
     id: i64,
     threepid: ThreePid,
+    /// The address as Sydent stored it.
+    written: String,
     ts: i64,
     /// The association and its signed form, if Sydent has it; `None` if the 3PID
     /// was removed.
     bound: Option<(Association, Option<String>)>,
 }
 
-/// Imports the bindings that this server made, and the journal of them.
+/// What tells whether a peer's removal has deleted a binding.
+struct Published {
+    /// The greatest number of a local row that has a signed association.
+    last_id: i64,
+    /// Whether signed associations were deleted, after which the last number tells
+    /// nothing.
+    has_lost_rows: bool,
+}
+
+impl Published {
+    fn read(source: &mut Sydent, own_names: &str) -> Result<Self, DbError> {
+        let query = Query {
+            table: GLOBAL,
+            id: "id",
+            texts: &[],
+            numbers: &["originId"],
+            clauses: &format!(
+                "WHERE t.originServer IN ({own_names}) AND EXISTS (SELECT 1 FROM {LOCAL} AS l \
+                 WHERE {SAME_ROW}) ORDER BY CAST(t.originId AS INTEGER) DESC LIMIT 1"
+            ),
+        };
+        let ids = source.load(&query, |row| {
+            let [id, ..] = row.numbers();
+            id
+        })?;
+        Ok(Self {
+            last_id: ids.into_iter().next().unwrap_or(0),
+            has_lost_rows: source.has_lost_rows(GLOBAL)?,
+        })
+    }
+
+    /// Sydent answers lookups only with signed associations, and a peer's removal
+    /// deletes those of every origin but not the local row.
+    fn was_removed_by_peer(&self, row: &Record) -> bool {
+        let [_, _, mxid, signed, _] = row.texts();
+        let [.., same_address] = row.numbers();
+        let id = row.id.unwrap_or(0);
+        mxid.is_some()
+            && signed.is_none()
+            && same_address == Some(0)
+            && (self.has_lost_rows || id <= self.last_id)
+    }
+}
+
+/// Imports the bindings that this server made under any of its names, and the
+/// journal of them.
 pub(super) fn import_own(context: &mut ImportContext<'_>) -> Result<TableReport, ImportError> {
-    let server_name = context.server_name;
-    // Only ids and times are sorted: the whole rows might not fit into memory.
-    let local = format!(
-        "JOIN (SELECT id AS o FROM local_threepid_associations ORDER BY ts DESC, id DESC \
-         LIMIT -1) AS i ON t.id = i.o \
-         LEFT JOIN global_threepid_associations AS g \
-         ON g.originServer = '{server_name}' AND g.originId = t.id ORDER BY t.ts DESC, t.id DESC"
+    let own_names = context.origins.own_for_sql();
+    let published = Published::read(context.source, &own_names)?;
+    let mut report = TableReport::default();
+    let mut last_id = max_change_id(context.source)?;
+    // The signed association under the present name comes first.
+    let signed = format!(
+        "(SELECT g.sgAssoc FROM {GLOBAL} AS g WHERE g.originServer IN ({own_names}) \
+         AND g.originId = t.id AND g.medium = t.medium AND lower(g.address) = lower(t.address) \
+         ORDER BY g.originServer = '{}' DESC LIMIT 1)",
+        context.server_name
     );
+    let same_address = format!(
+        "(SELECT COUNT(*) FROM {GLOBAL} AS g WHERE g.originServer IN ({own_names}) \
+         AND g.medium = t.medium AND g.address = t.address AND g.mxid = t.mxid)"
+    );
+    let ids = context.source.ids(LOCAL, "ORDER BY t.ts DESC, t.id DESC")?;
+    let query = Query {
+        table: LOCAL,
+        id: "id",
+        texts: &["medium", "address", "mxid", &signed],
+        numbers: &["ts", "notBefore", "notAfter", &same_address],
+        clauses: "",
+    };
+    import_changes(context, &query, &ids, &mut report, &mut |row| {
+        if published.was_removed_by_peer(row) {
+            parse_removed_by_peer(row)
+        } else {
+            parse_change(row.id.ok_or("no id")?, row)
+        }
+    })?;
+
     // Sydent also answers lookups with these, although it has no row of its own
     // for them any more.
     let without_local_row = format!(
-        "JOIN global_threepid_associations AS g ON g.id = t.id \
-         WHERE t.originServer = '{server_name}' \
-         AND NOT EXISTS (SELECT 1 FROM local_threepid_associations AS l WHERE l.id = t.originId) \
-         ORDER BY t.ts DESC, t.id DESC"
+        "WHERE t.originServer IN ({own_names}) AND NOT EXISTS (SELECT 1 FROM {LOCAL} AS l \
+         WHERE {SAME_ROW}) ORDER BY t.ts DESC, t.id DESC"
     );
-    let mut report = TableReport::default();
-    let mut last_id = max_change_id(context.source)?;
-    for (table, id, clauses) in [
-        ("local_threepid_associations", "id", local),
-        ("global_threepid_associations", "NULL", without_local_row),
-    ] {
-        let query = Query {
-            table,
-            id,
-            texts: &["t.medium", "t.address", "t.mxid", "g.sgAssoc"],
-            numbers: &["t.ts", "t.notBefore", "t.notAfter"],
-            clauses: &clauses,
-        };
-        import_changes(context, &query, &mut last_id, &mut report)?;
-    }
+    let ids = context.source.ids(GLOBAL, &without_local_row)?;
+    let query = Query {
+        table: GLOBAL,
+        texts: &["medium", "address", "mxid", "sgAssoc"],
+        numbers: &["ts", "notBefore", "notAfter"],
+        ..query
+    };
+    import_changes(context, &query, &ids, &mut report, &mut |row| {
+        last_id += 1;
+        parse_change(last_id, row)
+    })?;
     import_target::set_last_change_id(context.target, last_id)?;
     Ok(report)
 }
@@ -89,30 +137,31 @@ pub(super) fn import_own(context: &mut ImportContext<'_>) -> Result<TableReport,
 /// The greatest id that a change may have had, even if its row was deleted: the
 /// replication positions of the peers go up to it.
 fn max_change_id(source: &mut Sydent) -> Result<i64, DbError> {
-    let local = source.max("local_threepid_associations", "id")?;
-    Ok(local.max(source.max("peers", "lastSentVersion")?))
+    let local = source.max_id(LOCAL, "id")?;
+    Ok(local.max(source.max_id("peers", "lastSentVersion")?))
 }
 
-/// Imports the rows of `query`, newest first. A row without an id gets the next
-/// one after `last_id`.
+type Parsed = Result<(Change, bool), &'static str>;
+
+/// Imports the rows with these ids, which are those of the newest changes first.
 fn import_changes(
     context: &mut ImportContext<'_>,
     query: &Query<'_>,
-    last_id: &mut i64,
+    ids: &[i64],
     report: &mut TableReport,
+    parse: &mut dyn FnMut(&Record) -> Parsed,
 ) -> Result<(), ImportError> {
-    context.source.for_each_page(query, |rows| {
+    context.source.for_each_page_of(query, ids, |rows| {
         context.progress.add(rows.len());
         report.read += rows.len() as u64;
         let mut changes = Vec::with_capacity(rows.len());
         for row in rows {
-            let id = row.id.unwrap_or_else(|| {
-                *last_id += 1;
-                *last_id
-            });
-            match parse_change(id, row) {
-                Ok(change) => changes.push(change),
-                Err(reason) => report.add_skipped(reason),
+            match parse(row) {
+                Ok((change, was_removed_by_peer)) => {
+                    context.notes.removed_by_peers += u64::from(was_removed_by_peer);
+                    changes.push(change);
+                }
+                Err(reason) => report.add_skipped(reason, query.table, row.row),
             }
         }
         let inserted = insert_changes(
@@ -127,17 +176,31 @@ fn import_changes(
     })
 }
 
-fn parse_change(id: i64, row: &Record) -> Result<Change, &'static str> {
-    let [_, _, _, signed, _] = row.texts();
+fn parse_change(id: i64, row: &Record) -> Parsed {
+    let [_, address, _, signed, _] = row.texts();
     let record = parse_association(row)?;
-    Ok(Change {
+    if !(0..=crate::db::sydent::MAX_ID).contains(&id) {
+        return Err("an id that is out of range");
+    }
+    let change = Change {
         id,
         threepid: record.threepid,
+        written: address.unwrap_or_default().to_owned(),
         ts: record.ts,
         bound: record
             .association
             .map(|association| (association, signed.map(str::to_owned))),
-    })
+    };
+    Ok((change, false))
+}
+
+fn parse_removed_by_peer(row: &Record) -> Parsed {
+    let (change, _) = parse_change(row.id.ok_or("no id")?, row)?;
+    let removal = Change {
+        bound: None,
+        ..change
+    };
+    Ok((removal, true))
 }
 
 /// Inserts the changes of 3PIDs that have none yet. Returns how many.
@@ -166,7 +229,8 @@ fn insert_changes(
     for change in newest.iter().filter(|change| inserted.contains(&change.id)) {
         if let Some((association, signed)) = &change.bound {
             let signed = reuse_or_sign(association, signed.as_deref(), server_name, keys)?;
-            rows.push(association_row(association, server_name, pepper, signed));
+            let hashes = Hashes::of_written(&association.threepid, &change.written, pepper);
+            rows.push(association_row(association, server_name, hashes, signed));
         }
     }
     import_target::insert(target, TargetTable::Associations, rows)?;
@@ -176,10 +240,11 @@ fn insert_changes(
 fn association_row(
     association: &Association,
     origin: &ServerName,
-    pepper: &Pepper,
+    hashes: Hashes,
     signed: String,
 ) -> Vec<SqlValue> {
     let threepid = &association.threepid;
+    let (other_form, other_hash) = hashes.other.unzip();
     vec![
         threepid.medium().as_str().into(),
         threepid.address().into(),
@@ -188,46 +253,11 @@ fn association_row(
         association.ts.into(),
         association.not_before.into(),
         association.not_after.into(),
-        lookup::sha256_hash(threepid, pepper).into(),
+        hashes.canonical.into(),
         signed.into(),
+        other_form.into(),
+        other_hash.into(),
     ]
-}
-
-/// Keeps the signed form that Sydent stored if it has the same content, and
-/// otherwise signs the association.
-fn reuse_or_sign(
-    association: &Association,
-    signed: Option<&str>,
-    server_name: &ServerName,
-    keys: &KeyRing,
-) -> Result<String, ImportError> {
-    let mut object = association.to_object();
-    if let Some(signed) = signed
-        && is_signed_form_of(&object, signed, server_name, keys)
-    {
-        return Ok(signed.to_owned());
-    }
-    keys.active()
-        .sign(server_name, &mut object)
-        .map_err(|_invalid| DbError::Corrupt("association timestamp"))?;
-    Ok(Value::Object(object).to_string())
-}
-
-/// Whether `signed` is `object` with a signature by the active key.
-fn is_signed_form_of(
-    object: &Map<String, Value>,
-    signed: &str,
-    server_name: &ServerName,
-    keys: &KeyRing,
-) -> bool {
-    let Ok(mut signed) = serde_json::from_str::<Map<String, Value>>(signed) else {
-        return false;
-    };
-    let signatures = signed.remove("signatures").unwrap_or_default();
-    let by_active_key = signatures
-        .get(server_name.as_str())
-        .and_then(|by_server| by_server.get(keys.active().id().as_str()));
-    by_active_key.is_some() && signed == *object
 }
 
 /// Imports the bindings that other servers made, with their signatures.
@@ -235,23 +265,30 @@ pub(super) fn import_replicated(
     context: &mut ImportContext<'_>,
 ) -> Result<TableReport, ImportError> {
     let clauses = format!(
-        "WHERE originServer <> '{}' ORDER BY ts DESC, id DESC",
-        context.server_name
+        "WHERE t.originServer IS NULL OR t.originServer NOT IN ({}) ORDER BY t.ts DESC, t.id DESC",
+        context.origins.own_for_sql()
     );
+    let ids = context.source.ids(GLOBAL, &clauses)?;
     let query = Query {
-        table: "global_threepid_associations",
+        table: GLOBAL,
         id: "id",
         texts: &["medium", "address", "mxid", "sgAssoc", "originServer"],
         numbers: &["ts", "notBefore", "notAfter"],
-        clauses: &clauses,
+        clauses: "",
     };
     let pepper = context.pepper.clone();
-    context.import_rows(&query, TargetTable::Associations, |row| {
-        let [.., signed, origin] = row.texts();
+    let mut with_invites = 0;
+    let report = context.import_rows_of(&query, Some(&ids), TargetTable::Associations, |row| {
+        let [_, address, _, signed, origin] = row.texts();
+        let association = parse_association(row)?.association.ok_or(INVALID_MXID)?;
         let origin = ServerName::parse(origin.unwrap_or_default())
             .map_err(|_invalid| "invalid origin server name")?;
-        let association = parse_association(row)?.association.ok_or(INVALID_MXID)?;
-        let signed = signed.ok_or("not signed")?.to_owned();
-        Ok(association_row(&association, &origin, &pepper, signed))
-    })
+        let (signed, had_invites) = check_replicated(&association, signed)?;
+        with_invites += u64::from(had_invites);
+        let written = address.unwrap_or_default();
+        let hashes = Hashes::of_written(&association.threepid, written, &pepper);
+        Ok(association_row(&association, &origin, hashes, signed))
+    })?;
+    context.notes.with_invites += with_invites;
+    Ok(report)
 }

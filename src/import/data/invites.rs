@@ -5,7 +5,7 @@
 
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{SqlValue, TargetTable};
-use crate::db::sydent::{Query, Record};
+use crate::db::sydent::{MAX_ID, Query, Record};
 use crate::domain::ids::Mxid;
 use crate::domain::invite::RoomId;
 use crate::domain::public_key::PublicKey;
@@ -27,7 +27,7 @@ pub(super) fn import_invites(context: &mut ImportContext<'_>) -> Result<TableRep
 
 fn invite_row(row: &Record, key_id: &str) -> Result<Vec<SqlValue>, &'static str> {
     let [token, medium, address, room_id, sender] = row.texts();
-    let [received, sent, _] = row.numbers();
+    let [received, sent, ..] = row.numbers();
     let token =
         InviteToken::parse(token.unwrap_or_default()).map_err(|_invalid| "invalid invite token")?;
     let threepid = parse_threepid(medium, address)?;
@@ -71,5 +71,5 @@ pub(super) fn import_keys(context: &mut ImportContext<'_>) -> Result<TableReport
 }
 
 fn seconds_to_ms(seconds: i64) -> i64 {
-    seconds.saturating_mul(1000)
+    seconds.saturating_mul(1000).clamp(0, MAX_ID)
 }

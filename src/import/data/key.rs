@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::domain::signing::{KeyRing, verify};
+use crate::domain::signing::KeyRing;
 use crate::domain::{Invalid, base64};
 
 /// The content of the key file for `crypto.ed25519.signingkey`, which is
@@ -41,35 +41,6 @@ fn decode_hex_seed(digits: &str) -> Option<Vec<u8>> {
             _ => None,
         })
         .collect()
-}
-
-/// Counts the valid and the invalid signatures under this server name and the ID
-/// of the active key.
-pub(super) fn count_signatures<'a>(
-    signed: impl Iterator<Item = &'a str>,
-    server_name: &str,
-    keys: &KeyRing,
-) -> (u64, u64) {
-    let key = keys.active();
-    let (mut valid, mut invalid) = (0, 0);
-    for text in signed {
-        let Ok(object) = serde_json::from_str::<serde_json::Map<_, _>>(text) else {
-            continue;
-        };
-        let signature = object
-            .get("signatures")
-            .and_then(|signatures| signatures.get(server_name))
-            .and_then(|by_server| by_server.get(key.id().as_str()));
-        if signature.is_none() {
-            continue;
-        }
-        if verify(&object, server_name, key.id(), &key.public()) {
-            valid += 1;
-        } else {
-            invalid += 1;
-        }
-    }
-    (valid, invalid)
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ mod accounts;
 mod bindings;
 mod invites;
 mod key;
+mod own_names;
 mod peers;
 mod report;
 mod sessions;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use crate::db::{Conn, Database, DbError, LockKey, peppers};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
+
+use own_names::Origins;
 
 pub(crate) use crate::db::private_copy::remove_all as remove_private_copies;
 pub(crate) use crate::db::sydent::Sydent;
@@ -35,6 +39,8 @@ pub(crate) struct Import<'a> {
     pub target: DatabaseUrl,
     /// The name under which Sydent signs.
     pub server_name: ServerName,
+    /// Whether the administrator named it, instead of Sydent's configuration.
+    pub is_name_given: bool,
     /// Its signing key.
     pub keys: KeyRing,
     /// The pepper to use if Sydent has no valid one.
@@ -56,12 +62,28 @@ pub(crate) enum ImportError {
     /// The database to fill is already in use.
     #[error("the target database is not empty; --force replaces everything in it")]
     NotEmpty,
+    /// A server or a command is connected to the database to fill.
+    #[error(
+        "the target database is in use by another process, such as a running server; stop it first"
+    )]
+    InUse,
     /// The key did not make the signatures of the database.
     #[error(
-        "the signing key or the server name does not belong to this database: none of the checked \
-         signatures under this name and key ID is valid"
+        "the signing key does not belong to this database: none of the checked signatures is \
+         valid. They were made as {0}"
     )]
-    WrongKey,
+    WrongKey(String),
+    /// The key made the signatures of the database under another name.
+    #[error(
+        "the server name is wrong: this database was signed as {signers}, and nothing in it as \
+         {given}"
+    )]
+    WrongName {
+        /// The names under which the key has signed.
+        signers: String,
+        /// The name that the administrator gave.
+        given: String,
+    },
     /// Not a failure: rolls back the transaction of a dry run.
     #[error("nothing was written, because this is a dry run")]
     DryRun,
@@ -81,13 +103,12 @@ impl Import<'_> {
             schema_version: self.source.schema_version()?,
             ..Report::default()
         };
-        self.check_key(&mut report)?;
+        let origins = self.check_key(&mut report)?;
         let database = Database::new(self.target.clone(), Duration::from_secs(30));
         let new_file = NewSqliteFile::detect(&self.target);
-        database.prepare(|_connection| Ok(()))?;
-        let mut store = database.writer()?;
+        let mut store = database.writer_alone()?.ok_or(ImportError::InUse)?;
         let result = store.write(LockKey::Job("import"), |connection| {
-            self.fill(connection, &mut report, progress)?;
+            self.fill(connection, origins, &mut report, progress)?;
             if self.dry_run {
                 return Err(ImportError::DryRun);
             }
@@ -104,34 +125,59 @@ impl Import<'_> {
         }
     }
 
-    fn check_key(&mut self, report: &mut Report) -> Result<(), ImportError> {
-        let signed = bindings::sample_signed(self.source, &self.server_name)?;
-        let (valid, invalid) = key::count_signatures(
-            signed.iter().map(String::as_str),
-            self.server_name.as_str(),
-            &self.keys,
-        );
-        if valid == 0 && invalid > 0 {
-            return Err(ImportError::WrongKey);
+    /// Finds the names under which the key has signed.
+    fn check_key(&mut self, report: &mut Report) -> Result<Origins, ImportError> {
+        let mut origins = Origins::find(self.source, &self.server_name, &self.keys)?;
+        let list = |names: &BTreeSet<String>| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            names.join(" and ")
+        };
+        if origins.own.is_empty() && !origins.signed_by_other_keys.is_empty() {
+            return Err(ImportError::WrongKey(list(&origins.signed_by_other_keys)));
         }
+        let signers = list(&origins.own);
+        if !origins.own.is_empty() && !origins.is_name_confirmed {
+            if self.is_name_given {
+                return Err(ImportError::WrongName {
+                    signers,
+                    given: self.server_name.to_string(),
+                });
+            }
+            report.remarks.push(format!(
+                "The name {} has signed nothing yet: this database was signed as {signers}.",
+                self.server_name
+            ));
+        }
+        let (valid, invalid) = origins.checked;
         if invalid > 0 {
-            report.remarks.push(
-                "Some stored signatures are invalid. An association is signed again if its signed \
-                 form differs from the binding.",
-            );
+            report.remarks.push(format!(
+                "{invalid} of the checked signatures are invalid. Their associations are signed \
+                 again."
+            ));
         }
         if valid == 0 {
             report.remarks.push(
-                "The signing key could not be checked: the database has no signature made with it.",
+                "The signing key could not be checked: the database has no signature made with it."
+                    .to_owned(),
             );
         }
         report.signatures = valid + invalid;
-        Ok(())
+        origins.own.insert(self.server_name.to_string());
+        if origins.own.len() > 1 {
+            report.remarks.push(format!(
+                "This server's key has signed under several names ({}). The bindings of all of \
+                 them are its own now, as {}.",
+                list(&origins.own),
+                self.server_name
+            ));
+        }
+        Ok(origins)
     }
 
     fn fill(
         &mut self,
         target: &mut Conn,
+        origins: Origins,
         report: &mut Report,
         progress: Progress<'_>,
     ) -> Result<(), ImportError> {
@@ -147,7 +193,8 @@ impl Import<'_> {
             SydentPepper::Invalid => {
                 report.remarks.push(
                     "The stored pepper has characters that clients cannot send, so it was replaced \
-                     with a new one.",
+                     with a new one."
+                        .to_owned(),
                 );
                 self.fresh_pepper.clone()
             }
@@ -162,6 +209,8 @@ impl Import<'_> {
             source,
             target,
             server_name: &self.server_name,
+            origins,
+            notes: Notes::default(),
             keys: &self.keys,
             pepper,
             now: self.now,
@@ -183,6 +232,7 @@ impl Import<'_> {
             ),
             ("peers", peers::import_peers(&mut context)?),
         ];
+        report.remarks.extend(context.notes.sentences());
         Ok(())
     }
 }
@@ -192,6 +242,8 @@ struct ImportContext<'a> {
     source: &'a mut Sydent,
     target: &'a mut Conn,
     server_name: &'a ServerName,
+    origins: Origins,
+    notes: Notes,
     keys: &'a KeyRing,
     pepper: Pepper,
     now: i64,
@@ -211,6 +263,33 @@ impl RowCounter<'_> {
     }
 }
 
+/// What the administrator should know about single rows that were changed.
+#[derive(Debug, Default)]
+struct Notes {
+    removed_by_peers: u64,
+    with_invites: u64,
+}
+
+impl Notes {
+    fn sentences(&self) -> Vec<String> {
+        let sentences = [
+            (
+                self.removed_by_peers,
+                "bindings have no signed association any more, because a peer removed them; they \
+                 stay removed.",
+            ),
+            (
+                self.with_invites,
+                "signed associations of other servers contained invites of other people, which \
+                 were dropped; this server signs those associations itself.",
+            ),
+        ];
+        let told = sentences.into_iter().filter(|(count, _)| *count > 0);
+        told.map(|(count, rest)| format!("{count} {rest}"))
+            .collect()
+    }
+}
+
 impl ImportContext<'_> {
     /// Inserts what `convert` makes of each row. A row that it returns an error for
     /// is skipped for that reason.
@@ -218,24 +297,39 @@ impl ImportContext<'_> {
         &mut self,
         query: &Query<'_>,
         table: TargetTable,
+        convert: impl FnMut(&Record) -> Result<Vec<SqlValue>, &'static str>,
+    ) -> Result<TableReport, ImportError> {
+        self.import_rows_of(query, None, table, convert)
+    }
+
+    /// The same for the rows with these numbers, in this order.
+    fn import_rows_of(
+        &mut self,
+        query: &Query<'_>,
+        rows: Option<&[i64]>,
+        table: TargetTable,
         mut convert: impl FnMut(&Record) -> Result<Vec<SqlValue>, &'static str>,
     ) -> Result<TableReport, ImportError> {
         let mut report = TableReport::default();
-        self.source.for_each_page(query, |rows| {
+        let process = |rows: &[Record]| {
             self.progress.add(rows.len());
             report.read += rows.len() as u64;
             let mut valid = Vec::with_capacity(rows.len());
             for row in rows {
-                match convert(row) {
+                match row.problem.map_or_else(|| convert(row), Err) {
                     Ok(values) => valid.push(values),
-                    Err(reason) => report.add_skipped(reason),
+                    Err(reason) => report.add_skipped(reason, query.table, row.row),
                 }
             }
             let count = valid.len();
             let inserted = import_target::insert(self.target, table, valid)?;
             report.add_imported(count, inserted);
             Ok::<(), ImportError>(())
-        })?;
+        };
+        match rows {
+            Some(rows) => self.source.for_each_page_of(query, rows, process)?,
+            None => self.source.for_each_page(query, process)?,
+        }
         Ok(report)
     }
 }
@@ -275,7 +369,7 @@ impl NewSqliteFile {
 
     fn delete(self) {
         let Some(path) = self.0 else { return };
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);
             // If it cannot be deleted, an empty database is left, which the next

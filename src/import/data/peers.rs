@@ -1,9 +1,10 @@
 //! The peers that Sydent replicates to, and their replication positions.
 
+use super::report::NOT_ACTIVE;
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::DbError;
 use crate::db::import_target::TargetTable;
-use crate::db::sydent::{Query, Sydent};
+use crate::db::sydent::{MAX_ID, Query, Sydent};
 
 /// A peer of Sydent, for the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +50,16 @@ pub(super) fn import_peers(context: &mut ImportContext<'_>) -> Result<TableRepor
     };
     context.import_rows(&query, TargetTable::Peers, |row| {
         let [name, ..] = row.texts();
-        let [sent_id, sent_at, active] = row.numbers();
+        let [sent_id, sent_at, active, _] = row.numbers();
         if active == Some(0) {
-            return Err("not active");
+            return Err(NOT_ACTIVE);
         }
         let (tries, due_at, lease_owner, lease_until) = (0, 0, "", 0);
         Ok(vec![
-            name.ok_or("no name")?.into(),
-            sent_id.unwrap_or(0).max(0).into(),
+            name.filter(|name| (1..=255).contains(&name.len()))
+                .ok_or("no name, or one of more than 255 bytes")?
+                .into(),
+            sent_id.unwrap_or(0).clamp(0, MAX_ID).into(),
             sent_at.into(),
             tries.into(),
             due_at.into(),

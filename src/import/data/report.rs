@@ -13,12 +13,34 @@ pub(crate) struct TableReport {
     /// Rows that a newer one replaces, such as an older binding of an address.
     pub merged: u64,
     /// Rows that cannot be imported, by reason.
-    pub skipped: BTreeMap<&'static str, u64>,
+    pub skipped: BTreeMap<&'static str, SkippedRows>,
 }
 
+/// Rows that were skipped for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SkippedRows {
+    count: u64,
+    /// The numbers of the first ones, by table of Sydent.
+    first: BTreeMap<String, Vec<i64>>,
+}
+
+/// How many rows of a table are named for one reason.
+const MAX_NAMED: usize = 50;
+
+/// Reasons that say nothing about a single row: it is out of date.
+const ORDINARY: [&str; 2] = [EXPIRED, NOT_ACTIVE];
+pub(super) const EXPIRED: &str = "expired";
+pub(super) const NOT_ACTIVE: &str = "not active";
+
 impl TableReport {
-    pub(super) fn add_skipped(&mut self, reason: &'static str) {
-        *self.skipped.entry(reason).or_default() += 1;
+    /// Counts a row of a table of Sydent that is skipped.
+    pub(super) fn add_skipped(&mut self, reason: &'static str, table: &str, row: i64) {
+        let skipped = self.skipped.entry(reason).or_default();
+        skipped.count += 1;
+        let first = skipped.first.entry(table.to_owned()).or_default();
+        if first.len() < MAX_NAMED && !ORDINARY.contains(&reason) {
+            first.push(row);
+        }
     }
 
     /// Counts `valid` rows, of which `inserted` did not conflict with another one.
@@ -38,7 +60,27 @@ pub(crate) struct Report {
     /// A report for each kind of data, with its name.
     pub tables: Vec<(&'static str, TableReport)>,
     /// Sentences for the administrator.
-    pub remarks: Vec<&'static str>,
+    pub remarks: Vec<String>,
+}
+
+impl SkippedRows {
+    /// The numbers of the rows, such as `rows 3, 9 of peers`; empty if none is
+    /// named.
+    fn names(&self) -> String {
+        let mut names = String::new();
+        let mut named = 0;
+        for (table, rows) in self.first.iter().filter(|(_, rows)| !rows.is_empty()) {
+            let separator = if names.is_empty() { ": row " } else { "; row " };
+            let rows: Vec<String> = rows.iter().map(i64::to_string).collect();
+            named += rows.len() as u64;
+            names.push_str(separator);
+            names.push_str(&format!("{} of {table}", rows.join(", ")));
+        }
+        if named > 0 && named < self.count {
+            names.push_str(&format!(" and {} more", self.count - named));
+        }
+        names
+    }
 }
 
 impl fmt::Display for Report {
@@ -49,14 +91,14 @@ impl fmt::Display for Report {
             "", "read", "imported", "merged", "skipped"
         )?;
         for (name, table) in &self.tables {
-            let skipped: u64 = table.skipped.values().sum();
+            let skipped: u64 = table.skipped.values().map(|rows| rows.count).sum();
             writeln!(
                 f,
                 "{name:<24}{:>10}{:>10}{:>10}{skipped:>10}",
                 table.read, table.imported, table.merged
             )?;
-            for (reason, count) in &table.skipped {
-                writeln!(f, "    {count} skipped: {reason}")?;
+            for (reason, rows) in &table.skipped {
+                writeln!(f, "    {} skipped: {reason}{}", rows.count, rows.names())?;
             }
         }
         writeln!(

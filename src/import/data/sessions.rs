@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::report::EXPIRED;
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
@@ -38,10 +39,13 @@ pub(super) fn import_sessions(context: &mut ImportContext<'_>) -> Result<TableRe
 /// All columns except the last one, `superseded`.
 fn session_row(row: &Record, now: i64) -> Result<Vec<SqlValue>, &'static str> {
     let [medium, address, secret, token, _] = row.texts();
-    let [validated, changed_at, attempt] = row.numbers();
+    let [validated, changed_at, attempt, _] = row.numbers();
     let changed_at = changed_at.unwrap_or(0);
     if changed_at.saturating_add(LIFETIME_MS) < now {
-        return Err("expired");
+        return Err(EXPIRED);
+    }
+    if changed_at > now.saturating_add(LIFETIME_MS) {
+        return Err("a time in the future");
     }
     let sid = row.id.ok_or("no session ID")?.to_string();
     let sid = Sid::parse(&sid).map_err(|_invalid| "invalid session ID")?;

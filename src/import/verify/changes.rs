@@ -10,6 +10,7 @@ use crate::db::sydent::{Query, Record, Sydent};
 use crate::domain::association::Association;
 use crate::domain::threepid::ThreePid;
 use crate::import::records::parse_association;
+use crate::import::signed_form::check_replicated;
 
 pub(super) const LOCAL: &str = "local_threepid_associations";
 pub(super) const GLOBAL: &str = "global_threepid_associations";
@@ -61,8 +62,10 @@ impl Changes {
             own: NewestChanges::new(),
             replicated: NewestChanges::new(),
         };
-        for (table, origin) in [(LOCAL, "NULL"), (GLOBAL, "originServer")] {
-            let last = sydent.max(table, "id")?;
+        for (table, origin, signed) in
+            [(LOCAL, "NULL", "NULL"), (GLOBAL, "originServer", "sgAssoc")]
+        {
+            let last = sydent.max_id(table, "id")?;
             let mut from = 0;
             while from <= last {
                 let to = from + IDS;
@@ -70,7 +73,7 @@ impl Changes {
                 let query = Query {
                     table,
                     id: "id",
-                    texts: &["medium", "address", "mxid", origin],
+                    texts: &["medium", "address", "mxid", origin, signed],
                     numbers: &["ts", "notBefore", "notAfter"],
                     clauses: &clauses,
                 };
@@ -91,8 +94,16 @@ impl Changes {
         let Ok(record) = parse_association(row) else {
             return;
         };
-        let [.., origin, _] = row.texts();
+        let [.., origin, signed] = row.texts();
         let is_own = origin.is_none_or(|origin| own_names.contains(origin));
+        let is_imported = is_own
+            || record
+                .association
+                .as_ref()
+                .is_some_and(|association| check_replicated(association, signed).is_ok());
+        if !is_imported {
+            return;
+        }
         let changes = if is_own {
             &mut self.own
         } else {

@@ -10,10 +10,12 @@ use super::changes::{Changes, Expected, GLOBAL, LOCAL};
 use super::rules;
 use crate::db::DbError;
 use crate::db::sydent::{Query, Record, Sydent};
+use crate::domain::email;
 use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
 use crate::import::pepper::{SydentPepper, read_pepper};
 use crate::import::records::{parse_association, parse_threepid};
+use crate::import::signed_form::check_replicated;
 
 /// A server name and key ID that the old server has signed with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,8 @@ pub(crate) struct Subject {
     pub address: String,
     /// The canonical form, if they are valid.
     pub threepid: Option<ThreePid>,
+    /// The hash by which Sydent finds it, if it is stored.
+    pub stored_hash: Option<String>,
     is_importable: bool,
 }
 
@@ -59,19 +63,34 @@ impl Subject {
             medium: "email".to_owned(),
             threepid: ThreePid::parse("email", &address).ok(),
             address,
+            stored_hash: None,
             is_importable: true,
         }
     }
 
+    /// Whether the address was stored with capital letters.
+    #[must_use]
+    pub(crate) fn is_unfolded(&self) -> bool {
+        email::fold(&self.address) != self.address
+    }
+
     fn from_record(table: &'static str, record: &Record) -> Option<Self> {
-        let [medium, address, mxid, ..] = record.texts();
+        let [medium, address, mxid, stored_hash, signed] = record.texts();
+        let is_importable = match parse_association(record) {
+            // The signed form of an own association is not needed.
+            Ok(record) => record.association.is_none_or(|association| {
+                table == LOCAL || check_replicated(&association, signed).is_ok()
+            }),
+            Err(_) => mxid.is_none(),
+        };
         Some(Self {
             row: Some(Row {
                 table,
                 id: record.id?,
             }),
             threepid: parse_threepid(medium, address).ok(),
-            is_importable: mxid.is_none() || parse_association(record).is_ok(),
+            stored_hash: stored_hash.map(str::to_owned),
+            is_importable,
             medium: medium?.to_owned(),
             address: address?.to_owned(),
         })
@@ -179,7 +198,7 @@ impl OldDatabase {
     /// The addresses in those rows. Rows that were deleted meanwhile are left out.
     pub(crate) fn subjects(&mut self, rows: &[Row]) -> Result<Vec<Subject>, DbError> {
         let mut subjects = Vec::with_capacity(rows.len());
-        for table in [LOCAL, GLOBAL] {
+        for (table, signed) in [(LOCAL, "NULL"), (GLOBAL, "sgAssoc")] {
             let ids: Vec<String> = rows
                 .iter()
                 .filter(|row| row.table == table)
@@ -189,7 +208,7 @@ impl OldDatabase {
             let query = Query {
                 table,
                 id: "id",
-                texts: &["medium", "address", "mxid"],
+                texts: &["medium", "address", "mxid", "lookup_hash", signed],
                 numbers: &["ts", "notBefore", "notAfter"],
                 clauses: &clauses,
             };

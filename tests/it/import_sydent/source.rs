@@ -26,15 +26,32 @@ pub fn key() -> KeyPair {
     KeyPair::parse_line(KEY_FILE.trim()).unwrap()
 }
 
-/// An association signed by `origin`.
+/// The key of other servers.
+fn peer_key() -> KeyPair {
+    KeyPair::from_seed(key().id().clone(), &[42; 32])
+}
+
+/// An association signed by `origin`, with its own key.
 pub fn signed(address: &str, mxid: &str, ts: i64, origin: &str) -> Value {
+    let is_own = origin == SERVER_NAME;
+    signed_by(
+        &if is_own { key() } else { peer_key() },
+        address,
+        mxid,
+        ts,
+        origin,
+    )
+}
+
+/// An association signed as `origin` with this key.
+pub fn signed_by(key: &KeyPair, address: &str, mxid: &str, ts: i64, origin: &str) -> Value {
     let mut object: Map<String, Value> = serde_json::from_value(json!({
         "medium": "email", "address": address, "mxid": mxid, "ts": ts, "not_before": ts,
         "not_after": ts + 3_153_600_000_000_i64,
     }))
     .unwrap();
     let origin = ServerName::parse(origin).unwrap();
-    key().sign(&origin, &mut object).unwrap();
+    key.sign(&origin, &mut object).unwrap();
     Value::Object(object)
 }
 

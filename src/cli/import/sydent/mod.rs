@@ -232,6 +232,7 @@ impl Sydent {
             source,
             target: target.url.clone(),
             server_name: converted.server_name.clone(),
+            is_name_given: self.server_name.is_some(),
             keys,
             fresh_pepper: random_pepper()?,
             dry_run: self.dry_run,
@@ -250,7 +251,12 @@ impl Sydent {
 /// Copies the database and opens the copy. A signal that ends this command deletes it.
 fn open_copy(path: &Path) -> Result<data::Sydent, Failure> {
     on_termination(data::remove_private_copies)?;
-    data::Sydent::open_copy(path).map_err(|error| import_failure(&error))
+    let (sydent, warning) =
+        data::Sydent::open_copy(path).map_err(|error| import_failure(&error))?;
+    if let Some(warning) = warning {
+        eprintln!("{warning}");
+    }
+    Ok(sydent)
 }
 
 fn import_failure(error: &dyn Display) -> Failure {

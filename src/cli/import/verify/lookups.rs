@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 use super::context::{VerifyContext, database_failure};
 use super::servers::{Request, V1, V2};
 use crate::cli::failure::Failure;
+use crate::domain::email;
 use crate::domain::lookup::{self, Pepper};
 use crate::import::verify::{
-    Answer, Expected, Subject, Topic, compare_exactly, compare_hash_details, compare_rejections,
-    compare_signed, compare_users, users_in_bulk, users_in_mappings,
+    Answer, Correction, Expected, Subject, Topic, Verdict, compare_exactly, compare_hash_details,
+    compare_rejections, compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };
 use crate::random;
 
@@ -202,7 +203,7 @@ async fn compare_hashed(
     let request = |pepper: &Pepper| {
         let hashes: Vec<String> = lookups
             .iter()
-            .map(|(subject, _)| hash(subject, pepper))
+            .flat_map(|(subject, _)| hashes(subject, hashing, pepper))
             .collect();
         let body = json!({ "addresses": hashes, "algorithm": "sha256", "pepper": pepper.as_str() });
         Request::post(format!("{V2}/lookup"), body).with_token(&hashing.token)
@@ -214,26 +215,49 @@ async fn compare_hashed(
     }
     let (old_users, new_users) = (users_in_mappings(&old.body), users_in_mappings(&new.body));
     for (subject, expected) in lookups {
-        let user = old_users.get(hash(subject, &hashing.old).as_str()).copied();
-        let users: Vec<&str> = user.into_iter().collect();
-        let user = new_users.get(hash(subject, &hashing.new).as_str()).copied();
-        let verdict = match (old.status, new.status) {
-            (200, 200) => compare_users(&users, user, expected),
-            _ => compare_exactly(&old, &new),
-        };
-        context
-            .comparison
-            .add(Topic::HashedLookups, verdict, subject);
+        let old_hashes = hashes(subject, hashing, &hashing.old);
+        let new_hashes = hashes(subject, hashing, &hashing.new);
+        for (index, (old_hash, new_hash)) in old_hashes.iter().zip(&new_hashes).enumerate() {
+            let users: Vec<&str> = old_users
+                .get(old_hash.as_str())
+                .copied()
+                .into_iter()
+                .collect();
+            let user = new_users.get(new_hash.as_str()).copied();
+            let verdict = match (old.status, new.status) {
+                (200, 200)
+                    if index > 0
+                        && !users.is_empty()
+                        && user.is_none()
+                        && subject.is_unfolded() =>
+                {
+                    Verdict::Corrected(Correction::UnfoldedHash)
+                }
+                (200, 200) => compare_users(&users, user, expected),
+                _ => compare_exactly(&old, &new),
+            };
+            context
+                .comparison
+                .add(Topic::HashedLookups, verdict, subject);
+        }
     }
     Ok(true)
 }
 
-/// The hash that a client sends which folds the address as the specification requires.
-fn hash(subject: &Subject, pepper: &Pepper) -> String {
-    match &subject.threepid {
+/// The hash that a client sends which folds the address as the specification requires,
+/// and the one by which Sydent finds the address as it was written, if that is another.
+fn hashes(subject: &Subject, hashing: &Hashing, pepper: &Pepper) -> Vec<String> {
+    let of = |address: &str, pepper| lookup::hash(address, &subject.medium, pepper);
+    let canonical = match &subject.threepid {
         Some(threepid) => lookup::sha256_hash(threepid, pepper),
-        None => lookup::hash(&subject.address, &subject.medium, pepper),
-    }
+        None => of(&subject.address, pepper),
+    };
+    let written = [subject.address.as_str(), &email::fold(&subject.address)]
+        .into_iter()
+        .find(|written| subject.stored_hash.as_deref() == Some(of(written, &hashing.old).as_str()))
+        .map(|written| of(written, pepper))
+        .filter(|hash| *hash != canonical);
+    std::iter::once(canonical).chain(written).collect()
 }
 
 /// Whether the server may accept a request with fewer addresses.

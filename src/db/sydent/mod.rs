@@ -1,16 +1,21 @@
 //! Reads the database of a Python Sydent, of schema version 0 to 5, without
 //! changing it. Tables and columns that an older schema lacks read as empty.
 
-use std::collections::BTreeMap;
+mod open;
+mod record;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection as _};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Text};
 
 use super::DbError;
 use super::connection::open_error;
-use super::private_copy::PrivateCopy;
+use record::{NUMBERS, Raw, TEXTS};
+
+pub use record::Record;
 
 /// An open database of Sydent. One read transaction lasts from [`Sydent::open`]
 /// until [`Sydent::end_transaction`], so that all queries see the same state.
@@ -19,44 +24,8 @@ pub struct Sydent {
     tables: BTreeMap<String, Vec<String>>,
 }
 
-/// One row of any table. The [`Query`] says which columns the texts and numbers
-/// are.
-#[derive(QueryableByName)]
-pub struct Record {
-    /// The column [`Query::id`].
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub id: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    a: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    b: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    c: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    d: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    e: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    n: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    o: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    p: Option<i64>,
-}
-
-impl Record {
-    /// The columns [`Query::texts`], in that order.
-    #[must_use]
-    pub fn texts(&self) -> [Option<&str>; 5] {
-        [&self.a, &self.b, &self.c, &self.d, &self.e].map(|text| text.as_deref())
-    }
-
-    /// The columns [`Query::numbers`], in that order.
-    #[must_use]
-    pub fn numbers(&self) -> [Option<i64>; 3] {
-        [self.n, self.o, self.p]
-    }
-}
+/// The newest schema version of Sydent, which has not changed since 2021.
+const NEWEST_SCHEMA: i64 = 5;
 
 /// A query on one table, which has the alias `t`.
 #[derive(Debug, Clone, Copy)]
@@ -67,11 +36,14 @@ pub struct Query<'a> {
     pub id: &'a str,
     /// The columns of [`Record::texts`], at most five.
     pub texts: &'a [&'a str],
-    /// The columns of [`Record::numbers`], at most three.
+    /// The columns of [`Record::numbers`], at most four.
     pub numbers: &'a [&'a str],
     /// The clauses after the table: joins, conditions and order.
     pub clauses: &'a str,
 }
+
+/// The greatest id and time that every JSON parser represents exactly.
+pub const MAX_ID: i64 = (1 << 53) - 1;
 
 /// How many rows are in memory at a time.
 const PAGE: usize = 2000;
@@ -85,42 +57,50 @@ impl Sydent {
         if !path.is_file() {
             return Err(open_error(path, "no such file"));
         }
-        let name = path
-            .to_str()
-            .ok_or_else(|| open_error(path, "the path is not valid UTF-8"))?;
-        let mut connection = connect_read_only(name).map_err(|error| open_error(path, error))?;
-        connection
-            .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; BEGIN")
-            .map_err(|error| open_error(path, error))?;
+        let mut connection = open::open(path).map_err(|error| open_error(path, error))?;
         let tables = read_schema(&mut connection).map_err(|error| open_error(path, error))?;
         if !tables.contains_key("local_threepid_associations") {
             return Err(open_error(path, "not a Sydent database"));
         }
-        Ok(Self { connection, tables })
+        let mut sydent = Self { connection, tables };
+        let version = sydent.schema_version()?;
+        if !(0..=NEWEST_SCHEMA).contains(&version) {
+            return Err(open_error(
+                path,
+                format!(
+                    "its schema version is {version}, but the newest that this version of the \
+                     command knows is {NEWEST_SCHEMA}"
+                ),
+            ));
+        }
+        Ok(sydent)
     }
 
     /// Opens a private copy of the file, which is deleted as soon as it is open.
     /// Without WAL, SQLite blocks writers while a transaction reads; so the running
     /// Sydent is blocked only while the file is copied, and not during the whole
-    /// import. If the file cannot be copied, this opens it in place.
+    /// import. If the file cannot be copied, this opens it in place, and returns a
+    /// sentence that says so.
     ///
     /// # Errors
     /// When the file does not exist or is not a database of Sydent.
-    pub fn open_copy(path: &Path) -> Result<Self, DbError> {
-        let copy = create_copy(path).and_then(|copy| {
+    pub fn open_copy(path: &Path) -> Result<(Self, Option<String>), DbError> {
+        let copy = open::copy(path).and_then(|copy| {
             let sydent = Self::open(&copy.path()).map_err(|error| error.to_string())?;
             copy.unlink().map_err(|error| error.to_string())?;
             Ok(sydent)
         });
-        copy.or_else(|error| {
-            // Before the warning, which is wrong if the file cannot be read at all.
+        copy.map(|copy| (copy, None)).or_else(|error| {
+            // An error of its own comes first: the file may not be readable at all.
             let original = Self::open(path)?;
-            log::warn!(
-                "reading {} in place, because it cannot be copied to {}: {error}",
+            let warning = format!(
+                "{} is read in place, during which the commits of a running Sydent wait. A copy \
+                 needs about {} MB in {}: {error}. Set TMPDIR to a folder with more room.",
                 path.display(),
-                std::env::temp_dir().display()
+                open::size_mb(path),
+                std::env::temp_dir().display(),
             );
-            Ok(original)
+            Ok((original, Some(warning)))
         })
     }
 
@@ -144,13 +124,15 @@ impl Sydent {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The maximum of a column; 0 if there are no rows.
-    pub fn max(&mut self, table: &str, column: &str) -> Result<i64, DbError> {
+    /// The maximum of a column, of the ids that JSON can represent; 0 if there are
+    /// none.
+    pub fn max_id(&mut self, table: &str, column: &str) -> Result<i64, DbError> {
         if !self.tables.contains_key(table) {
             return Ok(0);
         }
         self.query_number(&format!(
-            "SELECT COALESCE(MAX(CAST({} AS INTEGER)), 0) AS n FROM {table} AS t",
+            "SELECT COALESCE(MAX({0}), 0) AS n FROM {table} AS t \
+             WHERE typeof({0}) = 'integer' AND {0} BETWEEN 0 AND {MAX_ID}",
             self.column(table, column)
         ))
     }
@@ -180,11 +162,11 @@ impl Sydent {
         }
         let sql = self.to_sql(query);
         let rows = diesel::sql_query(sql)
-            .load_iter::<Record, DefaultLoadingMode>(&mut self.connection)
+            .load_iter::<Raw, DefaultLoadingMode>(&mut self.connection)
             .map_err(DbError::Query)?;
         let mut page = Vec::new();
         for row in rows {
-            page.push(row.map_err(DbError::Query)?);
+            page.push(Record::from(row.map_err(DbError::Query)?));
             if page.len() == PAGE {
                 process(&page)?;
                 page.clear();
@@ -194,6 +176,62 @@ impl Sydent {
             return Ok(());
         }
         process(&page)
+    }
+
+    /// Passes the rows with these row numbers to `process`, in pages and in the order
+    /// of the numbers. To sort only numbers needs much less memory than to let
+    /// SQLite sort whole rows.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and the errors of `process`.
+    pub fn for_each_page_of<E: From<DbError>>(
+        &mut self,
+        query: &Query<'_>,
+        rows: &[i64],
+        mut process: impl FnMut(&[Record]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for rows in rows.chunks(PAGE) {
+            let numbers: Vec<String> = rows.iter().map(i64::to_string).collect();
+            let clauses = format!("WHERE t.rowid IN ({})", numbers.join(", "));
+            let query = Query {
+                clauses: &clauses,
+                ..*query
+            };
+            let positions: HashMap<i64, usize> = rows.iter().copied().zip(0..).collect();
+            let mut page = Vec::with_capacity(rows.len());
+            self.for_each_page(&query, |records| {
+                page.extend_from_slice(records);
+                Ok::<(), E>(())
+            })?;
+            page.sort_by_key(|record| positions.get(&record.row).copied());
+            process(&page)?;
+        }
+        Ok(())
+    }
+
+    /// The row numbers that these clauses select.
+    pub fn ids(&mut self, table: &str, clauses: &str) -> Result<Vec<i64>, DbError> {
+        let query = Query {
+            table,
+            id: "NULL",
+            texts: &[],
+            numbers: &[],
+            clauses,
+        };
+        self.load(&query, |row| Some(row.row))
+    }
+
+    /// Whether rows of a table may have been deleted: it has fewer than were ever
+    /// inserted. False for a table that does not count them.
+    pub fn has_lost_rows(&mut self, table: &str) -> Result<bool, DbError> {
+        if !self.tables.contains_key("sqlite_sequence") {
+            return Ok(false);
+        }
+        let lost = self.query_number(&format!(
+            "SELECT COALESCE((SELECT MAX(seq) FROM sqlite_sequence WHERE name = '{table}'), 0) > \
+             (SELECT COUNT(*) FROM {table}) AS n"
+        ))?;
+        Ok(lost != 0)
     }
 
     /// All rows that `decode` returns a value for.
@@ -210,33 +248,38 @@ impl Sydent {
         Ok(values)
     }
 
+    /// SQLite stores values of any type in any column, so texts are read as bytes,
+    /// and numbers only if they are some.
     fn to_sql(&self, query: &Query<'_>) -> String {
-        let mut columns = vec![self.cast(query.table, query.id, "INTEGER", "id")];
+        let mut columns = vec![
+            "t.rowid AS row_number".to_owned(),
+            format!(
+                "CAST({} AS INTEGER) AS id",
+                self.column(query.table, query.id)
+            ),
+        ];
         let texts = query.texts.iter().copied().chain(std::iter::repeat("NULL"));
-        for (name, column) in ["a", "b", "c", "d", "e"].into_iter().zip(texts) {
-            columns.push(self.cast(query.table, column, "TEXT", name));
+        for (name, column) in TEXTS.into_iter().zip(texts) {
+            let column = self.column(query.table, column);
+            columns.push(format!("CAST(CAST({column} AS TEXT) AS BLOB) AS {name}"));
         }
         let numbers = query
             .numbers
             .iter()
             .copied()
             .chain(std::iter::repeat("NULL"));
-        for (name, column) in ["n", "o", "p"].into_iter().zip(numbers) {
-            columns.push(self.cast(query.table, column, "INTEGER", name));
+        let mut others = Vec::new();
+        for (name, column) in NUMBERS.into_iter().zip(numbers) {
+            let column = self.column(query.table, column);
+            columns.push(format!("CAST({column} AS INTEGER) AS {name}"));
+            others.push(format!("typeof({column}) IN ('text', 'blob')"));
         }
         format!(
-            "SELECT {} FROM {} AS t {}",
+            "SELECT {}, ({}) AS has_non_number FROM {} AS t {}",
             columns.join(", "),
+            others.join(" OR "),
             query.table,
             query.clauses
-        )
-    }
-
-    /// SQLite stores values of any type in any column.
-    fn cast(&self, table: &str, column: &str, sql_type: &str, name: &str) -> String {
-        format!(
-            "CAST({} AS {sql_type}) AS {name}",
-            self.column(table, column)
         )
     }
 
@@ -254,40 +297,6 @@ impl Sydent {
             "NULL".to_owned()
         }
     }
-}
-
-fn create_copy(path: &Path) -> Result<PrivateCopy, String> {
-    let name = path.to_str().ok_or("the path is not valid UTF-8")?;
-    let copy = PrivateCopy::create().map_err(|error| error.to_string())?;
-    let target = copy.path();
-    let target = target
-        .to_str()
-        .ok_or("the path of the temporary folder is not valid UTF-8")?;
-    let mut connection = connect_read_only(name).map_err(|error| error.to_string())?;
-    connection
-        .batch_execute("PRAGMA busy_timeout = 10000")
-        .and_then(|()| {
-            diesel::sql_query("VACUUM INTO ?")
-                .bind::<Text, _>(target)
-                .execute(&mut connection)
-        })
-        .map_err(|error| error.to_string())?;
-    Ok(copy)
-}
-
-/// Only a URI can ask for a read-only connection, so the path must be escaped.
-fn connect_read_only(name: &str) -> ConnectionResult<SqliteConnection> {
-    let mut uri = String::from("file:");
-    for c in name.chars() {
-        match c {
-            '%' => uri.push_str("%25"),
-            '?' => uri.push_str("%3f"),
-            '#' => uri.push_str("%23"),
-            c => uri.push(c),
-        }
-    }
-    uri.push_str("?mode=ro");
-    SqliteConnection::establish(&uri)
 }
 
 /// The columns of each table.

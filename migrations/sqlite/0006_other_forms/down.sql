@@ -1,0 +1,3 @@
+DROP INDEX associations_other_hash;
+ALTER TABLE associations DROP COLUMN other_hash;
+ALTER TABLE associations DROP COLUMN other_form;
