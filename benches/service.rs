@@ -36,7 +36,7 @@ use sydent::config::DatabaseUrl;
 use sydent::db::{Database, associations, peppers};
 use sydent::domain::association::Association;
 use sydent::domain::ids::{Mxid, ServerName};
-use sydent::domain::lookup::{Pepper, sha256_hash};
+use sydent::domain::lookup::{Hashes, Pepper, sha256_hash};
 use sydent::domain::signing::KeyRing;
 use sydent::domain::threepid::ThreePid;
 
@@ -177,12 +177,12 @@ fn fill(database: &TestDatabase) -> Pepper {
                 let association = Association::new(threepid(number), mxid, 1_700_000_000_000);
                 let mut signed = association.to_object();
                 keys.active().sign(&name, &mut signed).expect("a signature");
-                let hash = sha256_hash(&association.threepid, &pepper);
+                let hashes = Hashes::new(&association.threepid, &pepper);
                 associations::replace(
                     connection,
                     &association,
                     &name,
-                    &hash,
+                    &hashes,
                     &Value::Object(signed).to_string(),
                 )?;
             }

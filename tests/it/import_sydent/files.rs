@@ -33,7 +33,7 @@ async fn database_of_a_running_server_is_not_replaced() {
 
 /// OPS-07
 #[test]
-fn database_without_room_for_a_copy_is_read_in_place() {
+fn database_is_read_in_place_without_temp_space() {
     let source = Source::of_schema(5);
     source.bind(1, "alice@example.com", "@alice:example.org", now());
     let database = TestDatabase::fresh();

@@ -85,7 +85,7 @@ async fn own_key_under_another_name_is_adopted() {
 
 /// CRY-09
 #[test]
-fn wrong_server_name_is_refused_with_the_right_one() {
+fn wrong_server_name_is_refused_with_the_signer() {
     let source = Source::of_schema(5);
     let alice = source.bind(1, "alice@example.com", "@alice:example.org", now());
     source.state(SERVER_NAME, 1, &alice);
