@@ -17,8 +17,9 @@
 //!         actor  (each owns one state; one message = one whole operation)
 //!           \      |
 //!            db · delivery · federation  (the database and the network)
-//!              \   |
-//!               domain  (pure rules)
+//!              \   |     \       /
+//!               \  |      outgoing  (the HTTP client)
+//!                domain  (pure rules)
 //! ```
 //!
 //! - An endpoint: [`http::routes`] is the whole API on one page; the files under
@@ -41,9 +42,10 @@
 //! 3. Only `db/` builds queries; one message is one transaction.
 //! 4. Only `http/`, `error` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
-//! 5. Only `delivery/` and `federation/` open connections to other machines, and
-//!    an address that a client chose is checked by the address guard. (A command
-//!    that calls a running server goes where its user says.)
+//! 5. Only `outgoing/` (HTTP) and `delivery/` (mail) open connections to other
+//!    machines, and `federation/` has every address that a client chose checked by
+//!    the address guard. (A command that calls a running server goes where its user
+//!    says.)
 //! 6. Calls go downwards.
 //! 7. Every queue is bounded where messages enter it; full is an answer (503),
 //!    not a wait without end.
@@ -76,6 +78,7 @@ pub(crate) mod import;
 pub(crate) mod limiter;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+pub(crate) mod outgoing;
 pub(crate) mod permits;
 pub(crate) mod random;
 pub mod server;

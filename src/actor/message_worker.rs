@@ -10,7 +10,8 @@ use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::pending_replies::Outcome;
 use crate::domain::message::MessageKind;
-use crate::domain::time::UnixMillis;
+use crate::domain::time::{UnixMillis, duration_ms};
+use crate::random;
 
 /// After so many tries a message whose delivery is uncertain is not sent again.
 const MAX_UNCERTAIN_TRIES: i32 = 3;
@@ -135,10 +136,20 @@ impl<D: Delivery> MessageWorker<D> {
                 None
             }
             SendFailure::Uncertain { reason } => {
-                let delay = self.queue.retry.delay_after_uncertain_ms(message.tries);
+                let jitter = random::fraction();
+                let delay = self
+                    .queue
+                    .retry
+                    .delay_after_uncertain_ms(message.tries, jitter);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {reason}");
                 self.postpone(message, delay, Settlement::Repeated).await
+            }
+            SendFailure::Throttled { reason, pause } => {
+                let delay = duration_ms(pause).max(self.queue.delay_ms(&message));
+                let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
+                log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying when asked to: {reason}");
+                self.postpone(message, delay, Settlement::Postponed).await
             }
             SendFailure::Transient { reason } => {
                 let delay = self.queue.delay_ms(&message);

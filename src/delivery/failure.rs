@@ -1,5 +1,7 @@
 //! Failures of sending a message.
 
+use std::time::Duration;
+
 /// Why a message was not sent.
 ///
 /// The reasons are for logs and metrics. They never contain an address, nor text
@@ -25,6 +27,14 @@ pub enum SendFailure {
     Uncertain {
         /// What failed and why, without a full stop.
         reason: String,
+    },
+    /// The provider did not accept the message now, and says when it may.
+    #[error("{reason}")]
+    Throttled {
+        /// What failed and why, without a full stop.
+        reason: String,
+        /// The shortest pause before the next try.
+        pause: Duration,
     },
     /// Anything else: the relay is overloaded, unreachable or misconfigured, or
     /// its reply is not understood. Mistakes in this server's configuration are

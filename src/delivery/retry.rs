@@ -20,13 +20,7 @@ impl RetryPolicy {
             .first_ms
             .saturating_mul(1 << doublings)
             .min(self.max_ms);
-        let quarter = i32::try_from(delay / 4).unwrap_or(i32::MAX);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most a quarter of an i32 by construction"
-        )]
-        let cut = (f64::from(quarter) * jitter.clamp(0.0, 1.0)).round() as i64;
-        (delay - cut).max(self.first_ms)
+        (delay - fraction(delay / 4, jitter)).max(self.first_ms)
     }
 
     /// The delay while a client waits until `answer_until`: short, but no try
@@ -47,16 +41,32 @@ impl RetryPolicy {
 
     /// The delay after try number `tries` whose outcome is uncertain: with the
     /// defaults 5 s, then 20 s. The provider or relay gets time to recover, since
-    /// each further try may deliver the message once more.
+    /// each further try may deliver the message once more. `jitter` (0 to 1)
+    /// lengthens it by up to a twentieth.
     #[must_use]
-    pub fn delay_after_uncertain_ms(self, tries: i32) -> i64 {
+    pub fn delay_after_uncertain_ms(self, tries: i32, jitter: f64) -> i64 {
         let growth = u32::try_from(tries.saturating_sub(1)).unwrap_or(0);
-        self.first_ms
+        let delay = self
+            .first_ms
             .saturating_mul(UNCERTAIN_FACTOR)
             .saturating_mul(UNCERTAIN_GROWTH.saturating_pow(growth))
+            .min(self.max_ms);
+        delay
+            .saturating_add(fraction(delay / 20, jitter))
             .min(self.max_ms)
             .max(self.first_ms)
     }
+}
+
+/// A part of a time: `jitter` is from 0 to 1.
+fn fraction(time: i64, jitter: f64) -> i64 {
+    let time = i32::try_from(time).unwrap_or(i32::MAX);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most an i32 by construction"
+    )]
+    let part = (f64::from(time) * jitter.clamp(0.0, 1.0)).round() as i64;
+    part
 }
 
 /// How much longer than the first delay the shortest one is after an uncertain
@@ -100,8 +110,9 @@ mod tests {
     #[test]
     fn delays_after_uncertain_outcomes_grow() {
         for (tries, expected) in [(1, 5000), (2, 20_000), (3, 80_000), (100, 900_000)] {
-            assert_eq!(POLICY.delay_after_uncertain_ms(tries), expected);
+            assert_eq!(POLICY.delay_after_uncertain_ms(tries, 0.0), expected);
         }
+        assert_eq!(POLICY.delay_after_uncertain_ms(1, 1.0), 5250);
     }
 
     proptest! {
@@ -112,7 +123,7 @@ mod tests {
             for delay in [
                 POLICY.delay_ms(tries, jitter),
                 POLICY.delay_while_waiting_ms(now, until),
-                POLICY.delay_after_uncertain_ms(tries),
+                POLICY.delay_after_uncertain_ms(tries, jitter),
             ] {
                 prop_assert!((500..=900_000).contains(&delay), "{delay}");
             }

@@ -4,22 +4,22 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use awc::http::Method;
+use rustls::RootCertStore;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::cache::Cache;
 use super::connect::Network;
-use super::dns::Dns;
-use super::exchange::{Request, Response, exchange};
 use super::guard::Guard;
 use super::keys::{self, CachedKey, KeyCache, KeyError, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
 use super::user_info::{self, UserInfoError};
 use super::well_known::{self, Delegation};
-use super::{CallError, DnsError, tls};
 use crate::config::Federation;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::public_key::PublicKey;
+use crate::outgoing::{CallError, Dns, DnsError, Request, Response, exchange, tls};
 
 /// The maximum number of cached delegations.
 const MAX_DELEGATIONS: usize = 10_000;
@@ -65,7 +65,7 @@ impl Client {
         let network = Network {
             dns: Dns::open(&settings.dns_servers)?,
             guard: Guard::new(&settings.allow_ranges, &settings.block_ranges),
-            tls: tls::connector(settings)?,
+            tls: connector(settings)?,
             proxy: settings.proxy.clone(),
             hosts: settings.hosts.clone(),
             homeservers: settings.homeservers.clone(),
@@ -185,13 +185,8 @@ impl Client {
         let whole_call = async {
             let route = self.resolve(server, now).await?;
             let stream = self.network.connect(&route).await?;
-            let request = Request {
-                method: call.method,
-                host: &route.host,
-                path: call.path,
-                body: call.body,
-                max_response: call.max_response,
-            };
+            let request = Request::new(call.method, &route.host, call.path, call.body)
+                .with_max_response(call.max_response);
             exchange(stream, request).await
         };
         // A slow response must not occupy a connection permit for longer (NET-16).
@@ -235,4 +230,24 @@ impl Client {
         );
         delegate
     }
+}
+
+/// Creates the TLS connector for homeservers.
+fn connector(settings: &Federation) -> Result<TlsConnector, rustls::Error> {
+    if !settings.verify_certificates {
+        return tls::not_verifying();
+    }
+    tls::verifying(trust_anchors(settings), None)
+}
+
+/// The trust anchors for homeservers, and for peers without their own.
+pub(super) fn trust_anchors(settings: &Federation) -> RootCertStore {
+    let roots = tls::trust_anchors(&settings.extra_authorities);
+    if roots.is_empty() {
+        log::warn!(
+            "no CA certificates found, so certificates of homeservers cannot be verified; \
+             install the ca-certificates package or set federation.ca_file"
+        );
+    }
+    roots
 }

@@ -1,26 +1,22 @@
-//! Establishes TLS connections to the targets of a route.
+//! Connects to the targets of a route, as far as the configuration allows it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustls_pki_types::ServerName as TlsName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::CallError;
-use super::dns::{Dns, Service};
 use super::guard::Guard;
-use super::proxy;
 use super::route::{Route, Target, target_without_srv};
-use super::stream::Stream;
 use crate::config::Proxy;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::ServerName;
+use crate::outgoing::{CallError, Connector, Dns, Names, Service, Stream};
 
-/// The maximum number of SRV targets, and of addresses of each, that are tried.
-const MAX_ATTEMPTS: usize = 4;
+/// The maximum number of SRV targets that are tried.
+const MAX_TARGETS: usize = 4;
 
 /// The network as the configuration allows it.
 pub(super) struct Network {
@@ -32,7 +28,7 @@ pub(super) struct Network {
     pub hosts: BTreeMap<ServerName, SocketAddr>,
     /// The allow and deny lists of homeservers.
     pub homeservers: HomeserverLists,
-    /// The timeout of each DNS lookup, connection attempt and handshake.
+    /// The timeout of each DNS lookup and connection attempt.
     pub timeout: Duration,
 }
 
@@ -62,7 +58,7 @@ impl Network {
     pub(super) async fn connect(&self, route: &Route) -> Result<Stream, CallError> {
         let mut last_error = CallError::NoAddress;
         for target in self.targets(&route.target).await? {
-            match self.connect_tls(&target, &route.tls_name).await {
+            match self.connect_target(&target, &route.tls_name).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last_error = error,
             }
@@ -83,7 +79,7 @@ impl Network {
             Service::NotAvailable => Err(CallError::NoService),
             Service::Targets(targets) => Ok(targets
                 .into_iter()
-                .take(MAX_ATTEMPTS)
+                .take(MAX_TARGETS)
                 .map(|(host, port)| match host.parse() {
                     Ok(ip) => Target::Address(SocketAddr::new(ip, port)),
                     Err(_) => Target::Name(host, port),
@@ -92,36 +88,34 @@ impl Network {
         }
     }
 
-    async fn connect_tls(
+    async fn connect_target(
         &self,
         target: &Target,
         name: &TlsName<'static>,
     ) -> Result<Stream, CallError> {
-        let stream = self.connect_tcp(target).await?;
-        // Requests are small, and each waits for its response.
-        let _ = stream.set_nodelay(true);
-        let handshake = self.tls.connect(name.clone(), stream);
-        match timeout(self.timeout, handshake).await {
-            Ok(Ok(stream)) => Ok(Stream(stream)),
-            Ok(Err(error)) => Err(CallError::Tls(error.to_string())),
-            Err(_elapsed) => Err(CallError::TimedOut),
-        }
-    }
-
-    async fn connect_tcp(&self, target: &Target) -> Result<TcpStream, CallError> {
+        let connector = Connector {
+            dns: &self.dns,
+            names: Names::Public,
+            tls: Some((&self.tls, name)),
+            timeout: self.timeout,
+        };
         match (target, &self.proxy) {
-            (Target::Static(address), _) => self.connect_direct(*address).await,
+            (Target::Static(address), _) => connector.connect_to(*address).await,
             (Target::Address(address), proxy) => {
                 self.check_address(address.ip())?;
                 match proxy {
-                    None => self.connect_direct(*address).await,
-                    Some(proxy) => self.connect_via(proxy, &address.to_string()).await,
+                    None => connector.connect_to(*address).await,
+                    Some(proxy) => connector.connect_via(proxy, &address.to_string()).await,
                 }
             }
             (Target::Name(host, port), Some(proxy)) => {
-                self.connect_via(proxy, &format!("{host}:{port}")).await
+                let destination = format!("{host}:{port}");
+                connector.connect_via(proxy, &destination).await
             }
-            (Target::Name(host, port), None) => self.connect_any(host, *port).await,
+            (Target::Name(host, port), None) => {
+                let allows = |ip| self.guard.allows(ip);
+                connector.connect_any(host, *port, allows).await
+            }
             // `targets` has replaced it.
             (Target::Service(_), _) => Err(CallError::NoAddress),
         }
@@ -132,82 +126,6 @@ impl Network {
             Ok(())
         } else {
             Err(CallError::Blocked)
-        }
-    }
-
-    /// Resolves a host and connects to one of its addresses. DNS is queried once, so
-    /// the checked addresses are those that are connected to.
-    async fn connect_any(&self, host: &str, port: u16) -> Result<TcpStream, CallError> {
-        let addresses = timeout(self.timeout, self.dns.addresses(host))
-            .await
-            .map_err(|_elapsed| CallError::NoAddress)??;
-        let mut last_error = CallError::NoAddress;
-        let mut attempts = 0;
-        for ip in interleave_families(&addresses) {
-            let outcome = match self.check_address(ip) {
-                Ok(()) if attempts < MAX_ATTEMPTS => {
-                    attempts += 1;
-                    self.connect_direct(SocketAddr::new(ip, port)).await
-                }
-                Ok(()) => break,
-                Err(blocked) => Err(blocked),
-            };
-            match outcome {
-                Ok(stream) => return Ok(stream),
-                // The error of an allowed address is more useful.
-                Err(CallError::Blocked) if attempts > 0 => {}
-                Err(error) => last_error = error,
-            }
-        }
-        Err(last_error)
-    }
-
-    async fn connect_direct(&self, address: SocketAddr) -> Result<TcpStream, CallError> {
-        match timeout(self.timeout, TcpStream::connect(address)).await {
-            Ok(outcome) => outcome.map_err(|error| CallError::Connect(error.kind())),
-            Err(_elapsed) => Err(CallError::Connect(std::io::ErrorKind::TimedOut)),
-        }
-    }
-
-    async fn connect_via(&self, proxy: &Proxy, destination: &str) -> Result<TcpStream, CallError> {
-        timeout(self.timeout, proxy::connect(proxy, destination))
-            .await
-            .unwrap_or_else(|_elapsed| Err(CallError::Proxy("timed out".to_owned())))
-    }
-}
-
-/// Alternates between IPv6 and IPv4 addresses: if one family is unreachable, the
-/// other one is tried before the attempts are used up.
-fn interleave_families(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|ip| ip.is_ipv4());
-    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
-    let mut all = Vec::new();
-    while all.len() < addresses.len() {
-        all.extend(v6.next());
-        all.extend(v4.next());
-    }
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn address_families_alternate() {
-        let ips = |texts: &[&str]| -> Vec<IpAddr> {
-            texts.iter().map(|text| text.parse().unwrap()).collect()
-        };
-        for (found, tried) in [
-            (
-                vec!["2606::1", "2606::2", "2606::3", "1.0.0.1", "1.0.0.2"],
-                vec!["2606::1", "1.0.0.1", "2606::2", "1.0.0.2", "2606::3"],
-            ),
-            (vec!["1.0.0.1", "1.0.0.2"], vec!["1.0.0.1", "1.0.0.2"]),
-            (vec!["2606::1"], vec!["2606::1"]),
-            (vec![], vec![]),
-        ] {
-            assert_eq!(interleave_families(&ips(&found)), ips(&tried));
         }
     }
 }

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::CallError;
 use super::cache::Cache;
-use super::exchange::Response;
 use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::public_key::PublicKey;
 use crate::domain::{base64, signing};
+use crate::outgoing::{CallError, Response};
 
 /// The path of the keys, without a key id and a trailing slash (NET-17).
 pub(super) const PATH: &str = "/_matrix/key/v2/server";

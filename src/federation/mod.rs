@@ -8,8 +8,7 @@
 //!
 //! - `route`: the target of a server name, without I/O.
 //! - `well_known`: delegation and its caching.
-//! - `dns`, `guard`, `connect`, `proxy`, `tls`: establishing a connection.
-//! - `exchange`: an HTTP request on a connection.
+//! - `guard`, `connect`: who is connected to. `outgoing` has the HTTP client.
 //! - `connection_limit`: the number of concurrent calls.
 //! - `user_info`, `keys`, `onbind`: the three requests.
 
@@ -17,25 +16,19 @@ mod cache;
 mod client;
 mod connect;
 mod connection_limit;
-mod dns;
-mod error;
-mod exchange;
 mod guard;
 mod keys;
 mod onbind;
 mod peer;
-mod proxy;
 mod route;
-mod stream;
-mod tls;
 mod user_info;
 mod well_known;
 
 pub(crate) use client::{Client, OpenError};
 pub(crate) use connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
-pub(crate) use dns::DnsError;
-pub use error::CallError;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
 pub(crate) use peer::{PeerClient, PeerClients, PushError};
 pub use user_info::UserInfoError;
+
+pub use crate::outgoing::CallError;

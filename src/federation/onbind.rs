@@ -3,7 +3,7 @@
 
 use awc::http::Method;
 
-use super::CallError;
+use crate::outgoing::CallError;
 
 /// The path of the request.
 pub(super) const PATH: &str = "/_matrix/federation/v1/3pid/onbind";

@@ -1,25 +1,20 @@
 //! Pushes to other identity servers (INT-03). The administrator configures their
 //! URLs, so the guard and the proxy are not used.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::Method;
-use rustls_pki_types::ServerName as TlsName;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::client::OpenError;
-use super::dns::Dns;
-use super::exchange::{Request, Response, exchange};
-use super::route::{Target, route_to_url};
-use super::stream::Stream;
-use super::{CallError, tls};
+use super::client::{OpenError, trust_anchors};
 use crate::config::{Federation, Peer, TlsIdentity};
+use crate::outgoing::{
+    CallError, Connector, Dns, Endpoint, Names, Request, Response, exchange, tls,
+};
 
 const PATH: &str = "/_matrix/identity/replicate/v1/push";
 
@@ -31,16 +26,11 @@ const PUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest response that is accepted, in bytes. A hundred ids are shorter.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-/// The maximum number of addresses of a peer that are tried.
-const MAX_ATTEMPTS: usize = 4;
-
 /// A client for one peer.
 pub struct PeerClient {
     dns: Arc<Dns>,
     tls: TlsConnector,
-    tls_name: TlsName<'static>,
-    target: Target,
-    host: String,
+    endpoint: Endpoint,
     path: String,
 }
 
@@ -92,14 +82,17 @@ impl<'a> PeerClients<'a> {
     /// The URL has no host, or TLS cannot be set up with the client certificate.
     pub(crate) fn open(&self, peer: &Peer) -> Result<PeerClient, OpenError> {
         let url = Url::parse(&peer.url).map_err(|_not_a_url| OpenError::Url)?;
-        let route = route_to_url(&url).ok_or(OpenError::Url)?;
+        let endpoint = Endpoint::from_url(&url).ok_or(OpenError::Url)?;
+        let roots = if peer.authorities.is_empty() {
+            trust_anchors(self.settings)
+        } else {
+            tls::only_trust_anchors(&peer.authorities)
+        };
         let base_path = url.path().trim_end_matches('/');
         Ok(PeerClient {
             dns: Arc::clone(&self.dns),
-            tls: tls::connector_to_peer(self.settings, &peer.authorities, self.own)?,
-            tls_name: route.tls_name,
-            target: route.target,
-            host: route.host,
+            tls: tls::verifying(roots, self.own)?,
+            endpoint,
             path: format!("{base_path}{PATH}"),
         })
     }
@@ -113,56 +106,21 @@ impl PeerClient {
     /// lost; storing them twice has no effect.
     pub async fn push(&self, body: String) -> Result<(), PushError> {
         let exchange = async {
-            let stream = timeout(CONNECT_TIMEOUT, self.connect())
-                .await
-                .unwrap_or(Err(CallError::TimedOut))?;
-            let request = Request {
-                method: Method::POST,
-                host: &self.host,
-                path: &self.path,
-                body: Some(body),
-                max_response: MAX_RESPONSE,
+            let connector = Connector {
+                dns: &self.dns,
+                names: Names::Configured,
+                tls: Some((&self.tls, &self.endpoint.tls_name)),
+                timeout: CONNECT_TIMEOUT,
             };
-            exchange(stream, request).await
+            let stream = connector.connect(&self.endpoint.place).await?;
+            let host = &self.endpoint.host;
+            let request = Request::new(Method::POST, host, &self.path, Some(body));
+            exchange(stream, request.with_max_response(MAX_RESPONSE)).await
         };
         let response = timeout(PUSH_TIMEOUT, exchange)
             .await
             .unwrap_or(Err(CallError::TimedOut))?;
         check_response(&response)
-    }
-
-    async fn connect(&self) -> Result<Stream, CallError> {
-        let mut last_error = CallError::NoAddress;
-        for address in self.addresses().await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return self.connect_tls(stream).await,
-                Err(error) => last_error = CallError::Connect(error.kind()),
-            }
-        }
-        Err(last_error)
-    }
-
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, CallError> {
-        match &self.target {
-            Target::Static(address) | Target::Address(address) => Ok(vec![*address]),
-            Target::Name(host, port) => Ok(self
-                .dns
-                .addresses(host)
-                .await?
-                .into_iter()
-                .take(MAX_ATTEMPTS)
-                .map(|ip| SocketAddr::new(ip, *port))
-                .collect()),
-            Target::Service(_) => Ok(Vec::new()),
-        }
-    }
-
-    async fn connect_tls(&self, stream: TcpStream) -> Result<Stream, CallError> {
-        self.tls
-            .connect(self.tls_name.clone(), stream)
-            .await
-            .map(Stream)
-            .map_err(|error| CallError::Tls(error.to_string()))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The target of a server name (Server-Server API, "Resolving server names"): the
 //! decisions that need no I/O.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustls_pki_types::ServerName as TlsName;
 
 use crate::domain::ids::ServerName;
+use crate::outgoing::{Endpoint, Place, ip_literal, tls_name};
 
 /// The default port of federation (NET-01).
 const FEDERATION_PORT: u16 = 8448;
@@ -38,14 +39,14 @@ pub(super) enum Target {
 /// Whether `.well-known` must be looked up first: if the name has no port and is not
 /// an IP address (NET-01 … NET-03).
 pub(super) fn may_delegate(server: &ServerName) -> bool {
-    server.port().is_none() && literal(server.host()).is_none()
+    server.port().is_none() && ip_literal(server.host()).is_none()
 }
 
 /// The route to a server name that does not delegate, or to which another name
 /// delegates. There is no second delegation (NET-04).
 pub(super) fn route(server: &ServerName) -> Option<Route> {
     let host = server.host();
-    let target = match (literal(host), server.port()) {
+    let target = match (ip_literal(host), server.port()) {
         (Some(ip), port) => Target::Address(SocketAddr::new(ip, port.unwrap_or(FEDERATION_PORT))),
         (None, Some(port)) => Target::Name(host.to_owned(), port),
         (None, None) => Target::Service(host.to_owned()),
@@ -64,37 +65,15 @@ pub(super) fn target_without_srv(host: &str) -> Target {
 
 /// The route to the host of an https URL, for `.well-known` and its redirects.
 pub(super) fn route_to_url(url: &url::Url) -> Option<Route> {
-    let host_text = url.host_str()?;
-    let port = url.port_or_known_default()?;
-    // The URL parser also recognizes spellings such as 127.1 and 0x7f000001.
-    let target = match url.host()? {
-        url::Host::Ipv4(ip) => Target::Address(SocketAddr::new(ip.into(), port)),
-        url::Host::Ipv6(ip) => Target::Address(SocketAddr::new(ip.into(), port)),
-        url::Host::Domain(name) => Target::Name(name.to_owned(), port),
-    };
-    let host = match url.port() {
-        Some(port) => format!("{host_text}:{port}"),
-        None => host_text.to_owned(),
-    };
+    let endpoint = Endpoint::from_url(url)?;
     Some(Route {
-        host,
-        tls_name: tls_name(host_text)?,
-        target,
+        host: endpoint.host,
+        tls_name: endpoint.tls_name,
+        target: match endpoint.place {
+            Place::Address(address) => Target::Address(address),
+            Place::Name(host, port) => Target::Name(host, port),
+        },
     })
-}
-
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()
-}
-
-fn tls_name(host: &str) -> Option<TlsName<'static>> {
-    match literal(host) {
-        Some(ip) => Some(TlsName::IpAddress(ip.into())),
-        None => TlsName::try_from(host.to_owned()).ok(),
-    }
 }
 
 #[cfg(test)]

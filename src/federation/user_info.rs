@@ -5,9 +5,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::CallError;
-use super::exchange::Response;
 use crate::domain::ids::{Mxid, ServerName};
+use crate::outgoing::{CallError, Response};
 
 /// The largest response that is accepted, in bytes (NET-15).
 pub(super) const MAX_RESPONSE: usize = 5 * 1024;

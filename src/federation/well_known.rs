@@ -6,12 +6,11 @@ use awc::http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HttpDate, LOCATION};
 use serde_json::Value;
 use url::Url;
 
-use super::CallError;
 use super::connect::Network;
-use super::exchange::{Request, Response, exchange};
 use super::route::route_to_url;
 use crate::clock::epoch_ms;
 use crate::domain::ids::ServerName;
+use crate::outgoing::{CallError, Request, Response, exchange, path_and_query};
 
 /// The largest document that is accepted, in bytes (NET-15).
 const MAX_RESPONSE: usize = 50 * 1024;
@@ -83,18 +82,9 @@ async fn get(network: &Network, url: &Url) -> Result<Response, CallError> {
         network.check_allowed(&server)?;
     }
     let stream = network.connect(&route).await?;
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let request = Request {
-        method: Method::GET,
-        host: &route.host,
-        path: &path,
-        body: None,
-        max_response: MAX_RESPONSE,
-    };
-    exchange(stream, request).await
+    let path = path_and_query(url);
+    let request = Request::new(Method::GET, &route.host, &path, None);
+    exchange(stream, request.with_max_response(MAX_RESPONSE)).await
 }
 
 /// The target of a redirect; `None` if the response is not a redirect.
@@ -105,7 +95,8 @@ fn redirect_target(from: &Url, response: &Response) -> Option<Result<Url, String
     let target = response
         .headers
         .get(LOCATION)
-        .and_then(|location| location.to_str().ok())
+        // Some servers write UTF-8, which the parser encodes.
+        .and_then(|location| std::str::from_utf8(location.as_bytes()).ok())
         .and_then(|location| from.join(location).ok());
     Some(match target {
         Some(url) if url.scheme() == "https" => Ok(url),

@@ -97,21 +97,24 @@ fn only_http_and_server_use_actix_web() {
     only("http/ server/ error.rs error/", "actix_web");
     // The commands that ask running servers are their clients.
     only(
-        "cli/client.rs cli/import/verify/servers.rs federation/ delivery/sms/",
+        "cli/client.rs cli/import/verify/servers.rs outgoing/ federation/ delivery/sms/",
         "awc",
     );
 }
 
 /// Invariant 5 of `src/lib.rs`.
 #[test]
-fn only_delivery_and_federation_open_connections() {
+fn only_delivery_and_outgoing_open_connections() {
     // The last names the kind of the connections that come in.
     name_only(
-        "delivery/ federation/ server/client_certificates.rs",
+        "delivery/ outgoing/ server/client_certificates.rs",
         "TcpStream UdpSocket UnixStream",
     );
-    only("federation/", "hickory_resolver");
-    name_only("delivery/", "lookup_host to_socket_addrs ToSocketAddrs");
+    only("outgoing/", "hickory_resolver");
+    name_only(
+        "delivery/ outgoing/",
+        "lookup_host to_socket_addrs ToSocketAddrs",
+    );
     only("delivery/", "tokio::process std::process::Command");
 }
 
@@ -126,8 +129,9 @@ const LAYERS: &[(&str, &str)] = &[
     ("logging", "config"),
     ("db", "domain config::DatabaseUrl"),
     ("import", "db delivery::templates domain config"),
-    ("delivery", "config domain"),
-    ("federation", "config clock domain permits random"),
+    ("outgoing", "config random"),
+    ("delivery", "outgoing config clock domain"),
+    ("federation", "outgoing config clock domain permits"),
     (
         "actor",
         "db delivery federation domain clock metrics permits random",

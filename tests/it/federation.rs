@@ -6,8 +6,10 @@ mod discovery;
 mod guard;
 mod keys;
 mod limits;
+mod name_servers;
 mod proxy;
 mod register;
+mod responses;
 mod tls;
 
 use std::sync::atomic::{AtomicU8, Ordering};

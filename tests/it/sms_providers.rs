@@ -159,7 +159,6 @@ async fn transient_failure_is_retried_until_timeout() {
     for (kind, status, body) in [
         (ProviderKind::OpenMarket, 503, json!({})),
         (ProviderKind::OpenMarket, 401, json!({})),
-        (ProviderKind::OpenMarket, 302, json!({})),
         (ProviderKind::Twilio, 429, json!({"code": 20429})),
         // A wrong sender is a mistake that the administrator can fix.
         (ProviderKind::Twilio, 400, json!({"code": 21606})),
@@ -275,6 +274,7 @@ async fn uncertain_sms_is_not_sent_by_second_provider() {
             .sms
             .providers
             .insert("second".to_owned(), second.settings());
+        settings.delivery.retry_first = Duration::from_millis(50);
         let both = ["main", "second"].map(str::to_owned).to_vec();
         settings.sms.routes.insert("default".to_owned(), both);
     });
@@ -364,7 +364,14 @@ async fn unexpected_response_is_uncertain() {
         (ProviderKind::Gateway, 200, "STATUS=BUSY"),
         (ProviderKind::Gateway, 200, ""),
         (ProviderKind::Gateway, 204, ""),
+        (ProviderKind::Gateway, 302, "STATUS=OK"),
+        (ProviderKind::Gateway, 409, "duplicate"),
         (ProviderKind::Gateway, 502, "STATUS=OK"),
+        (ProviderKind::OpenMarket, 303, "{}"),
+        (ProviderKind::Twilio, 200, "<html>"),
+        (ProviderKind::Twilio, 200, "{"),
+        (ProviderKind::Twilio, 201, ""),
+        (ProviderKind::Twilio, 307, r#"{"code": 20307}"#),
         (ProviderKind::OpenMarket, 500, "{}"),
         (ProviderKind::Twilio, 504, r#"{"code": 20500}"#),
     ] {
@@ -393,6 +400,92 @@ async fn unexpected_response_is_uncertain() {
         // The delays are 10 and 40 times the first retry delay.
         assert!(took >= Duration::from_millis(2500), "{took:?}");
     }
+}
+
+/// A gateway whose settings look at the body, which answers with these bytes. Returns
+/// the status for the client and the number of requests.
+async fn outcome_of_bytes(answer: &str) -> (u16, usize) {
+    let provider = SmsProvider::start(ProviderKind::Gateway);
+    let server = server(&provider, |settings| {
+        settings.delivery.retry_first = Duration::from_millis(10);
+        let main = main_of(settings);
+        main.accepted_answers = vec!["=OK".to_owned()];
+        main.refused_answers = vec!["=BAD".to_owned()];
+    });
+    provider.behave(Reply::Bytes(answer.to_owned()));
+    let api = server.api();
+    let response = api.request_sms("GB", "07700900001", "secret", 1).await;
+    (response.status, provider.requests().len())
+}
+
+#[actix_web::test]
+async fn answer_is_read_in_every_form() {
+    for (answer, status) in [
+        ("HTTP/1.1 200 OK\r\n\r\nSTATUS=OK", 200),
+        ("HTTP/1.0 200 OK\r\n\r\nSTATUS=BAD", 400),
+        ("HTTP/1.1 200\r\nConnection: close\r\n\r\nSTATUS=BAD", 400),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n=OK",
+            200,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n=BAD\r\n0\r\n\r\n",
+            400,
+        ),
+        ("HTTP/1.1 200 OK\nContent-Length: 3\n\n=OK", 200),
+    ] {
+        assert_eq!(outcome_of_bytes(answer).await, (status, 1), "{answer}");
+    }
+}
+
+/// What arrives after the request was sent, and is no complete answer.
+#[actix_web::test]
+async fn broken_answer_is_uncertain() {
+    for answer in [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nSTATUS=OK",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n=OK",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n=OK",
+        "HTTP/1.1 200 OK\r\n\r\n<html>=O K</html>",
+        "HTTP/1.1 102 Processing\r\n\r\n",
+        "HTTP/1.1 101 Switching\r\n\r\n",
+        "hello\r\n\r\n",
+    ] {
+        assert_eq!(outcome_of_bytes(answer).await, (200, 3), "{answer}");
+    }
+}
+
+/// The provider says when it may be asked again: not within the time that the client
+/// waits, so there is one request.
+#[actix_web::test]
+async fn retry_after_is_respected() {
+    for (status, requests) in [("429 Slow", 1), ("503 Busy", 1), ("401 Login", 2)] {
+        let provider = SmsProvider::start(ProviderKind::Twilio);
+        let server = server(&provider, |settings| {
+            settings.delivery.retry_first = Duration::from_millis(200);
+        });
+        provider.behave(Reply::Bytes(format!(
+            "HTTP/1.1 {status}\r\nRetry-After: 60\r\n\r\n{{\"code\": 20429}}"
+        )));
+        let api = server.api();
+        let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
+        answer.refused(400, "M_SEND_ERROR");
+        let found = provider.requests().len();
+        assert!(found >= requests, "{status}: {found}");
+        assert_eq!(found == 1, requests == 1, "{status}: {found}");
+    }
+}
+
+/// A host with addresses of both families, of which only one has a provider.
+#[actix_web::test]
+async fn address_without_a_provider_is_skipped() {
+    let provider = SmsProvider::with_certificate(ProviderKind::OpenMarket, "localhost");
+    let server = server(&provider, |_| {});
+    let api = server.api();
+    let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
+    answer.ok();
+    assert_eq!(provider.requests()[0].header("accept-encoding"), "identity");
 }
 
 #[actix_web::test]

@@ -1,19 +1,17 @@
 //! Creates the SMS providers that `[sms]` configures.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use rustls::ClientConfig;
 
 use super::Provider;
 use super::file::Folder;
 use super::gateway::Gateway;
-use super::http::{self, HttpClient};
+use super::http::{HttpClient, Network};
 use super::openmarket::OpenMarket;
 use super::router::Router;
 use super::twilio::Twilio;
 use crate::config::{self, Access, Sms};
 use crate::delivery::mail::{FileTransport, TransportError};
+use crate::outgoing::DnsError;
 
 /// Why the providers cannot be created: a sentence for the administrator.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +25,9 @@ pub enum SmsError {
     /// The TLS library rejected its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
+    /// The DNS resolver cannot be created.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
     /// The folder for SMS cannot be created or written.
     #[error(transparent)]
     Folder(#[from] TransportError),
@@ -40,7 +41,7 @@ pub struct PreparedProviders {
 }
 
 enum PreparedProvider {
-    Http(Arc<ClientConfig>),
+    Http(Network),
     Folder(FileTransport),
 }
 
@@ -93,14 +94,14 @@ impl PreparedProvider {
         match provider {
             config::Provider::File { dir } => Ok(Self::Folder(FileTransport::new(dir.clone())?)),
             config::Provider::OpenMarket { access } | config::Provider::Twilio { access, .. } => {
-                Self::with_tls(access)
+                Self::with_network(access)
             }
-            config::Provider::Gateway(gateway) => Self::with_tls(&gateway.access),
+            config::Provider::Gateway(gateway) => Self::with_network(&gateway.access),
         }
     }
 
-    fn with_tls(access: &Access) -> Result<Self, SmsError> {
-        http::tls(&access.extra_authorities).map(Self::Http)
+    fn with_network(access: &Access) -> Result<Self, SmsError> {
+        Network::new(access).map(Self::Http)
     }
 
     /// Creates the provider. Never `None`, because `settings` are those that it was
@@ -108,23 +109,25 @@ impl PreparedProvider {
     fn open(self, settings: config::Provider) -> Option<Box<dyn Provider>> {
         Some(match (settings, self) {
             (config::Provider::File { .. }, Self::Folder(folder)) => Box::new(Folder(folder)),
-            (config::Provider::OpenMarket { access }, Self::Http(tls)) => Box::new(OpenMarket {
-                client: HttpClient::new(&access, tls),
-                url: access.url.clone(),
-            }),
+            (config::Provider::OpenMarket { access }, Self::Http(network)) => {
+                Box::new(OpenMarket {
+                    client: HttpClient::new(&access, network),
+                    url: access.url.clone(),
+                })
+            }
             (
                 config::Provider::Twilio {
                     access,
                     messaging_service,
                 },
-                Self::Http(tls),
+                Self::Http(network),
             ) => Box::new(Twilio {
-                client: HttpClient::new(&access, tls),
+                client: HttpClient::new(&access, network),
                 url: messages_url(&access),
                 messaging_service,
             }),
-            (config::Provider::Gateway(settings), Self::Http(tls)) => Box::new(Gateway {
-                client: HttpClient::new(&settings.access, tls),
+            (config::Provider::Gateway(settings), Self::Http(network)) => Box::new(Gateway {
+                client: HttpClient::new(&settings.access, network),
                 settings: *settings,
             }),
             _ => return None,

@@ -1,13 +1,14 @@
 //! A generic provider that accepts an SMS in one HTTP request, which templates
 //! describe.
 
-use awc::http::{Method, header};
+use awc::http::Method;
+use awc::http::header::{HeaderName, HeaderValue};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::http::{HttpClient, Response, status_failure};
+use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
-use crate::config::{self, BodyForm, StatusRange};
+use crate::config::{self, BodyForm, Secret, StatusRange};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::percent;
 use crate::domain::placeholders::fill;
@@ -23,36 +24,42 @@ impl Provider for Gateway {
             let url = fill(&self.settings.access.url, |name| {
                 percent::encode(self.value(sms, name))
             });
-            let mut request = self.client.request(self.method(), &url)?;
-            let (mut content_type, body) = self.body(sms);
-            for (name, template) in &self.settings.headers {
-                let value = fill(template.expose(), |name| self.value(sms, name).to_owned());
-                request = request.insert_header((name.as_str(), value.as_str()));
-                if name.eq_ignore_ascii_case(header::CONTENT_TYPE.as_str()) {
-                    content_type = None;
-                }
-            }
-            let response = self.client.exchange(request, content_type, body).await?;
-            self.outcome(&response)
+            let request = SmsRequest {
+                method: self.method(),
+                url,
+                headers: self.headers(sms)?,
+                body: self.body(sms),
+            };
+            self.outcome(&self.client.exchange(request).await?)
         }
         .boxed_local()
     }
 }
 
 impl Gateway {
+    fn headers(&self, sms: &SmsMessage) -> Result<Vec<(HeaderName, HeaderValue)>, SendFailure> {
+        let header = |(name, template): (&String, &Secret)| {
+            let value = fill(template.expose(), |name| self.value(sms, name).to_owned());
+            let name = HeaderName::try_from(name.as_str()).ok()?;
+            Some((name, HeaderValue::try_from(value).ok()?))
+        };
+        let headers: Option<_> = self.settings.headers.iter().map(header).collect();
+        headers.ok_or_else(|| SendFailure::transient("a header for the provider is invalid"))
+    }
+
     /// The body and its content type.
-    fn body(&self, sms: &SmsMessage) -> (Option<&'static str>, String) {
+    fn body(&self, sms: &SmsMessage) -> Option<(&'static str, String)> {
         let template = &self.settings.body;
         match (self.settings.method, self.settings.body_form) {
-            (config::Method::Get, _) => (None, String::new()),
-            (_, BodyForm::Json) => (
-                Some("application/json"),
+            (config::Method::Get, _) => None,
+            (_, BodyForm::Json) => Some((
+                "application/json",
                 fill(template, |name| escape_json(self.value(sms, name))),
-            ),
-            (_, BodyForm::Form) => (
-                Some("application/x-www-form-urlencoded"),
+            )),
+            (_, BodyForm::Form) => Some((
+                "application/x-www-form-urlencoded",
                 fill(template, |name| percent::encode(self.value(sms, name))),
-            ),
+            )),
         }
     }
 
@@ -79,7 +86,8 @@ impl Gateway {
 
     fn outcome(&self, response: &Response) -> Result<(), SendFailure> {
         let settings = &self.settings;
-        let body = String::from_utf8_lossy(&response.body);
+        let received = response.body.as_deref().unwrap_or_default();
+        let body = String::from_utf8_lossy(received);
         let has_text = |texts: &[String]| texts.iter().any(|text| body.contains(text));
         let has_status =
             |ranges: &[StatusRange]| ranges.iter().any(|range| range.contains(response.status));
@@ -88,7 +96,12 @@ impl Gateway {
             return Err(rejected(reason, response.status, true));
         }
         if !has_status(&settings.accepted_statuses) {
-            return Err(status_failure(response.status));
+            return Err(status_failure(response));
+        }
+        if response.body.is_none() && !settings.refused_answers.is_empty() {
+            return Err(SendFailure::uncertain(
+                "the status is a success, but the response is incomplete",
+            ));
         }
         if settings.accepted_answers.is_empty() || has_text(&settings.accepted_answers) {
             return Ok(());

@@ -1,162 +1,249 @@
 //! The HTTP client for providers.
+//!
+//! Each SMS costs money, so it matters whether a request may have been carried out:
+//! until the connection is established, nothing was sent; afterwards every outcome
+//! that no rule of the provider covers is uncertain.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::error::{ConnectError, SendRequestError};
-use awc::http::{Method, Uri, header};
-use awc::{Client, ClientRequest, Connector};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_pki_types::CertificateDer;
+use awc::http::header::{AUTHORIZATION, HeaderMap, HttpDate, LOCATION, RETRY_AFTER};
+use awc::http::header::{DATE, HeaderName, HeaderValue};
+use awc::http::{Method, uri::PathAndQuery};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use url::Url;
 
 use super::SmsError;
-use crate::config::Access;
+use crate::clock::epoch_ms;
+use crate::config::{Access, Credentials};
 use crate::delivery::failure::SendFailure;
+use crate::outgoing::{
+    Answer, Connector, Dns, Endpoint, Names, Request, Stream, path_and_query, send, tls,
+};
 
 /// The largest response body that is read, in bytes. Providers send a few hundred.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-/// The time limit of a connection attempt. The rest of the timeout is left for the
-/// response.
+/// The time limit of connecting. The rest of the timeout is left for the response.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Creates a TLS configuration with the system's and the `extra` trust anchors.
-pub(super) fn tls(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, SmsError> {
-    let mut roots = RootCertStore::empty();
-    // Unreadable certificates of the system are ignored.
-    let system = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(system.certs);
-    roots.add_parsable_certificates(extra.iter().cloned());
-    if roots.is_empty() {
-        return Err(SmsError::NoAuthorities);
+/// The longest pause that a provider may ask for.
+const MAX_PAUSE: Duration = Duration::from_hours(1);
+
+/// What all clients share.
+#[derive(Clone)]
+pub(super) struct Network {
+    dns: Arc<Dns>,
+    tls: TlsConnector,
+}
+
+impl Network {
+    /// Creates a resolver with the name servers of the system, and TLS with the
+    /// system's and the `extra` trust anchors.
+    pub(super) fn new(access: &Access) -> Result<Self, SmsError> {
+        let roots = tls::trust_anchors(&access.extra_authorities);
+        if roots.is_empty() {
+            return Err(SmsError::NoAuthorities);
+        }
+        Ok(Self {
+            dns: Arc::new(Dns::open(&[])?),
+            tls: tls::verifying(roots, None).map_err(SmsError::Tls)?,
+        })
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(SmsError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+}
+
+/// A request to a provider.
+pub(super) struct SmsRequest {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body and its content type.
+    pub(super) body: Option<(&'static str, String)>,
 }
 
 /// The response of a provider.
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) location: Option<String>,
-    pub(super) body: Vec<u8>,
+    /// When the provider wants the next request (`Retry-After`).
+    pub(super) retry_after: Option<Duration>,
+    /// `None` if it was not received completely.
+    pub(super) body: Option<Vec<u8>>,
 }
 
 /// The client of one provider. It connects only to the configured URL: redirects
-/// are not followed.
+/// are not followed. Each request has its own connection, because a pooled one may be
+/// closed, and then it would be uncertain whether the SMS was sent.
 pub(super) struct HttpClient {
-    client: Client,
+    network: Network,
+    login: Option<HeaderValue>,
     timeout: Duration,
 }
 
 impl HttpClient {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the administrator configures the URL, not a stranger"
-    )]
-    pub(super) fn new(access: &Access, tls: Arc<ClientConfig>) -> Self {
-        let connector = Connector::new()
-            .timeout(CONNECT_TIMEOUT.min(access.timeout))
-            .handshake_timeout(CONNECT_TIMEOUT.min(access.timeout))
-            .rustls_0_23(tls);
-        let mut client = Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            // `exchange` has one timeout for everything.
-            .disable_timeout();
-        if let Some(login) = &access.login {
-            client = client.basic_auth(&login.username, Some(login.password.expose()));
-        }
+    pub(super) fn new(access: &Access, network: Network) -> Self {
         Self {
-            client: client.finish(),
+            network,
+            login: access.login.as_ref().and_then(basic_auth),
             timeout: access.timeout,
         }
     }
 
-    /// Creates a request. It uses a new connection, because a pooled one may be
-    /// closed, and then it would be uncertain whether the SMS was sent.
-    pub(super) fn request(&self, method: Method, uri: &str) -> Result<ClientRequest, SendFailure> {
-        let uri: Uri = uri
-            .parse()
-            .map_err(|_wrong| SendFailure::transient("the URL of the provider is invalid"))?;
-        Ok(self.client.request(method, uri).force_close())
+    /// Sends a request and reads the response.
+    pub(super) async fn exchange(&self, request: SmsRequest) -> Result<Response, SendFailure> {
+        let wrong_url = || SendFailure::transient("the URL of the provider is invalid");
+        let url = Url::parse(&request.url).map_err(|_wrong| wrong_url())?;
+        let endpoint = Endpoint::from_url(&url).ok_or_else(wrong_url)?;
+        let path = path_and_query(&url);
+        if PathAndQuery::try_from(path.as_str()).is_err() {
+            return Err(wrong_url());
+        }
+        let (content_type, body) = request.body.unzip();
+        let content_type = content_type.map(HeaderValue::from_static);
+        let mut http_request = Request::new(request.method, &endpoint.host, &path, None)
+            .with_max_response(MAX_RESPONSE);
+        http_request.body = body;
+        let content_type = content_type.map(|kind| (awc::http::header::CONTENT_TYPE, kind));
+        let login = self.login.clone().map(|login| (AUTHORIZATION, login));
+        // Those of the settings come last and override the others.
+        http_request.headers = content_type
+            .into_iter()
+            .chain(login)
+            .chain(request.headers)
+            .collect();
+
+        let deadline = Instant::now() + self.timeout;
+        let stream = self.connect(&url, &endpoint).await?;
+        let answer = timeout_at(deadline, send(stream, http_request)).await;
+        match answer {
+            Ok(Ok(answer)) => Ok(response(answer)),
+            Ok(Err(error)) => Err(SendFailure::uncertain(format!(
+                "the connection to the provider failed before the response: {error}"
+            ))),
+            Err(_elapsed) => Err(SendFailure::uncertain(format!(
+                "timed out after {:?} waiting for the response of the provider",
+                self.timeout
+            ))),
+        }
     }
 
-    /// Sends a request and reads the response.
-    pub(super) async fn exchange(
-        &self,
-        request: ClientRequest,
-        content_type: Option<&'static str>,
-        body: String,
-    ) -> Result<Response, SendFailure> {
-        let request = match content_type {
-            Some(content_type) => request.insert_header((header::CONTENT_TYPE, content_type)),
-            None => request,
+    /// Connects, after which nothing was sent yet.
+    async fn connect(&self, url: &Url, endpoint: &Endpoint) -> Result<Stream, SendFailure> {
+        let limit = CONNECT_TIMEOUT.min(self.timeout);
+        let with_tls = url.scheme() == "https";
+        let connector = Connector {
+            dns: &self.network.dns,
+            names: Names::Configured,
+            tls: with_tls.then_some((&self.network.tls, &endpoint.tls_name)),
+            timeout: limit,
         };
-        let exchange = async {
-            let mut response = request
-                .send_body(body)
-                .await
-                .map_err(|error| send_failure(&error))?;
-            let body = response.body().limit(MAX_RESPONSE).await;
-            Ok(Response {
-                status: response.status().as_u16(),
-                location: response
-                    .headers()
-                    .get(header::LOCATION)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned),
-                // The status is enough if the body cannot be read.
-                body: body.map(|body| body.to_vec()).unwrap_or_default(),
-            })
-        };
-        tokio::time::timeout(self.timeout, exchange)
-            .await
-            .unwrap_or_else(|_elapsed| {
-                Err(SendFailure::uncertain(format!(
-                    "timed out after {:?} waiting for the response of the provider",
-                    self.timeout
-                )))
-            })
+        match timeout(limit, connector.connect(&endpoint.place)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(SendFailure::transient(format!(
+                "cannot connect to the provider: {error}"
+            ))),
+            Err(_elapsed) => Err(SendFailure::transient(
+                "cannot connect to the provider: timed out",
+            )),
+        }
     }
 }
 
-/// Converts an error of awc. Until the connection is established, nothing was sent;
-/// afterwards the SMS may have been accepted. The text of the error is not used,
-/// because it may quote the URL.
-fn send_failure(error: &SendRequestError) -> SendFailure {
-    const NO_RESPONSE: &str = "the connection to the provider failed before the response";
-    match error {
-        // awc's error for a connection that was closed before the response.
-        SendRequestError::Connect(ConnectError::Disconnected) => {
-            SendFailure::uncertain(NO_RESPONSE)
-        }
-        SendRequestError::Connect(_) => SendFailure::transient("cannot connect to the provider"),
-        SendRequestError::Url(_) | SendRequestError::Http(_) => {
-            SendFailure::transient("the URL of the provider is invalid")
-        }
-        _ => SendFailure::uncertain(NO_RESPONSE),
+fn basic_auth(login: &Credentials) -> Option<HeaderValue> {
+    let login = format!("{}:{}", login.username, login.password.expose());
+    HeaderValue::try_from(format!("Basic {}", STANDARD.encode(login))).ok()
+}
+
+fn response(answer: Answer) -> Response {
+    Response {
+        status: answer.status,
+        location: answer
+            .headers
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
+        retry_after: retry_after(&answer.headers),
+        body: answer.body.ok(),
     }
+}
+
+/// The pause that a response asks for, in seconds or as a date (RFC 9110, section
+/// 10.2.3). A date is relative to that of the response, so clocks need not agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds).min(MAX_PAUSE));
+    }
+    let end = text.parse::<HttpDate>().ok()?;
+    let now = headers.get(DATE)?.to_str().ok()?.parse::<HttpDate>().ok()?;
+    let pause = epoch_ms(end.into()).saturating_sub(epoch_ms(now.into()));
+    let pause = Duration::from_millis(u64::try_from(pause).ok()?);
+    Some(pause.min(MAX_PAUSE))
 }
 
 /// Classifies a status that no rule of the provider covers.
 ///
-/// Each SMS costs money, so a quick retry is justified only after a status that
-/// means that the request was not carried out, such as that for a wrong login or
-/// URL. After an unexpected 2xx, or a 5xx of the provider or of a proxy in front of
-/// it, the SMS may have been sent.
-pub(super) fn status_failure(status: u16) -> SendFailure {
+/// A retry is justified only after a status that means that the request was not
+/// carried out, such as that for a wrong login or URL. After an unexpected 2xx, a
+/// redirect (which may lead to the result), a conflict, or a 5xx of the provider or of
+/// a proxy in front of it, the SMS may have been sent.
+pub(super) fn status_failure(response: &Response) -> SendFailure {
+    let status = response.status;
     let reason = match status {
         200..300 => return SendFailure::uncertain(format!("unexpected success status {status}")),
-        300..400 => "the provider redirects to another URL",
+        300..400 => {
+            return SendFailure::uncertain(format!(
+                "the provider redirects to another URL (status {status})"
+            ));
+        }
         401 | 403 => "the provider rejected the login",
         404 | 405 => "the provider does not know this URL",
         429 => "the rate limit of the provider is exceeded",
-        400..500 | 503 => "the provider did not accept the SMS",
+        400..=408 | 410..500 | 503 => "the provider did not accept the SMS",
         _ => return SendFailure::uncertain(format!("the provider failed with status {status}")),
     };
-    SendFailure::transient(format!("{reason} (status {status})"))
+    let reason = format!("{reason} (status {status})");
+    match response.retry_after {
+        Some(pause) if matches!(status, 429 | 503) => SendFailure::Throttled { reason, pause },
+        _ => SendFailure::transient(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(fields: &[(HeaderName, &'static str)]) -> Option<Duration> {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        retry_after(&fields.collect())
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let seconds = |number| Some(Duration::from_secs(number));
+        for (text, expected) in [
+            ("0", seconds(0)),
+            ("90", seconds(90)),
+            (" 90 ", seconds(90)),
+            ("86400", seconds(3600)),
+            ("-1", None),
+            ("soon", None),
+            ("Fri, 15 Jan 2027 08:01:00 GMT", None),
+        ] {
+            assert_eq!(pause(&[(RETRY_AFTER, text)]), expected, "{text}");
+        }
+        let date = (DATE, "Fri, 15 Jan 2027 08:00:00 GMT");
+        for (text, expected) in [
+            ("Fri, 15 Jan 2027 08:01:00 GMT", seconds(60)),
+            ("Fri, 15 Jan 2027 07:59:00 GMT", None),
+            ("Sat, 16 Jan 2027 08:00:00 GMT", seconds(3600)),
+        ] {
+            assert_eq!(pause(&[(RETRY_AFTER, text), date.clone()]), expected);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::http::{HttpClient, Response, status_failure};
+use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::OriginatorKind;
@@ -19,13 +19,13 @@ pub(super) struct OpenMarket {
 impl Provider for OpenMarket {
     fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let request = self.client.request(Method::POST, &self.url)?;
-            let body = body(sms).to_string();
-            let response = self
-                .client
-                .exchange(request, Some("application/json"), body)
-                .await?;
-            outcome(&response)
+            let request = SmsRequest {
+                method: Method::POST,
+                url: self.url.clone(),
+                headers: Vec::new(),
+                body: Some(("application/json", body(sms).to_string())),
+            };
+            outcome(&self.client.exchange(request).await?)
         }
         .boxed_local()
     }
@@ -60,7 +60,7 @@ fn outcome(response: &Response) -> Result<(), SendFailure> {
             Ok(())
         }
         400 => Err(rejected("the provider rejected the SMS", 400, false)),
-        status => Err(status_failure(status)),
+        _ => Err(status_failure(response)),
     }
 }
 

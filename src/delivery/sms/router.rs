@@ -47,9 +47,9 @@ impl Router {
             last_failure = match (last_failure, failure) {
                 (_, uncertain @ SendFailure::Uncertain { .. }) => return Err(uncertain),
                 (
-                    Some(transient @ SendFailure::Transient { .. }),
+                    Some(later @ (SendFailure::Transient { .. } | SendFailure::Throttled { .. })),
                     SendFailure::Permanent { .. },
-                ) => Some(transient),
+                ) => Some(later),
                 (_, failure) => Some(failure),
             };
         }

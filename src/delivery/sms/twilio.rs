@@ -5,9 +5,10 @@ use awc::http::Method;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::http::{HttpClient, Response, status_failure};
+use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
 use crate::domain::originator::{Originator, OriginatorKind};
@@ -26,10 +27,14 @@ pub(super) struct Twilio {
 impl Provider for Twilio {
     fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
-            let request = self.client.request(Method::POST, &self.url)?;
-            let form = Some("application/x-www-form-urlencoded");
-            let response = self.client.exchange(request, form, self.body(sms)).await?;
-            outcome(&response)
+            let form = "application/x-www-form-urlencoded";
+            let request = SmsRequest {
+                method: Method::POST,
+                url: self.url.clone(),
+                headers: Vec::new(),
+                body: Some((form, self.body(sms))),
+            };
+            outcome(&self.client.exchange(request).await?)
         }
         .boxed_local()
     }
@@ -67,20 +72,29 @@ struct ErrorBody {
 
 fn outcome(response: &Response) -> Result<(), SendFailure> {
     let status = response.status;
+    let body = response.body.as_deref().unwrap_or_default();
     if (200..300).contains(&status) {
-        return Ok(());
+        // A page of a proxy, for example, is no answer of Twilio's.
+        let is_object = serde_json::from_slice::<serde_json::Map<String, Value>>(body).is_ok();
+        return if is_object {
+            Ok(())
+        } else {
+            Err(SendFailure::uncertain(
+                "the status is a success, but the response is not a JSON object",
+            ))
+        };
     }
-    match serde_json::from_slice::<ErrorBody>(&response.body) {
+    match serde_json::from_slice::<ErrorBody>(body) {
         Ok(ErrorBody { code }) if status < 500 && NUMBER_ERRORS.contains(&code) => {
             let reason = format!("the provider does not accept this number (error {code})");
             Err(rejected(reason, status, true))
         }
         // The administrator can correct errors such as an invalid sender.
-        Ok(ErrorBody { code }) if status < 500 => {
+        Ok(ErrorBody { code }) if (400..500).contains(&status) && status != 429 => {
             let reason =
                 format!("the provider did not accept the SMS (status {status}, error {code})");
             Err(SendFailure::transient(reason))
         }
-        _ => Err(status_failure(status)),
+        _ => Err(status_failure(response)),
     }
 }

@@ -3,7 +3,7 @@
 use sydent::actor::federation::{CallError, UserInfoError};
 
 use super::{homeserver_at, reaching, unreachable, user_info};
-use crate::harness::{Homeserver, TestCa, TestServer, shared_ca};
+use crate::harness::{Homeserver, TestCa, TestServer, Unusual, shared_ca};
 
 /// NET-10, SEC-14
 #[actix_web::test]
@@ -66,6 +66,39 @@ async fn disabled_verification_causes_a_warning() {
     let warned =
         |warning: &sydent::config::Problem| warning.key == "federation.verify_certificates";
     assert!(id.app.config.warnings.iter().any(warned));
+}
+
+/// NET-10
+#[actix_web::test]
+async fn any_certificate_does_if_none_is_verified() {
+    let ca = TestCa::new();
+    for unusual in [
+        Unusual::Authority,
+        Unusual::Expired,
+        Unusual::NotYetValid,
+        Unusual::NoNames,
+        Unusual::Version1,
+        Unusual::OldTls,
+        Unusual::Garbage,
+        Unusual::Signed,
+    ] {
+        let tls = ca.unusual_server_config(unusual);
+        let hs = Homeserver::with_tls("unusual.test", "127.0.0.1:0", tls);
+        let token = hs.openid_token("alice");
+        for verify in [false, true] {
+            let id = TestServer::start(|settings| {
+                hs.configure(settings);
+                settings.federation.verify_certificates = verify;
+            });
+            let found = user_info(&id, "unusual.test", &token).await;
+            if verify {
+                let refused = matches!(found, Err(UserInfoError::Unreachable(CallError::Tls(_))));
+                assert!(refused, "{unusual:?}: {found:?}");
+            } else {
+                assert_eq!(found.as_deref(), Ok("@alice:unusual.test"), "{unusual:?}");
+            }
+        }
+    }
 }
 
 /// NET-10

@@ -61,6 +61,11 @@ impl Homeserver {
     /// A homeserver with a certificate for another name or of another authority,
     /// or with another address on loopback.
     pub fn with_certificate(name: &str, certified: &str, listen: &str, ca: &TestCa) -> Self {
+        Self::with_tls(name, listen, ca.server_config(certified))
+    }
+
+    /// A homeserver with these TLS settings.
+    pub fn with_tls(name: &str, listen: &str, tls: Arc<rustls::ServerConfig>) -> Self {
         let name = ServerName::parse(name).unwrap();
         let state = Arc::new(State {
             name: name.clone(),
@@ -70,8 +75,7 @@ impl Homeserver {
             behaviours: Mutex::default(),
             requests: Mutex::default(),
         });
-        let address =
-            homeserver_http::serve(listen, ca.server_config(certified), Arc::clone(&state));
+        let address = homeserver_http::serve(listen, tls, Arc::clone(&state));
         Self {
             name,
             address,

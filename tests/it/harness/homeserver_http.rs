@@ -51,6 +51,9 @@ impl Request {
 pub enum Behaviour {
     /// A status, further headers and a body.
     Answer(u16, Vec<(String, String)>, Vec<u8>),
+    /// These bytes, after which the connection is closed: with an end of TLS, or
+    /// without, as many servers do.
+    Bytes(Vec<u8>, TlsEnd),
     /// None; the connection stays open.
     Silent,
     /// A header that never ends, a few bytes at a time.
@@ -63,7 +66,19 @@ pub enum Behaviour {
     HangUp,
 }
 
+/// Whether a server says that its data ends (`close_notify`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsEnd {
+    Said,
+    Missing,
+}
+
 impl Behaviour {
+    /// A response as it is on the wire.
+    pub fn bytes(response: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes(response.into(), TlsEnd::Said)
+    }
+
     /// A JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
         let kind = ("content-type".to_owned(), "application/json".to_owned());
@@ -174,6 +189,14 @@ where
             let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body).await
+        }
+        Behaviour::Bytes(bytes, end) => {
+            stream.write_all(bytes).await?;
+            stream.flush().await?;
+            match end {
+                TlsEnd::Said => Ok(()),
+                TlsEnd::Missing => Err(std::io::Error::other("no end of TLS")),
+            }
         }
         Behaviour::Silent => {
             tokio::time::sleep(Duration::from_mins(10)).await;

@@ -25,6 +25,8 @@ pub enum Reply {
     Accept,
     /// Responds with that status and body.
     Status(u16, String),
+    /// Responds with these bytes and closes the connection.
+    Bytes(String),
     /// Accepts the SMS and closes the connection without a response.
     Lose,
     /// Never responds.
@@ -199,6 +201,10 @@ impl State {
                 answer(out, status, &more, &body)
             }
             Reply::Status(status, body) => answer(out, status, "", &body),
+            Reply::Bytes(bytes) => {
+                out.write_all(bytes.as_bytes())?;
+                out.flush()
+            }
             Reply::Lose => {
                 self.accept(&request);
                 Ok(())

@@ -1,8 +1,8 @@
-//! Errors of calls to homeservers.
+//! Errors of calls to other servers.
 
 use std::io;
 
-/// Why a call failed. The texts contain neither the name of the homeserver nor the
+/// Why a call failed. The texts contain neither the name of the server nor the
 /// request; the caller logs the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {

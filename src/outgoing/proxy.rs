@@ -3,28 +3,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::CallError;
-use crate::config::{Proxy, Secret};
+use super::response::Decoder;
+use crate::config::Secret;
 
 /// The largest response of a proxy that is read, in bytes.
 const MAX_RESPONSE: usize = 16 * 1024;
 
-/// Connects to `destination`, `HOST:PORT`, through the proxy.
-pub(super) async fn connect(proxy: &Proxy, destination: &str) -> Result<TcpStream, CallError> {
-    let mut stream = TcpStream::connect((proxy.host.as_str(), proxy.port))
-        .await
-        .map_err(|error| io_failure(&error))?;
-    request_tunnel(&mut stream, destination, proxy.login.as_ref()).await?;
-    Ok(stream)
-}
-
-async fn request_tunnel<S>(
-    stream: &mut S,
+/// Requests a connection to `destination`, `HOST:PORT`, from the proxy that `stream`
+/// is connected to. Returns the stream, which leads to the destination then.
+pub(super) async fn request_tunnel<S>(
+    mut stream: S,
     destination: &str,
     login: Option<&Secret>,
-) -> Result<(), CallError>
+) -> Result<S, CallError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -38,33 +31,32 @@ where
         .write_all(request.as_bytes())
         .await
         .map_err(|error| io_failure(&error))?;
-    let mut head = Vec::new();
+    let status = read_status(&mut stream).await?;
+    match status {
+        200..=299 => Ok(stream),
+        status => Err(CallError::Proxy(format!("responded with status {status}"))),
+    }
+}
+
+/// Reads the head of the response, with the rules for all responses.
+async fn read_status(stream: &mut (impl AsyncRead + Unpin)) -> Result<u16, CallError> {
+    let (mut decoder, mut output) = (Decoder::new(), Vec::new());
     // Byte by byte: the bytes after the head belong to the TLS connection. A TLS
     // server sends nothing before the client, so there are none yet.
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= MAX_RESPONSE {
-            return Err(CallError::Proxy("response too large".to_owned()));
+    for _ in 0..MAX_RESPONSE {
+        let byte = stream.read_u8().await.map_err(|error| io_failure(&error))?;
+        decoder
+            .push(&[byte], &mut output)
+            .map_err(|error| CallError::Proxy(error.to_string()))?;
+        if let Some(status) = decoder.status() {
+            return Ok(status);
         }
-        head.push(stream.read_u8().await.map_err(|error| io_failure(&error))?);
     }
-    match status(&head) {
-        Some(200..=299) => Ok(()),
-        Some(status) => Err(CallError::Proxy(format!("responded with status {status}"))),
-        None => Err(CallError::Proxy("response is not HTTP".to_owned())),
-    }
+    Err(CallError::Proxy("response too large".to_owned()))
 }
 
 fn io_failure(error: &std::io::Error) -> CallError {
     CallError::Proxy(error.kind().to_string())
-}
-
-fn status(head: &[u8]) -> Option<u16> {
-    let line = std::str::from_utf8(head).ok()?.lines().next()?;
-    let (version, rest) = line.split_once(' ')?;
-    let status = rest.split(' ').next()?;
-    version
-        .starts_with("HTTP/1.")
-        .then(|| status.parse().ok())?
 }
 
 #[cfg(test)]
@@ -74,12 +66,12 @@ mod tests {
     /// Requests a tunnel from a proxy with this response. Returns the outcome and the
     /// request.
     async fn request(response: &str, login: Option<&str>) -> (Result<(), CallError>, String) {
-        let (mut ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         theirs.write_all(response.as_bytes()).await.unwrap();
         theirs.shutdown().await.unwrap();
         let login = login.map(|login| Secret::from(login.to_owned()));
-        let outcome = request_tunnel(&mut ours, "hs.example:8448", login.as_ref()).await;
-        drop(ours);
+        let outcome = request_tunnel(ours, "hs.example:8448", login.as_ref()).await;
+        let outcome = outcome.map(drop);
         let mut received = String::new();
         theirs.read_to_string(&mut received).await.unwrap();
         (outcome, received)
@@ -91,6 +83,12 @@ mod tests {
         assert_eq!(outcome, Ok(()));
         let expected = "CONNECT hs.example:8448 HTTP/1.1\r\nHost: hs.example:8448\r\n\r\n";
         assert_eq!(received, expected);
+        for odd in [
+            "HTTP/1.1 200 Connection \u{fc}\n\n",
+            "HTTP/1.1 100\r\n\r\nHTTP/1.1 200\r\nContent-Length: 7\r\n\r\n",
+        ] {
+            assert_eq!(request(odd, None).await.0, Ok(()), "{odd}");
+        }
         let (_, received) = request("HTTP/1.0 200\r\n\r\n", Some("user:pass")).await;
         assert!(received.contains("\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n"));
     }

@@ -1,5 +1,6 @@
 //! One HTTP request on one connection. awc speaks HTTP/1.1 on a connection that is
-//! already established, and follows no redirects.
+//! already established, and follows no redirects. The stream decodes the response
+//! (`response`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +9,9 @@ use std::task::{Context, Poll};
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::error::PayloadError;
-use awc::http::header::{CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
+use awc::http::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use awc::http::{Method, Uri};
 use futures_util::future::{Ready, ready};
 
@@ -19,60 +22,109 @@ use super::stream::Stream;
 const PRODUCT: &str = concat!("sydent/", env!("CARGO_PKG_VERSION"));
 
 /// A request.
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     pub method: Method,
     /// The `Host` header.
     pub host: &'a str,
     /// Path and query.
     pub path: &'a str,
-    /// A JSON body.
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
     pub body: Option<String>,
     /// The largest response body that is accepted, in bytes (NET-15). With 0, the
     /// body is not read.
     pub max_response: usize,
 }
 
-/// A response.
-pub(super) struct Response {
+impl<'a> Request<'a> {
+    /// A request without a body, unless `json` is one.
+    pub(crate) fn new(method: Method, host: &'a str, path: &'a str, json: Option<String>) -> Self {
+        let json_type = HeaderValue::from_static("application/json");
+        Self {
+            method,
+            host,
+            path,
+            headers: json
+                .iter()
+                .map(|_| (CONTENT_TYPE, json_type.clone()))
+                .collect(),
+            body: json,
+            max_response: 0,
+        }
+    }
+
+    /// Accepts a response body of up to so many bytes.
+    pub(crate) fn with_max_response(mut self, bytes: usize) -> Self {
+        self.max_response = bytes;
+        self
+    }
+}
+
+/// A complete response.
+pub(crate) struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-/// Sends a request, reads the response and closes the connection. The caller sets
-/// the timeout.
+/// The head of a response, and its body as far as that can be read.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Result<Vec<u8>, CallError>,
+}
+
+/// Sends a request, reads the whole response and closes the connection. The caller
+/// sets the timeout.
 ///
 /// # Errors
-/// The response is invalid or too large.
-pub(super) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Response, CallError> {
+/// The response is invalid, incomplete or too large.
+pub(crate) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Response, CallError> {
+    let answer = send(stream, request).await?;
+    Ok(Response {
+        status: answer.status,
+        headers: answer.headers,
+        body: answer.body?,
+    })
+}
+
+/// Like [`exchange`], for callers to which the status alone says something.
+///
+/// # Errors
+/// There is no response, or its head is invalid.
+pub(crate) async fn send(stream: Stream, request: Request<'_>) -> Result<Answer, CallError> {
     let uri = Uri::builder()
         .scheme("http")
         .authority("homeserver.invalid")
         .path_and_query(request.path)
         .build()
         .map_err(invalid_response)?;
-    let client_request = client(stream)
+    let mut client_request = client(stream)
         .request(request.method, uri)
         .insert_header((HOST, request.host))
         .insert_header((USER_AGENT, PRODUCT))
+        // Without it a server may choose any coding (RFC 9110, section 12.5.3).
+        .insert_header((ACCEPT_ENCODING, "identity"))
         .force_close();
+    for header in request.headers {
+        client_request = client_request.insert_header(header);
+    }
     let sending = match request.body {
         None => client_request.send(),
-        Some(body) => client_request
-            .insert_header((CONTENT_TYPE, "application/json"))
-            .send_body(body),
+        Some(body) => client_request.send_body(body),
     };
     let mut response = sending.await.map_err(invalid_response)?;
     let body = if request.max_response == 0 {
-        Vec::new()
+        Ok(Vec::new())
     } else {
         match response.body().limit(request.max_response).await {
-            Ok(body) => body.to_vec(),
-            Err(PayloadError::Overflow) => return Err(CallError::ResponseTooLarge),
-            Err(error) => return Err(invalid_response(error)),
+            Ok(body) => Ok(body.to_vec()),
+            Err(PayloadError::Overflow) => Err(CallError::ResponseTooLarge),
+            Err(error) => Err(invalid_response(error)),
         }
     };
-    Ok(Response {
+    Ok(Answer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         body,

@@ -1,32 +1,25 @@
-//! DNS lookups: addresses, and SRV records in the order in which to try them.
+//! SRV records in the order in which to try them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{Name, RData};
-use log::warn;
+use futures_util::future::{Either, select};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tokio::time::timeout;
 
-use super::CallError;
+use super::{Dns, fqdn};
 use crate::random;
 
-/// The timeout of one query to a name server. Each is tried twice.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much longer than another question that was asked at the same time one may take
+/// before it counts as unanswered: some name servers never answer some questions.
+const LATE_ANSWER: Duration = Duration::from_millis(500);
 
-/// The DNS resolver cannot be created.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot create the DNS resolver: {0}")]
-pub struct DnsError(#[from] NetError);
-
-/// A resolver. It caches answers for their TTL.
-pub(super) struct Dns(TokioResolver);
+/// The longest chain of aliases that is followed.
+const MAX_ALIASES: usize = 4;
 
 /// The SRV records of a service.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     /// There are no records.
     NoRecords,
     /// The service is not available (RFC 2782: the target is the root).
@@ -36,73 +29,80 @@ pub(super) enum Service {
 }
 
 impl Dns {
-    /// Creates a resolver for these name servers, or for those of the system if there
-    /// are none.
-    pub(super) fn open(servers: &[SocketAddr]) -> Result<Self, DnsError> {
-        let mut builder = if servers.is_empty() {
-            TokioResolver::builder_tokio().unwrap_or_else(|error| {
-                // The system's own resolver falls back to this address, too.
-                warn!("cannot read the DNS settings of the system; using 127.0.0.1: {error}");
-                builder(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
-            })
-        } else {
-            builder(servers)
-        };
-        let options = builder.options_mut();
-        options.timeout = options.timeout.min(QUERY_TIMEOUT);
-        options.attempts = 2;
-        Ok(Self(builder.build()?))
-    }
-
-    /// The addresses of a host.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, CallError> {
-        let lookup = self
-            .0
-            .lookup_ip(fqdn(host)?)
-            .await
-            .map_err(|_no_address_or_no_answer| CallError::NoAddress)?;
-        Ok(lookup.iter().collect())
-    }
-
     /// The SRV records for federation of a host: those of `_matrix-fed`, or else the
-    /// deprecated ones of `_matrix` (NET-04).
-    pub(super) async fn service(&self, host: &str) -> Service {
-        for service in ["_matrix-fed", "_matrix"] {
-            // The name of the service may be too long for DNS.
-            let Ok(name) = fqdn(&format!("{service}._tcp.{host}")) else {
-                continue;
-            };
-            // A failed query counts as no records: TLS verifies the fallback target.
-            let Ok(lookup) = self.0.srv_lookup(name).await else {
-                continue;
-            };
-            let records = srv_records(lookup.answers().iter().map(|record| &record.data));
-            if !records.is_empty() {
-                return order(records, random::fraction);
+    /// deprecated ones of `_matrix` (NET-04). Both are asked for at once.
+    pub(crate) async fn service(&self, host: &str) -> Service {
+        let newer = pin!(self.srv_records(host, "_matrix-fed"));
+        let older = pin!(self.srv_records(host, "_matrix"));
+        // A failed query counts as no records: TLS verifies the fallback target.
+        let records = match select(newer, older).await {
+            Either::Left((newer, older)) if newer.is_empty() => {
+                timeout(LATE_ANSWER, older).await.unwrap_or_default()
+            }
+            Either::Left((newer, _)) => newer,
+            Either::Right((older, newer)) => {
+                let newer = timeout(LATE_ANSWER, newer).await.unwrap_or_default();
+                if newer.is_empty() { older } else { newer }
+            }
+        };
+        if records.is_empty() {
+            Service::NoRecords
+        } else {
+            order(records, random::fraction)
+        }
+    }
+
+    async fn srv_records(&self, host: &str, service: &str) -> Vec<Srv> {
+        // The name of the service may be too long for DNS.
+        let Ok(mut name) = fqdn(&format!("{service}._tcp.{host}")) else {
+            return Vec::new();
+        };
+        for _ in 0..MAX_ALIASES {
+            match self.srv_or_alias(&name).await {
+                SrvAnswer::Records(records) => return records,
+                SrvAnswer::Alias(alias) => name = alias,
             }
         }
-        Service::NoRecords
+        Vec::new()
+    }
+
+    /// The SRV records of a name, or its alias. hickory-resolver 0.26 does not find
+    /// the records of an alias: it takes the target of the record for the name to
+    /// look for (`handle_noerror` in its caching client).
+    async fn srv_or_alias(&self, name: &Name) -> SrvAnswer {
+        let records = async {
+            let answers = self.query(name, RecordType::SRV).await;
+            srv_records(answers.iter())
+        };
+        let alias = async {
+            let answers = self.query(name, RecordType::CNAME).await;
+            answers.into_iter().find_map(|data| match data {
+                RData::CNAME(alias) => Some(alias.0),
+                _ => None,
+            })
+        };
+        let (records, alias) = (pin!(records), pin!(alias));
+        let (records, alias) = match select(records, alias).await {
+            Either::Left((records, alias)) if records.is_empty() => {
+                let alias = timeout(LATE_ANSWER, alias).await.unwrap_or_default();
+                (records, alias)
+            }
+            Either::Left((records, _)) => (records, None),
+            // The name of an alias has no other records.
+            Either::Right((Some(alias), _)) => (Vec::new(), Some(alias)),
+            Either::Right((None, records)) => (records.await, None),
+        };
+        match alias {
+            Some(alias) => SrvAnswer::Alias(alias),
+            None => SrvAnswer::Records(records),
+        }
     }
 }
 
-fn builder(servers: &[SocketAddr]) -> hickory_resolver::ResolverBuilder<TokioRuntimeProvider> {
-    let servers = servers.iter().map(|server| {
-        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut config| {
-            config.port = server.port();
-            config
-        });
-        NameServerConfig::new(server.ip(), true, connections.into())
-    });
-    let config = ResolverConfig::from_name_servers(servers.collect());
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-}
-
-/// A fully qualified name, which is not completed with the search domains of the
-/// system.
-fn fqdn(host: &str) -> Result<Name, CallError> {
-    let mut name = Name::from_ascii(host).map_err(|_too_long| CallError::NoAddress)?;
-    name.set_fqdn(true);
-    Ok(name)
+/// What DNS has for the name of a service.
+enum SrvAnswer {
+    Records(Vec<Srv>),
+    Alias(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,159 @@
+//! An established connection, as awc reads it: with the response decoded.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_rt::net::{ActixStream, Ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::response::{Decoder, ResponseError};
+
+/// How many bytes are read at a time.
+const READ_SIZE: usize = 8 * 1024;
+
+/// A connection to a server, with or without TLS. It carries one request and its
+/// response, whose end is the end of the stream.
+pub(crate) struct Stream {
+    connection: Connection,
+    decoder: Decoder,
+    /// Bytes of the connection.
+    input: Vec<u8>,
+    /// Decoded bytes, and how many of them were read.
+    output: Vec<u8>,
+    read: usize,
+}
+
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// A connection without TLS.
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self::new(Connection::Plain(stream))
+    }
+
+    /// A connection with TLS.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::new(Connection::Tls(Box::new(stream)))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            decoder: Decoder::new(),
+            input: vec![0; READ_SIZE],
+            output: Vec::new(),
+            read: 0,
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.connection {
+            Connection::Plain(stream) => stream,
+            Connection::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Reads from the connection and decodes. There was nothing left to read.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.clear();
+        self.read = 0;
+        let mut buffer = ReadBuf::new(&mut self.input);
+        let outcome = match &mut self.connection {
+            Connection::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Connection::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+        };
+        match ready!(outcome) {
+            Ok(()) => {}
+            // Many servers end TLS without saying so (`close_notify`). Only a body
+            // that ends with the connection could be cut short by that, and JSON
+            // says itself where it ends.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        let decoded = match buffer.filled() {
+            [] => self.decoder.finish(),
+            bytes => self.decoder.push(bytes, &mut self.output),
+        };
+        Poll::Ready(decoded.map_err(io_error))
+    }
+}
+
+fn io_error(error: ResponseError) -> io::Error {
+    let kind = match error {
+        ResponseError::NoResponse | ResponseError::Incomplete => io::ErrorKind::UnexpectedEof,
+        _ => io::ErrorKind::InvalidData,
+    };
+    io::Error::new(kind, error)
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+impl ActixStream for Stream {
+    // Only listeners use these two; awc polls the stream itself.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(self.tcp(), cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(self.tcp(), cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.read >= this.output.len() {
+            if this.decoder.is_complete() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_more(cx))?;
+        }
+        let unread = this.output.get(this.read..).unwrap_or_default();
+        let now = unread.get(..buf.remaining()).unwrap_or(unread);
+        buf.put_slice(now);
+        this.read += now.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().connection {
+            Connection::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Connection::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().connection {
+            Connection::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().connection {
+            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
