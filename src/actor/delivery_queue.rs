@@ -71,7 +71,7 @@ impl DeliveryQueue {
 
     /// Ends the lease of a message that was taken and not tried.
     pub(super) async fn release(&self, message: QueuedMessage) -> Result<(), Fault> {
-        let settlement = Settlement::Postponed(self.clock.now());
+        let settlement = Settlement::Released(self.clock.now());
         self.outbox
             .send(Settle {
                 message,

@@ -98,6 +98,8 @@ pub enum Settlement {
     Dropped,
     /// It is tried again at that time.
     Postponed(UnixMillis),
+    /// It was taken and not tried; another instance may take it now.
+    Released(UnixMillis),
     /// It is tried again at that time, but may have been delivered: no client
     /// may be told any more that it was not sent.
     Repeated(UnixMillis),
@@ -133,6 +135,9 @@ impl Operation for Settle {
                 }
                 Settlement::Postponed(due_at) => {
                     outbox::postpone(connection, instance, id, due_at)?;
+                }
+                Settlement::Released(now) => {
+                    outbox::release(connection, instance, id, now)?;
                 }
                 Settlement::Repeated(due_at) => {
                     outbox::acknowledge(connection, id)?;

@@ -221,6 +221,24 @@ pub fn postpone(
     Ok(())
 }
 
+/// Ends the lease that `instance` holds on a message that it did not try: the try
+/// that [`take_due`] counted does not count.
+pub fn release(
+    connection: &mut Conn,
+    instance: &InstanceId,
+    id: &MessageId,
+    now: UnixMillis,
+) -> Result<(), DbError> {
+    let held = dsl::outbox
+        .find(id.as_str())
+        .filter(dsl::lease_owner.eq(instance.as_str()))
+        .filter(dsl::tries.gt(0));
+    diesel::update(held)
+        .set(dsl::tries.eq(dsl::tries - 1))
+        .execute(connection)?;
+    postpone(connection, instance, id, now)
+}
+
 /// Removes a message that was delivered.
 pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
     diesel::delete(dsl::outbox.find(id.as_str())).execute(connection)?;

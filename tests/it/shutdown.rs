@@ -199,7 +199,8 @@ async fn message_leased_during_shutdown_is_released() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(busy);
     assert!(stop.await, "the stop took too long");
-    let free = "tries = 1 AND lease_until = 0 AND lease_owner = ''";
+    // It was not tried.
+    let free = "tries = 0 AND lease_until = 0 AND lease_owner = ''";
     assert_eq!(server.database.queued(free), 1);
     assert_eq!(relay.mails_to(&address).len(), 0);
 }
