@@ -15,6 +15,7 @@ use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::mail::RelayHealth;
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
 use crate::domain::ids::KeyId;
@@ -47,6 +48,8 @@ pub struct App {
     pub outbox: Pool<Outbox>,
     /// The mail worker; `None` where no mail can be sent.
     pub mail_worker: Option<WorkerHandle>,
+    /// What is known of the SMTP relay; `None` where none is used.
+    pub relay_health: Option<Arc<RelayHealth>>,
     /// The SMS worker; `None` where no SMS can be sent.
     pub sms_worker: Option<WorkerHandle>,
     /// The worker that notifies homeservers.

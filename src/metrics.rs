@@ -30,6 +30,12 @@ struct DeliveryLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabel {
+    kind: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HomeserverLabel {
     what: &'static str,
     outcome: &'static str,
@@ -58,6 +64,7 @@ pub struct Metrics {
     requests: Family<RequestLabel, Counter>,
     latency: Family<RouteLabel, Histogram>,
     deliveries: Family<DeliveryLabel, Counter>,
+    dropped: Family<DropLabel, Counter>,
     homeservers: Family<HomeserverLabel, Counter>,
     pushes_received: Family<PushLabel, Counter>,
     queue_messages: Gauge,
@@ -83,6 +90,7 @@ impl Default for Metrics {
             requests: Family::default(),
             latency: Family::new_with_constructor(seconds),
             deliveries: Family::default(),
+            dropped: Family::default(),
             homeservers: Family::default(),
             pushes_received: Family::default(),
             queue_messages: Gauge::default(),
@@ -118,6 +126,11 @@ impl Metrics {
             "deliveries",
             "Delivery attempts, by outcome",
             self.deliveries.clone(),
+        );
+        all.register(
+            "messages_dropped",
+            "Messages that will not be sent, by reason",
+            self.dropped.clone(),
         );
         all.register(
             "homeserver_calls",
@@ -201,6 +214,18 @@ impl Metrics {
             .inc();
     }
 
+    /// A message was dropped from the queue and will not be sent.
+    pub fn dropped(&self, kind: &'static str, reason: &'static str) {
+        self.dropped_by(kind, reason, 1);
+    }
+
+    /// So many messages were dropped for the same reason.
+    pub fn dropped_by(&self, kind: &'static str, reason: &'static str, messages: u64) {
+        self.dropped
+            .get_or_create(&DropLabel { kind, reason })
+            .inc_by(messages);
+    }
+
     /// A homeserver was called, or a cached result was used.
     pub fn homeserver_called(&self, what: &'static str, outcome: &'static str) {
         self.homeservers
@@ -282,6 +307,8 @@ mod tests {
         let metrics = Metrics::default();
         metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
         metrics.delivered("mail", "delivered");
+        metrics.dropped("mail", "gave_up");
+        metrics.dropped_by("mail", "gave_up", 2);
         metrics.homeserver_called("userinfo", "answered");
         metrics.push_received("a.example", "accepted");
         metrics.queue(7, Duration::from_secs(9));
@@ -292,6 +319,7 @@ mod tests {
             "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
             "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
             "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
+            "sydent_messages_dropped_total{kind=\"mail\",reason=\"gave_up\"} 3",
             "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
             "sydent_replication_received_total{peer=\"a.example\",outcome=\"accepted\"} 1",
             "sydent_queue_messages 7",

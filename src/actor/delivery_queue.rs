@@ -101,7 +101,7 @@ impl DeliveryQueue {
         let settle = async || {
             let settle = Settle {
                 message: message.clone(),
-                settlement,
+                settlement: settlement.clone(),
             };
             self.outbox.send(settle).await
         };

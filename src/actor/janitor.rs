@@ -1,5 +1,6 @@
 //! The janitor: it removes what is no longer needed, and rotates an old pepper.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -12,6 +13,7 @@ use super::pool::{Fault, Pool};
 use super::rotation::{RotatePepper, fresh_pepper};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// Removes old sessions, used-up send limits and expired messages, and rotates
 /// an old pepper: at start and then at intervals.
@@ -28,6 +30,8 @@ pub struct Janitor {
     pub outbox: Pool<Outbox>,
     /// The associations actor.
     pub associations: Pool<Associations>,
+    /// Where dropped messages are counted.
+    pub metrics: Arc<Metrics>,
     /// The age at which the pepper is rotated, ms; `None` for never.
     pub max_pepper_age_ms: Option<i64>,
 }
@@ -93,10 +97,13 @@ impl Janitor {
     /// kind that is no longer configured have no worker, and would be kept forever.
     fn drop_expired(&self, context: &mut Context<Self>) {
         let (outbox, now) = (self.outbox.clone(), self.clock.now());
+        let metrics = Arc::clone(&self.metrics);
         let work = async move {
             match outbox.send(DropExpired { now }).await {
                 Ok(0) => {}
                 Ok(dropped) => {
+                    let count = u64::try_from(dropped).unwrap_or(u64::MAX);
+                    metrics.dropped_by("unknown", "expired", count);
                     log::warn!(dropped; "expired messages dropped");
                 }
                 Err(fault) => log::warn!("cannot drop expired messages: {fault}"),

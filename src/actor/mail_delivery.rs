@@ -1,5 +1,6 @@
 //! Sends mail: writes it from its templates and gives it to the mail transport.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::message_worker::Delivery;
@@ -8,6 +9,10 @@ use crate::delivery::failure::SendFailure;
 use crate::delivery::mail::{MailTransport, MessageName};
 use crate::delivery::writer::MailWriter;
 use crate::domain::message::MessageKind;
+
+/// A relay that takes longer is worth a line in the log: it may never answer, as on a
+/// port for TLS without TLS.
+const SLOW: Duration = Duration::from_secs(30);
 
 /// Sends mail.
 pub struct MailDelivery {
@@ -37,9 +42,13 @@ impl Delivery for MailDelivery {
             SendFailure::unwritable()
         })?;
         let name = MessageName::new(queued_at, id);
-        self.transport
-            .send(&mail.envelope, &name, &mail.bytes)
-            .await
+        let mut sending = pin!(self.transport.send(&mail.envelope, &name, &mail.bytes));
+        if let Ok(outcome) = tokio::time::timeout(SLOW, &mut sending).await {
+            return outcome;
+        }
+        log::warn!(id; "mail not delivered after {SLOW:?}; still waiting for the relay");
+        self.transport.note_slow(SLOW);
+        sending.await
     }
 
     fn timeout(&self) -> Duration {

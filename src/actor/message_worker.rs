@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::delivery_queue::{DeliveryQueue, millis};
-use super::outbox::Settlement;
+use super::outbox::{Retry, Settlement};
 use super::pool::Fault;
 use super::worker_loop::Worker;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
 use crate::delivery::pending_replies::Outcome;
 use crate::domain::message::MessageKind;
-use crate::domain::time::{UnixMillis, duration_ms};
+use crate::domain::time::duration_ms;
 use crate::random;
 
 /// After so many tries a message whose delivery is uncertain is not sent again.
@@ -86,6 +86,7 @@ impl<D: Delivery> Worker for MessageWorker<D> {
         let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
         if self.queue.clock.now() > message.expires_at {
             log::warn!(id = id.as_str(), tries; "{name} dropped: it expired before it could be delivered");
+            self.queue.metrics.dropped(D::NAME, "expired");
             self.settle(message, Settlement::Dropped, "expired").await;
             return None;
         }
@@ -143,21 +144,52 @@ impl<D: Delivery> MessageWorker<D> {
                     .delay_after_uncertain_ms(message.tries, jitter);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {reason}");
-                self.postpone(message, delay, Settlement::Repeated).await
+                self.postpone(message, delay, reason, Settlement::Repeated)
+                    .await
+            }
+            SendFailure::Misconfigured { reason } => {
+                self.handle_misconfiguration(message, reason).await
             }
             SendFailure::Throttled { reason, pause } => {
                 let delay = duration_ms(pause).max(self.queue.delay_ms(&message));
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying when asked to: {reason}");
-                self.postpone(message, delay, Settlement::Postponed).await
+                self.postpone(message, delay, reason, Settlement::Failed)
+                    .await
             }
             SendFailure::Transient { reason } => {
                 let delay = self.queue.delay_ms(&message);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying: {reason}");
-                self.postpone(message, delay, Settlement::Postponed).await
+                self.postpone(message, delay, reason, Settlement::Failed)
+                    .await
             }
         }
+    }
+
+    /// Answers a client that waits at once, since further attempts would fail alike.
+    /// What was acknowledged stays in the queue until the administrator has corrected
+    /// the configuration.
+    async fn handle_misconfiguration(
+        &self,
+        message: QueuedMessage,
+        reason: String,
+    ) -> Option<Duration> {
+        let (id, tries, name) = (message.id.clone(), message.tries, D::NAME);
+        let delay = self.queue.delay_ms(&message);
+        if message.acknowledged {
+            log::error!(id = id.as_str(), tries, retry_in_ms = delay; "{name} not delivered; retrying: {reason}");
+            return self
+                .postpone(message, delay, reason, Settlement::Failed)
+                .await;
+        }
+        log::error!(id = id.as_str(), tries; "{name} not sent: {reason}");
+        self.queue.metrics.dropped(name, "misconfigured");
+        let retry = self.retry_after(delay, reason);
+        self.settle(message, Settlement::Withdrawn(retry), "misconfigured")
+            .await;
+        self.queue.pending_replies.publish(&id, Outcome::Failed);
+        None
     }
 
     async fn drop_refused(&self, message: QueuedMessage, failure: SendFailure) {
@@ -172,6 +204,7 @@ impl<D: Delivery> MessageWorker<D> {
             return;
         };
         log::warn!(id = id.as_str(), tries, code, enhanced = enhanced.as_deref(); "{name} dropped: refused for good: {reason}");
+        self.queue.metrics.dropped(D::NAME, "refused");
         self.settle(message, Settlement::Dropped, "refused").await;
         let outcome = if address {
             Outcome::Refused
@@ -185,11 +218,17 @@ impl<D: Delivery> MessageWorker<D> {
         &self,
         message: QueuedMessage,
         delay_ms: i64,
-        settlement: fn(UnixMillis) -> Settlement,
+        reason: String,
+        settlement: fn(Retry) -> Settlement,
     ) -> Option<Duration> {
-        let due_at = self.queue.clock.now().after(millis(delay_ms));
-        self.settle(message, settlement(due_at), "postponed").await;
+        let retry = self.retry_after(delay_ms, reason);
+        self.settle(message, settlement(retry), "postponed").await;
         Some(millis(delay_ms))
+    }
+
+    fn retry_after(&self, delay_ms: i64, reason: String) -> Retry {
+        let due_at = self.queue.clock.now().after(millis(delay_ms));
+        Retry { due_at, reason }
     }
 
     async fn settle(&self, message: QueuedMessage, settlement: Settlement, outcome: &'static str) {

@@ -11,7 +11,7 @@ use super::associations::Associations;
 use super::delivery_queue::{DeliveryQueue, millis};
 use super::federation::{FederationHandle, OnbindFailure};
 use super::onbind::{CompleteNotification, FindPendingInvites};
-use super::outbox::Settlement;
+use super::outbox::{Retry, Settlement};
 use super::pool::{Fault, Pool};
 use super::signer::{Sign, SignAs, Signer};
 use super::worker_loop::Worker;
@@ -150,7 +150,7 @@ impl OnbindWorker {
                 self.queue.metrics.delivered(Self::NAME, "postponed");
                 let due_at = self.queue.clock.now().after(millis(delay));
                 self.queue
-                    .settle(message, Settlement::Postponed(due_at))
+                    .settle(message, Settlement::Failed(Retry { due_at, reason }))
                     .await;
                 Some(millis(delay))
             }
@@ -237,6 +237,9 @@ impl OnbindWorker {
 
     async fn drop_notification(&self, message: QueuedMessage, outcome: &'static str) {
         self.queue.metrics.delivered(Self::NAME, outcome);
+        if outcome != "obsolete" {
+            self.queue.metrics.dropped(Self::NAME, outcome);
+        }
         self.queue.settle(message, Settlement::Dropped).await;
     }
 

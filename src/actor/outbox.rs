@@ -3,7 +3,7 @@
 use super::pool::{Fault, Operation, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, Store, invites, sessions};
+use crate::db::{Conn, DbError, LockKey, Store, invites, sessions};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::{InviteToken, Sid};
 use crate::domain::time::UnixMillis;
@@ -90,22 +90,43 @@ impl Operation for ExtendLeases {
 }
 
 /// How a delivery ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
     /// The relay, provider or homeserver accepted the message.
     Delivered,
     /// It will not be sent: refused for good, or no longer worth sending.
     Dropped,
-    /// It is tried again at that time.
-    Postponed(UnixMillis),
     /// It was taken and not tried; another instance may take it now.
     Released(UnixMillis),
-    /// It is tried again at that time, but may have been delivered: no client
-    /// may be told any more that it was not sent.
-    Repeated(UnixMillis),
+    /// The attempt failed, and it is tried again.
+    Failed(Retry),
+    /// It is tried again, but may have been delivered: no client may be told any
+    /// more that it was not sent.
+    Repeated(Retry),
+    /// It cannot be sent until the administrator has corrected something: it is
+    /// dropped, unless a client was told that it is on its way. Then it is tried
+    /// again.
+    Withdrawn(Retry),
     /// It may have been delivered and is not tried again. The attempt counts, and
     /// nothing is given back to the send limits.
     LeftAlone,
+}
+
+/// The next attempt, and why the last one failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// When it is tried again.
+    pub due_at: UnixMillis,
+    /// Why the attempt failed, without addresses and codes. Kept with the message.
+    pub reason: String,
+}
+
+impl Retry {
+    fn postpone(&self, connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {
+        let (id, instance) = (&message.id, &message.lease_owner);
+        outbox::record_failure(connection, id, &self.reason)?;
+        outbox::postpone(connection, instance, id, self.due_at)
+    }
 }
 
 /// Records how a delivery ended.
@@ -133,15 +154,18 @@ impl Operation for Settle {
                 Settlement::Dropped => {
                     outbox::drop_unsent(connection, &message)?;
                 }
-                Settlement::Postponed(due_at) => {
-                    outbox::postpone(connection, instance, id, due_at)?;
-                }
                 Settlement::Released(now) => {
                     outbox::release(connection, instance, id, now)?;
                 }
-                Settlement::Repeated(due_at) => {
+                Settlement::Failed(retry) => retry.postpone(connection, &message)?,
+                Settlement::Repeated(retry) => {
                     outbox::acknowledge(connection, id)?;
-                    outbox::postpone(connection, instance, id, due_at)?;
+                    retry.postpone(connection, &message)?;
+                }
+                Settlement::Withdrawn(retry) => {
+                    if !outbox::drop_unacknowledged(connection, &message)? {
+                        retry.postpone(connection, &message)?;
+                    }
                 }
             }
             Ok(())
@@ -182,8 +206,8 @@ pub struct StopWaiting {
 pub enum StopWaitingOutcome {
     /// The message is on its way, and stays in the queue.
     Acknowledged,
-    /// Every try failed so far; the message was dropped just now.
-    GivenUp,
+    /// Every try failed so far; the message, of this kind, was dropped just now.
+    GivenUp(MessageKind),
     /// The message was delivered a moment ago.
     Delivered,
     /// The message was dropped a moment ago.
@@ -204,7 +228,7 @@ impl Operation for StopWaiting {
                         return Ok(StopWaitingOutcome::Acknowledged);
                     }
                 } else if outbox::drop_unsent(connection, &message)? {
-                    return Ok(StopWaitingOutcome::GivenUp);
+                    return Ok(StopWaitingOutcome::GivenUp(message.kind));
                 }
             }
             let was_sent = match &self.subject {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::display_name;
+use super::sender::with_ascii_address;
 use super::smtp::{Smtp, SmtpSettings};
 use crate::domain::ids::ServerName;
 
@@ -141,11 +142,10 @@ impl EmailSettings {
                 None
             }
             Some(text) => {
-                let from = mailbox(text);
-                if from.is_none() {
-                    checker.error("email.from", FROM_INVALID);
-                }
-                from
+                let from = mailbox(text).ok_or(FROM_INVALID);
+                from.and_then(with_ascii_address)
+                    .map_err(|problem| checker.error("email.from", problem))
+                    .ok()
             }
         };
         let transport = match self.transport {

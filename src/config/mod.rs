@@ -20,6 +20,7 @@ mod delivery;
 mod display_name;
 mod duration;
 mod email;
+mod encryption;
 mod env;
 mod federation;
 mod files;
@@ -37,6 +38,7 @@ mod problem;
 mod reference;
 mod replication;
 mod secret;
+mod sender;
 mod serde_message;
 mod server;
 mod sms;
@@ -60,6 +62,7 @@ pub(crate) use email::mailbox;
 pub use email::{
     Email, EmailSettings, MailFolderSettings, MailTransport, SendmailSettings, TransportKind,
 };
+pub use encryption::Encryption;
 pub use env::environment;
 pub(crate) use env::is_setting;
 pub use federation::{Federation, FederationSettings, Proxy};
@@ -78,7 +81,7 @@ pub use sms::{
     Access, BodyForm, Gateway, Method, Provider, ProviderKind, ProviderSettings, Rule, Sms,
     SmsSettings, StatusRange,
 };
-pub use smtp::{Encryption, Smtp, SmtpSettings};
+pub use smtp::{Smtp, SmtpSettings};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
 pub use validation::ValidationSettings;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates::authorities;
 use super::checker::Checker;
+use super::encryption::Encryption;
 use super::secret::{Credentials, Secret};
 use super::{duration, host};
 use crate::domain::ids::ServerName;
@@ -34,7 +35,7 @@ pub struct SmtpSettings {
     pub ca_file: Option<PathBuf>,
     /// The name for EHLO; by default the host in `server.name`.
     pub hello_name: Option<String>,
-    /// The timeout of each SMTP command and of connecting.
+    /// The timeout of connecting, and the least one of each reply.
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// An idle connection is closed after this time.
@@ -59,36 +60,6 @@ impl Default for SmtpSettings {
     }
 }
 
-/// The encryption of the connection to the relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encryption {
-    /// Plain text that is upgraded with STARTTLS, or given up, before anything else.
-    Starttls,
-    /// TLS on connect.
-    Tls,
-    /// None.
-    None,
-}
-
-impl Encryption {
-    /// Whether a password may be sent to this host: encrypted, or within this machine.
-    #[must_use]
-    pub fn allows_password(self, host: &str) -> bool {
-        self != Self::None || host::is_loopback(host)
-    }
-
-    /// The port that relays usually use with it.
-    #[must_use]
-    pub fn usual_port(self) -> u16 {
-        match self {
-            Self::Starttls => 587,
-            Self::Tls => 465,
-            Self::None => 25,
-        }
-    }
-}
-
 /// `[email.smtp]` as checked.
 #[derive(Debug, Clone)]
 pub struct Smtp {
@@ -105,8 +76,12 @@ pub struct Smtp {
     pub extra_authorities: Vec<CertificateDer<'static>>,
     /// The name for EHLO.
     pub hello_name: ClientId,
-    /// The timeout of each SMTP command and of connecting.
+    /// The timeout of connecting.
     pub timeout: Duration,
+    /// The timeout of the greeting.
+    pub greeting_timeout: Duration,
+    /// The timeout of the reply to each command.
+    pub command_timeout: Duration,
     /// The timeout of the reply to the end of a message.
     pub message_timeout: Duration,
     /// An idle connection is closed after this time.
@@ -115,18 +90,30 @@ pub struct Smtp {
     pub max_connections: usize,
 }
 
+/// The minimum for the greeting and for the reply to a command (RFC 5321 4.5.3.2.1 to
+/// 4.5.3.2.4). Relays delay them to look up the client and the recipient, or to slow
+/// down senders of spam.
+const MIN_COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// The minimum for the reply to the end of a message (RFC 5321 4.5.3.2.6): the relay may
 /// scan or forward the message before it replies, and a client that hangs up earlier and
 /// retries causes a duplicate.
 const MIN_MESSAGE_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Smtp {
-    /// How long one delivery may take in total: the timeout of the message's end plus
-    /// three times that of a command, so that a relay which delays every reply until
-    /// just before the timeout does not occupy its connection indefinitely.
+    /// How long everything before the message may take in one delivery, so that a relay
+    /// which delays every reply until just before the timeout does not occupy its
+    /// connection indefinitely.
+    #[must_use]
+    pub fn prepare_limit(&self) -> Duration {
+        self.timeout * 3 + self.greeting_timeout + self.command_timeout
+    }
+
+    /// How long one delivery may take in total. The message is sent twice at most: over
+    /// an old connection, where it is refused, and over a fresh one.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
-        self.timeout * 3 + self.message_timeout
+        self.prepare_limit() + 2 * self.message_timeout + Duration::from_secs(5)
     }
 }
 
@@ -135,6 +122,7 @@ const PORT: &str = "must be a whole number from 1 to 65535";
 const USERNAME_MISSING: &str = "is missing: set it, or remove the password";
 const PASSWORD_MISSING: &str = "is missing: set it or email.smtp.password_file, or remove \
     email.smtp.username";
+const PASSWORD_UNUSED: &str = "is empty, which means no login: the password is not used";
 const PASSWORD_EXPOSED: &str = "must not be \"none\" with a password: the password would be sent \
     unencrypted to another machine. Use \"starttls\" or \"tls\"";
 
@@ -161,6 +149,10 @@ impl SmtpSettings {
         if self.port == Some(0) {
             checker.error("email.smtp.port", PORT);
         }
+        let port = self.port.unwrap_or(self.encryption.usual_port());
+        if let Some(warning) = self.encryption.port_warning(port) {
+            checker.warn("email.smtp.encryption", warning);
+        }
         let credentials = self.credentials(host.as_deref(), checker);
         let extra_authorities = self.ca_file.as_deref().map_or_else(Vec::new, |file| {
             authorities("email.smtp.ca_file", file, checker)
@@ -168,19 +160,34 @@ impl SmtpSettings {
         let hello_name = self.hello_name(name, checker);
         Some(Smtp {
             host: host?,
-            port: self.port.unwrap_or(self.encryption.usual_port()),
+            port,
             encryption: self.encryption,
             credentials,
             extra_authorities,
             hello_name: hello_name?,
             timeout: self.timeout,
+            greeting_timeout: self.timeout.max(MIN_COMMAND_TIMEOUT),
+            command_timeout: self.timeout.max(MIN_COMMAND_TIMEOUT),
             message_timeout: self.timeout.max(MIN_MESSAGE_TIMEOUT),
             idle_timeout: self.idle_timeout,
             max_connections: concurrency,
         })
     }
 
+    /// The login. An empty user name is none, as in Sydent and in environments that
+    /// set every variable.
     fn credentials(&self, host: Option<&str>, checker: &mut Checker<'_>) -> Option<Credentials> {
+        if self
+            .username
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            let password = self.password.as_ref().map_or("", Secret::expose);
+            if !password.is_empty() || self.password_file.is_some() {
+                checker.warn("email.smtp.username", PASSWORD_UNUSED);
+            }
+            return None;
+        }
         let password = checker.secret(
             "email.smtp.password",
             self.password.as_ref(),
@@ -205,8 +212,14 @@ impl SmtpSettings {
         let Some(text) = &self.hello_name else {
             return Some(client_id(name?.host()));
         };
-        if ServerName::parse(text).is_ok_and(|name| name.host() == text) {
-            return Some(client_id(text));
+        let ascii = if text.is_ascii() {
+            Some(text.clone())
+        } else {
+            host::normalize(text)
+        };
+        let valid = ascii.filter(|text| ServerName::parse(text).is_ok_and(|n| n.host() == text));
+        if let Some(text) = valid {
+            return Some(client_id(&text));
         }
         checker.error("email.smtp.hello_name", HOST);
         None
@@ -226,13 +239,38 @@ mod tests {
     use super::*;
     use crate::config::origins::Origins;
 
-    fn problems(settings: SmtpSettings) -> Vec<String> {
+    /// The settings, the problems and the warnings.
+    fn checked(settings: SmtpSettings) -> (Option<Smtp>, Vec<String>, Vec<String>) {
         let origins = Origins::default();
         let mut checker = Checker::new(&origins);
         let name = ServerName::parse("example.org").unwrap();
-        settings.check(Some(&name), 1, &mut checker);
+        let smtp = settings.check(Some(&name), 1, &mut checker);
         let problems = checker.problems.into_iter();
-        problems.map(|problem| problem.key).collect()
+        let warnings = checker.warnings.into_iter();
+        (
+            smtp,
+            problems.map(|problem| problem.key).collect(),
+            warnings.map(|warning| warning.key).collect(),
+        )
+    }
+
+    fn problems(settings: SmtpSettings) -> Vec<String> {
+        checked(settings).1
+    }
+
+    #[test]
+    fn empty_user_name_is_no_login() {
+        for (username, password, warned) in [("", "", false), (" ", "", false), ("", "p", true)] {
+            let (smtp, problems, warnings) = checked(SmtpSettings {
+                host: "mail.example.com".to_owned(),
+                encryption: Encryption::None,
+                username: Some(username.to_owned()),
+                password: Some(Secret::from(password.to_owned())),
+                ..SmtpSettings::default()
+            });
+            assert!(smtp.unwrap().credentials.is_none() && problems.is_empty());
+            assert_eq!(!warnings.is_empty(), warned);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
+use super::schema::outbox_failures;
 use super::send_limits::Charge;
 use super::{Conn, DbError, invites, send_limits, sessions};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
@@ -239,6 +240,14 @@ pub fn release(
     postpone(connection, instance, id, now)
 }
 
+/// Records why the last attempt failed. Addresses and codes must be masked.
+pub fn record_failure(connection: &mut Conn, id: &MessageId, reason: &str) -> Result<(), DbError> {
+    diesel::update(outbox_failures::table.find(id.as_str()))
+        .set(outbox_failures::last_failure.eq(reason))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Removes a message that was delivered.
 pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
     diesel::delete(dsl::outbox.find(id.as_str())).execute(connection)?;
@@ -254,18 +263,44 @@ pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
 /// instance has settled or taken meanwhile is left alone, so that nothing is
 /// given back twice.
 pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<bool, DbError> {
-    let unchanged = || {
-        dsl::outbox
-            .find(message.id.as_str())
-            .filter(dsl::lease_owner.eq(message.lease_owner.as_str()))
-            .filter(dsl::tries.eq(message.tries))
-    };
     // A statement for each case, since it may be acknowledged at the same time.
-    let unacknowledged = unchanged().filter(dsl::acknowledged.eq(false));
-    let acknowledged = diesel::delete(unacknowledged).execute(connection)? != 1;
-    if acknowledged && diesel::delete(unchanged()).execute(connection)? != 1 {
-        return Ok(false);
+    for acknowledged in [false, true] {
+        if delete_unchanged(connection, message, acknowledged)? {
+            undo(connection, message, acknowledged)?;
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
+
+/// Drops a message as [`drop_unsent`] does, unless a client was told that it is on
+/// its way.
+pub fn drop_unacknowledged(
+    connection: &mut Conn,
+    message: &QueuedMessage,
+) -> Result<bool, DbError> {
+    let dropped = delete_unchanged(connection, message, false)?;
+    if dropped {
+        undo(connection, message, false)?;
+    }
+    Ok(dropped)
+}
+
+fn delete_unchanged(
+    connection: &mut Conn,
+    message: &QueuedMessage,
+    acknowledged: bool,
+) -> Result<bool, DbError> {
+    let unchanged = dsl::outbox
+        .find(message.id.as_str())
+        .filter(dsl::lease_owner.eq(message.lease_owner.as_str()))
+        .filter(dsl::tries.eq(message.tries))
+        .filter(dsl::acknowledged.eq(acknowledged));
+    Ok(diesel::delete(unchanged).execute(connection)? == 1)
+}
+
+/// Undoes what queued a message that was dropped.
+fn undo(connection: &mut Conn, message: &QueuedMessage, acknowledged: bool) -> Result<(), DbError> {
     let charges: Vec<Charge> = serde_json::from_str(&message.limits)
         .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
     send_limits::refund(connection, &charges)?;
@@ -274,7 +309,7 @@ pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<boo
         MessageKind::Mail | MessageKind::Sms => take_attempt_back(connection, message)?,
         MessageKind::Invite | MessageKind::Onbind => {}
     }
-    Ok(true)
+    Ok(())
 }
 
 fn take_attempt_back(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {

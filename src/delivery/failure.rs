@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Why a message was not sent.
 ///
-/// The reasons are for logs and metrics. They never contain an address, nor text
-/// of the relay or provider, which may quote the address.
+/// The reasons are for logs. They never contain an address or a token: text of the
+/// relay or provider, which may quote both, is masked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendFailure {
     /// The message was rejected, and sending it again would not help.
@@ -35,6 +35,14 @@ pub enum SendFailure {
         reason: String,
         /// The shortest pause before the next try.
         pause: Duration,
+    },
+    /// The relay refused because of this server's configuration: it wants a login or
+    /// encryption. Sending the message again helps only once the administrator has
+    /// corrected that, and the recipient's address is not to blame.
+    #[error("{reason}")]
+    Misconfigured {
+        /// What failed and why, without a full stop.
+        reason: String,
     },
     /// Anything else: the relay is overloaded, unreachable or misconfigured, or
     /// its reply is not understood. Mistakes in this server's configuration are

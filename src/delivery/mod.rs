@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod invitation;
 pub mod mail;
+pub mod masking;
 pub mod onbind;
 pub mod pending_replies;
 mod percent;

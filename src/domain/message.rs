@@ -30,6 +30,16 @@ impl MessageKind {
         }
     }
 
+    /// The worker that delivers this kind, in logs and metrics.
+    #[must_use]
+    pub fn worker(self) -> &'static str {
+        match self {
+            Self::Mail | Self::Invite => "mail",
+            Self::Sms => "sms",
+            Self::Onbind => "onbind",
+        }
+    }
+
     /// Reads a stored kind.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

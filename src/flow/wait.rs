@@ -37,7 +37,8 @@ pub(super) async fn for_outcome(
     Ok(match app.outbox.send(stop).await? {
         StopWaitingOutcome::Acknowledged | StopWaitingOutcome::Delivered => Ok(()),
         StopWaitingOutcome::Dropped => Err(NotSent::GaveUp),
-        StopWaitingOutcome::GivenUp => {
+        StopWaitingOutcome::GivenUp(kind) => {
+            app.metrics.dropped(kind.worker(), "gave_up");
             log::warn!(id = id.as_str(); "message dropped: every try failed while its client waited");
             // Other clients may wait for the same message.
             app.pending_replies.publish(id, Outcome::GivenUp);

@@ -41,6 +41,8 @@ pub(super) async fn health() -> web::Json<HealthResponse> {
     web::Json(HealthResponse { status: "ok" })
 }
 
+// The mail relay does not count: all instances use the same one, and taking them out
+// of a load balancer would end lookups too.
 /// Whether the server can do its work; each check is `ok` or `unavailable`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Readiness {
@@ -50,6 +52,41 @@ pub(super) struct Readiness {
     delivery_queue: Check,
     /// How many messages are in the delivery queue.
     queued_messages: Option<i64>,
+    /// The mail relay, if the last attempt to send an email failed because of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_relay: Option<MailRelay>,
+}
+
+/// A mail relay that takes no email at the moment.
+#[derive(Serialize, ToSchema)]
+struct MailRelay {
+    /// Its host and port.
+    name: String,
+    /// `refuses` if it refused the email, otherwise `no_answer`.
+    state: &'static str,
+    /// The seconds since the first failure after the last success.
+    failing_for_seconds: u64,
+    /// The number of failed attempts since then.
+    failed_attempts: u64,
+    /// Why the last attempt failed, with addresses masked.
+    last_failure: String,
+}
+
+impl MailRelay {
+    fn failing(app: &App) -> Option<Self> {
+        let trouble = app.relay_health.as_ref()?.trouble()?;
+        Some(Self {
+            name: trouble.relay,
+            state: if trouble.replied {
+                "refuses"
+            } else {
+                "no_answer"
+            },
+            failing_for_seconds: trouble.failing_for.as_secs(),
+            failed_attempts: trouble.failures,
+            last_failure: trouble.reason,
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -101,6 +138,7 @@ pub(super) async fn ready(app: web::Data<App>) -> Readiness {
         database: matches!(database, Ok(Ok(true))).into(),
         delivery_queue: (depth.is_some() && mail_runs).into(),
         queued_messages: depth.map(|depth| depth.messages),
+        mail_relay: MailRelay::failing(&app),
     }
 }
 

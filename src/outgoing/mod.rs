@@ -16,6 +16,7 @@ mod exchange;
 mod proxy;
 mod race;
 mod response;
+pub(crate) mod silent;
 mod stream;
 pub(crate) mod tls;
 

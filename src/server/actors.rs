@@ -175,6 +175,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
         signer,
         outbox,
         mail_worker: workers.mail,
+        relay_health: workers.relay_health,
         sms_worker: workers.sms,
         onbind_worker,
         replicator,

@@ -17,7 +17,7 @@ use crate::actor::signer::Signer;
 use crate::actor::sms_delivery::SmsDelivery;
 use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
 use crate::config::{Config, Provider, Sms};
-use crate::delivery::mail::MailTransport;
+use crate::delivery::mail::{MailTransport, RelayHealth};
 use crate::delivery::retry::RetryPolicy;
 use crate::delivery::sms::PreparedProviders;
 use crate::delivery::templates::Templates;
@@ -35,6 +35,7 @@ pub(super) struct Transports {
 pub(super) struct Workers {
     pub(super) mail: Option<WorkerHandle>,
     pub(super) sms: Option<WorkerHandle>,
+    pub(super) relay_health: Option<Arc<RelayHealth>>,
 }
 
 impl Transports {
@@ -51,6 +52,7 @@ impl Transports {
         queue: &DeliveryQueue,
         templates: &Arc<Templates>,
     ) -> Workers {
+        let relay_health = self.mail.as_ref().and_then(MailTransport::relay_health);
         let mail = self
             .mail
             .zip(config.email.from.as_ref())
@@ -82,7 +84,11 @@ impl Transports {
             };
             WorkerHandle::start(worker, settings(config, config.sms.concurrency))
         });
-        Workers { mail, sms }
+        Workers {
+            mail,
+            sms,
+            relay_health,
+        }
     }
 }
 

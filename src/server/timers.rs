@@ -1,5 +1,6 @@
 //! Periodic work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
@@ -25,6 +26,7 @@ impl Timers {
             max_pepper_age_ms: (!pepper_age.is_zero()).then(|| duration_ms(pepper_age)),
             sessions: app.sessions.for_background(),
             clock: app.clock.clone(),
+            metrics: Arc::clone(&app.metrics),
             keep_sessions_ms: duration_ms(
                 validation
                     .session_lifetime

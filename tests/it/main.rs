@@ -103,6 +103,7 @@ mod relay;
 mod relay_protection;
 #[cfg(test)]
 mod relay_stalls;
+mod relay_troubles;
 #[cfg(test)]
 mod same_origin;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Mail transports.
 //!
 //! A transport sends the bytes of a complete message with an envelope and returns
-//! the outcome. It has no queue, retries only after a stale connection, and writes
-//! no log: the caller does all three.
+//! the outcome. It has no queue, retries only over a fresh connection, and writes no
+//! log: the caller does all three.
 
 mod address;
 mod failure;
@@ -17,9 +17,11 @@ pub use failure::TransportError;
 pub use file::FileTransport;
 pub use lettre::Address;
 pub use sendmail::SendmailTransport;
-pub use smtp::SmtpTransport;
+pub use smtp::{RelayHealth, RelayTrouble, SmtpTransport};
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The SMTP envelope of a message: one sender and one recipient, regardless of the
 /// headers. `Debug` does not show the addresses.
@@ -104,6 +106,22 @@ impl MailTransport {
         }
     }
 
+    /// What is known of the SMTP relay, if one is used.
+    #[must_use]
+    pub fn relay_health(&self) -> Option<Arc<RelayHealth>> {
+        match self {
+            Self::Smtp(smtp) => Some(smtp.health()),
+            Self::Sendmail(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Notes that a message has had no outcome for so long.
+    pub fn note_slow(&self, waited: Duration) {
+        if let Self::Smtp(smtp) = self {
+            smtp.note_slow(waited);
+        }
+    }
+
     /// Closes connections that have been idle for too long. Call it regularly, so
     /// that no connection stays open while no mail is sent.
     pub async fn close_idle(&self) {
@@ -151,7 +169,7 @@ mod tests {
         fn assert_send<T: Send>(_: &T) {}
         let transport = MailTransport::Sendmail(SendmailTransport::new(
             "/nonexistent".into(),
-            std::time::Duration::from_secs(1),
+            Duration::from_secs(1),
         ));
         let envelope = Envelope {
             from: "noreply@example.com".parse().unwrap(),

@@ -1,26 +1,22 @@
 //! A connection to the relay, and the SMTP transactions on it.
 
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use lettre::transport::smtp::authentication::Mechanism;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
-use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
-use lettre::transport::smtp::response::{Response, Severity};
-use lettre::transport::smtp::{self as lettre_smtp};
-use tokio::net::{TcpStream, lookup_host};
+use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
+use tokio::net::TcpStream;
 
+use super::connect::connect;
+use super::extensions::{Extensions, Hello};
+use super::hello::{HelloFailure, Opening};
 use super::options::{Relay, Security};
-use super::reply::{self, Step, within};
-use super::starttls;
-use super::tls::Encrypted;
+use super::refusal::StepFailure;
+use super::reply::{Class, Reply};
+use super::session::Session;
+use super::step::{NoReply, Step};
+use super::stream::Stream;
 use crate::delivery::mail::{Envelope, SendFailure};
-
-/// The supported AUTH mechanisms, the preferred one first.
-const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+use crate::delivery::masking::Confidential;
 
 /// The reply code of a relay that is about to close the connection (RFC 5321,
 /// section 3.8).
@@ -28,16 +24,28 @@ const SERVICE_CLOSING: u16 = 421;
 
 /// A connection after EHLO, and after AUTH if there is a login.
 pub(super) struct Connection {
-    smtp: AsyncSmtpConnection,
+    session: Session,
+    extensions: Extensions,
+    has_login: bool,
     state: State,
-    /// The time limit of each step but the end of the message.
-    timeout: Duration,
-    /// The time limit of the reply to the end of the message.
-    message_timeout: Duration,
+    limits: Limits,
+}
+
+/// How long to wait for replies.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// The first command on a connection that was used before: it may have been lost
+    /// meanwhile, and then a fresh one is faster.
+    reused: Duration,
+    command: Duration,
+    /// The end of the message.
+    message: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Nothing was sent over it yet.
+    Fresh,
     /// A transaction may begin.
     Ready,
     /// A transaction is not finished: RSET must be sent first.
@@ -47,40 +55,53 @@ enum State {
 }
 
 impl Connection {
-    /// Connects, does the TLS handshake, sends EHLO and logs in, as configured.
-    pub(super) async fn open(relay: &Relay) -> Result<Self, SendFailure> {
-        let timeout = relay.timeout;
-        let mut tcp = connect(relay).await?;
-        // Otherwise the end of every message waits 40 ms for a delayed
-        // acknowledgement.
-        tcp.set_nodelay(true)
-            .map_err(|error| reply::io_failure(Step::Connection, &error))?;
-        let is_encrypted = !matches!(relay.security, Security::None);
-        let is_loopback = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
-        let stream: Box<dyn AsyncTokioStream> = match &relay.security {
-            Security::None => Box::new(tcp),
-            Security::StartTls(tls) => {
-                starttls::negotiate(&mut tcp, &relay.hello, timeout).await?;
-                // Replaces the greeting, which was read before the handshake.
-                let greeting = b"220 \r\n";
-                Box::new(Encrypted::new(tls.handshake(tcp, timeout).await?, greeting))
+    /// Connects, does the TLS handshake, says EHLO or HELO and logs in, as configured.
+    pub(super) async fn open(relay: &Relay) -> Result<Self, StepFailure> {
+        match Self::open_with(relay, Hello::Ehlo).await {
+            Ok(connection) => Ok(connection),
+            // Without EHLO there is no login.
+            Err(HelloFailure::Closed(failure)) if relay.login.is_none() => {
+                let retried = Self::open_with(relay, Hello::Helo).await;
+                retried.map_err(|_again| failure)
             }
-            Security::Tls(tls) => Box::new(Encrypted::new(tls.handshake(tcp, timeout).await?, b"")),
-        };
-        let mut smtp = say_hello(relay, stream).await?;
-        if let Some(credentials) = &relay.credentials {
-            if !is_encrypted && !is_loopback {
-                return Err(SendFailure::transient(
-                    "the relay is not on this machine, and the password is not sent unencrypted",
-                ));
+            Err(HelloFailure::Closed(failure) | HelloFailure::Other(failure)) => Err(failure),
+        }
+    }
+
+    async fn open_with(relay: &Relay, hello: Hello) -> Result<Self, HelloFailure> {
+        let tcp = connect(relay).await?;
+        let peer = tcp
+            .peer_addr()
+            .map_err(|error| StepFailure::unanswered(Step::Connection, &NoReply::Io(error)))?;
+        let mut opening = Opening::new(secure(relay, tcp).await?);
+        if !matches!(relay.security, Security::StartTls(_)) {
+            opening.greeting(relay.greeting_timeout).await?;
+        }
+        let limit = relay.command_timeout;
+        let extensions = opening.hello(hello, &relay.hello, limit).await?;
+        let (stream, reader) = opening.into_parts();
+        let mut session = Session::new(stream, peer, reader)
+            .await
+            .map_err(|error| StepFailure::unanswered(Step::Hello, &error))?;
+        if let Some(login) = &relay.login {
+            let is_encrypted = !matches!(relay.security, Security::None);
+            if !is_encrypted && !peer.ip().is_loopback() {
+                let reason =
+                    "the relay is not on this machine, and the password is not sent unencrypted";
+                return Err(StepFailure::other(SendFailure::transient(reason)).into());
             }
-            positive_reply(timeout, Step::Login, smtp.auth(&MECHANISMS, credentials)).await?;
+            login.log_in(&mut session, &extensions, limit).await?;
         }
         Ok(Self {
-            smtp,
-            state: State::Ready,
-            timeout,
-            message_timeout: relay.message_timeout,
+            session,
+            extensions,
+            has_login: relay.login.is_some(),
+            state: State::Fresh,
+            limits: Limits {
+                reused: relay.timeout.min(limit),
+                command: limit,
+                message: relay.message_timeout,
+            },
         })
     }
 
@@ -89,96 +110,120 @@ impl Connection {
         self.state != State::Unknown
     }
 
-    /// Whether no transaction is open.
-    pub(super) fn is_ready(&self) -> bool {
-        self.state == State::Ready
-    }
-
-    /// Begins a transaction with MAIL. A failure that leaves the connection ready
-    /// concerns the message, and MAIL was not sent.
-    pub(super) async fn begin(
+    /// Begins a transaction, up to the reply to DATA.
+    pub(super) async fn prepare(
         &mut self,
         envelope: &Envelope,
         message: &[u8],
-    ) -> Result<(), SendFailure> {
-        if self.state == State::InTransaction {
-            self.command(Step::Reset, Rset).await?;
-            self.state = State::Ready;
-        }
+    ) -> Result<(), StepFailure> {
+        let confidential = confidential(envelope, message);
         let parameters = self.parameters(envelope, message)?;
-        let mail = Mail::new(Some(envelope.from.clone()), parameters);
-        self.command(Step::Sender, mail).await
+        self.begin(envelope, parameters, &confidential).await?;
+        let limit = self.limits.command;
+        let rcpt = Rcpt::new(envelope.to.clone(), Vec::new());
+        self.command((Step::Recipient, limit), rcpt, &confidential)
+            .await?;
+        self.command((Step::Data, limit), Data, &confidential).await
     }
 
-    /// Sends the recipient and the message, after [`Self::begin`].
+    /// Sends MAIL, after RSET if a transaction is open. A connection that was used
+    /// before may have been lost without a sign: then a fresh one does better.
+    async fn begin(
+        &mut self,
+        envelope: &Envelope,
+        parameters: Vec<MailParameter>,
+        confidential: &Confidential<'_>,
+    ) -> Result<(), StepFailure> {
+        let mail = Mail::new(Some(envelope.from.clone()), parameters);
+        if self.state == State::Fresh {
+            let step = (Step::Sender, self.limits.command);
+            return self.command(step, mail, confidential).await;
+        }
+        let limit = self.limits.reused;
+        let begun = async {
+            if self.state == State::InTransaction {
+                self.command((Step::Reset, limit), Rset, confidential)
+                    .await?;
+            }
+            self.command((Step::Sender, limit), mail, confidential)
+                .await
+        };
+        begun.await.map_err(|failure| StepFailure {
+            session: true,
+            ..failure
+        })
+    }
+
+    /// Sends the message, after [`Self::prepare`].
     ///
     /// After the whole message is sent, only a negative reply means that the relay
     /// did not accept it: it may have accepted a message without a reply.
-    pub(super) async fn finish(
+    pub(super) async fn send(
         &mut self,
         envelope: &Envelope,
         message: &[u8],
-    ) -> Result<(), SendFailure> {
-        let rcpt = Rcpt::new(envelope.to.clone(), Vec::new());
-        self.command(Step::Recipient, rcpt).await?;
-        self.command(Step::Data, Data).await?;
-        // lettre appends a line end to the message.
-        let message = message.strip_suffix(b"\r\n").unwrap_or(message);
+    ) -> Result<(), StepFailure> {
         self.state = State::Unknown;
-        let send = self.smtp.message(message);
-        let reply = positive_reply(self.message_timeout, Step::Message, send).await;
-        let is_rejected = reply.as_ref().is_err_and(|error| error.code.is_some());
-        self.check_reply(Step::Message, reply).map_err(|failure| {
-            if is_rejected {
-                failure
-            } else {
-                failure.after_whole_message()
-            }
-        })?;
+        let reply = self.session.message(self.limits.message, message).await;
+        let is_refused = reply.as_ref().is_ok_and(Reply::is_negative);
+        let confidential = confidential(envelope, message);
+        self.check(Step::Message, reply, &confidential)
+            .map_err(|failure| {
+                if is_refused {
+                    return failure;
+                }
+                StepFailure {
+                    failure: failure.failure.after_whole_message(),
+                    session: false,
+                    ..failure
+                }
+            })?;
         self.state = State::Ready;
         Ok(())
     }
 
     /// Sends QUIT and closes the connection, whatever the reply.
-    pub(super) async fn quit(mut self) {
-        let _ = positive_reply(self.timeout, Step::Quit, self.smtp.quit()).await;
+    pub(super) async fn quit(self) {
+        self.session.quit().await;
     }
 
     async fn command(
         &mut self,
-        step: Step,
+        (step, limit): (Step, Duration),
         command: impl std::fmt::Display,
-    ) -> Result<(), SendFailure> {
+        confidential: &Confidential<'_>,
+    ) -> Result<(), StepFailure> {
         self.state = State::Unknown;
-        let reply = positive_reply(self.timeout, step, self.smtp.command(command)).await;
-        self.check_reply(step, reply)
+        let reply = self.session.command(limit, command).await;
+        self.check(step, reply, confidential)
     }
 
     /// Checks the reply code, and keeps the connection usable if there was a reply
     /// and the relay does not close the connection.
-    fn check_reply(
+    fn check(
         &mut self,
         step: Step,
-        reply: Result<Response, NoPositiveReply>,
-    ) -> Result<(), SendFailure> {
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(NoPositiveReply { failure, code }) => {
-                if code.is_some_and(|code| code != SERVICE_CLOSING) {
-                    self.state = State::InTransaction;
-                }
-                return Err(failure);
-            }
-        };
+        reply: Result<Reply, NoReply>,
+        confidential: &Confidential<'_>,
+    ) -> Result<(), StepFailure> {
+        let reply = reply.map_err(|error| StepFailure::unanswered(step, &error))?;
         let expected = match step {
-            Step::Data => Severity::PositiveIntermediate,
-            _ => Severity::PositiveCompletion,
+            Step::Data => Class::Intermediate,
+            _ => Class::Completion,
         };
-        if reply.code().severity != expected {
-            return Err(reply::unexpected_reply(step, reply.code().into()));
+        let is_expected = reply.class() == expected;
+        if (is_expected || reply.is_negative()) && reply.code() != SERVICE_CLOSING {
+            self.state = State::InTransaction;
         }
-        self.state = State::InTransaction;
-        Ok(())
+        if reply.is_negative() {
+            let has_login = self.has_login;
+            return Err(StepFailure::refused(step, &reply, has_login, confidential));
+        }
+        if is_expected {
+            Ok(())
+        } else {
+            Err(StepFailure::unexpected(step, reply.code()))
+        }
     }
 
     /// The MAIL parameters that the message requires.
@@ -186,18 +231,19 @@ impl Connection {
         &self,
         envelope: &Envelope,
         message: &[u8],
-    ) -> Result<Vec<MailParameter>, SendFailure> {
-        let not_supported = |reason: &str, enhanced: &str| SendFailure::Permanent {
-            reason: reason.to_owned(),
-            code: None,
-            enhanced: Some(enhanced.to_owned()),
-            address: false,
+    ) -> Result<Vec<MailParameter>, StepFailure> {
+        let not_supported = |reason: &str, enhanced: &str| {
+            StepFailure::other(SendFailure::Permanent {
+                reason: reason.to_owned(),
+                code: None,
+                enhanced: Some(enhanced.to_owned()),
+                address: false,
+            })
         };
-        let supports = |extension| self.smtp.server_info().supports_feature(extension);
         let is_ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         let mut parameters = Vec::new();
         if !(is_ascii(&envelope.from) && is_ascii(&envelope.to)) {
-            if !supports(Extension::SmtpUtfEight) {
+            if !self.extensions.smtp_utf8 {
                 return Err(not_supported(
                     "the address is not ASCII, and the relay does not support SMTPUTF8",
                     "5.6.7",
@@ -206,7 +252,7 @@ impl Connection {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         if !message.is_ascii() {
-            if !supports(Extension::EightBitMime) {
+            if !self.extensions.eight_bit_mime {
                 return Err(not_supported(
                     "the message is not ASCII, and the relay does not support 8BITMIME",
                     "5.6.3",
@@ -218,74 +264,33 @@ impl Connection {
     }
 }
 
-/// Connects to the first reachable address of the relay's host.
-async fn connect(relay: &Relay) -> Result<TcpStream, SendFailure> {
-    let addresses = within(relay.timeout, Step::Connection, async {
-        lookup_host((relay.host.as_str(), relay.port))
-            .await
-            .map_err(|error| {
-                SendFailure::transient(format!("cannot resolve the host of the relay: {error}"))
-            })
-    })
-    .await?;
-    let mut last_failure = SendFailure::transient("the host of the relay has no address");
-    for address in addresses {
-        let connection = within(relay.timeout, Step::Connection, async {
-            TcpStream::connect(address)
-                .await
-                .map_err(|error| reply::io_failure(Step::Connection, &error))
-        });
-        match connection.await {
-            Ok(tcp) => return Ok(tcp),
-            Err(failure) => last_failure = failure,
+/// Does the TLS handshake, after STARTTLS if that is configured.
+async fn secure(relay: &Relay, tcp: TcpStream) -> Result<Box<dyn Stream>, StepFailure> {
+    let limit = relay.greeting_timeout;
+    Ok(match &relay.security {
+        Security::None => Box::new(tcp),
+        Security::StartTls(tls) => {
+            let mut plain = Opening::new(tcp);
+            plain.greeting(limit).await?;
+            plain.start_tls(&relay.hello, relay.command_timeout).await?;
+            let (tcp, _nothing_unread) = plain.into_parts();
+            Box::new(tls.handshake(tcp, limit).await?)
         }
-    }
-    Err(last_failure)
-}
-
-/// Reads the greeting and sends EHLO.
-async fn say_hello(
-    relay: &Relay,
-    stream: Box<dyn AsyncTokioStream>,
-) -> Result<AsyncSmtpConnection, SendFailure> {
-    let hello = AsyncSmtpConnection::connect_with_transport(stream, &relay.hello);
-    // lettre 0.11 panics on a blank line in the reply to EHLO.
-    match AssertUnwindSafe(positive_reply(relay.timeout, Step::Hello, hello))
-        .catch_unwind()
-        .await
-    {
-        Ok(outcome) => Ok(outcome?),
-        Err(_panic) => Err(SendFailure::transient(
-            "the reply of the relay to EHLO is not SMTP",
-        )),
-    }
-}
-
-/// There was no positive reply. Has the code of a negative reply.
-struct NoPositiveReply {
-    failure: SendFailure,
-    code: Option<u16>,
-}
-
-impl From<NoPositiveReply> for SendFailure {
-    fn from(error: NoPositiveReply) -> Self {
-        error.failure
-    }
-}
-
-/// Runs a step of lettre within a time limit.
-async fn positive_reply<T>(
-    timeout: Duration,
-    step: Step,
-    work: impl Future<Output = Result<T, lettre_smtp::Error>>,
-) -> Result<T, NoPositiveReply> {
-    let mut code = None;
-    within(timeout, step, async {
-        work.await.map_err(|error| {
-            code = error.status().map(u16::from);
-            reply::failure(step, &error)
-        })
+        // A busy relay may be as slow with the handshake as with the greeting.
+        Security::Tls(tls) => Box::new(tls.handshake(tcp, limit).await?),
     })
-    .await
-    .map_err(|failure| NoPositiveReply { failure, code })
+}
+
+fn confidential<'a>(envelope: &'a Envelope, message: &'a [u8]) -> Confidential<'a> {
+    Confidential {
+        local_part: envelope.to.user().trim_matches('"'),
+        message,
+        ..Confidential::default()
+    }
+}
+
+impl From<StepFailure> for HelloFailure {
+    fn from(failure: StepFailure) -> Self {
+        Self::Other(failure)
+    }
 }

@@ -1,27 +1,43 @@
 //! Sends mail to a relay over SMTP (RFC 5321).
 //!
-//! lettre implements the commands. Connections, TLS and the pool are implemented
-//! here, because lettre's pool has no upper bound and does not disable Nagle's
-//! algorithm.
+//! lettre implements the commands. Connections, TLS, the beginning of a session, the
+//! parsing of replies and the pool are implemented here: lettre's pool has no upper
+//! bound and does not disable Nagle's algorithm, and its parser rejects replies that
+//! relays send ([`stream`]).
 
+mod connect;
 mod connection;
+mod extensions;
+mod health;
+mod hello;
+mod login;
 mod options;
+mod phrases;
 mod pool;
+mod refusal;
 mod reply;
-mod starttls;
+mod session;
+mod step;
+mod stream;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+pub use self::health::{RelayHealth, RelayTrouble};
 
 use self::connection::Connection;
 use self::options::Relay;
 use self::pool::Pool;
+use self::refusal::StepFailure;
 use super::{Envelope, SendFailure, TransportError};
 use crate::config::Smtp;
 
@@ -29,6 +45,7 @@ use crate::config::Smtp;
 pub struct SmtpTransport {
     relay: Relay,
     pool: Pool,
+    health: Arc<RelayHealth>,
     /// One permit for each connection in use. Idle connections need none: a new
     /// connection is opened only if none is idle, so there are never more
     /// connections than permits.
@@ -55,14 +72,22 @@ impl SmtpTransport {
         Ok(Self {
             relay: Relay::new(smtp)?,
             pool: Pool::new(smtp.idle_timeout),
+            health: Arc::new(RelayHealth::new(&smtp.host, smtp.port)),
             permits: Semaphore::new(smtp.max_connections.min(Semaphore::MAX_PERMITS)),
         })
     }
 
+    /// What is known of the relay.
+    pub(super) fn health(&self) -> Arc<RelayHealth> {
+        Arc::clone(&self.health)
+    }
+
+    /// Notes that a message has had no outcome for so long.
+    pub(super) fn note_slow(&self, waited: Duration) {
+        self.health.record_slow(waited);
+    }
+
     /// Sends a message once a connection is free.
-    ///
-    /// The relay may have closed a pooled connection. Until the reply to MAIL it
-    /// has accepted nothing, so the message is sent over a new connection at once.
     pub(super) async fn send(
         &self,
         envelope: &Envelope,
@@ -71,36 +96,64 @@ impl SmtpTransport {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(SendFailure::transient("the mail transport is closed"));
         };
-        if let Some(mut pooled) = self.pool.take() {
-            match pooled.begin(envelope, message).await {
-                Ok(()) => return self.finish(pooled, envelope, message).await,
-                Err(failure) if pooled.is_ready() => {
-                    self.pool.put(pooled);
-                    return Err(failure);
-                }
-                Err(_stale) => {}
+        let outcome = self.deliver(envelope, message).await;
+        self.health.record(&outcome);
+        outcome.map_err(|failure| failure.failure)
+    }
+
+    /// Sends a message over a pooled connection, or a fresh one.
+    ///
+    /// The relay may have closed a pooled connection, or refuse a mail because of what
+    /// happened before on it (RFC 5321, section 4.5.3.1.10). As long as it has not
+    /// accepted the message, that is tried over a fresh connection at once, before the
+    /// recipient is blamed.
+    async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<(), StepFailure> {
+        let deadline = Instant::now() + self.relay.prepare_limit;
+        if let Some(pooled) = self.pool.take() {
+            match self.deliver_over(pooled, envelope, message, deadline).await {
+                Err(failure) if failure.session => {}
+                outcome => return outcome,
             }
         }
         // Boxed, because the future of the handshake is large and rarely needed.
-        let mut connection = Box::pin(Connection::open(&self.relay)).await?;
-        match connection.begin(envelope, message).await {
-            Ok(()) => self.finish(connection, envelope, message).await,
-            Err(failure) => {
-                self.pool.put(connection);
-                Err(failure)
-            }
-        }
+        let opening = Box::pin(Connection::open(&self.relay));
+        let connection = match timeout_at(deadline, opening).await {
+            Ok(opened) => opened?,
+            Err(_elapsed) => return Err(self.too_slow()),
+        };
+        self.deliver_over(connection, envelope, message, deadline)
+            .await
     }
 
-    async fn finish(
+    async fn deliver_over(
         &self,
         mut connection: Connection,
         envelope: &Envelope,
         message: &[u8],
-    ) -> Result<(), SendFailure> {
-        let outcome = connection.finish(envelope, message).await;
-        self.pool.put(connection);
+        deadline: Instant,
+    ) -> Result<(), StepFailure> {
+        let preparing = connection.prepare(envelope, message);
+        let outcome = match timeout_at(deadline, preparing).await {
+            Ok(Ok(())) => connection.send(envelope, message).await,
+            Ok(Err(failure)) => Err(failure),
+            Err(_elapsed) => Err(self.too_slow()),
+        };
+        let is_at_fault = outcome.as_ref().is_err_and(|failure| failure.session);
+        if connection.is_usable() && is_at_fault {
+            connection.quit().await;
+        } else {
+            self.pool.put(connection);
+        }
         outcome
+    }
+
+    /// Every reply came just in time, but together they took too long. Nothing of the
+    /// message was sent.
+    fn too_slow(&self) -> StepFailure {
+        let limit = self.relay.prepare_limit;
+        StepFailure::other(SendFailure::transient(format!(
+            "the relay did not get to the message within {limit:?}"
+        )))
     }
 
     /// Closes the connections that have been idle for too long.

@@ -2,26 +2,33 @@
 
 use std::time::Duration;
 
-use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::reply::{Step, within};
+use super::login::Login;
+use super::refusal::StepFailure;
+use super::step::{Step, within};
 use super::tls;
 use crate::config::{Encryption, Smtp};
 use crate::delivery::mail::{SendFailure, TransportError};
+use crate::outgoing::silent::SilentAddresses;
 
 /// The settings of the relay in the types that a connection needs.
 pub(super) struct Relay {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) security: Security,
-    pub(super) credentials: Option<Credentials>,
+    pub(super) login: Option<Login>,
     pub(super) hello: ClientId,
+    /// Addresses of the host that did not answer lately.
+    pub(super) silent: SilentAddresses,
     pub(super) timeout: Duration,
+    pub(super) greeting_timeout: Duration,
+    pub(super) command_timeout: Duration,
     pub(super) message_timeout: Duration,
+    pub(super) prepare_limit: Duration,
 }
 
 /// [`Encryption`] with the TLS settings that it requires.
@@ -53,21 +60,30 @@ impl Tls {
         &self,
         tcp: TcpStream,
         timeout: Duration,
-    ) -> Result<TlsStream<TcpStream>, SendFailure> {
-        within(timeout, Step::Handshake, async {
-            self.connector
-                .connect(self.name.clone(), tcp)
-                .await
-                .map_err(|error| {
-                    // The error may quote names from the certificate.
-                    let error = error.to_string().replace(char::is_control, " ");
-                    SendFailure::transient(format!(
-                        "the TLS handshake with the relay failed: {error}"
-                    ))
-                })
+    ) -> Result<TlsStream<TcpStream>, StepFailure> {
+        let handshake = self.connector.connect(self.name.clone(), tcp);
+        let shaken = within(timeout, async { Ok(handshake.await) })
+            .await
+            .map_err(|error| StepFailure::unanswered(Step::Handshake, &error))?;
+        shaken.map_err(|error| {
+            // The error may quote names from the certificate.
+            let shown = error.to_string().replace(char::is_control, " ");
+            let hint = if is_no_tls(&error) {
+                "; the relay may expect another email.smtp.encryption on this port"
+            } else {
+                ""
+            };
+            StepFailure::other(SendFailure::transient(format!(
+                "the TLS handshake with the relay failed: {shown}{hint}"
+            )))
         })
-        .await
     }
+}
+
+/// Whether the answer to the handshake was not TLS, such as a greeting.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidMessage(_)))
 }
 
 impl Relay {
@@ -85,12 +101,17 @@ impl Relay {
             host: smtp.host.clone(),
             port: smtp.port,
             security,
-            credentials: smtp.credentials.as_ref().map(|login| {
-                Credentials::new(login.username.clone(), login.password.expose().to_owned())
-            }),
+            login: smtp
+                .credentials
+                .as_ref()
+                .map(|login| Login::new(&login.username, login.password.expose())),
             hello: smtp.hello_name.clone(),
+            silent: SilentAddresses::default(),
             timeout: smtp.timeout,
+            greeting_timeout: smtp.greeting_timeout,
+            command_timeout: smtp.command_timeout,
             message_timeout: smtp.message_timeout,
+            prepare_limit: smtp.prepare_limit(),
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The transport against a scripted relay.
 
 mod encrypted;
+mod field;
+mod login;
 mod plain;
 mod relay;
 
@@ -23,6 +25,8 @@ pub(super) fn options(port: u16) -> Smtp {
         extra_authorities: Vec::new(),
         hello_name: ClientId::Domain("id.example.com".to_owned()),
         timeout: Duration::from_secs(10),
+        greeting_timeout: Duration::from_secs(10),
+        command_timeout: Duration::from_secs(10),
         message_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_mins(1),
         max_connections: 4,

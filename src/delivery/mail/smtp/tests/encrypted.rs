@@ -139,7 +139,7 @@ async fn refused_starttls_is_a_failure() {
     let (relay, options) = relay_for(&authority, "localhost", Encryption::Starttls).await;
     relay.at("STARTTLS", &[Behavior::Reply("454 4.7.0 not now")]);
     let text = transient(&SmtpTransport::new(&options).unwrap()).await;
-    assert_eq!(text, "the relay replied 454 4.7.0 to STARTTLS");
+    assert_eq!(text, "the relay replied 454 4.7.0 to STARTTLS: \"not now\"");
     assert_nothing_sent(&relay);
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,10 +14,35 @@ use tokio_rustls::TlsAcceptor;
 pub(super) enum Behavior {
     /// Replies with this line (or these lines).
     Reply(&'static str),
+    /// Replies with these bytes as they are.
+    Bytes(&'static [u8]),
+    /// Replies with these bytes and closes the connection.
+    Last(&'static [u8]),
+    /// Replies with this line after so many milliseconds.
+    Late(u64, &'static str),
     /// Never replies.
     Hang,
     /// Closes the connection without a reply.
     Close,
+}
+
+impl Behavior {
+    /// Waits as scripted. `None` to close the connection without a reply.
+    async fn reply(self) -> Option<Vec<u8>> {
+        if let Self::Late(after_ms, _) = self {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        }
+        match self {
+            Self::Reply(reply) | Self::Late(_, reply) => Some(format!("{reply}\r\n").into_bytes()),
+            Self::Bytes(bytes) | Self::Last(bytes) => Some(bytes.to_vec()),
+            Self::Hang => std::future::pending().await,
+            Self::Close => None,
+        }
+    }
+
+    fn closes(self) -> bool {
+        matches!(self, Self::Last(_))
+    }
 }
 
 #[derive(Default)]
@@ -174,14 +200,16 @@ async fn converse(
             line
         };
         let verb = verb_of(&line);
-        let reply = match behavior(shared, &verb) {
-            Behavior::Reply(reply) => reply.to_owned(),
-            Behavior::Hang => std::future::pending().await,
-            Behavior::Close => return Ok(()),
+        let behavior = scripted(shared, &verb);
+        let Some(reply) = behavior.reply().await else {
+            return Ok(());
         };
-        stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        stream.write_all(&reply).await?;
+        if behavior.closes() {
+            return Ok(());
+        }
         match verb.as_str() {
-            "STARTTLS" if reply.starts_with('2') => {
+            "STARTTLS" if reply.starts_with(b"2") => {
                 let tls = acceptor
                     .as_ref()
                     .unwrap()
@@ -189,17 +217,19 @@ async fn converse(
                     .await?;
                 stream = BufReader::new(Box::new(tls));
             }
-            "DATA" if reply.starts_with('3') => {
+            "DATA" if reply.starts_with(b"3") => {
                 let message = read_message(&mut stream).await?;
-                let reply = match behavior(shared, ".") {
-                    Behavior::Reply(reply) => reply,
-                    Behavior::Hang => std::future::pending().await,
-                    Behavior::Close => return Ok(()),
+                let behavior = scripted(shared, ".");
+                let Some(reply) = behavior.reply().await else {
+                    return Ok(());
                 };
-                if reply.starts_with('2') {
+                if reply.starts_with(b"2") {
                     shared.received.lock().unwrap().messages.push(message);
                 }
-                stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+                stream.write_all(&reply).await?;
+                if behavior.closes() {
+                    return Ok(());
+                }
             }
             "QUIT" => return Ok(()),
             _ => {}
@@ -207,9 +237,9 @@ async fn converse(
     }
 }
 
-fn behavior(shared: &Shared, verb: &str) -> Behavior {
-    let mut scripted = shared.behaviors.lock().unwrap();
-    if let Some(behavior) = scripted.get_mut(verb).and_then(VecDeque::pop_front) {
+fn scripted(shared: &Shared, verb: &str) -> Behavior {
+    let mut behaviors = shared.behaviors.lock().unwrap();
+    if let Some(behavior) = behaviors.get_mut(verb).and_then(VecDeque::pop_front) {
         return behavior;
     }
     Behavior::Reply(match verb {
