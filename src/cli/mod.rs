@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod config_file;
 mod demo;
+mod export;
 mod failure;
 mod generate;
 mod import;
@@ -50,6 +51,9 @@ enum Command {
     /// Migrate from a Python Sydent.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Go back to a Python Sydent.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Show the replication status of each peer.
     Peers(peers::Peers),
     /// Rotate the lookup pepper.
@@ -87,6 +91,7 @@ impl Cli {
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Export(command) => command.run(),
             Command::Peers(peers) => peers.run(),
             Command::Pepper(command) => command.run(),
             Command::Templates(command) => command.run(),

@@ -9,12 +9,11 @@ use mail_parser::MessageParser;
 /// and other servers take it without.
 pub(super) fn parse_lenient(text: &str) -> Option<Mailbox> {
     let text = text.trim();
-    let (name, address) = match text.strip_suffix('>') {
-        Some(rest) => rest.rsplit_once('<')?,
-        None => {
-            let (address, name) = text.strip_suffix(')')?.split_once('(')?;
-            (name, address)
-        }
+    let (name, address) = if let Some(rest) = text.strip_suffix('>') {
+        rest.rsplit_once('<')?
+    } else {
+        let (address, name) = text.strip_suffix(')')?.split_once('(')?;
+        (name, address)
     };
     if name.contains(['<', '>']) {
         return None;

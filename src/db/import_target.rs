@@ -124,12 +124,21 @@ macro_rules! bind_rows {
 pub fn insert(
     connection: &mut Conn,
     table: TargetTable,
+    rows: Vec<Vec<SqlValue>>,
+) -> Result<u64, DbError> {
+    insert_rows(connection, table.columns(), rows)
+}
+
+/// The same for any table, named with its columns.
+pub(super) fn insert_rows(
+    connection: &mut Conn,
+    table: (&str, &str),
     mut rows: Vec<Vec<SqlValue>>,
 ) -> Result<u64, DbError> {
     let mut inserted = 0;
     while !rows.is_empty() {
         let batch: Vec<Vec<SqlValue>> = rows.drain(..rows.len().min(BATCH)).collect();
-        let sql = insert_statement(connection, table.columns(), &batch);
+        let sql = insert_statement(connection, table, &batch);
         inserted += with_backend!(connection, inner => bind_rows!(sql, batch).execute(inner)?);
     }
     Ok(inserted as u64)

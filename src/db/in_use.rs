@@ -1,8 +1,5 @@
 //! Who uses a database: an import replaces no data that a server works with.
 
-use std::thread;
-use std::time::Duration;
-
 use diesel::connection::SimpleConnection as _;
 
 use super::locks::Lock;
@@ -32,7 +29,7 @@ pub(super) fn lock_alone(connection: &mut Conn) -> Result<bool, DbError> {
                     return Ok(true);
                 }
                 // The server notices a little late that a connection was closed.
-                thread::sleep(Duration::from_millis(100));
+                postgres.batch_execute("SELECT pg_sleep(0.1)")?;
             }
             Ok(false)
         }

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod associations;
 mod connection;
 pub mod ephemeral_keys;
+pub mod export_source;
 pub mod import_target;
 mod in_use;
 pub mod invites;

@@ -1,5 +1,6 @@
 //! The import of a Python Sydent's database, and the server on the result.
 
+mod exported;
 mod files;
 mod odd_rows;
 mod own_key;

@@ -25,9 +25,19 @@ async fn file_generated_by_sydent_is_imported() {
     fs::write(&conf, text).unwrap();
 
     let output = CommandOutput::run(folder.path(), "import sydent --conf-only");
-    assert_eq!(output.code, 1);
-    assert!(output.err.contains("--server-name"), "{}", output.err);
-    let output = import(folder.path(), "--conf-only", &variables);
+    // Sydent 2.6.1 itself overlooks the [DEFAULT] section that it has written.
+    assert_eq!(output.code, 0);
+    assert!(output.out.contains("sets server.name"), "{}", output.out);
+    let hidden = CommandOutput::run(
+        folder.path(),
+        "import sydent --conf-only --no-default-section --force",
+    );
+    assert!(hidden.err.contains("--server-name"), "{}", hidden.err);
+    let output = import(
+        folder.path(),
+        "--conf-only --no-default-section --force",
+        &variables,
+    );
     assert!(output.out.contains("no data"), "{}", output.out);
     assert_eq!(setting(folder.path(), "server/name"), SERVER_NAME);
     assert_eq!(setting(folder.path(), "email/smtp/port"), 25);

@@ -17,6 +17,8 @@ mod compared;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod exported;
+#[cfg(test)]
 mod filled;
 #[cfg(test)]
 mod mesh;

@@ -3,6 +3,7 @@
 
 mod open;
 mod record;
+mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -16,6 +17,7 @@ use super::connection::open_error;
 use record::{NUMBERS, Raw, TEXTS};
 
 pub use record::Record;
+pub use write::{NewSydent, SydentTable};
 
 /// An open database of Sydent. One read transaction lasts from [`Sydent::open`]
 /// until [`Sydent::end_transaction`], so that all queries see the same state.

@@ -1,7 +1,7 @@
 //! The two ways in which releases of Sydent read `[DEFAULT]`.
 //!
 //! Up to 1.0, from git and from 2.7 on, a value in `[DEFAULT]` replaces the built-in default of
-//! every section. The releases 2.0.0 to 2.6.1 on PyPI put their defaults into the sections
+//! every section. The releases 2.0.0 to 2.6.1 on `PyPI` put their defaults into the sections
 //! themselves, so that they never see a value in `[DEFAULT]` for which they have a default.
 
 use super::ConfError;

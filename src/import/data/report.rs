@@ -1,7 +1,7 @@
 //! The result of an import: how many rows were imported, and never an address.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The result for one kind of data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,19 +67,18 @@ impl SkippedRows {
     /// The numbers of the rows, such as `rows 3, 9 of peers`; empty if none is
     /// named.
     fn names(&self) -> String {
-        let mut names = String::new();
-        let mut named = 0;
+        let (mut text, mut count) = (String::new(), 0);
         for (table, rows) in self.first.iter().filter(|(_, rows)| !rows.is_empty()) {
-            let separator = if names.is_empty() { ": row " } else { "; row " };
+            let separator = if text.is_empty() { ": row " } else { "; row " };
             let rows: Vec<String> = rows.iter().map(i64::to_string).collect();
-            named += rows.len() as u64;
-            names.push_str(separator);
-            names.push_str(&format!("{} of {table}", rows.join(", ")));
+            count += rows.len() as u64;
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{separator}{} of {table}", rows.join(", "));
         }
-        if named > 0 && named < self.count {
-            names.push_str(&format!(" and {} more", self.count - named));
+        if count > 0 && count < self.count {
+            let _ = write!(text, " and {} more", self.count - count);
         }
-        names
+        text
     }
 }
 

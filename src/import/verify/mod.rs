@@ -10,6 +10,6 @@ pub(crate) use changes::Expected;
 pub(crate) use old::{OldDatabase, Subject};
 pub(crate) use report::{Comparison, Topic};
 pub(crate) use rules::{
-    Answer, Correction, Verdict, compare_exactly, compare_hash_details, compare_key,
-    compare_rejections, compare_signed, compare_users, users_in_bulk, users_in_mappings,
+    Answer, Verdict, compare_exactly, compare_hash_details, compare_key, compare_rejections,
+    compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };

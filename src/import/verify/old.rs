@@ -10,7 +10,6 @@ use super::changes::{Changes, Expected, GLOBAL, LOCAL};
 use super::rules;
 use crate::db::DbError;
 use crate::db::sydent::{Query, Record, Sydent};
-use crate::domain::email;
 use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
 use crate::import::pepper::{SydentPepper, read_pepper};
@@ -66,12 +65,6 @@ impl Subject {
             stored_hash: None,
             is_importable: true,
         }
-    }
-
-    /// Whether the address was stored with capital letters.
-    #[must_use]
-    pub(crate) fn is_unfolded(&self) -> bool {
-        email::fold(&self.address) != self.address
     }
 
     fn from_record(table: &'static str, record: &Record) -> Option<Self> {

@@ -29,6 +29,18 @@ pub(crate) enum Verdict {
     Different(&'static str),
 }
 
+impl Verdict {
+    /// The verdict on two responses about the same subject: a difference counts
+    /// before a correction, and that before equality.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Equal | Self::Corrected(_), Self::Different(_)) | (Self::Equal, _) => other,
+            _ => self,
+        }
+    }
+}
+
 /// A difference that the import makes on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Correction {
@@ -42,8 +54,6 @@ pub(crate) enum Correction {
     Removed,
     /// The address or its binding is invalid.
     NotImported,
-    /// Only old clients, which do not fold addresses, ask with that hash.
-    UnfoldedHash,
     /// Sydent has no valid pepper.
     Pepper,
     /// Sydent serves its key only as `ed25519:0`, even if the key has another ID.
@@ -59,8 +69,7 @@ impl Correction {
             Self::Found => "the address is now found in any spelling",
             Self::Newest => "the newest of several bindings of the address is used",
             Self::Removed => "the removal now applies to all spellings of the address",
-            Self::NotImported => "invalid address, Matrix ID, time or signed form: not imported",
-            Self::UnfoldedHash => "the hash is of an address with capital letters",
+            Self::NotImported => "invalid address or Matrix ID, which was not imported",
             Self::Pepper => "the old database has no valid pepper, so a new one was generated",
             Self::KeyId => "the key is now served under the ID that its signatures have",
         }

@@ -67,7 +67,7 @@ pub(in crate::cli) struct Sydent {
     #[arg(long)]
     default_section: bool,
     /// Sydent's built-in defaults hide values in `[DEFAULT]`, as in the releases 2.0.0 to
-    /// 2.6.1 from PyPI.
+    /// 2.6.1 on pypi.org.
     #[arg(long, conflicts_with = "default_section")]
     no_default_section: bool,
     /// Run the import in a transaction and roll it back; write nothing.
