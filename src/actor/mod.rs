@@ -19,6 +19,7 @@ pub mod pool;
 pub mod replicator;
 pub mod rotation;
 pub mod sessions;
+pub mod sign_again;
 pub mod signer;
 pub mod sms_delivery;
 pub mod worker_loop;

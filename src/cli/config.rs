@@ -6,7 +6,7 @@ use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::generate::Generate;
 use super::stdout::print;
-use crate::delivery::templates::Templates;
+use crate::server;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -39,13 +39,8 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     let effective = toml::to_string(&settings)
         .map_err(|error| Failure::new(format!("Cannot print the settings: {error}.")))?;
     let config = settings.into_config()?;
-    Templates::load(&config.templates)
-        .and_then(|templates| {
-            let invites = &config.invites;
-            templates.with_subjects(&invites.subject_room, &invites.subject_space)
-        })
-        .map_err(|error| Failure::new(error.to_string()))?;
-    for warning in &config.warnings {
+    let found = server::check(&config)?;
+    for warning in config.warnings.iter().chain(&found) {
         eprintln!("warning: {warning}");
     }
     print(&effective)

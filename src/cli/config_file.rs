@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::config::{Settings, environment, is_setting};
+use crate::config::{LogFormat, Settings, environment, is_setting};
 
 /// The option `--config`.
 #[derive(Debug, Args)]
@@ -24,6 +24,12 @@ impl ConfigFile {
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         self.settings_if_given()?
             .ok_or_else(|| Failure::new(NO_CONFIG))
+    }
+
+    /// The format of the log, as far as it can be read: the rest of the configuration
+    /// may have problems.
+    pub(super) fn log_format(&self) -> LogFormat {
+        LogFormat::read(self.config.as_deref(), environment()).unwrap_or_default()
     }
 
     /// As [`settings`](Self::settings); `None` when there is neither a file nor a

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::new_file::{FileAccess, StagedFile};
 use super::stdout::print;
 use crate::config::Config;
+use crate::domain::signing::KeyRing;
 use crate::import::data::Sydent;
 use crate::import::export::{Exports, export};
 
@@ -65,11 +66,16 @@ impl ExportSydent {
             Some(path) => Some(Sydent::open(path).map_err(|error| failure(&error))?),
             None => None,
         };
-        let conf_text = conf_parts(&config, &self.out)?;
+        let key_file = read_key_file(&config)?;
+        let keys = KeyRing::parse(&key_file).map_err(|error| {
+            let file = config.server.signing_key_file.display();
+            Failure::new(format!("{file}: {error}."))
+        })?;
+        let conf_text = conf_parts(&config, &key_file, &self.out)?;
         let conf = StagedFile::write(&conf, &conf_text, FileAccess::Owner)?;
         let temporary = with_suffix(&self.out, ".new");
         let _ = fs::remove_file(&temporary);
-        let exports = export(&config, old.as_mut(), &temporary)
+        let exports = export(&config, &keys, old.as_mut(), &temporary)
             .map_err(|error| failure(&error))
             .and_then(|exports| {
                 fs::rename(&temporary, &self.out).map_err(|error| failure(&error))?;
@@ -113,18 +119,25 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The parts of a sydent.conf that belong to the data.
-fn conf_parts(config: &Config, database: &Path) -> Result<Zeroizing<String>, Failure> {
+fn read_key_file(config: &Config) -> Result<Zeroizing<String>, Failure> {
     let file = &config.server.signing_key_file;
-    let keys = fs::read_to_string(file)
+    fs::read_to_string(file)
         .map(Zeroizing::new)
-        .map_err(|error| Failure::new(format!("Cannot read {}: {error}.", file.display())))?;
+        .map_err(|error| Failure::new(format!("Cannot read {}: {error}.", file.display())))
+}
+
+/// The parts of a sydent.conf that belong to the data.
+fn conf_parts(
+    config: &Config,
+    key_file: &str,
+    database: &Path,
+) -> Result<Zeroizing<String>, Failure> {
     // The first one is active; Sydent has one only.
-    let key = keys
+    let key = key_file
         .lines()
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'))
-        .ok_or_else(|| Failure::new(format!("{} has no key.", file.display())))?;
+        .unwrap_or_default();
     let database = std::path::absolute(database)
         .map_err(|error| Failure::new(format!("Cannot find the folder: {error}.")))?;
     // Python replaces %(name)s in values.

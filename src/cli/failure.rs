@@ -11,6 +11,7 @@ use crate::server::ServerError;
 pub(crate) struct Failure {
     message: String,
     exit_code: u8,
+    is_logged: bool,
 }
 
 impl Failure {
@@ -19,6 +20,7 @@ impl Failure {
         Self {
             message: message.into(),
             exit_code: 1,
+            is_logged: false,
         }
     }
 
@@ -30,6 +32,18 @@ impl Failure {
         }
     }
 
+    /// The same, but not to be printed, because the log has it.
+    pub(super) fn logged(self) -> Self {
+        Self {
+            is_logged: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_logged(&self) -> bool {
+        self.is_logged
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         self.exit_code
     }
@@ -37,7 +51,10 @@ impl Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::new(format!("{error}."))
+        match error {
+            ServerError::Configuration(problems) => Self::from(problems),
+            other => Self::new(format!("{other}.")),
+        }
     }
 }
 

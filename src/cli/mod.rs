@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod config_file;
+mod database;
 mod demo;
 mod export;
 mod failure;
@@ -19,6 +20,7 @@ mod stdout;
 mod templates;
 mod termination;
 mod threepid;
+mod typed;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,9 @@ enum Command {
     Export(export::ExportCommand),
     /// Show the replication status of each peer.
     Peers(peers::Peers),
+    /// Change the database of a server that is not running.
+    #[command(subcommand)]
+    Database(database::DatabaseCommand),
     /// Rotate the lookup pepper.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
@@ -66,17 +71,19 @@ enum Command {
     ///
     /// Sends the request to the internal listener of a running server, and prints
     /// the signed association.
+    #[command(after_help = threepid::BIND_EXIT_CODES)]
     Bind(threepid::Binding),
     /// Remove the binding of an email address or phone number to a Matrix ID.
     ///
     /// Sends the request to the internal listener of a running server.
+    #[command(after_help = threepid::UNBIND_EXIT_CODES)]
     Unbind(threepid::Binding),
     /// Show the Matrix ID that an email address or phone number is bound to.
     ///
     /// Sends the request to the internal listener of a running server, and prints
     /// the signed association.
     #[command(after_help = threepid::LOOKUP_EXIT_CODES)]
-    Lookup(threepid::ThreePid),
+    Lookup(threepid::LookupArguments),
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
 }
@@ -93,6 +100,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Peers(peers) => peers.run(),
+            Command::Database(command) => command.run(),
             Command::Pepper(command) => command.run(),
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
@@ -103,7 +111,9 @@ impl Cli {
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("{failure}");
+                if !failure.is_logged() {
+                    eprintln!("{failure}");
+                }
                 ExitCode::from(failure.exit_code())
             }
         }

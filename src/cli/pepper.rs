@@ -17,6 +17,7 @@ pub(super) enum PepperCommand {
     /// Servers may keep running on the database. They answer lookups with the old
     /// pepper until the rotation is complete, then all of them with the new one.
     /// Binds block during the rotation and may fail with a retryable error.
+    #[command(after_help = EXIT_CODES)]
     Rotate {
         /// Use this pepper instead of a random one (for tests and migrations):
         /// ASCII letters and digits.
@@ -27,12 +28,19 @@ pub(super) enum PepperCommand {
     },
 }
 
+const UNCHANGED: &str = "This pepper is the current one already; nothing was changed.";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  The pepper was replaced
+  1  It was the current one already, or the command failed; nothing was changed";
+
 impl PepperCommand {
     pub(super) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Rotate { to, file } => {
                 let config = file.settings()?.into_config()?;
-                let hashed = peppers::rotate(&config, &Clock::system(), to.clone())?;
+                let hashed = peppers::rotate(&config, &Clock::system(), to.clone())?
+                    .ok_or_else(|| Failure::new(UNCHANGED))?;
                 print(&format!(
                     "The pepper was rotated. Associations hashed with the new pepper: {hashed}.\n"
                 ))

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::config_file::ConfigFile;
 use super::failure::Failure;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, LogFormat, LogSettings};
 use crate::logging;
 use crate::server::Server;
 
@@ -20,6 +20,21 @@ Signals:
   SIGHUP           Reload the terms file";
 
 pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
+    start(file).map_err(|failure| match file.log_format() {
+        LogFormat::Text => failure,
+        format @ LogFormat::Json => {
+            // Has no effect if the server has got as far as that.
+            logging::start(LogSettings {
+                format,
+                ..LogSettings::default()
+            });
+            log::error!("{failure}");
+            failure.logged()
+        }
+    })
+}
+
+fn start(file: &ConfigFile) -> Result<(), Failure> {
     let config = file.settings()?.into_config()?;
     logging::start(config.log);
     serve(config, reload_on_sighup)

@@ -10,21 +10,35 @@ use super::client::{InternalClient, InternalUrl};
 use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::stdout::print;
+use super::typed;
+use crate::domain::ids::Mxid;
+use crate::domain::threepid::ThreePid;
 
 pub(super) const LOOKUP_EXIT_CODES: &str = "\
 Exit codes:
   0  The address is bound
   1  The address is not bound
-  2  The lookup failed";
+  2  The address cannot be bound, or the lookup failed";
+pub(super) const BIND_EXIT_CODES: &str = "\
+Exit codes:
+  0  The address is bound to this user
+  1  The server did not answer or refused
+  2  An argument is invalid; nothing was sent";
+pub(super) const UNBIND_EXIT_CODES: &str = "\
+Exit codes:
+  0  The binding was removed
+  1  There was no such binding on this server; nothing was removed
+  2  An argument is invalid, or the server did not answer or refused";
 
 /// The arguments of `sydent lookup`.
 #[derive(Debug, Args)]
-pub(super) struct ThreePid {
-    /// The kind of address: `email` or `msisdn`.
+pub(super) struct LookupArguments {
+    /// The kind of address: `email` or `msisdn` (also `mail`, `phone`, `tel`, `sms`).
     medium: String,
     /// The address, such as `alice@example.org`, or the phone number with its
-    /// country code, such as `447700900001`.
-    address: String,
+    /// country code, such as `+44 7700 900001`.
+    #[arg(required = true)]
+    address: Vec<String>,
     #[command(flatten)]
     server: ServerFlag,
 }
@@ -32,11 +46,12 @@ pub(super) struct ThreePid {
 /// The arguments of `sydent bind` and `sydent unbind`.
 #[derive(Debug, Args)]
 pub(super) struct Binding {
-    /// The kind of address: `email` or `msisdn`.
+    /// The kind of address: `email` or `msisdn` (also `mail`, `phone`, `tel`, `sms`).
     medium: String,
     /// The address, such as `alice@example.org`, or the phone number with its
-    /// country code, such as `447700900001`.
-    address: String,
+    /// country code, such as `+44 7700 900001`.
+    #[arg(required = true)]
+    address: Vec<String>,
     /// The user's Matrix ID, such as `@alice:example.org`.
     mxid: String,
     #[command(flatten)]
@@ -55,25 +70,74 @@ struct ServerFlag {
 
 impl Binding {
     pub(super) fn bind(&self) -> Result<(), Failure> {
-        let association = self.server.client()?.post("bind", &self.fields())?;
+        let (threepid, mxid) = self.parse()?;
+        let fields = fields(&threepid, &mxid);
+        let association = self.server.client()?.post("bind", &fields)?;
         print(&format!("{association:#}\n"))
     }
 
     pub(super) fn unbind(&self) -> Result<(), Failure> {
-        self.server.client()?.post("unbind", &self.fields())?;
-        print("The address is no longer bound to this user.\n")
+        let (threepid, mxid) = self.parse()?;
+        let mut fields = fields(&threepid, &mxid);
+        // Without it, the response is the same when there was no binding.
+        fields["report"] = true.into();
+        let client = self.server.client().map_err(Failure::with_exit_code_2)?;
+        let outcome = client
+            .post("unbind", &fields)
+            .map_err(Failure::with_exit_code_2)?;
+        unbound(&outcome, &mxid)
     }
 
-    fn fields(&self) -> Value {
-        json!({ "medium": self.medium, "address": self.address, "mxid": self.mxid })
+    fn parse(&self) -> Result<(ThreePid, Mxid), Failure> {
+        let threepid = typed::threepid(&self.medium, &self.address.join(" "))?;
+        Ok((threepid, typed::mxid(&self.mxid)?))
     }
 }
 
-impl ThreePid {
+fn fields(threepid: &ThreePid, mxid: &Mxid) -> Value {
+    json!({
+        "medium": threepid.medium().as_str(),
+        "address": threepid.address(),
+        "mxid": mxid.as_str(),
+    })
+}
+
+/// Says what an unbind has done, and who else has the address bound.
+fn unbound(outcome: &Value, mxid: &Mxid) -> Result<(), Failure> {
+    let remaining = |name: &str| outcome.get("remaining")?.get(name)?.as_str();
+    let other = match (remaining("mxid"), remaining("origin")) {
+        (Some(user), Some(origin)) if user == mxid.as_str() => format!(
+            "The server {origin} has bound it to {user} and only that server can remove this; \
+             lookups still find it"
+        ),
+        (Some(user), Some(origin)) => {
+            format!("It is bound to {user}, by the server {origin}")
+        }
+        _ => String::new(),
+    };
+    let other = match other.as_str() {
+        "" => String::new(),
+        other => format!(" {other}."),
+    };
+    match outcome.get("removed").and_then(Value::as_bool) {
+        Some(true) => print(&format!("The binding was removed.{other}\n")),
+        Some(false) => Err(Failure::new(format!(
+            "Nothing was removed: this server has not bound the address to {mxid}.{other}"
+        ))),
+        None => Err(Failure::new(
+            "The server did not say what it removed; it is another version than this program. \
+             Look the address up.",
+        )
+        .with_exit_code_2()),
+    }
+}
+
+impl LookupArguments {
     pub(super) fn lookup(&self) -> Result<(), Failure> {
+        let threepid = typed::threepid(&self.medium, &self.address.join(" "))?;
         let query = [
-            ("medium", self.medium.as_str()),
-            ("address", self.address.as_str()),
+            ("medium", threepid.medium().as_str()),
+            ("address", threepid.address()),
         ];
         let association = self
             .server

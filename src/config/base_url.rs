@@ -30,6 +30,15 @@ impl BaseUrl {
                 "must not contain a query or fragment (? or #), since paths are appended to it",
             ));
         }
+        if url
+            .path_segments()
+            .is_some_and(|mut path| path.any(|part| part == "_matrix"))
+        {
+            return Err(Invalid(
+                "must not contain the path of the API; remove /_matrix and what follows, since \
+                 such paths are appended to it",
+            ));
+        }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
@@ -130,6 +139,11 @@ mod tests {
             "https://id.example.org?a",
             "https://id.example.org/#a",
             "javascript:alert(1)",
+            "https://id.example.org/_matrix/identity",
+            "https://id.example.org/_matrix/identity/v2/",
+            "https://id.example.org/_matrix/identity/api/v1",
+            "https://id.example.org/prefix/_matrix/",
+            "https://id.example.org//_matrix/identity",
         ] {
             assert!(BaseUrl::parse(bad).is_err(), "{bad}");
         }

@@ -3,7 +3,7 @@
 use super::checker::Checker;
 use super::http::check_overlap;
 use super::problem::Problems;
-use super::{Config, Settings};
+use super::{Config, Settings, inline_secrets};
 
 impl Settings {
     /// Checks all settings and converts them into their final types. Reads the files
@@ -12,9 +12,11 @@ impl Settings {
     /// # Errors
     /// All problems, each with what to write instead (OPS-08).
     pub fn into_config(self) -> Result<Config, Problems> {
+        let secrets = inline_secrets::keys(&self);
         let origins = self.origins;
         let mut checker = Checker::new(&origins);
         let checker_ref = &mut checker;
+        inline_secrets::warn_if_exposed(&secrets, checker_ref);
         let email = self.email.check(self.server.name.as_ref(), checker_ref);
         let sms = self.sms.check(checker_ref);
         let replication = self
@@ -64,6 +66,7 @@ impl Settings {
                     federation,
                     replication,
                     log: self.log,
+                    origins,
                     warnings,
                 })
             }

@@ -37,6 +37,16 @@ impl<'a> Checker<'a> {
         self.warnings.push(self.origins.problem(key, message));
     }
 
+    /// The configuration file, if there is one.
+    pub(super) fn file(&self) -> Option<&'a Path> {
+        self.origins.file()
+    }
+
+    /// Whether the configuration file sets this key, and no variable replaces it.
+    pub(super) fn is_in_file(&self, key: &str) -> bool {
+        self.file().is_some() && self.origins.variable(key).is_none()
+    }
+
     /// The path with a relative one resolved; see [`Origins::resolve`].
     pub(super) fn resolve(&self, key: &str, path: &Path) -> PathBuf {
         self.origins.resolve(key, path)
@@ -79,14 +89,22 @@ impl<'a> Checker<'a> {
                 None
             }
             (value, None) => value.cloned(),
-            (None, Some(file)) => self.secret_file(&file_key, file),
+            (None, Some(file)) => {
+                self.warn_if_world_accessible(&file_key, file);
+                self.secret_file(&file_key, file)
+            }
         }
     }
 
     /// Warns when users other than the file's owner and group can read a secret.
     pub(super) fn warn_if_world_accessible(&mut self, key: &str, file: &Path) {
         let file = self.resolve(key, file);
-        if files::is_world_accessible(&file) {
+        self.warn_if_exposed(key, &file);
+    }
+
+    /// The same for a resolved path.
+    pub(super) fn warn_if_exposed(&mut self, key: &str, file: &Path) {
+        if files::is_world_accessible(file) {
             self.warn(
                 key,
                 format!(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::secret::{Secret, SecretUrl};
-use super::{duration, files, postgres_url};
+use super::{duration, files, postgres_url, sqlite_file};
 use crate::domain::Invalid;
 
 /// `[database]` as set.
@@ -45,6 +45,8 @@ impl Default for DatabaseSettings {
 /// `[database]` as checked.
 #[derive(Debug, Clone)]
 pub struct Database {
+    /// The setting that names the database.
+    pub key: &'static str,
     /// The database.
     pub url: DatabaseUrl,
     /// Threads for lookups, 1 to 64.
@@ -111,6 +113,20 @@ impl DatabaseUrl {
     }
 }
 
+impl DatabaseUrl {
+    /// Checks the file and the folder of an `SQLite` database without changing anything.
+    /// Returns whether there is something to open.
+    ///
+    /// # Errors
+    /// Why it cannot be used and what to do, after the words "the file".
+    pub(crate) fn check_file(&self) -> Result<bool, String> {
+        match self {
+            Self::Sqlite(path) => sqlite_file::check(path),
+            Self::Postgres(_) => Ok(true),
+        }
+    }
+}
+
 impl DatabaseSettings {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Database> {
         checker.range("database.readers", self.readers, 1..=64);
@@ -122,8 +138,10 @@ impl DatabaseSettings {
             Duration::ZERO,
             HOUR,
         );
+        let (key, url) = self.checked_url(checker)?;
         Some(Database {
-            url: self.checked_url(checker)?,
+            key,
+            url,
             readers: self.readers,
             writers: self.writers,
             queue: self.queue,
@@ -131,7 +149,7 @@ impl DatabaseSettings {
         })
     }
 
-    fn checked_url(&self, checker: &mut Checker<'_>) -> Option<DatabaseUrl> {
+    fn checked_url(&self, checker: &mut Checker<'_>) -> Option<(&'static str, DatabaseUrl)> {
         let (key, text) = match (&self.url, &self.url_file) {
             (Some(_), Some(_)) => {
                 checker.error(
@@ -154,8 +172,13 @@ impl DatabaseSettings {
             ),
         };
         match DatabaseUrl::parse(text.expose()) {
-            Ok(DatabaseUrl::Sqlite(file)) => sqlite(key, &file, checker),
-            Ok(postgres) => Some(postgres),
+            Ok(DatabaseUrl::Sqlite(file)) => Some((key, sqlite(key, &file, checker)?)),
+            Ok(postgres) => {
+                if let Some(file) = &self.url_file {
+                    checker.warn_if_world_accessible(key, file);
+                }
+                Some((key, postgres))
+            }
             Err(invalid) => {
                 checker.error(key, invalid.0);
                 None
@@ -170,24 +193,8 @@ const HOUR: Duration = Duration::from_hours(1);
 /// database somewhere else.
 fn sqlite(key: &str, file: &Path, checker: &mut Checker<'_>) -> Option<DatabaseUrl> {
     let file = checker.resolve(key, file);
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if file.is_dir() {
-        checker.error(
-            key,
-            format!("must be a file; {} is a folder", file.display()),
-        );
-        return None;
-    }
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        checker.error(
-            key,
-            format!(
-                "must be a file in an existing folder; create {} first",
-                folder.display()
-            ),
-        );
+    if let Err(refusal) = sqlite_file::check(&file) {
+        checker.error(key, refusal);
         return None;
     }
     if files::is_world_accessible(&file) {

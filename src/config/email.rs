@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::display_name;
+use super::files;
 use super::sender::with_ascii_address;
 use super::smtp::{Smtp, SmtpSettings};
 use crate::domain::ids::ServerName;
@@ -203,11 +204,8 @@ impl MailFolderSettings {
     fn check(mut self, checker: &mut Checker<'_>) -> Self {
         const KEY: &str = "email.file.dir";
         self.dir = checker.resolve(KEY, &self.dir);
-        if self.dir.exists() && !self.dir.is_dir() {
-            checker.error(
-                KEY,
-                format!("must be a folder; {} is a file", self.dir.display()),
-            );
+        if let Err(refusal) = files::check_folder(&self.dir) {
+            checker.error(KEY, refusal);
         }
         self
     }

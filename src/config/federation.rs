@@ -138,6 +138,20 @@ impl FederationSettings {
             proxy
         });
         let hosts = hosts(self.hosts, checker);
+        let homeservers = HomeserverLists {
+            allow: self.allow_homeservers,
+            deny: self.deny_homeservers,
+        };
+        for pattern in homeservers.contradictions() {
+            let pattern = String::from(pattern.clone());
+            checker.error(
+                "federation.allow_homeservers",
+                format!(
+                    "contains {pattern}, which federation.deny_homeservers denies; remove it from \
+                     one of the lists"
+                ),
+            );
+        }
         Federation {
             allow_ranges: self.allow_ranges,
             block_ranges: self.block_ranges,
@@ -147,10 +161,7 @@ impl FederationSettings {
             timeout: self.timeout,
             concurrency: self.concurrency,
             dns_servers: self.dns_servers,
-            homeservers: HomeserverLists {
-                allow: self.allow_homeservers,
-                deny: self.deny_homeservers,
-            },
+            homeservers,
             hosts,
         }
     }

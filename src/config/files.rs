@@ -23,6 +23,54 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Checks that this user may change a file, or create files in a folder. Does not open
+/// it: for the files of a database that would release locks.
+#[cfg(unix)]
+pub(super) fn check_writable(path: &Path) -> Result<(), String> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    let access = if path.is_dir() {
+        Access::WRITE_OK | Access::EXEC_OK
+    } else {
+        Access::READ_OK | Access::WRITE_OK
+    };
+    accessat(CWD, path, access, AtFlags::EACCESS).map_err(|error| {
+        let error = io::Error::from(error);
+        let (reason, remedy) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (
+                "permission denied for this user".to_owned(),
+                "; give this user write permission, or start the server as the owner",
+            ),
+            io::ErrorKind::ReadOnlyFilesystem => {
+                ("it is on a read-only file system".to_owned(), "")
+            }
+            _ => (error.to_string(), ""),
+        };
+        format!("cannot write {}: {reason}{remedy}", path.display())
+    })
+}
+
+/// Always true: only on Unix can this be found out without writing.
+#[cfg(not(unix))]
+pub(super) fn check_writable(_path: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+/// Checks that files can be created in a folder, which need not exist yet.
+pub(super) fn check_folder(path: &Path) -> Result<(), String> {
+    let existing = path
+        .ancestors()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        })
+        .find(|folder| folder.symlink_metadata().is_ok());
+    match existing {
+        Some(folder) if folder.is_dir() => check_writable(folder),
+        Some(file) => Err(format!("must be a folder; {} is a file", file.display())),
+        None => Ok(()),
+    }
+}
+
 /// Whether users other than the file's owner and group may read or change it.
 #[cfg(unix)]
 pub(super) fn is_world_accessible(path: &Path) -> bool {

@@ -26,6 +26,7 @@ mod federation;
 mod files;
 mod host;
 mod http;
+mod inline_secrets;
 mod invites;
 mod limits;
 mod load;
@@ -43,6 +44,7 @@ mod serde_message;
 mod server;
 mod sms;
 mod smtp;
+mod sqlite_file;
 mod templates;
 mod terms;
 #[cfg(test)]
@@ -175,6 +177,17 @@ pub struct Config {
     pub replication: Replication,
     /// Level and format of the log.
     pub log: LogSettings,
+    /// Where each setting was set, for problems that are found later.
+    pub origins: Origins,
     /// Warnings, which the server logs at start.
     pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// A problem with a setting that is found after the configuration was checked, with
+    /// its location. The message is the predicate of a sentence whose subject is the
+    /// setting.
+    pub(crate) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        self.origins.problem(key, message)
+    }
 }

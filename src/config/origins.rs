@@ -21,6 +21,11 @@ impl Origins {
         }
     }
 
+    /// The configuration file, if there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     pub(super) fn add_line(&mut self, key: &str, line: usize) {
         self.lines.insert(key.to_owned(), line);
     }

@@ -92,13 +92,14 @@ impl PeerSettings {
     }
 }
 
-/// An https URL without login, query, fragment and trailing slash.
+/// An https URL without login, query, fragment, path of the API and trailing slash.
 fn base_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let has_suffix = url.query().is_some() || url.fragment().is_some();
     let has_login = !url.username().is_empty() || url.password().is_some();
     let has_host = url.host_str().is_some_and(|host| !host.is_empty());
-    (url.scheme() == "https" && has_host && !has_login && !has_suffix)
+    let has_api_path = url.path().split('/').any(|part| part == "_matrix");
+    (url.scheme() == "https" && has_host && !has_login && !has_suffix && !has_api_path)
         .then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
@@ -117,6 +118,7 @@ mod tests {
             ("https://", None),
             ("https://u:p@a.example", None),
             ("https://a.example/?b", None),
+            ("https://a.example/_matrix/identity", None),
         ] {
             assert_eq!(base_url(text).as_deref(), url, "{text}");
         }

@@ -51,7 +51,7 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
     /// Sorts by file and line, and drops duplicates.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
         Self(problems)

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::postgres_url;
 
 /// Replaces a secret in output.
-const MASK: &str = "[secret]";
+pub(super) const MASK: &str = "[secret]";
 
 /// A secret text. `Debug` and `Serialize` show a mask, and dropping it wipes the
 /// memory.

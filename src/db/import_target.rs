@@ -221,7 +221,7 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
@@ -233,11 +233,12 @@ const TABLES: [&str; 12] = [
     "outbox",
     "replication_peers",
     "send_limits",
+    "server_identity",
     "validation_sessions",
 ];
 
-/// Whether the database has no data yet. A pepper does not count, because a
-/// server inserts one when it starts for the first time.
+/// Whether the database has no data yet. A pepper and the name of the server do not
+/// count, because a server inserts them when it starts for the first time.
 pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     #[derive(QueryableByName)]
     struct Count {
@@ -246,7 +247,7 @@ pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     }
     let counts: Vec<String> = TABLES
         .iter()
-        .filter(|table| **table != "lookup_peppers")
+        .filter(|table| !["lookup_peppers", "server_identity"].contains(table))
         .map(|table| format!("(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS {table})"))
         .collect();
     let sql = format!("SELECT {} AS n", counts.join(" + "));

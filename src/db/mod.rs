@@ -12,11 +12,14 @@ pub mod ephemeral_keys;
 pub mod export_source;
 pub mod import_target;
 mod in_use;
+mod inspection;
 pub mod invites;
 pub mod journal;
 mod locks;
+mod migrations;
 pub mod outbox;
 pub mod own;
+pub mod own_associations;
 pub mod peers;
 pub mod peppers;
 pub mod private_copy;
@@ -25,12 +28,14 @@ mod redact_credentials;
 pub mod replicated;
 mod schema;
 pub mod send_limits;
+pub mod server_identity;
 pub mod sessions;
 mod store;
 pub mod sydent;
 
 pub use connection::Conn;
 use connection::with_backend;
+pub use inspection::Owner;
 pub use store::{Database, LockKey, Store};
 
 /// Why a database operation failed.
@@ -39,6 +44,10 @@ pub enum DbError {
     /// The connection could not be opened, or the schema could not be migrated.
     #[error("cannot open the database: {0}")]
     Open(String),
+    /// The database must not be used as it is: it is another program's, belongs to
+    /// another server, or lacks something. Nothing was changed.
+    #[error("cannot use {0}")]
+    Refused(String),
     /// A query failed.
     #[error("a query failed: {0}")]
     Query(#[from] diesel::result::Error),
@@ -54,7 +63,7 @@ impl DbError {
     pub fn may_be_connection_failure(&self) -> bool {
         use diesel::result::{DatabaseErrorKind as Kind, Error};
         match self {
-            Self::Corrupt(_) | Self::Query(Error::NotFound) => false,
+            Self::Corrupt(_) | Self::Refused(_) | Self::Query(Error::NotFound) => false,
             Self::Query(Error::DatabaseError(kind, _)) => !matches!(
                 kind,
                 Kind::UniqueViolation

@@ -53,6 +53,14 @@ pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Lets every peer receive all changes again.
+pub fn start_over(connection: &mut Conn) -> Result<(), DbError> {
+    diesel::update(dsl::replication_peers)
+        .set(dsl::sent_id.eq(0))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Which of the peers have changes to receive, are due, and are not leased.
 pub fn due(connection: &mut Conn, names: &[&str], now: i64) -> Result<Vec<String>, DbError> {
     let newest: Option<i64> = journal::association_journal

@@ -146,5 +146,11 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    server_identity (name) {
+        name -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, access_tokens, accepted_terms);
 diesel::allow_tables_to_appear_in_same_query!(association_journal, associations);

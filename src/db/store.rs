@@ -8,20 +8,17 @@ use std::time::Duration;
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{Array, Text};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::connection::{Mode, connect, retry_locked};
+use super::connection::{Mode, connect};
 use super::in_use;
+use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
-use super::{Conn, DbError, with_backend};
+use super::{Conn, DbError, migrations, server_identity, with_backend};
 use crate::config::DatabaseUrl;
 use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
 use crate::domain::secret::{Sid, TokenHash};
 use crate::domain::threepid::ThreePid;
-
-const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// How to connect to the database. Each actor opens its own [`Store`] from it.
 #[derive(Debug, Clone)]
@@ -117,27 +114,26 @@ impl Database {
         })
     }
 
+    /// Whether the server may use the database, without changing it. Returns warnings.
+    ///
+    /// # Errors
+    /// [`DbError::Refused`] with the reason and what to do; another error if the
+    /// database cannot be reached.
+    pub fn check(&self, owner: Owner<'_>) -> Result<Vec<String>, DbError> {
+        Ok(inspection::inspect(&self.url, Some(owner))?.warnings)
+    }
+
     /// Opens a connection that can write, for a command that runs while servers
     /// use the database.
     ///
     /// # Errors
-    /// When the database cannot be opened, or its schema is not the one of this
+    /// When the database cannot be used or opened, or its schema is not the one of this
     /// version: a command must not migrate the tables under a running server.
-    pub fn writer_on_current_schema(&self) -> Result<Store, DbError> {
-        if let DatabaseUrl::Sqlite(path) = &self.url
-            && !path.exists()
-        {
-            return Err(DbError::Open(format!("{} does not exist", path.display())));
-        }
-        let mut store = self.writer()?;
-        let pending = match &mut store.connection {
-            Conn::Postgres(postgres) => postgres.has_pending_migration(POSTGRES),
-            Conn::Sqlite(sqlite) => sqlite.has_pending_migration(SQLITE),
-        };
-        match pending {
-            Ok(false) => Ok(store),
-            Ok(true) => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
-            Err(error) => Err(DbError::Open(error.to_string())),
+    pub fn writer_on_current_schema(&self, owner: Option<Owner<'_>>) -> Result<Store, DbError> {
+        match inspection::inspect(&self.url, owner)?.schema {
+            Schema::Current => self.writer(),
+            Schema::Outdated => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
+            Schema::Empty => Err(DbError::Open(SCHEMA_MISSING.to_owned())),
         }
     }
 
@@ -145,30 +141,79 @@ impl Database {
     /// must have. Other instances that start wait until it is done (OPS-11).
     ///
     /// # Errors
-    /// When the database cannot be opened or a migration fails.
+    /// When the database cannot be used or opened, or a migration fails. Nothing was
+    /// changed then.
     pub fn prepare<F>(&self, seed: F) -> Result<(), DbError>
     where
         F: FnOnce(&mut Conn) -> Result<(), DbError>,
     {
-        prepare(&mut self.writer()?, seed)
+        self.prepare_with(None, seed)
+    }
+
+    /// As [`prepare`](Self::prepare), for a server: refuses a database that belongs to
+    /// another one, and stores the name in a new one.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_for<F>(&self, owner: Owner<'_>, seed: F) -> Result<(), DbError>
+    where
+        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+    {
+        self.prepare_with(Some(owner), |connection| {
+            if server_identity::name(connection)?.is_none() {
+                server_identity::set_name(connection, owner.name)?;
+            }
+            seed(connection)
+        })
+    }
+
+    fn prepare_with<F>(&self, owner: Option<Owner<'_>>, seed: F) -> Result<(), DbError>
+    where
+        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+    {
+        self.inspect_file(owner)?;
+        prepare(&mut self.writer()?, owner, seed)
+    }
+
+    /// Inspects an SQLite database before the first connection, which switches the file
+    /// to WAL mode.
+    fn inspect_file(&self, owner: Option<Owner<'_>>) -> Result<(), DbError> {
+        if matches!(self.url, DatabaseUrl::Sqlite(_)) {
+            inspection::inspect(&self.url, owner)?;
+        }
+        Ok(())
     }
 
     /// Opens a connection that can write and has the database to itself until it is
     /// dropped, and migrates the schema. `None` if anybody else is connected.
     ///
     /// # Errors
-    /// When the database cannot be opened or a migration fails.
+    /// When the database cannot be used or opened, or a migration fails.
     pub fn writer_alone(&self) -> Result<Option<Store>, DbError> {
+        self.inspect_file(None)?;
         let mut store = self.writer()?;
         if !in_use::lock_alone(&mut store.connection)? {
             return Ok(None);
         }
-        prepare(&mut store, |_connection| Ok(()))?;
+        prepare(&mut store, None, |_connection| Ok(()))?;
         Ok(Some(store))
+    }
+
+    /// As [`writer_alone`](Self::writer_alone), for a database that exists, whichever
+    /// server it belongs to.
+    ///
+    /// # Errors
+    /// As [`writer_alone`](Self::writer_alone), and when anybody else is connected.
+    pub fn existing_alone(&self) -> Result<Store, DbError> {
+        if inspection::inspect(&self.url, None)?.schema == Schema::Empty {
+            return Err(DbError::Open(SCHEMA_MISSING.to_owned()));
+        }
+        self.writer_alone()?
+            .ok_or_else(|| DbError::Open(IN_USE.to_owned()))
     }
 }
 
-fn prepare<F>(store: &mut Store, seed: F) -> Result<(), DbError>
+fn prepare<F>(store: &mut Store, owner: Option<Owner<'_>>, seed: F) -> Result<(), DbError>
 where
     F: FnOnce(&mut Conn) -> Result<(), DbError>,
 {
@@ -178,11 +223,13 @@ where
         // the connection closes, also if this process is killed.
         postgres.batch_execute(
             "SET lock_timeout = 0; SET statement_timeout = 0; \
-                 SET idle_in_transaction_session_timeout = 0",
+             SET idle_in_transaction_session_timeout = 0",
         )?;
+        Lock::Schema.lock_for_session(&mut store.connection)?;
+        // Another instance may have migrated during the wait.
+        inspection::inspect_postgres(&mut store.connection, owner)?;
     }
-    Lock::Schema.lock_for_session(&mut store.connection)?;
-    migrate(&mut store.connection)
+    migrations::apply_pending(&mut store.connection)
         .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
     store
         .write(LockKey::Job("prepare"), seed)
@@ -194,18 +241,9 @@ where
 
 const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \
     the server once to migrate it";
-
-/// SQLite has no lock that spans all migrations, so a migration may fail because
-/// another process has just applied it; then it is no longer pending when
-/// retried. Each migration is one transaction and is never applied in part.
-fn migrate(connection: &mut Conn) -> diesel::migration::Result<()> {
-    match connection {
-        Conn::Postgres(postgres) => postgres.run_pending_migrations(POSTGRES).map(drop),
-        Conn::Sqlite(sqlite) => retry_locked(sqlite, |sqlite| {
-            sqlite.run_pending_migrations(SQLITE).map(drop)
-        }),
-    }
-}
+const IN_USE: &str = "a server or another command is connected to it; stop it first";
+const SCHEMA_MISSING: &str = "it does not exist yet or has no tables; start the server once to \
+    create them";
 
 impl Store {
     /// Runs `work` in one transaction. Transactions with the same `lock` run one

@@ -87,6 +87,23 @@ impl HomeserverLists {
             .any(|pattern| pattern.matches(server.as_str()) || pattern.matches(server.host()))
     }
 
+    /// The patterns that allow homeservers to register which are all denied.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<&HomeserverPattern> {
+        let is_denied = |allowed: &&HomeserverPattern| {
+            let without_port = match allowed.0.rsplit_once(':') {
+                Some((host, port)) if !port.contains(']') => host,
+                _ => &allowed.0,
+            };
+            // The wildcards of `allowed` match only wildcards, so that all names that it
+            // matches are denied.
+            self.deny
+                .iter()
+                .any(|denied| denied.matches(&allowed.0) || denied.matches(without_port))
+        };
+        self.allow.iter().filter(is_denied).collect()
+    }
+
     /// Whether users of the server may register. The whole name must match:
     /// another port of an allowed host is another homeserver.
     #[must_use]
@@ -158,6 +175,31 @@ mod tests {
         ] {
             assert_eq!(both.may_register(&name(server)), registers, "{server}");
             assert_eq!(both.may_be_contacted(&name(server)), contacted, "{server}");
+        }
+    }
+
+    /// AUTH-14
+    #[test]
+    fn allowed_and_denied_is_a_contradiction() {
+        for (allow, deny, contradicts) in [
+            ("a.example", "a.example", true),
+            ("A.example", "a.EXAMPLE", true),
+            ("a.example:8448", "a.example", true),
+            ("a.example", "*.example", true),
+            ("*.a.example", "*.example", true),
+            ("*", "*", true),
+            ("[::1]:8448", "[::1]", true),
+            ("*.example", "a.example", false),
+            ("*", "*.example", false),
+            ("a.example", "a.example:8448", false),
+            ("a.example", "b.example", false),
+        ] {
+            let found = lists(&[allow], &[deny]);
+            assert_eq!(
+                !found.contradictions().is_empty(),
+                contradicts,
+                "{allow} {deny}"
+            );
         }
     }
 

@@ -36,11 +36,11 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
     Ok(signed)
 }
 
-/// Removes the binding of a 3PID to a user, if there is one. Without a 3PID
-/// there is nothing to remove.
-pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result<(), FlowError> {
+/// Removes the binding of a 3PID to a user, if there is one; returns whether there was.
+/// Without a 3PID there is nothing to remove.
+pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result<bool, FlowError> {
     let Some(threepid) = threepid else {
-        return Ok(());
+        return Ok(false);
     };
     let now = app.clock.now();
     let unbind = Unbind {
@@ -48,10 +48,11 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
         mxid,
         now: now.as_i64(),
     };
-    if app.associations.send(unbind).await? {
+    let removed = app.associations.send(unbind).await?;
+    if removed {
         app.wake_replicator();
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Binds the 3PID that a session has validated.

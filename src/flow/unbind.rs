@@ -63,7 +63,8 @@ pub async fn by_homeserver(
     if !is_proven {
         return Err(FlowError::UnbindRefused);
     }
-    bind::unbind(&app, binding.threepid, binding.mxid).await
+    bind::unbind(&app, binding.threepid, binding.mxid).await?;
+    Ok(())
 }
 
 /// Whether one of the signatures is good. All are of one origin, so the first
@@ -121,5 +122,6 @@ pub async fn by_session(
     if Some(proof.threepid()) != binding.threepid.as_ref() {
         return Err(FlowError::UnbindRefused);
     }
-    bind::unbind(&app, binding.threepid, binding.mxid).await
+    bind::unbind(&app, binding.threepid, binding.mxid).await?;
+    Ok(())
 }

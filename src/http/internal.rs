@@ -6,17 +6,18 @@
 //! - `GET /_matrix/identity/internal/lookup`
 
 use actix_web::web;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::access::Anyone;
 use super::args::{Body, Query};
 use super::call::Call;
 use super::client::lookup::{AddressLookupRequest, StoredAssociation, find};
-use super::empty::Empty;
 use super::fields::Request;
 use super::resource::Endpoint;
-use super::signed::{SignedAssociation, typed};
+use super::signed::{self, typed};
+use crate::actor::lookups::SignedAssociation;
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::domain::session::Proof;
@@ -34,11 +35,9 @@ pub(super) struct BindingRequest {
 
 impl Request for BindingRequest {}
 
-impl BindingRequest {
-    fn threepid(&self) -> Result<ThreePid, Error> {
-        ThreePid::parse(self.medium.as_str(), &self.address)
-            .map_err(|reason| Error::invalid_param("address", reason))
-    }
+fn parse(medium: Medium, address: &str) -> Result<ThreePid, Error> {
+    ThreePid::parse(medium.as_str(), address)
+        .map_err(|reason| Error::invalid_param("address", reason))
 }
 
 pub(super) const BIND: Endpoint = Endpoint {
@@ -51,9 +50,9 @@ pub(super) const BIND: Endpoint = Endpoint {
 pub(super) async fn bind(
     app: web::Data<App>,
     mut call: Call<Anyone, Body, BindingRequest>,
-) -> Result<web::Json<SignedAssociation>, Error> {
+) -> Result<web::Json<signed::SignedAssociation>, Error> {
     let request = call.request()?;
-    let proof = Proof::trusted(request.threepid()?);
+    let proof = Proof::trusted(parse(request.medium, &request.address)?);
     let inner = app.clone().into_inner();
     let signed = app
         .detached
@@ -62,23 +61,71 @@ pub(super) async fn bind(
     Ok(web::Json(typed(signed)?))
 }
 
+/// An address and a user whose binding is removed.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct UnbindRequest {
+    medium: Medium,
+    address: String,
+    mxid: Mxid,
+    /// Say in the response what was removed. Without it the response is empty.
+    report: Option<bool>,
+}
+
+impl Request for UnbindRequest {}
+
+/// What an unbind has done, if the request asks for it.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct UnbindResponse {
+    /// Whether this server had such a binding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<bool>,
+    /// The association that lookups find afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<RemainingAssociation>,
+}
+
+/// Whom an address is bound to, and by which server.
+#[derive(Serialize, ToSchema)]
+struct RemainingAssociation {
+    mxid: String,
+    origin: String,
+}
+
 pub(super) const UNBIND: Endpoint = Endpoint {
     summary: "Remove the binding of an address to a Matrix user",
     errors: &[],
 };
 
-/// Removes a binding; the response is the same when there was none.
+/// Removes a binding; the response is the same when there was none, unless the request
+/// asks for a report.
 pub(super) async fn unbind(
     app: web::Data<App>,
-    mut call: Call<Anyone, Body, BindingRequest>,
-) -> Result<web::Json<Empty>, Error> {
+    mut call: Call<Anyone, Body, UnbindRequest>,
+) -> Result<web::Json<UnbindResponse>, Error> {
     let request = call.request()?;
-    let threepid = request.threepid()?;
+    let threepid = parse(request.medium, &request.address)?;
     let inner = app.clone().into_inner();
-    app.detached
-        .run(async move { bind::unbind(&inner, Some(threepid), request.mxid).await })
+    let unbound = threepid.clone();
+    let removed = app
+        .detached
+        .run(async move { bind::unbind(&inner, Some(unbound), request.mxid).await })
         .await??;
-    Ok(web::Json(Empty {}))
+    if request.report != Some(true) {
+        return Ok(web::Json(UnbindResponse::default()));
+    }
+    let lookup = SignedAssociation {
+        threepid,
+        now: app.clock.now().as_i64(),
+    };
+    let remaining = app.lookups.send(lookup).await?;
+    Ok(web::Json(UnbindResponse {
+        removed: Some(removed),
+        remaining: remaining.and_then(|(signed, origin)| {
+            let mxid = serde_json::from_str::<Value>(&signed).ok()?;
+            let mxid = mxid.get("mxid")?.as_str()?.to_owned();
+            Some(RemainingAssociation { mxid, origin })
+        }),
+    }))
 }
 
 pub(super) const LOOKUP: Endpoint = Endpoint {

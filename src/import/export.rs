@@ -8,11 +8,12 @@ use crate::config::Config;
 use crate::db::export_source::{self, Exported, ExportedRow, WHOLE_TERMS};
 use crate::db::import_target::SqlValue;
 use crate::db::sydent::{NewSydent, Query, Sydent, SydentTable};
-use crate::db::{Conn, Database, DbError, peppers};
+use crate::db::{Conn, Database, DbError, Owner, peppers};
 use crate::domain::base64;
 use crate::domain::ids::ServerName;
 use crate::domain::public_key::PublicKey;
 use crate::domain::secret::TokenHash;
+use crate::domain::signing::KeyRing;
 
 /// How many rows of each kind were exported.
 #[derive(Debug, Default)]
@@ -29,11 +30,15 @@ pub(crate) struct Exports {
 /// When a database cannot be read or written; a file that was begun is left then.
 pub(crate) fn export(
     config: &Config,
+    keys: &KeyRing,
     old: Option<&mut Sydent>,
     path: &Path,
 ) -> Result<Exports, DbError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
-    let mut store = database.writer_on_current_schema()?;
+    let mut store = database.writer_on_current_schema(Some(Owner {
+        name: &config.server.name,
+        keys,
+    }))?;
     store.snapshot(|source| {
         let mut export = Export {
             source,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use actix::Arbiter;
+use rustls::ServerConfig;
 
 use super::parts::{Parts, Stage};
+use super::resources::Resources;
 use super::{ServerError, delivery, replication};
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
@@ -20,9 +22,8 @@ use crate::actor::signer::Signer;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Database, Store, peppers};
+use crate::db::{Database, Owner, Store, peppers};
 use crate::delivery::pending_replies::PendingReplies;
-use crate::delivery::templates::Templates;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::session::SessionLimits;
@@ -95,15 +96,27 @@ impl Starter<'_> {
     }
 }
 
-/// Opens everything that the configuration names and starts the actors.
-pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), ServerError> {
+/// Starts the actors. The first steps change the database and create the folders of
+/// captured messages.
+pub(super) fn start(
+    config: Config,
+    clock: Clock,
+    resources: Resources,
+) -> Result<(App, Parts, Option<ServerConfig>), ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let templates = Arc::new(load_templates(&config)?);
-    let transports = delivery::Transports::open(&config)?;
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
-    let keys = Arc::new(read_keys(&config)?);
-    let homeservers = federation::Client::open(&config.federation)?;
-    let database = prepare_database(&config, &clock)?;
+    let Resources {
+        templates,
+        keys,
+        homeservers,
+        peers,
+        replication_tls,
+        database,
+        warnings: _,
+    } = resources;
+    let templates = Arc::new(templates);
+    prepare_database(&config, &keys, &database, &clock)?;
+    let transports = delivery::Transports::open(&config)?;
 
     let mut starter = Starter {
         config: &config,
@@ -148,12 +161,13 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
     );
     let replicator = replication::start(
         &config,
+        peers,
         &instance,
         associations.for_background(),
         signer.for_background(),
         &clock,
         &metrics,
-    )?;
+    );
     let optional = [&workers.mail, &workers.sms, &replicator];
     for worker in optional.into_iter().flatten().chain([&onbind_worker]) {
         starter.parts.add(Stage::Workers, worker.clone());
@@ -193,13 +207,7 @@ pub(super) fn start(config: Config, clock: Clock) -> Result<(App, Parts), Server
         metrics,
         config,
     };
-    Ok((app, parts))
-}
-
-fn load_templates(config: &Config) -> Result<Templates, ServerError> {
-    let templates = Templates::load(&config.templates)?;
-    let invites = &config.invites;
-    Ok(templates.with_subjects(&invites.subject_room, &invites.subject_space)?)
+    Ok((app, parts, replication_tls))
 }
 
 fn session_limits(config: &Config) -> SessionLimits {
@@ -211,21 +219,21 @@ fn session_limits(config: &Config) -> SessionLimits {
     }
 }
 
-fn read_keys(config: &Config) -> Result<KeyRing, ServerError> {
-    let file = &config.server.signing_key_file;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| ServerError::File(file.display().to_string(), error))?;
-    Ok(KeyRing::parse(&text)?)
-}
-
 /// Migrates the database, and makes the first pepper.
-fn prepare_database(config: &Config, clock: &Clock) -> Result<Database, ServerError> {
-    let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
+fn prepare_database(
+    config: &Config,
+    keys: &KeyRing,
+    database: &Database,
+    clock: &Clock,
+) -> Result<(), ServerError> {
     let pepper = rotation::fresh_pepper()?;
     let now = clock.now().as_i64();
-    database.prepare(|connection| match peppers::current(connection)? {
-        Some(_) => Ok(()),
-        None => peppers::set_current(connection, &pepper, now),
+    let name = &config.server.name;
+    database.prepare_for(Owner { name, keys }, |connection| {
+        match peppers::current(connection)? {
+            Some(_) => Ok(()),
+            None => peppers::set_current(connection, &pepper, now),
+        }
     })?;
-    Ok(database)
+    Ok(())
 }

@@ -17,11 +17,16 @@ use crate::config::{Replication, TlsIdentity};
 use crate::domain::ids::ServerName;
 use crate::http::PeerName;
 
-/// How the listener shows who it is and whose certificates it takes.
-pub(super) fn tls(
-    settings: &Replication,
-    identity: &TlsIdentity,
-) -> Result<ServerConfig, ServerError> {
+/// How the listener shows who it is and whose certificates it takes; `None` if it is
+/// off.
+pub(super) fn tls(settings: &Replication) -> Result<Option<ServerConfig>, ServerError> {
+    let identity = settings.listen.and(settings.identity.as_ref());
+    identity
+        .map(|identity| tls_with(settings, identity))
+        .transpose()
+}
+
+fn tls_with(settings: &Replication, identity: &TlsIdentity) -> Result<ServerConfig, ServerError> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     if settings.client_authorities.is_empty() {

@@ -16,7 +16,7 @@ use crate::actor::pool::Pool;
 use crate::actor::signer::Signer;
 use crate::actor::sms_delivery::SmsDelivery;
 use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
-use crate::config::{Config, Provider, Sms};
+use crate::config::{self, Config, Provider, Sms};
 use crate::delivery::mail::{MailTransport, RelayHealth};
 use crate::delivery::retry::RetryPolicy;
 use crate::delivery::sms::PreparedProviders;
@@ -36,6 +36,24 @@ pub(super) struct Workers {
     pub(super) mail: Option<WorkerHandle>,
     pub(super) sms: Option<WorkerHandle>,
     pub(super) relay_health: Option<Arc<RelayHealth>>,
+}
+
+/// Creates what would send mail, to see whether that is possible. The folder of
+/// captured mail is not created; the configuration was checked for it.
+pub(super) fn check_mail(config: &Config) -> Result<(), ServerError> {
+    if !matches!(config.email.transport, config::MailTransport::File(_)) {
+        MailTransport::open(&config.email)?;
+    }
+    Ok(())
+}
+
+/// The same for SMS.
+pub(super) fn check_sms(config: &Config) -> Result<(), ServerError> {
+    let mut sms = config.sms.clone();
+    sms.providers
+        .retain(|_, provider| !matches!(provider, Provider::File { .. }));
+    PreparedProviders::new(&sms)?;
+    Ok(())
 }
 
 impl Transports {

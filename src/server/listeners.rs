@@ -11,7 +11,6 @@ use rustls::ServerConfig;
 
 use super::{Addresses, ServerError, client_certificates};
 use crate::app::App;
-use crate::config::Replication;
 use crate::http::routes::{self, unknown};
 use crate::http::{allow_all_origins, envelope, same_origin_only};
 
@@ -37,7 +36,10 @@ enum Pages {
     Unforeseen,
 }
 
-pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerError> {
+pub(super) fn bind(
+    app: &Arc<App>,
+    replication_tls: Option<ServerConfig>,
+) -> Result<(Vec<Server>, Addresses), ServerError> {
     let config = &app.config;
     let all = [
         Listener {
@@ -70,7 +72,7 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             workers: 1,
             routes: routes::replication,
             pages: Pages::Unforeseen,
-            tls: tls(&config.replication)?,
+            tls: replication_tls,
         },
     ];
     let mut servers = Vec::new();
@@ -96,12 +98,6 @@ pub(super) fn bind(app: &Arc<App>) -> Result<(Vec<Server>, Addresses), ServerErr
             replication: next(),
         },
     ))
-}
-
-fn tls(settings: &Replication) -> Result<Option<ServerConfig>, ServerError> {
-    let identity = settings.listen.and(settings.identity.as_ref());
-    let tls = identity.map(|identity| client_certificates::tls(settings, identity));
-    tls.transpose()
 }
 
 fn listen(

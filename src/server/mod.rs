@@ -9,6 +9,8 @@ mod parts;
 pub mod peers;
 pub mod peppers;
 mod replication;
+mod resources;
+pub mod sign_again;
 mod timers;
 
 use std::net::SocketAddr;
@@ -19,16 +21,17 @@ use actix_web::dev::ServerHandle;
 use futures_util::future::{Either, join_all, select, try_join_all};
 use log::{info, warn};
 
+pub use self::resources::check;
+
 use self::parts::Parts;
 use self::timers::Timers;
 use crate::actor::pool::Fault;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, Problems};
 use crate::db::DbError;
 use crate::delivery::mail::TransportError;
 use crate::delivery::sms::SmsError;
-use crate::delivery::templates::TemplateError;
 use crate::domain::Invalid;
 use crate::federation;
 use crate::random::RandomError;
@@ -36,11 +39,14 @@ use crate::random::RandomError;
 /// Why the server cannot start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// Something that the configuration names cannot be used.
+    #[error("{0}")]
+    Configuration(Problems),
     /// The database cannot be opened or brought up to date.
     #[error(transparent)]
     Database(#[from] DbError),
     /// The key file is not readable or not a key file.
-    #[error("server.signing_key_file: {0}")]
+    #[error("{0}")]
     Keys(#[from] Invalid),
     /// A file that the configuration names cannot be read.
     #[error("{0}: {1}")]
@@ -51,9 +57,6 @@ pub enum ServerError {
     /// An operation of a command failed.
     #[error(transparent)]
     Operation(#[from] Fault),
-    /// A template is broken.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
     /// The mail transport cannot be used.
     #[error(transparent)]
     Mail(#[from] TransportError),
@@ -67,7 +70,7 @@ pub enum ServerError {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// TLS for the replication listener cannot be set up.
-    #[error("replication: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Mesh(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
@@ -110,9 +113,13 @@ impl Server {
     /// # Errors
     /// What is missing or wrong, in a sentence.
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
-        let (app, parts) = actors::start(config, clock)?;
+        let resources = resources::open(&config)?;
+        for warning in &resources.warnings {
+            warn!("{warning}");
+        }
+        let (app, parts, replication_tls) = actors::start(config, clock, resources)?;
         let app = Arc::new(app);
-        let (listeners, addresses) = listeners::bind(&app)?;
+        let (listeners, addresses) = listeners::bind(&app, replication_tls)?;
         Ok(Self {
             app,
             parts,

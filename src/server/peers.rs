@@ -1,11 +1,12 @@
 //! The replication status of each peer, for a command that runs beside servers.
 
 use super::ServerError;
+use super::resources::read_keys;
 use crate::actor::associations::Associations;
 use crate::actor::peers::PeerStates;
 use crate::actor::pool::Operation as _;
 use crate::config::Config;
-use crate::db::Database;
+use crate::db::{Database, Owner};
 
 pub use crate::actor::peers::PeerState;
 
@@ -14,9 +15,14 @@ pub use crate::actor::peers::PeerState;
 /// # Errors
 /// When the database cannot be read, or no server has created its schema.
 pub fn states(config: &Config) -> Result<Vec<PeerState>, ServerError> {
+    let keys = read_keys(config)?;
+    let owner = Owner {
+        name: &config.server.name,
+        keys: &keys,
+    };
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let mut associations = Associations {
-        store: database.writer_on_current_schema()?,
+        store: database.writer_on_current_schema(Some(owner))?,
         origin: config.server.name.clone(),
         own_keys: Vec::new(),
     };

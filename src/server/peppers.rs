@@ -1,16 +1,17 @@
 //! Rotation of the lookup pepper by a command, while servers may run on the database.
 
 use super::ServerError;
+use super::resources::read_keys;
 use crate::actor::associations::Associations;
 use crate::actor::pool::Operation as _;
 use crate::actor::rotation::{RotatePepper, fresh_pepper};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::Database;
+use crate::db::{Database, Owner, peppers};
 use crate::domain::lookup::Pepper;
 
 /// Rotates to `pepper`, or to a random one; returns the number of associations that were
-/// hashed with it.
+/// hashed with it, or `None` if it is the current pepper already.
 ///
 /// # Errors
 /// When the database cannot be read or written, or no server has created its schema.
@@ -19,7 +20,12 @@ pub fn rotate(
     config: &Config,
     clock: &Clock,
     pepper: Option<Pepper>,
-) -> Result<usize, ServerError> {
+) -> Result<Option<usize>, ServerError> {
+    let keys = read_keys(config)?;
+    let owner = Owner {
+        name: &config.server.name,
+        keys: &keys,
+    };
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let rotate = RotatePepper {
         pepper: pepper.map_or_else(fresh_pepper, Ok)?,
@@ -27,11 +33,14 @@ pub fn rotate(
         now: clock.now().as_i64(),
     };
     let mut associations = Associations {
-        store: database.writer_on_current_schema()?,
+        store: database.writer_on_current_schema(Some(owner))?,
         origin: config.server.name.clone(),
         own_keys: Vec::new(),
     };
+    let current = peppers::current(associations.store.read())?;
+    if current.is_some_and(|current| current.pepper == rotate.pepper) {
+        return Ok(None);
+    }
     // Without a condition, a rotation is always due.
-    let hashed = rotate.run(&mut associations)?;
-    Ok(hashed.unwrap_or(0))
+    Ok(Some(rotate.run(&mut associations)?.unwrap_or(0)))
 }

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::retry::RetryPolicy;
 use crate::domain::message::InstanceId;
-use crate::federation::PeerClients;
+use crate::federation::{PeerClient, PeerClients};
 use crate::metrics::Metrics;
 
 /// The longest delay between tries of a peer, ms: a peer that is back should not
@@ -24,26 +24,35 @@ const MAX_RETRY_MS: i64 = 5 * 60_000;
 /// Changes that are made in quick succession are pushed together.
 const WAKE_DELAY: Duration = Duration::from_millis(200);
 
-/// Starts the worker; `None` where no peers are configured.
+/// Creates the clients of the configured peers.
 ///
 /// # Errors
 /// When the certificates of a peer cannot be used.
+pub(super) fn open_peers(config: &Config) -> Result<Vec<(String, PeerClient)>, ServerError> {
+    let settings = &config.replication;
+    if settings.peers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let clients = PeerClients::new(&config.federation, settings.identity.as_ref())?;
+    let peers = settings.peers.iter();
+    peers
+        .map(|(name, peer)| Ok((name.to_string(), clients.open(peer)?)))
+        .collect()
+}
+
+/// Starts the worker; `None` where no peers are configured.
 pub(super) fn start(
     config: &Config,
+    peers: Vec<(String, PeerClient)>,
     instance: &InstanceId,
     associations: Pool<Associations>,
     signer: Pool<Signer>,
     clock: &Clock,
     metrics: &Arc<Metrics>,
-) -> Result<Option<WorkerHandle>, ServerError> {
+) -> Option<WorkerHandle> {
     let settings = &config.replication;
-    if settings.peers.is_empty() {
-        return Ok(None);
-    }
-    let clients = PeerClients::new(&config.federation, settings.identity.as_ref())?;
-    let mut peers = Vec::new();
-    for (name, peer) in &settings.peers {
-        peers.push((name.to_string(), clients.open(peer)?));
+    if peers.is_empty() {
+        return None;
     }
     let worker_settings = WorkerSettings {
         // Each peer is a task.
@@ -65,8 +74,8 @@ pub(super) fn start(
         clock: clock.clone(),
         metrics: Arc::clone(metrics),
     };
-    Ok(Some(WorkerHandle::start(
+    Some(WorkerHandle::start(
         move || Replicator::new(parts, peers),
         worker_settings,
-    )))
+    ))
 }

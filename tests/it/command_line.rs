@@ -28,6 +28,8 @@ fn every_command_has_help_and_version() {
         "import sydent",
         "pepper",
         "pepper rotate",
+        "database",
+        "database sign",
         "bind",
         "unbind",
         "lookup",
@@ -108,6 +110,83 @@ fn keys_are_generated_and_never_overwritten() {
     assert_eq!(run(&folder, "key generate --key-version a:b").code, 2);
 }
 
+/// INT-06
+#[test]
+fn addresses_are_taken_as_people_type_them() {
+    let (database, folder) = (TestDatabase::fresh(), folder());
+    let server = TestProcess::start(&database, |_| {});
+    let at = format!("http://{}", server.internal);
+    let call = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sydent"))
+            .args(arguments)
+            .args(["--internal", &at])
+            .current_dir(folder.path())
+            .env_clear()
+            .output();
+        CommandOutput::from(output.unwrap())
+    };
+    for arguments in [
+        &[
+            "bind",
+            "mail",
+            " mailto:Alice@Example.ORG ",
+            "@alice:example.org",
+        ][..],
+        &["bind", "phone", "+44 7700", "900001", " @alice:example.org"],
+    ] {
+        assert_eq!(call(arguments).code, 0, "{arguments:?}");
+    }
+    for arguments in [
+        &["lookup", "email", "mailto:Alice@Example.ORG"][..],
+        &["lookup", "email", " alice@example.org "],
+        &["lookup", "E-Mail", "ALICE@example.org"],
+        &["lookup", "msisdn", "+44", "7700", "900001"],
+        &["lookup", "msisdn", "+447700900001"],
+        &["lookup", "msisdn", "447700900001"],
+        &["lookup", "tel", "tel:+44-7700-900001"],
+        &["lookup", "sms", "(+44) 7700 900001"],
+    ] {
+        let found = call(arguments);
+        assert_eq!(found.code, 0, "{arguments:?}: {}", found.err);
+        assert!(found.out.contains("@alice:example.org"), "{}", found.out);
+    }
+    for (arguments, accepted) in [
+        (&["lookup", "email", "alice"][..], "alice@example.org"),
+        (&["lookup", "msisdn", "07700", "900001"], "+44 7700 900001"),
+        (&["lookup", "msisdn", "nobody"], "country code"),
+        (
+            &["lookup", "address", "alice@example.org"],
+            "email (or mail), or msisdn",
+        ),
+        (
+            &["bind", "email", "alice@", "@alice:example.org"],
+            "alice@example.org",
+        ),
+        (
+            &["bind", "email", "alice@example.org", "alice"],
+            "@alice:example.org",
+        ),
+        (
+            &["unbind", "msisdn", "1 2 x", "@alice:example.org"],
+            "country code",
+        ),
+        (
+            &["unbind", "email", "alice@example.org", "@alice"],
+            "Matrix user ID",
+        ),
+    ] {
+        let refused = call(arguments);
+        assert_eq!(
+            (refused.code, refused.out.as_str()),
+            (2, ""),
+            "{arguments:?}"
+        );
+        assert!(refused.err.contains(accepted), "{}", refused.err);
+        assert!(!refused.err.contains("not bound"), "{}", refused.err);
+    }
+    assert_eq!(database.count("associations"), 2);
+}
+
 #[test]
 fn bind_lookup_and_unbind_use_a_running_server() {
     let (database, folder) = (TestDatabase::fresh(), folder());
@@ -122,10 +201,15 @@ fn bind_lookup_and_unbind_use_a_running_server() {
     assert_eq!((found.code, &found.out), (0, &bound.out));
     let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
     assert_eq!(found["mxid"], "@alice:example.org");
-    assert_eq!(
-        call("unbind email alice@example.com @bob:example.org").code,
-        0
-    );
+    let nothing = call("unbind email alice@example.com @bob:example.org");
+    assert_eq!((nothing.code, nothing.out.as_str()), (1, ""));
+    for part in [
+        "Nothing was removed: ",
+        "bound to @alice:example.org",
+        "id.example.test",
+    ] {
+        assert!(nothing.err.contains(part), "{}", nothing.err);
+    }
     assert_eq!(
         call("lookup email alice@example.com").code,
         0,
@@ -136,18 +220,33 @@ fn bind_lookup_and_unbind_use_a_running_server() {
         0
     );
     assert_eq!(call("lookup email alice@example.com").code, 1);
+    let nothing = call("unbind email alice@example.com @alice:example.org");
+    assert_eq!((nothing.code, nothing.out.as_str()), (1, ""));
 
-    let refused = call("bind email nonsense @alice:example.org");
-    assert_eq!(refused.code, 1);
+    // An association that a peer has signed.
+    let sql = "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+               lookup_hash, signed) VALUES ('msisdn', '447700900001', 'peer.example', \
+               '@carol:example.org', 1, 1, 99999999999999, '', '{\"mxid\":\"@carol:example.org\"}')";
+    database.execute(sql);
+    let theirs = call("unbind phone +44 7700 900001 @carol:example.org");
+    assert_eq!((theirs.code, theirs.out.as_str()), (1, ""));
+    let named = "The server peer.example has bound it to @carol:example.org and only that server";
+    assert!(theirs.err.contains(named), "{}", theirs.err);
+    assert_eq!(call("bind tel +44-7700-900001 @carol:example.org").code, 0);
+    let both = call("unbind msisdn 447700900001 @carol:example.org");
+    assert_eq!(both.code, 0, "{}", both.err);
     assert!(
-        refused.err.contains("The server refused the request: "),
+        both.out.starts_with("The binding was removed. "),
         "{}",
-        refused.err
+        both.out
     );
+    assert!(both.out.contains("peer.example"), "{}", both.out);
+
     drop(server);
     for (command, code) in [
         ("lookup email a@b.example", 2),
         ("bind email a@b.example @a:b", 1),
+        ("unbind email a@b.example @a:b", 2),
     ] {
         let output = call(command);
         assert_eq!(output.code, code, "{}", output.err);

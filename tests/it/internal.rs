@@ -127,6 +127,31 @@ async fn bind_and_unbind_change_the_signed_association() {
     }
 }
 
+/// INT-06
+#[actix_web::test]
+async fn unbind_reports_on_request() {
+    let server = TestServer::start(|_| {});
+    let internal = server.internal();
+    let bound = internal.internal_bind("email", "a@example.com", "@alice:example.org");
+    bound.await.ok();
+    let mut body = json!({"medium": "email", "address": "A@example.com",
+        "mxid": "@bob:example.org", "report": true});
+    let report = internal.post(UNBIND, body.clone()).await.ok();
+    let remaining = json!({"mxid": "@alice:example.org", "origin": SERVER_NAME});
+    assert_eq!(report, json!({"removed": false, "remaining": remaining}));
+    body["mxid"] = json!("@alice:example.org");
+    assert_eq!(
+        internal.post(UNBIND, body.clone()).await.ok(),
+        json!({"removed": true})
+    );
+    assert_eq!(
+        internal.post(UNBIND, body.clone()).await.ok(),
+        json!({"removed": false})
+    );
+    body["report"] = json!(false);
+    assert_eq!(internal.post(UNBIND, body).await.ok(), json!({}));
+}
+
 /// INT-01
 #[actix_web::test]
 async fn missing_and_invalid_fields_are_named() {

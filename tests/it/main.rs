@@ -129,6 +129,8 @@ mod sms_providers;
 #[cfg(test)]
 mod smtp_server;
 #[cfg(test)]
+mod start;
+#[cfg(test)]
 mod store_invite;
 #[cfg(test)]
 mod submit_page;

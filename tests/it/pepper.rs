@@ -101,6 +101,9 @@ async fn rotate_command_affects_every_instance() {
     let output = rotate(&url, "--to matrixrocks");
     assert_eq!(output.code, 0, "{}", output.err);
     assert_eq!(pepper_of(&bob).await, "matrixrocks");
+    let again = rotate(&url, "--to matrixrocks");
+    assert_eq!((again.code, again.out.as_str()), (1, ""));
+    assert!(again.err.contains("nothing was changed"), "{}", again.err);
     assert_eq!(
         look_up(&bob, &addresses).await.as_object().unwrap().len(),
         2

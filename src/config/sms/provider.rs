@@ -7,6 +7,7 @@ use super::gateway;
 use super::provider_settings::{ProviderKind, ProviderSettings};
 use super::url::check_url;
 use crate::config::checker::Checker;
+use crate::config::files;
 use crate::config::secret::Credentials;
 
 const OPENMARKET: &str = "https://smsc.openmarket.com/sms/v4/mt";
@@ -77,11 +78,8 @@ fn folder(settings: ProviderSettings, key: &str, checker: &mut Checker<'_>) -> O
         return None;
     };
     let dir = checker.resolve(&key, &dir);
-    if dir.exists() && !dir.is_dir() {
-        checker.error(
-            &key,
-            format!("must be a folder; {} is a file", dir.display()),
-        );
+    if let Err(refusal) = files::check_folder(&dir) {
+        checker.error(&key, refusal);
     }
     Some(Provider::File { dir })
 }

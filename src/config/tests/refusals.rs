@@ -12,6 +12,9 @@ server.public_base_url | server.public_base_url = 'https://id.example.org/?a'
 server.signing_key_file | server.signing_key_file = 'bad.key'
 server.signing_key_file | server.signing_key_file = 'empty'
 server.signing_key_file | server.signing_key_file = '.'
+server.public_base_url | server.public_base_url = 'https://id.example.org/_matrix/identity'
+server.public_base_url | server.public_base_url = 'https://id.example.org/_matrix/identity/v2/'
+server.public_base_url | server.public_base_url = 'https://id.example.org/#a'
 server.aliases[0] | server.aliases = ['https://id.example.org']
 server.aliases[1] | server.aliases = ['a.example:1/b', 'a.example?b']
 database.url | database.url = 'sydent.db'
@@ -20,6 +23,8 @@ database.url | database.url = 'postgres://id:pa@ss@h/x'
 database.url | database.url = 'postgres://id:1/2@h/x'
 database.url | database.url = 'sqlite:missing/sydent.db'
 database.url | database.url = 'sqlite:.'
+database.url | database.url = 'sqlite:db/sydent.db'
+database.url | database.url = 'sqlite:link'
 database.url_file | database.url_file = 'db'
 database.readers | database.readers = 0
 http.listen | http.listen = []
@@ -65,6 +70,7 @@ terms.file | terms.file = 'password'
 email.from | email.from = 'nobody'
 email.from | email.transport = 'file'
 email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db'
+email.file.dir | email.from = 'a@b.example'; email.transport = 'file'; email.file.dir = 'db/mail'
 email.sendmail.command | email.from = 'a@b.example'; email.transport = 'sendmail'; email.sendmail.command = 'x'
 email.concurrency | email.concurrency = 0
 delivery.lease | delivery.lease = '9s'
@@ -80,6 +86,7 @@ federation.block_ranges[0] | federation.block_ranges = ['everything']
 federation.dns_servers[0] | federation.dns_servers = ['127.0.0.1']
 federation.allow_homeservers | federation.allow_homeservers = ['example.org']
 federation.allow_homeservers[0] | v1.enabled = false; federation.allow_homeservers = ['https://example.org']
+federation.allow_homeservers | v1.enabled = false; federation.allow_homeservers = ['a.example']; federation.deny_homeservers = ['*.example']
 federation.deny_homeservers[0] | federation.deny_homeservers = ['a b']
 federation.hosts.a b | federation.hosts = { 'a b' = '127.0.0.1:1' }
 federation.hosts.a | federation.hosts = { a = '127.0.0.1' }
@@ -99,6 +106,7 @@ replication.push_every | replication.push_every = '1ms'
 replication.peers.example.org | replication.peers.'example.org'.public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI'
 replication.peers.a b | replication.peers.'a b' = { url = 'https://a.example', public_key = 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI' }
 replication.peers.a.example.url | replication.peers.'a.example'.url = 'http://a.example'
+replication.peers.a.example.url | replication.peers.'a.example'.url = 'https://a.example/_matrix/identity'
 replication.peers.a.example.ca_file | replication.peers.'a.example'.ca_file = 'password'
 replication.peers.a.example.public_key | replication.peers.'a.example'.public_key = 'a'
 replication.peers.b.example.public_key | replication.peers.'b.example'.url = 'https://b.example'
@@ -191,6 +199,7 @@ fn invalid_configuration_is_rejected() {
     for (name, content) in files {
         fs::write(folder.0.path().join(name), content).unwrap();
     }
+    std::os::unix::fs::symlink("nowhere", folder.0.path().join("link")).unwrap();
     for file in ["mesh.pem", "other.pem"] {
         let made = rcgen::generate_simple_self_signed(["example.org".to_owned()]).unwrap();
         let content = made.cert.pem() + &made.signing_key.serialize_pem();

@@ -96,6 +96,16 @@ impl TemplateError {
         }
     }
 
+    /// The setting whose value is the broken template; `None` if it is a file.
+    #[must_use]
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            Self::Broken { file, .. } => file.strip_prefix("in "),
+            Self::UnknownDefaultBrand { .. } => Some("templates.default_brand"),
+            _ => None,
+        }
+    }
+
     /// Removes the engine's message: with real values it may quote a secret.
     pub(super) fn without_reason(self) -> Self {
         match self {

@@ -18,7 +18,7 @@ use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::{Conn, Database, DbError, LockKey, peppers};
+use crate::db::{Conn, Database, DbError, LockKey, peppers, server_identity};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
@@ -200,6 +200,7 @@ impl Import<'_> {
             }
         };
         peppers::set_current(target, &pepper, self.now)?;
+        server_identity::set_name(target, &self.server_name)?;
         let mut context = ImportContext {
             progress: RowCounter {
                 done: 0,

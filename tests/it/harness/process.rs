@@ -134,6 +134,13 @@ impl TestProcess {
         std::fs::read_to_string(self.folder.path().join("sydent.toml")).unwrap()
     }
 
+    /// Ends it with SIGTERM. Returns the folder of its configuration.
+    pub fn stop(mut self) -> TempDir {
+        self.signal(Signal::TERM);
+        self.wait();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -165,7 +165,11 @@ impl Source {
 
     /// Runs the real command.
     pub fn import(&self, into: &TestDatabase, flags: &str) -> CommandOutput {
-        let url = &into.url;
+        self.import_into(&into.url, flags)
+    }
+
+    /// The same with the URL of a database.
+    pub fn import_into(&self, url: &str, flags: &str) -> CommandOutput {
         CommandOutput::run(
             self.folder.path(),
             &format!("import sydent --conf old.conf --out new.toml --database {url} {flags}"),
