@@ -182,6 +182,7 @@ fn fill(database: &TestDatabase) -> Pepper {
                     connection,
                     &association,
                     &name,
+                    0,
                     &hashes,
                     &Value::Object(signed).to_string(),
                 )?;

@@ -67,6 +67,7 @@ pub struct Metrics {
     dropped: Family<DropLabel, Counter>,
     homeservers: Family<HomeserverLabel, Counter>,
     pushes_received: Family<PushLabel, Counter>,
+    changes_skipped: Family<PeerLabel, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
     pushes: Family<PushLabel, Counter>,
@@ -93,6 +94,7 @@ impl Default for Metrics {
             dropped: Family::default(),
             homeservers: Family::default(),
             pushes_received: Family::default(),
+            changes_skipped: Family::default(),
             queue_messages: Gauge::default(),
             queue_age: Gauge::default(),
             pushes: Family::default(),
@@ -141,6 +143,11 @@ impl Metrics {
             "replication_received",
             "Pushes received from peers, by outcome",
             self.pushes_received.clone(),
+        );
+        all.register(
+            "replication_skipped",
+            "Changes of peers that were skipped because they are not valid",
+            self.changes_skipped.clone(),
         );
         all.register(
             "queue_messages",
@@ -241,6 +248,15 @@ impl Metrics {
             .inc();
     }
 
+    /// So many changes of a peer were skipped. Its name is one of the configuration.
+    pub fn changes_skipped(&self, peer: &str, count: usize) {
+        if count > 0 {
+            let peer = peer.to_owned();
+            let counter = self.changes_skipped.get_or_create(&PeerLabel { peer });
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+
     /// An operation was `queued` and then `ran` for so long.
     pub fn actor_ran(&self, actor: &'static str, queued: Duration, ran: Duration) {
         self.queue_time
@@ -311,6 +327,8 @@ mod tests {
         metrics.dropped_by("mail", "gave_up", 2);
         metrics.homeserver_called("userinfo", "answered");
         metrics.push_received("a.example", "accepted");
+        metrics.changes_skipped("a.example", 2);
+        metrics.changes_skipped("other.example", 0);
         metrics.queue(7, Duration::from_secs(9));
         metrics.pushed("other.example", "accepted");
         metrics.peer_behind("other.example", 5, Duration::from_secs(6));
@@ -322,6 +340,7 @@ mod tests {
             "sydent_messages_dropped_total{kind=\"mail\",reason=\"gave_up\"} 3",
             "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
             "sydent_replication_received_total{peer=\"a.example\",outcome=\"accepted\"} 1",
+            "sydent_replication_skipped_total{peer=\"a.example\"} 2",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
             "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"accepted\"} 1",

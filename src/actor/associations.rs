@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::pool::{Fault, Operation, State};
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, Store, associations, journal, own, peppers};
+use crate::db::{LockKey, Store, associations, journal, own, peppers, statements};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
@@ -89,35 +89,48 @@ impl fmt::Debug for Bind {
     }
 }
 
+/// What [`Bind`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindOutcome {
+    /// The association is stored.
+    Stored,
+    /// Nothing: it must be dated at this time or later, ms. The clocks of instances
+    /// and peers differ, and of several bindings the newest counts.
+    TooOld(i64),
+}
+
 impl Operation for Bind {
     type State = Associations;
-    type Output = ();
+    type Output = BindOutcome;
 
-    fn run(self, state: &mut Associations) -> Result<(), Fault> {
+    fn run(self, state: &mut Associations) -> Result<BindOutcome, Fault> {
         let (origin, own_keys) = (state.origin.clone(), state.own_keys.clone());
         let signed = Value::Object(self.signed).to_string();
         let association = self.association;
-        let message = self
-            .notification
-            .build(&association, UnixMillis::new(association.ts))?;
+        let now = UnixMillis::new(association.not_before);
+        let message = self.notification.build(&association, now)?;
+        let threepid = &association.threepid;
         state
             .store
-            .write(LockKey::ThreePid(&association.threepid), |connection| {
-                own::adopt(connection, &association.threepid, &origin, &own_keys)?;
+            .write(LockKey::ThreePid(threepid), |connection| {
+                own::adopt(connection, threepid, &origin, &own_keys)?;
+                let said = statements::find(connection, threepid)?;
+                let ts = said.next_ts(association.ts);
+                if ts != association.ts {
+                    return Ok(BindOutcome::TooOld(ts));
+                }
                 // Locked against a rotation, which would not see the new row: a
                 // binding is never hashed with a pepper that is being replaced.
                 let current = peppers::current_for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
-                let hashes = Hashes::new(&association.threepid, &current.pepper);
-                associations::replace(connection, &association, &origin, &hashes, &signed)?;
+                let hashes = Hashes::new(threepid, &current.pepper);
+                associations::replace(connection, &association, &origin, 0, &hashes, &signed)?;
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;
                 outbox::insert(connection, &message)?;
-                Ok(journal::record_change(
-                    connection,
-                    &association.threepid,
-                    None,
-                )?)
+                let restates = said.has_others_than(origin.as_str());
+                journal::record_change(connection, threepid, None, restates)?;
+                Ok(BindOutcome::Stored)
             })
     }
 }
@@ -143,15 +156,21 @@ impl Operation for Unbind {
         state
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
-                let (threepid, now) = (&self.threepid, self.now);
+                let threepid = &self.threepid;
                 own::adopt(connection, threepid, &origin, &own_keys)?;
-                let bound_at = associations::remove(connection, threepid, &self.mxid, &origin)?;
-                if let Some(bound_at) = bound_at {
-                    // Pushed to peers as well (UNB-18). They ignore a removal that is
-                    // older than the binding, and clocks of instances may differ.
-                    journal::record_change(connection, threepid, Some(now.max(bound_at)))?;
+                let said = statements::find(connection, threepid)?;
+                let own = said
+                    .by(origin.as_str())
+                    .and_then(|own| own.binding.as_ref());
+                if own.is_none_or(|own| own.mxid != self.mxid.as_str()) {
+                    return Ok(false);
                 }
-                Ok(bound_at.is_some())
+                let at = said.removal_ts(origin.as_str(), self.now);
+                statements::store_removal(connection, threepid, &origin, 0, at)?;
+                // Pushed to peers as well (UNB-18).
+                let restates = said.has_others_than(origin.as_str());
+                journal::record_change(connection, threepid, Some(at), restates)?;
+                Ok(true)
             })
     }
 }

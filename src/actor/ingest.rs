@@ -1,21 +1,25 @@
 //! What the associations actor does with the changes that a peer pushes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::associations::{Associations, OnbindNotification};
 use super::pool::{Fault, Operation};
 use crate::db::outbox;
-use crate::db::{Conn, DbError, LockKey, associations, invites, peppers, replicated};
+use crate::db::{
+    Conn, DbError, LockKey, associations, invites, journal, peppers, replicated, statements,
+};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::{Hashes, Pepper};
+use crate::domain::merge::Merged;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{PeerChange, WithId};
+use crate::domain::replication::{PeerChange, Rejection, WithId};
 use crate::domain::threepid::ThreePid;
 use crate::domain::time::UnixMillis;
 
-/// Takes the changes that a peer has signed: all of them or none (INT-03). They
-/// change only associations of that peer, and none that are newer.
+/// Takes the changes that a peer has signed (INT-03). They change only what that
+/// peer has said, and each only if nothing later of it is known. Changes that are
+/// not valid are skipped, unless nothing is signed with the peer's key.
 #[derive(Debug)]
 pub struct Ingest {
     /// The peer.
@@ -30,92 +34,182 @@ pub struct Ingest {
     pub now: i64,
 }
 
+/// What came of a push.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// How many notifications were queued.
+    pub notifications: usize,
+    /// How many changes were skipped.
+    pub skipped: usize,
+    /// Whether changes of this server are to be pushed once more.
+    pub repeats: bool,
+}
+
+/// A valid change with the number that the peer gave it.
+type Numbered = (i64, PeerChange);
+
+/// The most addresses of earlier changes that are pushed again because of a push.
+const MAX_REPEATS: i64 = 1000;
+
 impl Operation for Ingest {
     type State = Associations;
-    /// How many notifications were queued; or the ids of the changes that are not
-    /// valid, and nothing was taken.
-    type Output = Result<usize, Vec<String>>;
+    /// What came of it; or the ids of the changes, and nothing was taken: none is
+    /// signed with the peer's key.
+    type Output = Result<Ingested, Vec<String>>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        let (mut changes, mut failed) = (Vec::with_capacity(self.changes.len()), Vec::new());
-        for WithId { id, value } in self.changes {
-            match PeerChange::verify(value, &self.peer, &self.key) {
-                Ok(change) => changes.push(change),
-                Err(why) => {
-                    // The first one is enough to see what is wrong.
-                    if failed.is_empty() {
-                        log::warn!(peer = self.peer.as_str(), id = id.as_str(); "rejected a push from a peer: {why}");
-                    }
-                    failed.push(id);
-                }
-            }
-        }
-        if !failed.is_empty() {
-            return Ok(Err(failed));
-        }
-        let threepids: Vec<&ThreePid> = changes.iter().map(PeerChange::threepid).collect();
+        let (changes, skipped) = match verify(self.changes, &self.peer, &self.key) {
+            Ok(verified) => verified,
+            Err(unsigned) => return Ok(Err(unsigned)),
+        };
         let (peer, now, notification) = (&self.peer, self.now, &self.notification);
+        let threepids: Vec<&ThreePid> = changes
+            .iter()
+            .filter_map(|(_, change)| change.threepid())
+            .collect();
         state
             .store
             .write(LockKey::ThreePids(&threepids), |connection| {
                 // Locked against a rotation, as in `Bind`.
                 let current = peppers::current_for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
-                let mut bound = HashMap::new();
-                for change in &changes {
-                    if let Some(association) = apply(connection, change, peer, &current.pepper)? {
-                        bound.insert(&association.threepid, association);
+                let mut applied = HashMap::new();
+                for (number, change) in &changes {
+                    if let Some(threepid) =
+                        apply(connection, change, *number, peer, &current.pepper)?
+                    {
+                        applied.insert(threepid, change);
                     }
                 }
-                let mut queued = 0;
-                for association in bound.into_values() {
-                    if has_pending_invites(connection, association, now)? {
-                        let message = notification
-                            .numbered(queued)
-                            .build(association, UnixMillis::new(now))?;
-                        outbox::remove_replaced_onbind(
-                            connection,
-                            &message.subject,
-                            message.created_at,
-                        )?;
-                        outbox::insert(connection, &message)?;
-                        queued += 1;
+                let mut notifications = 0;
+                for change in applied.values() {
+                    if notify(
+                        connection,
+                        change,
+                        notification.numbered(notifications),
+                        now,
+                    )? {
+                        notifications += 1;
                     }
                 }
-                replicated::record_push(connection, peer, now)?;
-                Ok(Ok(queued))
+                replicated::record_push(connection, peer, &skipped, now)?;
+                let touched: Vec<&ThreePid> = applied.into_keys().collect();
+                Ok(Ok(Ingested {
+                    notifications,
+                    skipped: skipped.len(),
+                    repeats: repeat(connection, peer, &touched)?,
+                }))
             })
     }
 }
 
-/// Applies one change unless the peer's association is newer. Returns the
-/// association if it was not there before.
+/// The valid changes, and the ids of those that are not.
+///
+/// # Errors
+/// The ids of all that the peer's key has not signed, if that are all: the wrong key
+/// is configured, and the peer is to send them again.
+fn verify(
+    changes: Vec<WithId>,
+    peer: &ServerName,
+    key: &PublicKey,
+) -> Result<(Vec<Numbered>, Vec<String>), Vec<String>> {
+    let (mut valid, mut invalid, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
+    for WithId { id, number, value } in changes {
+        let name = peer.as_str();
+        match PeerChange::verify(value, peer, key) {
+            Ok(change) => valid.push((number, change)),
+            Err(why) => {
+                log::warn!(peer = name, id = id.as_str(); "a change of a peer is not valid: {why}");
+                match why {
+                    Rejection::Unsigned => unsigned.push(id),
+                    Rejection::Invalid(_) => invalid.push(id),
+                }
+            }
+        }
+    }
+    if valid.is_empty() && !unsigned.is_empty() {
+        return Err(unsigned);
+    }
+    invalid.append(&mut unsigned);
+    Ok((valid, invalid))
+}
+
+/// Applies one change unless a later one of the peer is known. Returns the 3PID if
+/// the peer says something else than before.
 fn apply<'a>(
     connection: &mut Conn,
     change: &'a PeerChange,
+    number: i64,
     peer: &ServerName,
     pepper: &Pepper,
-) -> Result<Option<&'a Association>, DbError> {
+) -> Result<Option<&'a ThreePid>, DbError> {
+    let Some((threepid, statement)) = change.threepid().zip(change.statement(peer, number)) else {
+        return Ok(None);
+    };
+    match statements::find(connection, threepid)?.merge(statement.clone()) {
+        Merged::Known => return Ok(None),
+        Merged::Renumbered => {
+            statements::renumber(connection, threepid, &statement)?;
+            return Ok(None);
+        }
+        Merged::Changed => {}
+    }
     match change {
         PeerChange::Bound {
             association,
             signed,
         } => {
-            let held = replicated::find(connection, &association.threepid, peer)?;
-            let is_new = held.is_none_or(|(ts, before)| {
-                ts < association.ts || (ts == association.ts && before != *signed)
-            });
-            if is_new {
-                let hashes = Hashes::new(&association.threepid, pepper);
-                associations::replace(connection, association, peer, &hashes, signed)?;
-            }
-            Ok(is_new.then_some(association))
+            let hashes = Hashes::new(threepid, pepper);
+            associations::replace(connection, association, peer, number, &hashes, signed)?;
         }
-        PeerChange::Removed { threepid, ts } => {
-            replicated::remove_until(connection, threepid, peer, *ts)?;
-            Ok(None)
+        PeerChange::Removed { ts, .. } => {
+            statements::store_removal(connection, threepid, peer, number, *ts)?;
         }
+        PeerChange::Restated => {}
     }
+    Ok(Some(threepid))
+}
+
+/// Queues the notification of a homeserver if the change binds a 3PID with pending
+/// invites. Returns whether it does.
+fn notify(
+    connection: &mut Conn,
+    change: &PeerChange,
+    notification: OnbindNotification,
+    now: i64,
+) -> Result<bool, Fault> {
+    let PeerChange::Bound { association, .. } = change else {
+        return Ok(false);
+    };
+    if !has_pending_invites(connection, association, now)? {
+        return Ok(false);
+    }
+    let message = notification.build(association, UnixMillis::new(now))?;
+    outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;
+    outbox::insert(connection, &message)?;
+    Ok(true)
+}
+
+/// Has this server's statements about these 3PIDs pushed again, with the answer of
+/// all servers. A peer that is a Python Sydent has just changed its answer for them
+/// by rules of its own, and may have changed those for others back.
+fn repeat(
+    connection: &mut Conn,
+    peer: &ServerName,
+    changed: &[&ThreePid],
+) -> Result<bool, DbError> {
+    if changed.is_empty() {
+        return Ok(false);
+    }
+    let changed = changed.iter().copied().map(statements::key);
+    let mut keys: BTreeSet<_> = changed.collect();
+    keys.extend(statements::shared_and_recent(
+        connection,
+        peer,
+        MAX_REPEATS,
+    )?);
+    let keys: Vec<_> = keys.into_iter().collect();
+    journal::repeat(connection, &keys)
 }
 
 /// Whether invites are pending for the 3PID, and this association is its newest.

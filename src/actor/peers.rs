@@ -15,11 +15,15 @@ pub const MAX_CHANGES_PER_PUSH: i64 = 100;
 
 const LOCK: LockKey<'static> = LockKey::Job("replication");
 
-/// Adds the peers that the database does not have yet.
+/// Adds the peers that the database does not have yet, and makes all of them due:
+/// when a worker starts, and when its clock was set back, since a peer that failed
+/// shortly before would not be tried until the clock reaches that time again.
 #[derive(Debug)]
 pub struct AddPeers {
     /// Their names.
     pub names: Vec<String>,
+    /// Now, ms.
+    pub now: i64,
 }
 
 impl Operation for AddPeers {
@@ -31,7 +35,8 @@ impl Operation for AddPeers {
             for name in &self.names {
                 peers::add(connection, name)?;
             }
-            Ok(())
+            let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            Ok(peers::retry_now(connection, &names, self.now)?)
         })
     }
 }

@@ -17,7 +17,7 @@ use super::signer::{SignAll, Signer};
 use super::worker_loop::Worker;
 use crate::clock::Clock;
 use crate::delivery::retry::RetryPolicy;
-use crate::domain::change;
+use crate::domain::change::{self, Change};
 use crate::domain::message::InstanceId;
 use crate::domain::time::duration_ms;
 use crate::federation::{PeerClient, PushError};
@@ -49,7 +49,7 @@ pub struct ReplicatorParts {
 pub struct Replicator {
     parts: ReplicatorParts,
     peers: BTreeMap<String, PeerClient>,
-    peers_are_stored: Cell<bool>,
+    last_look: Cell<Option<i64>>,
     stopping: Cell<bool>,
 }
 
@@ -60,7 +60,7 @@ impl Replicator {
         Self {
             parts,
             peers: peers.into_iter().collect(),
-            peers_are_stored: Cell::default(),
+            last_look: Cell::default(),
             stopping: Cell::default(),
         }
     }
@@ -123,17 +123,15 @@ impl Replicator {
         let Some(client) = self.peers.get(&batch.peer) else {
             return Ok(0);
         };
-        let (ids, objects): (Vec<i64>, Vec<_>) = batch
-            .changes
-            .iter()
-            .filter_map(|change| Some((change.id, change.to_object()?)))
-            .unzip();
-        if ids.is_empty() {
+        let changes = batch.changes.iter().map(Change::to_objects);
+        let pushed: Vec<_> = changes.filter(|objects| !objects.is_empty()).collect();
+        if pushed.is_empty() {
             return Ok(0);
         }
-        let count = ids.len();
+        let count = pushed.len();
+        let (keys, objects): (Vec<String>, Vec<_>) = pushed.into_iter().flatten().unzip();
         let signed = self.parts.signer.send(SignAll { objects }).await?;
-        let body = change::push_body(ids.into_iter().zip(signed));
+        let body = change::push_body(keys.into_iter().zip(signed));
         client.push(body.to_string()).await?;
         Ok(count)
     }
@@ -187,13 +185,15 @@ impl Worker for Replicator {
 
     async fn take_due(&self, limit: usize, in_progress: Vec<String>) -> Result<Vec<Batch>, Fault> {
         let names = || self.peers.keys().cloned();
-        if !self.peers_are_stored.get() {
+        let now = self.parts.clock.now().as_i64();
+        if self.last_look.get().is_none_or(|last| now < last) {
             let add = AddPeers {
                 names: names().collect(),
+                now,
             };
             self.parts.associations.send(add).await?;
-            self.peers_are_stored.set(true);
         }
+        self.last_look.set(Some(now));
         let idle = names().filter(|name| !in_progress.contains(name)).collect();
         self.take_batches(idle, limit).await
     }

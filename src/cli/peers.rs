@@ -63,6 +63,14 @@ fn describe(state: &PeerState, now: i64, line: &mut impl FnMut(&str, &str)) {
     line("behind", &behind);
     line("last sent", &ago(peer.sent_at));
     line("last received", &ago(peer.received_at));
+    if peer.skipped > 0 {
+        let number = &peer.skipped_number;
+        let skipped = match peer.skipped {
+            1 => format!("1 change of this peer that is not valid: number {number}"),
+            count => format!("{count} changes of this peer that are not valid, last {number}"),
+        };
+        line("skipped", &skipped);
+    }
     if peer.tries > 0 {
         line("failed attempts", &peer.tries.to_string());
     }

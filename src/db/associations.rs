@@ -1,15 +1,17 @@
 //! Associations of 3PIDs with users: at most one row per medium, address and
-//! origin.
+//! origin. Lookups leave out those that a removal hides, which may have been made
+//! at another server of the mesh.
 
-use diesel::dsl::sql;
+use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
+use super::schema::association_removals::dsl as removals;
 use super::schema::associations::{self, dsl};
-use super::{Conn, DbError, with_backend};
-use crate::domain::association::Association;
-use crate::domain::ids::{Mxid, ServerName};
+use super::{Conn, DbError, statements, with_backend};
+use crate::domain::association::{Association, CLOCK_SKEW_MS};
+use crate::domain::ids::ServerName;
 use crate::domain::lookup::Hashes;
 use crate::domain::threepid::{Medium, ThreePid};
 
@@ -27,22 +29,37 @@ struct Row<'a> {
     signed: &'a str,
     other_form: Option<&'a str>,
     other_hash: Option<&'a str>,
+    number: i64,
 }
 
-/// How far the clocks of instances that share a database may differ, ms: an
-/// association that one instance has created must be found by the others at once
-/// (BND-10), although its `not_before` may be in their future.
-const CLOCK_SKEW_MS: i64 = 60_000;
+/// Whether no removal hides the association. A macro, because the type of the
+/// expression is long.
+macro_rules! not_removed {
+    () => {
+        not(exists(
+            removals::association_removals
+                .filter(removals::address.eq(dsl::address))
+                .filter(removals::medium.eq(dsl::medium))
+                .filter(removals::ts.ge(dsl::ts)),
+        ))
+    };
+}
 
-/// Stores an association, which replaces the one of the same 3PID and origin.
-/// `signed` is its signed form as JSON.
+/// The order of associations of one 3PID; the last one counts. It is that of
+/// `domain::merge`. The database would compare texts by its own collation.
+type Rank = (i64, String, String);
+
+/// Stores an association, which replaces what `origin` said about the 3PID.
+/// `signed` is its signed form as JSON; `number` is 0 if this server is the origin.
 pub fn replace(
     connection: &mut Conn,
     association: &Association,
     origin: &ServerName,
+    number: i64,
     hashes: &Hashes,
     signed: &str,
 ) -> Result<(), DbError> {
+    statements::delete_removal(connection, &association.threepid, origin)?;
     let other = hashes.other.as_ref();
     let row = Row {
         medium: association.threepid.medium().as_str(),
@@ -56,6 +73,7 @@ pub fn replace(
         signed,
         other_form: other.map(|(form, _)| form.as_str()),
         other_hash: other.map(|(_, hash)| hash.as_str()),
+        number,
     };
     with_backend!(connection, inner => diesel::insert_into(dsl::associations)
         .values(&row)
@@ -70,27 +88,10 @@ pub fn replace(
             dsl::signed.eq(excluded(dsl::signed)),
             dsl::other_form.eq(excluded(dsl::other_form)),
             dsl::other_hash.eq(excluded(dsl::other_hash)),
+            dsl::number.eq(excluded(dsl::number)),
         ))
         .execute(inner))?;
     Ok(())
-}
-
-/// Deletes the association of a 3PID with a user from `origin`. Returns its
-/// timestamp (ms) if there was one.
-pub fn remove(
-    connection: &mut Conn,
-    threepid: &ThreePid,
-    mxid: &Mxid,
-    origin: &ServerName,
-) -> Result<Option<i64>, DbError> {
-    let association = dsl::associations
-        .filter(dsl::address.eq(threepid.address()))
-        .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::origin.eq(origin.as_str()))
-        .filter(dsl::mxid.eq(mxid.as_str()));
-    let ts = association.select(dsl::ts).first(connection).optional()?;
-    diesel::delete(association).execute(connection)?;
-    Ok(ts)
 }
 
 /// The signed association of a 3PID that is valid at `now`, as JSON, and its
@@ -100,15 +101,18 @@ pub fn find_signed(
     threepid: &ThreePid,
     now: i64,
 ) -> Result<Option<(String, String)>, DbError> {
-    Ok(dsl::associations
+    let valid: Vec<(String, Rank)> = dsl::associations
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
-        .order((dsl::ts.desc(), dsl::id.desc()))
-        .select((dsl::signed, dsl::origin))
-        .first(connection)
-        .optional()?)
+        .filter(not_removed!())
+        .select((dsl::signed, (dsl::ts, dsl::mxid, dsl::origin)))
+        .load(connection)?;
+    let newest = valid
+        .into_iter()
+        .max_by(|(_, one), (_, other)| one.cmp(other));
+    Ok(newest.map(|(signed, (_, _, origin))| (signed, origin)))
 }
 
 /// Hash and user of every association that is valid at `now` and has one of the
@@ -123,9 +127,10 @@ pub fn find_by_hashes(
     let valid = dsl::associations
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
-        .order((dsl::ts.asc(), dsl::id.asc()));
-    let by_canonical = valid.select((dsl::lookup_hash, dsl::mxid));
-    let by_other = valid.select((dsl::other_hash.assume_not_null(), dsl::mxid));
+        .filter(not_removed!());
+    let rank = || (dsl::ts, dsl::mxid, dsl::origin);
+    let by_canonical = valid.select((dsl::lookup_hash, rank()));
+    let by_other = valid.select((dsl::other_hash.assume_not_null(), rank()));
     let (mut found, others): (Vec<_>, Vec<_>) = match connection {
         Conn::Postgres(postgres) => (
             by_canonical
@@ -153,7 +158,13 @@ pub fn find_by_hashes(
         }
     };
     found.extend(others);
-    Ok(found)
+    Ok(oldest_first(found))
+}
+
+fn oldest_first(mut found: Vec<(String, Rank)>) -> Vec<(String, String)> {
+    found.sort_by(|(_, one), (_, other)| one.cmp(other));
+    let user = |(key, (_, mxid, _))| (key, mxid);
+    found.into_iter().map(user).collect()
 }
 
 /// An association whose lookup hashes are computed again for a new pepper.
@@ -230,12 +241,13 @@ pub fn find_mxids(
     addresses: &[&str],
     now: i64,
 ) -> Result<Vec<(String, String)>, DbError> {
-    Ok(dsl::associations
+    let found = dsl::associations
         .filter(dsl::address.eq_any(addresses))
         .filter(dsl::medium.eq(medium.as_str()))
         .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
         .filter(dsl::not_after.gt(now))
-        .order((dsl::ts.asc(), dsl::id.asc()))
-        .select((dsl::address, dsl::mxid))
-        .load(connection)?)
+        .filter(not_removed!())
+        .select((dsl::address, (dsl::ts, dsl::mxid, dsl::origin)))
+        .load(connection)?;
+    Ok(oldest_first(found))
 }

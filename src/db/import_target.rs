@@ -226,6 +226,7 @@ pub(super) const TABLES: [&str; 13] = [
     "access_tokens",
     "accounts",
     "association_journal",
+    "association_removals",
     "associations",
     "ephemeral_keys",
     "invites",

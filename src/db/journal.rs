@@ -1,40 +1,81 @@
 //! The journal that is replicated to other servers: the last change of each 3PID
 //! whose association has this server as its origin, in the order of the changes.
 
+use std::collections::HashMap;
+
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use super::locks::Lock;
 use super::schema::association_journal::dsl as journal;
 use super::schema::associations::dsl as associations;
+use super::statements::{self, Key};
 use super::{Conn, DbError};
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::ids::ServerName;
+use crate::domain::merge::Statement;
 use crate::domain::threepid::ThreePid;
 
 /// Records that the association of a 3PID with this server as its origin was
-/// created or replaced, or that it was removed at `removed_at` (ms). Must be the
-/// last statement in the transaction of the change: on PostgreSQL it takes a lock
-/// that all such transactions wait for, and holds it until the transaction ends.
+/// created or replaced, or that it was removed at `removed_at` (ms). `restates`
+/// says whether peers have made statements about the 3PID. Must be the last
+/// statement in the transaction of the change: on PostgreSQL it takes a lock that
+/// all such transactions wait for, and holds it until the transaction ends.
 pub fn record_change(
     connection: &mut Conn,
     threepid: &ThreePid,
     removed_at: Option<i64>,
+    restates: bool,
 ) -> Result<(), DbError> {
     let (medium, address) = (threepid.medium().as_str(), threepid.address());
-    let older = journal::association_journal
-        .filter(journal::address.eq(address))
-        .filter(journal::medium.eq(medium));
-    diesel::delete(older).execute(connection)?;
+    replace(connection, medium, address, |_held| {
+        Some((removed_at, restates))
+    })
+}
+
+/// Records again the changes of those of these 3PIDs that this server has made a
+/// statement about, so that peers receive them once more. As [`record_change`],
+/// must come last in its transaction. Returns whether there was one.
+pub fn repeat(connection: &mut Conn, keys: &[Key]) -> Result<bool, DbError> {
+    let mut any = false;
+    for (medium, address) in keys {
+        replace(connection, medium, address, |held| {
+            any |= held.is_some();
+            held.map(|removed_at| (removed_at, true))
+        })?;
+    }
+    Ok(any)
+}
+
+/// Replaces the change of a 3PID by one with a new id. `new` gets the time of its
+/// removal, ms, if there is a change.
+fn replace(
+    connection: &mut Conn,
+    medium: &str,
+    address: &str,
+    new: impl FnOnce(Option<Option<i64>>) -> Option<(Option<i64>, bool)>,
+) -> Result<(), DbError> {
     // Held from the moment that the change gets its id until it is committed.
     // Otherwise id 7 could become visible before id 6, and a peer that was sent 7
     // would never be sent 6.
     Lock::Journal.lock_exclusive(connection)?;
+    let older = journal::association_journal
+        .filter(journal::address.eq(address))
+        .filter(journal::medium.eq(medium));
+    let held = older
+        .select(journal::removed_at)
+        .first(connection)
+        .optional()?;
+    let Some((removed_at, restates)) = new(held) else {
+        return Ok(());
+    };
+    diesel::delete(older).execute(connection)?;
     diesel::insert_into(journal::association_journal)
         .values((
             journal::medium.eq(medium),
             journal::address.eq(address),
             journal::removed_at.eq(removed_at),
+            journal::restates.eq(restates),
         ))
         .execute(connection)?;
     Ok(())
@@ -45,6 +86,7 @@ type Row = (
     String,
     String,
     Option<i64>,
+    bool,
     Option<(String, i64, i64, i64)>,
 );
 
@@ -70,6 +112,7 @@ pub fn after(
             journal::medium,
             journal::address,
             journal::removed_at,
+            journal::restates,
             (
                 associations::mxid,
                 associations::ts,
@@ -79,10 +122,39 @@ pub fn after(
                 .nullable(),
         ))
         .load(connection)?;
-    Ok(rows.into_iter().map(to_change).collect())
+    let shared: Vec<&str> = rows
+        .iter()
+        .filter(|(_, _, _, _, restates, _)| *restates)
+        .map(|(_, _, address, _, _, _)| address.as_str())
+        .collect();
+    let mut statements = match shared.as_slice() {
+        [] => HashMap::new(),
+        addresses => statements::find_all(connection, addresses)?,
+    };
+    let with_answer = |row: Row| {
+        let restates = row.4;
+        let mut change = to_change(row);
+        let key = (change.medium.clone(), change.address.clone());
+        let held = statements.remove(&key).filter(|_| restates);
+        change.answer = held.and_then(|held| held.answer().map(to_kind));
+        change
+    };
+    Ok(rows.into_iter().map(with_answer).collect())
 }
 
-fn to_change((id, medium, address, removed_at, association): Row) -> Change {
+fn to_kind(statement: &Statement) -> ChangeKind {
+    match &statement.binding {
+        None => ChangeKind::Removed { at: statement.ts },
+        Some(binding) => ChangeKind::Bound {
+            mxid: binding.mxid.clone(),
+            ts: statement.ts,
+            not_before: binding.not_before,
+            not_after: binding.not_after,
+        },
+    }
+}
+
+fn to_change((id, medium, address, removed_at, _, association): Row) -> Change {
     let kind = match (removed_at, association) {
         (Some(at), _) => ChangeKind::Removed { at },
         (None, Some((mxid, ts, not_before, not_after))) => ChangeKind::Bound {
@@ -98,6 +170,7 @@ fn to_change((id, medium, address, removed_at, association): Row) -> Change {
         medium,
         address,
         kind,
+        answer: None,
     }
 }
 

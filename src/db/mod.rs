@@ -30,6 +30,7 @@ mod schema;
 pub mod send_limits;
 pub mod server_identity;
 pub mod sessions;
+pub mod statements;
 mod store;
 pub mod sydent;
 

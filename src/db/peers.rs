@@ -26,6 +26,10 @@ pub struct Peer {
     pub last_error: Option<String>,
     /// When it is to be tried next.
     pub due_at: i64,
+    /// How many changes that it sent were skipped, because they are not valid.
+    pub skipped: i64,
+    /// The number of the last one that was skipped.
+    pub skipped_number: String,
 }
 
 /// All stored peers, by name.
@@ -57,6 +61,17 @@ pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
 pub fn start_over(connection: &mut Conn) -> Result<(), DbError> {
     diesel::update(dsl::replication_peers)
         .set(dsl::sent_id.eq(0))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Makes these peers due that are to be tried later than `now`.
+pub fn retry_now(connection: &mut Conn, names: &[&str], now: i64) -> Result<(), DbError> {
+    let later = dsl::replication_peers
+        .filter(dsl::name.eq_any(names))
+        .filter(dsl::due_at.gt(now));
+    diesel::update(later)
+        .set(dsl::due_at.eq(now))
         .execute(connection)?;
     Ok(())
 }

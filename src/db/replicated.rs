@@ -1,49 +1,19 @@
-//! What peers have pushed: the associations whose origin they are, and when each
-//! peer last pushed.
+//! When each peer last pushed, and how much of that was skipped.
 
 use diesel::prelude::*;
 
-use super::schema::{associations::dsl, replication_peers};
+use super::schema::replication_peers::dsl;
 use super::{Conn, DbError, with_backend};
 use crate::domain::ids::ServerName;
-use crate::domain::threepid::ThreePid;
 
-/// The stored association of a 3PID from `origin`: its timestamp, ms, and its
-/// signed form as JSON.
-pub fn find(
+/// Records that a push from a peer was accepted, except for the changes with the
+/// numbers `skipped`, which are not valid.
+pub fn record_push(
     connection: &mut Conn,
-    threepid: &ThreePid,
-    origin: &ServerName,
-) -> Result<Option<(i64, String)>, DbError> {
-    Ok(dsl::associations
-        .filter(dsl::address.eq(threepid.address()))
-        .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::origin.eq(origin.as_str()))
-        .select((dsl::ts, dsl::signed))
-        .first(connection)
-        .optional()?)
-}
-
-/// Deletes the association of a 3PID from `origin`, with any user, unless its
-/// timestamp is later than `ts`.
-pub fn remove_until(
-    connection: &mut Conn,
-    threepid: &ThreePid,
-    origin: &ServerName,
-    ts: i64,
+    peer: &ServerName,
+    skipped: &[String],
+    now: i64,
 ) -> Result<(), DbError> {
-    let outdated = dsl::associations
-        .filter(dsl::address.eq(threepid.address()))
-        .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::origin.eq(origin.as_str()))
-        .filter(dsl::ts.le(ts));
-    diesel::delete(outdated).execute(connection)?;
-    Ok(())
-}
-
-/// Records that a push from a peer was accepted.
-pub fn record_push(connection: &mut Conn, peer: &ServerName, now: i64) -> Result<(), DbError> {
-    use replication_peers::dsl;
     // Nothing was pushed to a new peer yet.
     let row = (
         dsl::name.eq(peer.as_str()),
@@ -60,5 +30,14 @@ pub fn record_push(connection: &mut Conn, peer: &ServerName, now: i64) -> Result
         .do_update()
         .set(dsl::received_at.eq(now))
         .execute(inner))?;
+    if let Some(last) = skipped.last() {
+        let count = i64::try_from(skipped.len()).unwrap_or(i64::MAX);
+        diesel::update(dsl::replication_peers.find(peer.as_str()))
+            .set((
+                dsl::skipped.eq(dsl::skipped + count),
+                dsl::skipped_number.eq(last),
+            ))
+            .execute(connection)?;
+    }
     Ok(())
 }

@@ -30,6 +30,17 @@ diesel::table! {
         signed -> Text,
         other_form -> Nullable<Text>,
         other_hash -> Nullable<Text>,
+        number -> BigInt,
+    }
+}
+
+diesel::table! {
+    association_removals (address, medium, origin) {
+        medium -> Text,
+        address -> Text,
+        origin -> Text,
+        number -> BigInt,
+        ts -> BigInt,
     }
 }
 
@@ -129,6 +140,7 @@ diesel::table! {
         medium -> Text,
         address -> Text,
         removed_at -> Nullable<BigInt>,
+        restates -> Bool,
     }
 }
 
@@ -143,6 +155,8 @@ diesel::table! {
         due_at -> BigInt,
         lease_owner -> Text,
         lease_until -> BigInt,
+        skipped -> BigInt,
+        skipped_number -> Text,
     }
 }
 
@@ -153,4 +167,8 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(accounts, access_tokens, accepted_terms);
-diesel::allow_tables_to_appear_in_same_query!(association_journal, associations);
+diesel::allow_tables_to_appear_in_same_query!(
+    association_journal,
+    association_removals,
+    associations
+);

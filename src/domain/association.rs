@@ -8,6 +8,11 @@ use super::threepid::ThreePid;
 /// How long an association is valid: 100 years of 365 days, in milliseconds.
 pub const LIFETIME_MS: i64 = 3_153_600_000_000;
 
+/// How far the clocks of servers that share a database or a mesh may differ, ms:
+/// an association that one of them has created must be found by the others at once
+/// (BND-10), although its `not_before` may be in their future.
+pub const CLOCK_SKEW_MS: i64 = 600_000;
+
 /// The statement that a 3PID belongs to a user. Times are milliseconds since the
 /// epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +30,7 @@ pub struct Association {
 }
 
 impl Association {
-    /// Creates an association that is valid from `now` (BND-05).
+    /// Creates an association that is made at and valid from `now` (BND-05).
     #[must_use]
     pub fn new(threepid: ThreePid, mxid: Mxid, now: i64) -> Self {
         Self {

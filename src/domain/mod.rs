@@ -31,6 +31,7 @@ pub mod ids;
 pub mod invite;
 pub mod invite_key;
 pub mod lookup;
+pub mod merge;
 pub mod message;
 pub mod msisdn;
 pub mod next_link;

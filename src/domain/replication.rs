@@ -5,20 +5,25 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::Invalid;
 use super::association::Association;
+use super::change::RESTATES;
 use super::ids::{Mxid, ServerName};
+use super::merge::{Binding, Statement};
 use super::public_key::PublicKey;
 use super::signing::has_signature;
 use super::threepid::ThreePid;
+use super::{Invalid, canonical_json};
 
-/// The maximum number of associations in one push; Sydent sends at most 100.
+/// The maximum number of associations in one push; Sydent sends at most 100, and
+/// this server at most 100 changes of three objects each.
 pub const MAX_ASSOCIATIONS: usize = 500;
 
 /// An association as it was received, with the id that the peer gave it.
 pub struct WithId {
     /// The id as it was received: digits.
     pub id: String,
+    /// The same as a number.
+    pub number: i64,
     /// The association; not yet verified.
     pub value: Value,
 }
@@ -28,12 +33,13 @@ impl fmt::Debug for WithId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WithId")
             .field("id", &self.id)
+            .field("number", &self.number)
             .finish_non_exhaustive()
     }
 }
 
 /// Sorts the associations of a push by their ids, which is the order of the
-/// changes.
+/// changes. Equal numbers stay in the order of their texts.
 ///
 /// # Errors
 /// An id is not a whole number.
@@ -46,10 +52,10 @@ pub fn sort_by_id(associations: Map<String, Value>) -> Result<Vec<WithId>, Inval
             .ok()
             .filter(|_| has_digits_only)
             .ok_or(Invalid("the keys of sgAssocs must be whole numbers"))?;
-        sorted.push((number, WithId { id, value }));
+        sorted.push(WithId { id, number, value });
     }
-    sorted.sort_by_key(|(number, _)| *number);
-    Ok(sorted.into_iter().map(|(_, entry)| entry).collect())
+    sorted.sort_by_key(|entry| entry.number);
+    Ok(sorted)
 }
 
 /// A change that a peer has signed.
@@ -69,6 +75,20 @@ pub enum PeerChange {
         /// When, in milliseconds since the epoch.
         ts: i64,
     },
+    /// Nothing: the peer repeats what several servers together say, for servers
+    /// that do not compare their statements.
+    Restated,
+}
+
+/// Why a change of a peer cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The peer has not signed it with its key.
+    #[error("an association must be signed by the peer's key")]
+    Unsigned,
+    /// The content is not valid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
 }
 
 impl PeerChange {
@@ -77,12 +97,25 @@ impl PeerChange {
     /// # Errors
     /// The signature or a field is invalid. The sentence does not quote the
     /// association.
-    pub fn verify(value: Value, peer: &ServerName, key: &PublicKey) -> Result<Self, Invalid> {
-        let Value::Object(mut object) = value else {
-            return Err(Invalid("an association must be an object"));
+    pub fn verify(value: Value, peer: &ServerName, key: &PublicKey) -> Result<Self, Rejection> {
+        let Value::Object(object) = value else {
+            return Err(Invalid("an association must be an object").into());
         };
-        if !has_signature(&object, peer.as_str(), key) {
-            return Err(Invalid("an association must be signed by the peer's key"));
+        if has_signature(&object, peer.as_str(), key) {
+            return Ok(Self::read(object, peer)?);
+        }
+        let mut content = object;
+        content.remove("signatures");
+        content.remove("unsigned");
+        // Says nothing about the key: nobody can sign it in a form that all verify.
+        canonical_json::encode_object(&content)
+            .map_err(|_error| Invalid("an association must have a canonical JSON form"))?;
+        Err(Rejection::Unsigned)
+    }
+
+    fn read(mut object: Map<String, Value>, peer: &ServerName) -> Result<Self, Invalid> {
+        if object.get(RESTATES) == Some(&Value::Bool(true)) {
+            return Ok(Self::Restated);
         }
         let string = |name| object.get(name).and_then(Value::as_str);
         let (medium, address) = string("medium")
@@ -103,6 +136,7 @@ impl PeerChange {
             not_after: timestamp(&object, "not_after")?,
         };
         remove_unverified(&mut object, peer);
+        remove_invites(&mut object, peer);
         Ok(Self::Bound {
             association,
             signed: Value::Object(object).to_string(),
@@ -111,11 +145,35 @@ impl PeerChange {
 
     /// The 3PID that was bound or removed.
     #[must_use]
-    pub fn threepid(&self) -> &ThreePid {
+    pub fn threepid(&self) -> Option<&ThreePid> {
         match self {
-            Self::Bound { association, .. } => &association.threepid,
-            Self::Removed { threepid, .. } => threepid,
+            Self::Bound { association, .. } => Some(&association.threepid),
+            Self::Removed { threepid, .. } => Some(threepid),
+            Self::Restated => None,
         }
+    }
+
+    /// What the peer says with it under this number.
+    #[must_use]
+    pub fn statement(&self, peer: &ServerName, number: i64) -> Option<Statement> {
+        let (ts, binding) = match self {
+            Self::Bound { association, .. } => {
+                let binding = Binding {
+                    mxid: association.mxid.to_string(),
+                    not_before: association.not_before,
+                    not_after: association.not_after,
+                };
+                (association.ts, Some(binding))
+            }
+            Self::Removed { ts, .. } => (*ts, None),
+            Self::Restated => return None,
+        };
+        Some(Statement {
+            origin: peer.to_string(),
+            number,
+            ts,
+            binding,
+        })
     }
 }
 
@@ -125,6 +183,7 @@ impl fmt::Debug for PeerChange {
         f.write_str(match self {
             Self::Bound { .. } => "Bound(…)",
             Self::Removed { .. } => "Removed(…)",
+            Self::Restated => "Restated",
         })
     }
 }
@@ -149,6 +208,17 @@ fn remove_unverified(object: &mut Map<String, Value>, peer: &ServerName) {
     }
 }
 
+/// Removes the invites that a Python Sydent adds to associations: once somebody
+/// with invites has bound an address, it adds them to all that it signs later,
+/// whoever they concern. The peer's signature covers them and goes too.
+fn remove_invites(object: &mut Map<String, Value>, peer: &ServerName) {
+    if object.remove("invites").is_some()
+        && let Some(signatures) = object.get_mut("signatures").and_then(Value::as_object_mut)
+    {
+        signatures.remove(peer.as_str());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -165,7 +235,7 @@ mod tests {
         KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[5; 32])
     }
 
-    fn read(value: Value) -> Result<PeerChange, Invalid> {
+    fn read(value: Value) -> Result<PeerChange, Rejection> {
         PeerChange::verify(value, &peer(), &pair().public())
     }
 
@@ -201,8 +271,13 @@ mod tests {
         };
         let ordered = ids(json!({"10": 1, "9": 2, "0": 3, "100": 4})).unwrap();
         assert_eq!(ordered, ["0", "9", "10", "100"]);
+        let equal = ids(json!({"10": 1, "010": 2, "9": 3, "0010": 4})).unwrap();
+        assert_eq!(equal, ["9", "0010", "010", "10"]);
         let sorted = sort_by_id(json!({"1": "alice"}).as_object().unwrap().clone()).unwrap();
-        assert_eq!(format!("{sorted:?}"), "[WithId { id: \"1\", .. }]");
+        assert_eq!(
+            format!("{sorted:?}"),
+            "[WithId { id: \"1\", number: 1, .. }]"
+        );
         for wrong in ["", "-1", "+1", "1.0", " 1", "a", "9223372036854775808"] {
             assert!(ids(json!({wrong: 1})).is_err(), "{wrong}");
         }
@@ -244,7 +319,7 @@ mod tests {
         ]);
         let removed = read(removal).unwrap();
         assert!(matches!(removed, PeerChange::Removed { ts: 5, .. }));
-        assert_eq!(removed.threepid().address(), "alice@example.com");
+        assert_eq!(removed.threepid().unwrap().address(), "alice@example.com");
         assert!(!format!("{removed:?}").contains("alice"));
     }
 
@@ -259,6 +334,38 @@ mod tests {
         };
         let kept: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(kept, signed(&[("more", json!("signed too"))]));
+    }
+
+    /// INT-03
+    #[test]
+    fn invites_of_others_are_not_kept() {
+        let token = json!([{"token": "secret", "mxid": "@eve:example.org"}]);
+        let Ok(PeerChange::Bound { signed: text, .. }) = read(signed(&[("invites", token)])) else {
+            panic!("it is bound")
+        };
+        let mut kept: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(kept["signatures"], json!({}));
+        kept.as_object_mut().unwrap().remove("signatures");
+        assert_eq!(kept, good());
+    }
+
+    /// INT-03
+    #[test]
+    fn restated_answers_are_no_statements() {
+        let change = read(signed(&[(RESTATES, json!(true))])).unwrap();
+        assert_eq!(change, PeerChange::Restated);
+        assert!(change.statement(&peer(), 1).is_none());
+        let change = read(signed(&[(RESTATES, json!(false))])).unwrap();
+        assert_eq!(change.statement(&peer(), 1).unwrap().ts, 5);
+    }
+
+    /// INT-03
+    #[test]
+    fn what_cannot_be_signed_is_invalid() {
+        let mut odd = good();
+        odd["ts"] = json!(1_u64 << 60);
+        assert!(matches!(read(odd), Err(Rejection::Invalid(_))));
+        assert_eq!(read(good()), Err(Rejection::Unsigned));
     }
 
     /// INT-03

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::FlowError;
-use crate::actor::associations::{Bind, OnbindNotification, Unbind};
+use crate::actor::associations::{Bind, BindOutcome, OnbindNotification, Unbind};
+use crate::actor::pool::Fault;
 use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
@@ -16,24 +17,36 @@ use crate::domain::session::Proof;
 use crate::domain::threepid::ThreePid;
 use crate::random;
 
+/// How often a binding is dated again: only others that bind the same address at
+/// the same moment can make it necessary more than once.
+const MAX_DATES: usize = 10;
+
 /// Binds a proven 3PID to a user. Returns the signed association (BND-02).
 pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, FlowError> {
     let now = app.clock.now();
-    let association = Association::new(proof.into_threepid(), mxid, now.as_i64());
-    let object = association.to_object();
-    let signed = app.signer.send(Sign { object }).await?;
-    let bind = Bind {
-        notification: OnbindNotification {
-            id: MessageId::from(random::alphanumeric(32)?),
-            expires_at: now.after(app.config.delivery.onbind_give_up),
-        },
-        association,
-        signed: signed.clone(),
-    };
-    app.associations.send(bind).await?;
-    app.onbind_worker.wake();
-    app.wake_replicator();
-    Ok(signed)
+    let mut association = Association::new(proof.into_threepid(), mxid, now.as_i64());
+    let id = MessageId::from(random::alphanumeric(32)?);
+    for _ in 0..MAX_DATES {
+        let object = association.to_object();
+        let signed = app.signer.send(Sign { object }).await?;
+        let bind = Bind {
+            notification: OnbindNotification {
+                id: id.clone(),
+                expires_at: now.after(app.config.delivery.onbind_give_up),
+            },
+            association: association.clone(),
+            signed: signed.clone(),
+        };
+        match app.associations.send(bind).await? {
+            BindOutcome::Stored => {
+                app.onbind_worker.wake();
+                app.wake_replicator();
+                return Ok(signed);
+            }
+            BindOutcome::TooOld(ts) => association.ts = ts,
+        }
+    }
+    Err(Fault::Internal("the address is being bound by others at the same time").into())
 }
 
 /// Removes the binding of a 3PID to a user, if there is one; returns whether there was.

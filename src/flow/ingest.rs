@@ -10,11 +10,11 @@ use crate::domain::public_key::PublicKey;
 use crate::domain::replication::WithId;
 use crate::random;
 
-/// Takes all changes of a push or none. It need not be detached from the
-/// request: a peer repeats a push that was not answered.
+/// Takes the valid changes of a push. It need not be detached from the request: a
+/// peer repeats a push that was not answered.
 ///
 /// # Errors
-/// [`FlowError::ChangesRejected`] when one is not signed by the peer or malformed.
+/// [`FlowError::ChangesRejected`] when none of them is signed by the peer.
 pub async fn ingest(
     app: &App,
     peer: &ServerName,
@@ -33,10 +33,14 @@ pub async fn ingest(
         now: now.as_i64(),
     };
     match app.associations.send(ingest).await? {
-        Ok(notifications) => {
-            if notifications > 0 {
+        Ok(ingested) => {
+            if ingested.notifications > 0 {
                 app.onbind_worker.wake();
             }
+            if ingested.repeats {
+                app.wake_replicator();
+            }
+            app.metrics.changes_skipped(peer.as_str(), ingested.skipped);
             Ok(())
         }
         Err(ids) => Err(FlowError::ChangesRejected(ids)),

@@ -1,20 +1,10 @@
 //! A mesh of three of these servers. The target `sydent` has one with a Python
 //! Sydent.
 
-use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_for};
+use crate::harness::mesh::{Load, wait_until_found};
+use crate::harness::{Node, TestDatabase, TestServer, fresh_address};
 
 const MINUTE: i64 = 60_000;
-
-/// Waits until a member agrees with what is bound, by address and user.
-async fn wait_until_found(member: &Api, bound: &[(&String, Option<&str>)]) {
-    for (address, mxid) in bound {
-        wait_for("the same binding everywhere", async || {
-            let found = member.lookup("email", address).await.ok();
-            (found["mxid"].as_str() == *mxid).then_some(())
-        })
-        .await;
-    }
-}
 
 /// INT-03, UNB-18
 #[actix_web::test]
@@ -60,4 +50,59 @@ async fn bindings_and_removals_reach_every_member() {
     for member in [one.api(), two.api(), three.api()] {
         wait_until_found(&member, &[(of_b, None), (&late, Some(users[0]))]).await;
     }
+}
+
+/// INT-03, UNB-18
+#[actix_web::test]
+async fn members_answer_alike_after_random_changes() {
+    const SEED: u64 = 20_261_128;
+    let nodes = ["a.mesh.test", "b.mesh.test", "c.mesh.test"].map(Node::new);
+    let others = |own: usize| -> Vec<&Node> {
+        let others = nodes.iter().enumerate();
+        others
+            .filter(|(index, _)| *index != own)
+            .map(|(_, node)| node)
+            .collect()
+    };
+    // The clocks are up to five minutes apart, and are set forth and back.
+    let mut members: Vec<TestServer> = [0, 150_000, -150_000]
+        .into_iter()
+        .enumerate()
+        .map(|(index, apart)| {
+            let start = 1_800_000_000_000 + apart;
+            TestServer::start_with_clock_at(start, |settings| {
+                nodes[index].configure(&others(index), settings);
+            })
+        })
+        .collect();
+    let mut load = Load::new(SEED, 12);
+    for round in 0..120 {
+        let member = load.random.below(3);
+        load.change(&members[member].internal()).await;
+        for server in &members {
+            server.advance(i64::try_from(load.random.below(2000)).unwrap());
+        }
+        if load.random.one_in(20) {
+            let step = load.random.within(100_000);
+            members[load.random.below(3)].advance(step);
+        }
+        if load.random.one_in(30) {
+            // A peer gets everything again.
+            let again = "UPDATE replication_peers SET sent_id = 0";
+            members[load.random.below(3)].database.execute(again);
+        }
+        if round % 50 == 30 {
+            let index = load.random.below(3);
+            let server = members.remove(index);
+            let now = server.now();
+            let server = server.start_again_at(now, |settings| {
+                nodes[index].configure(&others(index), settings);
+            });
+            members.insert(index, server);
+        }
+    }
+    let apis: Vec<_> = members.iter().map(TestServer::api).collect();
+    let advance = || members.iter().for_each(|server| server.advance(60_000));
+    let differences = load.settle(&apis, 30, advance).await;
+    assert_eq!(differences, [], "seed {SEED}");
 }

@@ -23,6 +23,8 @@ mod filled;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod mesh_order;
+#[cfg(test)]
 mod mesh_receive;
 #[cfg(test)]
 mod node;

@@ -1,32 +1,11 @@
 //! A mesh of a Python Sydent and two of these servers: every binding and removal
 //! reaches every member (INT-03, UNB-18).
 
-use crate::harness::{Api, Node, TestDatabase, TestServer, fresh_address, wait_for};
+use crate::harness::mesh::wait_until_found;
+use crate::harness::{Node, TestDatabase, TestServer, fresh_address, wait_for};
 use crate::python::RealSydent;
 
 const MINUTE: i64 = 60_000;
-
-/// The user that an address is bound to, according to a member.
-async fn lookup(member: &Api, address: &str) -> Option<String> {
-    let found = member.lookup("email", address).await.ok();
-    found["mxid"].as_str().map(str::to_owned)
-}
-
-/// Waits until a member has each of these bindings: up to a minute, since a Sydent
-/// pushes a batch to its peers every 10 s.
-async fn wait_until_found(member: &Api, expected: &[(&String, Option<&str>)]) {
-    for (address, mxid) in expected {
-        let mut found = None;
-        for _ in 0..600 {
-            found = lookup(member, address).await;
-            if found.as_deref() == *mxid {
-                break;
-            }
-            actix_web::rt::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        assert_eq!(found.as_deref(), *mxid);
-    }
-}
 
 /// INT-03, UNB-18
 #[actix_web::test]

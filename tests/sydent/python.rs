@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::database::sqlite;
 use crate::harness::{Api, KEY_FILE, SERVER_NAME, SmtpServer, Tls, V2};
 
 /// Where it says that it is reached.
@@ -30,6 +32,22 @@ pub const OLD_TERMS: &str = "https://old.example.test/privacy";
 
 const NEEDS_PYTHON: &str =
     "TEST_SYDENT_PYTHON must name a Python with matrix-sydent; `tests/run sydent` sets it";
+
+/// What Python runs before Sydent: its clock is apart by the milliseconds in a file,
+/// and it looks for changes to push more often than every 10 s.
+const BEFORE: &str = "import os, time\n\
+    import twisted.internet.task as task\n\
+    real, start = time.time, task.LoopingCall.start\n\
+    def now():\n    \
+        try:\n        \
+            with open(os.environ['SYDENT_CLOCK']) as file:\n            \
+                return real() + int(file.read() or 0) / 1000\n    \
+        except OSError:\n        \
+            return real()\n\
+    time.time = now\n\
+    def sooner(self, interval, now=True):\n    \
+        return start(self, min(interval, float(os.environ['SYDENT_INTERVAL'])), now)\n\
+    task.LoopingCall.start = sooner\n";
 
 /// Its configuration: values by section and key.
 pub type Conf = BTreeMap<String, BTreeMap<String, String>>;
@@ -62,6 +80,7 @@ impl RealSydent {
             std::fs::write(brand.join(name), text).unwrap();
         }
         std::fs::write(folder.path().join("terms.yaml"), TERMS).unwrap();
+        std::fs::write(folder.path().join("sitecustomize.py"), BEFORE).unwrap();
         let ports = free_ports();
         let mut conf = conf(folder.path(), ports);
         change(&mut conf);
@@ -75,6 +94,15 @@ impl RealSydent {
         };
         sydent.wait_until_it_answers().await;
         sydent
+    }
+
+    /// Sets its clock that far apart from the real one.
+    pub fn set_clock_apart(&self, ms: i64) {
+        let file = self.folder.path().join("clock");
+        // Renamed, since it must not read a part.
+        let new = file.with_extension("new");
+        std::fs::write(&new, ms.to_string()).unwrap();
+        std::fs::rename(new, file).unwrap();
     }
 
     /// Ends it and starts it again on what it had.
@@ -98,6 +126,17 @@ impl RealSydent {
     /// A client of its internal listener.
     pub fn internal(&self) -> Api {
         Api::new(format!("http://127.0.0.1:{}", self.internal_port))
+    }
+
+    /// A client with an access token, whose user has accepted the terms.
+    pub fn account(&self) -> Api {
+        let known = "INSERT INTO accounts (user_id, created_ts, consent_version)
+                VALUES ('@looker:example.org', 1, '3');
+            INSERT INTO tokens (token, user_id) VALUES ('looking', '@looker:example.org')";
+        sqlite(self.database().to_str().unwrap())
+            .batch_execute(known)
+            .unwrap();
+        self.api().with_token("looking")
     }
 
     /// Where its public listener is.
@@ -223,6 +262,9 @@ fn launch(folder: &Path) -> Child {
         .args(["-m", "sydent.sydent"])
         .current_dir(folder)
         .env("SYDENT_CONF", folder.join("sydent.conf"))
+        .env("PYTHONPATH", folder)
+        .env("SYDENT_CLOCK", folder.join("clock"))
+        .env("SYDENT_INTERVAL", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

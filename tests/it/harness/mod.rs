@@ -13,6 +13,7 @@ mod homeserver_http;
 mod interruptible_database;
 mod lookup;
 mod mail;
+pub mod mesh;
 mod node;
 mod peer;
 mod port;

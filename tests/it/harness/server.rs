@@ -218,6 +218,16 @@ impl TestServer {
         Self::start_on(old, change)
     }
 
+    /// The same with a clock that starts at that time and moves only by
+    /// [`Self::advance`].
+    pub fn start_again_at(mut self, now: i64, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop();
+        let url = self.database.url.clone();
+        let old = std::mem::replace(&mut self.database, TestDatabase::existing(&url));
+        let (clock, handle) = Clock::settable(now);
+        Self::run(old, clock, Some(handle), change)
+    }
+
     /// Starts the shutdown, as SIGTERM does.
     pub fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {

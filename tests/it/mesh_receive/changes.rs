@@ -74,53 +74,94 @@ async fn changes_are_applied_in_numeric_order() {
 
 /// INT-03
 #[actix_web::test]
-async fn older_changes_are_ignored() {
+async fn numbers_of_the_peer_decide() {
     let (server, peer) = start();
     let now = server.now();
-    push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
-    for older in [peer.bound(A, BOB, now - 1), peer.removed(A, now - 1)] {
-        push_accepted(&server, &peer, json!({ "2": older })).await;
+    push_accepted(&server, &peer, json!({"5": peer.bound(A, ALICE, now)})).await;
+    for older in [peer.bound(A, BOB, now + 1), peer.removed(A, now + 1)] {
+        push_accepted(&server, &peer, json!({ "4": older })).await;
         assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
     }
-    push_accepted(&server, &peer, json!({"3": peer.bound(A, BOB, now + 1)})).await;
+    // The peer's clock was set back.
+    push_accepted(&server, &peer, json!({"6": peer.bound(A, BOB, now - 9)})).await;
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
-    push_accepted(&server, &peer, json!({"4": peer.removed(A, now + 2)})).await;
+    push_accepted(&server, &peer, json!({"7": peer.removed(A, now - 99)})).await;
     assert_eq!(mxid_of(&server, A).await, None);
+    // Pushes that are repeated and arrive late.
+    for late in [6, 5, 7, 4] {
+        let late = json!({ late.to_string(): peer.bound(A, ALICE, now + 5) });
+        push_accepted(&server, &peer, late).await;
+        push_accepted(&server, &peer, json!({"7": peer.removed(A, now - 99)})).await;
+    }
+    push_accepted(
+        &server,
+        &peer,
+        json!({"8": peer.bound(A, ALICE, now - 999)}),
+    )
+    .await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
 }
 
 /// INT-03
 #[actix_web::test]
-async fn one_invalid_change_rejects_the_whole_push() {
+async fn invalid_changes_are_skipped() {
     let (server, peer) = start();
     let now = server.now();
     push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now)})).await;
     let mut forged = peer.bound(B, BOB, now);
     forged["mxid"] = json!(ALICE);
-    let answer = peer
-        .push(
-            &server,
-            json!({
-                "2": peer.removed(A, now + 1),
-                "12": forged,
-                "3": peer.bound(B, BOB, now),
-                "4": "nothing",
-                "13": peer.bound("c@example.com", BOB, now),
-            }),
-        )
-        .await;
-    let body = answer.refused(400, "M_VERIFICATION_FAILED");
-    assert_eq!(body["failed_ids"], json!(["4", "12"]));
-    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
-    assert_eq!(mxid_of(&server, B).await, None);
-    assert_eq!(server.database.count("associations"), 1);
+    let push = json!({
+        "2": peer.removed(A, now + 1),
+        "12": forged,
+        "3": peer.bound(B, BOB, now),
+        "4": "nothing",
+        "5": peer.bound("no address", BOB, now),
+        "6": peer.bound("c@example.com", "bob", now),
+        "13": peer.bound("d@example.com", "@Old Name:example.org", now),
+    });
+    push_accepted(&server, &peer, push).await;
+    assert_eq!(mxid_of(&server, A).await, None);
+    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
+    let historical = mxid_of(&server, "d@example.com").await;
+    assert_eq!(historical.as_deref(), Some("@Old Name:example.org"));
+    assert_eq!(server.database.count("associations"), 2);
+    let skipped = "replication_peers WHERE skipped = 4 AND skipped_number = '12'";
+    assert_eq!(server.database.count(skipped), 1);
     let metrics = server.operations().get("/metrics").await.text();
-    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"refused\"} 1";
+    for counted in [
+        "sydent_replication_received_total{peer=\"peer.test\",outcome=\"accepted\"} 2",
+        "sydent_replication_skipped_total{peer=\"peer.test\"} 4",
+    ] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
+}
+
+/// INT-03
+#[actix_web::test]
+async fn push_with_the_wrong_key_is_refused() {
+    let other = Peer::new("other.test");
+    let (server, peer) = start_with(|settings| other.configure(settings));
+    let now = server.now();
+    let impostor = Peer::new("peer.test").with_wrong_key();
+    for signed in [
+        other.bound(A, BOB, now),
+        other.removed(A, now),
+        impostor.bound(A, BOB, now),
+    ] {
+        let push = json!({"5": signed, "6": "nothing"});
+        let answer = peer.push(&server, push).await;
+        let body = answer.refused(400, "M_VERIFICATION_FAILED");
+        assert_eq!(body["failed_ids"], json!(["5"]));
+    }
+    assert_eq!(server.database.count("associations"), 0);
+    let metrics = server.operations().get("/metrics").await.text();
+    let counted = "sydent_replication_received_total{peer=\"peer.test\",outcome=\"refused\"} 3";
     assert!(metrics.contains(counted), "{metrics}");
 }
 
 /// INT-03
 #[actix_web::test]
-async fn peer_changes_only_its_own_associations() {
+async fn the_newest_statement_of_all_counts() {
     let other = Peer::new("other.test");
     let (server, peer) = start_with(|settings| other.configure(settings));
     let internal = server.internal();
@@ -128,43 +169,48 @@ async fn peer_changes_only_its_own_associations() {
     let now = server.now();
     push_accepted(&server, &other, json!({"1": other.bound(B, BOB, now)})).await;
 
-    // Neither our binding nor another peer's is removed or changed.
-    let removals = json!({"1": peer.removed(A, now + 9), "2": peer.removed(B, now + 9)});
-    push_accepted(&server, &peer, removals).await;
-    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
-    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
-    let own =
-        json!({"3": peer.bound(A, BOB, now - 60_000), "4": peer.bound(B, ALICE, now - 60_000)});
-    push_accepted(&server, &peer, own).await;
+    // What is older changes nothing, and stays in reserve.
+    let older = now - 60_000;
+    let push = json!({"1": peer.removed(A, older), "2": peer.removed(B, older)});
+    push_accepted(&server, &peer, push).await;
+    let push = json!({"3": peer.bound(A, BOB, older), "4": peer.bound(B, ALICE, older)});
+    push_accepted(&server, &peer, push).await;
     assert_eq!(server.database.count("associations"), 4);
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
     assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
 
-    // A change signed by another peer, or with a key that is not the peer's, is
-    // refused.
-    for signed in [other.bound(A, BOB, now), other.removed(B, now)] {
-        let answer = peer.push(&server, json!({ "5": signed })).await;
-        answer.refused(400, "M_VERIFICATION_FAILED");
-    }
-    let impostor = Peer::new("peer.test").with_wrong_key();
-    let forged = impostor.bound(A, BOB, now);
-    let answer = impostor.push(&server, json!({ "5": forged })).await;
-    answer.refused(400, "M_VERIFICATION_FAILED");
+    // A removal ends the bindings of all servers that are not newer.
+    let push = json!({"5": peer.removed(A, now + 9), "6": peer.bound(B, ALICE, now + 9)});
+    push_accepted(&server, &peer, push).await;
+    assert_eq!(mxid_of(&server, A).await, None);
+    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(ALICE));
+    push_accepted(&server, &other, json!({"2": other.bound(A, BOB, now + 9)})).await;
+    assert_eq!(mxid_of(&server, A).await, None);
+    push_accepted(&server, &other, json!({"3": other.bound(A, BOB, now + 10)})).await;
+    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
 }
 
-/// INT-03
+/// INT-03, BND-05, UNB-18
 #[actix_web::test]
-async fn removal_restores_the_next_newest_binding() {
-    let other = Peer::new("other.test");
-    let (server, peer) = start_with(|settings| other.configure(settings));
-    let now = server.now();
-    push_accepted(&server, &other, json!({"1": other.bound(A, BOB, now)})).await;
-    push_accepted(&server, &peer, json!({"1": peer.bound(A, ALICE, now - 5)})).await;
-    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
-    push_accepted(&server, &peer, json!({"2": peer.bound(A, ALICE, now + 5)})).await;
-    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(ALICE));
-    push_accepted(&server, &peer, json!({"3": peer.removed(A, now + 6)})).await;
-    assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
+async fn own_changes_come_after_those_of_others() {
+    let (server, peer) = start();
+    let internal = server.internal();
+    // The clock of the peer is five minutes ahead.
+    let ahead = server.now() + 300_000;
+    let push = json!({"1": peer.bound(A, BOB, ahead), "2": peer.removed(B, ahead)});
+    push_accepted(&server, &peer, push).await;
+    for address in [A, B] {
+        let bound = internal.internal_bind("email", address, ALICE).await.ok();
+        assert_eq!(bound["ts"], ahead + 1);
+        assert!(bound["not_before"].as_i64().unwrap() < ahead);
+        assert_eq!(mxid_of(&server, address).await.as_deref(), Some(ALICE));
+    }
+    // An unbind ends what it is about, and not the binding of somebody else.
+    internal.internal_unbind("email", A, ALICE).await.ok();
+    assert_eq!(mxid_of(&server, A).await, None);
+    push_accepted(&server, &peer, json!({"3": peer.bound(B, BOB, ahead + 9)})).await;
+    internal.internal_unbind("email", B, ALICE).await.ok();
+    assert_eq!(mxid_of(&server, B).await.as_deref(), Some(BOB));
 }
 
 /// INT-03

@@ -1,0 +1,197 @@
+//! What each server of the mesh said last about a 3PID: an association, or that
+//! it was removed.
+
+use std::collections::HashMap;
+
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+
+use super::schema::association_journal::dsl as journal;
+use super::schema::association_removals::dsl as removals;
+use super::schema::associations::dsl as associations;
+use super::{Conn, DbError, with_backend};
+use crate::domain::ids::ServerName;
+use crate::domain::merge::{Binding, Statement, Statements};
+use crate::domain::threepid::ThreePid;
+
+/// A medium and an address.
+pub type Key = (String, String);
+
+/// All statements about a 3PID.
+pub fn find(connection: &mut Conn, threepid: &ThreePid) -> Result<Statements, DbError> {
+    let key = key(threepid);
+    let mut found = find_all(connection, &[threepid.address()])?;
+    Ok(found.remove(&key).unwrap_or_default())
+}
+
+/// The key of a 3PID among the results of [`find_all`].
+#[must_use]
+pub fn key(threepid: &ThreePid) -> Key {
+    let medium = threepid.medium().as_str();
+    (medium.to_owned(), threepid.address().to_owned())
+}
+
+/// All statements about these addresses, of any medium.
+pub fn find_all(
+    connection: &mut Conn,
+    addresses: &[&str],
+) -> Result<HashMap<Key, Statements>, DbError> {
+    type Bound = (String, String, String, i64, i64, String, i64, i64);
+    let bound: Vec<Bound> = associations::associations
+        .filter(associations::address.eq_any(addresses))
+        .select((
+            associations::medium,
+            associations::address,
+            associations::origin,
+            associations::number,
+            associations::ts,
+            associations::mxid,
+            associations::not_before,
+            associations::not_after,
+        ))
+        .load(connection)?;
+    let removed: Vec<(String, String, String, i64, i64)> = removals::association_removals
+        .filter(removals::address.eq_any(addresses))
+        .select((
+            removals::medium,
+            removals::address,
+            removals::origin,
+            removals::number,
+            removals::ts,
+        ))
+        .load(connection)?;
+    let mut found: HashMap<Key, Statements> = HashMap::new();
+    for (medium, address, origin, number, ts, mxid, not_before, not_after) in bound {
+        let binding = Some(Binding {
+            mxid,
+            not_before,
+            not_after,
+        });
+        let statement = Statement {
+            origin,
+            number,
+            ts,
+            binding,
+        };
+        let _ = found.entry((medium, address)).or_default().merge(statement);
+    }
+    for (medium, address, origin, number, ts) in removed {
+        let statement = Statement {
+            origin,
+            number,
+            ts,
+            binding: None,
+        };
+        let _ = found.entry((medium, address)).or_default().merge(statement);
+    }
+    Ok(found)
+}
+
+/// Stores that `origin` removed its association of a 3PID at `ts` (ms).
+pub fn store_removal(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    origin: &ServerName,
+    number: i64,
+    ts: i64,
+) -> Result<(), DbError> {
+    let association = associations::associations
+        .filter(associations::address.eq(threepid.address()))
+        .filter(associations::medium.eq(threepid.medium().as_str()))
+        .filter(associations::origin.eq(origin.as_str()));
+    diesel::delete(association).execute(connection)?;
+    let row = (
+        removals::medium.eq(threepid.medium().as_str()),
+        removals::address.eq(threepid.address()),
+        removals::origin.eq(origin.as_str()),
+        removals::number.eq(number),
+        removals::ts.eq(ts),
+    );
+    with_backend!(connection, inner => diesel::insert_into(removals::association_removals)
+        .values(row)
+        .on_conflict((removals::address, removals::medium, removals::origin))
+        .do_update()
+        .set((removals::number.eq(number), removals::ts.eq(ts)))
+        .execute(inner))?;
+    Ok(())
+}
+
+/// Deletes the removal of a 3PID that `origin` bound again.
+pub fn delete_removal(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    origin: &ServerName,
+) -> Result<(), DbError> {
+    let removal = removals::association_removals.find((
+        threepid.address(),
+        threepid.medium().as_str(),
+        origin.as_str(),
+    ));
+    diesel::delete(removal).execute(connection)?;
+    Ok(())
+}
+
+/// Stores the number under which an origin repeated its statement.
+pub fn renumber(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    statement: &Statement,
+) -> Result<(), DbError> {
+    let (medium, address) = (threepid.medium().as_str(), threepid.address());
+    if statement.binding.is_some() {
+        let held = associations::associations
+            .filter(associations::address.eq(address))
+            .filter(associations::medium.eq(medium))
+            .filter(associations::origin.eq(&statement.origin));
+        let number = associations::number.eq(statement.number);
+        diesel::update(held).set(number).execute(connection)?;
+    } else {
+        let held = removals::association_removals.find((address, medium, &statement.origin));
+        let number = removals::number.eq(statement.number);
+        diesel::update(held).set(number).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// The addresses about which this server and `peer` have both said something, and
+/// which a Python Sydent may have changed again when it made its last change: it
+/// then repeats all own changes after its last binding that others left alone. At
+/// most `limit`.
+pub fn shared_and_recent(
+    connection: &mut Conn,
+    peer: &ServerName,
+    limit: i64,
+) -> Result<Vec<Key>, DbError> {
+    let in_journal = || {
+        journal::association_journal
+            .filter(journal::address.eq(associations::address))
+            .filter(journal::medium.eq(associations::medium))
+    };
+    let untouched: Option<i64> = associations::associations
+        .filter(associations::origin.eq(peer.as_str()))
+        .filter(not(exists(in_journal())))
+        .order(associations::number.desc())
+        .select(associations::number)
+        .first(connection)
+        .optional()?;
+    let after = untouched.unwrap_or(-1);
+    let bound: Vec<Key> = associations::associations
+        .filter(associations::origin.eq(peer.as_str()))
+        .filter(associations::number.gt(after))
+        .filter(exists(in_journal()))
+        .limit(limit)
+        .select((associations::medium, associations::address))
+        .load(connection)?;
+    let removed: Vec<Key> = removals::association_removals
+        .filter(removals::origin.eq(peer.as_str()))
+        .filter(removals::number.gt(after))
+        .filter(exists(
+            journal::association_journal
+                .filter(journal::address.eq(removals::address))
+                .filter(journal::medium.eq(removals::medium)),
+        ))
+        .limit(limit)
+        .select((removals::medium, removals::address))
+        .load(connection)?;
+    Ok([bound, removed].concat())
+}
