@@ -1,4 +1,5 @@
-//! `sydent peers`: the replication status of each peer.
+//! `sydent peers`: the replication status of each peer, and the public key that
+//! peers need.
 
 use std::time::Duration;
 
@@ -22,7 +23,15 @@ impl Peers {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let config = self.file.settings()?.into_config()?;
         let states = peers::states(&config)?;
-        print(&report(&config, &states, Clock::system().now().as_i64()))
+        let (key, id) = peers::public_key(&config)?;
+        let own = format!(
+            "{} (this server)\n  {:<16}{} ({id})\n",
+            config.server.name,
+            "public key",
+            key.to_base64(),
+        );
+        let states = report(&config, &states, Clock::system().now().as_i64());
+        print(&(own + &states))
     }
 }
 
@@ -88,4 +97,48 @@ fn ago(at: i64, now: i64) -> String {
 
 fn seconds(ms: u64) -> String {
     humantime::format_duration(Duration::from_secs(ms / 1000)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::peers::Peer;
+
+    #[test]
+    fn skipped_changes_are_shown() {
+        for (skipped, shown) in [
+            (0, None),
+            (
+                1,
+                Some("1 change of this peer that is not valid: number 42"),
+            ),
+            (
+                3,
+                Some("3 changes of this peer that are not valid, last 42"),
+            ),
+        ] {
+            let state = PeerState {
+                peer: Peer {
+                    name: "peer.test".to_owned(),
+                    sent_id: 0,
+                    sent_at: None,
+                    received_at: Some(1),
+                    tries: 0,
+                    last_error: None,
+                    due_at: 0,
+                    skipped,
+                    skipped_number: "42".to_owned(),
+                },
+                behind: 0,
+                since: None,
+            };
+            let mut found = None;
+            describe(&state, 5, &mut |label, value| {
+                if label == "skipped" {
+                    found = Some(value.to_owned());
+                }
+            });
+            assert_eq!(found.as_deref(), shown);
+        }
+    }
 }

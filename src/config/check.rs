@@ -23,6 +23,9 @@ impl Settings {
             .replication
             .check(self.server.name.as_ref(), checker_ref);
         let server = self.server.check(checker_ref);
+        if let Some(server) = &server {
+            replication.check_key_id(&server.key_id, checker_ref);
+        }
         let database = self.database.check(checker_ref);
         self.http.check(checker_ref);
         self.internal.check(checker_ref);

@@ -16,7 +16,7 @@ use super::certificates::authorities;
 use super::checker::Checker;
 use super::peer::{Peer, PeerSettings};
 use super::{duration, files};
-use crate::domain::ids::ServerName;
+use crate::domain::ids::{KeyId, ServerName};
 
 /// `[replication]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,25 @@ const ANY_AUTHORITY: &str = "is missing: any authority that the system trusts ca
 const NO_PEERS: &str = "contains no peers, so none can push to replication.listen";
 const MIN_PUSH_EVERY: Duration = Duration::from_millis(100);
 const MAX_PUSH_EVERY: Duration = Duration::from_hours(24);
+
+/// The only key id whose signatures a Python Sydent verifies.
+const SYDENT_KEY_ID: &str = "ed25519:0";
+
+impl Replication {
+    /// Warns about a key whose signatures a Python Sydent rejects.
+    pub(super) fn check_key_id(&self, id: &KeyId, checker: &mut Checker<'_>) {
+        if !self.peers.is_empty() && id.as_str() != SYDENT_KEY_ID {
+            checker.warn(
+                "server.signing_key_file",
+                format!(
+                    "signs with the key id {id}: a peer that is a Python Sydent rejects every \
+                     push, since it verifies only {SYDENT_KEY_ID}. Other servers of this kind \
+                     accept any key id"
+                ),
+            );
+        }
+    }
+}
 
 impl ReplicationSettings {
     pub(super) fn check(

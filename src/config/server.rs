@@ -8,7 +8,7 @@ use super::base_url::BaseUrl;
 use super::checker::Checker;
 use super::files;
 use super::secret::Secret;
-use crate::domain::ids::ServerName;
+use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::request_auth::OwnNames;
 use crate::domain::signing::KeyRing;
 
@@ -37,6 +37,8 @@ pub struct Server {
     pub public_base_url: BaseUrl,
     /// The file with the signing keys, a valid [`KeyRing`].
     pub signing_key_file: PathBuf,
+    /// The id of the key that it signs with.
+    pub key_id: KeyId,
     /// All names that clients use for this server.
     pub own_names: OwnNames,
 }
@@ -54,6 +56,7 @@ impl ServerSettings {
             }
         }
         let (name, public_base_url) = (self.name?, base_url?);
+        let (signing_key_file, key_id) = key_file?;
         let own_names = std::iter::once(name.to_string())
             .chain(public_base_url.names())
             .chain(self.aliases);
@@ -61,7 +64,8 @@ impl ServerSettings {
             own_names: OwnNames::new(own_names),
             name,
             public_base_url,
-            signing_key_file: key_file?,
+            signing_key_file,
+            key_id,
         })
     }
 
@@ -108,20 +112,22 @@ const PLAIN_HTTP: &str = "uses http: codes and access tokens are sent unencrypte
 const KEY_MISSING: &str = "is missing: run `sydent key generate --out signing.key` and set \
     \"signing.key\" here";
 
-fn key_file(path: Option<&Path>, checker: &mut Checker<'_>) -> Option<PathBuf> {
+/// The resolved path of the key file, and the id of the key that signs.
+fn key_file(path: Option<&Path>, checker: &mut Checker<'_>) -> Option<(PathBuf, KeyId)> {
     const KEY: &str = "server.signing_key_file";
     let Some(path) = path else {
         checker.error(KEY, KEY_MISSING);
         return None;
     };
     let path = checker.resolve(KEY, path);
-    match std::fs::read_to_string(&path).map(Secret::from) {
-        Ok(text) => {
-            if let Err(invalid) = KeyRing::parse(text.expose()) {
+    let key_id = match std::fs::read_to_string(&path).map(Secret::from) {
+        Ok(text) => match KeyRing::parse(text.expose()) {
+            Ok(keys) => keys.active().id().clone(),
+            Err(invalid) => {
                 checker.error(KEY, format!("is not valid: {invalid} ({})", path.display()));
                 return None;
             }
-        }
+        },
         Err(error) => {
             checker.error(
                 KEY,
@@ -132,7 +138,7 @@ fn key_file(path: Option<&Path>, checker: &mut Checker<'_>) -> Option<PathBuf> {
             );
             return None;
         }
-    }
+    };
     checker.warn_if_world_accessible(KEY, &path);
-    Some(path)
+    Some((path, key_id))
 }

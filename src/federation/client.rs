@@ -237,7 +237,7 @@ fn connector(settings: &Federation) -> Result<TlsConnector, rustls::Error> {
     if !settings.verify_certificates {
         return tls::not_verifying();
     }
-    tls::verifying(trust_anchors(settings), None)
+    tls::verifying(trust_anchors(settings), &[], None)
 }
 
 /// The trust anchors for homeservers, and for peers without their own.

@@ -32,3 +32,4 @@ pub(crate) use peer::{PeerClient, PeerClients, PushError};
 pub use user_info::UserInfoError;
 
 pub use crate::outgoing::CallError;
+pub(crate) use crate::outgoing::Pinned;

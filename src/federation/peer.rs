@@ -91,7 +91,7 @@ impl<'a> PeerClients<'a> {
         let base_path = url.path().trim_end_matches('/');
         Ok(PeerClient {
             dns: Arc::clone(&self.dns),
-            tls: tls::verifying(roots, self.own)?,
+            tls: tls::verifying(roots, &peer.authorities, self.own)?,
             endpoint,
             path: format!("{base_path}{PATH}"),
         })

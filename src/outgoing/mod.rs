@@ -2,7 +2,7 @@
 //! servers. There is one client for all, so that every rule holds for all of them.
 //!
 //! - `endpoint`: what a URL says about the connection.
-//! - `dns`, `race`, `connect`, `proxy`, `tls`: establishing a connection.
+//! - `dns`, `race`, `connect`, `proxy`, `tls`, `pinned`: establishing a connection.
 //! - `stream`, `response`: what the server sends, decoded.
 //! - `exchange`: a request on a connection.
 //!
@@ -13,6 +13,7 @@ mod dns;
 mod endpoint;
 mod error;
 mod exchange;
+mod pinned;
 mod proxy;
 mod race;
 mod response;
@@ -25,4 +26,5 @@ pub(crate) use dns::{Dns, DnsError, Names, Service};
 pub(crate) use endpoint::{Endpoint, Place, ip_literal, path_and_query, tls_name};
 pub use error::CallError;
 pub(crate) use exchange::{Answer, Request, Response, exchange, send};
+pub(crate) use pinned::Pinned;
 pub(crate) use stream::Stream;

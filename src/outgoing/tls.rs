@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
+use super::pinned::Pinned;
 use crate::config::TlsIdentity;
 
 /// The trust anchors of the system and the `extra` ones. Those that cannot be parsed
@@ -27,17 +29,29 @@ pub(crate) fn only_trust_anchors(authorities: &[CertificateDer<'static>]) -> Roo
 }
 
 /// Creates a connector that verifies the certificate chain and the name (NET-10).
-/// `own` is the client certificate of this server.
+/// Servers may show the `pinned` certificates themselves. `own` is the client
+/// certificate of this server.
 ///
 /// # Errors
 /// The client certificate and its key do not match.
 pub(crate) fn verifying(
     roots: RootCertStore,
+    pinned: &[CertificateDer<'static>],
     own: Option<&TlsIdentity>,
 ) -> Result<TlsConnector, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = if pinned.is_empty() {
+        builder.with_root_certificates(roots)
+    } else {
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned::new(chains, pinned)))
+    };
     let config = match own {
         None => builder.with_no_client_auth(),
         Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,

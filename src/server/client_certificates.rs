@@ -15,6 +15,7 @@ use rustls_pki_types::CertificateDer;
 use super::ServerError;
 use crate::config::{Replication, TlsIdentity};
 use crate::domain::ids::ServerName;
+use crate::federation::Pinned;
 use crate::http::PeerName;
 
 /// How the listener shows who it is and whose certificates it takes; `None` if it is
@@ -34,10 +35,10 @@ fn tls_with(settings: &Replication, identity: &TlsIdentity) -> Result<ServerConf
         roots.add_parsable_certificates(system.certs);
     }
     roots.add_parsable_certificates(settings.client_authorities.iter().cloned());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| ServerError::Mesh(error.to_string()))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| ServerError::Mesh(error.to_string()))?;
+    let verifier = Arc::new(Pinned::new(verifier, &settings.client_authorities));
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {

@@ -7,8 +7,20 @@ use crate::actor::peers::PeerStates;
 use crate::actor::pool::Operation as _;
 use crate::config::Config;
 use crate::db::{Database, Owner};
+use crate::domain::ids::KeyId;
+use crate::domain::public_key::PublicKey;
 
 pub use crate::actor::peers::PeerState;
+
+/// The public key that verifies what this server pushes, with its id.
+///
+/// # Errors
+/// When the key file cannot be read.
+pub fn public_key(config: &Config) -> Result<(PublicKey, KeyId), ServerError> {
+    let keys = read_keys(config)?;
+    let active = keys.active();
+    Ok((active.public(), active.id().clone()))
+}
 
 /// The replication status of each peer in the configured database.
 ///

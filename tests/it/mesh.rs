@@ -2,7 +2,9 @@
 //! Sydent.
 
 use crate::harness::mesh::{Load, wait_until_found};
-use crate::harness::{Node, TestDatabase, TestServer, fresh_address};
+use crate::harness::{
+    Node, PUSH, Peer, TestDatabase, TestServer, fresh_address, self_signed_authority,
+};
 
 const MINUTE: i64 = 60_000;
 
@@ -105,4 +107,40 @@ async fn members_answer_alike_after_random_changes() {
     let advance = || members.iter().for_each(|server| server.advance(60_000));
     let differences = load.settle(&apis, 30, advance).await;
     assert_eq!(differences, [], "seed {SEED}");
+}
+
+/// INT-03
+#[actix_web::test]
+async fn self_signed_authorities_authenticate_peers() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = ["a.mesh.test", "b.mesh.test"].map(Node::new);
+    let files =
+        ["a.mesh.test", "b.mesh.test"].map(|name| self_signed_authority(folder.path(), name));
+    let start = |own: usize, other: usize| {
+        TestServer::start(|settings| {
+            nodes[own].configure(&[&nodes[other]], settings);
+            let trusted = Some(files[other].0.clone());
+            let replication = &mut settings.replication;
+            replication.certificate = Some(files[own].0.clone());
+            replication.private_key = Some(files[own].1.clone());
+            replication.client_ca.clone_from(&trusted);
+            for peer in replication.peers.values_mut() {
+                peer.ca_file.clone_from(&trusted);
+            }
+        })
+    };
+    let (one, two) = (start(0, 1), start(1, 0));
+    let address = fresh_address("pinned");
+    let bound = |user: &'static str| [(&address, Some(user))];
+    for (at, other, user) in [(&one, &two, "@a:hs"), (&two, &one, "@b:hs")] {
+        at.internal()
+            .internal_bind("email", &address, user)
+            .await
+            .ok();
+        wait_until_found(&other.api(), &bound(user)).await;
+    }
+    // Others with the same name are refused.
+    let stranger = Peer::new("b.mesh.test");
+    let refused = stranger.post(&one, PUSH, "application/json", b"{}").await;
+    assert!(refused.is_none(), "{refused:?}");
 }

@@ -98,3 +98,23 @@ fn world_readable_private_key_causes_a_warning() {
         assert!(!format!("{config:?}").contains("BEGIN PRIVATE"));
     }
 }
+
+/// INT-03
+#[test]
+fn key_id_that_a_sydent_rejects_is_warned_about() {
+    let folder = folder();
+    let seed = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
+    for (id, text, warned) in [
+        ("0", mesh(""), false),
+        ("a_1", mesh(""), true),
+        ("a_1", LEAST.to_owned(), false),
+    ] {
+        let key = folder.0.path().join("signing.key");
+        fs::write(key, format!("ed25519 {id} {seed}\n")).unwrap();
+        let config = folder.load(&text, &[]).unwrap();
+        let mut warnings = config.warnings.iter();
+        let is_about_id = |text: String| text.contains(&format!("key id ed25519:{id}:"));
+        let found = warnings.any(|warning| is_about_id(warning.to_string()));
+        assert_eq!(found, warned, "{id}");
+    }
+}

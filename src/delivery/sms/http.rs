@@ -50,7 +50,7 @@ impl Network {
         }
         Ok(Self {
             dns: Arc::new(Dns::open(&[])?),
-            tls: tls::verifying(roots, None).map_err(SmsError::Tls)?,
+            tls: tls::verifying(roots, &[], None).map_err(SmsError::Tls)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A certificate authority for tests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
@@ -181,4 +181,17 @@ impl TestCa {
         std::fs::write(at("key"), key.serialize_pem()).unwrap();
         (at("crt"), at("key"))
     }
+}
+
+/// The files of a certificate for `name` that is its own authority, as
+/// `openssl req -x509` makes it, and of its key.
+pub fn self_signed_authority(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = params(name, vec![name.to_owned(), "127.0.0.1".to_owned()]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let at = |ending: &str| folder.join(format!("{name}.{ending}"));
+    std::fs::write(at("crt"), certificate.pem()).unwrap();
+    std::fs::write(at("key"), key.serialize_pem()).unwrap();
+    (at("crt"), at("key"))
 }

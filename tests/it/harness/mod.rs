@@ -32,7 +32,7 @@ mod terms;
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
 pub use blocked_actor::BlockedActor;
-pub use certificates::{TestCa, Unusual};
+pub use certificates::{TestCa, Unusual, self_signed_authority};
 pub use command::{CommandOutput, mode};
 pub use database::TestDatabase;
 pub use demo::{Demo, three_free_ports};

@@ -35,6 +35,8 @@ async fn peer_receives_everything_after_an_outage() {
     })
     .await;
     for line in [
+        "id.example.test (this server)",
+        "  public key      XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI (ed25519:0)",
         "peer.test",
         "  behind          1 change, made ",
         "  last sent       never",
