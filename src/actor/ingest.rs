@@ -146,13 +146,9 @@ fn apply<'a>(
     let Some((threepid, statement)) = change.threepid().zip(change.statement(peer, number)) else {
         return Ok(None);
     };
-    match statements::find(connection, threepid)?.merge(statement.clone()) {
-        Merged::Known => return Ok(None),
-        Merged::Renumbered => {
-            statements::renumber(connection, threepid, &statement)?;
-            return Ok(None);
-        }
-        Merged::Changed => {}
+    let merged = statements::find(connection, threepid)?.merge(statement);
+    if merged == Merged::Known {
+        return Ok(None);
     }
     match change {
         PeerChange::Bound {
@@ -167,7 +163,7 @@ fn apply<'a>(
         }
         PeerChange::Restated => {}
     }
-    Ok(Some(threepid))
+    Ok((merged == Merged::Changed).then_some(threepid))
 }
 
 /// Queues the notification of a homeserver if the change binds a 3PID with pending

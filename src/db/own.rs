@@ -38,7 +38,7 @@ pub fn adopt(
     }
     if name != origin.as_str() {
         diesel::update(dsl::associations.find(newest))
-            .set(dsl::origin.eq(origin.as_str()))
+            .set((dsl::origin.eq(origin.as_str()), dsl::number.eq(0)))
             .execute(connection)?;
     }
     Ok(())

@@ -131,28 +131,6 @@ pub fn delete_removal(
     Ok(())
 }
 
-/// Stores the number under which an origin repeated its statement.
-pub fn renumber(
-    connection: &mut Conn,
-    threepid: &ThreePid,
-    statement: &Statement,
-) -> Result<(), DbError> {
-    let (medium, address) = (threepid.medium().as_str(), threepid.address());
-    if statement.binding.is_some() {
-        let held = associations::associations
-            .filter(associations::address.eq(address))
-            .filter(associations::medium.eq(medium))
-            .filter(associations::origin.eq(&statement.origin));
-        let number = associations::number.eq(statement.number);
-        diesel::update(held).set(number).execute(connection)?;
-    } else {
-        let held = removals::association_removals.find((address, medium, &statement.origin));
-        let number = removals::number.eq(statement.number);
-        diesel::update(held).set(number).execute(connection)?;
-    }
-    Ok(())
-}
-
 /// The addresses about which this server and `peer` have both said something, and
 /// which a Python Sydent may have changed again when it made its last change: it
 /// then repeats all own changes after its last binding that others left alone. At

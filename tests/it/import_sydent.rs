@@ -64,6 +64,8 @@ async fn newest_change_of_each_address_wins() {
         database.count("association_journal WHERE id = 4 AND removed_at IS NOT NULL"),
         1
     );
+    let removal = "association_removals WHERE address = 'bob@example.com' AND ts > 0";
+    assert_eq!(database.count(removal), 1);
     assert_eq!(
         database.count("association_journal WHERE id IN (2, 5) AND removed_at IS NULL"),
         2

@@ -61,3 +61,40 @@ fn queued_messages_keep_their_acknowledgement() {
     assert_eq!(take("one", 6901).len(), 2);
     assert_eq!(take("two", 7001).len(), 2);
 }
+
+/// A removal from before hides older bindings of peers, too.
+#[test]
+fn earlier_removals_are_kept() {
+    let test = TestDatabase::fresh();
+    let url = DatabaseUrl::parse(&test.url).unwrap();
+    let database = Database::new(url, Duration::from_secs(20));
+    database.prepare(|_connection| Ok(())).unwrap();
+    test.execute(&statements(&test, "0005_mesh_order/down.sql"));
+    test.execute(
+        "INSERT INTO association_journal (medium, address, removed_at) VALUES \
+         ('email', 'removed@example.com', 50), ('email', 'bound@example.com', NULL)",
+    );
+    for (address, ts) in [
+        ("removed@example.com", 49),
+        ("bound@example.com", 51),
+        ("other@example.com", 1),
+    ] {
+        test.execute(&format!(
+            "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+             lookup_hash, signed) VALUES ('email', '{address}', 'peer.test', '@a:hs', {ts}, 0, \
+             9000, '', '')"
+        ));
+    }
+    test.execute(&statements(&test, "0005_mesh_order/up.sql"));
+    let mut store = database.reader().unwrap();
+    let addresses = [
+        "removed@example.com",
+        "bound@example.com",
+        "other@example.com",
+    ];
+    let medium = sydent::domain::threepid::Medium::Email;
+    let found = sydent::db::associations::find_mxids(store.read(), medium, &addresses, 5).unwrap();
+    let mut found: Vec<&str> = found.iter().map(|(address, _)| address.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["bound@example.com", "other@example.com"]);
+}

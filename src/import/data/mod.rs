@@ -234,6 +234,7 @@ impl Import<'_> {
             ("peers", peers::import_peers(&mut context)?),
         ];
         report.remarks.extend(context.notes.sentences());
+        import_target::insert_removals(context.target)?;
         Ok(())
     }
 }
