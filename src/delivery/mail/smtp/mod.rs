@@ -25,12 +25,13 @@ mod tls;
 mod tests;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::health::{RelayHealth, RelayTrouble};
 
@@ -50,6 +51,14 @@ pub struct SmtpTransport {
     /// connection is opened only if none is idle, so there are never more
     /// connections than permits.
     permits: Semaphore,
+}
+
+/// A connection to send a message over.
+enum Connected {
+    /// Nothing was sent over it yet.
+    Fresh(Connection),
+    /// Other messages were.
+    Idle(Connection),
 }
 
 impl fmt::Debug for SmtpTransport {
@@ -109,20 +118,38 @@ impl SmtpTransport {
     /// recipient is blamed.
     async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<(), StepFailure> {
         let deadline = Instant::now() + self.relay.prepare_limit;
-        if let Some(pooled) = self.pool.take() {
-            match self.deliver_over(pooled, envelope, message, deadline).await {
-                Err(failure) if failure.session => {}
-                outcome => return outcome,
+        let mut pooled = self.pool.take();
+        loop {
+            if let Some(pooled) = pooled.take() {
+                match self.deliver_over(pooled, envelope, message, deadline).await {
+                    Err(failure) if failure.session => {}
+                    outcome => return outcome,
+                }
+            }
+            let connecting = Box::pin(self.connect());
+            let connected = timeout_at(deadline, connecting)
+                .await
+                .unwrap_or_else(|_elapsed| Err(self.too_slow()));
+            match connected? {
+                Connected::Fresh(fresh) => {
+                    return self.deliver_over(fresh, envelope, message, deadline).await;
+                }
+                Connected::Idle(idle) => pooled = Some(idle),
             }
         }
-        // Boxed, because the future of the handshake is large and rarely needed.
-        let opening = Box::pin(Connection::open(&self.relay));
-        let connection = match timeout_at(deadline, opening).await {
-            Ok(opened) => opened?,
-            Err(_elapsed) => return Err(self.too_slow()),
-        };
-        self.deliver_over(connection, envelope, message, deadline)
-            .await
+    }
+
+    /// Opens a connection. If that takes long, since a relay may take minutes to greet, a
+    /// connection that becomes idle meanwhile does as well.
+    async fn connect(&self) -> Result<Connected, StepFailure> {
+        let mut opening = pin!(Connection::open(&self.relay));
+        if let Ok(opened) = timeout(self.relay.timeout, &mut opening).await {
+            return opened.map(Connected::Fresh);
+        }
+        match select(opening, pin!(self.pool.next_idle())).await {
+            Either::Left((opened, _)) => opened.map(Connected::Fresh),
+            Either::Right((idle, _)) => Ok(Connected::Idle(idle)),
+        }
     }
 
     async fn deliver_over(

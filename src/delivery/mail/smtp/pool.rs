@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -10,6 +11,8 @@ use super::connection::Connection;
 /// The idle connections in the order in which they became idle.
 pub(super) struct Pool {
     idle: Mutex<Vec<Idle>>,
+    /// Wakes one that waits for a connection.
+    became_idle: Notify,
     /// A connection that was idle for this long is not used again.
     idle_timeout: Duration,
 }
@@ -23,6 +26,7 @@ impl Pool {
     pub(super) fn new(idle_timeout: Duration) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
+            became_idle: Notify::new(),
             idle_timeout,
         }
     }
@@ -36,6 +40,18 @@ impl Pool {
         idle.pop().map(|last| last.connection)
     }
 
+    /// Waits until a connection is idle and takes it.
+    pub(super) async fn next_idle(&self) -> Connection {
+        loop {
+            // Registered first, so that no connection is missed.
+            let became_idle = self.became_idle.notified();
+            if let Some(connection) = self.take() {
+                return connection;
+            }
+            became_idle.await;
+        }
+    }
+
     /// Keeps a connection for the next message if it is still usable.
     pub(super) fn put(&self, connection: Connection) {
         if connection.is_usable() {
@@ -43,6 +59,7 @@ impl Pool {
                 connection,
                 since: Instant::now(),
             });
+            self.became_idle.notify_one();
         }
     }
 

@@ -209,6 +209,10 @@ async fn slow_greeting_does_not_hold_up_other_mail() {
     let began = Instant::now();
     send(&transport).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(2));
+    // The first mail need not wait either, once there is a connection.
+    waits.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(relay.received(|received| received.messages.len()), 2);
 }
 
 /// A relay that replies just in time each time does not hold its connection for ever.
