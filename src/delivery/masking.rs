@@ -107,7 +107,7 @@ fn strip_prefix_in_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> 
             return None;
         }
     }
-    (!prefix.is_empty()).then(|| rest.as_str())
+    (!prefix.is_empty()).then_some(rest.as_str())
 }
 
 /// Capitals after small letters, as in random text. `MAILER-DAEMON` and `Unavailable`
