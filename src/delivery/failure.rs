@@ -79,6 +79,17 @@ impl SendFailure {
         }
     }
 
+    /// Converts a failure of a message that an earlier try may have delivered: a
+    /// refusal becomes uncertain, since it does not say what became of that try.
+    pub(crate) fn after_uncertain(self) -> Self {
+        match self {
+            Self::Permanent { reason, .. } => Self::Uncertain {
+                reason: format!("{reason}, but an earlier try may have been accepted"),
+            },
+            other => other,
+        }
+    }
+
     /// Converts a failure that happened after the whole message was sent: a
     /// transient one becomes uncertain.
     pub(crate) fn after_whole_message(self) -> Self {

@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::ClientResponse;
 use awc::error::PayloadError;
 use awc::http::header::{
     ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use awc::http::{Method, Uri};
 use futures_util::future::{Ready, ready};
+use tokio::time::{Instant, timeout_at};
 
 use super::CallError;
 use super::stream::Stream;
@@ -81,22 +83,44 @@ pub(crate) struct Answer {
 /// # Errors
 /// The response is invalid, incomplete or too large.
 pub(crate) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Response, CallError> {
-    let answer = send(stream, request).await?;
+    let max_response = request.max_response;
+    let mut response = read_head(stream, request).await?;
+    let body = read_body(&mut response, max_response).await?;
     Ok(Response {
-        status: answer.status,
-        headers: answer.headers,
-        body: answer.body?,
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body,
     })
 }
 
-/// Like [`exchange`], for callers to which the status alone says something.
+/// Like [`exchange`], for callers to which the status alone says something: the head
+/// of the response is enough.
 ///
 /// # Errors
-/// There is no response, or its head is invalid.
-pub(crate) async fn send(stream: Stream, request: Request<'_>) -> Result<Answer, CallError> {
+/// Until `deadline` there is no response, or its head is invalid.
+pub(crate) async fn send(
+    stream: Stream,
+    request: Request<'_>,
+    deadline: Instant,
+) -> Result<Answer, CallError> {
+    let max_response = request.max_response;
+    let mut response = timeout_at(deadline, read_head(stream, request))
+        .await
+        .unwrap_or(Err(CallError::TimedOut))?;
+    let body = timeout_at(deadline, read_body(&mut response, max_response));
+    let body = body.await.unwrap_or(Err(CallError::TimedOut));
+    Ok(Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body,
+    })
+}
+
+/// Sends a request and reads the head of the response.
+async fn read_head(stream: Stream, request: Request<'_>) -> Result<ClientResponse, CallError> {
     let uri = Uri::builder()
         .scheme("http")
-        .authority("homeserver.invalid")
+        .authority("server.invalid")
         .path_and_query(request.path)
         .build()
         .map_err(invalid_response)?;
@@ -114,21 +138,22 @@ pub(crate) async fn send(stream: Stream, request: Request<'_>) -> Result<Answer,
         None => client_request.send(),
         Some(body) => client_request.send_body(body),
     };
-    let mut response = sending.await.map_err(invalid_response)?;
-    let body = if request.max_response == 0 {
-        Ok(Vec::new())
-    } else {
-        match response.body().limit(request.max_response).await {
-            Ok(body) => Ok(body.to_vec()),
-            Err(PayloadError::Overflow) => Err(CallError::ResponseTooLarge),
-            Err(error) => Err(invalid_response(error)),
-        }
-    };
-    Ok(Answer {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        body,
-    })
+    sending.await.map_err(invalid_response)
+}
+
+/// Reads the body of a response, up to so many bytes; with 0, not at all.
+async fn read_body(
+    response: &mut ClientResponse,
+    max_response: usize,
+) -> Result<Vec<u8>, CallError> {
+    if max_response == 0 {
+        return Ok(Vec::new());
+    }
+    match response.body().limit(max_response).await {
+        Ok(body) => Ok(body.to_vec()),
+        Err(PayloadError::Overflow) => Err(CallError::ResponseTooLarge),
+        Err(error) => Err(invalid_response(error)),
+    }
 }
 
 fn invalid_response(error: impl std::fmt::Display) -> CallError {

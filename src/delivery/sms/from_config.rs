@@ -7,7 +7,7 @@ use super::file::Folder;
 use super::gateway::Gateway;
 use super::http::{HttpClient, Network};
 use super::openmarket::OpenMarket;
-use super::router::Router;
+use super::router::{Router, Unsettled};
 use super::twilio::Twilio;
 use crate::config::{self, Access, Sms};
 use crate::delivery::mail::{FileTransport, TransportError};
@@ -85,6 +85,7 @@ impl PreparedProviders {
             providers,
             routes: sms.routes,
             originators: sms.originators,
+            unsettled: Unsettled::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use awc::http::header::{DATE, HeaderName, HeaderValue};
 use awc::http::{Method, uri::PathAndQuery};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
@@ -21,7 +21,7 @@ use crate::clock::epoch_ms;
 use crate::config::{Access, Credentials};
 use crate::delivery::failure::SendFailure;
 use crate::outgoing::{
-    Answer, Connector, Dns, Endpoint, Names, Request, Stream, path_and_query, send, tls,
+    Answer, CallError, Connector, Dns, Endpoint, Names, Request, Stream, path_and_query, send, tls,
 };
 
 /// The largest response body that is read, in bytes. Providers send a few hundred.
@@ -117,15 +117,14 @@ impl HttpClient {
 
         let deadline = Instant::now() + self.timeout;
         let stream = self.connect(&url, &endpoint).await?;
-        let answer = timeout_at(deadline, send(stream, http_request)).await;
-        match answer {
-            Ok(Ok(answer)) => Ok(response(answer)),
-            Ok(Err(error)) => Err(SendFailure::uncertain(format!(
-                "the connection to the provider failed before the response: {error}"
-            ))),
-            Err(_elapsed) => Err(SendFailure::uncertain(format!(
+        match send(stream, http_request, deadline).await {
+            Ok(answer) => Ok(response(answer)),
+            Err(CallError::TimedOut) => Err(SendFailure::uncertain(format!(
                 "timed out after {:?} waiting for the response of the provider",
                 self.timeout
+            ))),
+            Err(error) => Err(SendFailure::uncertain(format!(
+                "the connection to the provider failed before the response: {error}"
             ))),
         }
     }
