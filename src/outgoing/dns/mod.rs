@@ -40,11 +40,7 @@ impl Dns {
     /// are none.
     pub(crate) fn open(servers: &[SocketAddr]) -> Result<Self, DnsError> {
         let (config, mut options) = if servers.is_empty() {
-            read_system_conf().unwrap_or_else(|error| {
-                // The system's own resolver falls back to this address, too.
-                warn!("cannot read the DNS settings of the system; using 127.0.0.1: {error}");
-                config(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
-            })
+            of_system()
         } else {
             config(servers)
         };
@@ -88,6 +84,19 @@ impl Dns {
         race(stream::iter(&self.servers), ATTEMPT_DELAY, ask)
             .await
             .unwrap_or_default()
+    }
+}
+
+fn of_system() -> (ResolverConfig, ResolverOpts) {
+    // The system's own resolver falls back to this address, too.
+    let fallback = || config(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))]);
+    match read_system_conf() {
+        Ok((config, _)) if config.name_servers().is_empty() => fallback(),
+        Ok(found) => found,
+        Err(error) => {
+            warn!("cannot read the DNS settings of the system; using 127.0.0.1: {error}");
+            fallback()
+        }
     }
 }
 
