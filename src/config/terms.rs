@@ -138,6 +138,33 @@ url = "https://example.org/terms-5.0-en.html"
         assert_eq!(languages["no"].name(), "Personvern");
     }
 
+    /// TOS-02
+    #[test]
+    fn yaml_blocks_lose_their_line_end() {
+        let plain = read("a.yaml", YAML).unwrap();
+        for (name, url, version) in [
+            (
+                "name: >\n          Privacy\n          policy",
+                "url: >\n          https://example.org/privacy-1.2-en.html\n",
+                "version: |\n      1.2",
+            ),
+            (
+                "name: |+\n          Privacy policy\n\n",
+                "url: |\n          https://example.org/privacy-1.2-en.html",
+                "version: >-\n      1.2",
+            ),
+        ] {
+            let text = YAML
+                .replace("name: Privacy policy", name)
+                .replace("url: https://example.org/privacy-1.2-en.html", url)
+                .replace("version: \"1.2\"", version);
+            assert_eq!(read("a.yaml", &text), Ok(plain.clone()), "{text}");
+        }
+        let two_lines = YAML.replace("Privacy policy", "|\n          Privacy\n          policy");
+        let (_, message) = read("a.yaml", &two_lines).unwrap_err();
+        assert!(message.contains("in one line"), "{message}");
+    }
+
     /// OPS-08
     #[test]
     fn invalid_terms_have_their_line() {

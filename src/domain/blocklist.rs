@@ -4,6 +4,7 @@ use super::email::fold;
 use super::homeservers::HomeserverPattern;
 use super::ids::Mxid;
 use super::invite::{RoomId, WEB_CLIENT};
+use super::shown_text::without_joiners;
 
 /// The senders, rooms and words of blocked invitations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl InviteBlocklist {
         if self.keywords.is_empty() {
             return false;
         }
-        let text = fold(text);
+        let text = without_joiners(text);
+        let text = fold(&text);
         self.keywords
             .iter()
             .any(|word| text.contains(word.as_str()))

@@ -265,6 +265,30 @@ mod tests {
         assert!(canonical(&"x".repeat(1 << 20)).is_none());
     }
 
+    /// EML-03
+    #[test]
+    fn hyphens_in_the_third_place_are_no_encoding() {
+        for (text, read) in [
+            ("a@ex--ample.com", Some("a@ex--ample.com")),
+            ("a@AB--CD.example.com", Some("a@ab--cd.example.com")),
+            ("a@r3---sn.example.com", Some("a@r3---sn.example.com")),
+            ("a@a--b.bücher.example", Some("a@a--b.bücher.example")),
+            ("a@bü--cher.example", Some("a@bü--cher.example")),
+            (
+                "a@xn--bcher-kva.ex--ample.com",
+                Some("a@bücher.ex--ample.com"),
+            ),
+            ("a@xn--.com", None),
+            ("a@xn--a.com", None),
+            ("a@xn--999999999.com", None),
+            ("a@-ab.com", None),
+            ("a@ab-.com", None),
+            ("a@ab--.com", None),
+        ] {
+            assert_eq!(canonical(text).as_deref(), read, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn canonical_form_is_idempotent(local in "\\PC{1,20}", domain in "\\PC{1,20}") {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Invalid;
+use super::shown_text::{one_line, shorten};
 
 /// The id of a room. Its format is not validated: ids of newer room versions
 /// contain no server name, and only the homeserver knows its rooms (INV-04).
@@ -163,57 +164,6 @@ fn is_field_name(name: &str) -> bool {
 
 fn is_one_line(value: &str) -> bool {
     one_line(value).as_deref() == Some(value)
-}
-
-/// The text in one line, without invisible and bidirectional control characters;
-/// `None` if nothing else is left.
-fn one_line(value: &str) -> Option<String> {
-    let is_invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    let visible: String = value
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !is_invisible(*c))
-        .collect();
-    let words: Vec<&str> = visible.split_whitespace().collect();
-    (!words.is_empty()).then(|| words.join(" "))
-}
-
-/// Cuts a text of more than `max` characters to `kept` characters and an ellipsis
-/// (INV-21).
-fn shorten(text: &str, max: usize, kept: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let mut shortened: String = text.chars().take(kept).collect();
-    shortened.push('…');
-    shortened
-}
-
-/// Rewrites a text so that mail programs do not turn it into a link (MSG-07):
-/// `evil.example` becomes `evil[.]example`.
-#[must_use]
-pub fn defang(text: &str) -> String {
-    let mut defanged = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let after = rest.peek().copied().unwrap_or(' ');
-        // Characters that browsers treat as a dot in host names.
-        let is_dot = matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' | '\u{2024}');
-        if is_dot && before.is_alphanumeric() && after.is_alphabetic() {
-            defanged.push_str("[.]");
-        } else if matches!(c, ':' | '\u{ff1a}') && matches!(after, '/' | '\u{ff0f}') {
-            defanged.push_str("[:]");
-        } else {
-            defanged.push(c);
-        }
-        before = c;
-    }
-    defanged
 }
 
 #[cfg(test)]

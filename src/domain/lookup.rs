@@ -94,6 +94,20 @@ pub enum Entries {
     Plain(Vec<(String, ThreePid)>),
 }
 
+/// More bytes than an address needs in the JSON of a lookup: 254 bytes, of which two
+/// can be written as `\u00e9`, with its medium and punctuation.
+const MAX_ENTRY_BYTES: usize = 800;
+/// More than the other fields of a lookup need.
+const MAX_OTHER_BYTES: usize = 4096;
+
+/// The largest body of a lookup of that many addresses, in bytes.
+#[must_use]
+pub fn max_bytes(addresses: usize) -> usize {
+    addresses
+        .saturating_mul(MAX_ENTRY_BYTES)
+        .saturating_add(MAX_OTHER_BYTES)
+}
+
 impl Entries {
     /// Parses the entries and leaves out invalid ones: nothing can be bound to
     /// them (LKP-08).

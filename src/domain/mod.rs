@@ -37,6 +37,7 @@ pub mod msisdn;
 pub mod next_link;
 pub mod onbind;
 pub mod originator;
+pub mod own_names;
 pub mod phone;
 pub mod placeholders;
 pub mod public_key;
@@ -46,10 +47,12 @@ pub mod replication;
 pub mod request_auth;
 pub mod secret;
 pub mod session;
+pub mod shown_text;
 pub mod signing;
 pub mod terms;
 pub mod threepid;
 pub mod time;
+pub mod typed_code;
 pub mod x_matrix;
 
 /// Why a value is invalid: a sentence for the client that sent it.

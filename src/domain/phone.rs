@@ -30,28 +30,31 @@ pub struct PhoneNumber {
 
 impl PhoneNumber {
     /// Parses a number as dialled from `country` (ISO 3166-1, two capital
-    /// letters). `country` may be empty if the number begins with a plus sign
-    /// (MSI-04, MSI-05). An extension is removed (MSI-09).
+    /// letters). With a plus sign before its first digit the number is
+    /// international, and `country` does not matter: it may be empty, or one
+    /// without rules for numbers (MSI-04, MSI-05). An extension is removed (MSI-09).
     ///
     /// The number must have a valid length for its country. It may be
     /// unassigned, as the examples of the specification are (MSI-07, MSI-08).
     ///
     /// # Errors
-    /// The country is unknown, or the number is not possible.
+    /// The number is not possible, or has no plus sign and the country is unknown.
     pub fn parse(country: &str, number: &str) -> Result<Self, Invalid> {
-        let region = match country {
-            "" => None,
-            country => Some(region(country).ok_or(UNKNOWN_COUNTRY)?),
-        };
         // The parser panics at a context before `tel:`. No user types one, since
         // the country is a separate parameter.
-        if number.contains(PHONE_CONTEXT)
-            || number.len() > MAX_INPUT
-            || (region.is_none() && !begins_with_plus(number))
-        {
+        if number.contains(PHONE_CONTEXT) || number.len() > MAX_INPUT {
             return Err(INVALID_NUMBER);
         }
-        let phone = Self::from_parsed(&parse_number(number, region)?)?;
+        let number: String = number.chars().filter(|c| !is_direction_mark(*c)).collect();
+        let region = region(country);
+        if region.is_none() && !is_international(&number) {
+            return Err(if country.is_empty() {
+                INVALID_NUMBER
+            } else {
+                UNKNOWN_COUNTRY
+            });
+        }
+        let phone = Self::from_parsed(&parse_number(&number, region)?)?;
         // The stored form must parse to the same number.
         let stored = parse_number(&format!("+{}", phone.msisdn.as_str()), None)?;
         if Self::from_parsed(&stored)? == phone {
@@ -133,9 +136,22 @@ fn region(country: &str) -> Option<Region> {
         .map(|_code| region)
 }
 
-/// Whether it begins with a plus sign, also a full-width one.
-fn begins_with_plus(number: &str) -> bool {
-    number.trim_start().starts_with(['+', '\u{ff0b}'])
+/// Whether a plus sign, also a full-width one, stands before the first digit; what
+/// precedes it is no part of the number.
+fn is_international(number: &str) -> bool {
+    const PLUS: [char; 2] = ['+', '\u{ff0b}'];
+    let starts = |c: char| PLUS.contains(&c) || c.is_numeric();
+    number
+        .chars()
+        .find(|c| starts(*c))
+        .is_some_and(|first| PLUS.contains(&first))
+}
+
+/// Programs wrap numbers in these, so that they are not reordered in a text of a
+/// script from right to left.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -194,9 +210,8 @@ mod tests {
             ("GB", "\0"),
             ("GB", long.as_str()),
             ("ZZ", "07700900001"),
-            ("ZZ", "+447700900001"),
             ("gb", "07700900001"),
-            ("001", "+80012345678"),
+            ("001", "80012345678"),
             ("G", "07700900001"),
             ("ＧＢ", "07700900001"),
             ("", "07700900001"),
@@ -204,6 +219,51 @@ mod tests {
             ("US", "555-2067"),
         ] {
             assert_eq!(msisdn(country, number), None, "{country} {number}");
+        }
+    }
+
+    /// MSI-05
+    #[test]
+    fn plus_decides_wherever_it_stands() {
+        for country in [
+            "", "GB", "US", "AQ", "XK", "ZZ", "UK", "gb", "+44", "44", "001",
+        ] {
+            for number in [
+                "+447700900001",
+                "(+44) 7700 900001",
+                "(+44)(0)7700 900001",
+                "tel:+447700900001",
+                "tel:+44-7700-900001;ext=5",
+                "TEL: +44 7700 900001",
+                "mobile: +44 7700 900001",
+                "\u{202d}+44 7700 900001\u{202c}",
+                "\u{2066}+447700900001\u{2069}",
+                "\u{200e}+44 77\u{200e}00 900001",
+                "\u{200f}＋44 7700 900001",
+                "\u{feff}+44\u{a0}7700\u{a0}900001",
+                " + 44 7700 900001",
+                "+44.7700.900001",
+                "+44–7700–900001",
+                "+44/7700/900001",
+                "+٤٤ ٧٧٠٠ ٩٠٠٠٠١",
+                "\"+447700900001\"",
+                "<+447700900001>",
+                "+44 7700 900001.",
+            ] {
+                let read = msisdn(country, number);
+                assert_eq!(
+                    read.as_deref(),
+                    Some("447700900001"),
+                    "{country:?} {number:?}"
+                );
+            }
+        }
+        for (country, number) in [
+            ("", "7700900001"),
+            ("", "447700900001+"),
+            ("AQ", "7700 900001"),
+        ] {
+            assert_eq!(msisdn(country, number), None, "{country:?} {number:?}");
         }
     }
 

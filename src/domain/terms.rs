@@ -62,12 +62,20 @@ struct Language(String);
 #[serde(try_from = "String")]
 struct DocumentUrl(String);
 
+/// The text without the line end of a YAML block, such as `name: >`.
+fn without_line_end(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
+}
+
 impl TryFrom<String> for Text {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        if (1..=255).contains(&text.len()) && !text.contains(char::is_control) {
-            Ok(Self(text))
+        let text = without_line_end(&text);
+        if text.contains(char::is_control) {
+            Err(Invalid("must be a text in one line"))
+        } else if (1..=255).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
         } else {
             Err(Invalid("must be a text of 1 to 255 bytes"))
         }
@@ -95,15 +103,13 @@ impl TryFrom<String> for DocumentUrl {
 
     fn try_from(text: String) -> Result<Self, Invalid> {
         const WRONG: Invalid = Invalid("must be an absolute https:// URL");
+        let text = without_line_end(&text);
         if text.len() > 2000 || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(WRONG);
         }
-        let url = url::Url::parse(&text).map_err(|_not_a_url| WRONG)?;
-        if matches!(url.scheme(), "https" | "http") {
-            Ok(Self(text))
-        } else {
-            Err(WRONG)
-        }
+        let url = url::Url::parse(text).map_err(|_not_a_url| WRONG)?;
+        let is_web = matches!(url.scheme(), "https" | "http");
+        is_web.then(|| Self(text.to_owned())).ok_or(WRONG)
     }
 }
 
@@ -353,7 +359,7 @@ mod tests {
         assert!(of(policy("1", &good)).is_ok());
         for bad in [
             policy("", &good),
-            policy("1\n", &good),
+            policy("1\n2", &good),
             policy("1", &json!({})),
             policy("1", &json!({ "version": document("https://a/1") })),
             policy("1", &json!({ "e": document("https://a/1") })),

@@ -7,7 +7,8 @@ use minijinja::Value;
 use zeroize::Zeroizing;
 
 use super::values::{boundary, clean, link_host};
-use crate::domain::invite::{InviteFields, defang};
+use crate::domain::invite::InviteFields;
+use crate::domain::shown_text::defang;
 
 /// The values of an invitation. Control characters are removed from every value
 /// before a template gets it, and names are defanged so that they hold no links.
