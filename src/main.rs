@@ -1,9 +1,7 @@
-//! The program `sydent`: parses the command line and runs the command.
+//! The program `sydent`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    sydent::cli::Cli::parse().run()
+    sydent::cli::main()
 }

@@ -16,6 +16,7 @@ mod peers;
 mod pepper;
 mod relay;
 mod serve;
+mod signals;
 mod stdout;
 mod templates;
 mod termination;
@@ -25,6 +26,9 @@ mod typed;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::failure::Failure;
+use self::signals::Signals;
 
 /// A Matrix identity server: validates email addresses and phone numbers, binds
 /// them to Matrix IDs, and answers lookups.
@@ -88,13 +92,32 @@ enum Command {
     Openapi,
 }
 
+/// Runs the command of the process's arguments. Prints a failure to standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = std::env::args_os().nth(1).unwrap_or_default();
+    let stays = command == "serve" || command == "demo";
+    // Before the arguments are parsed, which takes longer than service managers wait.
+    let signals = stays.then(Signals::install).transpose();
+    let cli = Cli::parse();
+    let outcome = signals.map_err(Failure::from);
+    match outcome.and_then(|signals| cli.run(signals)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_logged() {
+                eprintln!("{failure}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
 impl Cli {
-    /// Runs the command. Prints a failure to standard error.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        let outcome = match &self.command {
-            Command::Serve(config) => serve::run(config),
-            Command::Demo(demo) => demo.run(),
+    fn run(self, signals: Option<Signals>) -> Result<(), Failure> {
+        let signals = || signals.map_or_else(|| Signals::install().map_err(Failure::from), Ok);
+        match &self.command {
+            Command::Serve(config) => serve::run(config, &signals()?),
+            Command::Demo(demo) => demo.run(&signals()?),
             Command::Config(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Import(command) => command.run(),
@@ -107,15 +130,6 @@ impl Cli {
             Command::Unbind(binding) => binding.unbind(),
             Command::Lookup(threepid) => threepid.lookup(),
             Command::Openapi => openapi::run(),
-        };
-        match outcome {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                if !failure.is_logged() {
-                    eprintln!("{failure}");
-                }
-                ExitCode::from(failure.exit_code())
-            }
         }
     }
 }

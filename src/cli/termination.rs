@@ -1,4 +1,4 @@
-//! Cleanup before a signal ends a command that runs no actix System.
+//! Signal handlers on a thread of their own, which need no actix System.
 
 use std::io;
 use std::process;
@@ -15,32 +15,44 @@ use super::failure::Failure;
 /// # Errors
 /// When the signal handlers cannot be installed.
 pub(super) fn on_termination(clean_up: impl Fn() + Send + 'static) -> Result<(), Failure> {
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    Ok(on_signals(&kinds, move |kind| {
+        clean_up();
+        process::exit(128 + kind.as_raw_value());
+    })?)
+}
+
+/// Calls `handle` for each signal of these kinds, on a thread of its own. When this
+/// returns, the handlers are installed.
+pub(super) fn on_signals(
+    kinds: &[SignalKind],
+    mut handle: impl FnMut(SignalKind) + Send + 'static,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    let signals = {
+    let mut signals = {
         let _entered = runtime.enter();
-        [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ]
-        .map(|kind| Ok((kind.as_raw_value(), signal(kind)?)))
-        .into_iter()
-        .collect::<io::Result<Vec<_>>>()?
+        let signals = kinds.iter().map(|kind| Ok((*kind, signal(*kind)?)));
+        signals.collect::<io::Result<Vec<_>>>()?
     };
     thread::Builder::new()
-        .name("termination".to_owned())
+        .name("signals".to_owned())
         .spawn(move || {
-            let waits = signals.into_iter().map(|(number, mut signal)| {
-                Box::pin(async move {
-                    signal.recv().await;
-                    number
-                })
-            });
-            let (number, _, _) = runtime.block_on(select_all(waits));
-            clean_up();
-            process::exit(128 + number);
+            loop {
+                let waits = signals.iter_mut().map(|(kind, signal)| {
+                    Box::pin(async move {
+                        signal.recv().await;
+                        *kind
+                    })
+                });
+                let (kind, _, _) = runtime.block_on(select_all(waits));
+                handle(kind);
+            }
         })?;
     Ok(())
 }

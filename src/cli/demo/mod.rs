@@ -13,6 +13,7 @@ use self::ports::Ports;
 use self::walkthrough::walkthrough;
 use super::failure::Failure;
 use super::serve;
+use super::signals::Signals;
 use super::stdout::print;
 use crate::config::LogLevel;
 use crate::logging;
@@ -36,10 +37,8 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let ports = Ports::starting_at(self.port);
-        ports.check()?;
-        let folder = Folder::prepare(&self.dir, ports)?;
+    pub(super) fn run(&self, signals: &Signals) -> Result<(), Failure> {
+        let (ports, folder) = self.prepare()?;
         let mut settings = folder.settings()?;
         if !self.verbose {
             settings.log.level = LogLevel::Warn;
@@ -48,11 +47,17 @@ impl Demo {
         // They say that the server is not for production, as the walkthrough does.
         config.warnings.clear();
         logging::start(config.log);
-        serve::serve(config, |server| {
+        serve::serve(config, signals, |server| {
             let key = server.app().public_keys.first();
             let key = key.map(|(id, _)| id.as_str()).unwrap_or_default();
             print(&walkthrough(&self.dir, ports, key))
         })
+    }
+
+    fn prepare(&self) -> Result<(Ports, Folder), Failure> {
+        let ports = Ports::starting_at(self.port);
+        ports.check()?;
+        Ok((ports, Folder::prepare(&self.dir, ports)?))
     }
 }
 
@@ -72,7 +77,7 @@ mod tests {
             port: port.min(65533),
             verbose: false,
         };
-        let failure = demo.run().unwrap_err().to_string();
+        let failure = demo.prepare().err().unwrap().to_string();
         assert!(failure.contains(&port.to_string()), "{failure}");
         assert!(failure.contains("--port"), "{failure}");
         assert!(!demo.dir.exists());
