@@ -24,6 +24,7 @@ use crate::domain::public_key::PublicKey;
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
+use crate::permits::Permits;
 use crate::terms::CurrentTerms;
 
 /// One instance of the server.
@@ -60,6 +61,8 @@ pub struct App {
     pub federation: FederationHandle,
     /// Clients that wait for the outcome of a message.
     pub pending_replies: Arc<PendingReplies>,
+    /// Request bodies that are larger than `http.max_body_bytes`.
+    pub(crate) large_bodies: Permits,
     /// Sequences of changes, which are completed when their client is gone.
     pub detached: Detached,
     /// The same for sequences that wait for other servers, with a limit of their

@@ -69,6 +69,15 @@ impl BaseUrl {
         names
     }
 
+    /// The path, without a trailing slash; empty for most servers.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let (_, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        rest.find('/')
+            .and_then(|slash| rest.get(slash..))
+            .unwrap_or_default()
+    }
+
     /// Whether the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {

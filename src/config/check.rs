@@ -15,6 +15,7 @@ impl Settings {
         let secrets = inline_secrets::keys(&self);
         let origins = self.origins;
         let mut checker = Checker::new(&origins);
+        checker.warnings.extend(origins.mistaken.iter().cloned());
         let checker_ref = &mut checker;
         inline_secrets::warn_if_exposed(&secrets, checker_ref);
         let email = self.email.check(self.server.name.as_ref(), checker_ref);

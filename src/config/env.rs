@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use super::origins::Origins;
 use super::problem::{Problem, Source};
+use super::reference::{same_letters, suggestion};
 
 /// The prefix of variables that are settings.
 const PREFIX: &str = "SYDENT__";
@@ -13,9 +14,55 @@ pub(super) fn variable_for(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Whether a variable of this name is a setting, known or unknown.
-pub(crate) fn is_setting(variable: &str) -> bool {
-    variable.starts_with(PREFIX)
+/// Whether a variable is a setting, known or unknown. One that is set to nothing counts
+/// as not set: service managers and container tools pass on what was left blank.
+pub(crate) fn is_setting(variable: &str, value: &str) -> bool {
+    variable.starts_with(PREFIX) && !value.trim().is_empty()
+}
+
+/// The variable of the option `--config`.
+pub(crate) const CONFIG_FILE: &str = "SYDENT_CONFIG";
+
+/// Whether a variable looks as if it were meant for this program, although it is none
+/// that it reads. Kubernetes sets some for a service of this name.
+fn is_mistaken(variable: &str) -> bool {
+    let name = variable.to_ascii_uppercase();
+    let Some(rest) = name.strip_prefix("SYDENT_") else {
+        return false;
+    };
+    let is_read = variable.starts_with(PREFIX) || variable == CONFIG_FILE;
+    let of_kubernetes = rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_");
+    !is_read && !of_kubernetes
+}
+
+/// A warning for each variable that looks like a setting and is none, with the one that
+/// was probably meant.
+pub(crate) fn mistaken<'a>(variables: impl Iterator<Item = &'a str>) -> Vec<Problem> {
+    let mut mistaken: Vec<&str> = variables.filter(|name| is_mistaken(name)).collect();
+    mistaken.sort_unstable();
+    let warning = |name: &str| Problem {
+        source: Source::Environment(name.to_owned()),
+        line: None,
+        key: String::new(),
+        message: match meant(name) {
+            Some(meant) => format!("is not read; did you mean {meant}?"),
+            None => "is not read; variables of settings are named SYDENT__SECTION__KEY".to_owned(),
+        },
+    };
+    mistaken.into_iter().map(warning).collect()
+}
+
+/// The variable with the same letters, such as `SYDENT__SERVER__NAME` for
+/// `SYDENT_SERVER_NAME`, or one that is similar.
+fn meant(variable: &str) -> Option<String> {
+    let name = variable.to_ascii_lowercase();
+    let name = name.strip_prefix("sydent")?.trim_matches('_').to_owned();
+    if ["conf", "config_file", "config_path", "configuration"].contains(&name.as_str()) {
+        return Some(CONFIG_FILE.to_owned());
+    }
+    same_letters(&name)
+        .or_else(|| suggestion(&name.replacen('_', ".", 1)))
+        .map(|key| variable_for(&key))
 }
 
 /// The environment of the process, for [`Settings::load`](super::Settings::load).
@@ -31,7 +78,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 /// Sets each `SYDENT__SECTION__KEY` in the table, as a string, and records its
-/// variable. Ignores variables without the prefix.
+/// variable. Ignores variables without the prefix, and those that are empty.
 pub(super) fn overlay(
     table: &mut Table,
     origins: &mut Origins,
@@ -39,6 +86,9 @@ pub(super) fn overlay(
 ) -> Vec<Problem> {
     let mut settings: Vec<_> = variables
         .filter_map(|(variable, value)| {
+            if !is_setting(&variable, &value) {
+                return None;
+            }
             let path = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
             Some((variable, path, value))
         })
@@ -99,6 +149,8 @@ mod tests {
             ("SYDENT__A____B", "z"),
             ("SYDENT__A.B", "z"),
             ("SYDENT__D__X", "z"),
+            ("SYDENT__D", ""),
+            ("SYDENT__A__C", " \t"),
             ("SYDENT__SYDENT__A__B", "y"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -117,5 +169,48 @@ mod tests {
         let wrong = ["SYDENT__", "SYDENT__A.B", "SYDENT__A____B", "SYDENT__D__X"];
         let wrong = wrong.map(|name| Source::Environment(name.to_owned()));
         assert_eq!(named, wrong.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn variable_that_is_none_names_the_one_meant() {
+        for (name, meant) in [
+            ("SYDENT_SERVER_NAME", Some("SYDENT__SERVER__NAME")),
+            ("sydent__server__name", Some("SYDENT__SERVER__NAME")),
+            ("SYDENT_SERVER__NAME", Some("SYDENT__SERVER__NAME")),
+            ("SYDENT_EMAIL_SMTP_HOST", Some("SYDENT__EMAIL__SMTP__HOST")),
+            (
+                "SYDENT_HTTP_TRUSTED_PROXIES",
+                Some("SYDENT__HTTP__TRUSTED_PROXIES"),
+            ),
+            ("SYDENT_DATABASE_URL", Some("SYDENT__DATABASE__URL")),
+            ("SYDENT_SERVER_NAMES", Some("SYDENT__SERVER__NAME")),
+            ("SYDENT_CONF", Some("SYDENT_CONFIG")),
+            ("SYDENT_CONFIG_FILE", Some("SYDENT_CONFIG")),
+            ("SYDENT_PID_FILE", None),
+        ] {
+            let warnings = mistaken([name].into_iter());
+            let text = warnings[0].to_string();
+            assert!(
+                text.starts_with(&format!("{name}: is not read; ")),
+                "{text}"
+            );
+            match meant {
+                Some(meant) => assert!(text.ends_with(&format!("did you mean {meant}?")), "{text}"),
+                None => assert!(text.ends_with("SYDENT__SECTION__KEY"), "{text}"),
+            }
+        }
+        for other in [
+            "SYDENT__SERVER__NAME",
+            "SYDENT__X",
+            "SYDENT_CONFIG",
+            "SYDENT",
+            "SYDENTX_Y",
+            "SYDENT_SERVICE_HOST",
+            "SYDENT_PORT",
+            "SYDENT_PORT_8090_TCP_ADDR",
+            "PATH",
+        ] {
+            assert_eq!(mistaken([other].into_iter()), Vec::new(), "{other}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 use super::certificates::authorities;
 use super::checker::Checker;
 use super::secret::{Secret, SecretUrl};
-use super::{V1Settings, duration};
+use super::{V1Settings, duration, network};
 use crate::domain::homeservers::{HomeserverLists, HomeserverPattern};
 use crate::domain::ids::ServerName;
 
@@ -22,8 +22,10 @@ use crate::domain::ids::ServerName;
 #[serde(default)]
 pub struct FederationSettings {
     /// Networks to allow although they are blocked by default.
+    #[serde(with = "network")]
     pub allow_ranges: Vec<IpNet>,
     /// Networks to block in any case.
+    #[serde(with = "network")]
     pub block_ranges: Vec<IpNet>,
     /// Certificates of further authorities to trust, PEM.
     pub ca_file: Option<PathBuf>,

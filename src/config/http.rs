@@ -8,23 +8,28 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
-use super::duration;
+use super::{duration, listen, network};
 
 /// `[http]`: the public listener.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpSettings {
     /// Its addresses; at least one.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: Vec<SocketAddr>,
     /// Threads that handle requests; 0 means one per CPU.
     pub workers: usize,
     /// The networks of proxies whose `X-Forwarded-For` is trusted (OPS-04).
+    #[serde(with = "network")]
     pub trusted_proxies: Vec<IpNet>,
     /// The maximum size of a request body, in bytes (GEN-21).
     pub max_body_bytes: usize,
     /// The timeout for receiving a request, and for each actor that processes it.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
+    /// How long an idle connection is kept open for the next request.
+    #[serde(with = "duration")]
+    pub keep_alive: Duration,
     /// How long a shutdown waits for running requests.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -38,6 +43,7 @@ impl Default for HttpSettings {
             trusted_proxies: Vec::new(),
             max_body_bytes: 512 * 1024,
             request_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_mins(2),
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -70,6 +76,7 @@ impl Default for V1Settings {
 #[serde(default)]
 pub struct InternalSettings {
     /// Its addresses; none means off.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: Vec<SocketAddr>,
     /// Allow addresses that are not loopback addresses.
     pub allow_non_loopback: bool,
@@ -83,6 +90,7 @@ pub struct InternalSettings {
 #[serde(default)]
 pub struct OperationsSettings {
     /// Its addresses; none means off.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: Vec<SocketAddr>,
 }
 
@@ -113,6 +121,15 @@ impl HttpSettings {
             MINUTES,
         );
         checker.duration(
+            "http.keep_alive",
+            self.keep_alive,
+            SECOND,
+            Duration::from_hours(1),
+        );
+        if self.keep_alive < LONGEST_PROXY_IDLE {
+            checker.warn("http.keep_alive", SHORT_KEEP_ALIVE);
+        }
+        checker.duration(
             "http.shutdown_timeout",
             self.shutdown_timeout,
             Duration::ZERO,
@@ -122,6 +139,11 @@ impl HttpSettings {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// How long most proxies and balancers keep an idle connection open.
+const LONGEST_PROXY_IDLE: Duration = Duration::from_secs(61);
+const SHORT_KEEP_ALIVE: &str = "is shorter than the minute for which most proxies keep idle \
+    connections: a request that a proxy sends just when this server closes its connection fails \
+    with 502";
 const TRUSTS_ALL: &str = "trusts every network: any client can forge its IP address and evade \
     limits";
 
@@ -144,8 +166,8 @@ impl InternalSettings {
     }
 }
 
-/// Rejects an address that two listeners would share: either the second bind fails, or
-/// one listener receives requests for the other.
+/// Rejects an address that is listened on twice: either the second bind fails, or one
+/// listener receives requests for the other.
 pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 4], checker: &mut Checker<'_>) {
     let mut used: BTreeMap<u16, Vec<(&str, IpAddr)>> = BTreeMap::new();
     for (key, addresses) in lists {
@@ -153,21 +175,31 @@ pub(super) fn check_overlap(lists: [(&str, &[SocketAddr]); 4], checker: &mut Che
             let same_port = used.entry(address.port()).or_default();
             let conflict = same_port
                 .iter()
-                .find(|(_, other)| overlaps(*other, address.ip()));
-            if let Some((other, _)) = conflict {
-                checker.error(
+                .find(|(other, ip)| overlaps(*ip, address.ip(), *other == key));
+            match conflict {
+                Some((other, ip)) if *other == key => {
+                    let other = SocketAddr::new(*ip, address.port());
+                    checker.error(key, format!("contains {address}, which {other} includes"));
+                }
+                Some((other, _)) => checker.error(
                     key,
                     format!("conflicts with {other}: both listen on {address}"),
-                );
+                ),
+                None => {}
             }
             same_port.push((key, address.ip()));
         }
     }
 }
 
-fn overlaps(one: IpAddr, other: IpAddr) -> bool {
-    let same_family = one.is_ipv4() == other.is_ipv4();
-    one == other || (same_family && (one.is_unspecified() || other.is_unspecified()))
+/// Whether two sockets with these addresses would conflict. `[::]` includes all
+/// addresses of IPv4, unless the same listener has a socket for them.
+fn overlaps(one: IpAddr, other: IpAddr, same_listener: bool) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    let includes = |all: IpAddr, ip: IpAddr| {
+        all.is_unspecified() && (all.is_ipv4() == ip.is_ipv4() || (all.is_ipv6() && !same_listener))
+    };
+    one == other || includes(one, other) || includes(other, one)
 }
 
 #[cfg(test)]
@@ -220,6 +252,10 @@ mod tests {
             ("127.0.0.1:8090", "127.0.0.1:8090", true),
             ("127.0.0.1:8090", "[::1]:8090", false),
             ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("[::]:8090", "127.0.0.1:8090", true),
+            ("0.0.0.0:8090", "[::]:8090", true),
+            ("0.0.0.0:8090", "[::1]:8090", false),
+            ("[::ffff:127.0.0.1]:8090", "127.0.0.1:8090", true),
         ] {
             let (public, internal) = ([public.parse().unwrap()], [internal.parse().unwrap()]);
             let lists = [
@@ -230,6 +266,28 @@ mod tests {
             ];
             let found = problems(|c| check_overlap(lists, c));
             assert_eq!(!found.is_empty(), shared, "{public:?} {internal:?}");
+        }
+    }
+
+    #[test]
+    fn one_listener_may_have_a_socket_per_family() {
+        for (listen, repeated) in [
+            (["[::]:8090", "0.0.0.0:8090"], false),
+            (["[::]:8090", "127.0.0.1:8090"], false),
+            (["127.0.0.1:8090", "[::1]:8090"], false),
+            (["[::]:8090", "[::1]:8090"], true),
+            (["0.0.0.0:8090", "127.0.0.1:8090"], true),
+            (["127.0.0.1:8090", "127.0.0.1:8090"], true),
+        ] {
+            let addresses = listen.map(|address| address.parse().unwrap());
+            let lists = [
+                ("http.listen", &addresses[..]),
+                ("i", &[]),
+                ("o", &[]),
+                ("r", &[]),
+            ];
+            let found = problems(|c| check_overlap(lists, c));
+            assert_eq!(!found.is_empty(), repeated, "{listen:?} {found:?}");
         }
     }
 }

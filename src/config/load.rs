@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Table;
 
 use super::decode::decode;
-use super::env::overlay;
+use super::env::{mistaken, overlay};
 use super::origins::Origins;
 use super::problem::{Problem, Problems, Source};
 use super::{Settings, files, toml_file};
@@ -53,7 +53,9 @@ impl Settings {
             }
             None => Table::new(),
         };
-        let mut problems = overlay(&mut table, &mut origins, environment);
+        let environment: Vec<(String, String)> = environment.collect();
+        origins.mistaken = mistaken(environment.iter().map(|(name, _)| name.as_str()));
+        let mut problems = overlay(&mut table, &mut origins, environment.into_iter());
         let (mut settings, decode_problems) = decode(table, &origins);
         problems.extend(decode_problems);
         settings.origins = origins;

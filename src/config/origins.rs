@@ -11,6 +11,8 @@ pub struct Origins {
     file: Option<PathBuf>,
     lines: BTreeMap<String, usize>,
     variables: BTreeMap<String, String>,
+    /// Warnings about variables that are no settings.
+    pub(super) mistaken: Vec<Problem>,
 }
 
 impl Origins {

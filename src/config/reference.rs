@@ -57,6 +57,13 @@ pub(super) fn join(section: &str, name: &str) -> String {
     }
 }
 
+/// The setting whose key has these letters, however its parts are separated.
+pub(super) fn same_letters(name: &str) -> Option<String> {
+    let letters = |text: &str| text.replace(['.', '_'], "");
+    let name = letters(name);
+    known_keys().into_iter().find(|key| letters(key) == name)
+}
+
 /// The most similar setting or section: the only one with the same name in another
 /// section, or one that differs by few letters.
 pub(super) fn suggestion(unknown: &str) -> Option<String> {

@@ -8,7 +8,6 @@ pub(super) fn explain(message: &str) -> String {
     }
     match message {
         "invalid socket address syntax" => format!("must be {SOCKET_ADDRESS}"),
-        "invalid IP address syntax" => format!("must be {NETWORK}"),
         own if own.starts_with("must ") => own.to_owned(),
         _ => "has a value of the wrong type; see config/default.toml".to_owned(),
     }
@@ -16,7 +15,6 @@ pub(super) fn explain(message: &str) -> String {
 
 const SOCKET_ADDRESS: &str =
     "an IP address and a port, such as \"127.0.0.1:8090\" or \"[::]:8090\"";
-const NETWORK: &str = "a network, such as \"10.0.0.0/8\" or \"192.0.2.1/32\"";
 
 fn expectation(expected: &str) -> String {
     match expected {
@@ -28,7 +26,6 @@ fn expectation(expected: &str) -> String {
         "u16" => "a whole number from 1 to 65535".to_owned(),
         "u32" | "u64" | "usize" => "a whole number, not negative".to_owned(),
         "socket address" => SOCKET_ADDRESS.to_owned(),
-        "IPv4 or IPv6 network address" => NETWORK.to_owned(),
         section if section.starts_with("struct ") => "a section".to_owned(),
         choices if choices.contains('`') => choices.replace('`', "\""),
         other => other.to_owned(),

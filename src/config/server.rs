@@ -9,7 +9,7 @@ use super::checker::Checker;
 use super::files;
 use super::secret::Secret;
 use crate::domain::ids::{KeyId, ServerName};
-use crate::domain::request_auth::OwnNames;
+use crate::domain::own_names::OwnNames;
 use crate::domain::signing::KeyRing;
 
 /// `[server]` as set.

@@ -2,58 +2,37 @@
 //! API, "Request Authentication"; UNB-12 … UNB-16).
 
 use std::fmt;
-use std::slice;
 
 use serde_json::{Map, Value, json};
 
+use super::own_names::OwnNames;
 use super::public_key::PublicKey;
 use super::x_matrix::XMatrix;
 use super::{Invalid, canonical_json, signing};
 
-/// The names of this server. A request that was signed for another name is
-/// rejected (UNB-13).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnNames(Vec<String>);
-
-impl OwnNames {
-    /// Takes the names: hosts, with or without a port and a path.
-    #[must_use]
-    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        let mut names: Vec<String> = names.into_iter().collect();
-        names.sort();
-        names.dedup();
-        Self(names)
-    }
-
-    /// Whether `name` is exactly one of the names.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own == name)
-    }
-}
-
 /// The parts of a request that its signature covers.
 pub struct SignedRequest {
     method: &'static str,
-    uri: String,
+    uris: Vec<String>,
     content: String,
 }
 
 impl SignedRequest {
-    /// Creates a request from its path and query as received (UNB-15) and its whole
-    /// body, unknown fields included (UNB-16).
+    /// Creates a request from its path and query, in each form in which a homeserver
+    /// can have signed it (UNB-15; see [`signed_uris`]), and its whole body, unknown
+    /// fields included (UNB-16).
     ///
     /// # Errors
     /// The body has no canonical form, so it cannot have been signed.
     pub fn new(
         method: &'static str,
-        uri: String,
+        uris: Vec<String>,
         content: &Map<String, Value>,
     ) -> Result<Self, Invalid> {
         let content = canonical_json::encode_object(content)?;
         Ok(Self {
             method,
-            uri,
+            uris,
             content,
         })
     }
@@ -62,29 +41,38 @@ impl SignedRequest {
     /// with `key` for one of the names of this server.
     #[must_use]
     pub fn is_signed(&self, header: &XMatrix, own: &OwnNames, key: &PublicKey) -> bool {
-        let destinations = match &header.destination {
-            Some(name) if own.contains(name) => slice::from_ref(name),
+        let destinations: Vec<String> = match &header.destination {
+            // As it is spelled there, since the signature covers it.
+            Some(name) if own.contains(name) => vec![name.clone()],
             Some(_) => return false,
             // The signature covers the destination, the header does not name it.
-            None => own.0.as_slice(),
+            None => own.spellings().collect(),
         };
         destinations.iter().any(|destination| {
             // Synapse signs the former, the specification requires the latter.
             ["destination_is", "destination"].iter().any(|name| {
-                self.signed_text(header, name, destination)
-                    .is_some_and(|text| signing::verify_text(&text, &header.signature, key))
+                self.uris.iter().any(|uri| {
+                    self.signed_text(header, name, destination, uri)
+                        .is_some_and(|text| signing::verify_text(&text, &header.signature, key))
+                })
             })
         })
     }
 
     /// The canonical form of the signed object. The content is inserted as text,
     /// because its key sorts first and encoding it again could take long.
-    fn signed_text(&self, header: &XMatrix, name: &str, destination: &str) -> Option<String> {
+    fn signed_text(
+        &self,
+        header: &XMatrix,
+        name: &str,
+        destination: &str,
+        uri: &str,
+    ) -> Option<String> {
         let rest = canonical_json::encode(&json!({
             name: destination,
             "method": self.method,
             "origin": header.origin,
-            "uri": self.uri,
+            "uri": uri,
         }))
         .ok()?;
         Some(format!(
@@ -93,6 +81,25 @@ impl SignedRequest {
             rest.strip_prefix('{')?
         ))
     }
+}
+
+/// The forms of a path and query in which a homeserver can have signed them: as they
+/// came, with single slashes, with a doubled one at the start, and below the path of
+/// the server's URL.
+///
+/// A client that stores its identity server with a slash at the end makes the
+/// homeserver send `//_matrix/…`. Synapse signs the path without it, others sign what
+/// they send, and a proxy in between may have merged the slashes or removed a prefix.
+#[must_use]
+pub fn signed_uris(sent: &str, merged: &str, prefix: &str) -> Vec<String> {
+    let mut uris = vec![sent.to_owned(), merged.to_owned(), format!("/{merged}")];
+    if !prefix.is_empty() {
+        uris.push(format!("{prefix}{merged}"));
+        uris.push(format!("{prefix}/{merged}"));
+    }
+    // Usually the first two are the same.
+    uris.dedup();
+    uris
 }
 
 // Not derived: the content contains an address.
@@ -132,7 +139,7 @@ mod tests {
     }
 
     fn request(method: &'static str, uri: &str, body: &Value) -> SignedRequest {
-        SignedRequest::new(method, uri.to_owned(), body.as_object().unwrap()).unwrap()
+        SignedRequest::new(method, vec![uri.to_owned()], body.as_object().unwrap()).unwrap()
     }
 
     fn header(origin: &str, destination: Option<&str>, signature: &str) -> XMatrix {
@@ -166,7 +173,7 @@ mod tests {
             (vec!["a.example"], Some("is.example.org")),
             (vec!["a.example"], Some("a.example")),
             (vec!["a.example", "is.example.org"], Some("a.example")),
-            (vec!["IS.example.org"], Some("is.example.org")),
+            (vec!["is.example.org:8443"], Some("is.example.org")),
             (vec![], None),
         ] {
             let header = header("hs.example.org", destination, BY_SYNAPSE);
@@ -174,6 +181,36 @@ mod tests {
                 !request.is_signed(&header, &own(&names), &key()),
                 "{names:?}"
             );
+        }
+    }
+
+    /// UNB-15
+    #[test]
+    fn path_may_be_signed_in_every_form_it_takes() {
+        let signed = [
+            ("/a/b?c=//", "/a/b?c=//", ""),
+            ("//a//b", "/a/b", ""),
+            ("/a/b", "/a/b", "/id"),
+        ]
+        .map(|(sent, merged, prefix)| signed_uris(sent, merged, prefix).join(" "));
+        assert_eq!(
+            signed,
+            [
+                "/a/b?c=// //a/b?c=//",
+                "//a//b /a/b //a/b",
+                "/a/b //a/b /id/a/b /id//a/b"
+            ]
+        );
+        let sent = "//_matrix/identity/v2/3pid/unbind";
+        let uris = signed_uris(sent, URI, "");
+        let request = SignedRequest::new("POST", uris, body().as_object().unwrap()).unwrap();
+        for destination in [Some("is.example.org"), None] {
+            let header = header("hs.example.org", destination, BY_SYNAPSE);
+            assert!(request.is_signed(
+                &header,
+                &own(&["IS.example.org", "is.example.org"]),
+                &key()
+            ));
         }
     }
 
@@ -210,7 +247,8 @@ mod tests {
     #[test]
     fn content_without_canonical_form_is_rejected() {
         let content = json!({"a": 1.5});
-        let request = SignedRequest::new("POST", URI.to_owned(), content.as_object().unwrap());
+        let request =
+            SignedRequest::new("POST", vec![URI.to_owned()], content.as_object().unwrap());
         assert!(request.is_err());
     }
 
@@ -229,7 +267,7 @@ mod tests {
                     name: destination, "content": content,
                 });
                 prop_assert_eq!(
-                    request.signed_text(&header, name, &destination),
+                    request.signed_text(&header, name, &destination, &uri),
                     canonical_json::encode(&object).ok()
                 );
             }

@@ -9,7 +9,6 @@ use std::mem;
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::web;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
@@ -18,6 +17,7 @@ use super::args::Arguments;
 use super::body;
 use super::client_ip::ClientIp;
 use super::fields::{Fields, Request};
+use super::query;
 use super::token::app_of;
 use crate::error::Error;
 
@@ -29,6 +29,7 @@ pub struct Call<A, S, T> {
     /// The IP address of the client.
     pub client: Option<IpAddr>,
     fields: Fields,
+    query_brand: Option<String>,
     types: PhantomData<(A, S, T)>,
 }
 
@@ -39,6 +40,14 @@ impl<A, S, T: Request> Call<A, S, T> {
     /// See [`Fields::parse`].
     pub fn request(&mut self) -> Result<T, Error> {
         mem::take(&mut self.fields).parse()
+    }
+
+    /// The brand that a request names: in its fields or, as for Sydent, in the query
+    /// string of a request whose other arguments are in the body (EML-12).
+    #[must_use]
+    pub fn brand(&self, field: Option<&str>) -> Option<String> {
+        let field = field.filter(|brand| !brand.is_empty()).map(str::to_owned);
+        field.or_else(|| self.query_brand.clone())
     }
 
     /// A field that is a string, whatever the others are.
@@ -56,7 +65,7 @@ impl<A, S, T> fmt::Debug for Call<A, S, T> {
     }
 }
 
-impl<A: Access, S: Arguments, T: 'static> FromRequest for Call<A, S, T> {
+impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
@@ -67,12 +76,14 @@ impl<A: Access, S: Arguments, T: 'static> FromRequest for Call<A, S, T> {
             let caller = Caller::authenticate::<A>(&app, &request).await;
             // Read also for a refused caller: a client that sends first and reads
             // later gets its response instead of a reset.
-            let body = body::read(web::Data::clone(&app), payload).await;
+            let limit = T::max_body_bytes(&app.config).max(app.config.http.max_body_bytes);
+            let body = body::read(&app, &request, payload, limit).await;
             let (caller, body) = (caller?, body?);
             Ok(Self {
                 caller,
                 client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
                 fields: S::read::<A>(&request, &body)?.into(),
+                query_brand: query::first(request.query_string(), "brand"),
                 types: PhantomData,
             })
         })

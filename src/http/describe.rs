@@ -25,6 +25,8 @@ pub(super) const ACCESS_TOKEN: &str = "accessToken";
 /// The name of the security scheme of requests that a homeserver signs.
 pub(super) const HOMESERVER_SIGNATURE: &str = "homeserverSignature";
 
+const BRAND: &str = "Which templates the server uses; an unknown brand is the default one. A brand \
+    in the body takes precedence.";
 /// The name of the schema of error bodies.
 const ERROR: &str = "Error";
 
@@ -75,6 +77,16 @@ impl Description {
                 .schema(Some(schema));
             self.parameters.push(parameter.build());
         }
+    }
+
+    /// Adds the brand as a parameter of the query string, where Sydent takes it.
+    pub(super) fn query_brand(&mut self) {
+        let parameter = ParameterBuilder::new()
+            .parameter_in(ParameterIn::Query)
+            .name("brand")
+            .description(Some(BRAND))
+            .schema(Some(String::schema()));
+        self.parameters.push(parameter.build());
     }
 
     /// Sets the body to a type in these content types.
@@ -218,6 +230,9 @@ impl<A: Access, S: Arguments, T: Request> DescribeRequest for Call<A, S, T> {
         operation
             .errors
             .extend([Kind::MISSING_PARAMS, Kind::INVALID_PARAM]);
+        if T::HAS_BRAND {
+            operation.query_brand();
+        }
         if S::CONTENT_TYPES.is_empty() {
             operation.query::<T>();
         } else if A::ANY_FORM {
@@ -234,8 +249,9 @@ impl<A: Access, S: Arguments, T: Request> DescribeRequest for Call<A, S, T> {
 impl<T: DescribeRequest> DescribeRequest for Result<T, Error> {
     fn describe(operation: &mut Description) {
         T::describe(operation);
-        // The handler turns them into responses of its own.
+        // The handler turns them into responses of its own: pages, which have a brand.
         operation.errors.clear();
+        operation.query_brand();
     }
 }
 

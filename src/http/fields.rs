@@ -9,11 +9,21 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use super::deserialize::{Problem, ValueDeserializer};
+use crate::config::Config;
 use crate::error::Error;
 
 /// A request of the API. Its schema says which fields are required, both in the
 /// documentation and when a request is read.
 pub trait Request: DeserializeOwned + ToSchema {
+    /// Whether the query string can name the brand, also of a `POST` (EML-12).
+    const HAS_BRAND: bool = false;
+
+    /// The largest body in bytes, if it can be larger than `http.max_body_bytes`.
+    #[must_use]
+    fn max_body_bytes(_config: &Config) -> usize {
+        0
+    }
+
     /// The response to a field that has the right JSON type and a value that
     /// its own type refuses.
     #[must_use]

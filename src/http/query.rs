@@ -31,6 +31,14 @@ pub(super) fn read_literal_plus(text: &str) -> Result<Map<String, Value>, Error>
     Ok(fields)
 }
 
+/// The first value of a name that is not empty, whatever else is in the text.
+pub(super) fn first(text: &str, name: &str) -> Option<String> {
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(other, _)| decode(other).is_ok_and(|other| other == name))
+        .find_map(|(_, value)| decode(value).ok().filter(|value| !value.is_empty()))
+}
+
 fn decode(text: &str) -> Result<String, Error> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
@@ -56,6 +64,19 @@ mod tests {
             Value::Object(fields),
             serde_json::json!({"b": "x y+z", "d": "+"})
         );
+    }
+
+    #[test]
+    fn first_value_is_found_among_others() {
+        for (text, found) in [
+            ("brand=x", Some("x")),
+            ("a=%ff&brand=&br%61nd=x%20y&brand=z", Some("x y")),
+            ("brand", None),
+            ("brand=%ff", None),
+            ("Brand=x&a=brand", None),
+        ] {
+            assert_eq!(first(text, "brand").as_deref(), found, "{text}");
+        }
     }
 
     /// GEN-05, GEN-24

@@ -122,7 +122,7 @@ async fn read(
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
-    let body = body::read_up_to(MAX_BODY_BYTES, app.clone(), payload).await?;
+    let body = body::read(app, request, payload, MAX_BODY_BYTES).await?;
     let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body)?)) else {
         return Err(Error::bad_json("sgAssocs must be an object"));
     };

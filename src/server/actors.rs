@@ -33,8 +33,13 @@ use crate::federation;
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
+use crate::permits::Permits;
 use crate::random;
 use crate::terms::CurrentTerms;
+
+/// The request bodies that may be larger than `http.max_body_bytes` at a time, each as
+/// large as a lookup of `lookup.max_addresses` needs.
+const MAX_LARGE_BODIES: u32 = 16;
 
 /// Starts pools and keeps the list of parts.
 struct Starter<'a> {
@@ -195,6 +200,7 @@ pub(super) fn start(
         replicator,
         federation,
         pending_replies,
+        large_bodies: Permits::new(MAX_LARGE_BODIES),
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         submit_limiter: Limiter::new(&config.limits.submit_per_client),
         lookup_limiter: Limiter::new(&config.limits.lookup_per_client),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
@@ -9,10 +10,15 @@ use actix_web::{App as WebApp, HttpServer, web};
 use log::info;
 use rustls::ServerConfig;
 
-use super::{Addresses, ServerError, client_certificates};
+use super::{Addresses, ServerError, client_certificates, sockets};
 use crate::app::App;
 use crate::http::routes::{self, unknown};
-use crate::http::{allow_all_origins, envelope, same_origin_only};
+use crate::http::{allow_all_origins, envelope, merge_slashes, same_origin_only, without_upgrade};
+
+/// After a response to a request whose body has not arrived, what still arrives is
+/// discarded for so long, and the connection is closed then. Without that, the response
+/// could be lost (RFC 9112, section 9.6).
+const DISCARD_FOR: Duration = Duration::from_secs(10);
 
 type Routes = fn(&App, &mut web::ServiceConfig);
 
@@ -125,7 +131,9 @@ fn listen(
                 pages == Pages::Own,
                 from_fn(same_origin_only),
             ))
+            .wrap(from_fn(merge_slashes))
             .wrap(from_fn(envelope))
+            .wrap(from_fn(without_upgrade))
             .wrap(Condition::new(
                 pages == Pages::Every,
                 from_fn(allow_all_origins),
@@ -136,16 +144,17 @@ fn listen(
         .disable_signals()
         .shutdown_timeout(http.shutdown_timeout.as_secs())
         .client_request_timeout(http.request_timeout)
+        .client_disconnect_timeout(DISCARD_FOR)
+        .keep_alive(http.keep_alive)
         .on_connect(client_certificates::remember_peer);
     if workers > 0 {
         server = server.workers(workers);
     }
-    for address in addresses {
+    for socket in sockets::open(addresses)? {
         server = match tls {
-            Some(tls) => server.bind_rustls_0_23(address, tls.clone()),
-            None => server.bind(address),
-        }
-        .map_err(|error| ServerError::Listen(*address, error))?;
+            Some(tls) => server.listen_rustls_0_23(socket, tls.clone()),
+            None => server.listen(socket),
+        }?;
     }
     let bound = server.addrs();
     Ok((Some(server.run()), bound))

@@ -11,6 +11,7 @@ pub mod peppers;
 mod replication;
 mod resources;
 pub mod sign_again;
+mod sockets;
 mod timers;
 
 use std::net::SocketAddr;

@@ -144,7 +144,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("terms", "domain config"),
     (
         "app",
-        "limiter terms actor delivery domain config clock metrics",
+        "limiter terms actor delivery domain config clock metrics permits",
     ),
     (
         "flow",
@@ -152,11 +152,12 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "http",
-        "flow app actor delivery::templates domain config error",
+        "flow app actor delivery::templates domain config error permits",
     ),
     (
         "server",
-        "http app limiter terms actor db delivery federation domain config clock metrics random",
+        "http app limiter terms actor db delivery federation domain config clock metrics permits \
+         random",
     ),
     (
         "cli",

@@ -42,6 +42,8 @@ mod federation;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod front;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod general;

@@ -5,6 +5,7 @@ mod limits;
 mod odd;
 mod session;
 
+use actix_web::http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -240,6 +241,59 @@ async fn every_name_of_this_server_is_accepted() {
     }
 }
 
+/// UNB-13, UNB-15
+#[actix_web::test]
+async fn slash_at_the_end_is_no_other_name() {
+    let (server, homeserver) = bound().await;
+    let alice = homeserver.user("alice");
+    let body = body(&alice);
+    let single = format!("{V2}/3pid/unbind");
+    let doubled = format!("/{single}");
+    let host = BASE_URL.strip_prefix("https://").unwrap();
+    for name in [
+        format!("{host}/"),
+        format!("{SERVER_NAME}/"),
+        host.to_uppercase(),
+        format!("{host}:443/"),
+        format!("{BASE_URL}/"),
+        format!("{host}/_matrix/identity"),
+    ] {
+        // Synapse signs the path without the slash that it sends, others sign both,
+        // and a proxy may merge the two.
+        for (signed, sent) in [
+            (&single, &doubled),
+            (&doubled, &doubled),
+            (&doubled, &single),
+        ] {
+            bind(&server, &alice).await;
+            let signing = Signing {
+                uri: signed,
+                ..Signing::to(&name)
+            };
+            let header = signing.header(&homeserver, &body);
+            let headers = [
+                ("authorization", header.as_str()),
+                ("content-type", "application/json"),
+            ];
+            let sent_body = body.to_string().into_bytes();
+            let answer = server
+                .api()
+                .send(Method::POST, sent, &headers, sent_body)
+                .await;
+            assert_eq!(answer.ok(), json!({}), "{name} {signed} {sent}");
+            assert_eq!(bound_user(&server).await, None, "{name}");
+        }
+    }
+    bind(&server, &alice).await;
+    let slash = format!("{SERVER_NAME}/");
+    let header = Signing::to(&slash).short_header(&homeserver, &body);
+    v2(&server)
+        .unbind(&[("authorization", &header)], &body)
+        .await
+        .ok();
+    assert_eq!(bound_user(&server).await, None);
+}
+
 /// UNB-13, UNB-14, SEC-19
 #[actix_web::test]
 async fn signature_for_another_server_is_401() {
@@ -251,7 +305,8 @@ async fn signature_for_another_server_is_401() {
         "",
         "alias.test",
         &format!("{SERVER_NAME}/x"),
-        BASE_URL,
+        &format!("{BASE_URL}/x"),
+        &format!("{BASE_URL}:8443"),
     ] {
         let signing = Signing::to(name);
         let with_destination = signing.header(&homeserver, &body);
@@ -310,9 +365,7 @@ async fn signature_is_accepted_for_one_request_only() {
     let path = format!("{V2}/3pid/unbind?a=b");
     let sent = body.to_string().into_bytes();
     let api = v2(&server);
-    let refused = api
-        .send(awc::http::Method::POST, &path, &headers, sent)
-        .await;
+    let refused = api.send(Method::POST, &path, &headers, sent).await;
     refused.refused(403, "M_FORBIDDEN");
     let mut other = body.clone();
     other["mxid"] = json!(homeserver.user("bob"));
@@ -327,14 +380,9 @@ async fn signature_is_accepted_for_one_request_only() {
     };
     let header = with_query.header(&homeserver, &body);
     let sent = body.to_string().into_bytes();
-    api.send(
-        awc::http::Method::POST,
-        &path,
-        &[("authorization", &header)],
-        sent,
-    )
-    .await
-    .ok();
+    api.send(Method::POST, &path, &[("authorization", &header)], sent)
+        .await
+        .ok();
     assert_eq!(bound_user(&server).await, None);
 }
 

@@ -37,6 +37,8 @@ pub struct RequestEmailTokenRequest {
 }
 
 impl Request for RequestEmailTokenRequest {
+    const HAS_BRAND: bool = true;
+
     fn invalid(field: &str, reason: &str) -> Error {
         match field {
             "email" => Error::invalid_email(),
@@ -67,12 +69,13 @@ pub async fn request_token<A: Access>(
     mut call: Call<A, FormBody, RequestEmailTokenRequest>,
 ) -> Result<web::Json<RequestEmailTokenResponse>, Error> {
     let request = call.request()?;
+    let brand = call.brand(request.brand.as_deref());
     let request = RequestToken {
         client_secret: request.client_secret,
         target: Target::Email(request.email),
         send_attempt: request.send_attempt.0,
         next_link: next_link::check(&app, request.next_link.as_deref())?,
-        brand: app.templates.brand(request.brand.as_deref()).to_string(),
+        brand: app.templates.brand(brand.as_deref()).to_string(),
         client: call.client,
         account: call.caller.into_user(),
     };

@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use crate::actor::lookups::{CurrentPepper, LookupHashes, LookupOutcome};
 use crate::app::App;
+use crate::config::Config;
 use crate::domain::ids::Mxid;
-use crate::domain::lookup::{Algorithm, Entries, Pepper};
+use crate::domain::lookup::{Algorithm, Entries, Pepper, max_bytes};
 use crate::error::{Error, Kind};
 use crate::http::access::V2;
 use crate::http::args::{Body, Query};
@@ -53,7 +54,11 @@ pub struct LookupRequest {
     addresses: Vec<String>,
 }
 
-impl Request for LookupRequest {}
+impl Request for LookupRequest {
+    fn max_body_bytes(config: &Config) -> usize {
+        max_bytes(config.lookup.max_addresses)
+    }
+}
 
 /// The users of the addresses that are bound.
 #[derive(Serialize, ToSchema)]

@@ -60,6 +60,8 @@ pub struct StoreInviteRequest {
 struct Lenient(Value);
 
 impl Request for StoreInviteRequest {
+    const HAS_BRAND: bool = true;
+
     fn invalid(field: &str, reason: &str) -> Error {
         match field {
             "medium" => Error::medium_not_invited(),
@@ -120,9 +122,10 @@ impl StoreInviteRequest {
             return Err(Error::invite_blocked());
         }
         let brand = self.brand.as_ref().and_then(|brand| brand.0.as_str());
+        let brand = call.brand(brand);
         Ok(Invitation {
             email,
-            brand: app.templates.brand(brand).to_string(),
+            brand: app.templates.brand(brand.as_deref()).to_string(),
             room_id: self.room_id,
             sender: self.sender,
             verified: call.caller.user().is_some(),

@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use crate::actor::lookups::LookupThreepids;
 use crate::app::App;
+use crate::config::Config;
+use crate::domain::lookup::max_bytes;
 use crate::domain::threepid::ThreePid;
 use crate::error::{Error, Kind};
 use crate::flow::lookup::signed_association;
@@ -86,7 +88,11 @@ pub struct BulkLookupRequest {
     threepids: Vec<MediumAndAddress>,
 }
 
-impl Request for BulkLookupRequest {}
+impl Request for BulkLookupRequest {
+    fn max_body_bytes(config: &Config) -> usize {
+        max_bytes(config.lookup.max_addresses)
+    }
+}
 
 /// A medium and an address.
 #[derive(Deserialize, ToSchema)]

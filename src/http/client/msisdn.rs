@@ -14,6 +14,7 @@ use crate::domain::Invalid;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::Medium;
+use crate::domain::typed_code::typed_code;
 use crate::error::{Error, Kind};
 use crate::flow::validate::{self, RequestToken, Target};
 use crate::http::access::{Access, Anyone};
@@ -40,7 +41,9 @@ pub struct RequestSmsTokenRequest {
     next_link: Option<String>,
 }
 
-impl Request for RequestSmsTokenRequest {}
+impl Request for RequestSmsTokenRequest {
+    const HAS_BRAND: bool = true;
+}
 
 /// The validation session.
 #[derive(Serialize, ToSchema)]
@@ -113,7 +116,7 @@ pub struct SubmitSmsTokenRequest {
 
 impl Request for SubmitSmsTokenRequest {}
 
-/// A token without the spaces that people type around it (SES-06).
+/// A token as people type and paste it (SES-06).
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct TypedToken(Token);
@@ -122,7 +125,8 @@ impl TryFrom<String> for TypedToken {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        Token::parse(text.trim_matches(' ')).map(Self)
+        Token::parse(&text)?;
+        Token::parse(&typed_code(&text)).map(Self)
     }
 }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ use utoipa::ToSchema;
 use super::threepid::SessionRequest;
 use crate::app::App;
 use crate::domain::ids::Mxid;
-use crate::domain::request_auth::SignedRequest;
+use crate::domain::request_auth::{SignedRequest, signed_uris};
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::domain::threepid::ThreePid;
 use crate::domain::x_matrix::XMatrix;
@@ -32,6 +33,7 @@ use crate::http::client_ip::ClientIp;
 use crate::http::describe::{DescribeRequest, Description};
 use crate::http::empty::Empty;
 use crate::http::fields::{Fields, Request};
+use crate::http::merge_slashes::sent_path;
 use crate::http::resource::Endpoint;
 use crate::http::token::{AccessToken, app_of};
 
@@ -93,8 +95,8 @@ pub struct UnbindCall {
     authentication: Authentication,
     fields: Map<String, Value>,
     client: Option<IpAddr>,
-    /// Path and query as they came.
-    uri: String,
+    /// Path and query, in each form in which they can have been signed.
+    uris: Vec<String>,
 }
 
 enum Authentication {
@@ -116,15 +118,18 @@ impl FromRequest for UnbindCall {
             let app = app_of(&request)?;
             // A bad token is a 401 whatever the body holds (GEN-28), which is read
             // also then, as for every other call.
+            let limit = MAX_BODY_BYTES.min(app.config.http.max_body_bytes);
             let authentication = authenticate(&app, &request).await;
-            let body = body::read_at_most(MAX_BODY_BYTES, app.clone(), payload).await;
+            let body = body::read(&app, &request, payload, limit).await;
             let (authentication, body) = (authentication?, body?);
-            let uri = request.uri().path_and_query();
+            let merged = request.uri().path_and_query();
+            let merged = merged.map_or("", PathAndQuery::as_str);
+            let prefix = app.config.server.public_base_url.path();
             Ok(Self {
                 authentication,
                 fields: json_object(&body)?,
                 client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
-                uri: uri.map_or_else(String::new, ToString::to_string),
+                uris: signed_uris(&sent_path(&request), merged, prefix),
             })
         })
     }
@@ -227,7 +232,7 @@ async fn by_homeserver(
     limits
         .take_for_homeserver(call.client, &first.origin)
         .map_err(Error::limit_exceeded)?;
-    let request = SignedRequest::new("POST", call.uri.clone(), &call.fields)
+    let request = SignedRequest::new("POST", call.uris.clone(), &call.fields)
         .map_err(|_not_canonical| Error::unbind_refused())?;
     let inner = app.clone().into_inner();
     app.detached_waits

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::ConfError;
 use super::config_draft::ConfigDraft;
 use super::sydent_settings::{Setting, SydentSettings};
+use crate::config::network;
 
 const TABLE: &str = "federation";
 
@@ -77,26 +78,11 @@ fn parse_networks(setting: &Setting) -> Result<Vec<IpNet>, ConfError> {
         .items()
         .into_iter()
         .map(|text| {
-            parse_network(text).ok_or_else(|| {
+            network::parse(text).ok_or_else(|| {
                 setting.error("must be networks such as 10.0.0.0/8, separated by commas")
             })
         })
         .collect()
-}
-
-fn parse_network(text: &str) -> Option<IpNet> {
-    if let Ok(address) = text.parse() {
-        return Some(IpNet::new_assert(
-            address,
-            if address.is_ipv4() { 32 } else { 128 },
-        ));
-    }
-    if let Ok(network) = text.parse::<IpNet>() {
-        return Some(network.trunc());
-    }
-    let (address, mask) = text.split_once('/')?;
-    let network = IpNet::with_netmask(address.parse().ok()?, mask.parse().ok()?);
-    network.ok().map(|network| network.trunc())
 }
 
 /// The parts of a network that are in none of the `holes`.
@@ -148,10 +134,10 @@ mod tests {
             ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
             ("::1", "::1/128"),
         ] {
-            assert_eq!(parse_network(text).unwrap().to_string(), read);
+            assert_eq!(network::parse(text).unwrap().to_string(), read);
         }
         for text in ["", "example.org", "10.0.0.0/33", "10.0.0.0/255.0.255.0"] {
-            assert_eq!(parse_network(text), None, "{text}");
+            assert_eq!(network::parse(text), None, "{text}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub use mail::Mail;
 pub use node::Node;
 pub use peer::{PUSH, Peer, head as push_head, listen as listen_to_peers, mesh_ca};
 pub use port::{ClosedPort, has_ipv6, listen_everywhere};
-pub use process::{Signal, TestProcess, send_signal};
+pub use process::{Signal, TestProcess, configured, send_signal};
 pub use raw_connection::{RawConnection, post};
 pub use routes::{CAPTURED_MAIL, Listener, Needs, ROUTES, Route, posts, routes_of};
 pub use server::{TestServer, settings as test_settings};

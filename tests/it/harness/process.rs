@@ -194,7 +194,8 @@ fn pause() {
 }
 
 /// A folder with a configuration file.
-fn configured(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> TempDir {
+/// A folder with the configuration `sydent.toml`; `change` changes the settings.
+pub fn configured(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder, database);
     settings.log.level = sydent::config::LogLevel::Trace;

@@ -20,6 +20,29 @@ impl RawConnection {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
+    /// The next response: its head, and as much of a body as the head says.
+    pub async fn read_response(&mut self) -> String {
+        let mut answer = Vec::new();
+        let read = async {
+            loop {
+                let text = String::from_utf8_lossy(&answer).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let length = head
+                        .lines()
+                        .find_map(|line| line.strip_prefix("content-length: "))
+                        .map_or(0, |length| length.parse::<usize>().unwrap());
+                    if body.len() >= length {
+                        return text;
+                    }
+                }
+                answer.push(self.0.read_u8().await.expect("the server answers"));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), read)
+            .await
+            .expect("the server answers")
+    }
+
     /// Everything that the server sends until it closes the connection, within 30 s.
     pub async fn read_to_end(&mut self) -> String {
         let mut answer = Vec::new();
