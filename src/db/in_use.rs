@@ -36,7 +36,8 @@ pub(super) fn lock_alone(connection: &mut Conn) -> Result<bool, DbError> {
         Conn::Sqlite(sqlite) => {
             // A connection in WAL mode shares a lock on the file as long as it is
             // open, and this mode can only be left without any other one.
-            let statements = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 1000; \
+            // Statements need no space in the temporary folder then.
+            let statements = "PRAGMA temp_store = MEMORY; PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 1000; \
                 PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE; COMMIT";
             match sqlite.batch_execute(statements) {
                 Ok(()) => Ok(true),

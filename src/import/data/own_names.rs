@@ -102,7 +102,10 @@ fn check_signatures(
             .any(|(_, key)| has_signature(&signed, origin, key))
         {
             valid += 1;
-        } else {
+        } else if signed
+            .get("signatures")
+            .is_some_and(|by_name| by_name.get(origin).is_some())
+        {
             invalid += 1;
         }
     }
