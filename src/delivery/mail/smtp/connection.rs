@@ -140,7 +140,7 @@ impl Connection {
             return self.command(step, mail, confidential).await;
         }
         let limit = self.limits.reused;
-        let begun = async {
+        let begin = async {
             if self.state == State::InTransaction {
                 self.command((Step::Reset, limit), Rset, confidential)
                     .await?;
@@ -148,7 +148,7 @@ impl Connection {
             self.command((Step::Sender, limit), mail, confidential)
                 .await
         };
-        begun.await.map_err(|failure| StepFailure {
+        begin.await.map_err(|failure| StepFailure {
             session: true,
             ..failure
         })

@@ -116,7 +116,7 @@ fn explain(step: Step, reply: &Reply, cause: Cause, confidential: &Confidential<
     }
 }
 
-/// Whom or what a negative reply blames.
+/// What a negative reply blames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     /// The recipient, clearly.

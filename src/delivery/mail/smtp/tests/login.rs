@@ -92,7 +92,7 @@ async fn ignored_initial_response_is_sent_again() {
 }
 
 #[tokio::test]
-async fn refused_login_is_the_administrator_s_to_mend() {
+async fn refused_login_is_a_misconfiguration() {
     let relay = Relay::plain(&["AUTH PLAIN"]).await;
     relay.at(
         "AUTH",
