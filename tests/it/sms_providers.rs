@@ -456,6 +456,23 @@ async fn broken_answer_is_uncertain() {
     }
 }
 
+/// Where the settings look at the status alone, the body may never end.
+#[actix_web::test]
+async fn status_is_enough_without_rules_for_the_text() {
+    let provider = SmsProvider::start(ProviderKind::Gateway);
+    let server = server(&provider, |settings| {
+        settings.delivery.retry_first = Duration::from_millis(10);
+        main_of(settings).timeout = Duration::from_secs(1);
+    });
+    let unfinished = "HTTP/1.1 200 OK\r\n\r\nOK";
+    provider.behave(Reply::Unfinished(unfinished.to_owned()));
+    let api = server.api();
+    let answer = api.request_sms("GB", "07700900001", "secret", 1).await;
+    answer.ok();
+    server.wait_until_queue_empty().await;
+    assert_eq!(provider.requests().len(), 1);
+}
+
 /// The provider says when it may be asked again: not within the time that the client
 /// waits, so there is one request.
 #[actix_web::test]

@@ -27,6 +27,8 @@ pub enum Reply {
     Status(u16, String),
     /// Responds with these bytes and closes the connection.
     Bytes(String),
+    /// Responds with these bytes and leaves the connection open.
+    Unfinished(String),
     /// Accepts the SMS and closes the connection without a response.
     Lose,
     /// Never responds.
@@ -204,6 +206,12 @@ impl State {
             Reply::Bytes(bytes) => {
                 out.write_all(bytes.as_bytes())?;
                 out.flush()
+            }
+            Reply::Unfinished(bytes) => {
+                out.write_all(bytes.as_bytes())?;
+                out.flush()?;
+                pause();
+                Ok(())
             }
             Reply::Lose => {
                 self.accept(&request);
