@@ -56,11 +56,12 @@ impl ExportedRow {
 #[derive(Debug, Clone, Copy)]
 pub enum Exported<'a> {
     /// Changes of this server: medium, address, mxid, lookup hash, other hash, signed
-    /// form; id, when it was removed, ts, `not_before`, `not_after`. Without mxid and
+    /// form, which is absent if a removal of a peer hides the association; id, when it was removed, ts, `not_before`, `not_after`. Without mxid and
     /// time of removal it is not of this server.
     OwnChanges(&'a ServerName),
-    /// Associations of other servers: medium, address, mxid, lookup hash, other hash,
-    /// signed form, origin; row id, ts, `not_before`, `not_after`.
+    /// Associations of other servers that no removal hides: medium, address, mxid,
+    /// lookup hash, other hash, signed form, origin; row id, ts, `not_before`,
+    /// `not_after`, the number that the other server gave it, or 0.
     Replicated(&'a ServerName),
     /// Invites: token, medium, address, room, sender; when it was received and
     /// delivered, ms.
@@ -102,7 +103,9 @@ impl Exported<'_> {
                     "a.mxid",
                     "a.lookup_hash",
                     "a.other_hash",
-                    "a.signed",
+                    "CASE WHEN EXISTS (SELECT 1 FROM association_removals AS r \
+                     WHERE r.address = a.address AND r.medium = a.medium AND r.ts >= a.ts) \
+                     THEN NULL ELSE a.signed END",
                 ],
                 &[
                     "j.id",
@@ -128,8 +131,13 @@ impl Exported<'_> {
                     "signed",
                     "origin",
                 ],
-                &["id", "ts", "not_before", "not_after"],
-                format!("associations WHERE origin <> '{origin}'"),
+                &["id", "ts", "not_before", "not_after", "number"],
+                format!(
+                    "associations WHERE origin <> '{origin}' AND NOT EXISTS \
+                     (SELECT 1 FROM association_removals AS r \
+                     WHERE r.address = associations.address \
+                     AND r.medium = associations.medium AND r.ts >= associations.ts)"
+                ),
                 "id",
             ),
             Self::Invites => (

@@ -51,7 +51,8 @@ impl From<Option<i64>> for SqlValue {
 #[derive(Debug, Clone, Copy)]
 pub enum TargetTable {
     /// medium, address, origin, mxid, ts, `not_before`, `not_after`,
-    /// `lookup_hash`, signed, `other_form`, `other_hash`
+    /// `lookup_hash`, signed, `other_form`, `other_hash`,
+    /// number
     Associations,
     /// token, medium, address, `room_id`, sender, `key_id`, `ephemeral_key`,
     /// `created_at`, `delivered_at`
@@ -77,7 +78,7 @@ impl TargetTable {
             Self::Associations => (
                 "associations",
                 "medium, address, origin, mxid, ts, not_before, not_after, lookup_hash, signed, \
-                 other_form, other_hash",
+                 other_form, other_hash, number",
             ),
             Self::Invites => (
                 "invites",

@@ -60,9 +60,9 @@ impl Association {
     }
 }
 
-/// Removes invites from a signed association. A Sydent signs them with a new
-/// binding, for the homeserver of the user alone: they contain tokens, and the names
-/// of other people and of rooms. The signatures, which no longer fit, go too.
+/// Removes the invites that a Python Sydent adds to associations: once somebody
+/// with invites has bound an address, it adds them to all that it signs later,
+/// whoever they concern. The signatures cover them and go too.
 ///
 /// Returns whether there were any.
 pub fn drop_invites(signed: &mut Map<String, Value>) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::association::Association;
+use super::association::{Association, drop_invites};
 use super::change::RESTATES;
 use super::ids::{Mxid, ServerName};
 use super::merge::{Binding, Statement};
@@ -136,7 +136,7 @@ impl PeerChange {
             not_after: timestamp(&object, "not_after")?,
         };
         remove_unverified(&mut object, peer);
-        remove_invites(&mut object, peer);
+        drop_invites(&mut object);
         Ok(Self::Bound {
             association,
             signed: Value::Object(object).to_string(),
@@ -205,17 +205,6 @@ fn remove_unverified(object: &mut Map<String, Value>, peer: &ServerName) {
     object.remove("unsigned");
     if let Some(signatures) = object.get_mut("signatures").and_then(Value::as_object_mut) {
         signatures.retain(|name, _| name == peer.as_str());
-    }
-}
-
-/// Removes the invites that a Python Sydent adds to associations: once somebody
-/// with invites has bound an address, it adds them to all that it signs later,
-/// whoever they concern. The peer's signature covers them and goes too.
-fn remove_invites(object: &mut Map<String, Value>, peer: &ServerName) {
-    if object.remove("invites").is_some()
-        && let Some(signatures) = object.get_mut("signatures").and_then(Value::as_object_mut)
-    {
-        signatures.remove(peer.as_str());
     }
 }
 

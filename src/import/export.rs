@@ -94,7 +94,7 @@ impl Export<'_> {
         self.copy(own, SydentTable::Global, |row| {
             let [medium, address, mxid, hash, other_hash, signed, _] = row.texts();
             let [id, removed_at, ts, not_before, not_after] = row.numbers();
-            if removed_at.is_some() || mxid.is_none() {
+            if removed_at.is_some() || mxid.is_none() || signed.is_none() {
                 return Vec::new();
             }
             let association = [medium, address, hash, mxid, signed];
@@ -114,12 +114,12 @@ impl Export<'_> {
         let replicated = Exported::Replicated(self.origin);
         let count = self.copy(replicated, SydentTable::Global, |row| {
             let [medium, address, mxid, hash, other_hash, signed, origin] = row.texts();
-            let [id, ts, not_before, not_after, _] = row.numbers();
+            let [id, ts, not_before, not_after, number] = row.numbers();
             let association = [medium, address, hash, mxid, signed];
             let times = [ts, not_before, not_after];
-            // This server does not keep the numbers of other servers. A negative one
-            // is in nobody's way.
-            let number = -id.unwrap_or(0).saturating_mul(2);
+            // A negative number is in nobody's way.
+            let unknown = -id.unwrap_or(0).saturating_mul(2);
+            let number = number.filter(|number| *number > 0).unwrap_or(unknown);
             global_rows(
                 association,
                 other_hash,
@@ -297,7 +297,7 @@ fn global_rows(
         values
     };
     // The second one has a number that no change has.
-    let second_number = -number.abs().saturating_mul(2).saturating_add(1);
+    let second_number = number.saturating_sub(1 << 53);
     hash.map(|hash| row(hash, number))
         .into_iter()
         .chain(other_hash.map(|hash| row(hash, second_number)))

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::own_names::GLOBAL;
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{self, SqlValue, TargetTable};
-use crate::db::sydent::{Query, Record, Sydent};
+use crate::db::sydent::{MAX_ID, Query, Record, Sydent};
 use crate::db::{Conn, DbError};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
@@ -179,7 +179,7 @@ fn import_changes(
 fn parse_change(id: i64, row: &Record) -> Parsed {
     let [_, address, _, signed, _] = row.texts();
     let record = parse_association(row)?;
-    if !(0..=crate::db::sydent::MAX_ID).contains(&id) {
+    if !(0..=MAX_ID).contains(&id) {
         return Err("an id that is out of range");
     }
     let change = Change {
@@ -230,7 +230,13 @@ fn insert_changes(
         if let Some((association, signed)) = &change.bound {
             let signed = reuse_or_sign(association, signed.as_deref(), server_name, keys)?;
             let hashes = Hashes::of_written(&association.threepid, &change.written, pepper);
-            rows.push(association_row(association, server_name, hashes, signed));
+            let no_number = 0;
+            rows.push(association_row(
+                association,
+                (server_name, no_number),
+                hashes,
+                signed,
+            ));
         }
     }
     import_target::insert(target, TargetTable::Associations, rows)?;
@@ -239,7 +245,7 @@ fn insert_changes(
 
 fn association_row(
     association: &Association,
-    origin: &ServerName,
+    (origin, number): (&ServerName, i64),
     hashes: Hashes,
     signed: String,
 ) -> Vec<SqlValue> {
@@ -257,6 +263,7 @@ fn association_row(
         signed.into(),
         other_form.into(),
         other_hash.into(),
+        number.into(),
     ]
 }
 
@@ -273,13 +280,15 @@ pub(super) fn import_replicated(
         table: GLOBAL,
         id: "id",
         texts: &["medium", "address", "mxid", "sgAssoc", "originServer"],
-        numbers: &["ts", "notBefore", "notAfter"],
+        numbers: &["ts", "notBefore", "notAfter", "originId"],
         clauses: "",
     };
     let pepper = context.pepper.clone();
     let mut with_invites = 0;
     let report = context.import_rows_of(&query, Some(&ids), TargetTable::Associations, |row| {
         let [_, address, _, signed, origin] = row.texts();
+        let [.., number] = row.numbers();
+        let number = number.filter(|id| (0..=MAX_ID).contains(id)).unwrap_or(0);
         let association = parse_association(row)?.association.ok_or(INVALID_MXID)?;
         let origin = ServerName::parse(origin.unwrap_or_default())
             .map_err(|_invalid| "invalid origin server name")?;
@@ -287,7 +296,12 @@ pub(super) fn import_replicated(
         with_invites += u64::from(had_invites);
         let written = address.unwrap_or_default();
         let hashes = Hashes::of_written(&association.threepid, written, &pepper);
-        Ok(association_row(&association, &origin, hashes, signed))
+        Ok(association_row(
+            &association,
+            (&origin, number),
+            hashes,
+            signed,
+        ))
     })?;
     context.notes.with_invites += with_invites;
     Ok(report)
