@@ -264,13 +264,7 @@ pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
 /// given back twice.
 pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<bool, DbError> {
     // A statement for each case, since it may be acknowledged at the same time.
-    for acknowledged in [false, true] {
-        if delete_unchanged(connection, message, acknowledged)? {
-            undo(connection, message, acknowledged)?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(drop_unacknowledged(connection, message)? || drop_as(connection, message, true)?)
 }
 
 /// Drops a message as [`drop_unsent`] does, unless a client was told that it is on
@@ -279,14 +273,10 @@ pub fn drop_unacknowledged(
     connection: &mut Conn,
     message: &QueuedMessage,
 ) -> Result<bool, DbError> {
-    let dropped = delete_unchanged(connection, message, false)?;
-    if dropped {
-        undo(connection, message, false)?;
-    }
-    Ok(dropped)
+    drop_as(connection, message, false)
 }
 
-fn delete_unchanged(
+fn drop_as(
     connection: &mut Conn,
     message: &QueuedMessage,
     acknowledged: bool,
@@ -296,7 +286,11 @@ fn delete_unchanged(
         .filter(dsl::lease_owner.eq(message.lease_owner.as_str()))
         .filter(dsl::tries.eq(message.tries))
         .filter(dsl::acknowledged.eq(acknowledged));
-    Ok(diesel::delete(unchanged).execute(connection)? == 1)
+    if diesel::delete(unchanged).execute(connection)? != 1 {
+        return Ok(false);
+    }
+    undo(connection, message, acknowledged)?;
+    Ok(true)
 }
 
 /// Undoes what queued a message that was dropped.
