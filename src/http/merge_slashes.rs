@@ -63,7 +63,7 @@ fn merged(uri: &Uri) -> Option<Uri> {
 mod tests {
     use super::*;
 
-    /// GEN-33
+    /// GEN-10
     #[test]
     fn only_slashes_of_the_path_are_merged() {
         for (sent, expected) in [
