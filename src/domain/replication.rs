@@ -136,6 +136,8 @@ impl PeerChange {
             not_after: timestamp(&object, "not_after")?,
         };
         remove_unverified(&mut object, peer);
+        // Once somebody with invites has bound an address, a Sydent adds them to all
+        // associations that it signs later, whoever they concern.
         drop_invites(&mut object);
         Ok(Self::Bound {
             association,
