@@ -71,11 +71,7 @@ async fn own_key_under_another_name_is_adopted() {
         ));
         let internal = server.internal();
         internal
-            .internal_bind("email", address, "@new:example.org")
-            .await
-            .ok();
-        internal
-            .internal_unbind("email", address, "@new:example.org")
+            .internal_unbind("email", address, "@old:example.org")
             .await
             .ok();
     }
