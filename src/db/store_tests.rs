@@ -1,0 +1,69 @@
+//! Tests of the transactions and their locks.
+
+use super::*;
+use crate::db::peppers;
+use crate::domain::lookup::Pepper;
+
+/// Requires `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
+#[test]
+fn sqlite_statements_are_not_recompiled() {
+    #[derive(diesel::QueryableByName)]
+    struct Statement {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        reprep: i32,
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        run: i32,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(folder.path().join("a.db"));
+    let database = Database::new(url, Duration::ZERO);
+    let pepper = Pepper::parse("pepper").unwrap();
+    database
+        .prepare(|connection| peppers::set_current(connection, &pepper, 0))
+        .unwrap();
+    let mut store = database.reader().unwrap();
+    for _ in 0..5 {
+        // This query binds its LIMIT, as every `first()` does.
+        peppers::current(store.read()).unwrap();
+    }
+    let statements: Vec<Statement> =
+        diesel::sql_query("SELECT reprep, run FROM sqlite_stmt WHERE sql LIKE '%LIMIT%'")
+            .load(store.read())
+            .unwrap();
+    let counts: Vec<_> = statements.iter().map(|it| (it.reprep, it.run)).collect();
+    assert_eq!(counts.iter().max_by_key(|(_, run)| run), Some(&(0, 5)));
+}
+
+#[test]
+fn lock_keys_of_different_kinds_differ() {
+    let sid = Sid::parse("purge").unwrap();
+    let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
+    let second = ThreePid::parse("msisdn", "447700900001").unwrap();
+    let user = Mxid::parse("@purge:example.org").unwrap();
+    let hash = TokenHash::new("purge");
+    let message = MessageId::from("purge".to_owned());
+    let names = [
+        LockKey::Session(&sid),
+        LockKey::ThreePid(&threepid),
+        LockKey::ThreePids(&[&second, &threepid, &second]),
+        LockKey::Account(&user),
+        LockKey::AccessToken(&hash),
+        LockKey::Message(&message),
+        LockKey::Job("purge"),
+    ]
+    .map(LockKey::lock_names)
+    .concat();
+    assert_eq!(
+        names,
+        [
+            "sid:purge",
+            "3pid:email:purge@example.com",
+            "3pid:email:purge@example.com",
+            "3pid:msisdn:447700900001",
+            "account:@purge:example.org",
+            &format!("token:{}", hash.as_str()),
+            "message:purge",
+            "job:purge"
+        ]
+    );
+}
