@@ -71,16 +71,15 @@ struct ServerFlag {
 impl Binding {
     pub(super) fn bind(&self) -> Result<(), Failure> {
         let (threepid, mxid) = self.parse()?;
-        let fields = fields(&threepid, &mxid);
+        let fields = fields(&threepid, &mxid, false);
         let association = self.server.client()?.post("bind", &fields)?;
         print(&format!("{association:#}\n"))
     }
 
     pub(super) fn unbind(&self) -> Result<(), Failure> {
         let (threepid, mxid) = self.parse()?;
-        let mut fields = fields(&threepid, &mxid);
-        // Without it, the response is the same when there was no binding.
-        fields["report"] = true.into();
+        // Without a report, the response is the same when there was no binding.
+        let fields = fields(&threepid, &mxid, true);
         let client = self.server.client().map_err(Failure::with_exit_code_2)?;
         let outcome = client
             .post("unbind", &fields)
@@ -94,11 +93,12 @@ impl Binding {
     }
 }
 
-fn fields(threepid: &ThreePid, mxid: &Mxid) -> Value {
+fn fields(threepid: &ThreePid, mxid: &Mxid, report: bool) -> Value {
     json!({
         "medium": threepid.medium().as_str(),
         "address": threepid.address(),
         "mxid": mxid.as_str(),
+        "report": report,
     })
 }
 

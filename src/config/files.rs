@@ -59,9 +59,12 @@ pub(super) fn check_writable(_path: &Path) -> Result<(), String> {
 pub(super) fn check_folder(path: &Path) -> Result<(), String> {
     let existing = path
         .ancestors()
-        .map(|folder| match folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => folder,
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            }
         })
         .find(|folder| folder.symlink_metadata().is_ok());
     match existing {

@@ -15,6 +15,7 @@ mod in_use;
 mod inspection;
 pub mod invites;
 pub mod journal;
+mod lock_key;
 mod locks;
 mod migrations;
 pub mod outbox;
@@ -37,7 +38,8 @@ pub mod sydent;
 pub use connection::Conn;
 use connection::with_backend;
 pub use inspection::Owner;
-pub use store::{Database, LockKey, Store};
+pub use lock_key::LockKey;
+pub use store::{Database, Store};
 
 /// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]

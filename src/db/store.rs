@@ -1,7 +1,6 @@
 //! Opens a database, migrates its schema, and runs transactions that lock what
 //! they change.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +12,8 @@ use super::connection::{Mode, connect};
 use super::in_use;
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
-use super::{Conn, DbError, migrations, server_identity, with_backend};
+use super::{Conn, DbError, LockKey, migrations, server_identity, with_backend};
 use crate::config::DatabaseUrl;
-use crate::domain::ids::Mxid;
-use crate::domain::message::MessageId;
-use crate::domain::secret::{Sid, TokenHash};
-use crate::domain::threepid::ThreePid;
 
 /// How to connect to the database. Each actor opens its own [`Store`] from it.
 #[derive(Debug, Clone)]
@@ -28,53 +23,6 @@ pub struct Database {
     // SQLite allows one writer at a time. The writers of this process wait for a
     // mutex, because SQLite's busy handler polls and is not fair.
     write_lock: Arc<Mutex<()>>,
-}
-
-/// What a write transaction locks, across all instances of the server. The lock
-/// name begins with the kind, so that a value that a client chooses cannot
-/// collide with the lock of another kind.
-#[derive(Debug, Clone, Copy)]
-pub enum LockKey<'a> {
-    /// The session with that id.
-    Session(&'a Sid),
-    /// Everything that belongs to a 3PID.
-    ThreePid(&'a ThreePid),
-    /// Everything that belongs to any of these 3PIDs.
-    ThreePids(&'a [&'a ThreePid]),
-    /// The account of a user.
-    Account(&'a Mxid),
-    /// The access token with that hash.
-    AccessToken(&'a TokenHash),
-    /// The queued message with that id.
-    Message(&'a MessageId),
-    /// A job of the server that must not run twice at the same time.
-    Job(&'static str),
-}
-
-impl LockKey<'_> {
-    /// The names of the advisory locks, sorted: transactions that take several all
-    /// take them in the same order and cannot deadlock.
-    fn lock_names(self) -> Vec<String> {
-        match self {
-            Self::Session(sid) => vec![format!("sid:{}", sid.expose())],
-            Self::ThreePid(threepid) => vec![threepid_lock_name(threepid)],
-            Self::ThreePids(threepids) => {
-                let names: BTreeSet<_> = threepids
-                    .iter()
-                    .map(|threepid| threepid_lock_name(threepid))
-                    .collect();
-                names.into_iter().collect()
-            }
-            Self::Account(user) => vec![format!("account:{user}")],
-            Self::AccessToken(hash) => vec![format!("token:{}", hash.as_str())],
-            Self::Message(id) => vec![format!("message:{id}")],
-            Self::Job(name) => vec![format!("job:{name}")],
-        }
-    }
-}
-
-fn threepid_lock_name(threepid: &ThreePid) -> String {
-    format!("3pid:{}:{}", threepid.medium().as_str(), threepid.address())
 }
 
 /// The connection of one actor.
@@ -217,6 +165,7 @@ fn prepare<F>(store: &mut Store, owner: Option<Owner<'_>>, seed: F) -> Result<()
 where
     F: FnOnce(&mut Conn) -> Result<(), DbError>,
 {
+    let mut is_current = false;
     if let Conn::Postgres(postgres) = &mut store.connection {
         // A migration may take long, and so may the wait for the instance that
         // migrates now. The lock needs no timeout: PostgreSQL releases it when
@@ -227,10 +176,15 @@ where
         )?;
         Lock::Schema.lock_for_session(&mut store.connection)?;
         // Another instance may have migrated during the wait.
-        inspection::inspect_postgres(&mut store.connection, owner)?;
+        let found = inspection::inspect_postgres(&mut store.connection, owner)?;
+        is_current = found.schema == Schema::Current;
     }
-    migrations::apply_pending(&mut store.connection)
-        .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
+    // Even without pending migrations, diesel wants to create its table, which the role
+    // may not be allowed to do.
+    if !is_current {
+        migrations::apply_pending(&mut store.connection)
+            .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
+    }
     store
         .write(LockKey::Job("prepare"), seed)
         .map_err(|error| match error {

@@ -63,7 +63,7 @@ pub(super) async fn bind(
 
 /// An address and a user whose binding is removed.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct UnbindRequest {
+pub(super) struct InternalUnbindRequest {
     medium: Medium,
     address: String,
     mxid: Mxid,
@@ -71,11 +71,11 @@ pub(super) struct UnbindRequest {
     report: Option<bool>,
 }
 
-impl Request for UnbindRequest {}
+impl Request for InternalUnbindRequest {}
 
 /// What an unbind has done, if the request asks for it.
 #[derive(Default, Serialize, ToSchema)]
-pub(super) struct UnbindResponse {
+pub(super) struct InternalUnbindResponse {
     /// Whether this server had such a binding.
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<bool>,
@@ -100,8 +100,8 @@ pub(super) const UNBIND: Endpoint = Endpoint {
 /// asks for a report.
 pub(super) async fn unbind(
     app: web::Data<App>,
-    mut call: Call<Anyone, Body, UnbindRequest>,
-) -> Result<web::Json<UnbindResponse>, Error> {
+    mut call: Call<Anyone, Body, InternalUnbindRequest>,
+) -> Result<web::Json<InternalUnbindResponse>, Error> {
     let request = call.request()?;
     let threepid = parse(request.medium, &request.address)?;
     let inner = app.clone().into_inner();
@@ -111,14 +111,14 @@ pub(super) async fn unbind(
         .run(async move { bind::unbind(&inner, Some(unbound), request.mxid).await })
         .await??;
     if request.report != Some(true) {
-        return Ok(web::Json(UnbindResponse::default()));
+        return Ok(web::Json(InternalUnbindResponse::default()));
     }
     let lookup = SignedAssociation {
         threepid,
         now: app.clock.now().as_i64(),
     };
     let remaining = app.lookups.send(lookup).await?;
-    Ok(web::Json(UnbindResponse {
+    Ok(web::Json(InternalUnbindResponse {
         removed: Some(removed),
         remaining: remaining.and_then(|(signed, origin)| {
             let mxid = serde_json::from_str::<Value>(&signed).ok()?;

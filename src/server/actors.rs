@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix::Arbiter;
-use rustls::ServerConfig;
 
 use super::parts::{Parts, Stage};
 use super::resources::Resources;
@@ -107,19 +106,10 @@ pub(super) fn start(
     config: Config,
     clock: Clock,
     resources: Resources,
-) -> Result<(App, Parts, Option<ServerConfig>), ServerError> {
+) -> Result<(App, Parts), ServerError> {
     let metrics: Arc<Metrics> = Arc::default();
     let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
-    let Resources {
-        templates,
-        keys,
-        homeservers,
-        peers,
-        replication_tls,
-        database,
-        warnings: _,
-    } = resources;
-    let templates = Arc::new(templates);
+    let (keys, database) = (resources.keys, resources.database);
     prepare_database(&config, &keys, &database, &clock)?;
     let transports = delivery::Transports::open(&config)?;
 
@@ -143,7 +133,7 @@ pub(super) fn start(
         own_keys: own_keys.clone(),
     });
     let signer = starter.signer(keys);
-    let federation = starter.federation(homeservers, clock.clone());
+    let federation = starter.federation(resources.homeservers, clock.clone());
 
     let pending_replies: Arc<PendingReplies> = Arc::default();
     let instance = InstanceId::from(random::alphanumeric(16)?);
@@ -156,6 +146,7 @@ pub(super) fn start(
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
     };
+    let templates = Arc::new(resources.templates);
     let workers = transports.start(&config, &queue, &templates);
     let onbind_worker = delivery::start_onbind_worker(
         &config,
@@ -166,7 +157,7 @@ pub(super) fn start(
     );
     let replicator = replication::start(
         &config,
-        peers,
+        resources.peers,
         &instance,
         associations.for_background(),
         signer.for_background(),
@@ -213,7 +204,7 @@ pub(super) fn start(
         metrics,
         config,
     };
-    Ok((app, parts, replication_tls))
+    Ok((app, parts))
 }
 
 fn session_limits(config: &Config) -> SessionLimits {

@@ -114,11 +114,12 @@ impl Server {
     /// # Errors
     /// What is missing or wrong, in a sentence.
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
-        let resources = resources::open(&config)?;
+        let mut resources = resources::open(&config)?;
         for warning in &resources.warnings {
             warn!("{warning}");
         }
-        let (app, parts, replication_tls) = actors::start(config, clock, resources)?;
+        let replication_tls = resources.replication_tls.take();
+        let (app, parts) = actors::start(config, clock, resources)?;
         let app = Arc::new(app);
         let (listeners, addresses) = listeners::bind(&app, replication_tls)?;
         Ok(Self {

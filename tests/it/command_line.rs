@@ -236,11 +236,10 @@ fn bind_lookup_and_unbind_use_a_running_server() {
     let both = call("unbind msisdn 447700900001 @carol:example.org");
     assert_eq!(both.code, 0, "{}", both.err);
     assert!(
-        both.out.starts_with("The binding was removed. "),
+        both.out.starts_with("The binding was removed."),
         "{}",
         both.out
     );
-    assert!(both.out.contains("peer.example"), "{}", both.out);
 
     drop(server);
     for (command, code) in [

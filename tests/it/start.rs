@@ -57,10 +57,10 @@ impl Setup {
             self.lines.insert(key.to_owned(), value.to_owned());
         }
         let lines = self.lines.iter();
-        let text: String = lines
+        let lines: Vec<String> = lines
             .map(|(key, value)| format!("{key} = {value}\n"))
             .collect();
-        self.write("sydent.toml", &text);
+        self.write("sydent.toml", lines.concat());
     }
 
     /// Starts the server and binds an address.
@@ -123,7 +123,7 @@ impl Setup {
             .unwrap();
         let started = Instant::now();
         while child.try_wait().unwrap().is_none() {
-            if started.elapsed() > Duration::from_secs(60) {
+            if started.elapsed() > Duration::from_mins(1) {
                 child.kill().unwrap();
                 panic!("the server was not refused: {:?}", self.lines);
             }

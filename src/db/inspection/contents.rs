@@ -123,7 +123,7 @@ impl Contents {
 
     fn foreign(&self) -> String {
         let has = |table: &&str| self.tables.contains(*table);
-        if SYDENT.iter().any(|table| has(&table)) {
+        if SYDENT.iter().any(has) {
             return "it is the database of a Python Sydent; import it into a new database with \
                     `sydent import sydent --conf sydent.conf`"
                 .to_owned();

@@ -48,7 +48,7 @@ pub(super) fn inspect_postgres(
 ) -> Result<Findings, DbError> {
     let server = postgres::Server::read(connection)?;
     let refused =
-        |reason: String| refuse(format_args!("the database {:?}", server.database), reason);
+        |reason: String| refuse(format_args!("the database {:?}", server.database), &reason);
     server.check().map_err(refused)?;
     if let Some(reason) = postgres::forbidden_table(connection, &server)? {
         return Err(refused(reason));
@@ -67,7 +67,7 @@ fn inspect_file(
     path: &Path,
     owner: Option<Owner<'_>>,
 ) -> Result<Findings, DbError> {
-    let refused = |reason: String| refuse(format_args!("the database {}", path.display()), reason);
+    let refused = |reason: String| refuse(format_args!("the database {}", path.display()), &reason);
     if !url.check_file().map_err(refused)? {
         return Ok(Findings {
             schema: Schema::Empty,
@@ -100,7 +100,7 @@ fn inspect_contents(
     Ok(Findings { schema, warnings })
 }
 
-fn refuse(database: impl Display, reason: String) -> DbError {
+fn refuse(database: impl Display, reason: &str) -> DbError {
     DbError::Refused(format!("{database}: {reason}"))
 }
 
