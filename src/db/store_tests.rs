@@ -33,37 +33,3 @@ fn sqlite_statements_are_not_recompiled() {
     let counts: Vec<_> = statements.iter().map(|it| (it.reprep, it.run)).collect();
     assert_eq!(counts.iter().max_by_key(|(_, run)| run), Some(&(0, 5)));
 }
-
-#[test]
-fn lock_keys_of_different_kinds_differ() {
-    let sid = Sid::parse("purge").unwrap();
-    let threepid = ThreePid::parse("email", "purge@example.com").unwrap();
-    let second = ThreePid::parse("msisdn", "447700900001").unwrap();
-    let user = Mxid::parse("@purge:example.org").unwrap();
-    let hash = TokenHash::new("purge");
-    let message = MessageId::from("purge".to_owned());
-    let names = [
-        LockKey::Session(&sid),
-        LockKey::ThreePid(&threepid),
-        LockKey::ThreePids(&[&second, &threepid, &second]),
-        LockKey::Account(&user),
-        LockKey::AccessToken(&hash),
-        LockKey::Message(&message),
-        LockKey::Job("purge"),
-    ]
-    .map(LockKey::lock_names)
-    .concat();
-    assert_eq!(
-        names,
-        [
-            "sid:purge",
-            "3pid:email:purge@example.com",
-            "3pid:email:purge@example.com",
-            "3pid:msisdn:447700900001",
-            "account:@purge:example.org",
-            &format!("token:{}", hash.as_str()),
-            "message:purge",
-            "job:purge"
-        ]
-    );
-}
