@@ -60,9 +60,9 @@ impl Association {
     }
 }
 
-/// Removes the invites that a Python Sydent adds to associations: once somebody
+/// Removes the invites that a Python Sydent adds to associations: once a user
 /// with invites has bound an address, it adds them to all that it signs later,
-/// whoever they concern. The signatures cover them and go too.
+/// also for other users. The signatures cover them and go too.
 ///
 /// Returns whether there were any.
 pub fn drop_invites(signed: &mut Map<String, Value>) -> bool {

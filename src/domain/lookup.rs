@@ -217,9 +217,9 @@ mod tests {
         let hash = |form: &str| Some((form.to_owned(), hash(form, "email", &pepper)));
         let threepid = |address| ThreePid::parse("email", address).unwrap();
         let punycode = "a@xn--bcher-kva.example";
-        let books = threepid(punycode);
-        assert_eq!(Hashes::new(&books, &pepper).other, hash(punycode));
-        let of_written = |written| Hashes::of_written(&books, written, &pepper).other;
+        let international = threepid(punycode);
+        assert_eq!(Hashes::new(&international, &pepper).other, hash(punycode));
+        let of_written = |written| Hashes::of_written(&international, written, &pepper).other;
         assert_eq!(of_written("A@XN--bcher-kva.example"), hash(punycode));
         assert_eq!(of_written("A@Bücher.example"), hash(punycode));
         let decomposed = "a@bu\u{308}cher.example";

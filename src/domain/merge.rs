@@ -16,7 +16,7 @@ pub struct Statement {
     pub number: i64,
     /// When it was made, by the clock of its origin.
     pub ts: i64,
-    /// The user to whom the 3PID is bound; `None` if the binding was removed.
+    /// The user that the 3PID is bound to; `None` if the binding was removed.
     pub binding: Option<Binding>,
 }
 

@@ -136,8 +136,8 @@ impl PeerChange {
             not_after: timestamp(&object, "not_after")?,
         };
         remove_unverified(&mut object, peer);
-        // Once somebody with invites has bound an address, a Sydent adds them to all
-        // associations that it signs later, whoever they concern.
+        // Once a user with invites has bound an address, a Sydent adds them to all
+        // associations that it signs later, also for other users.
         drop_invites(&mut object);
         Ok(Self::Bound {
             association,

@@ -1,7 +1,7 @@
 //! Codes as people type and paste them.
 
-/// The digit zero of every script that has decimal digits (the general category Nd of
-/// Unicode 17). The other nine follow it: Unicode's stability policy says so.
+/// The digit zero of every script that has decimal digits (`General_Category=Decimal_Number`
+/// of Unicode 17). The other nine follow it: Unicode's stability policy says so.
 #[rustfmt::skip]
 const ZEROS: [u32; 77] = [
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,

@@ -84,7 +84,7 @@ pub(super) struct InternalUnbindResponse {
     remaining: Option<RemainingAssociation>,
 }
 
-/// Whom an address is bound to, and by which server.
+/// The user that an address is bound to, and the server that bound it.
 #[derive(Serialize, ToSchema)]
 struct RemainingAssociation {
     mxid: String,

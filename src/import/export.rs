@@ -27,7 +27,7 @@ pub(crate) struct Exports {
 /// that are still valid.
 ///
 /// # Errors
-/// When a database cannot be read or written; a file that was begun is left then.
+/// When a database cannot be read or written; an incomplete file is left then.
 pub(crate) fn export(
     config: &Config,
     keys: &KeyRing,

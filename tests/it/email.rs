@@ -87,7 +87,6 @@ async fn request_token_accepts_only_bare_addresses() {
         "a＠example.com",
         "a@example.com.",
         "a@.example.com",
-        "a..b@example.com",
         "a@[127.0.0.1]",
         "a@127.0.0.1",
         &long,

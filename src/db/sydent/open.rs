@@ -1,4 +1,4 @@
-//! Opens the SQLite file of a Python Sydent, wherever it lies and whoever uses it.
+//! Opens the SQLite file of a Python Sydent, wherever it is, also while a Sydent uses it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
