@@ -157,7 +157,10 @@ fn looks_like_a_setting(span: &str) -> bool {
     let ending = span.rsplit('.').next().unwrap_or_default();
     span.contains('.')
         && span.split('.').all(letters)
-        && !["toml", "md", "rs", "eml", "j2", "html", "key", "sqlite"].contains(&ending)
+        && ![
+            "toml", "md", "rs", "eml", "j2", "html", "key", "sqlite", "conf",
+        ]
+        .contains(&ending)
         && !span.starts_with("m.")
 }
 
