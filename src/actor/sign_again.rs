@@ -44,12 +44,21 @@ impl Operation for SignAgain {
         state.store.write(LockKey::Job("sign"), |connection| {
             let stored = server_identity::name(connection)?;
             let expected = self.former_name.as_ref().unwrap_or(&name).to_string();
-            if let Some(stored) = &stored
-                && *stored != expected
-                && *stored != name.as_str()
-            {
-                return Ok(SignAgainOutcome::OtherName(stored.clone()));
+            let is_own_already = stored.as_deref() == Some(name.as_str());
+            let known_as = match &stored {
+                Some(stored) => Some(stored.clone()),
+                // Earlier versions did not store it: the associations tell.
+                None => own_associations::other_origin(connection, &expected)?,
+            };
+            if let Some(other) = known_as.filter(|other| *other != expected && !is_own_already) {
+                return Ok(SignAgainOutcome::OtherName(other));
             }
+            // Under any other name, the associations are those of peers.
+            let expected = if is_own_already {
+                name.to_string()
+            } else {
+                expected
+            };
             let is_renamed = expected != name.as_str();
             if is_renamed {
                 own_associations::remove_older(connection, &expected, name.as_str())?;

@@ -13,6 +13,9 @@ use super::files;
 /// Why it cannot be used and what to do: the predicate of a sentence whose subject is
 /// the setting.
 pub(super) fn check(path: &Path) -> Result<bool, String> {
+    // SQLite follows links, and has the other files beside the target.
+    let target = path.canonicalize();
+    let path = target.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 
 use super::schema::associations::dsl;
-use super::{Conn, DbError};
+use super::{Conn, DbError, journal};
 use crate::domain::ids::ServerName;
 use crate::domain::public_key::PublicKey;
 use crate::domain::signing::is_signed_by_any;
@@ -40,6 +40,9 @@ pub fn adopt(
         diesel::update(dsl::associations.find(newest))
             .set((dsl::origin.eq(origin.as_str()), dsl::number.eq(0)))
             .execute(connection)?;
+        // Peers are to hear of it under this name, and an export starts from the journal.
+        let restates = false;
+        journal::record_change(connection, threepid, None, restates)?;
     }
     Ok(())
 }

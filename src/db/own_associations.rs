@@ -4,6 +4,7 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
+use super::schema::association_journal::dsl as journal;
 use super::schema::associations::{self, dsl};
 use super::{Conn, DbError};
 use crate::domain::ids::ServerName;
@@ -34,6 +35,32 @@ pub fn after(
         .limit(limit)
         .select((dsl::id, dsl::origin, dsl::signed))
         .load(connection)?)
+}
+
+/// The origin of associations that the server of the database has made itself, if it has
+/// made some and none as `name`. Those of peers may be taken for its own, where they have
+/// one of the same address.
+pub fn other_origin(connection: &mut Conn, name: &str) -> Result<Option<String>, DbError> {
+    let own = journal::association_journal
+        .inner_join(
+            dsl::associations.on(dsl::address
+                .eq(journal::address)
+                .and(dsl::medium.eq(journal::medium))),
+        )
+        .filter(journal::removed_at.is_null());
+    let is_known: Option<i64> = own
+        .filter(dsl::origin.eq(name))
+        .select(dsl::id)
+        .first(connection)
+        .optional()?;
+    if is_known.is_some() {
+        return Ok(None);
+    }
+    Ok(own
+        .select(dsl::origin)
+        .order(dsl::id.asc())
+        .first(connection)
+        .optional()?)
 }
 
 /// Replaces the signed form of an association, and its origin.

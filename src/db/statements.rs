@@ -157,6 +157,7 @@ pub fn shared_and_recent(
         .filter(associations::origin.eq(peer.as_str()))
         .filter(associations::number.gt(after))
         .filter(exists(in_journal()))
+        .order(associations::number.desc())
         .limit(limit)
         .select((associations::medium, associations::address))
         .load(connection)?;
@@ -168,6 +169,7 @@ pub fn shared_and_recent(
                 .filter(journal::address.eq(removals::address))
                 .filter(journal::medium.eq(removals::medium)),
         ))
+        .order(removals::number.desc())
         .limit(limit)
         .select((removals::medium, removals::address))
         .load(connection)?;

@@ -108,8 +108,15 @@ impl Database {
         F: FnOnce(&mut Conn) -> Result<(), DbError>,
     {
         self.prepare_with(Some(owner), |connection| {
-            if server_identity::name(connection)?.is_none() {
-                server_identity::set_name(connection, owner.name)?;
+            match server_identity::name(connection)? {
+                None => server_identity::set_name(connection, owner.name)?,
+                Some(stored) if stored == owner.name.as_str() => {}
+                // Another server has started on the new file at the same time.
+                Some(stored) => {
+                    return Err(DbError::Refused(format!(
+                        "the database: it belongs to the server {stored}"
+                    )));
+                }
             }
             seed(connection)
         })

@@ -133,7 +133,10 @@ impl Statements {
     pub fn removal_ts(&self, origin: &str, now: i64) -> i64 {
         let user = |statement: &Statement| statement.binding.as_ref().map(|it| it.mxid.clone());
         match (self.by(origin), self.answer()) {
-            (Some(own), Some(answer)) if user(own) != user(answer) => own.ts,
+            (Some(own), Some(answer)) if user(own) != user(answer) => {
+                // At the same time, the removal would count.
+                own.ts.min(answer.ts.saturating_sub(1))
+            }
             _ => self.next_ts(now),
         }
     }

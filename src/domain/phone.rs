@@ -40,12 +40,15 @@ impl PhoneNumber {
     /// # Errors
     /// The number is not possible, or has no plus sign and the country is unknown.
     pub fn parse(country: &str, number: &str) -> Result<Self, Invalid> {
-        // The parser panics at a context before `tel:`. No user types one, since
-        // the country is a separate parameter.
-        if number.contains(PHONE_CONTEXT) || number.len() > MAX_INPUT {
+        if number.len() > MAX_INPUT {
             return Err(INVALID_NUMBER);
         }
         let number: String = number.chars().filter(|c| !is_direction_mark(*c)).collect();
+        // The parser panics at a context before `tel:`. No user types one, since
+        // the country is a separate parameter.
+        if number.contains(PHONE_CONTEXT) {
+            return Err(INVALID_NUMBER);
+        }
         let region = region(country);
         if region.is_none() && !is_international(&number) {
             return Err(if country.is_empty() {
@@ -272,6 +275,8 @@ mod tests {
         for number in [
             ";phone-context=ext;ext=tel:",
             "tel:07700900001;phone-context=+44",
+            ";phone\u{200e}-context=+1;tel:5",
+            "7700900001;phone\u{2066}-con\u{feff}text=+44",
         ] {
             assert_eq!(msisdn("GB", number), None, "{number}");
         }

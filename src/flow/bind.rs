@@ -17,9 +17,9 @@ use crate::domain::session::Proof;
 use crate::domain::threepid::ThreePid;
 use crate::random;
 
-/// How often a binding is dated again: only others that bind the same address at
-/// the same moment can make it necessary more than once.
-const MAX_DATES: usize = 10;
+/// How often a binding is dated again. After the first time, each one means that another
+/// request has bound the same address meanwhile, of which only so many run at a time.
+const MAX_DATES: usize = 2000;
 
 /// Binds a proven 3PID to a user. Returns the signed association (BND-02).
 pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, FlowError> {

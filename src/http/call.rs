@@ -76,7 +76,10 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
             let caller = Caller::authenticate::<A>(&app, &request).await;
             // Read also for a refused caller: a client that sends first and reads
             // later gets its response instead of a reset.
-            let limit = T::max_body_bytes(&app.config).max(app.config.http.max_body_bytes);
+            let mut limit = app.config.http.max_body_bytes;
+            if caller.is_ok() {
+                limit = limit.max(T::max_body_bytes(&app.config));
+            }
             let body = body::read(&app, &request, payload, limit).await;
             let (caller, body) = (caller?, body?);
             Ok(Self {

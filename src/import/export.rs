@@ -256,8 +256,11 @@ impl Export<'_> {
 
 /// The local row of a change: a binding, or a removal, which has no user.
 fn local_row(row: &ExportedRow) -> Vec<Vec<SqlValue>> {
-    let [medium, address, mxid, hash, ..] = row.texts();
+    let [medium, address, mxid, hash, _, signed, _] = row.texts();
     let [id, removed_at, ts, not_before, not_after] = row.numbers();
+    // Sydent would publish a binding that a peer's removal hides again.
+    let hidden_since = ts.filter(|_| mxid.is_some() && signed.is_none());
+    let removed_at = removed_at.or(hidden_since);
     let text = |text: Option<&str>| SqlValue::from(text.map(str::to_owned));
     let first = [id.into(), text(medium), text(address)];
     let rest: [SqlValue; 5] = match (removed_at, mxid) {

@@ -62,9 +62,9 @@ fn queued_messages_keep_their_acknowledgement() {
     assert_eq!(take("two", 7001).len(), 2);
 }
 
-/// A removal from before hides older bindings of peers, too.
+/// A removal from before does not hide what was found until now, and is kept otherwise.
 #[test]
-fn earlier_removals_are_kept() {
+fn earlier_removals_hide_nothing_that_was_found() {
     let test = TestDatabase::fresh();
     let url = DatabaseUrl::parse(&test.url).unwrap();
     let database = Database::new(url, Duration::from_secs(20));
@@ -72,7 +72,8 @@ fn earlier_removals_are_kept() {
     test.execute(&statements(&test, "0005_mesh_order/down.sql"));
     test.execute(
         "INSERT INTO association_journal (medium, address, removed_at) VALUES \
-         ('email', 'removed@example.com', 50), ('email', 'bound@example.com', NULL)",
+         ('email', 'removed@example.com', 50), ('email', 'bound@example.com', NULL), \
+         ('email', 'gone@example.com', 50)",
     );
     for (address, ts) in [
         ("removed@example.com", 49),
@@ -96,5 +97,15 @@ fn earlier_removals_are_kept() {
     let found = sydent::db::associations::find_mxids(store.read(), medium, &addresses, 5).unwrap();
     let mut found: Vec<&str> = found.iter().map(|(address, _)| address.as_str()).collect();
     found.sort_unstable();
-    assert_eq!(found, ["bound@example.com", "other@example.com"]);
+    assert_eq!(
+        found,
+        [
+            "bound@example.com",
+            "other@example.com",
+            "removed@example.com"
+        ]
+    );
+    let kept = "association_removals WHERE address = 'gone@example.com' AND ts = 50";
+    assert_eq!(test.count(kept), 1);
+    assert_eq!(test.count("association_removals"), 1);
 }

@@ -18,9 +18,16 @@ CREATE TABLE association_removals (
 );
 CREATE INDEX association_removals_origin_number ON association_removals (origin, number);
 
--- The name of this server is not in the database.
+-- The name of this server is not in the database. A binding of a peer that an earlier
+-- version went on to answer with stays.
 INSERT INTO association_removals (medium, address, origin, number, ts)
-SELECT medium, address, '', 0, removed_at FROM association_journal WHERE removed_at IS NOT NULL;
+SELECT medium, address, '', 0, removed_at FROM association_journal WHERE removed_at IS NOT NULL
+AND NOT EXISTS (
+    SELECT 1 FROM associations
+    WHERE associations.address = association_journal.address
+    AND associations.medium = association_journal.medium
+    AND associations.ts <= association_journal.removed_at
+);
 
 -- Whether the push of the change begins with a removal and ends with what all
 -- origins together say, because a peer has said something about the address.

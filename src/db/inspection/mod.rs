@@ -119,13 +119,24 @@ fn not_a_database(error: &diesel::result::Error) -> String {
 }
 
 /// Opens a file so that SQLite neither changes it nor creates files beside it. With a
-/// write-ahead log that is impossible; then it is opened as any reader does.
+/// write-ahead log that is impossible; then it is opened as any reader does. Neither is
+/// it with the journal of a transaction that was killed, which SQLite rolls back first.
 fn open_read_only(path: &Path) -> diesel::ConnectionResult<SqliteConnection> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = Path::new(&log).exists();
+    // SQLite follows links, and has the other files beside the target.
+    let path = path.canonicalize().unwrap_or_else(|_error| path.to_owned());
+    let has = |suffix: &str| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        Path::new(&file).metadata().is_ok_and(|file| file.len() > 0)
+    };
+    let parameter = if has("-journal") {
+        "mode=rw"
+    } else if has("-wal") {
+        "mode=ro"
+    } else {
+        "immutable=1"
+    };
     let name = path.to_string_lossy();
     let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-    let parameter = if has_log { "mode=ro" } else { "immutable=1" };
     SqliteConnection::establish(&format!("file:{name}?{parameter}"))
 }

@@ -7,10 +7,9 @@ use diesel::prelude::*;
 use serde_json::{Map, Value};
 
 use super::contents::Contents;
-use crate::db::schema::association_journal::dsl as journal;
 use crate::db::schema::associations::dsl as associations;
 use crate::db::schema::invites::dsl as invites;
-use crate::db::{Conn, DbError, server_identity};
+use crate::db::{Conn, DbError, own_associations, server_identity};
 use crate::domain::ids::{KeyId, ServerName};
 use crate::domain::signing::{KeyRing, verify};
 
@@ -58,34 +57,16 @@ fn other_name(
         return Ok((stored != name.as_str()).then_some(stored));
     }
     // Earlier versions did not store it: the associations tell.
-    let origins = own_origins(connection, contents)?;
-    let is_ours = origins.is_empty() || origins.iter().any(|origin| origin == name.as_str());
-    Ok((!is_ours).then(|| origins.join(" or ")))
-}
-
-/// The origins of the associations that the server has made itself. Those of peers may
-/// be among them, where they have one of the same address.
-fn own_origins(connection: &mut Conn, contents: &Contents) -> Result<Vec<String>, DbError> {
-    let origins = associations::associations
-        .select(associations::origin)
-        .distinct()
-        .limit(5);
-    // Without a journal there are no peers.
-    if !contents.tables.contains("association_journal") {
-        return Ok(origins.load(connection)?);
+    if contents.tables.contains("association_journal") {
+        return own_associations::other_origin(connection, name.as_str());
     }
-    let own = journal::association_journal
-        .inner_join(
-            associations::associations.on(associations::address
-                .eq(journal::address)
-                .and(associations::medium.eq(journal::medium))),
-        )
-        .filter(journal::removed_at.is_null());
-    Ok(own
+    // Without a journal there are no peers.
+    let origins: Vec<String> = associations::associations
         .select(associations::origin)
         .distinct()
-        .limit(5)
-        .load(connection)?)
+        .load(connection)?;
+    let is_ours = origins.iter().any(|origin| origin == name.as_str());
+    Ok(origins.into_iter().next().filter(|_| !is_ours))
 }
 
 /// Refuses keys of which none has signed any of the associations. Associations of a key

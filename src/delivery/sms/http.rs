@@ -201,7 +201,9 @@ pub(super) fn status_failure(response: &Response) -> SendFailure {
         401 | 403 => "the provider rejected the login",
         404 | 405 => "the provider does not know this URL",
         429 => "the rate limit of the provider is exceeded",
-        400..=408 | 410..500 | 503 => "the provider did not accept the SMS",
+        400..=407 | 410..=417 | 421..=424 | 426 | 428 | 431 | 503 => {
+            "the provider did not accept the SMS"
+        }
         _ => return SendFailure::uncertain(format!("the provider failed with status {status}")),
     };
     let reason = format!("{reason} (status {status})");

@@ -1,5 +1,6 @@
 //! The values of the mail that invites an address to a room.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -91,7 +92,7 @@ impl InvitationMail {
                 format!("({name}) ")
             }
         };
-        let inviter = clean(&self.inviter);
+        let inviter = clean(&shown_user(&self.inviter));
         let nameless = if self.verified {
             inviter.clone()
         } else {
@@ -174,5 +175,15 @@ impl InvitationMail {
                 ..full
             },
         ]
+    }
+}
+
+/// A Matrix ID as the mail shows it. The localpart of a historical one may be prose.
+fn shown_user(mxid: &str) -> Cow<'_, str> {
+    match mxid.split_once(':') {
+        Some((localpart, server)) if localpart.contains(char::is_whitespace) => {
+            format!("{}:{server}", defang(localpart)).into()
+        }
+        _ => mxid.into(),
     }
 }

@@ -272,7 +272,8 @@ pub(super) fn import_replicated(
     context: &mut ImportContext<'_>,
 ) -> Result<TableReport, ImportError> {
     let clauses = format!(
-        "WHERE t.originServer IS NULL OR t.originServer NOT IN ({}) ORDER BY t.ts DESC, t.id DESC",
+        "WHERE t.originServer IS NULL OR t.originServer NOT IN ({}) ORDER BY t.originServer, \
+         CAST(t.originId AS INTEGER) DESC, t.ts DESC, t.id DESC",
         context.origins.own_for_sql()
     );
     let ids = context.source.ids(GLOBAL, &clauses)?;
