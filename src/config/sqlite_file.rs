@@ -14,8 +14,11 @@ use super::files;
 /// the setting.
 pub(super) fn check(path: &Path) -> Result<bool, String> {
     // SQLite follows links, and has the other files beside the target.
-    let target = path.canonicalize();
-    let path = target.as_deref().unwrap_or(path);
+    let target = path.is_symlink().then(|| path.canonicalize());
+    let path = target
+        .as_ref()
+        .and_then(|it| it.as_deref().ok())
+        .unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -63,7 +63,7 @@ fn printed_commands_work_unchanged() {
         "{\"public_key\":\"",
         "\"mxid\": \"@bob:example.org\"",
         "\"mxid\": \"@bob:example.org\"",
-        "The address is no longer bound to this user.",
+        "The binding was removed.",
     ];
     in_this_order(&printed, &[&MAIN_JOB[..], &after].concat());
     assert_eq!(demo.stop(), "", "nothing went wrong");
