@@ -82,13 +82,14 @@ impl Mesh {
                 let one = one.start_again_at(now, |settings| a.configure(&[b, c], settings));
                 self.one = Some(one);
             }
-            1 => match self.two.take() {
-                Some(mut two) => two.kill(),
-                None => {
+            1 => {
+                if let Some(mut two) = self.two.take() {
+                    two.kill();
+                } else {
                     let configure = |settings: &mut _| b.configure(&[a, c], settings);
                     self.two = Some(TestProcess::start(&self.database, configure));
                 }
-            },
+            }
             _ if self.sydent_is_up => {
                 self.sydent.stop();
                 self.sydent_is_up = false;
