@@ -286,8 +286,9 @@ impl Notes {
                  were dropped; this server signs those associations itself.",
             ),
         ];
-        let told = sentences.into_iter().filter(|(count, _)| *count > 0);
-        told.map(|(count, rest)| format!("{count} {rest}"))
+        let present = sentences.into_iter().filter(|(count, _)| *count > 0);
+        present
+            .map(|(count, rest)| format!("{count} {rest}"))
             .collect()
     }
 }
