@@ -9,12 +9,13 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::{Connection as _, SqliteConnection};
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, ConnectionError, ConnectionResult, SqliteConnection};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(super) use self::contents::Schema;
 pub use self::owner::Owner;
-use super::connection::{Mode, connect};
+use super::connection::{Mode, connect, open_error};
 use super::{Conn, DbError, migrations};
 use crate::config::DatabaseUrl;
 
@@ -74,6 +75,7 @@ fn inspect_file(
             warnings: Vec::new(),
         });
     }
+    let unreadable = |error: &dyn Display| open_error(path, error);
     let mut connection = Conn::Sqlite(open_read_only(path).map_err(|error| unreadable(&error))?);
     inspect_contents(&mut connection, owner, &refused).map_err(|error| match error {
         // An import has the file to itself.
@@ -121,7 +123,7 @@ fn not_a_database(error: &diesel::result::Error) -> String {
 /// Opens a file so that SQLite neither changes it nor creates files beside it. With a
 /// write-ahead log that is impossible; then it is opened as any reader does. Neither is
 /// it with the journal of a transaction that was killed, which SQLite rolls back first.
-fn open_read_only(path: &Path) -> diesel::ConnectionResult<SqliteConnection> {
+fn open_read_only(path: &Path) -> ConnectionResult<SqliteConnection> {
     // SQLite follows links, and has the other files beside the target.
     let path = path.canonicalize().unwrap_or_else(|_error| path.to_owned());
     let has = |suffix: &str| {
@@ -138,5 +140,13 @@ fn open_read_only(path: &Path) -> diesel::ConnectionResult<SqliteConnection> {
     };
     let name = path.to_string_lossy();
     let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-    SqliteConnection::establish(&format!("file:{name}?{parameter}"))
+    let mut connection = SqliteConnection::establish(&format!("file:{name}?{parameter}"))?;
+    connection
+        .batch_execute(WAIT_FOR_OTHERS)
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
 }
+
+/// Another instance that starts at the same moment holds the file while it switches it to
+/// write-ahead logging (ms).
+const WAIT_FOR_OTHERS: &str = "PRAGMA busy_timeout = 5000";
