@@ -43,11 +43,15 @@ impl FromStr for InternalUrl {
 }
 
 /// A client of the internal API.
-pub(super) struct InternalClient(InternalUrl);
+pub(super) struct InternalClient {
+    url: InternalUrl,
+    /// Tried if nothing can be connected to at the first URL.
+    fallback: Option<InternalUrl>,
+}
 
 impl InternalClient {
-    pub(super) fn new(url: InternalUrl) -> Self {
-        Self(url)
+    pub(super) fn new(url: InternalUrl, fallback: Option<InternalUrl>) -> Self {
+        Self { url, fallback }
     }
 
     /// Sends a POST request with a JSON object; returns the JSON body of a
@@ -66,26 +70,35 @@ impl InternalClient {
 
     fn send(
         &self,
-        request: impl FnOnce(&awc::Client, &str) -> SendClientRequest,
+        request: impl Fn(&awc::Client, &str) -> SendClientRequest,
     ) -> Result<Value, Failure> {
-        let api = format!("{}/_matrix/identity/internal", self.0.0);
+        let client = http_client();
+        let send = async |url: &InternalUrl| {
+            request(&client, &format!("{}/_matrix/identity/internal", url.0)).await
+        };
         actix::System::new().block_on(async {
-            let mut response =
-                request(&http_client(), &api)
-                    .await
-                    .map_err(|error| match error {
-                        SendRequestError::Connect(error) => self.cannot_connect(&error),
-                        error => self.no_response(&error),
-                    })?;
-            let body = response
-                .body()
-                .await
-                .map_err(|error| self.no_response(&error))?;
+            let mut at = &self.url;
+            let mut answer = send(at).await;
+            // Nothing was sent, so no request is executed twice.
+            if let (Err(SendRequestError::Connect(_)), Some(fallback)) = (&answer, &self.fallback) {
+                let again = send(fallback).await;
+                if !matches!(again, Err(SendRequestError::Connect(_))) {
+                    (at, answer) = (fallback, again);
+                }
+            }
+            let mut response = answer.map_err(|error| match error {
+                SendRequestError::Connect(error) => at.cannot_connect(&error),
+                error => at.no_response(&error),
+            })?;
+            let body = response.body().await;
+            let body = body.map_err(|error| at.no_response(&error))?;
             let body = serde_json::from_slice(&body).ok();
-            self.read_response(response.status().is_success(), body)
+            at.read_response(response.status().is_success(), body)
         })
     }
+}
 
+impl InternalUrl {
     fn read_response(&self, success: bool, body: Option<Value>) -> Result<Value, Failure> {
         let text = |name: &str| body.as_ref()?.get(name)?.as_str();
         match (success, text("errcode"), text("error")) {
@@ -96,7 +109,7 @@ impl InternalClient {
             _ => Err(Failure::new(format!(
                 "{} is not the internal listener of an identity server. Use an address from \
                  internal.listen in the server's configuration.",
-                self.0.0
+                self.0
             ))),
         }
     }
@@ -106,14 +119,14 @@ impl InternalClient {
             "Cannot connect to {}: {error}.\nCheck that the server is running and that \
              internal.listen in its configuration contains this address, or give another URL with \
              --internal.",
-            self.0.0
+            self.0
         ))
     }
 
     fn no_response(&self, error: &dyn Display) -> Failure {
         Failure::new(format!(
             "No response from {}: {error}. The server may have executed the request.",
-            self.0.0
+            self.0
         ))
     }
 }
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn refusal_shows_the_error_of_the_server() {
-        let client = InternalClient::new("http://127.0.0.1:1".parse().unwrap());
+        let url: InternalUrl = "http://127.0.0.1:1".parse().unwrap();
         let refusal = |errcode: &str| Some(json!({ "errcode": errcode, "error": "No room" }));
         for (success, body, message) in [
             (
@@ -172,10 +185,10 @@ mod tests {
             (false, None, "internal.listen"),
             (true, None, "is not the internal"),
         ] {
-            let failure = client.read_response(success, body).unwrap_err().to_string();
+            let failure = url.read_response(success, body).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
         }
         let body = Some(json!({}));
-        assert_eq!(client.read_response(true, body).unwrap(), json!({}));
+        assert_eq!(url.read_response(true, body).unwrap(), json!({}));
     }
 }

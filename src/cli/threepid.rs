@@ -11,6 +11,7 @@ use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::stdout::print;
 use super::typed;
+use crate::config;
 use crate::domain::ids::Mxid;
 use crate::domain::threepid::ThreePid;
 
@@ -153,11 +154,14 @@ impl LookupArguments {
 
 impl ServerFlag {
     fn client(&self) -> Result<InternalClient, Failure> {
-        let url = match &self.internal {
-            Some(url) => url.clone(),
-            None => configured_url(&self.file)?,
-        };
-        Ok(InternalClient::new(url))
+        if let Some(url) = &self.internal {
+            return Ok(InternalClient::new(url.clone(), None));
+        }
+        let listen = configured_address(&self.file)?;
+        let url = |address| InternalUrl::from_address(connectable(address));
+        // What the server listens on instead if its host has no IPv6.
+        let fallback = config::ipv4_instead(listen).map(url);
+        Ok(InternalClient::new(url(listen), fallback))
     }
 }
 
@@ -167,18 +171,15 @@ const SWITCHED_OFF: &str = "The configuration sets no usable address in internal
     server has no internal listener. Set listen = [\"127.0.0.1:8091\"] in [internal] and restart \
     the server, or give the URL of another server with --internal.";
 
-fn configured_url(file: &ConfigFile) -> Result<InternalUrl, Failure> {
+fn configured_address(file: &ConfigFile) -> Result<SocketAddr, Failure> {
     let settings = file
         .settings_if_given()?
         .ok_or_else(|| Failure::new(NO_ADDRESS))?;
     // Port 0 becomes a port that only the running server knows.
-    let address = settings
-        .internal
-        .listen
-        .iter()
+    let mut addresses = settings.internal.listen.into_iter();
+    addresses
         .find(|address| address.port() != 0)
-        .ok_or_else(|| Failure::new(SWITCHED_OFF))?;
-    Ok(InternalUrl::from_address(connectable(*address)))
+        .ok_or_else(|| Failure::new(SWITCHED_OFF))
 }
 
 /// The loopback address instead of a wildcard address: one can listen on the

@@ -1,6 +1,6 @@
 //! Addresses to listen on.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer};
 
@@ -46,6 +46,18 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
 ) -> Result<Vec<SocketAddr>, D::Error> {
     let addresses = Vec::<Listen>::deserialize(source)?;
     Ok(addresses.into_iter().flat_map(|listen| listen.0).collect())
+}
+
+/// The address that a server listens on instead of an address of IPv6 where there is no
+/// IPv6: the one that means the same.
+#[must_use]
+pub fn ipv4_instead(address: SocketAddr) -> Option<SocketAddr> {
+    let ip = match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv4Addr::UNSPECIFIED,
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST,
+        IpAddr::V4(_) | IpAddr::V6(_) => return None,
+    };
+    Some((ip, address.port()).into())
 }
 
 #[cfg(test)]

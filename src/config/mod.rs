@@ -74,6 +74,7 @@ pub(crate) use host::is_loopback;
 pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
 pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
+pub use listen::ipv4_instead;
 pub use lookup::LookupSettings;
 pub use origins::Origins;
 pub use peer::{Peer, PeerSettings};

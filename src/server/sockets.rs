@@ -1,12 +1,13 @@
 //! The sockets of a listener.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
 use log::warn;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ServerError;
+use crate::config::ipv4_instead;
 
 /// The length of the queue of connections that the server has not accepted yet.
 const BACKLOG: i32 = 2048;
@@ -28,7 +29,7 @@ fn open_with<S>(
         let only_v6 = has_socket_for_v4(addresses, *address);
         match bind(*address, only_v6) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => match of_v4(*address).filter(|_| is_without_v6(&error)) {
+            Err(error) => match ipv4_instead(*address).filter(|_| is_without_v6(&error)) {
                 Some(v4) if addresses.contains(&v4) => {
                     warn!("not listening on {address}, since this host has no IPv6: {error}");
                 }
@@ -52,16 +53,6 @@ fn has_socket_for_v4(addresses: &[SocketAddr], address: SocketAddr) -> bool {
         && addresses
             .iter()
             .any(|other| other.port() == address.port() && other.ip().to_canonical().is_ipv4())
-}
-
-/// The address of IPv4 that means the same.
-fn of_v4(address: SocketAddr) -> Option<SocketAddr> {
-    let ip = match address.ip() {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv4Addr::UNSPECIFIED,
-        IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST,
-        IpAddr::V4(_) | IpAddr::V6(_) => return None,
-    };
-    Some((ip, address.port()).into())
 }
 
 /// Whether a host answers so that has IPv6 switched off: in the kernel, or for its

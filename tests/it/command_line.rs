@@ -256,3 +256,30 @@ fn bind_lookup_and_unbind_use_a_running_server() {
         );
     }
 }
+
+/// The server listens on IPv4 instead where a host has no IPv6.
+#[test]
+fn configured_ipv6_address_is_tried_as_ipv4_too() {
+    let (database, folder) = (TestDatabase::fresh(), folder());
+    let server = TestProcess::start(&database, |_| {});
+    let port = server.internal.port();
+    let file = folder.path().join("sydent.toml");
+    for listen in ["[::1]", "[::]"] {
+        let text = format!("[internal]\nlisten = [\"{listen}:{port}\"]\n");
+        std::fs::write(&file, text).unwrap();
+        for (command, code) in [
+            ("bind email a@example.com @a:example.org", 0),
+            ("lookup email a@example.com", 0),
+            ("unbind email a@example.com @a:example.org", 0),
+            ("lookup email a@example.com", 1),
+        ] {
+            let output = run(&folder, &format!("{command} --config sydent.toml"));
+            assert_eq!(output.code, code, "{listen}: {}", output.err);
+        }
+    }
+    drop(server);
+    let output = run(&folder, "lookup email a@example.com --config sydent.toml");
+    assert_eq!(output.code, 2);
+    let configured = format!("Cannot connect to http://[::1]:{port}: ");
+    assert!(output.err.starts_with(&configured), "{}", output.err);
+}
