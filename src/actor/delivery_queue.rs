@@ -86,13 +86,12 @@ impl DeliveryQueue {
 
     /// The delay after a failed try, ms: short while a client waits.
     pub(super) fn delay_ms(&self, message: &QueuedMessage) -> i64 {
-        let now = self.clock.now();
+        let (now, jitter) = (self.clock.now(), random::fraction());
         if !message.acknowledged && now < message.answer_until {
-            return self
-                .retry
-                .delay_while_waiting_ms(now.as_i64(), message.answer_until.as_i64());
+            let (now, until) = (now.as_i64(), message.answer_until.as_i64());
+            return self.retry.delay_while_waiting_ms(now, until, jitter);
         }
-        self.retry.delay_ms(message.tries, random::fraction())
+        self.retry.delay_ms(message.tries, jitter)
     }
 
     /// Records how a delivery ended, however long the database is away.

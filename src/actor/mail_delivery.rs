@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::message_worker::Delivery;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::delivery::mail::{MailTransport, MessageName};
 use crate::delivery::writer::MailWriter;
 use crate::domain::message::MessageKind;
@@ -28,7 +29,7 @@ impl Delivery for MailDelivery {
     const NAME: &'static str = "mail";
     const KINDS: &'static [MessageKind] = &[MessageKind::Mail, MessageKind::Invite];
 
-    async fn send(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: &QueuedMessage, handover: &Handover) -> Result<(), SendFailure> {
         let (id, queued_at) = (message.id.as_str(), message.created_at.as_i64());
         let written = if message.kind == MessageKind::Invite {
             self.writer
@@ -42,7 +43,10 @@ impl Delivery for MailDelivery {
             SendFailure::unwritable()
         })?;
         let name = MessageName::new(queued_at, id);
-        let mut sending = pin!(self.transport.send(&mail.envelope, &name, &mail.bytes));
+        let sending = self
+            .transport
+            .send(&mail.envelope, &name, &mail.bytes, handover);
+        let mut sending = pin!(sending);
         if let Ok(outcome) = tokio::time::timeout(SLOW, &mut sending).await {
             return outcome;
         }

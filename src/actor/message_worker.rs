@@ -1,6 +1,11 @@
 //! The worker for messages that a client may wait for: mail and SMS.
 
+use std::pin::pin;
 use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::delivery_queue::{DeliveryQueue, millis};
 use super::outbox::{Retry, Settlement};
@@ -8,7 +13,9 @@ use super::pool::Fault;
 use super::worker_loop::Worker;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::delivery::pending_replies::Outcome;
+use crate::delivery::retry::spread_ms;
 use crate::domain::message::MessageKind;
 use crate::domain::time::duration_ms;
 use crate::random;
@@ -23,8 +30,16 @@ pub trait Delivery: 'static {
     /// The kinds of messages that it sends.
     const KINDS: &'static [MessageKind];
 
-    /// Writes the message and sends it once.
-    fn send(&self, message: &QueuedMessage) -> impl Future<Output = Result<(), SendFailure>>;
+    /// Writes the message and sends it once. `handover` begins before the receiver can
+    /// have the whole message.
+    fn send(
+        &self,
+        message: &QueuedMessage,
+        handover: &Handover,
+    ) -> impl Future<Output = Result<(), SendFailure>>;
+
+    /// Adds to a message whose last try is uncertain what later tries must know.
+    fn remember_uncertain(&self, _message: &mut QueuedMessage) {}
 
     /// How long one try may take.
     fn timeout(&self) -> Duration;
@@ -44,9 +59,11 @@ pub trait Delivery: 'static {
 /// waiting clients.
 pub struct MessageWorker<D> {
     /// Where the messages come from.
-    pub queue: DeliveryQueue,
+    queue: DeliveryQueue,
     /// What sends them.
-    pub delivery: D,
+    delivery: D,
+    /// Whether the server is stopping.
+    stopping: watch::Sender<bool>,
 }
 
 impl<D: Delivery> Worker for MessageWorker<D> {
@@ -74,6 +91,10 @@ impl<D: Delivery> Worker for MessageWorker<D> {
         self.queue.release(message).await
     }
 
+    fn begin_shutdown(&self) {
+        self.stopping.send_replace(true);
+    }
+
     async fn close_idle(&self) {
         self.delivery.close_idle().await;
     }
@@ -90,13 +111,10 @@ impl<D: Delivery> Worker for MessageWorker<D> {
             self.settle(message, Settlement::Dropped, "expired").await;
             return None;
         }
-        let sent = tokio::time::timeout(self.delivery.timeout(), self.delivery.send(&message))
-            .await
-            .unwrap_or_else(|_elapsed| {
-                Err(SendFailure::Uncertain {
-                    reason: "timed out".to_owned(),
-                })
-            });
+        let Some(sent) = self.send(&message).await else {
+            self.give_back(message).await;
+            return None;
+        };
         match sent {
             Ok(()) => {
                 log::info!(id = id.as_str(), tries; "{name} delivered");
@@ -111,6 +129,48 @@ impl<D: Delivery> Worker for MessageWorker<D> {
 }
 
 impl<D: Delivery> MessageWorker<D> {
+    /// Sends the messages of this queue.
+    #[must_use]
+    pub fn new(queue: DeliveryQueue, delivery: D) -> Self {
+        Self {
+            queue,
+            delivery,
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// Sends a message once; `None` if a shutdown came before the receiver could have it.
+    /// Otherwise the outcome is waited for, since the message might be sent again.
+    async fn send(&self, message: &QueuedMessage) -> Option<Result<(), SendFailure>> {
+        let handover = Handover::default();
+        let sending = async {
+            timeout(
+                self.delivery.timeout(),
+                self.delivery.send(message, &handover),
+            )
+            .await
+            .unwrap_or_else(|_elapsed| Err(SendFailure::uncertain("timed out")))
+        };
+        let mut stopping = self.stopping.subscribe();
+        let stopped = stopping.wait_for(|stopping| *stopping);
+        match select(pin!(sending), pin!(stopped)).await {
+            Either::Left((sent, _)) => Some(sent),
+            Either::Right((_, sending)) if handover.may_be_done() => Some(sending.await),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// Gives a message back to the queue that was not sent because of a shutdown.
+    async fn give_back(&self, message: QueuedMessage) {
+        let (id, name) = (message.id.clone(), D::NAME);
+        match self.queue.release(message).await {
+            Ok(()) => log::info!(id = id.as_str(); "{name} not sent before the shutdown"),
+            Err(fault) => {
+                log::warn!(id = id.as_str(); "{name} not sent before the shutdown; it is sent when its lease has expired: {fault}");
+            }
+        }
+    }
+
     /// Drops a message that was refused for good, and postpones one that may
     /// still be delivered.
     ///
@@ -120,9 +180,12 @@ impl<D: Delivery> MessageWorker<D> {
     /// sent" may be wrong.
     async fn handle_failure(
         &self,
-        message: QueuedMessage,
+        mut message: QueuedMessage,
         failure: SendFailure,
     ) -> Option<Duration> {
+        if matches!(failure, SendFailure::Uncertain { .. }) {
+            self.delivery.remember_uncertain(&mut message);
+        }
         match failure {
             SendFailure::Permanent { .. } => {
                 self.drop_refused(message, failure).await;
@@ -137,11 +200,8 @@ impl<D: Delivery> MessageWorker<D> {
                 None
             }
             SendFailure::Uncertain { reason } => {
-                let jitter = random::fraction();
-                let delay = self
-                    .queue
-                    .retry
-                    .delay_after_uncertain_ms(message.tries, jitter);
+                let (policy, jitter) = (self.queue.retry, random::fraction());
+                let delay = policy.delay_after_uncertain_ms(message.tries, jitter);
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} may have been delivered; retrying: {reason}");
                 self.postpone(message, delay, reason, Settlement::Repeated)
@@ -151,7 +211,8 @@ impl<D: Delivery> MessageWorker<D> {
                 self.handle_misconfiguration(message, reason).await
             }
             SendFailure::Throttled { reason, pause } => {
-                let delay = duration_ms(pause).max(self.queue.delay_ms(&message));
+                let pause = spread_ms(duration_ms(pause), random::fraction());
+                let delay = pause.max(self.queue.delay_ms(&message));
                 let (id, tries, name) = (message.id.as_str(), message.tries, D::NAME);
                 log::warn!(id, tries, retry_in_ms = delay; "{name} not delivered; retrying when asked to: {reason}");
                 self.postpone(message, delay, reason, Settlement::Failed)

@@ -101,7 +101,7 @@ pub enum Settlement {
     /// The attempt failed, and it is tried again.
     Failed(Retry),
     /// It is tried again, but may have been delivered: no client may be told any
-    /// more that it was not sent.
+    /// more that it was not sent. Its payload is stored as it is given.
     Repeated(Retry),
     /// It cannot be sent until the administrator has corrected something: it is
     /// dropped, unless a client was told that it is on its way. Then it is tried
@@ -160,6 +160,7 @@ impl Operation for Settle {
                 Settlement::Failed(retry) => retry.postpone(connection, &message)?,
                 Settlement::Repeated(retry) => {
                     outbox::acknowledge(connection, id)?;
+                    outbox::set_payload(connection, instance, id, &message.payload)?;
                     retry.postpone(connection, &message)?;
                 }
                 Settlement::Withdrawn(retry) => {

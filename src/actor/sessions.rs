@@ -174,6 +174,7 @@ impl MessageDraft {
                 let payload = SmsPayload {
                     msisdn: address,
                     token: code,
+                    provider: None,
                 };
                 (MessageKind::Sms, serde_json::to_string(&payload))
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::message_worker::Delivery;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::delivery::sms::{Router, SmsMessage, SmsPayload};
 use crate::delivery::templates::in_words;
 use crate::domain::message::MessageKind;
@@ -41,6 +42,7 @@ impl SmsDelivery {
             from: self.router.sender(&to, calling_code),
             to,
             body,
+            provider: payload.provider,
         };
         Some((sms, calling_code))
     }
@@ -50,12 +52,25 @@ impl Delivery for SmsDelivery {
     const NAME: &'static str = "sms";
     const KINDS: &'static [MessageKind] = &[MessageKind::Sms];
 
-    async fn send(&self, message: &QueuedMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: &QueuedMessage, handover: &Handover) -> Result<(), SendFailure> {
         let Some((sms, calling_code)) = self.write(message) else {
             log::error!(id = message.id.as_str(); "cannot write an SMS: cannot decode the stored message");
             return Err(SendFailure::unwritable());
         };
-        self.router.send(&sms, calling_code).await
+        self.router.send(&sms, calling_code, handover).await
+    }
+
+    /// A later try, also after a restart or by another instance, asks only this provider.
+    fn remember_uncertain(&self, message: &mut QueuedMessage) {
+        let Some(provider) = self.router.take_uncertain(message.id.as_str()) else {
+            return;
+        };
+        if let Ok(mut payload) = serde_json::from_str::<SmsPayload>(&message.payload) {
+            payload.provider = Some(provider);
+            if let Ok(text) = serde_json::to_string(&payload) {
+                message.payload = text;
+            }
+        }
     }
 
     fn timeout(&self) -> Duration {

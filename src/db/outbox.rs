@@ -1,17 +1,20 @@
 //! The outbox: the durable queue of messages to deliver.
 
+mod attempt;
+
 use std::time::Duration;
 
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
-use super::schema::outbox_failures;
 use super::send_limits::Charge;
 use super::{Conn, DbError, invites, send_limits, sessions};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::Sid;
 use crate::domain::time::UnixMillis;
+
+pub use self::attempt::{record_failure, set_payload};
 
 /// A queued message.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -238,14 +241,6 @@ pub fn release(
         .set(dsl::tries.eq(dsl::tries - 1))
         .execute(connection)?;
     postpone(connection, instance, id, now)
-}
-
-/// Records why the last attempt failed. Addresses and codes must be masked.
-pub fn record_failure(connection: &mut Conn, id: &MessageId, reason: &str) -> Result<(), DbError> {
-    diesel::update(outbox_failures::table.find(id.as_str()))
-        .set(outbox_failures::last_failure.eq(reason))
-        .execute(connection)?;
-    Ok(())
 }
 
 /// Removes a message that was delivered.

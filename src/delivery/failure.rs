@@ -79,6 +79,19 @@ impl SendFailure {
         }
     }
 
+    /// Adds what a program or relay said; addresses must be masked.
+    pub(crate) fn with_words(mut self, words: &str) -> Self {
+        let (Self::Permanent { reason, .. }
+        | Self::Uncertain { reason }
+        | Self::Throttled { reason, .. }
+        | Self::Misconfigured { reason }
+        | Self::Transient { reason }) = &mut self;
+        if !words.is_empty() {
+            *reason = format!("{reason}: \"{words}\"");
+        }
+        self
+    }
+
     /// Converts a failure of a message that an earlier try may have delivered: a
     /// refusal becomes uncertain, since it does not say what became of that try.
     pub(crate) fn after_uncertain(self) -> Self {

@@ -1,6 +1,7 @@
 //! Outgoing messages: how mails and SMS are rendered, sent and retried.
 
 pub mod failure;
+pub mod handover;
 pub mod invitation;
 pub mod mail;
 pub mod masking;

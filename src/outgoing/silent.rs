@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::future::ready;
+use futures_util::stream::{Stream, StreamExt as _, poll_fn};
 use tokio::time::Instant;
 
 use super::race::{ATTEMPT_DELAY, race};
@@ -18,20 +20,30 @@ const REMEMBER_FOR: Duration = Duration::from_mins(10);
 pub(crate) struct SilentAddresses(Mutex<HashMap<SocketAddr, Instant>>);
 
 impl SilentAddresses {
-    /// The order in which to try the addresses: the families alternate, beginning
-    /// with that of the first address (RFC 8305, section 4), and those that did not
-    /// answer lately come last. Within a family the order of the resolver stays.
-    pub(crate) fn sort(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-        let silent = self.lock();
-        let is_silent = |address: &SocketAddr| {
-            silent
-                .get(address)
-                .is_some_and(|since| since.elapsed() < REMEMBER_FOR)
-        };
-        let (last, first): (Vec<_>, Vec<_>) = interleave_families(addresses)
-            .into_iter()
-            .partition(is_silent);
-        [first, last].concat()
+    /// The addresses as they become known; those that did not answer lately come last.
+    fn postpone_silent(
+        &self,
+        addresses: impl Stream<Item = SocketAddr>,
+    ) -> impl Stream<Item = SocketAddr> {
+        let postponed = Arc::new(Mutex::new(Vec::new()));
+        let later = Arc::clone(&postponed);
+        let answering = addresses.filter(move |address| {
+            let is_silent = self.contains(*address);
+            if is_silent {
+                lock(&postponed).push(*address);
+            }
+            ready(!is_silent)
+        });
+        answering.chain(poll_fn(move |_context| {
+            let mut later = lock(&later);
+            Poll::Ready((!later.is_empty()).then(|| later.remove(0)))
+        }))
+    }
+
+    fn contains(&self, address: SocketAddr) -> bool {
+        let known = self.lock();
+        let since = known.get(&address);
+        since.is_some_and(|since| since.elapsed() < REMEMBER_FOR)
     }
 
     /// Records that one address answered before those that were tried earlier.
@@ -50,21 +62,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn interleave_families(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses
-        .iter()
-        .copied()
-        .partition(|address| address.is_ipv6() == v6_first);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut all = Vec::with_capacity(addresses.len());
-    while all.len() < addresses.len() {
-        all.extend(first.next());
-        all.extend(second.next());
-    }
-    all
-}
-
 /// Connects with `dial` to the address that answers first, side by side with a delay.
 ///
 /// There is no overall timeout: dropping the future ends all attempts.
@@ -72,7 +69,7 @@ fn interleave_families(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 /// # Errors
 /// The error of the address that failed last, or `None` if there is no address.
 pub(crate) async fn connect<T, E, F>(
-    addresses: &[SocketAddr],
+    addresses: impl Stream<Item = SocketAddr>,
     silent: &SilentAddresses,
     dial: impl Fn(SocketAddr) -> F,
 ) -> Result<T, Option<E>>
@@ -80,19 +77,16 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let unanswered = Mutex::new(Vec::new());
-    let outcome = race(
-        stream::iter(silent.sort(addresses)),
-        ATTEMPT_DELAY,
-        |address| {
-            lock(&unanswered).push(address);
-            let (attempt, unanswered) = (dial(address), &unanswered);
-            async move {
-                let outcome = attempt.await;
-                lock(unanswered).retain(|other| *other != address);
-                outcome.map(|connection| (address, connection))
-            }
-        },
-    );
+    let candidates = silent.postpone_silent(addresses);
+    let outcome = race(candidates, ATTEMPT_DELAY, |address| {
+        lock(&unanswered).push(address);
+        let (attempt, unanswered) = (dial(address), &unanswered);
+        async move {
+            let outcome = attempt.await;
+            lock(unanswered).retain(|other| *other != address);
+            outcome.map(|connection| (address, connection))
+        }
+    });
     match outcome.await {
         Ok((address, connection)) => {
             silent.record(address, &lock(&unanswered));
@@ -104,6 +98,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream::iter;
+
     use super::*;
 
     /// What the address with this last digit does: 1 answers, 2 refuses, 3 and 4
@@ -127,7 +123,7 @@ mod tests {
 
     async fn race(ports: &[u16], silent: &SilentAddresses) -> (Result<u16, Option<u16>>, Duration) {
         let began = Instant::now();
-        let outcome = connect(&addresses(ports), silent, dial).await;
+        let outcome = connect(iter(addresses(ports)), silent, dial).await;
         let port = |address: SocketAddr| address.port();
         let outcome = outcome.map(port).map_err(|error| error.map(port));
         (outcome, began.elapsed())
@@ -161,39 +157,7 @@ mod tests {
         assert_eq!(race(&[5, 2], &silent).await.0, Ok(5));
         assert_eq!(race(&[5, 3], &silent).await.0, Ok(5));
         // The address that answered is not remembered as silent, the other is.
-        assert_eq!(silent.sort(&addresses(&[3, 5])), addresses(&[5, 3]));
-    }
-
-    #[test]
-    fn families_alternate_in_the_resolver_s_order() {
-        let parse = |texts: &[&str]| -> Vec<SocketAddr> {
-            texts.iter().map(|text| text.parse().unwrap()).collect()
-        };
-        for (found, tried) in [
-            (
-                vec![
-                    "[2001:db8::1]:1",
-                    "[2001:db8::2]:1",
-                    "192.0.2.1:1",
-                    "192.0.2.2:1",
-                ],
-                vec![
-                    "[2001:db8::1]:1",
-                    "192.0.2.1:1",
-                    "[2001:db8::2]:1",
-                    "192.0.2.2:1",
-                ],
-            ),
-            (
-                vec!["192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1"],
-                vec!["192.0.2.1:1", "[2001:db8::1]:1", "192.0.2.2:1"],
-            ),
-            (vec![], vec![]),
-        ] {
-            assert_eq!(
-                SilentAddresses::default().sort(&parse(&found)),
-                parse(&tried)
-            );
-        }
+        let sorted = silent.postpone_silent(iter(addresses(&[3, 5])));
+        assert_eq!(sorted.collect::<Vec<_>>().await, addresses(&[5, 3]));
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Workers {
 /// captured mail is not created; the configuration was checked for it.
 pub(super) fn check_mail(config: &Config) -> Result<(), ServerError> {
     if !matches!(config.email.transport, config::MailTransport::File(_)) {
-        MailTransport::open(&config.email)?;
+        open_mail(config)?;
     }
     Ok(())
 }
@@ -56,10 +56,15 @@ pub(super) fn check_sms(config: &Config) -> Result<(), ServerError> {
     Ok(())
 }
 
+fn open_mail(config: &Config) -> Result<Option<MailTransport>, ServerError> {
+    let dns_servers = &config.federation.dns_servers;
+    Ok(MailTransport::open(&config.email, dns_servers)?)
+}
+
 impl Transports {
     pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
         Ok(Self {
-            mail: MailTransport::open(&config.email)?,
+            mail: open_mail(config)?,
             sms: PreparedProviders::new(&config.sms)?,
         })
     }
@@ -80,10 +85,7 @@ impl Transports {
                     transport,
                     timeout: config.email.transport.attempt_limit(),
                 };
-                let worker = MessageWorker {
-                    queue: queue.clone(),
-                    delivery,
-                };
+                let worker = MessageWorker::new(queue.clone(), delivery);
                 WorkerHandle::start(move || worker, settings(config, config.email.concurrency))
             });
         let sms = self.sms.map(|providers| {
@@ -92,13 +94,14 @@ impl Transports {
                 config.sms.body.clone(),
                 sms_timeout(&config.sms),
             );
-            let worker = move || MessageWorker {
-                queue,
-                delivery: SmsDelivery {
+            let worker = move || {
+                let router = providers.open();
+                let delivery = SmsDelivery {
                     body,
-                    router: providers.open(),
+                    router,
                     timeout,
-                },
+                };
+                MessageWorker::new(queue, delivery)
             };
             WorkerHandle::start(worker, settings(config, config.sms.concurrency))
         });

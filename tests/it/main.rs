@@ -101,6 +101,7 @@ mod readme;
 mod register;
 #[cfg(test)]
 mod relay;
+mod relay_names;
 #[cfg(test)]
 mod relay_protection;
 #[cfg(test)]

@@ -205,6 +205,44 @@ async fn message_leased_during_shutdown_is_released() {
     assert_eq!(relay.mails_to(&address).len(), 0);
 }
 
+/// OPS-10
+#[actix_web::test]
+async fn mail_that_was_not_sent_is_given_back() {
+    // It accepts connections, and never greets.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    let server = TestServer::start(|settings| {
+        relay.configure(settings);
+        settings.email.smtp.port = Some(silent.local_addr().unwrap().port());
+    });
+    let addresses = [(); 3].map(|()| fresh_address("waits"));
+    server.database.queue_mails(&addresses);
+    server.app.mail_worker.as_ref().unwrap().wake();
+    wait_until("deliveries", || server.database.queued("tries = 1") == 3).await;
+    let (worker, started) = (server.app.mail_worker.clone().unwrap(), Instant::now());
+    assert!(worker.stop(Duration::from_secs(20)).await);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let free = "tries = 0 AND lease_until = 0 AND lease_owner = ''";
+    assert_eq!(server.database.queued(free), 3);
+}
+
+/// OPS-10: a mail that the relay may have is not given back, since it would be sent
+/// twice.
+#[actix_web::test]
+async fn mail_that_was_sent_is_waited_for() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    relay.behave(&json!({"delay_ms": 2000}));
+    let server = TestServer::start(|settings| relay.configure(settings));
+    let address = fresh_address("sent");
+    server.database.queue_mails(std::slice::from_ref(&address));
+    let worker = server.app.mail_worker.clone().unwrap();
+    worker.wake();
+    wait_until("a message", || relay.messages() == 1).await;
+    assert!(worker.stop(Duration::from_secs(20)).await);
+    assert_eq!(server.database.count("outbox"), 0);
+    assert_eq!(relay.mails_to(&address).len(), 1);
+}
+
 #[test]
 fn failed_startup_explains_and_exits_with_1() {
     let database = TestDatabase::fresh();

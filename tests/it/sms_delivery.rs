@@ -37,6 +37,45 @@ async fn acknowledged_sms_is_sent_after_a_crash() {
     assert_eq!(provider.all_sms_to(&msisdn).len(), 1);
 }
 
+/// MSI-10: the second provider is not asked, also after a restart.
+#[actix_web::test]
+async fn uncertain_sms_stays_at_its_provider() {
+    let first = SmsProvider::start(ProviderKind::OpenMarket);
+    let second = SmsProvider::start(ProviderKind::Twilio);
+    let (database, msisdn) = (TestDatabase::fresh(), fresh_msisdn());
+    let start = || {
+        TestServer::start_on(TestDatabase::existing(&database.url), |settings| {
+            first.configure(settings);
+            let providers = &mut settings.sms.providers;
+            providers.insert("second".to_owned(), second.settings());
+            let both = ["main", "second"].map(str::to_owned).to_vec();
+            settings.sms.routes.insert("default".to_owned(), both);
+            settings.delivery.answer_within = Duration::from_millis(300);
+            settings.delivery.retry_first = Duration::from_millis(300);
+        })
+    };
+    first.behave(Reply::Lose);
+    let (server, number) = (start(), format!("+{msisdn}"));
+    let api = server.api();
+    api.request_sms("GB", &number, "secret", 1).await.ok();
+    wait_until("an uncertain outcome", || {
+        database.queued("tries = 1 AND lease_until = 0") == 1
+    })
+    .await;
+    drop(server);
+    // It is certain of this request that it was not carried out.
+    first.behave(Reply::Status(503, String::new()));
+    let _server = start();
+    wait_until("a second try", || {
+        database.queued("tries > 1 AND lease_until = 0") == 1
+    })
+    .await;
+    first.behave(Reply::Accept);
+    wait_until("an empty queue", || database.count("outbox") == 0).await;
+    assert_eq!(second.requests().len(), 0);
+    assert_eq!(first.all_sms_to(&msisdn).len(), 2);
+}
+
 fn configure_process(provider: &SmsProvider, password: &std::path::Path, settings: &mut Settings) {
     provider.configure(settings);
     for main in settings.sms.providers.values_mut() {

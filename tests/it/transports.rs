@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sydent::config::{Settings, TransportKind};
 
-use crate::harness::{TestServer, fresh_address};
+use crate::harness::{TestServer, fresh_address, wait_until};
 
 const FROM: &str = "noreply@id.example.test";
 
@@ -53,6 +53,20 @@ async fn program_exit_code_67_refuses_the_mail() {
     let answer = server.api().request_token(&address, "secret", 1).await;
     answer.refused(400, "M_EMAIL_SEND_ERROR");
     assert_eq!(server.database.count("outbox"), 0);
+}
+
+/// MSG-09
+#[actix_web::test]
+async fn words_of_the_program_are_kept_masked() {
+    let (folder, address) = (tempfile::tempdir().unwrap(), fresh_address("words"));
+    let line = format!("sendmail: {address}: the queue is full");
+    let script = format!("cat >/dev/null; echo '{line}' >&2; exit 75");
+    let server = with_program(folder.path(), &script);
+    server.database.queue_mails(std::slice::from_ref(&address));
+    server.app.mail_worker.as_ref().unwrap().wake();
+    let kept = "last_failure = 'the sendmail command failed with exit code 75: \
+                \"sendmail: [address] the queue is full\"'";
+    wait_until("a failed delivery", || server.database.queued(kept) == 1).await;
 }
 
 #[actix_web::test]

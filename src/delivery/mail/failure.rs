@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::outgoing::DnsError;
+
 /// Why a transport cannot be created: a sentence for the administrator.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -17,6 +19,9 @@ pub enum TransportError {
     /// The TLS library rejected its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
+    /// The DNS resolver cannot be created.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
     /// A password would be sent unencrypted to another machine.
     #[error(
         "a password for the mail relay is set without TLS or STARTTLS; an unencrypted \

@@ -23,6 +23,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handover::Handover;
+use super::masking::Confidential;
+
 /// The SMTP envelope of a message: one sender and one recipient, regardless of the
 /// headers. `Debug` does not show the addresses.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +34,17 @@ pub struct Envelope {
     pub from: Address,
     /// The only recipient.
     pub to: Address,
+}
+
+impl Envelope {
+    /// What must not be shown of the words of a relay or program about a message.
+    fn confidential<'a>(&'a self, message: &'a [u8]) -> Confidential<'a> {
+        Confidential {
+            local_part: self.to.user().trim_matches('"'),
+            message,
+            ..Confidential::default()
+        }
+    }
 }
 
 impl fmt::Debug for Envelope {
@@ -85,7 +99,8 @@ impl MailTransport {
     ///
     /// `message` is a complete message of RFC 5322 with CRLF line ends and is sent
     /// unchanged. The future may be dropped at any time, which closes its
-    /// connection or kills its process; the message may have been accepted then.
+    /// connection or kills its process; the message may have been accepted then if
+    /// `handover` may be done.
     ///
     /// # Errors
     ///
@@ -98,11 +113,15 @@ impl MailTransport {
         envelope: &Envelope,
         name: &MessageName,
         message: &[u8],
+        handover: &Handover,
     ) -> Result<(), SendFailure> {
         match self {
-            Self::Smtp(smtp) => smtp.send(envelope, message).await,
-            Self::Sendmail(sendmail) => sendmail.send(envelope, message).await,
-            Self::File(file) => file.send(name, message).await,
+            Self::Smtp(smtp) => smtp.send(envelope, message, handover).await,
+            Self::Sendmail(sendmail) => sendmail.send(envelope, message, handover).await,
+            Self::File(file) => {
+                handover.begin();
+                file.send(name, message).await
+            }
         }
     }
 
@@ -176,7 +195,8 @@ mod tests {
             to: "alice@example.com".parse().unwrap(),
         };
         let name = MessageName::new(0, "x");
-        assert_send(&transport.send(&envelope, &name, b""));
+        let handover = Handover::default();
+        assert_send(&transport.send(&envelope, &name, b"", &handover));
         assert_send(&transport.close());
     }
 }

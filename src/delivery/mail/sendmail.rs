@@ -1,14 +1,24 @@
 //! Sends messages with a local program that has `sendmail`'s command line.
 
+use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::process::{ChildStdin, Command};
+use futures_util::future::{Either, select};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::{Envelope, SendFailure};
+use crate::delivery::handover::Handover;
+
+/// How much of the standard error is kept, in bytes.
+const MAX_WORDS: usize = 16 * 1024;
+
+/// How long the rest of the standard error is waited for after the program has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs `<command> -i -f FROM -- TO` for each message, with the message on its
 /// standard input.
@@ -31,9 +41,11 @@ impl SendmailTransport {
         &self,
         envelope: &Envelope,
         message: &[u8],
+        handover: &Handover,
     ) -> Result<(), SendFailure> {
-        let mut is_written = false;
-        timeout(self.timeout, self.run(envelope, message, &mut is_written))
+        let (mut is_written, mut words) = (false, Vec::new());
+        let running = self.run(envelope, message, handover, (&mut is_written, &mut words));
+        let outcome = timeout(self.timeout, running)
             .await
             .unwrap_or_else(|_elapsed| {
                 let reason = format!(
@@ -41,17 +53,47 @@ impl SendmailTransport {
                     self.timeout
                 );
                 Err(failure(reason, is_written))
-            })
+            });
+        let words = envelope.confidential(message).mask(&words);
+        outcome.map_err(|failure| failure.with_words(&words))
     }
 
-    /// Runs the program and sets `is_written` once it has read the whole message.
+    /// Runs the program. Sets `is_written` once it has read the whole message, and `words`
+    /// to what it writes to its standard error.
     async fn run(
         &self,
         envelope: &Envelope,
         message: &[u8],
-        is_written: &mut bool,
+        handover: &Handover,
+        (is_written, words): (&mut bool, &mut Vec<u8>),
     ) -> Result<(), SendFailure> {
-        let mut child = Command::new(&self.command)
+        let mut child = self.spawn(envelope).map_err(|error| {
+            SendFailure::transient(format!("cannot run the sendmail command: {error}"))
+        })?;
+        handover.begin();
+        let (input, errors) = (child.stdin.take(), child.stderr.take());
+        let ended = async {
+            if let Some(input) = input {
+                *is_written = write_input(input, &with_line_feeds(message)).await;
+            }
+            child.wait().await
+        };
+        let status = match select(pin!(ended), pin!(read_words(errors, words))).await {
+            Either::Left((status, reading)) => {
+                // A process that it started may keep the stream open.
+                let _ = timeout(LAST_WORDS, reading).await;
+                status
+            }
+            Either::Right(((), ended)) => ended.await,
+        };
+        let status = status.map_err(|error| {
+            SendFailure::transient(format!("cannot wait for the sendmail command: {error}"))
+        })?;
+        interpret_status(status, *is_written)
+    }
+
+    fn spawn(&self, envelope: &Envelope) -> io::Result<Child> {
+        Command::new(&self.command)
             // `-i`: a line with a lone dot does not end the message.
             .arg("-i")
             .arg("-f")
@@ -59,21 +101,21 @@ impl SendmailTransport {
             .arg("--")
             .arg::<&str>(envelope.to.as_ref())
             .stdin(Stdio::piped())
-            // Its output may quote addresses.
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| {
-                SendFailure::transient(format!("cannot run the sendmail command: {error}"))
-            })?;
-        if let Some(input) = child.stdin.take() {
-            *is_written = write_input(input, &with_line_feeds(message)).await;
-        }
-        let status = child.wait().await.map_err(|error| {
-            SendFailure::transient(format!("cannot wait for the sendmail command: {error}"))
-        })?;
-        interpret_status(status, *is_written)
+    }
+}
+
+/// Reads what the program writes to its standard error, and keeps the beginning. It is
+/// read to the end, since the program would wait or fail otherwise.
+async fn read_words(errors: Option<ChildStderr>, words: &mut Vec<u8>) {
+    let Some(mut errors) = errors else { return };
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = errors.read(&mut part).await {
+        let free = MAX_WORDS.saturating_sub(words.len());
+        words.extend(part.iter().take(length.min(free)));
     }
 }
 
@@ -174,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let command = program(folder.path(), lines);
         SendmailTransport::new(command, Duration::from_secs(20))
-            .send(&envelope(), message)
+            .send(&envelope(), message, &Handover::default())
             .await
     }
 
@@ -185,7 +227,11 @@ mod tests {
         let lines = format!("printf '%s\\n' \"$@\" >{0}; cat >>{0}", out.display());
         let command = program(folder.path(), &lines);
         SendmailTransport::new(command, Duration::from_secs(20))
-            .send(&envelope(), b"Subject: x\r\n\r\n.\r\na\rb\r\n")
+            .send(
+                &envelope(),
+                b"Subject: x\r\n\r\n.\r\na\rb\r\n",
+                &Handover::default(),
+            )
             .await
             .unwrap();
         assert_eq!(
@@ -224,6 +270,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn words_of_the_program_are_masked() {
+        for (lines, expected) in [
+            (
+                "cat >/dev/null; echo 'sendmail: <-alice@example.com>: mailbox 493021 full' >&2; \
+                 exit 75",
+                "the sendmail command failed with exit code 75: \"sendmail: [address]: mailbox […] \
+                 full\"",
+            ),
+            (
+                "echo 'User -Alice unknown' >&2; exit 67",
+                "the sendmail command rejected the recipient (exit code 67): \"User [address] \
+                 unknown\"",
+            ),
+            // A process that it leaves behind holds the stream open.
+            (
+                "cat >/dev/null; echo one >&2; echo two >&2; sleep 30 & exit 69",
+                "the sendmail command failed with exit code 69: \"one two\"",
+            ),
+            (
+                "echo late >&2; kill -9 $$",
+                "the sendmail command was killed by a signal: \"late\"",
+            ),
+        ] {
+            let failure = send(lines, b"To: x\n\n493021\n").await.unwrap_err();
+            assert_eq!(failure.to_string(), expected);
+        }
+        let much = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); \
+                    echo 'a line that is long enough to fill every pipe' >&2; done; cat >/dev/null";
+        send(much, b"x").await.unwrap();
+    }
+
+    #[tokio::test]
     async fn exit_code_counts_if_the_message_was_not_read() {
         let large = vec![b'x'; 1 << 20];
         let refused = send("exit 67", &large).await.unwrap_err();
@@ -244,7 +322,7 @@ mod tests {
         assert!(killed.to_string().contains("signal"), "{killed}");
         let missing =
             SendmailTransport::new("/nonexistent/sendmail".into(), Duration::from_secs(9))
-                .send(&envelope(), b"x")
+                .send(&envelope(), b"x", &Handover::default())
                 .await
                 .unwrap_err();
         assert!(
@@ -261,14 +339,20 @@ mod tests {
         let limit = Duration::from_millis(200);
         let transport = SendmailTransport::new(command, limit);
         // The pipe holds a short message, so the program has all of it.
-        let failure = transport.send(&envelope(), b"x").await.unwrap_err();
+        let failure = transport
+            .send(&envelope(), b"x", &Handover::default())
+            .await
+            .unwrap_err();
         assert!(
             matches!(failure, SendFailure::Uncertain { .. }),
             "{failure:?}"
         );
         assert!(failure.to_string().ends_with("within 200ms"), "{failure}");
         let large = vec![b'x'; 1 << 20];
-        let failure = transport.send(&envelope(), &large).await.unwrap_err();
+        let failure = transport
+            .send(&envelope(), &large, &Handover::default())
+            .await
+            .unwrap_err();
         assert!(
             matches!(failure, SendFailure::Transient { .. }),
             "{failure:?}"
@@ -282,9 +366,9 @@ mod tests {
         let lines = format!("echo $$ >{}; exec sleep 60", pid_file.display());
         let transport =
             SendmailTransport::new(program(folder.path(), &lines), Duration::from_mins(1));
-        let (began, envelope) = (Instant::now(), envelope());
+        let (began, envelope, handover) = (Instant::now(), envelope(), Handover::default());
         let pid = tokio::select! {
-            outcome = transport.send(&envelope, b"x") => panic!("ended: {outcome:?}"),
+            outcome = transport.send(&envelope, b"x", &handover) => panic!("ended: {outcome:?}"),
             pid = async {
                 loop {
                     match std::fs::read_to_string(&pid_file) {

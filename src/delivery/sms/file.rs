@@ -6,15 +6,21 @@ use futures_util::future::LocalBoxFuture;
 
 use super::{Provider, SmsMessage};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::delivery::mail::{FileTransport, MessageName};
 use crate::delivery::writer::rfc_2822;
 
 pub(super) struct Folder(pub(super) FileTransport);
 
 impl Provider for Folder {
-    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(
+        &'a self,
+        sms: &'a SmsMessage,
+        handover: &'a Handover,
+    ) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let name = MessageName::new(sms.queued_at, &sms.id);
+            handover.begin();
             self.0.send(&name, mail_message(sms).as_bytes()).await
         }
         .boxed_local()

@@ -1,5 +1,6 @@
 //! Creates the SMS providers that `[sms]` configures.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::Provider;
@@ -7,7 +8,7 @@ use super::file::Folder;
 use super::gateway::Gateway;
 use super::http::{HttpClient, Network};
 use super::openmarket::OpenMarket;
-use super::router::{Router, Unsettled};
+use super::router::Router;
 use super::twilio::Twilio;
 use crate::config::{self, Access, Sms};
 use crate::delivery::mail::{FileTransport, TransportError};
@@ -85,7 +86,7 @@ impl PreparedProviders {
             providers,
             routes: sms.routes,
             originators: sms.originators,
-            unsettled: Unsettled::default(),
+            asked: RefCell::default(),
         }
     }
 }

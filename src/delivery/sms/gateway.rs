@@ -10,6 +10,7 @@ use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
 use crate::config::{self, BodyForm, Secret, StatusRange};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::delivery::percent;
 use crate::domain::placeholders::fill;
 
@@ -19,7 +20,11 @@ pub(super) struct Gateway {
 }
 
 impl Provider for Gateway {
-    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(
+        &'a self,
+        sms: &'a SmsMessage,
+        handover: &'a Handover,
+    ) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let url = fill(&self.settings.access.url, |name| {
                 percent::encode(self.value(sms, name))
@@ -30,7 +35,7 @@ impl Provider for Gateway {
                 headers: self.headers(sms)?,
                 body: self.body(sms),
             };
-            self.outcome(&self.client.exchange(request).await?)
+            self.outcome(&self.client.exchange(request, handover).await?)
         }
         .boxed_local()
     }

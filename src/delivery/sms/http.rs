@@ -20,6 +20,7 @@ use super::SmsError;
 use crate::clock::epoch_ms;
 use crate::config::{Access, Credentials};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::outgoing::{
     Answer, CallError, Connector, Dns, Endpoint, Names, Request, Stream, path_and_query, send, tls,
 };
@@ -93,7 +94,11 @@ impl HttpClient {
     }
 
     /// Sends a request and reads the response.
-    pub(super) async fn exchange(&self, request: SmsRequest) -> Result<Response, SendFailure> {
+    pub(super) async fn exchange(
+        &self,
+        request: SmsRequest,
+        handover: &Handover,
+    ) -> Result<Response, SendFailure> {
         let wrong_url = || SendFailure::transient("the URL of the provider is invalid");
         let url = Url::parse(&request.url).map_err(|_wrong| wrong_url())?;
         let endpoint = Endpoint::from_url(&url).ok_or_else(wrong_url)?;
@@ -117,6 +122,7 @@ impl HttpClient {
 
         let deadline = Instant::now() + self.timeout;
         let stream = self.connect(&url, &endpoint).await?;
+        handover.begin();
         match send(stream, http_request, deadline).await {
             Ok(answer) => Ok(response(answer)),
             Err(CallError::TimedOut) => Err(SendFailure::uncertain(format!(
@@ -222,6 +228,27 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
         retry_after(&fields.collect())
+    }
+
+    #[test]
+    fn statuses_that_are_not_known_are_uncertain() {
+        let certain = |status: u16| {
+            let response = Response {
+                status,
+                location: None,
+                retry_after: None,
+                body: None,
+            };
+            !matches!(status_failure(&response), SendFailure::Uncertain { .. })
+        };
+        for status in [408, 409, 418, 420, 425, 427, 430, 444, 451, 460, 499] {
+            assert!(!certain(status), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 413, 422, 429, 431, 503] {
+            assert!(certain(status), "{status}");
+        }
+        assert!((432..=599).all(|status| !certain(status) || status == 503));
+        assert!((100..=399).all(|status| !certain(status)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use from_config::{PreparedProviders, SmsError};
 pub use router::Router;
 
 use super::failure::SendFailure;
+use super::handover::Handover;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::originator::Originator;
 
@@ -31,6 +32,9 @@ pub struct SmsPayload {
     pub msisdn: String,
     /// The validation token.
     pub token: String,
+    /// The provider that may have accepted it already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// An SMS, ready to be sent. `Debug` shows only its id.
@@ -45,6 +49,8 @@ pub struct SmsMessage {
     pub from: Option<Originator>,
     /// The text.
     pub body: String,
+    /// The provider that may have accepted it already.
+    pub provider: Option<String>,
 }
 
 impl fmt::Debug for SmsMessage {
@@ -66,10 +72,14 @@ impl SmsMessage {
 trait Provider {
     /// Sends one SMS.
     ///
-    /// The future may be dropped at any time; the SMS may have been accepted then.
-    /// Of the failures, only [`SendFailure::Uncertain`] means that the provider may
+    /// The future may be dropped at any time; the SMS may have been accepted then if
+    /// `handover` may be done. Of the failures, only [`SendFailure::Uncertain`] means that the provider may
     /// have accepted it.
-    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
+    fn send<'a>(
+        &'a self,
+        sms: &'a SmsMessage,
+        handover: &'a Handover,
+    ) -> LocalBoxFuture<'a, Result<(), SendFailure>>;
 }
 
 /// A permanent failure. `address` says whether the number was rejected.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::domain::originator::OriginatorKind;
 
 pub(super) struct OpenMarket {
@@ -17,7 +18,11 @@ pub(super) struct OpenMarket {
 }
 
 impl Provider for OpenMarket {
-    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(
+        &'a self,
+        sms: &'a SmsMessage,
+        handover: &'a Handover,
+    ) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let request = SmsRequest {
                 method: Method::POST,
@@ -25,7 +30,7 @@ impl Provider for OpenMarket {
                 headers: Vec::new(),
                 body: Some(("application/json", body(sms).to_string())),
             };
-            outcome(&self.client.exchange(request).await?)
+            outcome(&self.client.exchange(request, handover).await?)
         }
         .boxed_local()
     }

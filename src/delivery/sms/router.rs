@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Provider, SmsMessage};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::domain::calling_code::ByCallingCode;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::originator::{Originator, pick};
@@ -14,7 +15,8 @@ pub struct Router {
     pub(super) providers: BTreeMap<String, Box<dyn Provider>>,
     pub(super) routes: ByCallingCode<Vec<String>>,
     pub(super) originators: ByCallingCode<Vec<Originator>>,
-    pub(super) unsettled: Unsettled,
+    /// The providers of SMS whose outcome is open, by the id of the SMS.
+    pub(super) asked: RefCell<HashMap<String, String>>,
 }
 
 impl Router {
@@ -26,7 +28,7 @@ impl Router {
 
     /// Sends an SMS with the first provider of the route, or with the next one if
     /// that fails. After an uncertain failure no further provider is tried, neither
-    /// now nor by a later call: the SMS may be on its way.
+    /// now nor by a later call with [`SmsMessage::provider`]: the SMS may be on its way.
     ///
     /// # Errors
     /// All providers failed. A transient failure takes precedence over permanent
@@ -35,14 +37,38 @@ impl Router {
         &self,
         sms: &SmsMessage,
         calling_code: Option<u16>,
+        handover: &Handover,
     ) -> Result<(), SendFailure> {
-        if let Some(name) = self.unsettled.provider(sms) {
-            let outcome = self.send_by(&name, sms).await;
-            return outcome.map_err(SendFailure::after_uncertain);
-        }
+        let Some(name) = &sms.provider else {
+            let route = self.routes.get(calling_code);
+            return self.send_by_route(route, sms, handover).await;
+        };
+        // One that is no longer configured never answers.
+        let outcome = if self.providers.contains_key(name) {
+            self.send_by(name, sms, handover).await
+        } else {
+            let route = self.routes.get(calling_code);
+            self.send_by_route(route, sms, handover).await
+        };
+        outcome.map_err(SendFailure::after_uncertain)
+    }
+
+    /// The provider that was asked to send an SMS and left the outcome open. It is
+    /// forgotten here.
+    #[must_use]
+    pub fn take_uncertain(&self, id: &str) -> Option<String> {
+        self.asked.borrow_mut().remove(id)
+    }
+
+    async fn send_by_route(
+        &self,
+        route: &[String],
+        sms: &SmsMessage,
+        handover: &Handover,
+    ) -> Result<(), SendFailure> {
         let mut last_failure = None;
-        for name in self.routes.get(calling_code) {
-            last_failure = match (last_failure, self.send_by(name, sms).await) {
+        for name in route {
+            last_failure = match (last_failure, self.send_by(name, sms, handover).await) {
                 (_, Ok(())) => return Ok(()),
                 (_, Err(uncertain @ SendFailure::Uncertain { .. })) => return Err(uncertain),
                 (
@@ -51,60 +77,37 @@ impl Router {
                 ) => Some(later),
                 (_, Err(failure)) => Some(failure),
             };
-            self.unsettled.remove(sms);
         }
         Err(last_failure
             .unwrap_or_else(|| SendFailure::transient("no provider for this calling code")))
     }
 
-    async fn send_by(&self, name: &str, sms: &SmsMessage) -> Result<(), SendFailure> {
+    async fn send_by(
+        &self,
+        name: &str,
+        sms: &SmsMessage,
+        handover: &Handover,
+    ) -> Result<(), SendFailure> {
         let id = sms.id.as_str();
         let Some(provider) = self.providers.get(name) else {
             return Err(SendFailure::transient("no such provider"));
         };
         // Before the request, because its future may be dropped while it waits.
-        self.unsettled.insert(sms, name);
-        match provider.send(sms).await {
-            Ok(()) => {
-                self.unsettled.remove(sms);
-                log::debug!(id, provider = name; "SMS accepted by a provider");
-                Ok(())
-            }
+        self.asked
+            .borrow_mut()
+            .insert(sms.id.clone(), name.to_owned());
+        let outcome = provider.send(sms, handover).await;
+        match &outcome {
+            Ok(()) => log::debug!(id, provider = name; "SMS accepted by a provider"),
             Err(failure) => {
                 log::warn!(id, provider = name; "SMS not accepted by a provider: {failure}");
-                Err(failure)
             }
         }
-    }
-}
-
-/// The SMS that a provider may have accepted, with that provider. A restart forgets
-/// them.
-#[derive(Default)]
-pub(super) struct Unsettled(RefCell<HashMap<String, (i64, String)>>);
-
-/// The maximum number of such SMS. Those that were queued first are forgotten first.
-const MAX_UNSETTLED: usize = 1000;
-
-impl Unsettled {
-    fn provider(&self, sms: &SmsMessage) -> Option<String> {
-        let known = self.0.borrow();
-        known.get(&sms.id).map(|(_, provider)| provider.clone())
-    }
-
-    fn insert(&self, sms: &SmsMessage, provider: &str) {
-        let mut known = self.0.borrow_mut();
-        if known.len() >= MAX_UNSETTLED {
-            let oldest = known.iter().min_by_key(|(_, (queued_at, _))| *queued_at);
-            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
-                known.remove(&oldest);
-            }
+        if !matches!(outcome, Err(SendFailure::Uncertain { .. })) {
+            handover.undo();
+            self.asked.borrow_mut().remove(&sms.id);
         }
-        known.insert(sms.id.clone(), (sms.queued_at, provider.to_owned()));
-    }
-
-    fn remove(&self, sms: &SmsMessage) {
-        self.0.borrow_mut().remove(&sms.id);
+        outcome
     }
 }
 
@@ -122,19 +125,24 @@ mod tests {
     struct Scripted(RefCell<Vec<Result<(), SendFailure>>>);
 
     impl Provider for Rc<Scripted> {
-        fn send<'a>(&'a self, _: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+        fn send<'a>(
+            &'a self,
+            _: &'a SmsMessage,
+            _: &'a Handover,
+        ) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
             let outcome = self.0.borrow_mut().pop();
             ready(outcome.expect("no further request")).boxed_local()
         }
     }
 
-    fn sms(id: &str) -> SmsMessage {
+    fn sms(provider: Option<&str>) -> SmsMessage {
         SmsMessage {
-            id: id.to_owned(),
+            id: "a".to_owned(),
             queued_at: 0,
             to: CanonicalMsisdn::parse("447700900001").unwrap(),
             from: None,
             body: String::new(),
+            provider: provider.map(str::to_owned),
         }
     }
 
@@ -153,13 +161,17 @@ mod tests {
             providers: providers.zip([first, second].map(provider)).collect(),
             routes: for_all(names.to_vec()),
             originators: for_all(Vec::new()),
-            unsettled: Unsettled::default(),
+            asked: RefCell::default(),
         }
     }
 
     fn scripted(outcomes: &[Result<(), SendFailure>]) -> Rc<Scripted> {
         let outcomes = outcomes.iter().rev().cloned().collect();
         Rc::new(Scripted(RefCell::new(outcomes)))
+    }
+
+    async fn send(router: &Router, sms: &SmsMessage) -> Result<(), SendFailure> {
+        router.send(sms, None, &Handover::default()).await
     }
 
     #[tokio::test]
@@ -172,14 +184,16 @@ mod tests {
             Ok(()),
         ]);
         let second = scripted(&[Ok(())]);
-        let (router, sms) = (router(&first, &second), sms("a"));
-        assert_eq!(router.send(&sms, None).await, Err(uncertain));
-        assert_eq!(router.send(&sms, None).await, Err(transient));
+        let router = router(&first, &second);
+        assert_eq!(send(&router, &sms(None)).await, Err(uncertain));
+        assert_eq!(router.take_uncertain("a").as_deref(), Some("first"));
+        let sms = sms(Some("first"));
+        assert_eq!(send(&router, &sms).await, Err(transient));
         // A refusal does not say that the first request was not carried out.
-        let refused = router.send(&sms, None).await;
+        let refused = send(&router, &sms).await;
         assert!(matches!(refused, Err(SendFailure::Uncertain { .. })));
-        assert_eq!(router.send(&sms, None).await, Ok(()));
-        assert_eq!(router.unsettled.provider(&sms), None);
+        assert_eq!(send(&router, &sms).await, Ok(()));
+        assert_eq!(router.take_uncertain("a"), None);
         assert_eq!(second.0.borrow().len(), 1, "it was not asked");
     }
 
@@ -187,18 +201,19 @@ mod tests {
     async fn certain_failure_tries_the_next_provider() {
         let first = scripted(&[Err(SendFailure::transient("x"))]);
         let second = scripted(&[Err(rejected("y", 400, true))]);
-        let (router, sms) = (router(&first, &second), sms("a"));
-        let outcome = router.send(&sms, None).await;
+        let router = router(&first, &second);
+        let outcome = send(&router, &sms(None)).await;
         assert_eq!(outcome, Err(SendFailure::transient("x")));
-        assert_eq!(router.unsettled.provider(&sms), None);
+        assert_eq!(router.take_uncertain("a"), None);
     }
 
-    #[test]
-    fn number_of_unsettled_sms_is_limited() {
-        let unsettled = Unsettled::default();
-        for number in 0..2000 {
-            unsettled.insert(&sms(&number.to_string()), "first");
-        }
-        assert_eq!(unsettled.0.borrow().len(), MAX_UNSETTLED);
+    #[tokio::test]
+    async fn removed_provider_is_replaced_by_the_route() {
+        let first = scripted(&[Err(rejected("x", 400, true))]);
+        let second = scripted(&[Err(rejected("y", 400, true))]);
+        let router = router(&first, &second);
+        let refused = send(&router, &sms(Some("removed"))).await;
+        assert!(matches!(refused, Err(SendFailure::Uncertain { .. })));
+        assert!(first.0.borrow().is_empty() && second.0.borrow().is_empty());
     }
 }

@@ -11,6 +11,7 @@ use url::form_urlencoded::Serializer;
 use super::http::{HttpClient, Response, SmsRequest, status_failure};
 use super::{Provider, SmsMessage, rejected};
 use crate::delivery::failure::SendFailure;
+use crate::delivery::handover::Handover;
 use crate::domain::originator::{Originator, OriginatorKind};
 
 /// Error codes that concern the number: it is invalid, not a mobile number, in a
@@ -25,7 +26,11 @@ pub(super) struct Twilio {
 }
 
 impl Provider for Twilio {
-    fn send<'a>(&'a self, sms: &'a SmsMessage) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
+    fn send<'a>(
+        &'a self,
+        sms: &'a SmsMessage,
+        handover: &'a Handover,
+    ) -> LocalBoxFuture<'a, Result<(), SendFailure>> {
         async move {
             let form = "application/x-www-form-urlencoded";
             let request = SmsRequest {
@@ -34,7 +39,7 @@ impl Provider for Twilio {
                 headers: Vec::new(),
                 body: Some((form, self.body(sms))),
             };
-            outcome(&self.client.exchange(request).await?)
+            outcome(&self.client.exchange(request, handover).await?)
         }
         .boxed_local()
     }

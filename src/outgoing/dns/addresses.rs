@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture, select_all};
+use futures_util::future::{BoxFuture, FutureExt as _, select_all};
 use futures_util::stream::{Stream, unfold};
+use hickory_resolver::Hosts;
+use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -31,7 +33,7 @@ pub(crate) enum Names {
     Configured,
 }
 
-type Answer<'a> = LocalBoxFuture<'a, Vec<IpAddr>>;
+type Answer<'a> = BoxFuture<'a, Vec<IpAddr>>;
 
 /// A lookup that is under way.
 struct Lookup<'a> {
@@ -52,7 +54,7 @@ impl Dns {
         limit: Duration,
     ) -> impl Stream<Item = IpAddr> + 'a {
         let mut lookup = Lookup {
-            ready: ip_literal(host).into_iter().collect(),
+            ready: known_addresses(host).into(),
             pending: Vec::new(),
             fallback: None,
         };
@@ -117,9 +119,35 @@ impl Lookup<'_> {
     }
 }
 
-fn bounded<'a>(limit: Duration, query: impl Future<Output = Vec<IpAddr>> + 'a) -> Answer<'a> {
+/// The addresses that no name server is asked for: of an address, or of a name in the
+/// file of hosts, as with the system's resolver. The file is small, and may change.
+fn known_addresses(host: &str) -> Vec<IpAddr> {
+    match (ip_literal(host), Name::from_ascii(host)) {
+        (Some(ip), _) => vec![ip],
+        (None, Ok(name)) => listed(&Hosts::from_system().unwrap_or_default(), &name),
+        (None, Err(_)) => Vec::new(),
+    }
+}
+
+/// The addresses of a name in a file of hosts.
+fn listed(hosts: &Hosts, name: &Name) -> Vec<IpAddr> {
+    let name = name.to_lowercase();
+    let of_family = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
+    let found = [RecordType::AAAA, RecordType::A].map(of_family);
+    let records = found
+        .iter()
+        .flatten()
+        .flat_map(hickory_resolver::lookup::Lookup::answers);
+    let ips: Vec<IpAddr> = records.filter_map(|record| ip(&record.data)).collect();
+    interleave_families(&ips)
+}
+
+fn bounded<'a>(
+    limit: Duration,
+    query: impl Future<Output = Vec<IpAddr>> + Send + 'a,
+) -> Answer<'a> {
     // The time begins when the answer is first waited for.
-    async move { timeout(limit, query).await.unwrap_or_default() }.boxed_local()
+    async move { timeout(limit, query).await.unwrap_or_default() }.boxed()
 }
 
 async fn by_system(host: &str) -> Vec<IpAddr> {
@@ -149,6 +177,23 @@ fn interleave_families(addresses: &[IpAddr]) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_of_hosts_knows_names_in_any_case() {
+        let mut hosts = Hosts::default();
+        let text = "192.0.2.1 Relay relay.example # x\n2001:db8::1 relay.example\nrubbish\n";
+        hosts.read_hosts_conf(text.as_bytes()).unwrap();
+        for (name, addresses) in [
+            ("relay.example", &["2001:db8::1", "192.0.2.1"][..]),
+            ("RELAY.Example.", &["2001:db8::1", "192.0.2.1"]),
+            ("relay", &["192.0.2.1"]),
+            ("other.example", &[]),
+        ] {
+            let found = listed(&hosts, &Name::from_ascii(name).unwrap());
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, addresses, "{name}");
+        }
+    }
 
     #[test]
     fn address_families_alternate() {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures_util::stream;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -45,6 +47,8 @@ impl Dns {
             config(servers)
         };
         options.timeout = options.timeout.min(QUERY_TIMEOUT);
+        // It is read for each name (`addresses`).
+        options.use_hosts_file = ResolveHosts::Never;
         // Further tries after the first one.
         options.attempts = 1;
         let (domain, search, servers) = config.into_parts();

@@ -1,26 +1,31 @@
 //! Connects to the relay's host.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use futures_util::StreamExt as _;
+use tokio::net::TcpStream;
 
 use super::options::Relay;
 use super::refusal::StepFailure;
 use super::step::{NoReply, Step, within};
 use crate::delivery::mail::SendFailure;
-use crate::outgoing::silent;
+use crate::outgoing::{Names, silent};
+
+/// The time limit of each question to the name servers. What they do not answer, the
+/// system's resolver may know.
+const DNS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Connects to the address of the relay that answers first.
 pub(super) async fn connect(relay: &Relay) -> Result<TcpStream, StepFailure> {
+    let limit = relay.timeout.min(DNS_LIMIT);
+    let ips = relay.dns.addresses(&relay.host, Names::Configured, limit);
+    let addresses = ips.map(|ip| SocketAddr::new(ip, relay.port));
     let connecting = async {
-        let addresses: Vec<SocketAddr> = match lookup_host((&*relay.host, relay.port)).await {
-            Ok(addresses) => addresses.collect(),
-            Err(error) => return Ok(Err(unresolved(&error.to_string()))),
-        };
-        match silent::connect(&addresses, &relay.silent, TcpStream::connect).await {
+        match silent::connect(addresses, &relay.silent, TcpStream::connect).await {
             Ok(tcp) => Ok(Ok(tcp)),
             Err(Some(error)) => Err(NoReply::Io(error)),
-            Err(None) => Ok(Err(unresolved("it has no address"))),
+            Err(None) => Ok(Err(unresolved())),
         }
     };
     let tcp = within(relay.timeout, connecting)
@@ -32,7 +37,7 @@ pub(super) async fn connect(relay: &Relay) -> Result<TcpStream, StepFailure> {
     Ok(tcp)
 }
 
-fn unresolved(error: &str) -> StepFailure {
-    let reason = format!("cannot resolve the host of the relay: {error}");
+fn unresolved() -> StepFailure {
+    let reason = "cannot resolve the host of the relay: it has no address";
     StepFailure::other(SendFailure::transient(reason))
 }

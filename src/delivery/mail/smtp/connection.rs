@@ -15,6 +15,7 @@ use super::reply::{Class, Reply};
 use super::session::Session;
 use super::step::{NoReply, Step};
 use super::stream::Stream;
+use crate::delivery::handover::Handover;
 use crate::delivery::mail::{Envelope, SendFailure};
 use crate::delivery::masking::Confidential;
 
@@ -116,7 +117,7 @@ impl Connection {
         envelope: &Envelope,
         message: &[u8],
     ) -> Result<(), StepFailure> {
-        let confidential = confidential(envelope, message);
+        let confidential = envelope.confidential(message);
         let parameters = self.parameters(envelope, message)?;
         self.begin(envelope, parameters, &confidential).await?;
         let limit = self.limits.command;
@@ -162,11 +163,16 @@ impl Connection {
         &mut self,
         envelope: &Envelope,
         message: &[u8],
+        handover: &Handover,
     ) -> Result<(), StepFailure> {
         self.state = State::Unknown;
+        handover.begin();
         let reply = self.session.message(self.limits.message, message).await;
         let is_refused = reply.as_ref().is_ok_and(Reply::is_negative);
-        let confidential = confidential(envelope, message);
+        if is_refused {
+            handover.undo();
+        }
+        let confidential = envelope.confidential(message);
         self.check(Step::Message, reply, &confidential)
             .map_err(|failure| {
                 if is_refused {
@@ -279,14 +285,6 @@ async fn secure(relay: &Relay, tcp: TcpStream) -> Result<Box<dyn Stream>, StepFa
         // A busy relay may be as slow with the handshake as with the greeting.
         Security::Tls(tls) => Box::new(tls.handshake(tcp, limit).await?),
     })
-}
-
-fn confidential<'a>(envelope: &'a Envelope, message: &'a [u8]) -> Confidential<'a> {
-    Confidential {
-        local_part: envelope.to.user().trim_matches('"'),
-        message,
-        ..Confidential::default()
-    }
 }
 
 impl From<StepFailure> for HelloFailure {

@@ -41,6 +41,8 @@ use self::pool::Pool;
 use self::refusal::StepFailure;
 use super::{Envelope, SendFailure, TransportError};
 use crate::config::Smtp;
+use crate::delivery::handover::Handover;
+use crate::outgoing::Dns;
 
 /// Sends messages to a relay, several at a time, over pooled connections.
 pub struct SmtpTransport {
@@ -51,6 +53,14 @@ pub struct SmtpTransport {
     /// connection is opened only if none is idle, so there are never more
     /// connections than permits.
     permits: Semaphore,
+}
+
+/// A message to send.
+#[derive(Clone, Copy)]
+struct Mail<'a> {
+    envelope: &'a Envelope,
+    message: &'a [u8],
+    handover: &'a Handover,
 }
 
 /// A connection to send a message over.
@@ -77,9 +87,9 @@ impl SmtpTransport {
     /// # Errors
     ///
     /// A setting cannot work; [`TransportError`] says which.
-    pub fn new(smtp: &Smtp) -> Result<Self, TransportError> {
+    pub(crate) fn new(smtp: &Smtp, dns: Dns) -> Result<Self, TransportError> {
         Ok(Self {
-            relay: Relay::new(smtp)?,
+            relay: Relay::new(smtp, dns)?,
             pool: Pool::new(smtp.idle_timeout),
             health: Arc::new(RelayHealth::new(&smtp.host, smtp.port)),
             permits: Semaphore::new(smtp.max_connections.min(Semaphore::MAX_PERMITS)),
@@ -101,11 +111,18 @@ impl SmtpTransport {
         &self,
         envelope: &Envelope,
         message: &[u8],
+        handover: &Handover,
     ) -> Result<(), SendFailure> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(SendFailure::transient("the mail transport is closed"));
         };
-        let outcome = self.deliver(envelope, message).await;
+        let outcome = self
+            .deliver(Mail {
+                envelope,
+                message,
+                handover,
+            })
+            .await;
         self.health.record(&outcome);
         outcome.map_err(|failure| failure.failure)
     }
@@ -116,12 +133,12 @@ impl SmtpTransport {
     /// happened before on it (RFC 5321, section 4.5.3.1.10). As long as it has not
     /// accepted the message, that is tried over a fresh connection at once, before the
     /// recipient is blamed.
-    async fn deliver(&self, envelope: &Envelope, message: &[u8]) -> Result<(), StepFailure> {
+    async fn deliver(&self, mail: Mail<'_>) -> Result<(), StepFailure> {
         let deadline = Instant::now() + self.relay.prepare_limit;
         let mut pooled = self.pool.take();
         loop {
             if let Some(pooled) = pooled.take() {
-                match self.deliver_over(pooled, envelope, message, deadline).await {
+                match self.deliver_over(pooled, mail, deadline).await {
                     Err(failure) if failure.session => {}
                     outcome => return outcome,
                 }
@@ -132,7 +149,7 @@ impl SmtpTransport {
                 .unwrap_or_else(|_elapsed| Err(self.too_slow()));
             match connected? {
                 Connected::Fresh(fresh) => {
-                    return self.deliver_over(fresh, envelope, message, deadline).await;
+                    return self.deliver_over(fresh, mail, deadline).await;
                 }
                 Connected::Idle(idle) => pooled = Some(idle),
             }
@@ -155,13 +172,17 @@ impl SmtpTransport {
     async fn deliver_over(
         &self,
         mut connection: Connection,
-        envelope: &Envelope,
-        message: &[u8],
+        mail: Mail<'_>,
         deadline: Instant,
     ) -> Result<(), StepFailure> {
+        let Mail {
+            envelope,
+            message,
+            handover,
+        } = mail;
         let preparing = connection.prepare(envelope, message);
         let outcome = match timeout_at(deadline, preparing).await {
-            Ok(Ok(())) => connection.send(envelope, message).await,
+            Ok(Ok(())) => connection.send(envelope, message, handover).await,
             Ok(Err(failure)) => Err(failure),
             Err(_elapsed) => Err(self.too_slow()),
         };

@@ -13,6 +13,7 @@ use super::step::{Step, within};
 use super::tls;
 use crate::config::{Encryption, Smtp};
 use crate::delivery::mail::{SendFailure, TransportError};
+use crate::outgoing::Dns;
 use crate::outgoing::silent::SilentAddresses;
 
 /// The settings of the relay in the types that a connection needs.
@@ -22,6 +23,7 @@ pub(super) struct Relay {
     pub(super) security: Security,
     pub(super) login: Option<Login>,
     pub(super) hello: ClientId,
+    pub(super) dns: Dns,
     /// Addresses of the host that did not answer lately.
     pub(super) silent: SilentAddresses,
     pub(super) timeout: Duration,
@@ -88,7 +90,7 @@ fn is_no_tls(error: &std::io::Error) -> bool {
 
 impl Relay {
     /// Validates the settings. It does not connect.
-    pub(super) fn new(smtp: &Smtp) -> Result<Self, TransportError> {
+    pub(super) fn new(smtp: &Smtp, dns: Dns) -> Result<Self, TransportError> {
         if smtp.credentials.is_some() && !smtp.encryption.allows_password(&smtp.host) {
             return Err(TransportError::PasswordInTheClear);
         }
@@ -106,6 +108,7 @@ impl Relay {
                 .as_ref()
                 .map(|login| Login::new(&login.username, login.password.expose())),
             hello: smtp.hello_name.clone(),
+            dns,
             silent: SilentAddresses::default(),
             timeout: smtp.timeout,
             greeting_timeout: smtp.greeting_timeout,
@@ -118,7 +121,7 @@ impl Relay {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{login, options};
+    use super::super::tests::{dns, login, options};
     use super::*;
 
     #[test]
@@ -136,7 +139,7 @@ mod tests {
                 credentials: Some(login()),
                 ..options(25)
             };
-            assert_eq!(Relay::new(&smtp).is_ok(), allowed, "{host}");
+            assert_eq!(Relay::new(&smtp, dns()).is_ok(), allowed, "{host}");
             assert!(!format!("{smtp:?}").contains("pass\""));
         }
     }

@@ -33,6 +33,11 @@ pub(super) fn options(port: u16) -> Smtp {
     }
 }
 
+/// A resolver without a name server that answers.
+pub(super) fn dns() -> Dns {
+    Dns::open(&["127.0.0.1:9".parse().unwrap()]).unwrap()
+}
+
 pub(super) fn login() -> Credentials {
     Credentials {
         username: "user".to_owned(),
@@ -49,7 +54,11 @@ fn envelope_to(to: &str) -> Envelope {
 
 async fn send(transport: &SmtpTransport) -> Result<(), SendFailure> {
     transport
-        .send(&envelope_to("alice@example.com"), MESSAGE)
+        .send(
+            &envelope_to("alice@example.com"),
+            MESSAGE,
+            &Handover::default(),
+        )
         .await
 }
 

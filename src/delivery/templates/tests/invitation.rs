@@ -79,3 +79,34 @@ fn invitation_with_too_long_lines_is_reported() {
     let error = load(Some(dir.path()), None).unwrap_err();
     assert!(error.to_string().contains(INVITATION_MAIL), "{error}");
 }
+
+/// MSG-07: the Matrix ID of the sender is not prose that leads to a link.
+#[test]
+fn blanks_in_a_senders_localpart_are_no_link() {
+    let templates = load(None, None).unwrap();
+    for (inviter, shown) in [
+        (
+            "@Win at evil.example now:example.org",
+            "@Win at evil[.]example now:example.org",
+        ),
+        (
+            "@see https://evil.example:example.org",
+            "@see https[:]//evil[.]example:example.org",
+        ),
+        (
+            "@tab\tevil.example:example.org",
+            "evil[.]example:example.org",
+        ),
+        ("@evil.example:example.org", "@evil.example:example.org"),
+    ] {
+        for mut values in InvitationMail::samples() {
+            inviter.clone_into(&mut values.inviter);
+            values.verified = true;
+            let written = mail(&templates, &values);
+            let read = MessageParser::default().parse(&written).unwrap();
+            for text in [read.body_text(0), read.body_html(0)] {
+                assert!(text.unwrap().contains(shown), "{shown}: {written}");
+            }
+        }
+    }
+}

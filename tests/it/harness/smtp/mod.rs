@@ -82,6 +82,11 @@ impl SmtpServer {
         mails
     }
 
+    /// The number of messages that were received to their end, whatever the reply.
+    pub fn messages(&self) -> usize {
+        self.shared.messages()
+    }
+
     /// The recipients of all mails, the oldest first.
     pub fn recipients(&self) -> Vec<String> {
         let mails = self.shared.mails();

@@ -22,6 +22,8 @@ pub struct Shared {
     behaviour: Mutex<Behaviour>,
     mails: Mutex<Vec<Mail>>,
     connections: AtomicUsize,
+    /// Messages that were received to their end, whatever the reply.
+    messages: AtomicUsize,
 }
 
 impl Shared {
@@ -32,6 +34,7 @@ impl Shared {
             behaviour: Mutex::default(),
             mails: Mutex::default(),
             connections: AtomicUsize::new(0),
+            messages: AtomicUsize::new(0),
         }
     }
 
@@ -45,6 +48,14 @@ impl Shared {
 
     pub fn store(&self, mail: Mail) {
         self.mails.lock().unwrap().push(mail);
+    }
+
+    pub fn note_message(&self) {
+        self.messages.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn messages(&self) -> usize {
+        self.messages.load(Ordering::SeqCst)
     }
 
     pub fn mails(&self) -> Vec<Mail> {

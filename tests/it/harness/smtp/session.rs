@@ -175,6 +175,7 @@ impl Session {
         let Some(message) = data::read(&mut self.connection).await? else {
             return Ok(Next::HangUp);
         };
+        self.shared.note_message();
         if let Some(fault) = message.fault(&envelope, &self.shared.options) {
             return Ok(reply(fault));
         }

@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::relay::{Behavior, Relay};
-use super::{Encryption, Smtp, SmtpTransport, login, options, send, transient};
+use super::{Encryption, Smtp, SmtpTransport, dns, login, options, send, transient};
 
 const BOTH: [Encryption; 2] = [Encryption::Starttls, Encryption::Tls];
 
@@ -69,7 +69,7 @@ async fn trusted_certificate_for_the_host_is_accepted() {
         for host in ["localhost", "127.0.0.1"] {
             let (relay, mut options) = relay_for(&authority, host, encryption).await;
             options.host = host.to_owned();
-            let transport = SmtpTransport::new(&options).unwrap();
+            let transport = SmtpTransport::new(&options, dns()).unwrap();
             send(&transport).await.unwrap();
             send(&transport).await.unwrap();
             let hello: &[&str] = match encryption {
@@ -101,7 +101,7 @@ async fn certificate_for_another_host_is_rejected() {
     for encryption in BOTH {
         for name in ["mail.example.com", "127.0.0.1"] {
             let (relay, options) = relay_for(&authority, name, encryption).await;
-            let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+            let text = transient(&SmtpTransport::new(&options, dns()).unwrap()).await;
             assert!(text.contains("not valid for name"), "{text}");
             assert_nothing_sent(&relay);
         }
@@ -114,7 +114,7 @@ async fn certificate_of_an_unknown_ca_is_rejected() {
     for encryption in BOTH {
         let (relay, mut options) = relay_for(&authority, "localhost", encryption).await;
         options.extra_authorities = vec![another.certificate.clone()];
-        let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+        let text = transient(&SmtpTransport::new(&options, dns()).unwrap()).await;
         assert!(text.contains("invalid peer certificate"), "{text}");
         assert_nothing_sent(&relay);
     }
@@ -128,7 +128,7 @@ async fn nothing_is_sent_without_starttls() {
     options.encryption = Encryption::Starttls;
     options.extra_authorities = vec![authority.certificate.clone()];
     options.credentials = Some(login());
-    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    let text = transient(&SmtpTransport::new(&options, dns()).unwrap()).await;
     assert!(text.contains("does not support STARTTLS"), "{text}");
     assert_nothing_sent(&relay);
 }
@@ -138,7 +138,7 @@ async fn refused_starttls_is_a_failure() {
     let authority = Authority::new();
     let (relay, options) = relay_for(&authority, "localhost", Encryption::Starttls).await;
     relay.at("STARTTLS", &[Behavior::Reply("454 4.7.0 not now")]);
-    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    let text = transient(&SmtpTransport::new(&options, dns()).unwrap()).await;
     assert_eq!(text, "the relay replied 454 4.7.0 to STARTTLS: \"not now\"");
     assert_nothing_sent(&relay);
 }
@@ -150,7 +150,7 @@ async fn relay_without_tls_is_a_failure() {
     let mut options = options(relay.port);
     options.encryption = Encryption::Tls;
     options.extra_authorities = vec![authority.certificate.clone()];
-    let text = transient(&SmtpTransport::new(&options).unwrap()).await;
+    let text = transient(&SmtpTransport::new(&options, dns()).unwrap()).await;
     assert!(text.contains("TLS handshake"), "{text}");
     relay.received(|received| assert!(received.messages.is_empty()));
 }

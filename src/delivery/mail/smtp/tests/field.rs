@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::relay::{Behavior, Relay};
-use super::{Encryption, MESSAGE, SendFailure, SmtpTransport, login, options, send, text_of};
+use super::{Encryption, MESSAGE, SendFailure, SmtpTransport, dns, login, options, send, text_of};
 
 fn transport(relay: &Relay) -> SmtpTransport {
-    SmtpTransport::new(&options(relay.port)).unwrap()
+    SmtpTransport::new(&options(relay.port), dns()).unwrap()
 }
 
 async fn expect_one_mail(relay: &Relay, what: &str) {
@@ -153,7 +153,7 @@ async fn login_needs_ehlo() {
     relay.at("EHLO", &[Behavior::Reply("502 what")]);
     let mut options = options(relay.port);
     options.credentials = Some(login());
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     let text = text_of(&send(&transport).await.unwrap_err());
     assert!(text.contains("neither AUTH PLAIN"), "{text}");
     assert_eq!(relay.verbs(1), ["EHLO", "HELO"]);
@@ -165,7 +165,7 @@ async fn refused_ehlo_is_named_if_tls_is_required() {
     relay.at("EHLO", &[Behavior::Reply("502 what")]);
     let mut options = options(relay.port);
     options.encryption = Encryption::Starttls;
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     let text = text_of(&send(&transport).await.unwrap_err());
     assert!(text.contains("does not offer STARTTLS"), "{text}");
     assert!(text.contains("502 to EHLO"), "{text}");
@@ -202,7 +202,7 @@ async fn slow_greeting_does_not_hold_up_other_mail() {
     relay.at("CONNECT", &[Behavior::Hang]);
     let mut options = options(relay.port);
     options.timeout = Duration::from_millis(100);
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     let mut waits = Box::pin(send(&transport));
     let limit = Duration::from_millis(500);
     assert!(tokio::time::timeout(limit, &mut waits).await.is_err());
@@ -227,7 +227,7 @@ async fn slow_steps_are_limited_together() {
     options.timeout = Duration::from_millis(100);
     options.greeting_timeout = Duration::from_millis(100);
     options.command_timeout = Duration::from_millis(500);
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     let failure = send(&transport).await.unwrap_err();
     assert!(
         matches!(failure, SendFailure::Transient { .. }),

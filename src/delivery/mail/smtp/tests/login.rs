@@ -1,7 +1,7 @@
 //! AUTH, as relays in the field do it.
 
 use super::relay::{Behavior, Relay};
-use super::{SendFailure, SmtpTransport, login, options, send, text_of, transient};
+use super::{SendFailure, SmtpTransport, dns, login, options, send, text_of, transient};
 
 #[tokio::test]
 async fn login_uses_a_mechanism_that_is_offered() {
@@ -31,7 +31,7 @@ fn expect_login(relay: &Relay, user: &'static str, password: &'static str) {
 fn logged_in(relay: &Relay) -> SmtpTransport {
     let mut options = options(relay.port);
     options.credentials = Some(login());
-    SmtpTransport::new(&options).unwrap()
+    SmtpTransport::new(&options, dns()).unwrap()
 }
 
 /// The lines that the relay received after so many.

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 
 use super::relay::{Behavior, Relay};
 use super::{
-    MESSAGE, SmtpTransport, envelope_to, options, send, text_of, transient, unanswered, uncertain,
+    Handover, MESSAGE, SmtpTransport, dns, envelope_to, options, send, text_of, transient,
+    unanswered, uncertain,
 };
 use crate::delivery::mail::SendFailure;
 
@@ -14,7 +15,7 @@ const TRANSACTION: [&str; 3] = ["MAIL", "RCPT", "DATA"];
 
 async fn relay_and_transport() -> (Relay, SmtpTransport) {
     let relay = Relay::plain(&["8BITMIME"]).await;
-    let transport = SmtpTransport::new(&options(relay.port)).unwrap();
+    let transport = SmtpTransport::new(&options(relay.port), dns()).unwrap();
     (relay, transport)
 }
 
@@ -41,7 +42,9 @@ async fn every_address_of_the_host_is_tried() {
     let mut options = options(relay.port);
     // Commonly ::1 and 127.0.0.1; the relay listens on the latter only.
     options.host = "localhost".to_owned();
-    send(&SmtpTransport::new(&options).unwrap()).await.unwrap();
+    send(&SmtpTransport::new(&options, dns()).unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -58,7 +61,7 @@ async fn idle_connection_is_replaced_and_closed() {
     let relay = Relay::plain(&[]).await;
     let mut options = options(relay.port);
     options.idle_timeout = Duration::ZERO;
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     send(&transport).await.unwrap();
     send(&transport).await.unwrap();
     assert_eq!(relay.received(|received| received.connections), 2);
@@ -285,7 +288,7 @@ async fn every_command_has_a_timeout() {
         };
         relay.at(verb, &[Behavior::Hang]);
         let began = Instant::now();
-        let text = unanswered(&SmtpTransport::new(&options).unwrap(), verb).await;
+        let text = unanswered(&SmtpTransport::new(&options, dns()).unwrap(), verb).await;
         assert!(text.starts_with("timed out after 200ms"), "{text}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }
@@ -296,7 +299,7 @@ async fn connections_are_limited_and_reused() {
     let relay = Relay::plain(&[]).await;
     let mut options = options(relay.port);
     options.max_connections = 2;
-    let transport = SmtpTransport::new(&options).unwrap();
+    let transport = SmtpTransport::new(&options, dns()).unwrap();
     for outcome in join_all((0..20).map(|_| send(&transport))).await {
         outcome.unwrap();
     }
@@ -313,14 +316,21 @@ async fn non_ascii_address_needs_smtputf8() {
 
     let (relay, transport) = relay_and_transport().await;
     send(&transport).await.unwrap();
-    let failure = transport.send(&utf8, MESSAGE).await.unwrap_err();
+    let failure = transport
+        .send(&utf8, MESSAGE, &Handover::default())
+        .await
+        .unwrap_err();
     assert!(matches!(
         failure,
         SendFailure::Permanent { address: false, .. }
     ));
     assert!(text_of(&failure).contains("SMTPUTF8"));
     transport
-        .send(&envelope_to("alice@example.com"), eight_bit)
+        .send(
+            &envelope_to("alice@example.com"),
+            eight_bit,
+            &Handover::default(),
+        )
         .await
         .unwrap();
     relay.received(|received| {
@@ -333,8 +343,11 @@ async fn non_ascii_address_needs_smtputf8() {
     });
 
     let relay = Relay::plain(&["SMTPUTF8"]).await;
-    let transport = SmtpTransport::new(&options(relay.port)).unwrap();
-    transport.send(&utf8, MESSAGE).await.unwrap();
+    let transport = SmtpTransport::new(&options(relay.port), dns()).unwrap();
+    transport
+        .send(&utf8, MESSAGE, &Handover::default())
+        .await
+        .unwrap();
     relay.received(|received| {
         assert_eq!(
             received.lines[1].1,
@@ -342,7 +355,10 @@ async fn non_ascii_address_needs_smtputf8() {
         );
         assert_eq!(received.lines[2].1, "RCPT TO:<βετα@example.com>");
     });
-    let failure = transport.send(&utf8, eight_bit).await.unwrap_err();
+    let failure = transport
+        .send(&utf8, eight_bit, &Handover::default())
+        .await
+        .unwrap_err();
     assert!(matches!(
         failure,
         SendFailure::Permanent { address: false, .. }
