@@ -1,10 +1,10 @@
 //! Bodies that are too large, too deep, too slow, or not a JSON object.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use awc::http::Method;
 
-use crate::harness::{Answer, Listener, Route, TestServer, V1, V2, posts};
+use crate::harness::{Answer, Listener, RawConnection, Route, TestServer, V1, V2, posts};
 
 async fn post(server: &TestServer, route: &Route, body: impl Into<Vec<u8>>) -> Answer {
     let json = [("content-type", "application/json")];
@@ -89,6 +89,39 @@ async fn unread_large_body_is_answered() {
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
         answer.has_cors_headers();
     }
+}
+
+/// GEN-21: the body of a lookup may be larger, but that of a caller without access is
+/// not read so far.
+#[actix_web::test]
+async fn large_body_of_a_refused_caller_is_not_read() {
+    let server = TestServer::start(|settings| {
+        settings.http.max_body_bytes = 2000;
+        settings.http.request_timeout = Duration::from_secs(3);
+        settings.delivery.answer_within = Duration::from_secs(1);
+    });
+    let request = |length: usize, token: &str| {
+        format!(
+            "POST {V2}/lookup HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{{"
+        )
+    };
+    let head_of_answer = async |request: String| {
+        let mut connection = RawConnection::connect(server.addresses.client[0]).await;
+        let started = Instant::now();
+        connection.send(&request).await;
+        let answer = connection.read_response().await;
+        (answer, started.elapsed())
+    };
+    // What has been announced never comes.
+    for (length, soon) in [(2001, true), (1 << 20, true), (2000, false)] {
+        let (answer, took) = head_of_answer(request(length, "wrong")).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{length}: {answer}");
+        assert_eq!(took < Duration::from_secs(3), soon, "{length}: {took:?}");
+    }
+    let account = server.account("@a:example.org").await;
+    let (answer, _) = head_of_answer(request(1 << 20, account.token())).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 /// GEN-21
