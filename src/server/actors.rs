@@ -18,17 +18,20 @@ use crate::actor::pool::{Pool, PoolLimits, State};
 use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
+use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, Owner, Store, peppers};
 use crate::delivery::pending_replies::PendingReplies;
+use crate::delivery::templates::Templates;
+use crate::domain::ids::KeyId;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::domain::time::duration_ms;
-use crate::federation;
+use crate::federation::{self, PeerClient};
 use crate::limiter::Limiter;
 use crate::limiter::calls::CallLimits;
 use crate::metrics::Metrics;
@@ -45,7 +48,43 @@ struct Starter<'a> {
     config: &'a Config,
     database: &'a Database,
     metrics: &'a Arc<Metrics>,
+    clock: &'a Clock,
     parts: Parts,
+}
+
+/// The actors that own data, and the one that calls homeservers.
+struct Actors {
+    outbox: Pool<Outbox>,
+    sessions: Pool<Sessions>,
+    accounts: Pool<Accounts>,
+    lookups: Pool<Lookups>,
+    associations: Pool<Associations>,
+    signer: Pool<Signer>,
+    federation: FederationHandle,
+}
+
+/// What works without a request.
+struct Background {
+    messages: delivery::Workers,
+    onbind: WorkerHandle,
+    replicator: Option<WorkerHandle>,
+}
+
+/// What the workers send with, and to.
+struct Outgoing<'a> {
+    transports: delivery::Transports,
+    templates: &'a Arc<Templates>,
+    peers: Vec<(String, PeerClient)>,
+}
+
+/// What requests and workers share.
+struct Shared {
+    instance: InstanceId,
+    pending_replies: Arc<PendingReplies>,
+    templates: Arc<Templates>,
+    metrics: Arc<Metrics>,
+    terms: CurrentTerms,
+    public_keys: Vec<(KeyId, PublicKey)>,
 }
 
 impl Starter<'_> {
@@ -87,8 +126,8 @@ impl Starter<'_> {
         self.parts.add(Stage::Data, pool)
     }
 
-    fn federation(&mut self, client: federation::Client, clock: Clock) -> FederationHandle {
-        let concurrency = self.config.federation.concurrency;
+    fn federation(&mut self, client: federation::Client) -> FederationHandle {
+        let (concurrency, clock) = (self.config.federation.concurrency, self.clock.clone());
         let handle = FederationHandle::start(client, concurrency, clock, Arc::clone(self.metrics));
         self.parts.add(Stage::Federation, handle)
     }
@@ -97,6 +136,63 @@ impl Starter<'_> {
         let (max, metrics) = (self.limits().max_queued, Arc::clone(self.metrics));
         let detached = Detached::new(Arbiter::current(), max, name, metrics);
         self.parts.add(Stage::Requests, detached)
+    }
+
+    fn actors(&mut self, keys: Arc<KeyRing>, homeservers: federation::Client) -> Actors {
+        let limits = session_limits(self.config);
+        let origin = self.config.server.name.clone();
+        let own_keys = keys.public_keys().into_iter().map(|(_, key)| key);
+        let own_keys: Vec<PublicKey> = own_keys.collect();
+        Actors {
+            outbox: self.writers(|store| Outbox { store }),
+            sessions: self.writers(move |store| Sessions { store, limits }),
+            accounts: self.writers(|store| Accounts { store }),
+            lookups: self.readers(|store| Lookups { store }),
+            associations: self.writers(move |store| Associations {
+                store,
+                origin: origin.clone(),
+                own_keys: own_keys.clone(),
+            }),
+            signer: self.signer(keys),
+            federation: self.federation(homeservers),
+        }
+    }
+
+    fn background(
+        &mut self,
+        actors: &Actors,
+        queue: DeliveryQueue,
+        outgoing: Outgoing<'_>,
+    ) -> Background {
+        let (config, instance) = (self.config, queue.instance.clone());
+        let messages = outgoing
+            .transports
+            .start(config, &queue, outgoing.templates);
+        let onbind = delivery::start_onbind_worker(
+            config,
+            queue,
+            actors.associations.for_background(),
+            actors.signer.for_background(),
+            actors.federation.clone(),
+        );
+        let replicator = replication::start(
+            config,
+            outgoing.peers,
+            &instance,
+            actors.associations.for_background(),
+            actors.signer.for_background(),
+            self.clock,
+            self.metrics,
+        );
+        let optional = [&messages.mail, &messages.sms, &replicator];
+        for worker in optional.into_iter().flatten().chain([&onbind]) {
+            self.parts.add(Stage::Workers, worker.clone());
+        }
+        Background {
+            messages,
+            onbind,
+            replicator,
+        }
     }
 }
 
@@ -107,8 +203,14 @@ pub(super) fn start(
     clock: Clock,
     resources: Resources,
 ) -> Result<(App, Parts), ServerError> {
-    let metrics: Arc<Metrics> = Arc::default();
-    let terms = CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?;
+    let shared = Shared {
+        instance: InstanceId::from(random::alphanumeric(16)?),
+        pending_replies: Arc::default(),
+        templates: Arc::new(resources.templates),
+        metrics: Arc::default(),
+        terms: CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?,
+        public_keys: resources.keys.public_keys(),
+    };
     let (keys, database) = (resources.keys, resources.database);
     prepare_database(&config, &keys, &database, &clock)?;
     let transports = delivery::Transports::open(&config)?;
@@ -116,81 +218,60 @@ pub(super) fn start(
     let mut starter = Starter {
         config: &config,
         database: &database,
-        metrics: &metrics,
+        metrics: &shared.metrics,
+        clock: &clock,
         parts: Parts::default(),
     };
-    let limits = session_limits(&config);
-    let origin = config.server.name.clone();
-    let outbox = starter.writers(|store| Outbox { store });
-    let sessions = starter.writers(move |store| Sessions { store, limits });
-    let accounts = starter.writers(|store| Accounts { store });
-    let lookups = starter.readers(|store| Lookups { store });
-    let public_keys = keys.public_keys();
-    let own_keys: Vec<PublicKey> = public_keys.iter().map(|(_, key)| *key).collect();
-    let associations = starter.writers(move |store| Associations {
-        store,
-        origin: origin.clone(),
-        own_keys: own_keys.clone(),
-    });
-    let signer = starter.signer(keys);
-    let federation = starter.federation(resources.homeservers, clock.clone());
-
-    let pending_replies: Arc<PendingReplies> = Arc::default();
-    let instance = InstanceId::from(random::alphanumeric(16)?);
+    let actors = starter.actors(keys, resources.homeservers);
     let queue = DeliveryQueue {
-        instance: instance.clone(),
-        outbox: outbox.for_background(),
-        pending_replies: Arc::clone(&pending_replies),
+        instance: shared.instance.clone(),
+        outbox: actors.outbox.for_background(),
+        pending_replies: Arc::clone(&shared.pending_replies),
         retry: delivery::retry_policy(&config),
         lease: config.delivery.lease,
         clock: clock.clone(),
-        metrics: Arc::clone(&metrics),
+        metrics: Arc::clone(&shared.metrics),
     };
-    let templates = Arc::new(resources.templates);
-    let workers = transports.start(&config, &queue, &templates);
-    let onbind_worker = delivery::start_onbind_worker(
-        &config,
-        queue,
-        associations.for_background(),
-        signer.for_background(),
-        federation.clone(),
-    );
-    let replicator = replication::start(
-        &config,
-        resources.peers,
-        &instance,
-        associations.for_background(),
-        signer.for_background(),
-        &clock,
-        &metrics,
-    );
-    let optional = [&workers.mail, &workers.sms, &replicator];
-    for worker in optional.into_iter().flatten().chain([&onbind_worker]) {
-        starter.parts.add(Stage::Workers, worker.clone());
-    }
-    let (detached, detached_waits) = (
-        starter.detached("changes"),
-        starter.detached("requests for a message"),
-    );
+    let outgoing = Outgoing {
+        transports,
+        templates: &shared.templates,
+        peers: resources.peers,
+    };
+    let background = starter.background(&actors, queue, outgoing);
+    let detached = ["changes", "requests for a message"].map(|name| starter.detached(name));
     let parts = starter.parts;
-    let app = App {
+    Ok((
+        app(config, clock, shared, actors, background, detached),
+        parts,
+    ))
+}
+
+fn app(
+    config: Config,
+    clock: Clock,
+    shared: Shared,
+    actors: Actors,
+    background: Background,
+    [detached, detached_waits]: [Detached; 2],
+) -> App {
+    App {
         detached,
         detached_waits,
         clock,
-        instance,
-        sessions,
-        accounts,
-        associations,
-        lookups,
-        signer,
-        outbox,
-        mail_worker: workers.mail,
-        relay_health: workers.relay_health,
-        sms_worker: workers.sms,
-        onbind_worker,
-        replicator,
-        federation,
-        pending_replies,
+        instance: shared.instance,
+        sessions: actors.sessions,
+        accounts: actors.accounts,
+        associations: actors.associations,
+        lookups: actors.lookups,
+        signer: actors.signer,
+        outbox: actors.outbox,
+        mail_worker: background.messages.mail,
+        relay_health: background.messages.relay_health,
+        sms_worker: background.messages.sms,
+        onbind_worker: background.onbind,
+        replicator: background.replicator,
+        federation: actors.federation,
+        pending_replies: shared.pending_replies,
         large_bodies: Permits::new(MAX_LARGE_BODIES),
         signature_limiter: Limiter::new(&config.limits.signatures_per_client),
         submit_limiter: Limiter::new(&config.limits.submit_per_client),
@@ -198,13 +279,12 @@ pub(super) fn start(
         account_limiter: Limiter::new(&config.limits.lookup_per_account),
         register_limits: CallLimits::for_register(&config.limits),
         unbind_limits: CallLimits::for_unbind(&config.limits),
-        terms,
-        templates,
-        public_keys,
-        metrics,
+        terms: shared.terms,
+        templates: shared.templates,
+        public_keys: shared.public_keys,
+        metrics: shared.metrics,
         config,
-    };
-    Ok((app, parts))
+    }
 }
 
 fn session_limits(config: &Config) -> SessionLimits {
