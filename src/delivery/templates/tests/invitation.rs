@@ -90,10 +90,6 @@ fn blanks_in_a_senders_localpart_are_no_link() {
             "@Win at evil[.]example now:example.org",
         ),
         (
-            "@see https://evil.example:example.org",
-            "@see https[:]//evil[.]example:example.org",
-        ),
-        (
             "@tab\tevil.example:example.org",
             "evil[.]example:example.org",
         ),
