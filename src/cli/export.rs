@@ -11,6 +11,7 @@ use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::new_file::{FileAccess, StagedFile};
 use super::stdout::print;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::signing::KeyRing;
 use crate::import::data::Sydent;
@@ -75,7 +76,8 @@ impl ExportSydent {
         let conf = StagedFile::write(&conf, &conf_text, FileAccess::Owner)?;
         let temporary = with_suffix(&self.out, ".new");
         let _ = fs::remove_file(&temporary);
-        let exports = export(&config, &keys, old.as_mut(), &temporary)
+        let now = Clock::system().now().as_i64();
+        let exports = export(&config, &keys, old.as_mut(), &temporary, now)
             .map_err(|error| failure(&error))
             .and_then(|exports| {
                 fs::rename(&temporary, &self.out).map_err(|error| failure(&error))?;

@@ -55,14 +55,16 @@ impl ExportedRow {
 /// What to read.
 #[derive(Debug, Clone, Copy)]
 pub enum Exported<'a> {
-    /// Changes of this server: medium, address, mxid, lookup hash, other hash, signed
-    /// form, which is absent if a removal of a peer hides the association; id, when it was removed, ts, `not_before`, `not_after`. Without mxid and
-    /// time of removal it is not of this server.
-    OwnChanges(&'a ServerName),
-    /// Associations of other servers that no removal hides: medium, address, mxid,
-    /// lookup hash, other hash, signed form, origin; row id, ts, `not_before`,
-    /// `not_after`, the number that the other server gave it, or 0.
-    Replicated(&'a ServerName),
+    /// Changes of this server, and the time of the export, ms: medium, address, mxid,
+    /// lookup hash, other hash, signed form, which is absent if a removal of a peer
+    /// hides the association, origin, which is absent if the association of another
+    /// server counts; id, when it was removed, ts, `not_before`, `not_after`. Without
+    /// mxid and time of removal it is not of this server.
+    OwnChanges(&'a ServerName, i64),
+    /// Associations of other servers that count, and the time of the export, ms:
+    /// medium, address, mxid, lookup hash, other hash, signed form, origin; row id, ts,
+    /// `not_before`, `not_after`, the number that the other server gave it, or 0.
+    Replicated(&'a ServerName, i64),
     /// Invites: token, medium, address, room, sender; when it was received and
     /// delivered, ms.
     Invites,
@@ -94,18 +96,17 @@ type SourceQuery = (
 );
 
 impl Exported<'_> {
-    fn query(self) -> SourceQuery {
+    fn query(self, is_postgres: bool) -> SourceQuery {
         match self {
-            Self::OwnChanges(origin) => (
+            Self::OwnChanges(origin, now) => (
                 &[
                     "j.medium",
                     "j.address",
                     "a.mxid",
                     "a.lookup_hash",
                     "a.other_hash",
-                    "CASE WHEN EXISTS (SELECT 1 FROM association_removals AS r \
-                     WHERE r.address = a.address AND r.medium = a.medium AND r.ts >= a.ts) \
-                     THEN NULL ELSE a.signed END",
+                    "CASE WHEN a.is_removed THEN NULL ELSE a.signed END",
+                    "CASE WHEN a.counts THEN a.origin END",
                 ],
                 &[
                     "j.id",
@@ -116,29 +117,29 @@ impl Exported<'_> {
                 ],
                 // A server name has no quotation mark.
                 format!(
-                    "association_journal AS j LEFT JOIN associations AS a \
-                     ON a.address = j.address AND a.medium = j.medium AND a.origin = '{origin}'"
+                    "association_journal AS j LEFT JOIN (SELECT s.*, {REMOVED} AS is_removed, \
+                     {} AS counts FROM associations AS s) AS a ON a.address = j.address \
+                     AND a.medium = j.medium AND a.origin = '{origin}'",
+                    counts(now, is_postgres)
                 ),
                 "j.id",
             ),
-            Self::Replicated(origin) => (
+            Self::Replicated(origin, now) => (
                 &[
-                    "medium",
-                    "address",
-                    "mxid",
-                    "lookup_hash",
-                    "other_hash",
-                    "signed",
-                    "origin",
+                    "s.medium",
+                    "s.address",
+                    "s.mxid",
+                    "s.lookup_hash",
+                    "s.other_hash",
+                    "s.signed",
+                    "s.origin",
                 ],
-                &["id", "ts", "not_before", "not_after", "number"],
+                &["s.id", "s.ts", "s.not_before", "s.not_after", "s.number"],
                 format!(
-                    "associations WHERE origin <> '{origin}' AND NOT EXISTS \
-                     (SELECT 1 FROM association_removals AS r \
-                     WHERE r.address = associations.address \
-                     AND r.medium = associations.medium AND r.ts >= associations.ts)"
+                    "associations AS s WHERE s.origin <> '{origin}' AND NOT {REMOVED} AND {}",
+                    counts(now, is_postgres)
                 ),
-                "id",
+                "s.id",
             ),
             Self::Invites => (
                 &["token", "medium", "address", "room_id", "sender"],
@@ -184,6 +185,24 @@ impl Exported<'_> {
     }
 }
 
+/// Whether a removal hides the association `s`.
+const REMOVED: &str = "EXISTS (SELECT 1 FROM association_removals AS r \
+    WHERE r.address = s.address AND r.medium = s.medium AND r.ts >= s.ts)";
+
+/// The condition that the association `s` is the one of its 3PID that counts, by the
+/// rule of `domain::merge`, unless it is removed. What has expired counts no more. A
+/// removal that hides a newer one hides `s` as well.
+fn counts(now: i64, is_postgres: bool) -> String {
+    // As Rust compares texts, which SQLite does anyway.
+    let bytes = if is_postgres { "COLLATE \"C\"" } else { "" };
+    format!(
+        "NOT EXISTS (SELECT 1 FROM associations AS o WHERE o.address = s.address \
+         AND o.medium = s.medium AND o.origin <> s.origin AND o.not_after > {now} \
+         AND (o.ts > s.ts OR (o.ts = s.ts AND (o.mxid {bytes} > s.mxid {bytes} \
+         OR (o.mxid = s.mxid AND o.origin {bytes} > s.origin {bytes})))))"
+    )
+}
+
 /// Hashes, which have no quotation mark, as a list for SQL.
 fn sql_list(hashes: &[String]) -> String {
     if hashes.is_empty() {
@@ -202,7 +221,8 @@ pub fn for_each_page<E: From<DbError>>(
     exported: Exported<'_>,
     mut process: impl FnMut(&[ExportedRow]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (texts, numbers, table, order) = exported.query();
+    let is_postgres = matches!(connection, Conn::Postgres(_));
+    let (texts, numbers, table, order) = exported.query(is_postgres);
     let columns = |names: &'static [&'static str], columns: &'static [&'static str], sql_type| {
         let columns = columns.iter().chain(std::iter::repeat(&"NULL"));
         let columns = names.iter().zip(columns);

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::db::export_source::{self, Exported, ExportedRow, WHOLE_TERMS};
 use crate::db::import_target::SqlValue;
-use crate::db::sydent::{NewSydent, Query, Sydent, SydentTable};
+use crate::db::sydent::{NewSydent, Query, Sydent, SydentTable, replay_mark};
 use crate::db::{Conn, Database, DbError, Owner, peppers};
 use crate::domain::base64;
 use crate::domain::ids::ServerName;
@@ -24,7 +24,7 @@ pub(crate) struct Exports {
 
 /// Writes the new database. `old` is the database of Sydent that was imported once:
 /// this server knows access tokens by their hashes only, and takes from there those
-/// that are still valid.
+/// that are still valid. `now` is the time, ms.
 ///
 /// # Errors
 /// When a database cannot be read or written; an incomplete file is left then.
@@ -33,6 +33,7 @@ pub(crate) fn export(
     keys: &KeyRing,
     old: Option<&mut Sydent>,
     path: &Path,
+    now: i64,
 ) -> Result<Exports, DbError> {
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let mut store = database.writer_on_current_schema(Some(Owner {
@@ -44,6 +45,7 @@ pub(crate) fn export(
             source,
             target: NewSydent::create(path)?,
             origin: &config.server.name,
+            now,
             last_id: 0,
             exports: Exports::default(),
         };
@@ -56,6 +58,7 @@ pub(crate) fn export(
         }
         export.peers(config)?;
         export.pepper()?;
+        export.mark()?;
         export.target.finish(export.last_id)?;
         Ok(export.exports)
     })
@@ -65,6 +68,7 @@ struct Export<'a> {
     source: &'a mut Conn,
     target: NewSydent,
     origin: &'a ServerName,
+    now: i64,
     last_id: i64,
     exports: Exports,
 }
@@ -88,15 +92,14 @@ impl Export<'_> {
 
     /// Bindings and removals keep the numbers that the peers know.
     fn bindings(&mut self) -> Result<(), DbError> {
-        let own = Exported::OwnChanges(self.origin);
-        let origin = self.origin.as_str();
+        let own = Exported::OwnChanges(self.origin, self.now);
         let count = self.copy(own, SydentTable::Local, local_row)?;
         self.copy(own, SydentTable::Global, |row| {
-            let [medium, address, mxid, hash, other_hash, signed, _] = row.texts();
+            let [medium, address, mxid, hash, other_hash, signed, origin] = row.texts();
             let [id, removed_at, ts, not_before, not_after] = row.numbers();
-            if removed_at.is_some() || mxid.is_none() || signed.is_none() {
+            let Some(origin) = origin.filter(|_| removed_at.is_none() && signed.is_some()) else {
                 return Vec::new();
-            }
+            };
             let association = [medium, address, hash, mxid, signed];
             let times = [ts, not_before, not_after];
             global_rows(association, other_hash, times, origin, id.unwrap_or(0))
@@ -111,7 +114,7 @@ impl Export<'_> {
     }
 
     fn replicated(&mut self) -> Result<(), DbError> {
-        let replicated = Exported::Replicated(self.origin);
+        let replicated = Exported::Replicated(self.origin, self.now);
         let count = self.copy(replicated, SydentTable::Global, |row| {
             let [medium, address, mxid, hash, other_hash, signed, origin] = row.texts();
             let [id, ts, not_before, not_after, number] = row.numbers();
@@ -250,6 +253,14 @@ impl Export<'_> {
         let rows = pepper.map(|pepper| vec![only.into(), pepper.as_str().into()]);
         self.target
             .insert(SydentTable::Pepper, rows.into_iter().collect())?;
+        Ok(())
+    }
+
+    /// Has Sydent take all changes for answered: see [`replay_mark`].
+    fn mark(&mut self) -> Result<(), DbError> {
+        self.last_id = self.last_id.saturating_add(1);
+        let mark = replay_mark(self.origin.as_str(), self.last_id);
+        self.target.insert(SydentTable::Global, vec![mark])?;
         Ok(())
     }
 }

@@ -19,6 +19,8 @@ mod configuration;
 #[cfg(test)]
 mod exported;
 #[cfg(test)]
+mod exported_mesh;
+#[cfg(test)]
 mod filled;
 #[cfg(test)]
 mod mesh;

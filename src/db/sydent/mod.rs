@@ -17,7 +17,7 @@ use super::connection::open_error;
 use record::{NUMBERS, Raw, TEXTS};
 
 pub use record::Record;
-pub use write::{NewSydent, SydentTable};
+pub use write::{IS_NO_MARK, NewSydent, SydentTable, replay_mark};
 
 /// An open database of Sydent. One read transaction lasts from [`Sydent::open`]
 /// until [`Sydent::end_transaction`], so that all queries see the same state.

@@ -68,6 +68,33 @@ impl SydentTable {
     }
 }
 
+/// The values of a row of [`SydentTable::Global`] that answers no lookup: it was never
+/// valid. With each own change, Sydent repeats those after the greatest number that
+/// it has an own association of: a removal then deletes newer bindings of peers, and a
+/// binding that a peer's has replaced is found again. With this row it repeats nothing
+/// up to `number`, whichever bindings are removed later.
+#[must_use]
+pub fn replay_mark(origin: &str, number: i64) -> Vec<SqlValue> {
+    let (nothing, never) = ("", 0_i64);
+    let (hash, signed) = (None::<String>, "{}");
+    vec![
+        nothing.into(),
+        nothing.into(),
+        hash.into(),
+        nothing.into(),
+        never.into(),
+        never.into(),
+        never.into(),
+        origin.into(),
+        number.into(),
+        signed.into(),
+    ]
+}
+
+/// The condition that a row `t` of Sydent's signed associations is not a
+/// [`replay_mark`].
+pub const IS_NO_MARK: &str = "NOT (t.medium = '' AND t.address = '' AND t.notAfter = 0)";
+
 /// A new database of Sydent. Everything is one transaction, which ends with
 /// [`NewSydent::finish`].
 pub struct NewSydent {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::own_names::GLOBAL;
 use super::{ImportContext, ImportError, TableReport};
 use crate::db::import_target::{self, SqlValue, TargetTable};
-use crate::db::sydent::{MAX_ID, Query, Record, Sydent};
+use crate::db::sydent::{IS_NO_MARK, MAX_ID, Query, Record, Sydent};
 use crate::db::{Conn, DbError};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
@@ -116,8 +116,8 @@ pub(super) fn import_own(context: &mut ImportContext<'_>) -> Result<TableReport,
     // Sydent also answers lookups with these, although it has no row of its own
     // for them any more.
     let without_local_row = format!(
-        "WHERE t.originServer IN ({own_names}) AND NOT EXISTS (SELECT 1 FROM {LOCAL} AS l \
-         WHERE {SAME_ROW}) ORDER BY t.ts DESC, t.id DESC"
+        "WHERE t.originServer IN ({own_names}) AND {IS_NO_MARK} AND NOT EXISTS \
+         (SELECT 1 FROM {LOCAL} AS l WHERE {SAME_ROW}) ORDER BY t.ts DESC, t.id DESC"
     );
     let ids = context.source.ids(GLOBAL, &without_local_row)?;
     let query = Query {

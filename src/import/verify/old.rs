@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::changes::{Changes, Expected, GLOBAL, LOCAL};
 use super::rules;
 use crate::db::DbError;
-use crate::db::sydent::{Query, Record, Sydent};
+use crate::db::sydent::{IS_NO_MARK, Query, Record, Sydent};
 use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
 use crate::import::pepper::{SydentPepper, read_pepper};
@@ -162,7 +162,7 @@ impl OldDatabase {
     pub(crate) fn rows(&mut self, sample: Option<u32>) -> Result<Vec<Row>, DbError> {
         let mut rows = Vec::new();
         let not_local = format!(
-            "NOT EXISTS (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium \
+            "{IS_NO_MARK} AND NOT EXISTS (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium \
              AND l.address = t.address)"
         );
         for (table, condition, group) in [
