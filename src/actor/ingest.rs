@@ -6,14 +6,14 @@ use super::associations::{Associations, OnbindNotification};
 use super::pool::{Fault, Operation};
 use crate::db::outbox;
 use crate::db::{
-    Conn, DbError, LockKey, associations, invites, journal, peppers, replicated, statements,
+    Conn, DbError, LockKey, associations, invites, journal, peers, peppers, replicated, statements,
 };
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::{Hashes, Pepper};
 use crate::domain::merge::Merged;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{PeerChange, Rejection, WithId};
+use crate::domain::replication::{PeerChange, Push, Rejection, WithId};
 use crate::domain::threepid::ThreePid;
 use crate::domain::time::UnixMillis;
 
@@ -26,8 +26,8 @@ pub struct Ingest {
     pub peer: ServerName,
     /// Its signing key.
     pub key: PublicKey,
-    /// The changes, in the order in which they apply.
-    pub changes: Vec<WithId>,
+    /// What it pushes.
+    pub push: Push,
     /// The notification that each homeserver concerned gets.
     pub notification: OnbindNotification,
     /// Now, ms.
@@ -58,7 +58,8 @@ impl Operation for Ingest {
     type Output = Result<Ingested, Vec<String>>;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        let (changes, skipped) = match verify(self.changes, &self.peer, &self.key) {
+        let compares = self.push.sender_compares;
+        let (changes, skipped) = match verify(self.push.changes, &self.peer, &self.key) {
             Ok(verified) => verified,
             Err(unsigned) => return Ok(Err(unsigned)),
         };
@@ -92,12 +93,12 @@ impl Operation for Ingest {
                         notifications += 1;
                     }
                 }
-                replicated::record_push(connection, peer, &skipped, now)?;
+                replicated::record_push(connection, peer, &skipped, compares, now)?;
                 let touched: Vec<&ThreePid> = applied.into_keys().collect();
                 Ok(Ok(Ingested {
                     notifications,
                     skipped: skipped.len(),
-                    repeats: repeat(connection, peer, &touched)?,
+                    repeats: repeat(connection, peer, compares, &touched)?,
                 }))
             })
     }
@@ -186,12 +187,14 @@ fn notify(
     Ok(true)
 }
 
-/// Has this server's statements about these 3PIDs pushed again, with the answer of
-/// all servers. A peer that is a Python Sydent has just changed its answer for them
-/// by rules of its own, and may have changed those for others back.
+/// Has this server's statements about these 3PIDs pushed with the answer of all
+/// servers, and once more if any peer may be a Python Sydent: it has just changed its
+/// answer for them by rules of its own. If it is the one that pushes, it may have
+/// changed those for others back.
 fn repeat(
     connection: &mut Conn,
     peer: &ServerName,
+    peer_compares: bool,
     changed: &[&ThreePid],
 ) -> Result<bool, DbError> {
     if changed.is_empty() {
@@ -199,12 +202,18 @@ fn repeat(
     }
     let changed = changed.iter().copied().map(statements::key);
     let mut keys: BTreeSet<_> = changed.collect();
-    keys.extend(statements::shared_and_recent(
-        connection,
-        peer,
-        MAX_REPEATS,
-    )?);
+    if !peer_compares {
+        keys.extend(statements::shared_and_recent(
+            connection,
+            peer,
+            MAX_REPEATS,
+        )?);
+    }
     let keys: Vec<_> = keys.into_iter().collect();
+    if peers::all_compare(connection)? {
+        journal::restate(connection, &keys)?;
+        return Ok(false);
+    }
     journal::repeat(connection, &keys)
 }
 

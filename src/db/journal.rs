@@ -47,6 +47,21 @@ pub fn repeat(connection: &mut Conn, keys: &[Key]) -> Result<bool, DbError> {
     Ok(any)
 }
 
+/// Has the changes of those of these 3PIDs that this server has made a statement about
+/// pushed with the answer of all servers from now on, to peers that have not received
+/// them. No peer receives them once more.
+pub fn restate(connection: &mut Conn, keys: &[Key]) -> Result<(), DbError> {
+    for (medium, address) in keys {
+        let change = journal::association_journal
+            .filter(journal::address.eq(address))
+            .filter(journal::medium.eq(medium));
+        diesel::update(change)
+            .set(journal::restates.eq(true))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
 /// Replaces the change of a 3PID by one with a new id. `new` gets the time of its
 /// removal, ms, if there is a change.
 fn replace(

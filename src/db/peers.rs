@@ -40,6 +40,16 @@ pub fn all(connection: &mut Conn) -> Result<Vec<Peer>, DbError> {
         .load(connection)?)
 }
 
+/// Whether all peers are known to compare statements, so that none is a Python Sydent.
+pub fn all_compare(connection: &mut Conn) -> Result<bool, DbError> {
+    let other: Option<String> = dsl::replication_peers
+        .filter(dsl::compares.is_null().or(dsl::compares.eq(false)))
+        .select(dsl::name)
+        .first(connection)
+        .optional()?;
+    Ok(other.is_none())
+}
+
 /// Adds a peer that has received nothing yet, unless it is stored already.
 pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
     let new = (

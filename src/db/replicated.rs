@@ -7,11 +7,12 @@ use super::{Conn, DbError, with_backend};
 use crate::domain::ids::ServerName;
 
 /// Records that a push from a peer was accepted, except for the changes with the
-/// numbers `skipped`, which are not valid.
+/// numbers `skipped`, which are not valid, and whether the peer `compares` statements.
 pub fn record_push(
     connection: &mut Conn,
     peer: &ServerName,
     skipped: &[String],
+    compares: bool,
     now: i64,
 ) -> Result<(), DbError> {
     // Nothing was pushed to a new peer yet.
@@ -19,6 +20,7 @@ pub fn record_push(
         dsl::name.eq(peer.as_str()),
         dsl::sent_id.eq(0),
         dsl::received_at.eq(now),
+        dsl::compares.eq(compares),
         dsl::tries.eq(0),
         dsl::due_at.eq(0),
         dsl::lease_owner.eq(""),
@@ -28,7 +30,7 @@ pub fn record_push(
         .values(row)
         .on_conflict(dsl::name)
         .do_update()
-        .set(dsl::received_at.eq(now))
+        .set((dsl::received_at.eq(now), dsl::compares.eq(compares)))
         .execute(inner))?;
     if let Some(last) = skipped.last() {
         let count = i64::try_from(skipped.len()).unwrap_or(i64::MAX);

@@ -157,6 +157,7 @@ diesel::table! {
         lease_until -> BigInt,
         skipped -> BigInt,
         skipped_number -> Text,
+        compares -> Nullable<Bool>,
     }
 }
 

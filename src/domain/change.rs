@@ -51,6 +51,11 @@ pub enum ChangeKind {
 /// statements as `domain::merge` does.
 pub const RESTATES: &str = "restates";
 
+/// The field of a push that says that its sender compares statements, as this server
+/// does. Whether a peer is a Python Sydent is known by its absence, at each push: a
+/// server may be replaced under the same name.
+pub const COMPARES: &str = "compares";
+
 /// An object to sign, and the key in a push under which it is sent.
 pub type Numbered = (String, Map<String, Value>);
 
@@ -158,7 +163,7 @@ pub fn push_body(signed: impl IntoIterator<Item = Numbered>) -> Value {
         .into_iter()
         .map(|(key, object)| (key, Value::Object(object)))
         .collect();
-    json!({ "sgAssocs": by_id })
+    json!({ "sgAssocs": by_id, COMPARES: true })
 }
 
 #[cfg(test)]
@@ -195,7 +200,7 @@ mod tests {
         let objects = [bound, removed].map(|change| change.to_objects());
         assert_eq!(
             push_body(objects.concat()),
-            json!({"sgAssocs": {
+            json!({"compares": true, "sgAssocs": {
                 "9": {
                     "medium": "email", "address": "alice@example.com",
                     "mxid": "@alice:example.org", "ts": 1, "not_before": 2, "not_after": 3,

@@ -38,6 +38,15 @@ impl fmt::Debug for WithId {
     }
 }
 
+/// What a peer pushes.
+#[derive(Debug)]
+pub struct Push {
+    /// The associations, in the order in which they apply.
+    pub changes: Vec<WithId>,
+    /// Whether the peer compares statements, as this server does.
+    pub sender_compares: bool,
+}
+
 /// Sorts the associations of a push by their ids, which is the order of the
 /// changes. Equal numbers stay in the order of their texts.
 ///

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::message::MessageId;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::WithId;
+use crate::domain::replication::Push;
 use crate::random;
 
 /// Takes the valid changes of a push. It need not be detached from the request: a
@@ -19,13 +19,13 @@ pub async fn ingest(
     app: &App,
     peer: &ServerName,
     key: PublicKey,
-    changes: Vec<WithId>,
+    push: Push,
 ) -> Result<(), FlowError> {
     let now = app.clock.now();
     let ingest = Ingest {
         peer: peer.clone(),
         key,
-        changes,
+        push,
         notification: OnbindNotification {
             id: MessageId::from(random::alphanumeric(32)?),
             expires_at: now.after(app.config.delivery.onbind_give_up),

@@ -18,7 +18,7 @@ use super::resource::Endpoint;
 use crate::app::App;
 use crate::domain::ids::ServerName;
 use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{MAX_ASSOCIATIONS, WithId, sort_by_id};
+use crate::domain::replication::{MAX_ASSOCIATIONS, Push, sort_by_id};
 use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
 
@@ -38,6 +38,11 @@ pub(super) struct PushRequest {
     /// null removes a binding.
     #[serde(rename = "sgAssocs")]
     associations: Map<String, Value>,
+    /// True if the sender compares the statements of all servers by their times, as
+    /// this server does; otherwise it may be a Python Sydent.
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    compares: Value,
 }
 
 /// The associations are stored.
@@ -83,9 +88,7 @@ pub(super) async fn push(
 ) -> Result<web::Json<PushResponse>, Error> {
     let (name, key) = peer(&app, &request)?;
     let result = match read(&app, &request, body.0).await {
-        Ok(associations) => ingest(&app, name, key, associations)
-            .await
-            .map_err(Error::from),
+        Ok(push) => ingest(&app, name, key, push).await.map_err(Error::from),
         Err(error) => Err(error),
     };
     let outcome = match &result {
@@ -118,7 +121,7 @@ async fn read(
     app: &web::Data<App>,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<Vec<WithId>, Error> {
+) -> Result<Push, Error> {
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
@@ -129,5 +132,9 @@ async fn read(
     if push.associations.len() > MAX_ASSOCIATIONS {
         return Err(Error::too_many_associations(MAX_ASSOCIATIONS));
     }
-    sort_by_id(push.associations).map_err(|reason| Error::bad_json(reason.0))
+    let changes = sort_by_id(push.associations).map_err(|reason| Error::bad_json(reason.0))?;
+    Ok(Push {
+        changes,
+        sender_compares: push.compares == true,
+    })
 }

@@ -144,3 +144,55 @@ async fn self_signed_authorities_authenticate_peers() {
     let refused = stranger.post(&one, PUSH, "application/json", b"{}").await;
     assert!(refused.is_none(), "{refused:?}");
 }
+
+/// INT-03
+#[actix_web::test]
+async fn first_sync_of_two_servers_repeats_nothing() {
+    const SHARED: i64 = 1000;
+    let nodes = ["a.mesh.test", "b.mesh.test"].map(Node::new);
+    let [a, b] = &nodes;
+    // Both have what was bound at one Sydent before, and know nothing of each other.
+    let databases = nodes.each_ref().map(|node| {
+        let server = TestServer::start(|settings| node.configure(&[], settings));
+        let url = server.database.url.clone();
+        let (name, now) = (&node.peer.name, server.now());
+        server.database.execute(&format!(
+            "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+             lookup_hash, signed) \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {SHARED}) \
+             SELECT 'email', 'a' || i || '@example.com', '{name}', '@u' || i || ':example.org', \
+             {now} - i, {now} - i, {now} + 9000000, '', '{{}}' FROM n; \
+             INSERT INTO association_journal (medium, address) \
+             SELECT medium, address FROM associations ORDER BY id"
+        ));
+        (server, TestDatabase::existing(&url))
+    });
+    let members = databases.map(|(mut server, database)| {
+        server.stop();
+        (server, database)
+    });
+    let [one, two] = members;
+    let one_again = TestServer::start_on(one.1, |settings| a.configure(&[b], settings));
+    let two_again = TestServer::start_on(two.1, |settings| b.configure(&[a], settings));
+    let members = [(&one_again, b), (&two_again, a)];
+    for _ in 0..2400 {
+        let has_all = members.iter().all(|(server, other)| {
+            let heard = format!("associations WHERE origin = '{}'", other.peer.name);
+            server.database.count(&heard) == SHARED
+        });
+        if has_all {
+            break;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    for (server, other) in members {
+        let database = &server.database;
+        let heard = format!("associations WHERE origin = '{}'", other.peer.name);
+        assert_eq!(database.count(&heard), SHARED);
+        let repeated = format!("association_journal WHERE id > {SHARED}");
+        assert_eq!(database.count(&repeated), 0, "changes were pushed again");
+        // A peer that is added later gets the answer of all.
+        let restated = database.count("association_journal WHERE restates");
+        assert_eq!(restated, SHARED);
+    }
+}

@@ -190,6 +190,37 @@ async fn the_newest_statement_of_all_counts() {
     assert_eq!(mxid_of(&server, A).await.as_deref(), Some(BOB));
 }
 
+/// INT-03
+#[actix_web::test]
+async fn changes_are_repeated_for_a_sydent_only() {
+    let (server, peer) = start();
+    let internal = server.internal();
+    for address in [A, B] {
+        internal.internal_bind("email", address, ALICE).await.ok();
+    }
+    let later = server.now() + 1000;
+    let repeated = |count: i64| {
+        let repeated = "association_journal WHERE id > 2 AND restates";
+        assert_eq!(server.database.count(repeated), count);
+    };
+    for (number, address, compares, expected) in [
+        (1, A, json!({"compares": true}), 0),
+        // An earlier one of the peer may have been repeated by it.
+        (2, B, json!({}), 2),
+        (3, A, json!({"compares": "yes"}), 2),
+    ] {
+        let mut body = compares;
+        let bound = peer.bound(address, BOB, later + number);
+        body["sgAssocs"] = json!({ number.to_string(): bound });
+        let body = body.to_string();
+        let answer = peer.post(&server, PUSH, "application/json", body.as_bytes());
+        assert_eq!(answer.await.unwrap().ok(), json!({"success": true}));
+        repeated(expected);
+        let restated = format!("association_journal WHERE address = '{address}' AND restates");
+        assert_eq!(server.database.count(&restated), 1);
+    }
+}
+
 /// INT-03, BND-05, UNB-18
 #[actix_web::test]
 async fn own_changes_come_after_those_of_others() {

@@ -1,0 +1,1 @@
+ALTER TABLE replication_peers DROP COLUMN compares;
