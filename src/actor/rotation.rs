@@ -68,10 +68,36 @@ impl Operation for RotatePepper {
 /// Associations that are in memory at a time.
 const CHUNK: i64 = 2000;
 
+/// Adds the other forms of addresses, and their hashes, to associations from before this
+/// server stored them. Locks the pepper against a rotation. Returns how many were looked
+/// at.
+///
+/// # Errors
+/// When the database fails.
+pub fn add_other_forms(connection: &mut Conn) -> Result<usize, DbError> {
+    let Some(current) = peppers::current_for_hashing(connection)? else {
+        return Ok(0);
+    };
+    hash_each(
+        connection,
+        &current.pepper,
+        associations::without_other_form,
+    )
+}
+
 fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {
+    hash_each(connection, pepper, associations::after)
+}
+
+/// Hashes what `after` returns, by row id in chunks.
+fn hash_each(
+    connection: &mut Conn,
+    pepper: &Pepper,
+    after: fn(&mut Conn, i64, i64) -> Result<Vec<Hashable>, DbError>,
+) -> Result<usize, DbError> {
     let (mut last, mut count) = (i64::MIN, 0);
     loop {
-        let chunk = associations::after(connection, last, CHUNK)?;
+        let chunk = after(connection, last, CHUNK)?;
         let Some(end) = chunk.last() else {
             return Ok(count);
         };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::associations::Associations;
 use super::pool::{Fault, Operation};
-use crate::db::{Conn, LockKey, own_associations, peers, server_identity};
+use crate::db::{Conn, LockKey, own_associations, peers, server_identity, statements};
 use crate::domain::ids::ServerName;
 use crate::domain::signing::{KeyRing, verify};
 
@@ -44,7 +44,10 @@ impl Operation for SignAgain {
         state.store.write(LockKey::Job("sign"), |connection| {
             let stored = server_identity::name(connection)?;
             let expected = self.former_name.as_ref().unwrap_or(&name).to_string();
-            let is_own_already = stored.as_deref() == Some(name.as_str());
+            let is_own_already = match &stored {
+                Some(stored) => stored == name.as_str(),
+                None => own_associations::has_made_some(connection, name.as_str())?,
+            };
             let known_as = match &stored {
                 Some(stored) => Some(stored.clone()),
                 // Earlier versions did not store it: the associations tell.
@@ -62,6 +65,7 @@ impl Operation for SignAgain {
             let is_renamed = expected != name.as_str();
             if is_renamed {
                 own_associations::remove_older(connection, &expected, name.as_str())?;
+                statements::rename_removals(connection, &expected, &name)?;
                 // They know the server by its new name, and get everything under it.
                 peers::start_over(connection)?;
             }

@@ -190,6 +190,28 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
         .load(connection)?)
 }
 
+/// The same of those whose other form may be missing: email addresses that are not
+/// ASCII, stored by a version that knew no other forms.
+pub fn without_other_form(
+    connection: &mut Conn,
+    id: i64,
+    limit: i64,
+) -> Result<Vec<Hashable>, DbError> {
+    let is_not_ascii = match connection {
+        Conn::Postgres(_) => "octet_length(address) > char_length(address)",
+        Conn::Sqlite(_) => "length(CAST(address AS BLOB)) > length(address)",
+    };
+    Ok(dsl::associations
+        .filter(dsl::id.gt(id))
+        .filter(dsl::medium.eq(Medium::Email.as_str()))
+        .filter(dsl::other_form.is_null())
+        .filter(sql::<Bool>(is_not_ascii))
+        .order(dsl::id.asc())
+        .limit(limit)
+        .select((dsl::id, dsl::medium, dsl::address, dsl::other_form))
+        .load(connection)?)
+}
+
 /// Replaces the lookup hashes of the associations with these row ids.
 pub fn set_lookup_hashes(
     connection: &mut Conn,

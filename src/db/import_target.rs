@@ -204,20 +204,6 @@ pub fn insert_changes(
     Ok(ids)
 }
 
-/// Inserts the removals of the journal that hide nothing of what was imported: what
-/// a peer pushes later and is older than one of them stays removed. A Sydent keeps
-/// older bindings of other servers that it received after a removal.
-pub fn insert_removals(connection: &mut Conn) -> Result<(), DbError> {
-    Ok(connection.batch_execute(
-        "INSERT INTO association_removals (medium, address, origin, number, ts) \
-         SELECT medium, address, '', 0, removed_at FROM association_journal \
-         WHERE removed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM associations \
-         WHERE associations.address = association_journal.address \
-         AND associations.medium = association_journal.medium \
-         AND associations.ts <= association_journal.removed_at)",
-    )?)
-}
-
 /// Makes the id of the next change greater than `id`.
 pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError> {
     // A batch of statements cannot bind variables; a number needs no escaping.

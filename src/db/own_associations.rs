@@ -37,30 +37,42 @@ pub fn after(
         .load(connection)?)
 }
 
+/// The associations of addresses that the server of the database has bound. A macro,
+/// because the type of the query is long.
+macro_rules! made_here {
+    () => {
+        journal::association_journal
+            .inner_join(
+                dsl::associations.on(dsl::address
+                    .eq(journal::address)
+                    .and(dsl::medium.eq(journal::medium))),
+            )
+            .filter(journal::removed_at.is_null())
+    };
+}
+
 /// The origin of associations that the server of the database has made itself, if it has
 /// made some and none as `name`. Those of peers may be taken for its own, where they have
 /// one of the same address.
 pub fn other_origin(connection: &mut Conn, name: &str) -> Result<Option<String>, DbError> {
-    let own = journal::association_journal
-        .inner_join(
-            dsl::associations.on(dsl::address
-                .eq(journal::address)
-                .and(dsl::medium.eq(journal::medium))),
-        )
-        .filter(journal::removed_at.is_null());
-    let is_known: Option<i64> = own
-        .filter(dsl::origin.eq(name))
-        .select(dsl::id)
-        .first(connection)
-        .optional()?;
-    if is_known.is_some() {
+    if has_made_some(connection, name)? {
         return Ok(None);
     }
-    Ok(own
+    Ok(made_here!()
         .select(dsl::origin)
         .order(dsl::id.asc())
         .first(connection)
         .optional()?)
+}
+
+/// Whether the server of the database has made associations under this name.
+pub fn has_made_some(connection: &mut Conn, name: &str) -> Result<bool, DbError> {
+    let one: Option<i64> = made_here!()
+        .filter(dsl::origin.eq(name))
+        .select(dsl::id)
+        .first(connection)
+        .optional()?;
+    Ok(one.is_some())
 }
 
 /// Replaces the signed form of an association, and its origin.

@@ -7,7 +7,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::schema::association_journal::dsl as journal;
-use super::schema::association_removals::dsl as removals;
+use super::schema::association_removals::{self, dsl as removals};
 use super::schema::associations::dsl as associations;
 use super::{Conn, DbError, with_backend};
 use crate::domain::ids::ServerName;
@@ -113,6 +113,55 @@ pub fn store_removal(
         .do_update()
         .set((removals::number.eq(number), removals::ts.eq(ts)))
         .execute(inner))?;
+    Ok(())
+}
+
+/// Stores the removals of the journal that are not stored and hide nothing of what is
+/// found today: what a peer pushes later and is older than one of them stays removed.
+/// They come from a Sydent, which keeps older bindings of other servers that it received
+/// after a removal, or from an instance of a version that stored no removals. `origin`
+/// is this server's name, which has no quotation mark.
+pub fn store_missing_removals(
+    connection: &mut Conn,
+    origin: &ServerName,
+) -> Result<usize, DbError> {
+    let missing = format!(
+        "INSERT INTO association_removals (medium, address, origin, number, ts) \
+         SELECT j.medium, j.address, '{origin}', 0, j.removed_at FROM association_journal AS j \
+         WHERE j.removed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM associations AS a \
+         WHERE a.address = j.address AND a.medium = j.medium AND a.ts <= j.removed_at) \
+         AND NOT EXISTS (SELECT 1 FROM association_removals AS r WHERE r.address = j.address \
+         AND r.medium = j.medium AND r.ts >= j.removed_at) \
+         ON CONFLICT (address, medium, origin) DO UPDATE SET ts = excluded.ts"
+    );
+    Ok(with_backend!(connection, inner => diesel::sql_query(missing).execute(inner))?)
+}
+
+/// Gives the removals of the origin `former` to `name`; of an address that both have
+/// removed, the one that came last stays.
+pub fn rename_removals(
+    connection: &mut Conn,
+    former: &str,
+    name: &ServerName,
+) -> Result<(), DbError> {
+    let other = diesel::alias!(association_removals as other);
+    let by = |origin: &str| {
+        let ts = other.field(removals::ts);
+        other
+            .filter(other.field(removals::origin).eq(origin.to_owned()))
+            .filter(other.field(removals::address).eq(removals::address))
+            .filter(other.field(removals::medium).eq(removals::medium))
+            .filter(ts.ge(removals::ts))
+    };
+    for (origin, later) in [(former, name.as_str()), (name.as_str(), former)] {
+        let overtaken = removals::association_removals
+            .filter(removals::origin.eq(origin))
+            .filter(exists(by(later)));
+        diesel::delete(overtaken).execute(connection)?;
+    }
+    diesel::update(removals::association_removals.filter(removals::origin.eq(former)))
+        .set(removals::origin.eq(name.as_str()))
+        .execute(connection)?;
     Ok(())
 }
 

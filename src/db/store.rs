@@ -12,7 +12,7 @@ use super::connection::{Mode, connect};
 use super::in_use;
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
-use super::{Conn, DbError, LockKey, migrations, server_identity, with_backend};
+use super::{Conn, DbError, LockKey, migrations, server_identity, statements, with_backend};
 use crate::config::DatabaseUrl;
 
 /// How to connect to the database. Each actor opens its own [`Store`] from it.
@@ -118,6 +118,8 @@ impl Database {
                     )));
                 }
             }
+            // Instances of an earlier version may have worked on the new schema until now.
+            statements::store_missing_removals(connection, owner.name)?;
             seed(connection)
         })
     }

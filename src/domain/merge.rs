@@ -1,6 +1,7 @@
 //! How the statements of several servers about one 3PID become one answer. It
 //! depends neither on the order in which they arrive nor on how often, so that
 //! all members of a mesh that received the same statements answer alike (INT-03).
+//! Statements without a number are those that were stored before numbers were.
 
 use std::cmp::Ordering;
 
@@ -51,11 +52,15 @@ impl Statement {
     }
 
     /// Among the statements of one origin, its numbers decide: its clock may
-    /// have been set back.
+    /// have been set back. Where one has none, the later one counts.
     fn cmp_within_origin(&self, other: &Self) -> Ordering {
-        self.number
-            .cmp(&other.number)
-            .then_with(|| self.cmp_across_origins(other))
+        let by_number = self.number.cmp(&other.number);
+        let order = if self.number == 0 || other.number == 0 {
+            self.ts.cmp(&other.ts).then(by_number)
+        } else {
+            by_number
+        };
+        order.then_with(|| self.cmp_across_origins(other))
     }
 
     /// Among the statements of several origins, the newest counts. At the same

@@ -51,6 +51,20 @@ fn numbers_decide_within_one_origin() {
 
 /// INT-03
 #[test]
+fn time_decides_where_a_number_is_unknown() {
+    let held = statement("a", 0, 10, Some("held"));
+    for (number, ts, expected) in [(7, 9, "@held"), (7, 10, "@new"), (1, 11, "@new")] {
+        let new = statement("a", number, ts, Some("new"));
+        for order in [[held.clone(), new.clone()], [new, held.clone()]] {
+            assert_eq!(answer(&order).unwrap(), expected, "{number} at {ts}");
+        }
+    }
+    let late = statement("a", 7, 9, None);
+    assert_eq!(answer(&[held, late]).unwrap(), "@held");
+}
+
+/// INT-03
+#[test]
 fn statements_at_the_same_time_have_an_order() {
     let [low, high] = ["low", "yes"].map(|user| statement(user, 1, 5, Some(user)));
     let removal = statement("a", 1, 5, None);
@@ -72,6 +86,19 @@ fn own_statements_come_after_what_they_end() {
     // It does not end the binding of Bob.
     assert_eq!(held.removal_ts("a", 1000), 5);
     assert_eq!(held.removal_ts("b", 10), 901);
+    // Neither if both were made at the same time.
+    let mut equal: Statements = [
+        statement("a", 1, 5, Some("alice")),
+        statement("b", 1, 5, Some("bob")),
+    ]
+    .into_iter()
+    .collect();
+    let ts = equal.removal_ts("a", 1000);
+    assert_eq!(ts, 4);
+    equal.merge(statement("a", 2, ts, None));
+    assert_eq!(equal.by("a").unwrap().binding, None);
+    let bob = equal.answer().and_then(|it| it.binding.clone()).unwrap();
+    assert_eq!(bob.mxid, "@bob:example.org");
     assert_eq!(Statements::default().next_ts(10), 10);
     let far: Statements = [statement("b", 1, LAST_TS, None)].into_iter().collect();
     assert_eq!(far.next_ts(10), LAST_TS);
@@ -81,7 +108,7 @@ fn any_statement() -> impl Strategy<Value = Statement> {
     let user = prop::option::of(prop::sample::select(vec!["x", "y", "z"]));
     (
         prop::sample::select(vec!["a", "b", "c"]),
-        0..6_i64,
+        1..6_i64,
         0..8_i64,
         user,
     )

@@ -308,7 +308,7 @@ fn prepare_database(
     let name = &config.server.name;
     database.prepare_for(Owner { name, keys }, |connection| {
         match peppers::current(connection)? {
-            Some(_) => Ok(()),
+            Some(_) => rotation::add_other_forms(connection).map(drop),
             None => peppers::set_current(connection, &pepper, now),
         }
     })?;

@@ -335,6 +335,33 @@ fn key_that_did_not_sign_the_data_is_rejected() {
     assert!(output.err.contains("must be `ed25519"), "{}", output.err);
 }
 
+/// OPS-07, INT-03
+#[actix_web::test]
+async fn numbers_decide_among_rows_of_a_peer() {
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    // The clock of the peer was set back between them; one came late.
+    for (number, address, mxid, ts) in [
+        (9, "alice@example.com", "@older:hs", t + 5),
+        (10, "alice@example.com", "@newer:hs", t),
+        (100, "bob@example.com", "@newer:hs", t),
+        (99, "bob@example.com", "@older:hs", t + 5),
+    ] {
+        let stated = signed(address, mxid, ts, "other.test");
+        source.state("other.test", number, &stated);
+    }
+    source.account("@alice:example.org", "alices-token", None);
+    let database = TestDatabase::fresh();
+    let output = source.import(&database, "");
+    assert_eq!(output.code, 0, "{}", output.err);
+    let imported = output.row("replicated bindings");
+    assert_eq!(imported, [4, 2, 2, 0], "{}", output.out);
+    assert_eq!(database.count("associations WHERE number IN (10, 100)"), 2);
+    let server = TestServer::start_on(database, |_| {});
+    let users = found(&server, &["alice@example.com", "bob@example.com"]).await;
+    assert_eq!(users, json!(["@newer:hs", "@newer:hs"]));
+}
+
 impl CommandOutput {
     /// A row of the summary table: read, imported, merged, skipped.
     fn row(&self, kind: &str) -> [u64; 4] {

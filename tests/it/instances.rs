@@ -3,11 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use serde_json::json;
 use sydent::clock::Clock;
+use sydent::config::DatabaseUrl;
+use sydent::db::{Database, Owner};
+use sydent::domain::ids::ServerName;
+use sydent::domain::lookup::{self, Pepper};
+use sydent::domain::signing::KeyRing;
 use sydent::server::Server;
 
-use crate::harness::{TestDatabase, test_settings};
+use crate::harness::{KEY_FILE, Peer, SERVER_NAME, TestDatabase, TestServer, test_settings};
 
 /// OPS-11
 #[test]
@@ -34,4 +41,85 @@ fn concurrent_starts_make_one_schema_and_pepper() {
     }
     assert_eq!(started.load(Ordering::SeqCst), 4);
     assert_eq!(database.count("lookup_peppers"), 1);
+}
+
+/// OPS-13, OPS-11
+#[test]
+fn new_database_becomes_that_of_one_name() {
+    for _ in 0..6 {
+        let database = TestDatabase::fresh();
+        let threads = ["one.example", "two.example"].map(|name| {
+            let url = DatabaseUrl::parse(&database.url).unwrap();
+            thread::spawn(move || {
+                let (name, keys) = (ServerName::parse(name), KeyRing::parse(KEY_FILE));
+                let (name, keys) = (name.unwrap(), keys.unwrap());
+                let owner = Owner {
+                    name: &name,
+                    keys: &keys,
+                };
+                let prepared = Database::new(url, Duration::from_secs(20));
+                let prepared = prepared.prepare_for(owner, |_connection| Ok(()));
+                prepared.map_err(|error| error.to_string())
+            })
+        });
+        let mut refused = Vec::new();
+        for thread in threads {
+            refused.extend(thread.join().unwrap().err());
+        }
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        let reason = "it belongs to the server ";
+        assert!(refused[0].contains(reason), "{refused:?}");
+        assert_eq!(database.count("server_identity"), 1);
+    }
+}
+
+/// OPS-11, UNB-18
+#[actix_web::test]
+async fn removal_by_an_earlier_version_stays() {
+    const ADDRESS: &str = "removed@example.com";
+    let peer = Peer::new("peer.test");
+    let server = TestServer::start(|settings| peer.configure(settings));
+    let internal = server.internal();
+    let bound = internal.internal_bind("email", ADDRESS, "@alice:example.org");
+    let ts = bound.await.ok()["ts"].as_i64().unwrap();
+    // What an instance does that does not store removals.
+    server.database.execute(&format!(
+        "DELETE FROM associations; UPDATE association_journal SET removed_at = {}; \
+         INSERT INTO association_removals (medium, address, origin, number, ts) \
+         VALUES ('email', '{ADDRESS}', '{SERVER_NAME}', 0, {})",
+        ts + 1,
+        ts - 9
+    ));
+    let server = server.start_again(|settings| peer.configure(settings));
+    let push = json!({"1": peer.bound(ADDRESS, "@bob:example.org", ts)});
+    peer.push(&server, push).await.ok();
+    let found = server.api().lookup("email", ADDRESS).await.ok();
+    assert_eq!(found, json!({}));
+    let kept = format!("association_removals WHERE ts = {}", ts + 1);
+    assert_eq!(server.database.count(&kept), 1);
+}
+
+/// OPS-11, LKP-11
+#[actix_web::test]
+async fn other_forms_are_added_at_a_start() {
+    const PUNYCODE: &str = "x@xn--bcher-kva.example";
+    let server = TestServer::start(|_| {});
+    let internal = server.internal();
+    let user = "@alice:example.org";
+    internal.internal_bind("email", PUNYCODE, user).await.ok();
+    // As a version stored it that knew no other forms.
+    server
+        .database
+        .execute("UPDATE associations SET other_form = NULL, other_hash = NULL");
+    let found = async |server: &TestServer| {
+        let client = server.account(user).await;
+        let details = client.hash_details().await.ok();
+        let pepper = details["lookup_pepper"].as_str().unwrap();
+        let hash = lookup::hash(PUNYCODE, "email", &Pepper::parse(pepper).unwrap());
+        let body = json!({"addresses": [hash], "algorithm": "sha256", "pepper": pepper});
+        client.hashed_lookup(body).await.ok()["mappings"][hash].clone()
+    };
+    assert_eq!(found(&server).await, json!(null));
+    let server = server.start_again(|_| {});
+    assert_eq!(found(&server).await, user);
 }

@@ -3,6 +3,7 @@
 
 mod checks;
 mod databases;
+mod files;
 mod owner;
 mod postgres;
 

@@ -18,7 +18,7 @@ use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::{Conn, Database, DbError, LockKey, peppers, server_identity};
+use crate::db::{Conn, Database, DbError, LockKey, peppers, server_identity, statements};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
 use crate::domain::signing::KeyRing;
@@ -234,7 +234,7 @@ impl Import<'_> {
             ("peers", peers::import_peers(&mut context)?),
         ];
         report.remarks.extend(context.notes.sentences());
-        import_target::insert_removals(context.target)?;
+        statements::store_missing_removals(context.target, &self.server_name)?;
         Ok(())
     }
 }

@@ -56,7 +56,11 @@ async fn own_key_under_another_name_is_adopted() {
     assert_eq!(source.import(&database, "").code, 0);
     let server = TestServer::start_on(database, |_| {});
     let t = now() - DAY;
-    for (address, key_is_own) in [("alice@example.com", true), ("carol@example.com", false)] {
+    for (address, key_is_own) in [
+        ("alice@example.com", true),
+        ("carol@example.com", false),
+        ("dave@example.com", true),
+    ] {
         let stored = if key_is_own {
             signed_by(&key(), address, "@old:example.org", t, FORMER)
         } else {
@@ -69,14 +73,28 @@ async fn own_key_under_another_name_is_adopted() {
             t + 100 * DAY,
             super::hash(address)
         ));
+        let user = match address {
+            "dave@example.com" => "@somebody:example.org",
+            _ => "@old:example.org",
+        };
         let internal = server.internal();
-        internal
-            .internal_unbind("email", address, "@old:example.org")
-            .await
-            .ok();
+        internal.internal_unbind("email", address, user).await.ok();
     }
-    let users = found(&server, &["alice@example.com", "carol@example.com"]).await;
-    assert_eq!(users, json!([null, "@old:example.org"]));
+    let addresses = ["alice@example.com", "carol@example.com", "dave@example.com"];
+    let users = found(&server, &addresses).await;
+    assert_eq!(users, json!([null, "@old:example.org", "@old:example.org"]));
+    // Peers are to hear of what is this server's own now, and of nothing else.
+    for (address, removed, changes) in [
+        ("alice@example.com", "IS NOT NULL", 1),
+        ("carol@example.com", "IS NULL", 0),
+        ("dave@example.com", "IS NULL", 1),
+    ] {
+        let journal =
+            format!("association_journal WHERE address = '{address}' AND removed_at {removed}");
+        assert_eq!(server.database.count(&journal), changes, "{address}");
+    }
+    let own = format!("associations WHERE origin = '{SERVER_NAME}' AND number = 0");
+    assert_eq!(server.database.count(&own), 1);
 }
 
 /// CRY-09

@@ -163,8 +163,28 @@ fn sign_command_renames_the_server() {
          lookup_hash, signed) SELECT medium, address, 'new.example', '@old:example.org', ts - 1, \
          not_before, not_after, lookup_hash, signed FROM associations",
     );
+    database.execute(
+        "INSERT INTO association_removals (medium, address, origin, number, ts) VALUES \
+         ('email', 'gone@example.org', 'example.org', 0, 5), \
+         ('email', 'both@example.org', 'example.org', 0, 5), \
+         ('email', 'both@example.org', 'new.example', 0, 7), \
+         ('email', 'same@example.org', 'example.org', 0, 5), \
+         ('email', 'same@example.org', 'new.example', 0, 5), \
+         ('email', 'late@example.org', 'example.org', 0, 9), \
+         ('email', 'late@example.org', 'new.example', 0, 8), \
+         ('email', 'late@example.org', 'peer.example', 3, 6)",
+    );
     let signed = setup.run("database sign --former-name example.org");
     assert_eq!(signed.code, 0, "{}", signed.err);
+    for (removals, expected) in [
+        ("origin = 'new.example'", 4),
+        ("origin = 'new.example' AND ts IN (7, 9)", 2),
+        ("origin = 'peer.example'", 1),
+        ("TRUE", 5),
+    ] {
+        let count = database.count(&format!("association_removals WHERE {removals}"));
+        assert_eq!(count, expected, "{removals}");
+    }
     let said = "belongs to the server new.example. Associations signed again: 1.";
     assert!(signed.out.contains(said), "{}", signed.out);
     assert_eq!(database.count("associations"), 1);
@@ -209,4 +229,38 @@ fn sign_command_replaces_a_lost_key() {
         missing.err
     );
     assert!(!new.path("sydent.db").exists());
+}
+
+/// OPS-13, CRY-08
+#[test]
+fn sign_command_leaves_bindings_of_peers() {
+    let database = TestDatabase::fresh();
+    let mut setup = Setup::with_database(&database).used();
+    database.execute(
+        "INSERT INTO associations (medium, address, origin, mxid, ts, not_before, not_after, \
+         lookup_hash, signed) SELECT medium, address, 'peer.example', '@peer:example.org', ts - 1, \
+         not_before, not_after, lookup_hash, '{}' FROM associations",
+    );
+    // As from a version that did not store its name.
+    database.execute("DELETE FROM server_identity");
+    setup.set("server.name = 'new.example'");
+    for flags in ["", " --former-name other.example"] {
+        let refused = setup.run(&format!("database sign{flags}"));
+        let hint = "use --former-name example.org";
+        assert!(refused.err.contains(hint), "{}", refused.err);
+        assert_eq!(refused.code, 1);
+    }
+    let signed = setup.run("database sign --former-name example.org");
+    assert_eq!(signed.code, 0, "{}", signed.err);
+    assert!(signed.out.contains("signed again: 1."), "{}", signed.out);
+    // The associations are those of the new name already.
+    for _ in ["named", "not named"] {
+        let again = setup.run("database sign --former-name peer.example");
+        assert!(!again.out.contains("again: 1."), "{}", again.out);
+        for name in ["new.example", "peer.example"] {
+            let of_name = format!("associations WHERE origin = '{name}'");
+            assert_eq!(database.count(&of_name), 1, "{name}");
+        }
+        database.execute("DELETE FROM server_identity");
+    }
 }
