@@ -21,8 +21,7 @@ use crate::delivery::templates::Templates;
 use crate::domain::ids::KeyId;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
-use crate::limiter::Limiter;
-use crate::limiter::calls::CallLimits;
+use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
 use crate::permits::Permits;
 use crate::terms::CurrentTerms;
@@ -65,21 +64,13 @@ pub struct App {
     pub(crate) large_bodies: Permits,
     /// Sequences of changes, which are completed when their client is gone.
     pub detached: Detached,
-    /// The same for sequences that wait for other servers, with a limit of their
-    /// own: a slow mail server must not block binds.
+    /// The same for sequences that wait for the mail relay or the SMS provider, with a
+    /// limit of their own: a slow mail server must not block binds.
     pub detached_waits: Detached,
-    /// Addresses that a client may look up; `None` where that is not limited.
-    pub lookup_limiter: Option<Limiter>,
-    /// The same for an account.
-    pub account_limiter: Option<Limiter>,
-    /// Registrations by client and by homeserver.
-    pub register_limits: CallLimits,
-    /// Signed requests to unbind, by client and by homeserver.
-    pub unbind_limits: CallLimits,
-    /// Invites that a client may have signed; `None` where that is not limited.
-    pub signature_limiter: Option<Limiter>,
-    /// Codes that a client may submit; `None` where that is not limited.
-    pub submit_limiter: Option<Limiter>,
+    /// The same for unbinds that wait for the keys of a homeserver.
+    pub detached_unbinds: Detached,
+    /// The limits of requests.
+    pub limiters: Limiters,
     /// The policies that users must accept.
     pub terms: CurrentTerms,
     /// Templates of mails and pages.

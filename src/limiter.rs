@@ -2,7 +2,11 @@
 //! counters are in memory, so each instance has its own, and a restart resets
 //! them.
 
+pub(crate) mod all;
+pub(crate) mod binds;
 pub(crate) mod calls;
+pub(crate) mod ledger;
+pub(crate) mod waits;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;

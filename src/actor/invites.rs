@@ -10,11 +10,11 @@ use crate::db::outbox::{self, QueuedMessage};
 use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, associations};
 use crate::delivery::invitation::InvitationPayload;
+use crate::domain::counter::Limit;
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::public_key::PublicKey;
-use crate::domain::rate::Rate;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::ThreePid;
 use crate::domain::time::UnixMillis;
@@ -34,7 +34,7 @@ pub struct StoreInvite {
     /// The public half of the key made for this invite.
     pub ephemeral_key: PublicKey,
     /// The send limits that the mail is charged to.
-    pub limits: Vec<(String, Rate)>,
+    pub limits: Vec<Limit>,
     /// The mail.
     pub mail: InviteMail,
     /// Now, ms.

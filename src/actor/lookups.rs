@@ -1,6 +1,7 @@
 //! The lookups actor: it answers lookups on read-only connections.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::pool::{Fault, Operation, State};
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
@@ -8,6 +9,7 @@ use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::public_key::PublicKey;
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
+use crate::limiter::ledger::{Claim, Shortage};
 
 /// The state of one thread.
 pub struct Lookups {
@@ -116,9 +118,11 @@ fn current_pepper(connection: &mut Conn) -> Result<Pepper, Fault> {
 #[derive(Debug)]
 pub struct LookupHashes {
     /// The entries.
-    pub entries: Entries,
+    pub entries: Arc<Entries>,
     /// The pepper that the client used.
     pub pepper: String,
+    /// The payment for the entries. A lookup with a wrong pepper costs nothing.
+    pub claim: Claim,
     /// Now, ms.
     pub now: i64,
 }
@@ -129,6 +133,8 @@ pub enum LookupOutcome {
     Found(HashMap<String, String>),
     /// The client used another pepper than this, the current one.
     WrongPepper(Pepper),
+    /// These payers need a lease.
+    Unpaid(Vec<Shortage>),
 }
 
 impl Operation for LookupHashes {
@@ -142,7 +148,10 @@ impl Operation for LookupHashes {
             if current.as_str() != self.pepper {
                 return Ok(LookupOutcome::WrongPepper(current));
             }
-            Ok(LookupOutcome::Found(match self.entries {
+            if let Err(shortages) = self.claim.pay() {
+                return Ok(LookupOutcome::Unpaid(shortages));
+            }
+            Ok(LookupOutcome::Found(match &*self.entries {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
                     // The newest comes last and replaces the others (LKP-16).
@@ -153,8 +162,10 @@ impl Operation for LookupHashes {
                 Entries::Plain(entries) => {
                     let threepids: Vec<_> = entries.iter().map(|(_, threepid)| threepid).collect();
                     let users = users_of(connection, &threepids, self.now)?;
-                    let found = |(entry, threepid)| Some((entry, users.get(&threepid)?.clone()));
-                    entries.into_iter().filter_map(found).collect()
+                    let found = |(entry, threepid): &(String, ThreePid)| {
+                        Some((entry.clone(), users.get(threepid)?.clone()))
+                    };
+                    entries.iter().filter_map(found).collect()
                 }
             }))
         })

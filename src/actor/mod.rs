@@ -8,6 +8,7 @@ pub mod federation;
 pub mod ingest;
 pub mod invites;
 pub mod janitor;
+pub mod lookup_leases;
 pub mod lookups;
 pub mod mail_delivery;
 pub mod message_worker;

@@ -22,7 +22,10 @@ use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::message::MessageKind;
 use crate::domain::onbind::{self, PendingInvite};
+use crate::domain::registrant::registrant;
 use crate::domain::threepid::ThreePid;
+use crate::limiter::Limiter;
+use crate::random;
 
 /// Sends onbind notifications.
 pub struct OnbindWorker {
@@ -38,7 +41,13 @@ pub struct OnbindWorker {
     pub homeservers: HomeserverLists,
     /// Whether delivered invites stay in the database.
     pub keep_delivered: bool,
+    /// How many notifications the homeservers of one owner get; `None` where that is not
+    /// limited.
+    pub limiter: Option<Limiter>,
 }
+
+/// Notifications that are put back come back within this time.
+const MAX_SPREAD: Duration = Duration::from_secs(30);
 
 const KINDS: &[MessageKind] = &[MessageKind::Onbind];
 
@@ -116,6 +125,9 @@ impl Worker for OnbindWorker {
             self.drop_notification(message, "refused").await;
             return None;
         }
+        if let Err(wait_ms) = self.take(&notification.server) {
+            return self.defer(message, wait_ms).await;
+        }
         let outcome = self.notify(&notification).await.unwrap_or_else(|fault| {
             log::error!(id, tries; "onbind notification not sent: {fault}");
             NotifyOutcome::Retry("internal error".to_owned())
@@ -125,6 +137,28 @@ impl Worker for OnbindWorker {
 }
 
 impl OnbindWorker {
+    /// Counts a notification. Clients choose the names of homeservers, so all names and
+    /// ports of one owner count together.
+    ///
+    /// # Errors
+    /// The time until it is allowed, ms.
+    fn take(&self, server: &ServerName) -> Result<(), i64> {
+        let limiter = self.limiter.as_ref();
+        limiter.map_or(Ok(()), |limiter| limiter.take(&registrant(server), 1))
+    }
+
+    /// Puts a notification back, which was not tried. Spread over a while, so that those
+    /// that wait do not come back together.
+    async fn defer(&self, message: QueuedMessage, wait_ms: i64) -> Option<Duration> {
+        let wait = millis(wait_ms) + MAX_SPREAD.mul_f64(random::fraction());
+        log::debug!(id = message.id.as_str(); "onbind notification deferred: too many to this homeserver");
+        self.queue.metrics.delivered(Self::NAME, "deferred");
+        let due_at = self.queue.clock.now().after(wait);
+        let settlement = Settlement::Released(due_at);
+        self.queue.settle(message, settlement).await;
+        Some(wait)
+    }
+
     async fn settle(&self, message: QueuedMessage, outcome: NotifyOutcome) -> Option<Duration> {
         let (id, tries) = (message.id.clone(), message.tries);
         let id = id.as_str();

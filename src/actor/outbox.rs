@@ -3,7 +3,7 @@
 use super::pool::{Fault, Operation, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{Conn, DbError, LockKey, Store, invites, sessions};
+use crate::db::{Conn, DbError, LockKey, Store, invites, sessions, unsent};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::{InviteToken, Sid};
 use crate::domain::time::UnixMillis;
@@ -96,7 +96,7 @@ pub enum Settlement {
     Delivered,
     /// It will not be sent: refused for good, or no longer worth sending.
     Dropped,
-    /// It was taken and not tried; another instance may take it now.
+    /// It was taken and not tried; any instance may take it from then on.
     Released(UnixMillis),
     /// The attempt failed, and it is tried again.
     Failed(Retry),
@@ -152,7 +152,7 @@ impl Operation for Settle {
             match settlement {
                 Settlement::Delivered | Settlement::LeftAlone => outbox::remove(connection, id)?,
                 Settlement::Dropped => {
-                    outbox::drop_unsent(connection, &message)?;
+                    unsent::drop_unsent(connection, &message)?;
                 }
                 Settlement::Released(now) => {
                     outbox::release(connection, instance, id, now)?;
@@ -164,7 +164,7 @@ impl Operation for Settle {
                     retry.postpone(connection, &message)?;
                 }
                 Settlement::Withdrawn(retry) => {
-                    if !outbox::drop_unacknowledged(connection, &message)? {
+                    if !unsent::drop_unacknowledged(connection, &message)? {
                         retry.postpone(connection, &message)?;
                     }
                 }
@@ -228,7 +228,7 @@ impl Operation for StopWaiting {
                     if outbox::acknowledge(connection, &message.id)? {
                         return Ok(StopWaitingOutcome::Acknowledged);
                     }
-                } else if outbox::drop_unsent(connection, &message)? {
+                } else if unsent::drop_unsent(connection, &message)? {
                     return Ok(StopWaitingOutcome::GivenUp(message.kind));
                 }
             }
@@ -266,7 +266,7 @@ impl Operation for DropExpired {
         state.store.write(LOCK, |connection| {
             let mut dropped = 0;
             for message in outbox::expired(connection, self.now, MAX_DROPPED)? {
-                dropped += usize::from(outbox::drop_unsent(connection, &message)?);
+                dropped += usize::from(unsent::drop_unsent(connection, &message)?);
             }
             Ok(dropped)
         })

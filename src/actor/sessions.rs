@@ -6,9 +6,9 @@ use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, Store, sessions};
 use crate::delivery::sms::SmsPayload;
 use crate::delivery::verification::VerificationPayload;
+use crate::domain::counter::Limit;
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::next_link::NextLink;
-use crate::domain::rate::Rate;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{
     self, Denied, Proof, SendDecision, Session, SessionLimits, SubmitOutcome,
@@ -49,7 +49,7 @@ pub struct BeginSession {
     /// The token of a new session.
     pub fresh_token: Token,
     /// The send limits that the message is charged to.
-    pub limits: Vec<(String, Rate)>,
+    pub limits: Vec<Limit>,
     /// The message without what the session adds.
     pub message: MessageDraft,
     /// Now, ms.
@@ -116,9 +116,21 @@ impl Operation for BeginSession {
                     Ok(charges) => charges,
                     Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
                 };
+                let link = self.next_link.as_ref();
+                let session = match session {
+                    Some(session)
+                        if sessions::record_attempt(
+                            connection,
+                            &session.sid,
+                            self.send_attempt,
+                            link,
+                        )? =>
+                    {
+                        Some(session)
+                    }
+                    _ => None,
+                };
                 let session = if let Some(session) = session {
-                    let link = self.next_link.as_ref();
-                    sessions::record_attempt(connection, &session.sid, self.send_attempt, link)?;
                     session
                 } else {
                     let fresh = Session {

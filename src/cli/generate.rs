@@ -141,6 +141,7 @@ impl Generate {
         let quoted = toml_text::string;
         Ok(TEMPLATE
             .replace("{name}", &quoted(self.server_name.as_str()))
+            .replace("{host}", self.server_name.host())
             .replace("{base_url}", &quoted(base_url.as_str()))
             .replace(
                 "{key_file}",
@@ -205,6 +206,16 @@ listen = ["[::]:8090"]
 # The networks of the reverse proxy, such as ["127.0.0.1/32"], whose X-Forwarded-For
 # the server trusts. Without them, all clients share the proxy's address and limits.
 trusted_proxies = []
+
+[v1]
+# The deprecated API has no accounts: anyone could look up addresses in plain text. Only
+# old clients need it.
+lookup = false
+
+[limits]
+# Your own homeservers, such as ["{host}"]: their users look up as many addresses as
+# they like. Name only servers on which not everyone can create accounts.
+trusted_homeservers = []
 
 [internal]
 # Lets the homeserver and `sydent bind` on this machine bind any address to any
@@ -306,6 +317,7 @@ mod tests {
             generate(folder.path(), URL, &more).unwrap();
             let config = config(folder.path());
             assert_eq!(config.server.name.as_str(), "example.org");
+            assert!(config.v1.enabled && !config.v1.lookup);
             assert_eq!(
                 matches!(config.email.transport, MailTransport::Smtp(_)),
                 is_smtp

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::{BURST_TOO_SMALL, BudgetSettings};
 use super::checker::Checker;
 use super::duration;
 use super::lookup::LookupSettings;
+use crate::domain::homeservers::HomeserverPattern;
 use crate::domain::rate::Rate;
 
 /// `[limits]`. Unless noted otherwise, the database counts, so that a limit survives a
@@ -46,11 +48,32 @@ pub struct LimitSettings {
     pub sms_per_calling_code: RateSettings,
     /// SMS that one account requests.
     pub sms_per_account: RateSettings,
-    /// Addresses that one client looks up without an account (V1L-06); counted in
-    /// memory, per instance.
+    /// Addresses, new ones or not, that one client looks up without an account (V1L-06);
+    /// counted in memory, per instance.
     pub lookup_per_client: RateSettings,
-    /// Addresses that one account looks up (LKP-18); counted in memory, per instance.
+    /// Addresses, new ones or not, that one account looks up (LKP-18); counted in memory,
+    /// per instance.
     pub lookup_per_account: RateSettings,
+    /// New addresses that one client looks up (LKP-18, V1L-06).
+    pub new_addresses_per_client: BudgetSettings,
+    /// New addresses that the accounts of one owner of homeservers look up (LKP-18).
+    pub new_addresses_per_homeserver: BudgetSettings,
+    /// New addresses that one account looks up (LKP-18).
+    pub new_addresses_per_account: BudgetSettings,
+    /// Homeservers whose accounts look up new addresses without a limit (LKP-18).
+    pub trusted_homeservers: Vec<HomeserverPattern>,
+    /// Binds with one validation session; counted in memory, per instance.
+    pub bind_per_session: RateSettings,
+    /// Binds by one account; counted in memory, per instance.
+    pub bind_per_account: RateSettings,
+    /// Binds by one client without an account; counted in memory, per instance.
+    pub bind_per_client: RateSettings,
+    /// Binds by one client with accounts, often a homeserver that acts for all its users;
+    /// counted in memory, per instance.
+    pub bind_per_client_with_account: RateSettings,
+    /// Onbind notifications to the homeservers of one owner; counted in memory, per
+    /// instance.
+    pub onbind_per_homeserver: RateSettings,
     /// Accounts that one client registers (ACC-14); counted in memory, per instance.
     pub register_per_client: RateSettings,
     /// Registrations by one client that send a request to one homeserver; counted in
@@ -107,8 +130,35 @@ impl Default for LimitSettings {
                 every: Duration::from_millis(1),
             },
             lookup_per_account: RateSettings {
+                burst: 50_000,
+                every: Duration::from_millis(1),
+            },
+            new_addresses_per_client: BudgetSettings::default(),
+            new_addresses_per_homeserver: BudgetSettings::default(),
+            new_addresses_per_account: BudgetSettings {
                 burst: 20_000,
-                every: Duration::from_millis(10),
+                per_day: 10_000,
+            },
+            trusted_homeservers: Vec::new(),
+            bind_per_session: RateSettings {
+                burst: 20,
+                every: Duration::from_mins(1),
+            },
+            bind_per_account: RateSettings {
+                burst: 20,
+                every: Duration::from_mins(1),
+            },
+            bind_per_client: RateSettings {
+                burst: 60,
+                every: Duration::from_secs(5),
+            },
+            bind_per_client_with_account: RateSettings {
+                burst: 200,
+                every: Duration::from_secs(1),
+            },
+            onbind_per_homeserver: RateSettings {
+                burst: 200,
+                every: Duration::from_millis(200),
             },
             register_per_client: RateSettings {
                 burst: 30,
@@ -173,6 +223,13 @@ impl RateSettings {
 }
 
 impl LimitSettings {
+    /// Whether the accounts of a homeserver look up addresses without a limit.
+    #[must_use]
+    pub fn is_trusted(&self, homeserver: &str) -> bool {
+        let mut trusted = self.trusted_homeservers.iter();
+        trusted.any(|pattern| pattern.matches(homeserver))
+    }
+
     pub(super) fn check(&self, lookup: &LookupSettings, checker: &mut Checker<'_>) {
         for (key, rate) in [
             ("limits.lookup_per_client", &self.lookup_per_client),
@@ -184,7 +241,22 @@ impl LimitSettings {
             }
             rate.check(key, checker);
         }
+        for (name, budget) in [
+            ("client", &self.new_addresses_per_client),
+            ("homeserver", &self.new_addresses_per_homeserver),
+            ("account", &self.new_addresses_per_account),
+        ] {
+            budget.check(&format!("limits.new_addresses_per_{name}"), lookup, checker);
+        }
         for (name, rate) in [
+            ("bind_per_session", &self.bind_per_session),
+            ("bind_per_account", &self.bind_per_account),
+            ("bind_per_client", &self.bind_per_client),
+            (
+                "bind_per_client_with_account",
+                &self.bind_per_client_with_account,
+            ),
+            ("onbind_per_homeserver", &self.onbind_per_homeserver),
             ("register_per_client", &self.register_per_client),
             (
                 "register_per_client_and_homeserver",
@@ -215,6 +287,3 @@ impl LimitSettings {
         }
     }
 }
-
-const BURST_TOO_SMALL: &str = "must be at least lookup.max_addresses, otherwise a lookup of that \
-    many addresses could never succeed; 0 switches the limit off";

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod base_url;
+mod budget;
 mod certificates;
 mod check;
 mod checker;
@@ -60,6 +61,7 @@ use serde::{Deserialize, Serialize};
 pub use self::accounts::AccountSettings;
 pub use self::log::{LogFormat, LogLevel, LogSettings};
 pub use base_url::BaseUrl;
+pub use budget::BudgetSettings;
 pub use database::{Database, DatabaseSettings, DatabaseUrl};
 pub use delivery::DeliverySettings;
 pub(crate) use email::mailbox;

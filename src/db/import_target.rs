@@ -222,13 +222,14 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 15] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
     "association_journal",
     "association_removals",
     "associations",
+    "counter_secret",
     "ephemeral_keys",
     "invites",
     "lookup_peppers",
@@ -239,8 +240,10 @@ pub(super) const TABLES: [&str; 14] = [
     "validation_sessions",
 ];
 
-/// Whether the database has no data yet. A pepper and the name of the server do not
-/// count, because a server inserts them when it starts for the first time.
+/// What a server inserts when it starts for the first time.
+const INSERTED_AT_START: [&str; 3] = ["counter_secret", "lookup_peppers", "server_identity"];
+
+/// Whether the database has no data yet, except for what a server inserts at its start.
 pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     #[derive(QueryableByName)]
     struct Count {
@@ -249,7 +252,7 @@ pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     }
     let counts: Vec<String> = TABLES
         .iter()
-        .filter(|table| !["lookup_peppers", "server_identity"].contains(table))
+        .filter(|table| !INSERTED_AT_START.contains(table))
         .map(|table| format!("(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS {table})"))
         .collect();
     let sql = format!("SELECT {} AS n", counts.join(" + "));

@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod associations;
 mod connection;
+pub mod counter_secret;
 pub mod ephemeral_keys;
 pub mod export_source;
 pub mod import_target;
@@ -34,6 +35,7 @@ pub mod sessions;
 pub mod statements;
 mod store;
 pub mod sydent;
+pub mod unsent;
 
 pub use connection::Conn;
 use connection::with_backend;

@@ -8,8 +8,7 @@ use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::schema::outbox::{self, dsl};
-use super::send_limits::Charge;
-use super::{Conn, DbError, invites, send_limits, sessions};
+use super::{Conn, DbError};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::Sid;
 use crate::domain::time::UnixMillis;
@@ -37,7 +36,8 @@ pub struct QueuedMessage {
     pub send_attempt: i64,
     /// The attempt that counts again when the message is dropped.
     pub previous_attempt: Option<i64>,
-    /// What it was charged to the send limits, as JSON of [`Charge`].
+    /// What it was charged to the send limits, as JSON of
+    /// [`Charge`](super::send_limits::Charge).
     pub limits: String,
     /// Deliveries tried so far.
     pub tries: i32,
@@ -247,74 +247,6 @@ pub fn release(
 pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
     diesel::delete(dsl::outbox.find(id.as_str())).execute(connection)?;
     Ok(())
-}
-
-/// Drops a message that will not be sent, and undoes what queued it: the attempt
-/// of the session does not count (SES-11), the invite is withdrawn (INV-18)
-/// unless its sender was told that it is on its way, and the send limits are
-/// given back.
-///
-/// Returns whether the message was there as it is given. One that another
-/// instance has settled or taken meanwhile is left alone, so that nothing is
-/// given back twice.
-pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<bool, DbError> {
-    // A statement for each case, since it may be acknowledged at the same time.
-    Ok(drop_unacknowledged(connection, message)? || drop_as(connection, message, true)?)
-}
-
-/// Drops a message as [`drop_unsent`] does, unless a client was told that it is on
-/// its way.
-pub fn drop_unacknowledged(
-    connection: &mut Conn,
-    message: &QueuedMessage,
-) -> Result<bool, DbError> {
-    drop_as(connection, message, false)
-}
-
-fn drop_as(
-    connection: &mut Conn,
-    message: &QueuedMessage,
-    acknowledged: bool,
-) -> Result<bool, DbError> {
-    let unchanged = dsl::outbox
-        .find(message.id.as_str())
-        .filter(dsl::lease_owner.eq(message.lease_owner.as_str()))
-        .filter(dsl::tries.eq(message.tries))
-        .filter(dsl::acknowledged.eq(acknowledged));
-    if diesel::delete(unchanged).execute(connection)? != 1 {
-        return Ok(false);
-    }
-    undo(connection, message, acknowledged)?;
-    Ok(true)
-}
-
-/// Undoes what queued a message that was dropped.
-fn undo(connection: &mut Conn, message: &QueuedMessage, acknowledged: bool) -> Result<(), DbError> {
-    let charges: Vec<Charge> = serde_json::from_str(&message.limits)
-        .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
-    send_limits::refund(connection, &charges)?;
-    match message.kind {
-        MessageKind::Invite if !acknowledged => invites::withdraw(connection, &message.subject)?,
-        MessageKind::Mail | MessageKind::Sms => take_attempt_back(connection, message)?,
-        MessageKind::Invite | MessageKind::Onbind => {}
-    }
-    Ok(())
-}
-
-fn take_attempt_back(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {
-    // A later attempt that is dropped as well must not bring this one back.
-    let later = dsl::outbox
-        .filter(dsl::subject.eq(&message.subject))
-        .filter(dsl::previous_attempt.eq(message.send_attempt));
-    diesel::update(later)
-        .set(dsl::previous_attempt.eq(message.previous_attempt))
-        .execute(connection)?;
-    sessions::revert_attempt(
-        connection,
-        &message.subject,
-        message.send_attempt,
-        message.previous_attempt,
-    )
 }
 
 /// Records that a client is told that the message is on its way. Returns whether

@@ -97,6 +97,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    counter_secret (secret) {
+        secret -> Text,
+    }
+}
+
+diesel::table! {
     accounts (user_id) {
         user_id -> Text,
         created_at -> BigInt,

@@ -1,26 +1,30 @@
-//! Limits on how often messages are sent to an address or on behalf of a user. A
-//! message is charged in the transaction that queues it, so that the limits hold
-//! across restarts and across instances.
+//! Limits on how often messages are sent to an address or on behalf of a user, and on how
+//! many addresses are looked up. A message is charged in the transaction that queues it,
+//! so that the limits hold across restarts and across instances.
 //!
 //! Each limit is a row with the time up to which it is used (GCRA, see
 //! [`Rate`]): a message moves that time ahead, and is not sent if it would move
-//! it beyond the horizon of the rate.
+//! it beyond the horizon of the rate. The keys are keyed hashes
+//! ([`CounterSecret`](crate::domain::counter::CounterSecret)).
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::schema::send_limits::dsl;
 use super::{Conn, DbError, with_backend};
+use crate::domain::counter::{Limit, Payer};
 use crate::domain::rate::Rate;
 
-/// What a message was charged, which is refunded if it is never sent. Stored as
-/// JSON with the queued message.
+/// What a message was charged. Stored as JSON with the queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     /// The key of the limit.
     pub counted: String,
     /// How far the limit was moved ahead, ms.
     pub every_ms: i64,
+    /// Whether it stays charged if the message is never sent.
+    #[serde(default)]
+    pub is_final: bool,
 }
 
 /// Charges the limit `counted` with one message if `rate` allows it. Otherwise
@@ -30,7 +34,7 @@ pub fn charge(
     counted: &str,
     rate: Rate,
     now: i64,
-) -> Result<Result<Charge, i64>, DbError> {
+) -> Result<Result<(), i64>, DbError> {
     let paid_until = lock_row(connection, counted, now)?;
     let horizon = rate.horizon(now);
     let wanted = paid_until.max(now).saturating_add(rate.every_ms);
@@ -43,15 +47,10 @@ pub fn charge(
         paid_until.min(horizon)
     };
     if new_paid_until != paid_until {
-        diesel::update(dsl::send_limits.find(counted))
-            .set(dsl::paid_until.eq(new_paid_until))
-            .execute(connection)?;
+        set_paid_until(connection, counted, new_paid_until)?;
     }
     Ok(if is_within {
-        Ok(Charge {
-            counted: counted.to_owned(),
-            every_ms: rate.every_ms,
-        })
+        Ok(())
     } else {
         Err(rate.wait_ms(new_paid_until, now))
     })
@@ -77,32 +76,141 @@ fn lock_row(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbErr
 /// Then returns in how many milliseconds that limit allows another message.
 pub fn charge_all(
     connection: &mut Conn,
-    limits: &[(String, Rate)],
+    limits: &[Limit],
     now: i64,
 ) -> Result<Result<Vec<Charge>, i64>, DbError> {
     let mut charges = Vec::with_capacity(limits.len());
     // All transactions lock the rows in the order of the keys, to avoid deadlocks.
     let mut limits: Vec<_> = limits.iter().collect();
-    limits.sort_by_key(|(counted, _)| counted);
-    for (counted, rate) in limits {
-        match charge(connection, counted, *rate, now)? {
-            Ok(charge) => charges.push(charge),
-            Err(wait_ms) => {
-                refund(connection, &charges)?;
-                return Ok(Err(wait_ms));
-            }
+    limits.sort_by_key(|limit| &limit.counted);
+    for Limit {
+        counted,
+        rate,
+        payer,
+    } in limits
+    {
+        if let Err(wait_ms) = charge(connection, counted, *rate, now)? {
+            refund(connection, &charges)?;
+            return Ok(Err(wait_ms));
         }
+        charges.push(Charge {
+            counted: counted.clone(),
+            every_ms: rate.every_ms,
+            is_final: *payer == Payer::Sender,
+        });
     }
     Ok(Ok(charges))
 }
 
-/// Refunds the charges of a message that is not sent.
-pub fn refund(connection: &mut Conn, charges: &[Charge]) -> Result<(), DbError> {
+/// Undoes these charges.
+fn refund<'a>(
+    connection: &mut Conn,
+    charges: impl IntoIterator<Item = &'a Charge>,
+) -> Result<(), DbError> {
     for charge in charges {
         diesel::update(dsl::send_limits.find(&charge.counted))
             .set(dsl::paid_until.eq(dsl::paid_until - charge.every_ms))
             .execute(connection)?;
     }
+    Ok(())
+}
+
+/// Refunds the recipient's share of a message that is not sent. The sender pays also
+/// then.
+pub fn refund_recipient(connection: &mut Conn, charges: &[Charge]) -> Result<(), DbError> {
+    refund(connection, charges.iter().filter(|charge| !charge.is_final))
+}
+
+/// A wish for a part of a limit, to use it up without another query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The key of the limit.
+    pub counted: String,
+    /// The limit.
+    pub rate: Rate,
+    /// What was used already without a lease. It is charged in any case.
+    pub owed: u32,
+    /// What is needed.
+    pub at_least: u32,
+    /// What is taken if there is as much.
+    pub at_most: u32,
+}
+
+/// What a wish would move a row to.
+struct Granted {
+    events: u32,
+    paid_until: i64,
+}
+
+/// Why leases are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRefused {
+    /// The first wish that cannot be fulfilled, counted from 0.
+    pub index: usize,
+    /// In how many milliseconds it can.
+    pub wait_ms: i64,
+}
+
+/// Takes all the leases or, if one of the limits is reached, none. Returns the events
+/// of each.
+pub fn lease(
+    connection: &mut Conn,
+    leases: &[Lease],
+    now: i64,
+) -> Result<Result<Vec<u32>, LeaseRefused>, DbError> {
+    let mut sorted: Vec<(usize, &Lease)> = leases.iter().enumerate().collect();
+    // As in `charge_all`.
+    sorted.sort_by_key(|(_, lease)| &lease.counted);
+    let (mut granted, mut refused) = (Vec::with_capacity(leases.len()), None);
+    for (index, lease) in sorted {
+        let paid_until = lock_row(connection, &lease.counted, now)?;
+        let (owing, wish) = lease.decide(paid_until, now);
+        if owing != paid_until {
+            set_paid_until(connection, &lease.counted, owing)?;
+        }
+        match wish {
+            Ok(wish) => granted.push((index, &lease.counted, wish)),
+            Err(wait_ms) => {
+                refused.get_or_insert(LeaseRefused { index, wait_ms });
+            }
+        }
+    }
+    if let Some(refused) = refused {
+        return Ok(Err(refused));
+    }
+    for (_, counted, wish) in &granted {
+        set_paid_until(connection, counted, wish.paid_until)?;
+    }
+    granted.sort_by_key(|(index, ..)| *index);
+    let events = granted.into_iter().map(|(.., wish)| wish.events);
+    Ok(Ok(events.collect()))
+}
+
+impl Lease {
+    /// The row with what is owed, and what comes of the wish; or in how many
+    /// milliseconds it can be fulfilled.
+    fn decide(&self, paid_until: i64, now: i64) -> (i64, Result<Granted, i64>) {
+        let Self { rate, owed, .. } = *self;
+        // Beyond the horizon: see `charge`.
+        let start = paid_until.min(rate.horizon(now));
+        let owing = match owed {
+            0 => start,
+            _ => start.max(now).saturating_add(rate.time_for(owed)),
+        };
+        let available = rate.available(owing, now);
+        if available < self.at_least {
+            return (owing, Err(rate.wait_for_ms(self.at_least, owing, now)));
+        }
+        let events = self.at_most.min(available).max(self.at_least);
+        let paid_until = owing.max(now).saturating_add(rate.time_for(events));
+        (owing, Ok(Granted { events, paid_until }))
+    }
+}
+
+fn set_paid_until(connection: &mut Conn, counted: &str, paid_until: i64) -> Result<(), DbError> {
+    diesel::update(dsl::send_limits.find(counted))
+        .set(dsl::paid_until.eq(paid_until))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -125,4 +233,51 @@ pub fn purge(connection: &mut Conn, now: i64, limit: i64) -> Result<bool, DbErro
         removed += diesel::delete(still_unused).execute(connection)?;
     }
     Ok(removed > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate {
+        burst: 10,
+        every_ms: 100,
+    };
+
+    fn wish(owed: u32, at_least: u32, at_most: u32) -> Lease {
+        Lease {
+            counted: "a".to_owned(),
+            rate: RATE,
+            owed,
+            at_least,
+            at_most,
+        }
+    }
+
+    fn decide(lease: &Lease, paid_until: i64) -> (i64, Result<u32, i64>) {
+        let (owing, wish) = lease.decide(paid_until, 1000);
+        let wish = wish.map(|wish| {
+            assert_eq!(
+                wish.paid_until,
+                owing.max(1000) + 100 * i64::from(wish.events)
+            );
+            wish.events
+        });
+        (owing, wish)
+    }
+
+    #[test]
+    fn lease_takes_what_there_is() {
+        assert_eq!(decide(&wish(0, 1, 4), 0), (0, Ok(4)));
+        assert_eq!(decide(&wish(0, 1, 4), 1800), (1800, Ok(2)));
+        assert_eq!(decide(&wish(0, 3, 4), 1800), (1800, Err(100)));
+        // The clock was set back.
+        assert_eq!(decide(&wish(0, 1, 4), 9000), (2000, Err(100)));
+    }
+
+    #[test]
+    fn what_is_owed_is_charged_in_any_case() {
+        assert_eq!(decide(&wish(3, 1, 4), 0), (1300, Ok(4)));
+        assert_eq!(decide(&wish(12, 1, 4), 1800), (3000, Err(1100)));
+    }
 }

@@ -125,14 +125,16 @@ pub fn insert(
     Ok(())
 }
 
-/// Records a further send attempt. A `next_link` replaces the stored one.
+/// Records a further send attempt. A `next_link` replaces the stored one. Returns
+/// whether the session is still there: its first message may have been dropped a moment
+/// ago.
 pub fn record_attempt(
     connection: &mut Conn,
     sid: &Sid,
     attempt: i64,
     next_link: Option<&NextLink>,
-) -> Result<(), DbError> {
-    diesel::update(dsl::validation_sessions.find(sid.expose()))
+) -> Result<bool, DbError> {
+    let recorded = diesel::update(dsl::validation_sessions.find(sid.expose()))
         .set(dsl::send_attempt.eq(attempt))
         .execute(connection)?;
     if let Some(link) = next_link {
@@ -140,7 +142,7 @@ pub fn record_attempt(
             .set(dsl::next_link.eq(link.as_str()))
             .execute(connection)?;
     }
-    Ok(())
+    Ok(recorded == 1)
 }
 
 /// Whether the message of a send attempt was sent or is queued, which is so for
@@ -168,6 +170,30 @@ pub fn revert_attempt(
             .filter(dsl::send_attempt.eq(attempt)),
     )
     .set(dsl::send_attempt.eq(previous))
+    .execute(connection)?;
+    Ok(())
+}
+
+/// Ends a session that is not validated, as too many wrong tokens do.
+pub fn end(connection: &mut Conn, sid: &str) -> Result<(), DbError> {
+    diesel::update(
+        dsl::validation_sessions
+            .find(sid)
+            .filter(dsl::validated_at.is_null()),
+    )
+    .set(dsl::wrong_tokens.eq(i32::MAX))
+    .execute(connection)?;
+    Ok(())
+}
+
+/// Removes a session if none of its messages was sent.
+pub fn remove_unsent(connection: &mut Conn, sid: &str) -> Result<(), DbError> {
+    diesel::delete(
+        dsl::validation_sessions
+            .find(sid)
+            .filter(dsl::send_attempt.is_null())
+            .filter(dsl::validated_at.is_null()),
+    )
     .execute(connection)?;
     Ok(())
 }

@@ -99,13 +99,13 @@ impl Database {
     }
 
     /// As [`prepare`](Self::prepare), for a server: refuses a database that belongs to
-    /// another one, and stores the name in a new one.
+    /// another one, and stores the name in a new one. Returns what `seed` returns.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
-    pub fn prepare_for<F>(&self, owner: Owner<'_>, seed: F) -> Result<(), DbError>
+    pub fn prepare_for<T, F>(&self, owner: Owner<'_>, seed: F) -> Result<T, DbError>
     where
-        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+        F: FnOnce(&mut Conn) -> Result<T, DbError>,
     {
         self.prepare_with(Some(owner), |connection| {
             match server_identity::name(connection)? {
@@ -124,9 +124,9 @@ impl Database {
         })
     }
 
-    fn prepare_with<F>(&self, owner: Option<Owner<'_>>, seed: F) -> Result<(), DbError>
+    fn prepare_with<T, F>(&self, owner: Option<Owner<'_>>, seed: F) -> Result<T, DbError>
     where
-        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+        F: FnOnce(&mut Conn) -> Result<T, DbError>,
     {
         self.inspect_file(owner)?;
         prepare(&mut self.writer()?, owner, seed)
@@ -170,9 +170,9 @@ impl Database {
     }
 }
 
-fn prepare<F>(store: &mut Store, owner: Option<Owner<'_>>, seed: F) -> Result<(), DbError>
+fn prepare<T, F>(store: &mut Store, owner: Option<Owner<'_>>, seed: F) -> Result<T, DbError>
 where
-    F: FnOnce(&mut Conn) -> Result<(), DbError>,
+    F: FnOnce(&mut Conn) -> Result<T, DbError>,
 {
     let mut is_current = false;
     if let Conn::Postgres(postgres) = &mut store.connection {

@@ -7,6 +7,10 @@ use tokio::sync::watch;
 
 use crate::domain::message::MessageId;
 
+/// How many requests wait for one message: the first one, and repetitions of a client
+/// that lost its connection.
+const MAX_WAITING: usize = 8;
+
 /// How the delivery of a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -43,6 +47,14 @@ impl PendingReplies {
         let mut replies = self.lock();
         let sender = replies.entry(id.clone()).or_default();
         PendingReply(sender.subscribe())
+    }
+
+    /// Subscribes to the outcome of a message that another request has queued; `None`
+    /// when as many as [`MAX_WAITING`] wait for it.
+    pub fn join(&self, id: &MessageId) -> Option<PendingReply> {
+        let mut replies = self.lock();
+        let sender = replies.entry(id.clone()).or_default();
+        (sender.receiver_count() < MAX_WAITING).then(|| PendingReply(sender.subscribe()))
     }
 
     /// Publishes the outcome to all subscribers of a message.
@@ -84,6 +96,17 @@ mod tests {
         assert_eq!(second.outcome().await, Some(Outcome::Refused));
         replies.publish(&b, Outcome::Delivered);
         assert_eq!(other.outcome().await, Some(Outcome::Delivered));
+    }
+
+    #[test]
+    fn few_requests_wait_for_one_message() {
+        let (replies, a) = (PendingReplies::default(), id("a"));
+        let mut waiting = vec![replies.subscribe(&a)];
+        waiting.extend((1..MAX_WAITING).map(|_| replies.join(&a).unwrap()));
+        assert!(replies.join(&a).is_none());
+        assert!(replies.join(&id("b")).is_some());
+        replies.unsubscribe(&a, waiting.remove(0));
+        assert!(replies.join(&a).is_some());
     }
 
     #[test]

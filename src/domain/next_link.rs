@@ -7,6 +7,9 @@ use url::Url;
 use super::Invalid;
 use super::secret::Sid;
 
+/// More than a link of a client needs. Each session stores one.
+const MAX_BYTES: usize = 2048;
+
 /// The rules for `next_link`.
 #[derive(Debug, Clone)]
 pub struct NextLinkRules {
@@ -34,7 +37,10 @@ impl NextLink {
     /// The link breaks a rule, which the sentence names.
     pub fn parse(text: &str, rules: &NextLinkRules) -> Result<Self, Invalid> {
         const WRONG: Invalid = Invalid("must be an absolute link such as https://example.org/");
-        if text.len() > 4096 || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        if text.len() > MAX_BYTES {
+            return Err(Invalid("must have at most 2048 bytes"));
+        }
+        if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(WRONG);
         }
         let url = Url::parse(text).map_err(|_not_a_url| WRONG)?;
@@ -103,6 +109,10 @@ mod tests {
         ] {
             assert!(NextLink::parse(bad, &rules(&[])).is_err(), "{bad:?}");
         }
+        let padding = "x".repeat(MAX_BYTES - "https://a/".len());
+        let long = format!("https://a/{padding}");
+        assert!(NextLink::parse(&long, &rules(&[])).is_ok());
+        assert!(NextLink::parse(&format!("{long}x"), &rules(&[])).is_err());
         let only_apps = NextLinkRules {
             schemes: vec!["org.example.app".to_owned()],
             hosts: Vec::new(),

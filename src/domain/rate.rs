@@ -6,10 +6,6 @@
 
 use std::net::IpAddr;
 
-use sha2::{Digest as _, Sha256};
-
-use super::base64;
-
 /// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -23,17 +19,51 @@ impl Rate {
     /// The latest `paid_until` that is within the limit at `now`.
     #[must_use]
     pub fn horizon(self, now: i64) -> i64 {
-        now.saturating_add(self.every_ms.saturating_mul(i64::from(self.burst)))
+        now.saturating_add(self.time_for(self.burst))
     }
 
     /// Milliseconds until one more event is within the limit, for a counter that
     /// has reached it.
     #[must_use]
     pub fn wait_ms(self, paid_until: i64, now: i64) -> i64 {
+        self.wait_for_ms(1, paid_until, now)
+    }
+
+    /// The same for so many events.
+    #[must_use]
+    pub fn wait_for_ms(self, events: u32, paid_until: i64, now: i64) -> i64 {
         paid_until
-            .saturating_add(self.every_ms)
+            .saturating_add(self.time_for(events))
             .saturating_sub(self.horizon(now))
             .max(1)
+    }
+
+    /// How far so many events move a counter ahead, ms.
+    #[must_use]
+    pub fn time_for(self, events: u32) -> i64 {
+        self.every_ms.saturating_mul(i64::from(events))
+    }
+
+    /// How many events are within the limit at `now`.
+    #[must_use]
+    pub fn available(self, paid_until: i64, now: i64) -> u32 {
+        let room = self.horizon(now).saturating_sub(paid_until.max(now));
+        let events = room.checked_div(self.every_ms).unwrap_or_default();
+        u32::try_from(events.max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// The limit of so many clients together. Rounded, so that the interval is not
+    /// shorter than theirs.
+    #[must_use]
+    pub fn times(self, clients: u32) -> Self {
+        let every_ms = self
+            .every_ms
+            .unsigned_abs()
+            .div_ceil(u64::from(clients.max(1)));
+        Self {
+            burst: self.burst.saturating_mul(clients),
+            every_ms: i64::try_from(every_ms).unwrap_or(i64::MAX).max(1),
+        }
     }
 }
 
@@ -47,12 +77,27 @@ pub fn client_network(ip: IpAddr) -> String {
     }
 }
 
-/// The key of a counter: a scope and a hash, so the counters store neither
-/// addresses nor IP addresses.
+/// A network that a client may control all of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// How many clients it counts for.
+    pub clients: u32,
+}
+
+/// The networks that a client may control, from the smallest on. Providers give a /64 to
+/// one customer and a /56 or /48 to another, so that the larger ones count for a few
+/// clients, not for as many as they have room for.
 #[must_use]
-pub fn counter_key(scope: &str, who: &str) -> String {
-    let digest = Sha256::digest(format!("{scope} {who}").as_bytes());
-    format!("{scope}:{}", base64::encode_url_safe(digest.as_slice()))
+pub fn networks(ip: IpAddr) -> Vec<Network> {
+    let network = |name, clients| Network { name, clients };
+    let smallest = network(client_network(ip), 1);
+    let IpAddr::V6(ip) = ip.to_canonical() else {
+        return vec![smallest];
+    };
+    let prefix = |bits: u32| format!("{}/{bits}", u128::from(ip) >> (128 - bits));
+    vec![smallest, network(prefix(56), 2), network(prefix(48), 4)]
 }
 
 #[cfg(test)]
@@ -84,8 +129,41 @@ mod tests {
     }
 
     #[test]
-    fn limiter_key_is_hashed() {
-        let key = counter_key("email-to", "alice@example.com");
-        assert!(key.starts_with("email-to:") && !key.contains("alice"));
+    fn several_events_are_counted_at_once() {
+        assert_eq!(RATE.available(0, 1000), 3);
+        assert_eq!(RATE.available(1150, 1000), 1);
+        assert_eq!(RATE.available(1301, 1000), 0);
+        assert_eq!(RATE.wait_for_ms(2, 1150, 1000), 50);
+        assert_eq!(
+            RATE.times(3),
+            Rate {
+                burst: 9,
+                every_ms: 34
+            }
+        );
+    }
+
+    #[test]
+    fn ipv6_client_is_in_three_networks() {
+        let names = |ip: &str| -> Vec<String> {
+            let networks = networks(ip.parse().unwrap());
+            networks.into_iter().map(|network| network.name).collect()
+        };
+        assert_eq!(names("192.0.2.1"), ["192.0.2.1"]);
+        assert_eq!(names("::ffff:192.0.2.1"), ["192.0.2.1"]);
+        let first = names("2001:db8:1:2::1");
+        let same = |other: &str| {
+            let other = names(other);
+            first.iter().zip(&other).filter(|(a, b)| a == b).count()
+        };
+        assert_eq!(first.len(), 3);
+        for (other, expected) in [
+            ("2001:db8:1:2:ffff::", 3),
+            ("2001:db8:1:ff::1", 2),
+            ("2001:db8:1:ffff::1", 1),
+            ("2001:db8:2::1", 0),
+        ] {
+            assert_eq!(same(other), expected, "{other}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::FlowError;
-use super::send_limits::Charges;
+use super::charges::{self, Requester};
 use super::wait;
 use crate::actor::invites::{InviteMail, StoreInvite, StoreOutcome};
 use crate::actor::outbox::Subject;
@@ -20,7 +20,6 @@ use crate::domain::invite::{InviteFields, RoomId, WEB_CLIENT};
 use crate::domain::invite_key::InviteKey;
 use crate::domain::message::MessageId;
 use crate::domain::public_key::PublicKey;
-use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::InviteToken;
 use crate::domain::threepid::{Medium, ThreePid};
 use crate::random;
@@ -79,7 +78,7 @@ pub struct StoredInvite {
 ///
 /// # Errors
 /// [`FlowError::ThreepidInUse`] when the address is bound; [`FlowError::Limited`]
-/// by a send limit; [`FlowError::InviteNotSent`] when the mail was refused for
+/// by a send limit or when too many requests of the client wait; [`FlowError::InviteNotSent`] when the mail was refused for
 /// good or every try failed until the wait was over: nothing is stored then
 /// (INV-18).
 pub async fn store_invite(
@@ -90,6 +89,7 @@ pub async fn store_invite(
         .mail_worker
         .as_ref()
         .ok_or(FlowError::NoTransport(Medium::Email))?;
+    let _waiting = wait::enter(&app, invitation.client)?;
     let display_name = app
         .config
         .invites
@@ -144,10 +144,14 @@ fn operation(
         .map_err(|_impossible| FlowError::Internal("a fresh token is invalid"))?;
     let now = app.clock.now();
     let answer_until = now.after(app.config.delivery.answer_within);
+    let requester = Requester {
+        client: invitation.client,
+        account: invitation.verified.then_some(&invitation.sender),
+    };
     Ok(StoreInvite {
         key_id: key_id.clone(),
         ephemeral_key: private_key.public(),
-        limits: charges(app, &invitation),
+        limits: charges::of_invite(app, requester, &invitation.email),
         room_id: invitation.room_id.clone(),
         sender: invitation.sender.clone(),
         mail: InviteMail {
@@ -194,34 +198,4 @@ fn payload(
             .to_owned(),
         fields: invitation.fields.clone(),
     }
-}
-
-/// The account, its homeserver (which can have any number of accounts) and the
-/// client; on v1, where the sender is only a claim, the client alone (INV-23,
-/// INV-24). And the recipient.
-fn charges(app: &App, invitation: &Invitation) -> Vec<(String, Rate)> {
-    let limits = &app.config.limits;
-    let client = invitation.client.map(client_network);
-    let client = client.as_deref();
-    let mut charges = Charges::default();
-    if invitation.verified {
-        let (user, server) = (&invitation.sender, invitation.sender.server_name());
-        let via_client = limits.invites_per_client_with_account.rate();
-        charges.add(
-            "invite-by",
-            Some(user.as_str()),
-            limits.invites_per_sender.rate(),
-        );
-        charges.add(
-            "invite-of",
-            Some(server),
-            limits.invites_per_homeserver.rate(),
-        );
-        charges.add("invite-via", client, via_client);
-    } else {
-        charges.add("invite-from", client, limits.invites_per_client.rate());
-    }
-    let address = Some(invitation.email.as_str());
-    charges.add("invite-to", address, limits.invites_per_address.rate());
-    charges.into_inner()
 }

@@ -1,13 +1,145 @@
-//! Looks up an association with the signatures that clients check.
+//! Lookups: what they cost, hashed ones, and the association with the signatures that
+//! clients check.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::FlowError;
-use crate::actor::lookups::SignedAssociation;
+use super::charges::{self, Requester};
+use crate::actor::lookup_leases::{Lease, LeaseLookups};
+use crate::actor::lookups::{LookupHashes, LookupOutcome, SignedAssociation};
 use crate::actor::pool::Fault;
 use crate::actor::signer::Sign;
 use crate::app::App;
+use crate::domain::ids::Mxid;
+use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::threepid::ThreePid;
+use crate::limiter::ledger::{Claim, Shortage};
+
+/// How long a lookup waits for a lease before it borrows. Lookups go on while all writes of
+/// the database wait, as during a rotation of the pepper; what they cost is charged
+/// afterwards.
+const LEND_AFTER: Duration = Duration::from_secs(1);
+
+/// A lease holds a fiftieth of the burst more than is needed, so that few lookups ask
+/// for one, and little is lost at a restart.
+const PARTS_OF_BURST: u32 = 50;
+
+/// How often a lookup asks for a lease, if others of the same payer use up what it gets.
+const MAX_LEASES: usize = 4;
+
+/// The entries of a lookup, to be paid by this client or account.
+#[must_use]
+pub fn claim<T: Hash>(
+    app: &App,
+    client: Option<IpAddr>,
+    account: Option<&Mxid>,
+    entries: impl IntoIterator<Item = T>,
+) -> Claim {
+    let payers = charges::of_lookup(app, Requester { client, account });
+    let now = app.clock.now().as_i64();
+    app.limiters.ledger.claim(payers, entries, now)
+}
+
+/// Pays for a lookup.
+///
+/// # Errors
+/// [`FlowError::Limited`] when a limit is reached; nothing is charged then.
+pub async fn pay(app: &App, claim: Claim) -> Result<(), FlowError> {
+    for _ in 0..MAX_LEASES {
+        match claim.pay() {
+            Ok(()) => return Ok(()),
+            Err(shortages) => lease(app, shortages).await?,
+        }
+    }
+    Err(overtaken())
+}
+
+/// Finds the users of the entries of a v2 lookup; or returns the current pepper, if the
+/// client used another one.
+///
+/// # Errors
+/// [`FlowError::Limited`] when a limit is reached; nothing is charged then.
+pub async fn users_of_hashes(
+    app: &App,
+    entries: Entries,
+    pepper: String,
+    claim: Claim,
+) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
+    let entries = Arc::new(entries);
+    for _ in 0..MAX_LEASES {
+        let lookup = LookupHashes {
+            entries: Arc::clone(&entries),
+            pepper: pepper.clone(),
+            claim: claim.clone(),
+            now: app.clock.now().as_i64(),
+        };
+        match app.lookups.send(lookup).await? {
+            LookupOutcome::Found(users) => return Ok(Ok(users)),
+            LookupOutcome::WrongPepper(pepper) => return Ok(Err(pepper)),
+            LookupOutcome::Unpaid(shortages) => lease(app, shortages).await?,
+        }
+    }
+    Err(overtaken())
+}
+
+fn overtaken() -> FlowError {
+    FlowError::Limited(1000)
+}
+
+/// Leases what is missing from the database or, while that does not answer, lends it.
+async fn lease(app: &App, shortages: Vec<Shortage>) -> Result<(), FlowError> {
+    let ledger = &app.limiters.ledger;
+    let mut sending = pin!(app.sessions.send(LeaseLookups {
+        leases: shortages.iter().map(wish).collect(),
+        now: app.clock.now().as_i64(),
+    }));
+    let sent = match tokio::time::timeout(LEND_AFTER, &mut sending).await {
+        Ok(sent) => sent,
+        Err(_elapsed) if ledger.lend(&shortages) => return Ok(()),
+        Err(_elapsed) => sending.await,
+    };
+    match sent {
+        Ok(Ok(granted)) => {
+            for (shortage, addresses) in shortages.iter().zip(granted) {
+                ledger.add_lease(shortage, addresses);
+            }
+            Ok(())
+        }
+        Ok(Err(refused)) => {
+            for shortage in &shortages {
+                ledger.add_payment(shortage);
+            }
+            let limit = shortages.get(refused.index);
+            let scope = limit.and_then(|shortage| shortage.limit.counted.split(':').next());
+            log::info!(limit = scope.unwrap_or_default(), retry_in_ms = refused.wait_ms; "lookup refused: too many new addresses");
+            Err(FlowError::Limited(refused.wait_ms))
+        }
+        Err(_) if ledger.lend(&shortages) => Ok(()),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+fn wish(shortage: &Shortage) -> Lease {
+    let Shortage {
+        limit,
+        owed,
+        missing,
+    } = shortage;
+    Lease {
+        counted: limit.counted.clone(),
+        rate: limit.rate,
+        owed: *owed,
+        at_least: *missing,
+        at_most: missing.saturating_add(limit.rate.burst / PARTS_OF_BURST),
+    }
+}
 
 /// The newest association of a 3PID, as JSON. One that this server has not signed
 /// under its present name also gets this signature (V1L-03).

@@ -2,12 +2,12 @@
 //! nothing that they cannot complete.
 
 pub mod bind;
+mod charges;
 mod error;
 pub mod ingest;
 pub mod invite;
 pub mod lookup;
 pub mod register;
-mod send_limits;
 pub mod unbind;
 pub mod validate;
 mod wait;

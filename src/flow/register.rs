@@ -28,7 +28,8 @@ pub async fn register(
     server: &ServerName,
     openid_token: &str,
 ) -> Result<Zeroizing<String>, FlowError> {
-    app.register_limits
+    app.limiters
+        .registrations
         .take_for_homeserver(client, server)
         .map_err(FlowError::Limited)?;
     let user = app

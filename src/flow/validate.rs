@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::FlowError;
-use super::send_limits::Charges;
+use super::charges::{self, Requester};
 use super::wait;
 use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginOutcome, BeginSession, MessageDraft};
@@ -16,7 +16,6 @@ use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
 use crate::domain::next_link::NextLink;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::rate::{Rate, client_network};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::threepid::{Medium, ThreePid};
 use crate::random;
@@ -86,11 +85,13 @@ impl Target {
 ///
 /// # Errors
 /// [`FlowError::DestinationRejected`] for a number of a country that is not
-/// served, [`FlowError::Limited`] by a send limit, [`FlowError::NotSent`] when
+/// served, [`FlowError::Limited`] by a send limit or when too many wait for the same
+/// message or from the same client, [`FlowError::NotSent`] when
 /// the message was refused for good or every try failed until the wait was over:
 /// the message is then dropped, and the client may repeat the attempt.
 pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, FlowError> {
     let worker = request.target.worker(&app)?;
+    let _waiting = wait::enter(&app, request.client)?;
     let medium = request.target.threepid().medium();
     let send_attempt = request.send_attempt;
     let id = MessageId::from(random::alphanumeric(32)?);
@@ -106,7 +107,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     match outcome? {
         BeginOutcome::Queued(sid) | BeginOutcome::AlreadySent(sid) => Ok(sid),
         BeginOutcome::StillQueued(sid, id) => {
-            let reply = app.pending_replies.subscribe(&id);
+            let reply = wait::join(&app, &id)?;
             wait_for(&app, sid, send_attempt, &id, reply, medium).await
         }
         BeginOutcome::Limited(retry_after_ms) => Err(FlowError::Limited(retry_after_ms)),
@@ -122,8 +123,15 @@ fn begin_session(
     let answer_until = now.after(app.config.delivery.answer_within);
     let fresh_sid = Sid::parse(&random::alphanumeric(32)?)
         .map_err(|_impossible| FlowError::Internal("a fresh sid is invalid"))?;
+    let requester = Requester {
+        client: request.client,
+        account: request.account.as_ref(),
+    };
     Ok(BeginSession {
-        limits: charges(app, &request),
+        limits: match &request.target {
+            Target::Email(email) => charges::of_email(app, requester, email),
+            Target::Phone(phone) => charges::of_sms(app, requester, phone),
+        },
         threepid: request.target.threepid(),
         client_secret: request.client_secret,
         send_attempt: request.send_attempt,
@@ -139,31 +147,6 @@ fn begin_session(
         },
         now: now.as_i64(),
     })
-}
-
-/// Client network, account, recipient and, for SMS, the country.
-fn charges(app: &App, request: &RequestToken) -> Vec<(String, Rate)> {
-    let limits = &app.config.limits;
-    let client = request.client.map(client_network);
-    let client = client.as_deref();
-    let account = request.account.as_ref().map(Mxid::as_str);
-    let mut charges = Charges::default();
-    match &request.target {
-        Target::Email(email) => {
-            let address = Some(email.as_str());
-            charges.add("email-by", client, limits.email_per_client.rate());
-            charges.add("email-of", account, limits.email_per_account.rate());
-            charges.add("email-to", address, limits.email_per_address.rate());
-        }
-        Target::Phone(phone) => {
-            let (number, code) = (phone.msisdn().as_str(), phone.calling_code().to_string());
-            charges.add("sms-by", client, limits.sms_per_client.rate());
-            charges.add("sms-of", account, limits.sms_per_account.rate());
-            charges.add("sms-to", Some(number), limits.sms_per_number.rate());
-            charges.add("sms-code", Some(&code), limits.sms_per_calling_code.rate());
-        }
-    }
-    charges.into_inner()
 }
 
 async fn wait_for(

@@ -1,10 +1,39 @@
 //! Waits for the outcome of a queued message while a client waits.
 
+use std::net::IpAddr;
+
 use super::{FlowError, NotSent};
 use crate::actor::outbox::{StopWaiting, StopWaitingOutcome, Subject};
 use crate::app::App;
 use crate::delivery::pending_replies::{Outcome, PendingReply};
 use crate::domain::message::MessageId;
+use crate::domain::time::duration_ms;
+use crate::limiter::waits::Waiting;
+
+/// Counts one more request of a client that waits for a message. It ends when the
+/// result is dropped.
+///
+/// # Errors
+/// [`FlowError::Limited`] when too many of the client wait.
+pub(super) fn enter(app: &App, client: Option<IpAddr>) -> Result<Waiting, FlowError> {
+    app.limiters
+        .waits
+        .enter(client)
+        .ok_or_else(|| too_many(app))
+}
+
+/// Joins those that wait for a message that an earlier request has queued.
+///
+/// # Errors
+/// [`FlowError::Limited`] when there are too many.
+pub(super) fn join(app: &App, id: &MessageId) -> Result<PendingReply, FlowError> {
+    app.pending_replies.join(id).ok_or_else(|| too_many(app))
+}
+
+/// The others have their answer by then.
+fn too_many(app: &App) -> FlowError {
+    FlowError::Limited(duration_ms(app.config.delivery.answer_within).max(1))
+}
 
 /// Waits up to `answer_within` for the outcome of a message. If it is being
 /// delivered by then, the client is told that it was sent, and the queue goes on.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Arbiter;
+use zeroize::Zeroizing;
 
 use super::parts::{Parts, Stage};
 use super::resources::Resources;
@@ -22,9 +23,10 @@ use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Database, Owner, Store, peppers};
+use crate::db::{Database, Owner, Store, counter_secret, peppers};
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
+use crate::domain::counter::CounterSecret;
 use crate::domain::ids::KeyId;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
@@ -32,8 +34,7 @@ use crate::domain::session::SessionLimits;
 use crate::domain::signing::KeyRing;
 use crate::domain::time::duration_ms;
 use crate::federation::{self, PeerClient};
-use crate::limiter::Limiter;
-use crate::limiter::calls::CallLimits;
+use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
 use crate::permits::Permits;
 use crate::random;
@@ -212,7 +213,7 @@ pub(super) fn start(
         public_keys: resources.keys.public_keys(),
     };
     let (keys, database) = (resources.keys, resources.database);
-    prepare_database(&config, &keys, &database, &clock)?;
+    let counter_secret = prepare_database(&config, &keys, &database, &clock)?;
     let transports = delivery::Transports::open(&config)?;
 
     let mut starter = Starter {
@@ -238,10 +239,15 @@ pub(super) fn start(
         peers: resources.peers,
     };
     let background = starter.background(&actors, queue, outgoing);
-    let detached = ["changes", "requests for a message"].map(|name| starter.detached(name));
+    let detached =
+        ["changes", "requests for a message", "unbinds"].map(|name| starter.detached(name));
+    let places = starter.limits().max_queued;
+    let limiters = Limiters::new(&config.limits, places, counter_secret);
     let parts = starter.parts;
     Ok((
-        app(config, clock, shared, actors, background, detached),
+        app(
+            config, clock, shared, actors, background, detached, limiters,
+        ),
         parts,
     ))
 }
@@ -252,11 +258,13 @@ fn app(
     shared: Shared,
     actors: Actors,
     background: Background,
-    [detached, detached_waits]: [Detached; 2],
+    [detached, detached_waits, detached_unbinds]: [Detached; 3],
+    limiters: Limiters,
 ) -> App {
     App {
         detached,
         detached_waits,
+        detached_unbinds,
         clock,
         instance: shared.instance,
         sessions: actors.sessions,
@@ -273,12 +281,7 @@ fn app(
         federation: actors.federation,
         pending_replies: shared.pending_replies,
         large_bodies: Permits::new(MAX_LARGE_BODIES),
-        signature_limiter: Limiter::new(&config.limits.signatures_per_client),
-        submit_limiter: Limiter::new(&config.limits.submit_per_client),
-        lookup_limiter: Limiter::new(&config.limits.lookup_per_client),
-        account_limiter: Limiter::new(&config.limits.lookup_per_account),
-        register_limits: CallLimits::for_register(&config.limits),
-        unbind_limits: CallLimits::for_unbind(&config.limits),
+        limiters,
         terms: shared.terms,
         templates: shared.templates,
         public_keys: shared.public_keys,
@@ -296,21 +299,24 @@ fn session_limits(config: &Config) -> SessionLimits {
     }
 }
 
-/// Migrates the database, and makes the first pepper.
+/// Migrates the database, and makes the first pepper and the secret of counters.
+/// Returns the latter.
 fn prepare_database(
     config: &Config,
     keys: &KeyRing,
     database: &Database,
     clock: &Clock,
-) -> Result<(), ServerError> {
+) -> Result<CounterSecret, ServerError> {
     let pepper = rotation::fresh_pepper()?;
+    let fresh_secret = Zeroizing::new(random::alphanumeric(64)?);
     let now = clock.now().as_i64();
     let name = &config.server.name;
-    database.prepare_for(Owner { name, keys }, |connection| {
+    let secret = database.prepare_for(Owner { name, keys }, |connection| {
         match peppers::current(connection)? {
-            Some(_) => rotation::add_other_forms(connection).map(drop),
-            None => peppers::set_current(connection, &pepper, now),
+            Some(_) => rotation::add_other_forms(connection).map(drop)?,
+            None => peppers::set_current(connection, &pepper, now)?,
         }
+        counter_secret::get_or_insert(connection, &fresh_secret)
     })?;
-    Ok(())
+    Ok(secret)
 }

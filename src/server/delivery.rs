@@ -23,6 +23,7 @@ use crate::delivery::sms::PreparedProviders;
 use crate::delivery::templates::Templates;
 use crate::delivery::writer::MailWriter;
 use crate::domain::time::duration_ms;
+use crate::limiter::Limiter;
 
 /// What the configuration offers to send messages with. Everything that can
 /// fail at start is done; nothing has connected yet.
@@ -127,6 +128,7 @@ pub(super) fn start_onbind_worker(
         federation,
         homeservers: config.federation.homeservers.clone(),
         keep_delivered: config.invites.keep_delivered,
+        limiter: Limiter::new(&config.limits.onbind_per_homeserver),
     };
     // As many as the federation actor has under way at a time.
     let concurrency = (config.federation.concurrency / 2).max(1);

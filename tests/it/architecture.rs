@@ -134,7 +134,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("federation", "outgoing config clock domain permits"),
     (
         "actor",
-        "db delivery federation domain clock metrics permits random",
+        "db delivery federation limiter domain clock metrics permits random",
     ),
     (
         "error",
@@ -148,7 +148,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "flow",
-        "app actor delivery::pending_replies delivery::invitation domain random",
+        "app actor delivery::pending_replies delivery::invitation limiter domain random",
     ),
     (
         "http",
@@ -250,7 +250,9 @@ fn changes_run_detached_from_their_client() {
     let mut found = 0;
     for file in files_in("http/") {
         let started = file.code.count(&flows);
-        let detached = file.code.count(&["detached.run", "detached_waits.run"]);
+        let detached =
+            file.code
+                .count(&["detached.run", "detached_waits.run", "detached_unbinds.run"]);
         assert_eq!(started, detached, "in {}", file.path);
         found += started;
     }

@@ -51,10 +51,14 @@ fn settle(outbox: &mut Outbox, message: &QueuedMessage, settlement: Settlement) 
     .unwrap();
 }
 
-/// Queues one mail that was charged 100 ms of a limit.
+/// Queues one mail that was charged 100 ms of a limit, and 1 ms that is never refunded.
 fn queue_one_mail(test: &TestDatabase) {
     test.queue_mails(&[fresh_address("dropped")]);
-    test.execute("UPDATE outbox SET limits = '[{\"counted\":\"a\",\"every_ms\":100}]'");
+    test.execute(
+        "UPDATE outbox SET acknowledged = FALSE, limits = \
+         '[{\"counted\":\"a\",\"every_ms\":100}, \
+           {\"counted\":\"a\",\"every_ms\":1,\"is_final\":true}]'",
+    );
     test.execute("INSERT INTO send_limits (counted, paid_until) VALUES ('a', 1000)");
 }
 
@@ -68,6 +72,19 @@ fn duplicate_drop_refunds_the_limit_once() {
         settle(&mut outbox, &message, Settlement::Dropped);
         assert_eq!(test.count("send_limits WHERE paid_until = 900"), 1);
     }
+}
+
+/// A client was told that it is on its way.
+#[test]
+fn acknowledged_mail_refunds_nothing() {
+    let test = TestDatabase::fresh();
+    let mut outbox = outbox(&prepared(&test));
+    queue_one_mail(&test);
+    test.execute("UPDATE outbox SET acknowledged = TRUE");
+    let message = take(&mut outbox, "one", 1);
+    settle(&mut outbox, &message, Settlement::Dropped);
+    assert_eq!(test.count("outbox"), 0);
+    assert_eq!(test.count("send_limits WHERE paid_until = 1000"), 1);
 }
 
 #[test]

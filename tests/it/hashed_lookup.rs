@@ -221,8 +221,12 @@ async fn lookup_is_limited_to_10000_addresses() {
 async fn address_limit_is_configurable() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
-        settings.limits.lookup_per_client.burst = 0;
-        settings.limits.lookup_per_account.burst = 0;
+        let limits = &mut settings.limits;
+        limits.lookup_per_client.burst = 0;
+        limits.lookup_per_account.burst = 0;
+        limits.new_addresses_per_client.burst = 0;
+        limits.new_addresses_per_homeserver.burst = 0;
+        limits.new_addresses_per_account.burst = 0;
         settings.http.max_body_bytes = 8 << 20;
     });
     server

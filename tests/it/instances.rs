@@ -41,6 +41,7 @@ fn concurrent_starts_make_one_schema_and_pepper() {
     }
     assert_eq!(started.load(Ordering::SeqCst), 4);
     assert_eq!(database.count("lookup_peppers"), 1);
+    assert_eq!(database.count("counter_secret"), 1);
 }
 
 /// OPS-13, OPS-11

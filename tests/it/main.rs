@@ -16,6 +16,8 @@ mod architecture;
 #[cfg(test)]
 mod bind;
 #[cfg(test)]
+mod bind_limits;
+#[cfg(test)]
 mod brands;
 #[cfg(test)]
 mod captured_mail;
@@ -51,6 +53,8 @@ mod general;
 mod get_validated;
 #[cfg(test)]
 mod hangup;
+#[cfg(test)]
+mod harvesting;
 #[cfg(test)]
 mod hashed_lookup;
 #[cfg(test)]
@@ -91,6 +95,8 @@ mod overload;
 mod pepper;
 #[cfg(test)]
 mod ping_versions;
+#[cfg(test)]
+mod promised_messages;
 #[cfg(test)]
 mod pubkey;
 #[cfg(test)]

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 use sydent::config::{RateSettings, Settings};
 
 use crate::harness::{Answer, SmtpServer, TestServer, Tls, fresh_address};
@@ -97,22 +100,104 @@ async fn requests_that_send_nothing_are_not_counted() {
     expect_limited(&api.request_token(&address, "secret", 3).await, 60_000);
 }
 
-/// SES-11
-#[actix_web::test]
-async fn failed_sends_are_refunded() {
+fn refusing_relay() -> SmtpServer {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     relay.behave(&serde_json::json!({"rcpt": "550 5.1.1 nobody here"}));
+    relay
+}
+
+/// EML-25, SES-11
+#[actix_web::test]
+async fn refused_mails_count_for_who_asked() {
+    let relay = refusing_relay();
     let server = TestServer::start_with_clock(|settings| {
         limit_per_client(settings);
         relay.configure(settings);
     });
-    for _ in 0..5 {
+    for name in ["one", "two"] {
         let answer = server
             .api()
-            .request_token(&fresh_address("nobody"), "secret", 1)
+            .request_token(&fresh_address(name), "secret", 1)
             .await;
         answer.refused(400, "M_EMAIL_SEND_ERROR");
     }
+    let (api, third) = (server.api(), fresh_address("three"));
+    expect_limited(&api.request_token(&third, "secret", 1).await, 60_000);
+    assert_eq!(
+        server.database.count("validation_sessions"),
+        0,
+        "nobody has got a sid"
+    );
+}
+
+/// EML-25
+#[actix_web::test]
+async fn refused_mails_count_for_the_account() {
+    let relay = refusing_relay();
+    let server = TestServer::start_with_clock(|settings| {
+        settings.limits.email_per_account = TWO;
+        relay.configure(settings);
+    });
+    let alice = server.account("@alice:example.org").await;
+    for name in ["one", "two"] {
+        let answer = alice.request_token(&fresh_address(name), "secret", 1).await;
+        answer.refused(400, "M_EMAIL_SEND_ERROR");
+    }
+    let third = fresh_address("three");
+    expect_limited(&alice.request_token(&third, "secret", 1).await, 60_000);
+}
+
+/// EML-25, SES-11
+#[actix_web::test]
+async fn refused_mails_do_not_count_for_the_recipient() {
+    let relay = refusing_relay();
+    let server = TestServer::start_with_clock(|settings| {
+        settings.limits.email_per_address = TWO;
+        relay.configure(settings);
+    });
+    let address = fresh_address("nobody");
+    for secret in ["one", "two", "three"] {
+        let answer = server.api().request_token(&address, secret, 1).await;
+        answer.refused(400, "M_EMAIL_SEND_ERROR");
+    }
+}
+
+/// SES-11
+#[actix_web::test]
+async fn session_that_a_client_knows_is_kept() {
+    let relay = SmtpServer::start(Tls::None, "localhost", &[]);
+    let server = TestServer::start(|settings| relay.configure(settings));
+    let (api, address) = (server.api(), fresh_address("known"));
+    let sid = api.request_token(&address, "secret", 1).await.ok()["sid"].clone();
+    relay.behave(&serde_json::json!({"rcpt": "550 5.1.1 nobody here"}));
+    let refused = api.request_token(&address, "secret", 2).await;
+    refused.refused(400, "M_EMAIL_SEND_ERROR");
+    let again = api.request_token(&address, "secret", 1).await.ok();
+    assert_eq!(again["sid"], sid);
+}
+
+/// Keys cannot be reversed by trying all addresses.
+#[actix_web::test]
+async fn counters_are_hashed_with_a_secret() {
+    let server = TestServer::start(|_| {});
+    let api = server.api();
+    api.request_token("alice@example.com", "secret", 1)
+        .await
+        .ok();
+    assert_eq!(server.database.count("counter_secret"), 1);
+    let by_trial = sha256_key("email-to", "alice@example.com");
+    let with = |condition: &str| {
+        server
+            .database
+            .count(&format!("send_limits WHERE {condition}"))
+    };
+    assert_eq!(with("counted LIKE 'email-to:%'"), 1);
+    assert_eq!(with(&format!("counted = '{by_trial}'")), 0);
+}
+
+fn sha256_key(scope: &str, who: &str) -> String {
+    let digest = Sha256::digest(format!("{scope} {who}").as_bytes());
+    format!("{scope}:{}", URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// OPS-06

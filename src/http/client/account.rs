@@ -84,7 +84,8 @@ pub async fn register(
     app: web::Data<App>,
     mut call: Call<Anyone, Body, RegisterRequest>,
 ) -> Result<web::Json<RegisterResponse>, Error> {
-    app.register_limits
+    app.limiters
+        .registrations
         .take_for_client(call.client)
         .map_err(Error::limit_exceeded)?;
     let request = call.request()?;

@@ -9,12 +9,13 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actor::lookups::{CurrentPepper, LookupHashes, LookupOutcome};
+use crate::actor::lookups::CurrentPepper;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::ids::Mxid;
 use crate::domain::lookup::{Algorithm, Entries, Pepper, max_bytes};
 use crate::error::{Error, Kind};
+use crate::flow::lookup as flow;
 use crate::http::access::V2;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
@@ -92,16 +93,14 @@ pub async fn lookup(
     if request.addresses.len() > max_addresses {
         return Err(Error::too_many_addresses(max_addresses));
     }
-    charge(&app, call.caller.user(), request.addresses.len())?;
-    let lookup = LookupHashes {
-        entries: Entries::parse(algorithm, request.addresses),
-        pepper: request.pepper,
-        now: app.clock.now().as_i64(),
-    };
-    match app.lookups.send(lookup).await? {
-        LookupOutcome::Found(mappings) => Ok(web::Json(LookupResponse { mappings })),
-        LookupOutcome::WrongPepper(pepper) => Err(Error::invalid_pepper(algorithm, &pepper)),
-    }
+    let user = call.caller.user();
+    charge(&app, user, request.addresses.len())?;
+    let claim = flow::claim(&app, call.client, user, &request.addresses);
+    let entries = Entries::parse(algorithm, request.addresses);
+    let mappings = flow::users_of_hashes(&app, entries, request.pepper, claim)
+        .await?
+        .map_err(|pepper| Error::invalid_pepper(algorithm, &pepper))?;
+    Ok(web::Json(LookupResponse { mappings }))
 }
 
 /// The algorithms that the configuration enables (LKP-20).
@@ -111,12 +110,13 @@ fn algorithms(app: &App) -> impl Iterator<Item = Algorithm> {
     all.filter(move |algorithm| allow_none || *algorithm != Algorithm::Plain)
 }
 
-/// Counts addresses against the lookup limit of an account (LKP-18).
+/// Counts addresses, new ones or not, against the limit of an account, for the load of
+/// this server (LKP-18).
 ///
 /// # Errors
 /// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
 pub(super) fn charge(app: &App, user: Option<&Mxid>, addresses: usize) -> Result<(), Error> {
-    let (Some(limiter), Some(user)) = (&app.account_limiter, user) else {
+    let (Some(limiter), Some(user)) = (&app.limiters.account_lookups, user) else {
         return Ok(());
     };
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);

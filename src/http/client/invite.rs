@@ -22,6 +22,7 @@ use crate::domain::secret::InviteToken;
 use crate::domain::threepid::Medium;
 use crate::error::{Error, Kind};
 use crate::flow::invite::{self, Invitation, StoredInvite};
+use crate::flow::lookup::{claim, pay};
 use crate::http::access::Access;
 use crate::http::args::{Body, BodyOrQuery};
 use crate::http::call::Call;
@@ -200,10 +201,13 @@ pub async fn store<A: Access>(
 ) -> Result<web::Json<StoreInviteResponse>, Error> {
     let invitation = call.request()?.into_invitation(&app, &call)?;
     // The response shows whether the address is bound, and to which user (SEC-22).
-    match call.caller.user() {
+    let user = call.caller.user();
+    match user {
         Some(user) => hashed_lookup::charge(&app, Some(user), 1)?,
         None => lookup::charge(&app, call.client, 1)?,
     }
+    let address = ("email", invitation.email.as_str());
+    pay(&app, claim(&app, call.client, user, [address])).await?;
     let inner = app.clone().into_inner();
     let invite = app
         .detached_waits
@@ -254,7 +258,7 @@ pub async fn sign<A: Access>(
     app: web::Data<App>,
     mut call: Call<A, BodyOrQuery, SignRequest>,
 ) -> Result<web::Json<SignResponse>, Error> {
-    if let Some(limiter) = &app.signature_limiter {
+    if let Some(limiter) = &app.limiters.signatures {
         limiter
             .take_for_client(call.client, 1)
             .map_err(Error::limit_exceeded)?;

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::domain::lookup::max_bytes;
 use crate::domain::threepid::ThreePid;
 use crate::error::{Error, Kind};
-use crate::flow::lookup::signed_association;
+use crate::flow::lookup::{claim, pay, signed_association};
 use crate::http::access::V1;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
@@ -67,6 +67,8 @@ pub async fn lookup(
 ) -> Result<StoredAssociation, Error> {
     let request = call.request()?;
     charge(&app, call.client, 1)?;
+    let address = (&request.medium, &request.address);
+    pay(&app, claim(&app, call.client, None, [address])).await?;
     find(&app, &request).await
 }
 
@@ -125,6 +127,10 @@ pub async fn bulk_lookup(
         return Err(Error::too_many_addresses(max_addresses));
     }
     charge(&app, call.client, given.len())?;
+    let addresses = given
+        .iter()
+        .map(|MediumAndAddress(medium, address)| (medium, address));
+    pay(&app, claim(&app, call.client, None, addresses)).await?;
     let parse = |one: MediumAndAddress| Some((ThreePid::parse(&one.0, &one.1).ok()?, one));
     let given: Vec<(ThreePid, MediumAndAddress)> = given.into_iter().filter_map(parse).collect();
     let lookup = LookupThreepids {
@@ -141,12 +147,13 @@ pub async fn bulk_lookup(
     }))
 }
 
-/// Counts addresses against the lookup limit of a client (V1L-06).
+/// Counts addresses, new ones or not, against the limit of a client, for the load of
+/// this server (V1L-06).
 ///
 /// # Errors
 /// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
 pub(super) fn charge(app: &App, client: Option<IpAddr>, addresses: usize) -> Result<(), Error> {
-    let Some(limiter) = &app.lookup_limiter else {
+    let Some(limiter) = &app.limiters.client_lookups else {
         return Ok(());
     };
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);

@@ -86,7 +86,8 @@ impl PageTexts {
 /// # Errors
 /// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
 pub(super) fn charge(app: &App, client: Option<IpAddr>) -> Result<(), Error> {
-    app.submit_limiter
+    app.limiters
+        .submissions
         .as_ref()
         .map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
         .map_err(Error::limit_exceeded)

@@ -93,6 +93,7 @@ pub(in crate::http) const BIND: Endpoint = Endpoint {
         Kind::SESSION_EXPIRED,
         Kind::NO_VALID_SESSION,
         Kind::WRONG_USER,
+        Kind::LIMIT_EXCEEDED,
     ],
 };
 
@@ -103,6 +104,11 @@ pub async fn bind<A: Access>(
 ) -> Result<web::Json<SignedAssociation>, Error> {
     let request = call.request()?;
     call.caller.may_act_for(&request.mxid)?;
+    let (sid, secret) = (&request.sid, &request.client_secret);
+    app.limiters
+        .binds
+        .take(sid, secret, call.caller.user(), call.client)
+        .map_err(Error::limit_exceeded)?;
     let session = ValidatedSession {
         sid: request.sid,
         client_secret: request.client_secret,

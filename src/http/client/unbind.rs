@@ -222,7 +222,7 @@ async fn by_homeserver(
     headers: &[String],
     binding: Binding,
 ) -> Result<web::Json<Empty>, Error> {
-    let limits = &app.unbind_limits;
+    let limits = &app.limiters.unbinds;
     limits
         .take_for_client(call.client)
         .map_err(Error::limit_exceeded)?;
@@ -235,7 +235,7 @@ async fn by_homeserver(
     let request = SignedRequest::new("POST", call.uris.clone(), &call.fields)
         .map_err(|_not_canonical| Error::unbind_refused())?;
     let inner = app.clone().into_inner();
-    app.detached_waits
+    app.detached_unbinds
         .run(unbind::by_homeserver(inner, binding, request, signatures))
         .await??;
     Ok(web::Json(Empty {}))

@@ -18,6 +18,9 @@ pub const SMS_USER: &str = "AC0123456789";
 /// The password that it expects.
 pub const SMS_PASSWORD: &str = "sms-password-44c1";
 
+/// Longer than any test waits.
+const NEVER: Duration = Duration::from_mins(2);
+
 /// How it responds to the following requests.
 #[derive(Debug, Clone)]
 pub enum Reply {
@@ -31,6 +34,8 @@ pub enum Reply {
     Unfinished(String),
     /// Accepts the SMS and closes the connection without a response.
     Lose,
+    /// Responds like this after a while.
+    Late(Duration, Box<Self>),
     /// Never responds.
     Stall,
     /// Sends a response that never ends.
@@ -195,7 +200,11 @@ impl State {
         let mut stream = BufReader::new(stream);
         let request = read(&mut stream)?;
         self.requests.lock().unwrap().push(request.clone());
-        let reply = self.reply.lock().unwrap().clone();
+        let mut reply = self.reply.lock().unwrap().clone();
+        if let Reply::Late(delay, then) = reply {
+            pause(delay);
+            reply = *then;
+        }
         let out = stream.get_mut();
         match reply {
             Reply::Accept => {
@@ -210,15 +219,15 @@ impl State {
             Reply::Unfinished(bytes) => {
                 out.write_all(bytes.as_bytes())?;
                 out.flush()?;
-                pause();
+                pause(NEVER);
                 Ok(())
             }
             Reply::Lose => {
                 self.accept(&request);
                 Ok(())
             }
-            Reply::Stall => {
-                pause();
+            Reply::Late(..) | Reply::Stall => {
+                pause(NEVER);
                 Ok(())
             }
             Reply::Flood => {
@@ -352,10 +361,10 @@ fn answer(out: &mut impl Write, status: u16, more: &str, body: &str) -> io::Resu
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a thread of the test that must not respond"
+    reason = "a thread of the test that must not respond yet"
 )]
-fn pause() {
-    std::thread::sleep(Duration::from_mins(2));
+fn pause(delay: Duration) {
+    std::thread::sleep(delay);
 }
 
 /// A number that no other test uses, of a range that is reserved for fiction.

@@ -121,8 +121,12 @@ async fn bulk_lookup_is_limited_to_10000_addresses() {
 async fn limit_may_exceed_the_parameters_of_one_query() {
     let server = TestServer::start(|settings| {
         settings.lookup.max_addresses = 100_000;
-        settings.limits.lookup_per_client.burst = 0;
-        settings.limits.lookup_per_account.burst = 0;
+        let limits = &mut settings.limits;
+        limits.lookup_per_client.burst = 0;
+        limits.lookup_per_account.burst = 0;
+        limits.new_addresses_per_client.burst = 0;
+        limits.new_addresses_per_homeserver.burst = 0;
+        limits.new_addresses_per_account.burst = 0;
         settings.http.max_body_bytes = 8 << 20;
     });
     for n in [0, 69_999] {

@@ -1,0 +1,2 @@
+DROP TABLE counter_secret;
+DELETE FROM send_limits;

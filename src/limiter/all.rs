@@ -1,0 +1,55 @@
+//! All limits that this instance counts in memory.
+
+use std::sync::Arc;
+
+use super::Limiter;
+use super::binds::BindLimits;
+use super::calls::CallLimits;
+use super::ledger::Ledger;
+use super::waits::Waits;
+use crate::config::LimitSettings;
+use crate::domain::counter::CounterSecret;
+
+/// The limits in memory, and what the keys of those in the database are hashed with.
+/// `None` is a limit that is switched off.
+pub struct Limiters {
+    /// Addresses, new ones or not, that a client may look up.
+    pub client_lookups: Option<Limiter>,
+    /// The same for an account.
+    pub account_lookups: Option<Limiter>,
+    /// The new addresses that are looked up, by payer.
+    pub ledger: Arc<Ledger>,
+    /// Registrations by client and by homeserver.
+    pub registrations: CallLimits,
+    /// Signed requests to unbind, by client and by homeserver.
+    pub unbinds: CallLimits,
+    /// Binds by session, account and client.
+    pub binds: BindLimits,
+    /// Invites that a client may have signed.
+    pub signatures: Option<Limiter>,
+    /// Codes that a client may submit.
+    pub submissions: Option<Limiter>,
+    /// How many requests of each client wait for a message.
+    pub waits: Waits,
+    /// What the keys of counters in the database are hashed with.
+    pub counter_secret: CounterSecret,
+}
+
+impl Limiters {
+    /// The limits of a configuration. At most `places` requests wait for messages.
+    #[must_use]
+    pub fn new(limits: &LimitSettings, places: u32, counter_secret: CounterSecret) -> Self {
+        Self {
+            client_lookups: Limiter::new(&limits.lookup_per_client),
+            account_lookups: Limiter::new(&limits.lookup_per_account),
+            ledger: Arc::default(),
+            registrations: CallLimits::for_register(limits),
+            unbinds: CallLimits::for_unbind(limits),
+            binds: BindLimits::new(limits),
+            signatures: Limiter::new(&limits.signatures_per_client),
+            submissions: Limiter::new(&limits.submit_per_client),
+            waits: Waits::new(places),
+            counter_secret,
+        }
+    }
+}
