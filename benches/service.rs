@@ -36,7 +36,7 @@ use sydent::config::DatabaseUrl;
 use sydent::db::{Database, associations, peppers};
 use sydent::domain::association::Association;
 use sydent::domain::ids::{Mxid, ServerName};
-use sydent::domain::lookup::{Hashes, Pepper, sha256_hash};
+use sydent::domain::lookup::{Pepper, sha256_hash};
 use sydent::domain::signing::KeyRing;
 use sydent::domain::threepid::ThreePid;
 
@@ -172,12 +172,13 @@ fn fill(database: &TestDatabase) -> Pepper {
     store
         .write(sydent::db::LockKey::Job("fill"), |connection| {
             let pepper = peppers::current(connection)?.expect("a pepper").pepper;
+            let hashing = peppers::for_hashing(connection)?.expect("a pepper");
             for number in 0..ASSOCIATIONS {
                 let mxid = Mxid::parse(&format!("@user{number}:example.org")).expect("a user id");
                 let association = Association::new(threepid(number), mxid, 1_700_000_000_000);
                 let mut signed = association.to_object();
                 keys.active().sign(&name, &mut signed).expect("a signature");
-                let hashes = Hashes::new(&association.threepid, &pepper);
+                let hashes = hashing.hash(&association.threepid);
                 associations::replace(
                     connection,
                     &association,

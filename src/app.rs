@@ -24,6 +24,7 @@ use crate::domain::public_key::PublicKey;
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
 use crate::permits::Permits;
+use crate::pseudonyms::Pseudonyms;
 use crate::terms::CurrentTerms;
 
 /// One instance of the server.
@@ -77,6 +78,8 @@ pub struct App {
     pub templates: Arc<Templates>,
     /// The valid public keys, the active one first.
     pub public_keys: Vec<(KeyId, PublicKey)>,
+    /// Makes the pseudonyms in the log; `None` if there are none.
+    pub pseudonyms: Option<Pseudonyms>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
 }

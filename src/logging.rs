@@ -90,6 +90,7 @@ mod tests {
             start(LogSettings {
                 level: LogLevel::Error,
                 format: LogFormat::Json,
+                ..LogSettings::default()
             });
             let address = format!("alice@{}", "example.com");
             let work = move || assert!(address.is_empty(), "quoted: {address}");

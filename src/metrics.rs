@@ -47,6 +47,11 @@ struct ActorLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PushLabel {
     peer: String,
     outcome: &'static str,
@@ -77,6 +82,7 @@ pub struct Metrics {
     run_time: Family<ActorLabel, Histogram>,
     rejected: Family<ActorLabel, Counter>,
     panics: Family<ActorLabel, Counter>,
+    removed: Family<TableLabel, Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -104,6 +110,7 @@ impl Default for Metrics {
             run_time: Family::new_with_constructor(seconds),
             rejected: Family::default(),
             panics: Family::default(),
+            removed: Family::default(),
         };
         metrics.register();
         metrics
@@ -198,6 +205,11 @@ impl Metrics {
             "Operations that panicked",
             self.panics.clone(),
         );
+        all.register(
+            "retention_removed",
+            "Rows that were kept long enough and were removed, by table",
+            self.removed.clone(),
+        );
     }
 
     /// A response was sent. `route` is the pattern, never the path.
@@ -277,6 +289,12 @@ impl Metrics {
         self.panics.get_or_create(&ActorLabel { actor }).inc();
     }
 
+    /// Rows of a table were removed because they were kept long enough.
+    pub fn removed(&self, table: &'static str, rows: usize) {
+        let counter = self.removed.get_or_create(&TableLabel { table });
+        counter.inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
+    }
+
     /// The size of the outbox, and the age of its oldest message.
     pub fn queue(&self, messages: i64, age: Duration) {
         self.queue_messages.set(messages);
@@ -329,6 +347,7 @@ mod tests {
         metrics.push_received("a.example", "accepted");
         metrics.changes_skipped("a.example", 2);
         metrics.changes_skipped("other.example", 0);
+        metrics.removed("invites", 3);
         metrics.queue(7, Duration::from_secs(9));
         metrics.pushed("other.example", "accepted");
         metrics.peer_behind("other.example", 5, Duration::from_secs(6));
@@ -341,6 +360,7 @@ mod tests {
             "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
             "sydent_replication_received_total{peer=\"a.example\",outcome=\"accepted\"} 1",
             "sydent_replication_skipped_total{peer=\"a.example\"} 2",
+            "sydent_retention_removed_total{table=\"invites\"} 3",
             "sydent_queue_messages 7",
             "sydent_queue_age_seconds 9",
             "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"accepted\"} 1",

@@ -6,11 +6,10 @@ use serde_json::{Map, Value};
 
 use super::pool::{Fault, Operation, State};
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, Store, associations, journal, own, peppers, statements};
+use crate::db::{LockKey, Store, associations, erasures, journal, own, peppers, statements};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
 use crate::domain::ids::{Mxid, ServerName};
-use crate::domain::lookup::Hashes;
 use crate::domain::message::{MessageId, MessageKind};
 use crate::domain::public_key::PublicKey;
 use crate::domain::threepid::ThreePid;
@@ -113,17 +112,20 @@ impl Operation for Bind {
         state
             .store
             .write(LockKey::ThreePid(threepid), |connection| {
+                // Locked against a step of a rotation, which would not see the new row.
+                // Before any row is changed, since that step waits for changed rows.
+                let peppers = peppers::for_hashing(connection)?
+                    .ok_or(Fault::Internal("the database has no pepper"))?;
                 own::adopt(connection, threepid, &origin, &own_keys)?;
                 let said = statements::find(connection, threepid)?;
-                let ts = said.next_ts(association.ts);
+                let erased = erasures::latest(connection, threepid, Some(&association.mxid))?;
+                let ts = said
+                    .next_ts(association.ts)
+                    .max(erased.map_or(0, |at| at + 1));
                 if ts != association.ts {
                     return Ok(BindOutcome::TooOld(ts));
                 }
-                // Locked against a rotation, which would not see the new row: a
-                // binding is never hashed with a pepper that is being replaced.
-                let current = peppers::current_for_hashing(connection)?
-                    .ok_or(Fault::Internal("the database has no pepper"))?;
-                let hashes = Hashes::new(threepid, &current.pepper);
+                let hashes = peppers.hash(threepid);
                 associations::replace(connection, &association, &origin, 0, &hashes, &signed)?;
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;

@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::associations::{Associations, OnbindNotification};
 use super::pool::{Fault, Operation};
+use crate::db::hash_columns::HashingPeppers;
 use crate::db::outbox;
 use crate::db::{
-    Conn, DbError, LockKey, associations, invites, journal, peers, peppers, replicated, statements,
+    Conn, DbError, LockKey, associations, erasures, invites, journal, peers, peppers, replicated,
+    statements,
 };
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
-use crate::domain::lookup::{Hashes, Pepper};
-use crate::domain::merge::Merged;
+use crate::domain::merge::{Merged, Statements};
 use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{PeerChange, Push, Rejection, WithId};
 use crate::domain::threepid::ThreePid;
@@ -71,14 +72,12 @@ impl Operation for Ingest {
         state
             .store
             .write(LockKey::ThreePids(&threepids), |connection| {
-                // Locked against a rotation, as in `Bind`.
-                let current = peppers::current_for_hashing(connection)?
+                // Locked against a step of a rotation, as in `Bind`.
+                let peppers = peppers::for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let mut applied = HashMap::new();
                 for (number, change) in &changes {
-                    if let Some(threepid) =
-                        apply(connection, change, *number, peer, &current.pepper)?
-                    {
+                    if let Some(threepid) = apply(connection, change, *number, peer, &peppers)? {
                         applied.insert(threepid, change);
                     }
                 }
@@ -142,12 +141,16 @@ fn apply<'a>(
     change: &'a PeerChange,
     number: i64,
     peer: &ServerName,
-    pepper: &Pepper,
+    peppers: &HashingPeppers,
 ) -> Result<Option<&'a ThreePid>, DbError> {
     let Some((threepid, statement)) = change.threepid().zip(change.statement(peer, number)) else {
         return Ok(None);
     };
-    let merged = statements::find(connection, threepid)?.merge(statement);
+    let mut said = statements::find(connection, threepid)?;
+    if is_erased(connection, change, threepid, statement.ts, &said)? {
+        return Ok(None);
+    }
+    let merged = said.merge(statement);
     if merged == Merged::Known {
         return Ok(None);
     }
@@ -156,7 +159,7 @@ fn apply<'a>(
             association,
             signed,
         } => {
-            let hashes = Hashes::new(threepid, pepper);
+            let hashes = peppers.hash(threepid);
             associations::replace(connection, association, peer, number, &hashes, signed)?;
         }
         PeerChange::Removed { ts, .. } => {
@@ -165,6 +168,27 @@ fn apply<'a>(
         PeerChange::Restated => {}
     }
     Ok((merged == Merged::Changed).then_some(threepid))
+}
+
+/// Whether the change must not bring back what was erased. Of a removal only its time is
+/// kept then.
+fn is_erased(
+    connection: &mut Conn,
+    change: &PeerChange,
+    threepid: &ThreePid,
+    ts: i64,
+    said: &Statements,
+) -> Result<bool, DbError> {
+    match change {
+        PeerChange::Bound { association, .. } => {
+            let erased = erasures::latest(connection, threepid, Some(&association.mxid))?;
+            Ok(erased.is_some_and(|erased| ts <= erased))
+        }
+        PeerChange::Removed { .. } if *said == Statements::default() => {
+            erasures::raise(connection, threepid, ts)
+        }
+        PeerChange::Removed { .. } | PeerChange::Restated => Ok(false),
+    }
 }
 
 /// Queues the notification of a homeserver if the change binds a 3PID with pending

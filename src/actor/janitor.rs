@@ -1,4 +1,4 @@
-//! The janitor: it removes what is no longer needed, and rotates an old pepper.
+//! The janitor: it removes what was kept long enough, and rotates an old pepper.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,33 +7,22 @@ use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _,
 };
 
-use super::associations::Associations;
+use super::cleaner::Cleaner;
 use super::outbox::{DropExpired, Outbox};
 use super::pool::{Fault, Pool};
-use super::rotation::{RotatePepper, fresh_pepper};
-use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
-use crate::clock::Clock;
-use crate::metrics::Metrics;
+use super::rotation::{RotatePepper, RotationStart, RotationStep, fresh_pepper};
 
-/// Removes old sessions, used-up send limits and expired messages, and rotates
-/// an old pepper: at start and then at intervals.
+/// Removes what was kept long enough, and rotates an old pepper: at start and then at
+/// intervals.
 pub struct Janitor {
-    /// The sessions actor.
-    pub sessions: Pool<Sessions>,
-    /// The clock.
-    pub clock: Clock,
-    /// How long sessions are kept, ms.
-    pub keep_sessions_ms: i64,
     /// The interval.
     pub every: Duration,
-    /// The outbox actor.
-    pub outbox: Pool<Outbox>,
-    /// The associations actor.
-    pub associations: Pool<Associations>,
-    /// Where dropped messages are counted.
-    pub metrics: Arc<Metrics>,
     /// The age at which the pepper is rotated, ms; `None` for never.
     pub max_pepper_age_ms: Option<i64>,
+    /// The outbox actor.
+    pub outbox: Pool<Outbox>,
+    /// Removes rows.
+    pub cleaner: Cleaner,
 }
 
 impl Actor for Janitor {
@@ -61,43 +50,18 @@ impl Handler<Stop> for Janitor {
 
 impl Janitor {
     fn work(&self, context: &mut Context<Self>) {
-        self.purge(context);
+        let cleaner = self.cleaner.clone();
+        context.spawn(async move { cleaner.clean().await }.into_actor(self));
         self.drop_expired(context);
-        self.rotate(context);
-    }
-
-    fn rotate(&self, context: &mut Context<Self>) {
-        let Some(age) = self.max_pepper_age_ms else {
-            return;
-        };
-        let (associations, now) = (self.associations.clone(), self.clock.now().as_i64());
-        let work = async move {
-            let pepper = match fresh_pepper() {
-                Ok(pepper) => pepper,
-                Err(error) => return log::warn!("cannot rotate the pepper: {error}"),
-            };
-            let rotate = RotatePepper {
-                pepper,
-                if_before: Some(now.saturating_sub(age)),
-                now,
-            };
-            match associations.send(rotate).await {
-                Ok(None) => {}
-                Ok(Some(hashed)) => log::info!(hashed; "pepper rotated"),
-                Err(Fault::TimedOut(_)) => {
-                    log::info!("pepper rotation is still running");
-                }
-                Err(fault) => log::warn!("cannot rotate the pepper: {fault}"),
-            }
-        };
-        context.spawn(work.into_actor(self));
+        let (cleaner, max_age_ms) = (self.cleaner.clone(), self.max_pepper_age_ms);
+        context.spawn(async move { rotate(&cleaner, max_age_ms).await }.into_actor(self));
     }
 
     /// A worker drops messages that expire while it delivers them. Messages of a
     /// kind that is no longer configured have no worker, and would be kept forever.
     fn drop_expired(&self, context: &mut Context<Self>) {
-        let (outbox, now) = (self.outbox.clone(), self.clock.now());
-        let metrics = Arc::clone(&self.metrics);
+        let (outbox, now) = (self.outbox.clone(), self.cleaner.clock.now());
+        let metrics = Arc::clone(&self.cleaner.metrics);
         let work = async move {
             match outbox.send(DropExpired { now }).await {
                 Ok(0) => {}
@@ -111,23 +75,30 @@ impl Janitor {
         };
         context.spawn(work.into_actor(self));
     }
-
-    fn purge(&self, context: &mut Context<Self>) {
-        let sessions = self.sessions.clone();
-        let now = self.clock.now().as_i64();
-        let before = now.saturating_sub(self.keep_sessions_ms);
-        let work = async move {
-            match purged(&sessions, before, now).await {
-                Ok(0) => {}
-                Ok(removed) => log::info!(removed; "old validation sessions removed"),
-                Err(fault) => log::warn!("cannot remove old validation sessions: {fault}"),
-            }
-        };
-        context.spawn(work.into_actor(self));
-    }
 }
 
-async fn purged(sessions: &Pool<Sessions>, before: i64, now: i64) -> Result<usize, Fault> {
-    while sessions.send(PurgeLimits { now }).await? {}
-    sessions.send(PurgeSessions { before }).await
+/// Rotates an old pepper, or goes on with a rotation that was interrupted. Each step is
+/// one short transaction.
+async fn rotate(cleaner: &Cleaner, max_age_ms: Option<i64>) {
+    let mut hashed = 0;
+    loop {
+        let pepper = match fresh_pepper() {
+            Ok(pepper) => pepper,
+            Err(error) => return log::warn!("cannot rotate the pepper: {error}"),
+        };
+        let now = cleaner.clock.now().as_i64();
+        let start = max_age_ms.map_or(RotationStart::Never, |age| {
+            RotationStart::IfOlderThan(now.saturating_sub(age))
+        });
+        let step = RotatePepper { pepper, start, now };
+        match cleaner.associations.send(step).await {
+            Ok(RotationStep::Hashed(count)) => hashed += count,
+            Ok(RotationStep::Finished(count)) => {
+                hashed += count;
+                return log::info!(hashed; "pepper rotated");
+            }
+            Ok(RotationStep::Idle) | Err(Fault::Stopped(_)) => return,
+            Err(fault) => return log::warn!("cannot rotate the pepper: {fault}"),
+        }
+    }
 }

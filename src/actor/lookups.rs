@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::pool::{Fault, Operation, State};
+use crate::db::peppers::AnsweredPeppers;
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::public_key::PublicKey;
@@ -95,23 +96,25 @@ fn users_of(
     Ok(found)
 }
 
-/// The current pepper.
+/// The peppers that lookups may use.
 #[derive(Debug)]
-pub struct CurrentPepper;
+pub struct CurrentPeppers {
+    /// Now, ms.
+    pub now: i64,
+}
 
-impl Operation for CurrentPepper {
+impl Operation for CurrentPeppers {
     type State = Lookups;
-    type Output = Pepper;
+    type Output = AnsweredPeppers;
 
-    fn run(self, state: &mut Lookups) -> Result<Pepper, Fault> {
-        current_pepper(state.store.read())
+    fn run(self, state: &mut Lookups) -> Result<AnsweredPeppers, Fault> {
+        answered_peppers(state.store.read(), self.now)
     }
 }
 
-fn current_pepper(connection: &mut Conn) -> Result<Pepper, Fault> {
-    let current = peppers::current(connection)?;
-    let current = current.ok_or(Fault::Internal("the database has no pepper"))?;
-    Ok(current.pepper)
+fn answered_peppers(connection: &mut Conn, now: i64) -> Result<AnsweredPeppers, Fault> {
+    let answered = peppers::answered(connection, now)?;
+    answered.ok_or(Fault::Internal("the database has no pepper"))
 }
 
 /// Finds the users of the entries of a v2 lookup.
@@ -144,10 +147,10 @@ impl Operation for LookupHashes {
     fn run(self, state: &mut Lookups) -> Result<LookupOutcome, Fault> {
         // In one snapshot, so that the hashes are those of this pepper.
         state.store.snapshot(|connection| {
-            let current = current_pepper(connection)?;
-            if current.as_str() != self.pepper {
-                return Ok(LookupOutcome::WrongPepper(current));
-            }
+            let peppers = answered_peppers(connection, self.now)?;
+            let Some(slot) = peppers.slot(&self.pepper) else {
+                return Ok(LookupOutcome::WrongPepper(peppers.current.pepper));
+            };
             if let Err(shortages) = self.claim.pay() {
                 return Ok(LookupOutcome::Unpaid(shortages));
             }
@@ -155,7 +158,7 @@ impl Operation for LookupHashes {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
                     // The newest comes last and replaces the others (LKP-16).
-                    associations::find_by_hashes(connection, &hashes, self.now)?
+                    associations::find_by_hashes(connection, slot, &hashes, self.now)?
                         .into_iter()
                         .collect()
                 }

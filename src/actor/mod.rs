@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod associations;
+pub mod cleaner;
 pub mod delivery_queue;
 pub mod detached;
 pub mod federation;
@@ -16,8 +17,11 @@ pub mod onbind;
 pub mod onbind_worker;
 pub mod outbox;
 pub mod peers;
+pub mod person;
 pub mod pool;
+pub mod pseudonyms;
 pub mod replicator;
+pub mod retention;
 pub mod rotation;
 pub mod sessions;
 pub mod sign_again;

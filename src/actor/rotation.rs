@@ -3,6 +3,7 @@
 use super::associations::Associations;
 use super::pool::{Fault, Operation};
 use crate::db::associations::Hashable;
+use crate::db::peppers::StoredPepper;
 use crate::db::{Conn, DbError, LockKey, associations, peppers};
 use crate::domain::lookup::{self, Hashes, Pepper};
 use crate::domain::threepid::ThreePid;
@@ -18,97 +19,103 @@ pub fn fresh_pepper() -> Result<Pepper, RandomError> {
     Ok(Pepper::from_random(u128::from_le_bytes(bytes)))
 }
 
-/// Makes a pepper the current one and hashes every association with it, in one
-/// transaction: lookups use the old pepper until it ends, and then the new one,
-/// on every instance that shares the database. Meanwhile SQLite blocks all
-/// writes; PostgreSQL blocks binds, which fail after a lock timeout of 20 s.
+/// One step of a rotation, in a short transaction: starts it if it is due, or hashes some
+/// associations with the next pepper. The step that finds none left makes it the current
+/// pepper.
+///
+/// Lookups use the current pepper until then, and the former one for a while afterwards:
+/// its hashes are in other columns. Instances that share the database may take steps in
+/// turn, and any of them goes on after a crash.
 #[derive(Debug)]
 pub struct RotatePepper {
-    /// The new pepper.
+    /// The new pepper, if this step starts the rotation.
     pub pepper: Pepper,
-    /// Does nothing when the current pepper is newer than that, ms. This is
-    /// checked again under the lock, so that of several instances one rotates.
-    pub if_before: Option<i64>,
+    /// Whether it starts one.
+    pub start: RotationStart,
     /// Now, ms.
     pub now: i64,
 }
 
-impl RotatePepper {
-    fn is_due(&self, current: Option<&peppers::StoredPepper>) -> bool {
-        match (self.if_before, current) {
-            (Some(before), Some(current)) => current.created_at <= before,
-            _ => true,
-        }
-    }
+/// When a rotation is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationStart {
+    /// Instead of one that is under way.
+    Now,
+    /// If none is under way and the current pepper is not newer than that, ms.
+    IfOlderThan(i64),
+    /// Not by this step.
+    Never,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationStep {
+    /// Nothing: no rotation is due or under way.
+    Idle,
+    /// It hashed so many associations; there may be more.
+    Hashed(usize),
+    /// It hashed so many associations, the last ones.
+    Finished(usize),
 }
 
 impl Operation for RotatePepper {
     type State = Associations;
-    /// How many associations were hashed; `None` when it was not due.
-    type Output = Option<usize>;
+    type Output = RotationStep;
 
-    fn run(self, state: &mut Associations) -> Result<Option<usize>, Fault> {
+    fn run(self, state: &mut Associations) -> Result<RotationStep, Fault> {
         state.store.write(LockKey::Job("pepper"), |connection| {
-            // Without the lock, so that a rotation that is not due blocks no binds.
-            if !self.is_due(peppers::current(connection)?.as_ref()) {
-                return Ok(None);
+            let next = peppers::next(connection)?;
+            if self.is_due(connection, next.is_some())? {
+                peppers::lock_for_rotation(connection)?;
+                peppers::begin_rotation(connection, &self.pepper, self.now)?;
+                return Ok(RotationStep::Hashed(0));
             }
-            let current = peppers::current_for_rotation(connection)?;
-            if !self.is_due(current.as_ref()) {
-                return Ok(None);
+            let Some(next) = next else {
+                peppers::delete_former(connection, self.now)?;
+                return Ok(RotationStep::Idle);
+            };
+            peppers::lock_for_rotation(connection)?;
+            let hashed = hash_some(connection, &next)?;
+            if hashed == BATCH {
+                return Ok(RotationStep::Hashed(hashed));
             }
-            if current.is_none_or(|current| current.pepper != self.pepper) {
-                peppers::set_current(connection, &self.pepper, self.now)?;
-            }
-            Ok(Some(hash_all(connection, &self.pepper)?))
+            // New associations are hashed with the next pepper from its start on.
+            peppers::finish_rotation(connection, next.id, self.now)?;
+            Ok(RotationStep::Finished(hashed))
         })
     }
 }
 
-/// Associations that are in memory at a time.
-const CHUNK: i64 = 2000;
+impl RotatePepper {
+    fn is_due(&self, connection: &mut Conn, is_under_way: bool) -> Result<bool, DbError> {
+        match self.start {
+            RotationStart::Now => Ok(true),
+            RotationStart::Never => Ok(false),
+            RotationStart::IfOlderThan(_) if is_under_way => Ok(false),
+            RotationStart::IfOlderThan(before) => {
+                let current = peppers::current(connection)?;
+                Ok(current.is_some_and(|current| current.created_at <= before))
+            }
+        }
+    }
+}
 
-/// Adds the other forms of addresses, and their hashes, to associations from before this
-/// server stored them. Locks the pepper against a rotation. Returns how many were looked
-/// at.
-///
-/// # Errors
-/// When the database fails.
-pub fn add_other_forms(connection: &mut Conn) -> Result<usize, DbError> {
-    let Some(current) = peppers::current_for_hashing(connection)? else {
+/// Associations that are hashed in one step, while no other can be stored.
+const BATCH: usize = 500;
+
+fn hash_some(connection: &mut Conn, next: &StoredPepper) -> Result<usize, DbError> {
+    let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+    let rows = associations::after(connection, next.hashed_to(), limit)?;
+    let Some(last) = rows.last().map(|row| row.id) else {
         return Ok(0);
     };
-    hash_each(
-        connection,
-        &current.pepper,
-        associations::without_other_form,
-    )
-}
-
-fn hash_all(connection: &mut Conn, pepper: &Pepper) -> Result<usize, DbError> {
-    hash_each(connection, pepper, associations::after)
-}
-
-/// Hashes what `after` returns, by row id in chunks.
-fn hash_each(
-    connection: &mut Conn,
-    pepper: &Pepper,
-    after: fn(&mut Conn, i64, i64) -> Result<Vec<Hashable>, DbError>,
-) -> Result<usize, DbError> {
-    let (mut last, mut count) = (i64::MIN, 0);
-    loop {
-        let chunk = after(connection, last, CHUNK)?;
-        let Some(end) = chunk.last() else {
-            return Ok(count);
-        };
-        last = end.id;
-        count += chunk.len();
-        let (ids, hashes): (Vec<i64>, Vec<Hashes>) = chunk
-            .into_iter()
-            .map(|row| (row.id, hashes(row, pepper)))
-            .unzip();
-        associations::set_lookup_hashes(connection, &ids, &hashes)?;
-    }
+    let (ids, hashes): (Vec<i64>, Vec<Hashes>) = rows
+        .into_iter()
+        .map(|row| (row.id, hashes(row, &next.pepper)))
+        .unzip();
+    associations::set_lookup_hashes(connection, next.slot, &ids, &hashes)?;
+    peppers::record_progress(connection, next.id, last)?;
+    Ok(ids.len())
 }
 
 fn hashes(row: Hashable, pepper: &Pepper) -> Hashes {

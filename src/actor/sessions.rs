@@ -1,6 +1,7 @@
 //! The sessions actor: validation sessions, their attempts and send limits.
 
 use super::pool::{Fault, Operation, State};
+use super::retention::BATCH;
 use crate::db::outbox::{self, QueuedMessage};
 use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, Store, sessions};
@@ -275,7 +276,8 @@ impl Operation for ValidatedSession {
     }
 }
 
-/// Removes sessions that ended long ago (SES-28). Returns how many.
+/// Removes some of the sessions that ended long ago (SES-28). Returns how many; there may
+/// be more unless there were none.
 #[derive(Debug)]
 pub struct PurgeSessions {
     /// Sessions that were last changed before that time are removed, ms.
@@ -288,7 +290,7 @@ impl Operation for PurgeSessions {
 
     fn run(self, state: &mut Sessions) -> Result<usize, Fault> {
         state.store.write(LockKey::Job("purge"), |connection| {
-            Ok(sessions::purge(connection, self.before)?)
+            Ok(sessions::purge(connection, self.before, BATCH)?)
         })
     }
 }

@@ -32,6 +32,14 @@ impl Failure {
         }
     }
 
+    /// The same with exit code 3, for a command that did a part of its work.
+    pub(crate) fn with_exit_code_3(self) -> Self {
+        Self {
+            exit_code: 3,
+            ..self
+        }
+    }
+
     /// The same, but not to be printed, because the log has it.
     pub(super) fn logged(self) -> Self {
         Self {

@@ -14,6 +14,7 @@ mod new_file;
 mod openapi;
 mod peers;
 mod pepper;
+mod person;
 mod relay;
 mod serve;
 mod signals;
@@ -68,6 +69,9 @@ enum Command {
     /// Rotate the lookup pepper.
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
+    /// Export or erase what the server stores about a person.
+    #[command(subcommand)]
+    Person(person::PersonCommand),
     /// Check or preview the templates of emails and web pages.
     #[command(subcommand)]
     Templates(templates::TemplatesCommand),
@@ -125,6 +129,7 @@ impl Cli {
             Command::Peers(peers) => peers.run(),
             Command::Database(command) => command.run(),
             Command::Pepper(command) => command.run(),
+            Command::Person(command) => command.run(),
             Command::Templates(command) => command.run(),
             Command::Bind(binding) => binding.bind(),
             Command::Unbind(binding) => binding.unbind(),

@@ -9,6 +9,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::threepid::{Medium, ThreePid};
+use crate::server::person::Named;
 
 /// The names of the media, as people call them.
 const EMAIL: [&str; 3] = ["email", "mail", "e-mail"];
@@ -48,6 +49,26 @@ fn medium_of(text: &str) -> Result<Medium, Failure> {
     )
     .with_exit_code_2())
 }
+
+/// A person, by an address or a user.
+///
+/// # Errors
+/// What is accepted, with exit code 2.
+pub(super) fn person(text: &str) -> Result<Named, Failure> {
+    if visible(text).starts_with('@') {
+        return mxid(text).map(Named::User);
+    }
+    let address = visible(text);
+    let threepid = msisdn(address)
+        .map(ThreePid::Msisdn)
+        .or_else(|| email(address).map(ThreePid::Email));
+    threepid
+        .map(Named::ThreePid)
+        .ok_or_else(|| Failure::new(PERSON).with_exit_code_2())
+}
+
+const PERSON: &str = "This is neither an email address, nor a phone number in international form \
+    (+44 7700 900001), nor a Matrix user ID (@alice:example.org).";
 
 /// A user.
 ///

@@ -39,6 +39,7 @@ impl Settings {
         check_overlap(listeners, checker_ref);
         let validation = self.validation.check(checker_ref);
         self.lookup.check(checker_ref);
+        self.retention.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
         let invites = self.invites.check(checker_ref);
         let templates = self.templates.check(checker_ref);
@@ -60,6 +61,7 @@ impl Settings {
                     accounts: self.accounts,
                     validation,
                     lookup: self.lookup,
+                    retention: self.retention,
                     invites,
                     limits: self.limits,
                     templates,

@@ -16,6 +16,19 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The format of a line.
     pub format: LogFormat,
+    /// What the line of a request says about whom it is about.
+    pub personal_data: PersonalData,
+}
+
+/// What the line of a request says about a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonalData {
+    /// Nothing.
+    #[default]
+    None,
+    /// Keyed hashes of user, address and session, with a new key every day.
+    Pseudonym,
 }
 
 /// A log level.

@@ -25,7 +25,7 @@ impl Default for LookupSettings {
         Self {
             max_addresses: 10_000,
             allow_none: true,
-            rotate_pepper_every: Duration::ZERO,
+            rotate_pepper_every: Duration::from_hours(24 * 30),
         }
     }
 }

@@ -41,6 +41,7 @@ mod postgres_url;
 mod problem;
 mod reference;
 mod replication;
+mod retention;
 mod secret;
 mod sender;
 mod serde_message;
@@ -59,7 +60,7 @@ mod validation;
 use serde::{Deserialize, Serialize};
 
 pub use self::accounts::AccountSettings;
-pub use self::log::{LogFormat, LogLevel, LogSettings};
+pub use self::log::{LogFormat, LogLevel, LogSettings, PersonalData};
 pub use base_url::BaseUrl;
 pub use budget::BudgetSettings;
 pub use database::{Database, DatabaseSettings, DatabaseUrl};
@@ -82,6 +83,7 @@ pub use origins::Origins;
 pub use peer::{Peer, PeerSettings};
 pub use problem::{Problem, Problems, Source};
 pub use replication::{Replication, ReplicationSettings, TlsIdentity};
+pub use retention::RetentionSettings;
 pub use secret::{Credentials, Secret, SecretUrl};
 pub use server::{Server, ServerSettings};
 pub use sms::{
@@ -116,6 +118,8 @@ pub struct Settings {
     pub validation: ValidationSettings,
     /// `[lookup]`: limits of lookups, and their pepper.
     pub lookup: LookupSettings,
+    /// `[retention]`: how long rows are kept.
+    pub retention: RetentionSettings,
     /// `[invites]`: invitations to rooms by address.
     pub invites: InviteSettings,
     /// `[limits]`: rate limits.
@@ -134,7 +138,7 @@ pub struct Settings {
     pub federation: FederationSettings,
     /// `[replication]`: the peers of a mesh.
     pub replication: ReplicationSettings,
-    /// `[log]`: level and format.
+    /// `[log]`: level, format and pseudonyms.
     pub log: LogSettings,
     /// Where each setting was set; not a setting itself.
     #[serde(skip)]
@@ -162,6 +166,8 @@ pub struct Config {
     pub validation: ValidationSettings,
     /// Limits of lookups, and their pepper.
     pub lookup: LookupSettings,
+    /// How long rows are kept.
+    pub retention: RetentionSettings,
     /// Invitations to rooms by address.
     pub invites: InviteSettings,
     /// Rate limits.

@@ -16,9 +16,6 @@ pub struct ValidationSettings {
     /// (SES-07).
     #[serde(with = "duration")]
     pub session_lifetime: Duration,
-    /// How long the row of an expired session is kept (SES-08, SES-28).
-    #[serde(with = "duration")]
-    pub keep_expired: Duration,
     /// The maximum number of wrong codes per session (SES-19), 1 to 100.
     pub max_wrong_tokens: u32,
     /// The same for sessions of phone numbers, whose codes are short.
@@ -33,7 +30,6 @@ impl Default for ValidationSettings {
     fn default() -> Self {
         Self {
             session_lifetime: DAY,
-            keep_expired: 5 * DAY,
             max_wrong_tokens: 10,
             max_wrong_sms_tokens: 5,
             next_link_schemes: vec!["https".to_owned(), "http".to_owned()],
@@ -64,12 +60,6 @@ impl ValidationSettings {
             "validation.session_lifetime",
             self.session_lifetime,
             MINUTE,
-            year,
-        );
-        checker.duration(
-            "validation.keep_expired",
-            self.keep_expired,
-            Duration::ZERO,
             year,
         );
         for (key, max) in [

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
+use super::hash_columns::{HashColumns, HashSlot};
 use super::schema::association_removals::dsl as removals;
 use super::schema::associations::{self, dsl};
 use super::{Conn, DbError, statements, with_backend};
@@ -30,6 +31,8 @@ struct Row<'a> {
     other_form: Option<&'a str>,
     other_hash: Option<&'a str>,
     number: i64,
+    second_hash: Option<&'a str>,
+    second_other_hash: Option<&'a str>,
 }
 
 /// Whether no removal hides the association. A macro, because the type of the
@@ -45,6 +48,30 @@ macro_rules! not_removed {
     };
 }
 
+/// The associations that are valid and have one of the hashes in that column. All hashes
+/// are bound as one variable, so that the query has the same text for any number of them
+/// and stays prepared. A macro, because the type of the query depends on the column.
+macro_rules! found_by {
+    ($connection:expr, $column:expr, $name:expr, $hashes:expr, $now:expr) => {{
+        let valid = dsl::associations
+            .filter(dsl::not_before.le($now.saturating_add(CLOCK_SKEW_MS)))
+            .filter(dsl::not_after.gt($now))
+            .filter(not_removed!())
+            .select(($column, (dsl::ts, dsl::mxid, dsl::origin)));
+        let found: Vec<(String, Rank)> = match $connection {
+            Conn::Postgres(postgres) => valid.filter($column.eq_any($hashes)).load(postgres)?,
+            Conn::Sqlite(sqlite) => {
+                let is_one = sql::<Bool>($name)
+                    .sql(" IN (SELECT value FROM json_each(")
+                    .bind::<Text, _>(serde_json::json!($hashes).to_string())
+                    .sql("))");
+                valid.filter(is_one).load(sqlite)?
+            }
+        };
+        found
+    }};
+}
+
 /// The order of associations of one 3PID; the last one counts. It is that of
 /// `domain::merge`. The database would compare texts by its own collation.
 type Rank = (i64, String, String);
@@ -56,11 +83,10 @@ pub fn replace(
     association: &Association,
     origin: &ServerName,
     number: i64,
-    hashes: &Hashes,
+    hashes: &HashColumns,
     signed: &str,
 ) -> Result<(), DbError> {
     statements::delete_removal(connection, &association.threepid, origin)?;
-    let other = hashes.other.as_ref();
     let row = Row {
         medium: association.threepid.medium().as_str(),
         address: association.threepid.address(),
@@ -69,11 +95,13 @@ pub fn replace(
         ts: association.ts,
         not_before: association.not_before,
         not_after: association.not_after,
-        lookup_hash: &hashes.canonical,
+        lookup_hash: &hashes.lookup_hash,
         signed,
-        other_form: other.map(|(form, _)| form.as_str()),
-        other_hash: other.map(|(_, hash)| hash.as_str()),
+        other_form: hashes.other_form.as_deref(),
+        other_hash: hashes.other_hash.as_deref(),
         number,
+        second_hash: hashes.second_hash.as_deref(),
+        second_other_hash: hashes.second_other_hash.as_deref(),
     };
     with_backend!(connection, inner => diesel::insert_into(dsl::associations)
         .values(&row)
@@ -89,6 +117,8 @@ pub fn replace(
             dsl::other_form.eq(excluded(dsl::other_form)),
             dsl::other_hash.eq(excluded(dsl::other_hash)),
             dsl::number.eq(excluded(dsl::number)),
+            dsl::second_hash.eq(excluded(dsl::second_hash)),
+            dsl::second_other_hash.eq(excluded(dsl::second_other_hash)),
         ))
         .execute(inner))?;
     Ok(())
@@ -116,46 +146,42 @@ pub fn find_signed(
 }
 
 /// Hash and user of every association that is valid at `now` and has one of the
-/// hashes, for its canonical address or its other form; for each hash oldest first.
-/// All hashes are bound as one variable, so that the query has the same text for any
-/// number of them and stays prepared.
+/// hashes, for its canonical address or its other form; for each hash oldest first. The
+/// hashes are those of the pepper with that slot.
 pub fn find_by_hashes(
     connection: &mut Conn,
+    slot: HashSlot,
     hashes: &[&str],
     now: i64,
 ) -> Result<Vec<(String, String)>, DbError> {
-    let valid = dsl::associations
-        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
-        .filter(dsl::not_after.gt(now))
-        .filter(not_removed!());
-    let rank = || (dsl::ts, dsl::mxid, dsl::origin);
-    let by_canonical = valid.select((dsl::lookup_hash, rank()));
-    let by_other = valid.select((dsl::other_hash.assume_not_null(), rank()));
-    let (mut found, others): (Vec<_>, Vec<_>) = match connection {
-        Conn::Postgres(postgres) => (
-            by_canonical
-                .filter(dsl::lookup_hash.eq_any(hashes))
-                .load(postgres)?,
-            by_other
-                .filter(dsl::other_hash.assume_not_null().eq_any(hashes))
-                .load(postgres)?,
+    let (canonical, other) = slot.columns();
+    let (mut found, others) = match slot {
+        HashSlot::First => (
+            found_by!(connection, dsl::lookup_hash, canonical, hashes, now),
+            found_by!(
+                connection,
+                dsl::other_hash.assume_not_null(),
+                other,
+                hashes,
+                now
+            ),
         ),
-        Conn::Sqlite(sqlite) => {
-            let hashes = serde_json::json!(hashes).to_string();
-            let is_in = |column| {
-                sql::<Bool>(column)
-                    .bind::<Text, _>(hashes.clone())
-                    .sql("))")
-            };
-            (
-                by_canonical
-                    .filter(is_in("lookup_hash IN (SELECT value FROM json_each("))
-                    .load(sqlite)?,
-                by_other
-                    .filter(is_in("other_hash IN (SELECT value FROM json_each("))
-                    .load(sqlite)?,
-            )
-        }
+        HashSlot::Second => (
+            found_by!(
+                connection,
+                dsl::second_hash.assume_not_null(),
+                canonical,
+                hashes,
+                now
+            ),
+            found_by!(
+                connection,
+                dsl::second_other_hash.assume_not_null(),
+                other,
+                hashes,
+                now
+            ),
+        ),
     };
     found.extend(others);
     Ok(oldest_first(found))
@@ -190,31 +216,10 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
         .load(connection)?)
 }
 
-/// The same of those whose other form may be missing: email addresses that are not
-/// ASCII, stored by a version that knew no other forms.
-pub fn without_other_form(
-    connection: &mut Conn,
-    id: i64,
-    limit: i64,
-) -> Result<Vec<Hashable>, DbError> {
-    let is_not_ascii = match connection {
-        Conn::Postgres(_) => "octet_length(address) > char_length(address)",
-        Conn::Sqlite(_) => "length(CAST(address AS BLOB)) > length(address)",
-    };
-    Ok(dsl::associations
-        .filter(dsl::id.gt(id))
-        .filter(dsl::medium.eq(Medium::Email.as_str()))
-        .filter(dsl::other_form.is_null())
-        .filter(sql::<Bool>(is_not_ascii))
-        .order(dsl::id.asc())
-        .limit(limit)
-        .select((dsl::id, dsl::medium, dsl::address, dsl::other_form))
-        .load(connection)?)
-}
-
-/// Replaces the lookup hashes of the associations with these row ids.
+/// Replaces the lookup hashes in that slot of the associations with these row ids.
 pub fn set_lookup_hashes(
     connection: &mut Conn,
+    slot: HashSlot,
     ids: &[i64],
     hashes: &[Hashes],
 ) -> Result<(), DbError> {
@@ -225,13 +230,14 @@ pub fn set_lookup_hashes(
     match connection {
         // One statement instead of one round trip per row.
         Conn::Postgres(postgres) => {
-            diesel::sql_query(
-                "UPDATE associations SET lookup_hash = computed.hash, other_form = computed.form, \
-                 other_hash = computed.other_hash \
+            let (column, other_column) = slot.columns();
+            diesel::sql_query(format!(
+                "UPDATE associations SET {column} = computed.hash, other_form = computed.form, \
+                 {other_column} = computed.other_hash \
                  FROM (SELECT unnest($1) AS id, unnest($2) AS hash, unnest($3) AS form, \
                  unnest($4) AS other_hash) AS computed \
                  WHERE associations.id = computed.id",
-            )
+            ))
             .bind::<Array<BigInt>, _>(ids)
             .bind::<Array<Text>, _>(canonical)
             .bind::<Array<Nullable<Text>>, _>(forms)
@@ -241,13 +247,23 @@ pub fn set_lookup_hashes(
         Conn::Sqlite(sqlite) => {
             let rows = ids.iter().zip(canonical).zip(forms).zip(other_hashes);
             for (((id, canonical), form), other_hash) in rows {
-                diesel::update(dsl::associations.find(id))
-                    .set((
-                        dsl::lookup_hash.eq(canonical),
-                        dsl::other_form.eq(form),
-                        dsl::other_hash.eq(other_hash),
-                    ))
-                    .execute(sqlite)?;
+                let row = diesel::update(dsl::associations.find(id));
+                match slot {
+                    HashSlot::First => row
+                        .set((
+                            dsl::lookup_hash.eq(canonical),
+                            dsl::other_form.eq(form),
+                            dsl::other_hash.eq(other_hash),
+                        ))
+                        .execute(sqlite)?,
+                    HashSlot::Second => row
+                        .set((
+                            dsl::second_hash.eq(canonical),
+                            dsl::other_form.eq(form),
+                            dsl::second_other_hash.eq(other_hash),
+                        ))
+                        .execute(sqlite)?,
+                };
             }
         }
     }

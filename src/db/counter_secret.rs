@@ -1,24 +1,10 @@
 //! The secret that the keys of counters are hashed with.
 
-use diesel::prelude::*;
-
-use super::schema::counter_secret::{self, dsl};
-use super::{Conn, DbError};
+use super::{Conn, DbError, database_keys};
 use crate::domain::counter::CounterSecret;
 
 /// The secret of this database, which becomes `fresh` if it has none yet.
 pub fn get_or_insert(connection: &mut Conn, fresh: &str) -> Result<CounterSecret, DbError> {
-    let stored: Option<String> = dsl::counter_secret
-        .select(dsl::secret)
-        .first(connection)
-        .optional()?;
-    let secret = if let Some(secret) = stored {
-        secret
-    } else {
-        diesel::insert_into(counter_secret::table)
-            .values(dsl::secret.eq(fresh))
-            .execute(connection)?;
-        fresh.to_owned()
-    };
-    CounterSecret::parse(&secret).map_err(|_invalid| DbError::Corrupt("counter secret"))
+    let secret = database_keys::find_or(connection, "counters", fresh)?;
+    CounterSecret::parse(&secret).map_err(|_invalid| DbError::Corrupt(database_keys::CORRUPT))
 }

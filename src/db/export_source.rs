@@ -103,8 +103,10 @@ impl Exported<'_> {
                     "j.medium",
                     "j.address",
                     "a.mxid",
-                    "a.lookup_hash",
-                    "a.other_hash",
+                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
+                     = 1 THEN a.second_hash ELSE a.lookup_hash END",
+                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
+                     = 1 THEN a.second_other_hash ELSE a.other_hash END",
                     "CASE WHEN a.is_removed THEN NULL ELSE a.signed END",
                     "CASE WHEN a.counts THEN a.origin END",
                 ],
@@ -129,8 +131,10 @@ impl Exported<'_> {
                     "s.medium",
                     "s.address",
                     "s.mxid",
-                    "s.lookup_hash",
-                    "s.other_hash",
+                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
+                     = 1 THEN s.second_hash ELSE s.lookup_hash END",
+                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
+                     = 1 THEN s.second_other_hash ELSE s.other_hash END",
                     "s.signed",
                     "s.origin",
                 ],

@@ -222,18 +222,20 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 17] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
     "association_journal",
     "association_removals",
     "associations",
-    "counter_secret",
+    "database_keys",
     "ephemeral_keys",
+    "erasures",
     "invites",
     "lookup_peppers",
     "outbox",
+    "person_audit",
     "replication_peers",
     "send_limits",
     "server_identity",
@@ -241,7 +243,7 @@ pub(super) const TABLES: [&str; 15] = [
 ];
 
 /// What a server inserts when it starts for the first time.
-const INSERTED_AT_START: [&str; 3] = ["counter_secret", "lookup_peppers", "server_identity"];
+const INSERTED_AT_START: [&str; 3] = ["database_keys", "lookup_peppers", "server_identity"];
 
 /// Whether the database has no data yet, except for what a server inserts at its start.
 pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {

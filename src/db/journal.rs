@@ -96,6 +96,15 @@ fn replace(
     Ok(())
 }
 
+/// Deletes the change of a 3PID.
+pub fn forget(connection: &mut Conn, threepid: &ThreePid) -> Result<(), DbError> {
+    let change = journal::association_journal
+        .filter(journal::address.eq(threepid.address()))
+        .filter(journal::medium.eq(threepid.medium().as_str()));
+    diesel::delete(change).execute(connection)?;
+    Ok(())
+}
+
 type Row = (
     i64,
     String,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
+use crate::domain::person::Person;
 use crate::domain::secret::{Sid, TokenHash};
 use crate::domain::threepid::ThreePid;
 
@@ -18,6 +19,8 @@ pub enum LockKey<'a> {
     ThreePid(&'a ThreePid),
     /// Everything that belongs to any of these 3PIDs.
     ThreePids(&'a [&'a ThreePid]),
+    /// Everything that belongs to a person.
+    Person(&'a Person),
     /// The account of a user.
     Account(&'a Mxid),
     /// The access token with that hash.
@@ -42,12 +45,26 @@ impl LockKey<'_> {
                     .collect();
                 names.into_iter().collect()
             }
-            Self::Account(user) => vec![format!("account:{user}")],
+            Self::Person(person) => {
+                let users = person.users.iter().map(account_lock_name);
+                let names: BTreeSet<_> = person
+                    .threepids
+                    .iter()
+                    .map(threepid_lock_name)
+                    .chain(users)
+                    .collect();
+                names.into_iter().collect()
+            }
+            Self::Account(user) => vec![account_lock_name(user)],
             Self::AccessToken(hash) => vec![format!("token:{}", hash.as_str())],
             Self::Message(id) => vec![format!("message:{id}")],
             Self::Job(name) => vec![format!("job:{name}")],
         }
     }
+}
+
+fn account_lock_name(user: &Mxid) -> String {
+    format!("account:{user}")
 }
 
 fn threepid_lock_name(threepid: &ThreePid) -> String {
@@ -65,11 +82,15 @@ mod tests {
         let second = ThreePid::parse("msisdn", "447700900001").unwrap();
         let user = Mxid::parse("@purge:example.org").unwrap();
         let hash = TokenHash::new("purge");
+        let mut person = Person::default();
+        person.add_user(user.clone());
+        person.add_threepid(second.clone());
         let message = MessageId::from("purge".to_owned());
         let names = [
             LockKey::Session(&sid),
             LockKey::ThreePid(&threepid),
             LockKey::ThreePids(&[&second, &threepid, &second]),
+            LockKey::Person(&person),
             LockKey::Account(&user),
             LockKey::AccessToken(&hash),
             LockKey::Message(&message),
@@ -84,6 +105,8 @@ mod tests {
                 "3pid:email:purge@example.com",
                 "3pid:email:purge@example.com",
                 "3pid:msisdn:447700900001",
+                "3pid:msisdn:447700900001",
+                "account:@purge:example.org",
                 "account:@purge:example.org",
                 &format!("token:{}", hash.as_str()),
                 "message:purge",

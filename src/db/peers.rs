@@ -67,6 +67,18 @@ pub fn add(connection: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
+/// The newest change that all of these peers have received; `i64::MAX` without peers.
+pub fn confirmed(connection: &mut Conn, names: &[String]) -> Result<i64, DbError> {
+    let sent: Vec<i64> = dsl::replication_peers
+        .filter(dsl::name.eq_any(names))
+        .select(dsl::sent_id)
+        .load(connection)?;
+    // A peer that is not stored yet has received nothing.
+    let is_missing = sent.len() < names.len();
+    let missing = is_missing.then_some(0);
+    Ok(sent.into_iter().chain(missing).min().unwrap_or(i64::MAX))
+}
+
 /// Lets every peer receive all changes again.
 pub fn start_over(connection: &mut Conn) -> Result<(), DbError> {
     diesel::update(dsl::replication_peers)

@@ -31,6 +31,8 @@ diesel::table! {
         other_form -> Nullable<Text>,
         other_hash -> Nullable<Text>,
         number -> BigInt,
+        second_hash -> Nullable<Text>,
+        second_other_hash -> Nullable<Text>,
     }
 }
 
@@ -49,6 +51,10 @@ diesel::table! {
         id -> BigInt,
         pepper -> Text,
         created_at -> BigInt,
+        slot -> Integer,
+        is_ready -> Bool,
+        hashed_to -> BigInt,
+        answered_until -> BigInt,
     }
 }
 
@@ -93,12 +99,6 @@ diesel::table! {
     send_limits (counted) {
         counted -> Text,
         paid_until -> BigInt,
-    }
-}
-
-diesel::table! {
-    counter_secret (secret) {
-        secret -> Text,
     }
 }
 
@@ -170,6 +170,32 @@ diesel::table! {
 diesel::table! {
     server_identity (name) {
         name -> Text,
+    }
+}
+
+diesel::table! {
+    database_keys (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    erasures (subject) {
+        subject -> Text,
+        ts -> BigInt,
+        erased_at -> BigInt,
+        journal_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    person_audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        action -> Text,
+        subject -> Text,
+        affected -> Text,
     }
 }
 

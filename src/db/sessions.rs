@@ -210,11 +210,19 @@ pub fn set_state(connection: &mut Conn, sid: &Sid, state: State) -> Result<(), D
     Ok(())
 }
 
-/// Deletes the sessions that were created before `before`, unless they were
+/// Deletes up to `limit` sessions that were created before `before`, unless they were
 /// validated later. Returns how many.
-pub fn purge(connection: &mut Conn, before: i64) -> Result<usize, DbError> {
-    let expired = dsl::validation_sessions
+pub fn purge(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, DbError> {
+    let is_expired = dsl::validated_at.is_null().or(dsl::validated_at.lt(before));
+    let expired: Vec<String> = dsl::validation_sessions
         .filter(dsl::created_at.lt(before))
-        .filter(dsl::validated_at.is_null().or(dsl::validated_at.lt(before)));
+        .filter(is_expired)
+        .limit(limit)
+        .select(dsl::sid)
+        .load(connection)?;
+    // One may have been validated just now.
+    let expired = dsl::validation_sessions
+        .filter(dsl::sid.eq_any(expired))
+        .filter(is_expired);
     Ok(diesel::delete(expired).execute(connection)?)
 }

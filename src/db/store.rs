@@ -27,8 +27,8 @@ pub struct Database {
 
 /// The connection of one actor.
 pub struct Store {
-    connection: Conn,
-    write_lock: Arc<Mutex<()>>,
+    pub(super) connection: Conn,
+    pub(super) write_lock: Arc<Mutex<()>>,
 }
 
 impl Database {

@@ -24,7 +24,7 @@ fn sqlite_statements_are_not_recompiled() {
     let mut store = database.reader().unwrap();
     for _ in 0..5 {
         // This query binds its LIMIT, as every `first()` does.
-        peppers::current(store.read()).unwrap();
+        server_identity::name(store.read()).unwrap();
     }
     let statements: Vec<Statement> =
         diesel::sql_query("SELECT reprep, run FROM sqlite_stmt WHERE sql LIKE '%LIMIT%'")

@@ -41,6 +41,10 @@ impl Pepper {
     }
 }
 
+/// How long the former pepper is answered after a rotation, ms: clients that asked for
+/// the pepper just before it use that one.
+pub const FORMER_PEPPER_MS: i64 = 10 * 60 * 1000;
+
 /// The format of the entries of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]

@@ -123,6 +123,12 @@ impl Statements {
         others.any(|other| other != origin && !other.is_empty())
     }
 
+    /// Whether a server says that the 3PID is bound, also if that does not count.
+    #[must_use]
+    pub fn has_bindings(&self) -> bool {
+        self.0.iter().any(|held| held.binding.is_some())
+    }
+
     /// The time of a statement that is made at `now`: after all others, whatever
     /// the clocks of their origins say.
     #[must_use]

@@ -17,6 +17,7 @@ use super::args::Arguments;
 use super::body;
 use super::client_ip::ClientIp;
 use super::fields::{Fields, Request};
+use super::logged_person::LoggedPerson;
 use super::query;
 use super::token::app_of;
 use crate::error::Error;
@@ -28,6 +29,8 @@ pub struct Call<A, S, T> {
     pub caller: Caller,
     /// The IP address of the client.
     pub client: Option<IpAddr>,
+    /// Who it is about, for the log.
+    pub person: LoggedPerson,
     fields: Fields,
     query_brand: Option<String>,
     types: PhantomData<(A, S, T)>,
@@ -82,10 +85,13 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
             }
             let body = body::read(&app, &request, payload, limit).await;
             let (caller, body) = (caller?, body?);
+            let fields: Fields = S::read::<A>(&request, &body)?.into();
+            let person = LoggedPerson::note(&request, caller.user(), fields.object());
             Ok(Self {
                 caller,
+                person,
                 client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
-                fields: S::read::<A>(&request, &body)?.into(),
+                fields,
                 query_brand: query::first(request.query_string(), "brand"),
                 types: PhantomData,
             })

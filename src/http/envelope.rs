@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 
 use super::client_ip::ClientIp;
 use super::empty::Empty;
+use super::logged_person::{self, LoggedNames};
 use crate::app::App;
 use crate::error::Error;
 
@@ -42,12 +43,25 @@ pub async fn envelope<B: MessageBody + 'static>(
     } else {
         "OTHER"
     };
+    let mut names = None;
     if let Some(app) = app {
         app.metrics.answered(route, method, status, took);
+        names = logged_person::names(&app, response.request()).await;
     }
     let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
     let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    log::info!(target: "sydent::access", method, route, status, us, ip = ip.as_str(); "request");
+    let ip = ip.as_str();
+    if let Some(LoggedNames {
+        user,
+        address,
+        session,
+    }) = &names
+    {
+        let (user, address, session) = (user.as_str(), address.as_str(), session.as_str());
+        log::info!(target: "sydent::access", method, route, status, us, ip, user, address, session; "request");
+    } else {
+        log::info!(target: "sydent::access", method, route, status, us, ip; "request");
+    }
     Ok(response)
 }
 

@@ -18,6 +18,7 @@ mod empty;
 mod envelope;
 pub mod fields;
 mod internal;
+mod logged_person;
 mod merge_slashes;
 mod next_link;
 pub mod openapi;

@@ -22,7 +22,7 @@ use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PersonalData};
 use crate::db::{Database, Owner, Store, counter_secret, peppers};
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
@@ -37,6 +37,7 @@ use crate::federation::{self, PeerClient};
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
 use crate::permits::Permits;
+use crate::pseudonyms::Pseudonyms;
 use crate::random;
 use crate::terms::CurrentTerms;
 
@@ -261,7 +262,10 @@ fn app(
     [detached, detached_waits, detached_unbinds]: [Detached; 3],
     limiters: Limiters,
 ) -> App {
+    let pseudonyms = (config.log.personal_data == PersonalData::Pseudonym)
+        .then(|| Pseudonyms::new(actors.associations.clone(), clock.clone()));
     App {
+        pseudonyms,
         detached,
         detached_waits,
         detached_unbinds,
@@ -312,9 +316,8 @@ fn prepare_database(
     let now = clock.now().as_i64();
     let name = &config.server.name;
     let secret = database.prepare_for(Owner { name, keys }, |connection| {
-        match peppers::current(connection)? {
-            Some(_) => rotation::add_other_forms(connection).map(drop)?,
-            None => peppers::set_current(connection, &pepper, now)?,
+        if peppers::current(connection)?.is_none() {
+            peppers::set_current(connection, &pepper, now)?;
         }
         counter_secret::get_or_insert(connection, &fresh_secret)
     })?;

@@ -8,6 +8,7 @@ mod listeners;
 mod parts;
 pub mod peers;
 pub mod peppers;
+pub mod person;
 mod replication;
 mod resources;
 pub mod sign_again;
@@ -73,6 +74,9 @@ pub enum ServerError {
     /// TLS for the replication listener cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Mesh(String),
+    /// The data of a person changed again and again while it was to be erased.
+    #[error("the data of the person is changing; nothing was erased, try again")]
+    PersonChanges,
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),

@@ -4,7 +4,7 @@ use super::ServerError;
 use super::resources::read_keys;
 use crate::actor::associations::Associations;
 use crate::actor::pool::Operation as _;
-use crate::actor::rotation::{RotatePepper, fresh_pepper};
+use crate::actor::rotation::{RotatePepper, RotationStart, RotationStep, fresh_pepper};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, Owner, peppers};
@@ -27,20 +27,30 @@ pub fn rotate(
         keys: &keys,
     };
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
-    let rotate = RotatePepper {
-        pepper: pepper.map_or_else(fresh_pepper, Ok)?,
-        if_before: None,
-        now: clock.now().as_i64(),
-    };
+    let pepper = pepper.map_or_else(fresh_pepper, Ok)?;
     let mut associations = Associations {
         store: database.writer_on_current_schema(Some(owner))?,
         origin: config.server.name.clone(),
         own_keys: Vec::new(),
     };
     let current = peppers::current(associations.store.read())?;
-    if current.is_some_and(|current| current.pepper == rotate.pepper) {
+    if current.is_some_and(|current| current.pepper == pepper) {
         return Ok(None);
     }
-    // Without a condition, a rotation is always due.
-    Ok(Some(rotate.run(&mut associations)?.unwrap_or(0)))
+    let mut start = RotationStart::Now;
+    let mut hashed = 0;
+    loop {
+        let step = RotatePepper {
+            pepper: pepper.clone(),
+            start,
+            now: clock.now().as_i64(),
+        };
+        match step.run(&mut associations)? {
+            RotationStep::Hashed(count) => hashed += count,
+            RotationStep::Finished(count) => return Ok(Some(hashed + count)),
+            // A server has taken the last steps.
+            RotationStep::Idle => return Ok(Some(hashed)),
+        }
+        start = RotationStart::Never;
+    }
 }

@@ -142,9 +142,10 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     ("limiter", "domain config"),
     ("terms", "domain config"),
+    ("pseudonyms", "actor clock domain random"),
     (
         "app",
-        "limiter terms actor delivery domain config clock metrics permits",
+        "limiter terms pseudonyms actor delivery domain config clock metrics permits",
     ),
     (
         "flow",
@@ -156,8 +157,8 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "server",
-        "http app limiter terms actor db delivery federation domain config clock metrics permits \
-         random",
+        "http app limiter terms pseudonyms actor db delivery federation domain config clock \
+         metrics permits random",
     ),
     (
         "cli",

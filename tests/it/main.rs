@@ -94,6 +94,8 @@ mod overload;
 #[cfg(test)]
 mod pepper;
 #[cfg(test)]
+mod person;
+#[cfg(test)]
 mod ping_versions;
 #[cfg(test)]
 mod promised_messages;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sydent::actor::rotation::{RotatePepper, RotationStart, RotationStep};
 use sydent::domain::lookup::{self, Pepper};
 use tempfile::TempDir;
 
@@ -51,6 +52,35 @@ async fn look_up(api: &Api, addresses: &[String]) -> Value {
     .await
 }
 
+/// What a lookup with that pepper finds.
+async fn look_up_with(api: &Api, pepper: &str, addresses: &[String]) -> Map<String, Value> {
+    let parsed = Pepper::parse(pepper).unwrap();
+    let hash = |address: &String| lookup::hash(address, "email", &parsed);
+    let hashes: Vec<String> = addresses.iter().map(hash).collect();
+    let fields = json!({"algorithm": "sha256", "pepper": pepper, "addresses": hashes});
+    let found = api.hashed_lookup(fields).await.ok()["mappings"].clone();
+    found.as_object().unwrap().clone()
+}
+
+async fn expect_refused(api: &Api, pepper: &str, current: &str) {
+    for algorithm in ["sha256", "none"] {
+        let fields = json!({"algorithm": algorithm, "pepper": pepper, "addresses": []});
+        let refused = api.hashed_lookup(fields).await;
+        let refused = refused.refused(400, "M_INVALID_PEPPER");
+        assert_eq!(refused["lookup_pepper"], current);
+    }
+}
+
+/// One step of a rotation.
+async fn step(server: &TestServer, pepper: &str, start: RotationStart) -> RotationStep {
+    let step = RotatePepper {
+        pepper: Pepper::parse(pepper).unwrap(),
+        start,
+        now: server.now(),
+    };
+    server.app.associations.send(step).await.unwrap()
+}
+
 /// Creates `count` associations, of the addresses `N@example.com`.
 async fn fill(server: &TestServer, count: usize) {
     let first = server
@@ -91,16 +121,16 @@ async fn rotate_command_affects_every_instance() {
     for api in [&alice, &bob] {
         assert_eq!(pepper_of(api).await, new);
         assert_eq!(look_up(api, &addresses).await.as_object().unwrap().len(), 2);
-        for algorithm in ["sha256", "none"] {
-            let fields = json!({"algorithm": algorithm, "pepper": old, "addresses": []});
-            let refused = api.hashed_lookup(fields).await;
-            let refused = refused.refused(400, "M_INVALID_PEPPER");
-            assert_eq!(refused["lookup_pepper"], new);
-        }
+        assert_eq!(look_up_with(api, &old, &addresses).await.len(), 2);
+        let details = api.hash_details().await.ok();
+        assert_eq!(details["alt_lookup_peppers"], json!([old]));
+        expect_refused(api, "never", &new).await;
     }
     let output = rotate(&url, "--to matrixrocks");
     assert_eq!(output.code, 0, "{}", output.err);
     assert_eq!(pepper_of(&bob).await, "matrixrocks");
+    expect_refused(&bob, &old, "matrixrocks").await;
+    assert_eq!(look_up_with(&alice, &new, &addresses).await.len(), 2);
     let again = rotate(&url, "--to matrixrocks");
     assert_eq!((again.code, again.out.as_str()), (1, ""));
     assert!(again.err.contains("nothing was changed"), "{}", again.err);
@@ -248,4 +278,122 @@ async fn old_pepper_is_rotated_by_one_instance() {
     );
     drop(instances);
     assert_eq!(pepper_of(&alice).await, new, "only one of them rotated it");
+}
+
+/// LKP-11, LKP-23
+#[actix_web::test]
+async fn former_pepper_is_answered_for_ten_minutes() {
+    const MINUTE: i64 = 60_000;
+    let server = TestServer::start_with_clock(|_| {});
+    let internal = server.internal();
+    let alice = server.account("@alice:example.org").await;
+    let bind = async |address: &str, user: &str| {
+        internal.internal_bind("email", address, user).await.ok();
+        // Two bindings at the same time are one after the other.
+        server.advance(1);
+    };
+    bind("a@example.com", "@a:example.org").await;
+    bind("b@example.com", "@b:example.org").await;
+    let old = pepper_of(&alice).await;
+    let details = alice.hash_details().await.ok();
+    assert_eq!(details.get("alt_lookup_peppers"), None);
+    let new = "new";
+    step(&server, new, RotationStart::Now).await;
+    step(&server, new, RotationStart::Never).await;
+    assert_eq!(pepper_of(&alice).await, new);
+    // Changes after the rotation are found with both.
+    bind("a@example.com", "@other:example.org").await;
+    bind("c@example.com", "@c:example.org").await;
+    let unbound = internal.internal_unbind("email", "b@example.com", "@b:example.org");
+    unbound.await.ok();
+    let addresses = ["a", "b", "c"].map(|name| format!("{name}@example.com"));
+    server.advance(10 * MINUTE - 5000);
+    for pepper in [&old, new] {
+        let found = look_up_with(&alice, pepper, &addresses).await;
+        let mut users: Vec<_> = found.values().map(|user| user.as_str().unwrap()).collect();
+        users.sort_unstable();
+        assert_eq!(users, ["@c:example.org", "@other:example.org"], "{pepper}");
+    }
+    server.advance(5001);
+    expect_refused(&alice, &old, new).await;
+    let details = alice.hash_details().await.ok();
+    assert_eq!(details.get("alt_lookup_peppers"), None);
+    assert_eq!(look_up_with(&alice, new, &addresses).await.len(), 2);
+    // The next rotation takes the place of the former one.
+    assert_eq!(
+        step(&server, new, RotationStart::Never).await,
+        RotationStep::Idle
+    );
+    assert_eq!(server.database.count("lookup_peppers"), 1);
+    step(&server, "third", RotationStart::Now).await;
+    step(&server, "third", RotationStart::Never).await;
+    for pepper in [new, "third"] {
+        assert_eq!(look_up_with(&alice, pepper, &addresses).await.len(), 2);
+    }
+}
+
+/// LKP-11
+#[actix_web::test]
+async fn interrupted_rotation_is_completed() {
+    let server = TestServer::start(|_| {});
+    fill(&server, 1200).await;
+    let alice = server.account("@alice:example.org").await;
+    let old = pepper_of(&alice).await;
+    let start = step(&server, "next", RotationStart::Now).await;
+    assert_eq!(start, RotationStep::Hashed(0));
+    let first = step(&server, "unused", RotationStart::Never).await;
+    assert_eq!(first, RotationStep::Hashed(500));
+    // Until it is complete, lookups know nothing of it.
+    let details = alice.hash_details().await.ok();
+    assert_eq!(details["lookup_pepper"], old);
+    assert_eq!(details.get("alt_lookup_peppers"), None);
+    expect_refused(&alice, "next", &old).await;
+    let internal = server.internal();
+    for address in ["late@example.com", "3@example.com", "1100@example.com"] {
+        let bound = internal.internal_bind("email", address, "@late:example.org");
+        bound.await.ok();
+        let found = look_up_with(&alice, &old, &[address.to_owned()]).await;
+        assert_eq!(found.len(), 1, "{address}");
+    }
+    // Another instance goes on with it when it starts.
+    let url = server.database.url.clone();
+    let other = TestServer::start_on(TestDatabase::existing(&url), |settings| {
+        settings.lookup.rotate_pepper_every = std::time::Duration::ZERO;
+    });
+    wait_for("the next pepper", async || {
+        (pepper_of(&alice).await == "next").then_some(())
+    })
+    .await;
+    drop(other);
+    let mut addresses: Vec<String> = (0..1200).map(|n| format!("{n}@example.com")).collect();
+    addresses.push("late@example.com".to_owned());
+    let found = look_up_with(&alice, "next", &addresses).await;
+    assert_eq!(found.len(), 1201);
+}
+
+/// LKP-11
+#[actix_web::test]
+async fn pepper_is_rotated_monthly_by_default() {
+    const DAY: i64 = 24 * 3_600_000;
+    let server = TestServer::start_with_clock(|_| {});
+    let url = server.database.url.clone();
+    let alice = server.account("@alice:example.org").await;
+    let old = pepper_of(&alice).await;
+    for (age, is_rotated) in [(30 * DAY - 1, false), (30 * DAY, true)] {
+        server.database.execute(&format!(
+            "UPDATE lookup_peppers SET created_at = {}",
+            server.now() - age
+        ));
+        let database = TestDatabase::existing(&url);
+        let instance = TestServer::start_with_clock_on(database, |_| {});
+        if is_rotated {
+            wait_for("another pepper", async || {
+                (pepper_of(&alice).await != old).then_some(())
+            })
+            .await;
+        }
+        // Stopping it waits for what it does at the start.
+        drop(instance);
+        assert_eq!(pepper_of(&alice).await != old, is_rotated, "{age}");
+    }
 }

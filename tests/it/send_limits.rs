@@ -184,7 +184,12 @@ async fn counters_are_hashed_with_a_secret() {
     api.request_token("alice@example.com", "secret", 1)
         .await
         .ok();
-    assert_eq!(server.database.count("counter_secret"), 1);
+    assert_eq!(
+        server
+            .database
+            .count("database_keys WHERE name = 'counters'"),
+        1
+    );
     let by_trial = sha256_key("email-to", "alice@example.com");
     let with = |condition: &str| {
         server

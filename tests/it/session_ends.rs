@@ -121,7 +121,7 @@ async fn expired_sessions_are_purged_after_days() {
     // The periodic cleanup.
     let purge = async || {
         let validation = &server.app.config.validation;
-        let kept = validation.session_lifetime + validation.keep_expired;
+        let kept = validation.session_lifetime + server.app.config.retention.expired_sessions;
         let now = server.now();
         let before = now - i64::try_from(kept.as_millis()).unwrap();
         let purged = server.app.sessions.send(PurgeSessions { before }).await;

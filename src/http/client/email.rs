@@ -79,11 +79,13 @@ pub async fn request_token<A: Access>(
         client: call.client,
         account: call.caller.into_user(),
     };
+    let person = call.person;
     let inner = app.clone().into_inner();
     let sid = app
         .detached_waits
         .run(validate::request_token(inner, request))
         .await??;
+    person.add_session(&sid);
     Ok(web::Json(RequestEmailTokenResponse { sid }))
 }
 

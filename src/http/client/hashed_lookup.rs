@@ -9,7 +9,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actor::lookups::CurrentPepper;
+use crate::actor::lookups::CurrentPeppers;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::ids::Mxid;
@@ -27,6 +27,9 @@ use crate::http::resource::Endpoint;
 #[derive(Serialize, ToSchema)]
 pub struct HashDetailsResponse {
     lookup_pepper: Pepper,
+    /// Other peppers that lookups may use, for a few minutes after a rotation (MSC4004).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alt_lookup_peppers: Vec<Pepper>,
     algorithms: Vec<Algorithm>,
 }
 
@@ -40,8 +43,11 @@ pub async fn details(
     app: web::Data<App>,
     _call: Call<V2, Query, NoArguments>,
 ) -> Result<web::Json<HashDetailsResponse>, Error> {
+    let now = app.clock.now().as_i64();
+    let peppers = app.lookups.send(CurrentPeppers { now }).await?;
     Ok(web::Json(HashDetailsResponse {
-        lookup_pepper: app.lookups.send(CurrentPepper).await?,
+        lookup_pepper: peppers.current.pepper,
+        alt_lookup_peppers: peppers.former.into_iter().map(|it| it.pepper).collect(),
         algorithms: algorithms(&app).collect(),
     }))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use sydent::actor::rotation::RotatePepper;
+use sydent::actor::rotation::{RotatePepper, RotationStart};
 use sydent::domain::lookup::Pepper;
 
 use super::{mxid_of, push_accepted, start, start_with};
@@ -35,12 +35,14 @@ async fn received_binding_is_hashed_with_own_pepper() {
             .count("associations WHERE origin = 'peer.test' AND address = 'strasse@example.com'"),
         1
     );
-    let rotate = RotatePepper {
-        pepper: Pepper::parse("matrixrocks").unwrap(),
-        if_before: None,
-        now: before,
-    };
-    server.app.associations.send(rotate).await.unwrap();
+    for start in [RotationStart::Now, RotationStart::Never] {
+        let rotate = RotatePepper {
+            pepper: Pepper::parse("matrixrocks").unwrap(),
+            start,
+            now: before,
+        };
+        server.app.associations.send(rotate).await.unwrap();
+    }
     let found = mxid_of(&server, "strasse@example.com").await;
     assert_eq!(found.as_deref(), Some(ALICE));
     let received =

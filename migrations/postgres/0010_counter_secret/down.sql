@@ -1,2 +1,0 @@
-DROP TABLE counter_secret;
-DELETE FROM send_limits;

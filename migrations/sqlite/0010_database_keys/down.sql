@@ -1,0 +1,2 @@
+DROP TABLE database_keys;
+DELETE FROM send_limits;

@@ -1,0 +1,196 @@
+//! Deletes all rows about a person.
+
+use diesel::prelude::*;
+
+use super::queued_messages;
+use crate::db::erasures::{self, Erased};
+use crate::db::schema::{
+    accepted_terms, access_tokens, accounts, association_journal, association_removals,
+    associations, ephemeral_keys, invites, outbox, validation_sessions,
+};
+use crate::db::{Conn, DbError, journal, statements};
+use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::merge::Statements;
+use crate::domain::person::Person;
+use crate::domain::subject_key::SubjectKey;
+use crate::domain::threepid::ThreePid;
+
+/// How bindings are removed.
+pub struct Removal<'a> {
+    /// The name of this server.
+    pub origin: &'a ServerName,
+    /// The key of the hashes that stay.
+    pub key: &'a SubjectKey,
+    /// The newest change that all peers have received; `i64::MAX` without peers.
+    pub confirmed: i64,
+    /// Now, ms.
+    pub now: i64,
+}
+
+/// Deletes messages, sessions, invites and accounts of a person.
+pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> {
+    for (message, _content) in queued_messages(connection, person)? {
+        diesel::delete(outbox::table.find(message.id.as_str())).execute(connection)?;
+    }
+    for threepid in &person.threepids {
+        use validation_sessions::dsl;
+        let (medium, address) = (threepid.medium().as_str(), threepid.address());
+        let sessions = dsl::validation_sessions
+            .filter(dsl::address.eq(address))
+            .filter(dsl::medium.eq(medium));
+        diesel::delete(sessions).execute(connection)?;
+        let received: Vec<(i64, String, Option<i64>)> = invites::table
+            .filter(invites::address.eq(address))
+            .filter(invites::medium.eq(medium))
+            .select(INVITE_COLUMNS)
+            .load(connection)?;
+        delete_invites(connection, received)?;
+    }
+    for user in &person.users {
+        let user = user.as_str();
+        let sent: Vec<(i64, String, Option<i64>)> = invites::table
+            .filter(invites::sender.eq(user))
+            .select(INVITE_COLUMNS)
+            .load(connection)?;
+        delete_invites(connection, sent)?;
+        diesel::delete(accepted_terms::table.filter(accepted_terms::user_id.eq(user)))
+            .execute(connection)?;
+        diesel::delete(access_tokens::table.filter(access_tokens::user_id.eq(user)))
+            .execute(connection)?;
+        diesel::delete(accounts::table.find(user)).execute(connection)?;
+    }
+    Ok(())
+}
+
+const INVITE_COLUMNS: (invites::id, invites::ephemeral_key, invites::delivered_at) =
+    (invites::id, invites::ephemeral_key, invites::delivered_at);
+
+/// The key of an invite that a homeserver has taken stays valid: it says nothing about
+/// the person, and a room still refers to it (PUB-09).
+fn delete_invites(
+    connection: &mut Conn,
+    invites: Vec<(i64, String, Option<i64>)>,
+) -> Result<(), DbError> {
+    for (id, key, delivered_at) in invites {
+        if delivered_at.is_none() {
+            diesel::delete(ephemeral_keys::table.find(key)).execute(connection)?;
+        }
+        diesel::delete(invites::table.find(id)).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Removes the bindings of a person. Must come last in its transaction, as
+/// [`journal::record_change`].
+pub fn erase_bindings(
+    connection: &mut Conn,
+    person: &Person,
+    removal: &Removal<'_>,
+) -> Result<(), DbError> {
+    for threepid in &person.threepids {
+        remove_threepid(connection, threepid, removal)?;
+    }
+    for user in &person.users {
+        remove_other_bindings(connection, user, removal)?;
+    }
+    Ok(())
+}
+
+/// Removes a 3PID: its bindings by all servers, and earlier removals.
+fn remove_threepid(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    removal: &Removal<'_>,
+) -> Result<(), DbError> {
+    let said = statements::find(connection, threepid)?;
+    let change = journal_change(connection, threepid)?;
+    if said == Statements::default() && change.is_none() {
+        return Ok(());
+    }
+    let is_bound = said.has_bindings();
+    let ts = if is_bound {
+        said.next_ts(removal.now)
+    } else {
+        said.answer().map_or(removal.now, |answer| answer.ts)
+    };
+    delete_statements(connection, threepid)?;
+    let has_peers = removal.confirmed < i64::MAX;
+    let journal_id = if is_bound && has_peers {
+        statements::store_removal(connection, threepid, removal.origin, 0, ts)?;
+        journal::record_change(connection, threepid, Some(ts), false)?;
+        journal_change(connection, threepid)?
+    } else {
+        change.filter(|id| *id > removal.confirmed)
+    };
+    match journal_id {
+        None => journal::forget(connection, threepid)?,
+        // Erased before: it does not wait longer because of that.
+        Some(id) if erasures::is_waiting_for(connection, id)? => return Ok(()),
+        Some(_) => {}
+    }
+    let erased = Erased {
+        subject: removal.key.threepid(threepid),
+        ts,
+        erased_at: removal.now,
+        journal_id,
+    };
+    erasures::store(connection, &erased)
+}
+
+fn journal_change(connection: &mut Conn, threepid: &ThreePid) -> Result<Option<i64>, DbError> {
+    Ok(association_journal::table
+        .filter(association_journal::address.eq(threepid.address()))
+        .filter(association_journal::medium.eq(threepid.medium().as_str()))
+        .select(association_journal::id)
+        .first(connection)
+        .optional()?)
+}
+
+fn delete_statements(connection: &mut Conn, threepid: &ThreePid) -> Result<(), DbError> {
+    let (medium, address) = (threepid.medium().as_str(), threepid.address());
+    let bound = associations::table
+        .filter(associations::address.eq(address))
+        .filter(associations::medium.eq(medium));
+    diesel::delete(bound).execute(connection)?;
+    let removed = association_removals::table
+        .filter(association_removals::address.eq(address))
+        .filter(association_removals::medium.eq(medium));
+    diesel::delete(removed).execute(connection)?;
+    Ok(())
+}
+
+/// Removes bindings to a user that do not count, because the address is bound to
+/// another one since.
+fn remove_other_bindings(
+    connection: &mut Conn,
+    user: &Mxid,
+    removal: &Removal<'_>,
+) -> Result<(), DbError> {
+    use associations::dsl;
+    let of_user = dsl::associations.filter(dsl::mxid.eq(user.as_str()));
+    let own: Vec<(String, String)> = of_user
+        .filter(dsl::origin.eq(removal.origin.as_str()))
+        .select((dsl::medium, dsl::address))
+        .load(connection)?;
+    let mut is_bound = !own.is_empty();
+    for (medium, address) in own {
+        let threepid =
+            ThreePid::parse(&medium, &address).map_err(|_invalid| DbError::Corrupt("address"))?;
+        let said = statements::find(connection, &threepid)?;
+        let at = said.removal_ts(removal.origin.as_str(), removal.now);
+        statements::store_removal(connection, &threepid, removal.origin, 0, at)?;
+        let restates = said.has_others_than(removal.origin.as_str());
+        journal::record_change(connection, &threepid, Some(at), restates)?;
+    }
+    is_bound |= diesel::delete(of_user).execute(connection)? > 0;
+    if !is_bound {
+        return Ok(());
+    }
+    let erased = Erased {
+        subject: removal.key.user(user),
+        ts: removal.now,
+        erased_at: removal.now,
+        journal_id: None,
+    };
+    erasures::store(connection, &erased)
+}

@@ -1,0 +1,275 @@
+//! Reads all rows about a person.
+
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::queued_messages;
+use crate::db::schema::{
+    accepted_terms, access_tokens, accounts, association_journal, association_removals,
+    associations, erasures, invites, validation_sessions,
+};
+use crate::db::{Conn, DbError, subject_keys};
+use crate::domain::ids::Mxid;
+use crate::domain::person::{
+    AcceptedTermsRecord, AccountRecord, Address, AssociationRecord, ChangeRecord, ErasureRecord,
+    InviteRecord, Person, PersonRecords, QueuedMessageRecord, RemovalRecord, SessionRecord,
+    without_secrets,
+};
+use crate::domain::threepid::ThreePid;
+
+/// Everything that the database has about a person.
+pub fn export(connection: &mut Conn, person: &Person) -> Result<PersonRecords, DbError> {
+    let mut records = PersonRecords {
+        queued_messages: queued_messages(connection, person)?
+            .into_iter()
+            .map(|(message, content)| QueuedMessageRecord {
+                kind: message.kind.as_str().to_owned(),
+                created_at: message.created_at.as_i64(),
+                expires_at: message.expires_at.as_i64(),
+                tries: message.tries,
+                content: without_secrets(content),
+            })
+            .collect(),
+        associations: associations_of(connection, person)?,
+        ..PersonRecords::default()
+    };
+    for threepid in &person.threepids {
+        of_threepid(connection, threepid, &mut records)?;
+    }
+    for user in &person.users {
+        of_user(connection, user, &mut records)?;
+    }
+    records.erasures = earlier_erasures(connection, person)?;
+    Ok(records)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = associations)]
+struct AssociationRow {
+    medium: String,
+    address: String,
+    origin: String,
+    mxid: String,
+    ts: i64,
+    not_before: i64,
+    not_after: i64,
+    lookup_hash: String,
+    signed: String,
+    other_form: Option<String>,
+    other_hash: Option<String>,
+    second_hash: Option<String>,
+    second_other_hash: Option<String>,
+}
+
+impl AssociationRow {
+    fn into_record(self) -> Result<AssociationRecord, DbError> {
+        let signed: Value = serde_json::from_str(&self.signed)
+            .map_err(|_unreadable| DbError::Corrupt("association"))?;
+        let hashes = [
+            Some(self.lookup_hash),
+            self.other_hash,
+            self.second_hash,
+            self.second_other_hash,
+        ];
+        let hashes = hashes.into_iter().flatten();
+        Ok(AssociationRecord {
+            address: Address {
+                medium: self.medium,
+                address: self.address,
+            },
+            other_form: self.other_form,
+            mxid: self.mxid,
+            origin: self.origin,
+            ts: self.ts,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            lookup_hashes: hashes.filter(|hash| !hash.is_empty()).collect(),
+            signed,
+        })
+    }
+}
+
+/// Those of the addresses, whoever they are bound to, and those to the users.
+fn associations_of(
+    connection: &mut Conn,
+    person: &Person,
+) -> Result<Vec<AssociationRecord>, DbError> {
+    use associations::dsl;
+    let addresses = person.threepids.iter().map(ThreePid::address);
+    let users = person.users.iter().map(Mxid::as_str);
+    let rows: Vec<AssociationRow> = dsl::associations
+        .filter(dsl::address.eq_any(addresses).or(dsl::mxid.eq_any(users)))
+        .order(dsl::id.asc())
+        .select(AssociationRow::as_select())
+        .load(connection)?;
+    rows.into_iter()
+        .filter(|row| {
+            person.has_address(&row.medium, &row.address)
+                || person.users.iter().any(|user| user.as_str() == row.mxid)
+        })
+        .map(AssociationRow::into_record)
+        .collect()
+}
+
+fn of_threepid(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    records: &mut PersonRecords,
+) -> Result<(), DbError> {
+    let (medium, address) = (threepid.medium().as_str(), threepid.address());
+    let removals: Vec<(String, i64)> = association_removals::table
+        .filter(association_removals::address.eq(address))
+        .filter(association_removals::medium.eq(medium))
+        .select((association_removals::origin, association_removals::ts))
+        .load(connection)?;
+    let removal = |(origin, ts)| RemovalRecord {
+        address: threepid.into(),
+        origin,
+        ts,
+    };
+    let removals = removals.into_iter().map(removal);
+    records.association_removals.extend(removals);
+
+    let changes: Vec<Option<i64>> = association_journal::table
+        .filter(association_journal::address.eq(address))
+        .filter(association_journal::medium.eq(medium))
+        .select(association_journal::removed_at)
+        .load(connection)?;
+    let change = |removed_at| ChangeRecord {
+        address: threepid.into(),
+        removed_at,
+    };
+    let changes = changes.into_iter().map(change);
+    records.association_journal.extend(changes);
+
+    records
+        .validation_sessions
+        .extend(sessions_of(connection, threepid)?);
+    let received: Vec<InviteRow> = invites::table
+        .filter(invites::address.eq(address))
+        .filter(invites::medium.eq(medium))
+        .order(invites::id.asc())
+        .select(InviteRow::as_select())
+        .load(connection)?;
+    let received = received.into_iter().map(InviteRecord::from);
+    records.invites_received.extend(received);
+    Ok(())
+}
+
+type SessionRow = (String, i64, Option<i64>, Option<i64>, Option<String>, i32);
+
+fn sessions_of(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<SessionRecord>, DbError> {
+    use validation_sessions::dsl;
+    let rows: Vec<SessionRow> = dsl::validation_sessions
+        .filter(dsl::address.eq(threepid.address()))
+        .filter(dsl::medium.eq(threepid.medium().as_str()))
+        .order(dsl::created_at.asc())
+        .select((
+            dsl::sid,
+            dsl::created_at,
+            dsl::validated_at,
+            dsl::send_attempt,
+            dsl::next_link,
+            dsl::wrong_tokens,
+        ))
+        .load(connection)?;
+    let record =
+        |(sid, created_at, validated_at, send_attempt, next_link, wrong_tokens)| SessionRecord {
+            address: threepid.into(),
+            sid,
+            created_at,
+            validated_at,
+            send_attempt,
+            next_link,
+            wrong_tokens,
+        };
+    Ok(rows.into_iter().map(record).collect())
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = invites)]
+struct InviteRow {
+    medium: String,
+    address: String,
+    room_id: String,
+    sender: String,
+    key_id: String,
+    ephemeral_key: String,
+    created_at: i64,
+    delivered_at: Option<i64>,
+}
+
+impl From<InviteRow> for InviteRecord {
+    fn from(row: InviteRow) -> Self {
+        Self {
+            address: Address {
+                medium: row.medium,
+                address: row.address,
+            },
+            room_id: row.room_id,
+            sender: row.sender,
+            key_id: row.key_id,
+            ephemeral_key: row.ephemeral_key,
+            created_at: row.created_at,
+            delivered_at: row.delivered_at,
+        }
+    }
+}
+
+fn of_user(connection: &mut Conn, user: &Mxid, records: &mut PersonRecords) -> Result<(), DbError> {
+    let record = |(user_id, created_at)| AccountRecord {
+        user_id,
+        created_at,
+    };
+    let found: Vec<(String, i64)> = accounts::table
+        .filter(accounts::user_id.eq(user.as_str()))
+        .select((accounts::user_id, accounts::created_at))
+        .load(connection)?;
+    records.accounts.extend(found.into_iter().map(record));
+    let found: Vec<(String, i64)> = access_tokens::table
+        .filter(access_tokens::user_id.eq(user.as_str()))
+        .order(access_tokens::created_at.asc())
+        .select((access_tokens::user_id, access_tokens::created_at))
+        .load(connection)?;
+    records.access_tokens.extend(found.into_iter().map(record));
+    let found: Vec<(String, String, i64)> = accepted_terms::table
+        .filter(accepted_terms::user_id.eq(user.as_str()))
+        .order(accepted_terms::accepted_at.asc())
+        .select((
+            accepted_terms::user_id,
+            accepted_terms::url,
+            accepted_terms::accepted_at,
+        ))
+        .load(connection)?;
+    let accepted = |(user_id, url, accepted_at)| AcceptedTermsRecord {
+        user_id,
+        url,
+        accepted_at,
+    };
+    let found = found.into_iter().map(accepted);
+    records.accepted_terms.extend(found);
+    let sent: Vec<InviteRow> = invites::table
+        .filter(invites::sender.eq(user.as_str()))
+        .order(invites::id.asc())
+        .select(InviteRow::as_select())
+        .load(connection)?;
+    let sent = sent.into_iter().map(InviteRecord::from);
+    records.invites_sent.extend(sent);
+    Ok(())
+}
+
+fn earlier_erasures(connection: &mut Conn, person: &Person) -> Result<Vec<ErasureRecord>, DbError> {
+    let Some(key) = subject_keys::for_erasures(connection)? else {
+        return Ok(Vec::new());
+    };
+    let addresses = person.threepids.iter().map(|own| key.threepid(own));
+    let users = person.users.iter().map(|user| key.user(user));
+    let subjects: Vec<String> = addresses.chain(users).collect();
+    let times: Vec<i64> = erasures::table
+        .filter(erasures::subject.eq_any(subjects))
+        .order(erasures::erased_at.asc())
+        .select(erasures::erased_at)
+        .load(connection)?;
+    let record = |erased_at| ErasureRecord { erased_at };
+    Ok(times.into_iter().map(record).collect())
+}
