@@ -51,6 +51,9 @@ impl Operation for ForgetRemovals {
 
     fn run(self, state: &mut Associations) -> Result<usize, Fault> {
         state.store.write(LockKey::Job("retention"), |connection| {
+            if retention::is_imported_since(connection, self.before)? {
+                return Ok(0);
+            }
             let key = subject_keys::for_erasures_or(connection, &self.fresh_key)?;
             let confirmed = peers::confirmed(connection, &self.peers)?;
             Ok(erasures::forget_removals(

@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::schema::imports;
 use super::{Conn, DbError, with_backend};
 
 /// One value of a row.
@@ -204,6 +205,15 @@ pub fn insert_changes(
     Ok(ids)
 }
 
+/// Records when the data was imported, ms.
+pub fn record_import(connection: &mut Conn, now: i64) -> Result<(), DbError> {
+    with_backend!(connection, inner => diesel::insert_into(imports::table)
+        .values(imports::at.eq(now))
+        .on_conflict_do_nothing()
+        .execute(inner))?;
+    Ok(())
+}
+
 /// Makes the id of the next change greater than `id`.
 pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError> {
     // A batch of statements cannot bind variables; a number needs no escaping.
@@ -222,7 +232,7 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 18] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
@@ -232,6 +242,7 @@ pub(super) const TABLES: [&str; 17] = [
     "database_keys",
     "ephemeral_keys",
     "erasures",
+    "imports",
     "invites",
     "lookup_peppers",
     "outbox",

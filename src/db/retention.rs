@@ -4,7 +4,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::schema::{
-    accepted_terms, access_tokens, accounts, ephemeral_keys, invites, person_audit,
+    accepted_terms, access_tokens, accounts, ephemeral_keys, imports, invites, person_audit,
 };
 use super::{Conn, DbError};
 
@@ -45,6 +45,18 @@ impl Expiring {
     }
 }
 
+/// Whether data was imported at `before` or later. Imported rows are then too young,
+/// since they count as made at that time: an invitation that was pending for years in
+/// another server is still good.
+pub fn is_imported_since(connection: &mut Conn, before: i64) -> Result<bool, DbError> {
+    let imported_at: Option<i64> = imports::table
+        .filter(imports::at.ge(before))
+        .select(imports::at)
+        .first(connection)
+        .optional()?;
+    Ok(imported_at.is_some())
+}
+
 /// Removes up to `limit` rows that are older than `before`, ms. Returns how many.
 pub fn purge(
     connection: &mut Conn,
@@ -52,6 +64,9 @@ pub fn purge(
     before: i64,
     limit: i64,
 ) -> Result<usize, DbError> {
+    if is_imported_since(connection, before)? {
+        return Ok(0);
+    }
     match what {
         Expiring::PendingInvites => pending_invites(connection, before, limit),
         Expiring::DeliveredInvites => {

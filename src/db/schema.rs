@@ -190,6 +190,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    imports (at) {
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
     person_audit (id) {
         id -> BigInt,
         at -> BigInt,

@@ -204,6 +204,8 @@ async fn all_other_tables_are_imported() {
     let body = json!({ "mxid": "@alice:example.org", "token": "sent", "private_key": seed });
     let signed = api.post(&format!("{V2}/sign-ed25519"), body).await.ok();
     assert_eq!(signed["sender"], "@bob:hs");
+    // Old invites count as made at the import.
+    assert_eq!(server.database.count("invites"), 2);
 }
 
 /// OPS-07

@@ -25,6 +25,11 @@ CREATE TABLE person_audit (
     affected TEXT NOT NULL
 );
 
+-- When data was imported: rows from before count as made then.
+CREATE TABLE imports (
+    at BIGINT NOT NULL PRIMARY KEY
+);
+
 -- Which hash columns of the associations a pepper has: 0 the first ones, 1 the second
 -- ones. Two peppers are answered or prepared at a time, so that neither is in the way
 -- of the other.

@@ -16,5 +16,6 @@ ALTER TABLE lookup_peppers DROP COLUMN answered_until;
 ALTER TABLE lookup_peppers DROP COLUMN hashed_to;
 ALTER TABLE lookup_peppers DROP COLUMN is_ready;
 ALTER TABLE lookup_peppers DROP COLUMN slot;
+DROP TABLE imports;
 DROP TABLE person_audit;
 DROP TABLE erasures;

@@ -6,7 +6,7 @@
 //! | `association_journal` | of the addresses | deleted once the peers have the removal |
 //! | `association_removals` | of the addresses | the same |
 //! | `associations` | of the addresses and the users | deleted |
-//! | `database_keys`, `lookup_peppers`, `server_identity` | not about people | kept |
+//! | `database_keys`, `imports`, `lookup_peppers`, `server_identity` | not about people | kept |
 //! | `ephemeral_keys` | with their invites | those of invites that nobody has taken |
 //! | `erasures`, `person_audit` | when | kept: keyed hashes |
 //! | `invites` | to the addresses and of the users | deleted |

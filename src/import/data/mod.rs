@@ -200,6 +200,7 @@ impl Import<'_> {
             }
         };
         peppers::set_current(target, &pepper, self.now)?;
+        import_target::record_import(target, self.now)?;
         server_identity::set_name(target, &self.server_name)?;
         let mut context = ImportContext {
             progress: RowCounter {
