@@ -141,7 +141,7 @@ impl Default for LimitSettings {
             },
             trusted_homeservers: Vec::new(),
             bind_per_session: RateSettings {
-                burst: 20,
+                burst: 50,
                 every: Duration::from_mins(1),
             },
             bind_per_account: RateSettings {

@@ -52,4 +52,4 @@ def attack(table):
             thread.start()
         for thread in threads:
             thread.join()
-        table.row(f"binds by one session in {SECONDS} s", bound[0], "1 to 21", 1 <= bound[0] <= 21)
+        table.row(f"binds by one session in {SECONDS} s", bound[0], "1 to 51", 1 <= bound[0] <= 51)

@@ -17,19 +17,20 @@ async fn unsendable_invite_is_not_stored() {
     relay.behave(&json!({"rcpt": "550 5.1.1 nobody here"}));
     let server = TestServer::start(|settings| {
         relay.configure(settings);
-        settings.limits.invites_per_client.burst = 1;
+        settings.limits.invites_per_client.burst = 3;
+        settings.limits.invites_per_address.burst = 1;
     });
-    // Invites that were not sent are not counted either.
+    let address = fresh_address("no");
     for _ in 0..3 {
-        let answer = server
-            .api()
-            .store_invite(by_synapse(&fresh_address("no")))
-            .await;
+        let answer = server.api().store_invite(by_synapse(&address)).await;
         answer.refused(400, "M_EMAIL_SEND_ERROR");
         for table in ["invites", "ephemeral_keys", "outbox"] {
             assert_eq!(server.database.count(table), 0, "{table}");
         }
     }
+    // They count for who invites, and not for the recipient.
+    let fourth = server.api().store_invite(by_synapse(&address)).await;
+    fourth.refused(429, "M_LIMIT_EXCEEDED");
 }
 
 /// INV-18
