@@ -23,7 +23,7 @@ use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::Permits;
+use crate::permits::{BodyLimits, Shares};
 use crate::pseudonyms::Pseudonyms;
 use crate::terms::CurrentTerms;
 
@@ -61,8 +61,10 @@ pub struct App {
     pub federation: FederationHandle,
     /// Clients that wait for the outcome of a message.
     pub pending_replies: Arc<PendingReplies>,
-    /// Request bodies that are larger than `http.max_body_bytes`.
-    pub(crate) large_bodies: Permits,
+    /// The room for request bodies.
+    pub(crate) body_limits: BodyLimits,
+    /// Requests in work, by client network.
+    pub(crate) requests_in_work: Shares,
     /// Sequences of changes, which are completed when their client is gone.
     pub detached: Detached,
     /// The same for sequences that wait for the mail relay or the SMS provider, with a

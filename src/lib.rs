@@ -76,6 +76,8 @@ pub mod flow;
 pub mod http;
 pub(crate) mod import;
 pub(crate) mod limiter;
+#[cfg(test)]
+mod linear_tests;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod outgoing;

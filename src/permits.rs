@@ -1,6 +1,12 @@
 //! A bounded number of things at a time. A caller may wait for its turn or take full
 //! for an answer, and a stop waits for what is under way.
 
+mod bodies;
+mod shares;
+
+pub(crate) use bodies::{BodyLimits, Room, Sender};
+pub(crate) use shares::{NoShare, Share, Shares};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The federation actor: it owns the client for homeservers and its caches.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::public_key::PublicKey;
+use crate::domain::rate::client_network;
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
 use crate::federation::{Client, ConnectionLimit, ConnectionPermit, LimitReached};
 use crate::metrics::Metrics;
@@ -67,7 +69,8 @@ impl FederationHandle {
         }
     }
 
-    /// The user of an `OpenID` token of that homeserver (ACC-04 to ACC-06).
+    /// The user of an `OpenID` token of that homeserver, which a client asks for (ACC-04
+    /// to ACC-06).
     ///
     /// # Errors
     /// [`Fault::QueueFull`] at once when too many calls are under way.
@@ -75,8 +78,9 @@ impl FederationHandle {
         &self,
         server: &ServerName,
         access_token: &str,
+        client: Option<IpAddr>,
     ) -> Result<Result<Mxid, UserInfoError>, Fault> {
-        let permit = self.permit(&self.user_info_limit, server)?;
+        let permit = self.permit(&self.user_info_limit, server, client)?;
         let request = UserInfo {
             server: server.clone(),
             access_token: Zeroizing::new(access_token.to_owned()),
@@ -104,8 +108,9 @@ impl FederationHandle {
         &self,
         server: &ServerName,
         key_id: &KeyId,
+        client: Option<IpAddr>,
     ) -> Result<Result<Option<PublicKey>, KeyError>, Fault> {
-        let permit = self.permit(&self.key_limit, server)?;
+        let permit = self.permit(&self.key_limit, server, client)?;
         let request = ServerKey {
             server: server.clone(),
             key_id: key_id.clone(),
@@ -134,7 +139,7 @@ impl FederationHandle {
         server: &ServerName,
         body: String,
     ) -> Result<Result<(), OnbindFailure>, Fault> {
-        let permit = match self.onbind_limit.try_acquire(server) {
+        let permit = match self.onbind_limit.try_acquire(server, None) {
             Err(LimitReached::Host) => {
                 let reason = "too many notifications to this homeserver at once".to_owned();
                 return Ok(Err(OnbindFailure::Transient { reason }));
@@ -162,15 +167,17 @@ impl FederationHandle {
         &self,
         limit: &ConnectionLimit,
         server: &ServerName,
+        client: Option<IpAddr>,
     ) -> Result<ConnectionPermit, Fault> {
+        let client = client.map(client_network);
         limit
-            .try_acquire(server)
+            .try_acquire(server, client.as_deref())
             .map_err(|reason| self.rejected(reason))
     }
 
     fn rejected(&self, reason: LimitReached) -> Fault {
         match reason {
-            LimitReached::Total | LimitReached::Host => {
+            LimitReached::Total | LimitReached::Host | LimitReached::Client => {
                 self.metrics.actor_rejected(NAME);
                 Fault::QueueFull(NAME)
             }
@@ -336,7 +343,11 @@ mod tests {
         let metrics: Arc<Metrics> = Arc::default();
         let handle = FederationHandle::start(client, 1, Clock::system(), Arc::clone(&metrics));
         let server = ServerName::parse("hs.example").unwrap();
-        let permit = || handle.permit(&handle.user_info_limit, &server).unwrap();
+        let permit = || {
+            handle
+                .permit(&handle.user_info_limit, &server, None)
+                .unwrap()
+        };
         for _ in 0..3 {
             let panicked = handle.send(Panic, permit()).await;
             assert!(

@@ -30,6 +30,12 @@ pub struct HttpSettings {
     /// How long an idle connection is kept open for the next request.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
+    /// The maximum number of connections, as far as there are descriptors.
+    pub max_connections: usize,
+    /// The maximum number of connections of one client network.
+    pub max_connections_per_client: usize,
+    /// The maximum number of requests of one client network that are in work.
+    pub max_requests_per_client: usize,
     /// How long a shutdown waits for running requests.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -41,9 +47,12 @@ impl Default for HttpSettings {
             listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8090))],
             workers: 0,
             trusted_proxies: Vec::new(),
-            max_body_bytes: 512 * 1024,
+            max_body_bytes: 32 * 1024,
             request_timeout: Duration::from_secs(30),
-            keep_alive: Duration::from_mins(2),
+            keep_alive: Duration::from_secs(75),
+            max_connections: 4096,
+            max_connections_per_client: 128,
+            max_requests_per_client: 32,
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -108,7 +117,19 @@ impl HttpSettings {
                 checker.warn("http.trusted_proxies", TRUSTS_ALL);
             }
         }
-        checker.range("http.workers", self.workers, 0..=1024);
+        // More panics in actix-server.
+        checker.range("http.workers", self.workers, 0..=512);
+        checker.range("http.max_connections", self.max_connections, 64..=1_000_000);
+        checker.range(
+            "http.max_connections_per_client",
+            self.max_connections_per_client,
+            8..=1_000_000,
+        );
+        checker.range(
+            "http.max_requests_per_client",
+            self.max_requests_per_client,
+            4..=100_000,
+        );
         checker.range(
             "http.max_body_bytes",
             self.max_body_bytes,

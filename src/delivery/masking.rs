@@ -11,6 +11,9 @@ const MAX_CHARS: usize = 300;
 /// What is read of a text. All that is shown is within it, whatever is masked.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// More bytes than the longest text that is kept has, with its ellipsis.
+const MAX_MASKED: usize = 4 * (MAX_CHARS + 1);
+
 const ADDRESS: &str = "[address]";
 const HIDDEN: &str = "[…]";
 
@@ -46,6 +49,10 @@ impl Confidential<'_> {
         let text = self.without_local_part(&without_addresses(&text));
         let mut masked = String::with_capacity(text.len());
         for word in text.split_inclusive(is_separator) {
+            // The rest is not shown. Each word is searched for in the whole message.
+            if masked.len() > MAX_MASKED {
+                break;
+            }
             let end = word.trim_end_matches(is_separator);
             masked.push_str(self.replacement(end).unwrap_or(end));
             masked.push_str(word.strip_prefix(end).unwrap_or_default());
@@ -160,6 +167,7 @@ fn is_encoded_address(word: &str) -> bool {
 fn without_addresses(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
+    let mut may_close = true;
     while let Some((at, sign)) = rest
         .char_indices()
         .find(|(_, c)| matches!(c, '@' | '＠' | '﹫' | '<'))
@@ -167,7 +175,10 @@ fn without_addresses(text: &str) -> String {
         let (before, from) = rest.split_at(at);
         let after = from.strip_prefix(sign).unwrap_or_default();
         if sign == '<' {
-            let Some((_path, after)) = split_path(after) else {
+            let path = may_close.then(|| split_path(after)).flatten();
+            let Some((_path, after)) = path else {
+                // There is no closing bracket, so none is searched for again.
+                may_close = false;
                 masked.push_str(before);
                 masked.push('<');
                 rest = after;
@@ -261,6 +272,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::linear_tests::expect_linear;
+
+    #[test]
+    fn masking_takes_linear_time() {
+        let message = "1234567 ".repeat(64);
+        for piece in [
+            "<", ">", "<\"", "@", "a@b ", "12345 ", "12345", "A", "\\", "%40",
+        ] {
+            // The message of an invite is as long as its texts, which a stranger chose.
+            let make = |count: usize| (piece.repeat(count), message.repeat(count / 64));
+            expect_linear("a reply that is masked", make, |(text, message)| {
+                let confidential = Confidential {
+                    local_part: "aaaa",
+                    message: message.as_bytes(),
+                    secrets: &["secret".to_owned()],
+                };
+                let _ = confidential.mask(text.as_bytes());
+            });
+        }
+    }
 
     const MESSAGE: &[u8] = b"To: x\r\n\r\nYour code is 493021, or Qx7aB2. From 198.51.100.7\r\n";
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::cache::Cache;
-use super::connect::Network;
+use super::connect::{AddressLimit, Connected, Network};
 use super::guard::Guard;
 use super::keys::{self, CachedKey, KeyCache, KeyError, ServerKeys};
 use super::onbind::{self, OnbindFailure};
@@ -23,6 +23,9 @@ use crate::outgoing::{CallError, Dns, DnsError, Request, Response, exchange, tls
 
 /// The maximum number of cached delegations.
 const MAX_DELEGATIONS: usize = 10_000;
+
+/// Calls to one address that may be under way at least.
+const MIN_PER_ADDRESS: usize = 8;
 
 /// A client for homeservers, for use on one thread. Times are milliseconds since
 /// the epoch.
@@ -69,6 +72,7 @@ impl Client {
             proxy: settings.proxy.clone(),
             hosts: settings.hosts.clone(),
             homeservers: settings.homeservers.clone(),
+            addresses: AddressLimit::new((settings.concurrency / 4).max(MIN_PER_ADDRESS)),
             // Leaves time for another target, or for proceeding without .well-known.
             timeout: settings.timeout / 4,
         };
@@ -129,6 +133,8 @@ impl Client {
                 cache.insert(server, keys, now);
                 Ok(key)
             }
+            // It says nothing about this homeserver.
+            Err(error @ KeyError::Unreachable(CallError::TooManyCalls)) => Err(error),
             Err(error) => {
                 cache.insert_failure(server, error.clone(), now);
                 Err(error)
@@ -184,7 +190,11 @@ impl Client {
         self.network.check_allowed(server)?;
         let whole_call = async {
             let route = self.resolve(server, now).await?;
-            let stream = self.network.connect(&route).await?;
+            // Counts for its address until the response is complete.
+            let Connected {
+                stream,
+                address: _count,
+            } = self.network.connect(&route).await?;
             let request = Request::new(call.method, &route.host, call.path, call.body)
                 .with_max_response(call.max_response);
             exchange(stream, request).await

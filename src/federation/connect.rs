@@ -13,7 +13,9 @@ use super::route::{Route, Target, target_without_srv};
 use crate::config::Proxy;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::ServerName;
+use crate::domain::rate::client_network;
 use crate::outgoing::{CallError, Connector, Dns, Names, Service, Stream};
+use crate::permits::{Share, Shares};
 
 /// The maximum number of SRV targets that are tried.
 const MAX_TARGETS: usize = 4;
@@ -28,8 +30,34 @@ pub(super) struct Network {
     pub hosts: BTreeMap<ServerName, SocketAddr>,
     /// The allow and deny lists of homeservers.
     pub homeservers: HomeserverLists,
+    /// The calls under way by address.
+    pub addresses: AddressLimit,
     /// The timeout of each DNS lookup and connection attempt.
     pub timeout: Duration,
+}
+
+/// Limits the calls to one address: many names can have the same one. The static
+/// addresses of the configuration and those behind a proxy are not limited.
+pub(super) struct AddressLimit(Shares);
+
+/// A connection that counts for its address while it is open.
+pub(super) struct Connected {
+    pub stream: Stream,
+    pub address: Option<Share>,
+}
+
+impl AddressLimit {
+    /// At most `max` to one address.
+    pub(super) fn new(max: usize) -> Self {
+        let max = u64::try_from(max).unwrap_or(u64::MAX);
+        Self(Shares::new(u64::MAX, max))
+    }
+
+    fn take(&self, ip: IpAddr) -> Result<Share, CallError> {
+        self.0
+            .try_acquire(&client_network(ip), 1)
+            .map_err(|_none| CallError::TooManyCalls)
+    }
 }
 
 impl Network {
@@ -55,11 +83,11 @@ impl Network {
     ///
     /// # Errors
     /// The error of the last target.
-    pub(super) async fn connect(&self, route: &Route) -> Result<Stream, CallError> {
+    pub(super) async fn connect(&self, route: &Route) -> Result<Connected, CallError> {
         let mut last_error = CallError::NoAddress;
         for target in self.targets(&route.target).await? {
             match self.connect_target(&target, &route.tls_name).await {
-                Ok(stream) => return Ok(stream),
+                Ok(connected) => return Ok(connected),
                 Err(error) => last_error = error,
             }
         }
@@ -92,21 +120,27 @@ impl Network {
         &self,
         target: &Target,
         name: &TlsName<'static>,
-    ) -> Result<Stream, CallError> {
+    ) -> Result<Connected, CallError> {
         let connector = Connector {
             dns: &self.dns,
             names: Names::Public,
             tls: Some((&self.tls, name)),
             timeout: self.timeout,
         };
-        match (target, &self.proxy) {
+        let stream = match (target, &self.proxy) {
             (Target::Static(address), _) => connector.connect_to(*address).await,
-            (Target::Address(address), proxy) => {
+            (Target::Address(address), None) => {
                 self.check_address(address.ip())?;
-                match proxy {
-                    None => connector.connect_to(*address).await,
-                    Some(proxy) => connector.connect_via(proxy, &address.to_string()).await,
-                }
+                let share = self.addresses.take(address.ip())?;
+                let stream = connector.connect_to(*address).await?;
+                return Ok(Connected {
+                    stream,
+                    address: Some(share),
+                });
+            }
+            (Target::Address(address), Some(proxy)) => {
+                self.check_address(address.ip())?;
+                connector.connect_via(proxy, &address.to_string()).await
             }
             (Target::Name(host, port), Some(proxy)) => {
                 let destination = format!("{host}:{port}");
@@ -114,11 +148,20 @@ impl Network {
             }
             (Target::Name(host, port), None) => {
                 let allows = |ip| self.guard.allows(ip);
-                connector.connect_any(host, *port, allows).await
+                let take = |ip| self.addresses.take(ip);
+                let (stream, share) = connector.connect_any(host, *port, allows, take).await?;
+                return Ok(Connected {
+                    stream,
+                    address: Some(share),
+                });
             }
             // `targets` has replaced it.
             (Target::Service(_), _) => Err(CallError::NoAddress),
-        }
+        };
+        stream.map(|stream| Connected {
+            stream,
+            address: None,
+        })
     }
 
     fn check_address(&self, ip: IpAddr) -> Result<(), CallError> {

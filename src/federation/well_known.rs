@@ -6,7 +6,7 @@ use awc::http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HttpDate, LOCATION};
 use serde_json::Value;
 use url::Url;
 
-use super::connect::Network;
+use super::connect::{Connected, Network};
 use super::route::route_to_url;
 use crate::clock::epoch_ms;
 use crate::domain::ids::ServerName;
@@ -51,6 +51,11 @@ impl Delegation {
 pub(super) async fn look_up(network: &Network, host: &str, now: i64) -> Delegation {
     match fetch(network, host).await {
         Ok(response) => parse(&response, now),
+        // It says nothing about this host.
+        Err(CallError::TooManyCalls) => Delegation {
+            delegate: None,
+            ttl_ms: 0,
+        },
         Err(_) => Delegation::unreachable(),
     }
 }
@@ -81,7 +86,10 @@ async fn get(network: &Network, url: &Url) -> Result<Response, CallError> {
     if let Ok(server) = ServerName::parse(&route.host) {
         network.check_allowed(&server)?;
     }
-    let stream = network.connect(&route).await?;
+    let Connected {
+        stream,
+        address: _count,
+    } = network.connect(&route).await?;
     let path = path_and_query(url);
     let request = Request::new(Method::GET, &route.host, &path, None);
     exchange(stream, request.with_max_response(MAX_RESPONSE)).await

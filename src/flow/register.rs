@@ -34,7 +34,7 @@ pub async fn register(
         .map_err(FlowError::Limited)?;
     let user = app
         .federation
-        .user_info(server, openid_token)
+        .user_info(server, openid_token, client)
         .await?
         .map_err(|error| refusal(server, &error))?;
     let token = Zeroizing::new(random::alphanumeric(TOKEN_LENGTH)?);

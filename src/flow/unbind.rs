@@ -1,6 +1,7 @@
 //! Unbind on request of a homeserver, or of the holder of a validation session
 //! (<https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind>).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use super::{FlowError, HomeserverProblem, bind};
 use crate::actor::federation::{CallError, KeyError};
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
-use crate::domain::ids::{Mxid, ServerName};
+use crate::domain::ids::Mxid;
 use crate::domain::public_key::PublicKey;
 use crate::domain::request_auth::SignedRequest;
 use crate::domain::threepid::ThreePid;
@@ -39,6 +40,7 @@ pub async fn by_homeserver(
     binding: Binding,
     request: SignedRequest,
     signatures: Vec<XMatrix>,
+    client: Option<IpAddr>,
 ) -> Result<(), FlowError> {
     let own_names = &app.config.server.own_names;
     let is_for_us = |signature: &XMatrix| {
@@ -57,7 +59,7 @@ pub async fn by_homeserver(
     }
     // Leaves time for the response within the request timeout.
     let limit = app.config.http.request_timeout * 3 / 4;
-    let is_proven = timeout(limit, is_proven(&app, &request, &signatures))
+    let is_proven = timeout(limit, is_proven(&app, &request, &signatures, client))
         .await
         .map_err(|_elapsed| FlowError::Homeserver(HomeserverProblem::Unreachable))??;
     if !is_proven {
@@ -73,10 +75,11 @@ async fn is_proven(
     app: &App,
     request: &SignedRequest,
     signatures: &[XMatrix],
+    client: Option<IpAddr>,
 ) -> Result<bool, FlowError> {
     let own_names = &app.config.server.own_names;
     for signature in signatures {
-        let key = server_key(app, &signature.origin, signature).await?;
+        let key = server_key(app, signature, client).await?;
         if key.is_some_and(|key| request.is_signed(signature, own_names, &key)) {
             return Ok(true);
         }
@@ -86,11 +89,12 @@ async fn is_proven(
 
 async fn server_key(
     app: &App,
-    origin: &ServerName,
     signature: &XMatrix,
+    client: Option<IpAddr>,
 ) -> Result<Option<PublicKey>, FlowError> {
+    let origin = &signature.origin;
     app.federation
-        .server_key(origin, &signature.key)
+        .server_key(origin, &signature.key, client)
         .await?
         .map_err(|error| {
             log::info!(server = origin.as_str(); "unbind request of a homeserver failed: {error}");

@@ -20,7 +20,9 @@ use super::fields::{Fields, Request};
 use super::logged_person::LoggedPerson;
 use super::query;
 use super::token::app_of;
+use crate::domain::rate::client_network;
 use crate::error::Error;
+use crate::permits::{Room, Sender};
 
 /// A call with the access `A` and the arguments of the request `T`, which are
 /// where `S` says.
@@ -33,6 +35,8 @@ pub struct Call<A, S, T> {
     pub person: LoggedPerson,
     fields: Fields,
     query_brand: Option<String>,
+    /// The request takes room until it is answered.
+    _room: Room,
     types: PhantomData<(A, S, T)>,
 }
 
@@ -76,22 +80,29 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let app = app_of(&request)?;
-            let caller = Caller::authenticate::<A>(&app, &request).await;
-            // Read also for a refused caller: a client that sends first and reads
-            // later gets its response instead of a reset.
-            let mut limit = app.config.http.max_body_bytes;
-            if caller.is_ok() {
-                limit = limit.max(T::max_body_bytes(&app.config));
-            }
-            let body = body::read(&app, &request, payload, limit).await;
-            let (caller, body) = (caller?, body?);
-            let fields: Fields = S::read::<A>(&request, &body)?.into();
+            let small = app.config.http.max_body_bytes;
+            let caller = match Caller::authenticate::<A>(&app, &request).await {
+                Ok(caller) => caller,
+                Err(refusal) => {
+                    body::discard(&request, payload, small).await;
+                    return Err(refusal);
+                }
+            };
+            let client = ClientIp::from_request(&request, &app.config.http.trusted_proxies).0;
+            let sender = Sender {
+                client: client.map(client_network).unwrap_or_default(),
+                has_account: caller.user().is_some(),
+            };
+            let limit = small.max(T::max_body_bytes(&app.config));
+            let body = body::read(&app, &request, payload, limit, sender).await?;
+            let fields: Fields = S::read::<A>(&request, &body.bytes)?.into();
             let person = LoggedPerson::note(&request, caller.user(), fields.object());
             Ok(Self {
                 caller,
                 person,
-                client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
+                client,
                 fields,
+                _room: body.room,
                 query_brand: query::first(request.query_string(), "brand"),
                 types: PhantomData,
             })

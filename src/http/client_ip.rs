@@ -60,6 +60,21 @@ fn address(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linear_tests::expect_linear;
+
+    /// OPS-02
+    #[test]
+    fn forwarded_hops_take_linear_time() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let peer = "10.0.0.1".parse().unwrap();
+        expect_linear(
+            "a list of hops",
+            |count| "10.0.0.1, ".repeat(count),
+            |text| {
+                client(peer, &text.split(',').collect::<Vec<_>>(), &trusted);
+            },
+        );
+    }
 
     /// OPS-04
     #[test]

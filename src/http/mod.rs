@@ -11,6 +11,8 @@ pub mod call;
 mod captured_mail;
 pub mod client;
 mod client_ip;
+mod client_share;
+mod connection;
 mod cors;
 mod describe;
 mod deserialize;
@@ -35,6 +37,8 @@ mod signed;
 pub mod token;
 mod upgrade;
 
+pub use client_share::share_per_client;
+pub use connection::{Connection, InWork, Phase};
 pub use cors::allow_all_origins;
 pub use envelope::{catch_panic, envelope};
 pub use merge_slashes::merge_slashes;

@@ -51,6 +51,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::linear_tests::expect_linear;
+
+    /// GEN-24, OPS-02
+    #[test]
+    fn queries_take_linear_time() {
+        let names = |count: usize| {
+            (0..count)
+                .map(|n| format!("&a{n}=%41+"))
+                .collect::<String>()
+        };
+        expect_linear("a query of many names", names, |text| {
+            let _ = (read(&text), first(&text, "brand"));
+        });
+        for piece in ["&", "=", "%", "%41", "+", "a=&"] {
+            expect_linear(
+                "a query",
+                |count| piece.repeat(count),
+                |text| {
+                    let _ = (read(&text), first(&text, "a"));
+                },
+            );
+        }
+    }
 
     #[test]
     fn fields_are_decoded() {

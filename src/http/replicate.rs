@@ -21,6 +21,7 @@ use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{MAX_ASSOCIATIONS, Push, sort_by_id};
 use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
+use crate::permits::Sender;
 
 /// The name in the client certificate of a connection, if it has one that is a
 /// server name.
@@ -125,8 +126,13 @@ async fn read(
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
-    let body = body::read(app, request, payload, MAX_BODY_BYTES).await?;
-    let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body)?)) else {
+    // The listener has no strangers.
+    let sender = Sender {
+        client: String::new(),
+        has_account: true,
+    };
+    let body = body::read(app, request, payload, MAX_BODY_BYTES, sender).await?;
+    let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body.bytes)?)) else {
         return Err(Error::bad_json("sgAssocs must be an object"));
     };
     if push.associations.len() > MAX_ASSOCIATIONS {

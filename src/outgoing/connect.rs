@@ -43,7 +43,10 @@ impl Connector<'_> {
     pub(crate) async fn connect(&self, place: &Place) -> Result<Stream, CallError> {
         match place {
             Place::Address(address) => self.connect_to(*address).await,
-            Place::Name(host, port) => self.connect_any(host, *port, |_| true).await,
+            Place::Name(host, port) => {
+                let connecting = self.connect_any(host, *port, |_| true, |_| Ok(()));
+                connecting.await.map(|(stream, ())| stream)
+            }
         }
     }
 
@@ -59,17 +62,26 @@ impl Connector<'_> {
 
     /// Connects to one of the addresses of a host that `allows` accepts, side by side
     /// with a delay. DNS is queried once, so the checked addresses are those that are
-    /// connected to.
+    /// connected to. Each attempt needs the permit that `take` gives for its address;
+    /// the one of the connection is returned with it.
     ///
     /// # Errors
     /// As of [`Self::connect`]; [`CallError::Blocked`] if no address is accepted.
-    pub(crate) async fn connect_any(
+    pub(crate) async fn connect_any<P>(
         &self,
         host: &str,
         port: u16,
         allows: impl Fn(IpAddr) -> bool,
-    ) -> Result<Stream, CallError> {
-        let attempt = |ip| self.connect_to(SocketAddr::new(ip, port));
+        take: impl Fn(IpAddr) -> Result<P, CallError>,
+    ) -> Result<(Stream, P), CallError> {
+        let attempt = |ip| {
+            let permit = take(ip);
+            async move {
+                let permit = permit?;
+                let stream = self.connect_to(SocketAddr::new(ip, port)).await?;
+                Ok((stream, permit))
+            }
+        };
         self.race_addresses(host, self.names, allows, attempt).await
     }
 

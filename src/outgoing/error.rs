@@ -19,6 +19,9 @@ pub enum CallError {
     /// Its address is in a blocked network (NET-11).
     #[error("its address is in a blocked network")]
     Blocked,
+    /// Too many calls to its address are under way.
+    #[error("too many calls to its address at once")]
+    TooManyCalls,
     /// The TCP connection failed.
     #[error("no connection: {0}")]
     Connect(io::ErrorKind),

@@ -28,6 +28,7 @@ use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
 use crate::domain::counter::CounterSecret;
 use crate::domain::ids::KeyId;
+use crate::domain::lookup;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::session::SessionLimits;
@@ -36,14 +37,10 @@ use crate::domain::time::duration_ms;
 use crate::federation::{self, PeerClient};
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::Permits;
+use crate::permits::{BodyLimits, Shares};
 use crate::pseudonyms::Pseudonyms;
 use crate::random;
 use crate::terms::CurrentTerms;
-
-/// The request bodies that may be larger than `http.max_body_bytes` at a time, each as
-/// large as a lookup of `lookup.max_addresses` needs.
-const MAX_LARGE_BODIES: u32 = 16;
 
 /// Starts pools and keeps the list of parts.
 struct Starter<'a> {
@@ -209,7 +206,7 @@ pub(super) fn start(
         instance: InstanceId::from(random::alphanumeric(16)?),
         pending_replies: Arc::default(),
         templates: Arc::new(resources.templates),
-        metrics: Arc::default(),
+        metrics: resources.metrics,
         terms: CurrentTerms::load(config.terms.clone()).map_err(ServerError::Terms)?,
         public_keys: resources.keys.public_keys(),
     };
@@ -284,7 +281,14 @@ fn app(
         replicator: background.replicator,
         federation: actors.federation,
         pending_replies: shared.pending_replies,
-        large_bodies: Permits::new(MAX_LARGE_BODIES),
+        body_limits: BodyLimits::new(
+            config.http.max_body_bytes,
+            lookup::max_bytes(config.lookup.max_addresses),
+        ),
+        requests_in_work: Shares::new(
+            u64::MAX,
+            u64::try_from(config.http.max_requests_per_client).unwrap_or(u64::MAX),
+        ),
         limiters,
         terms: shared.terms,
         templates: shared.templates,

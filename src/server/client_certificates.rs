@@ -1,33 +1,43 @@
 //! TLS of the replication listener: peers show certificates, and their names are
 //! in them.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
+use log::warn;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::CertificateDer;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::ServerError;
 use crate::config::{Replication, TlsIdentity};
 use crate::domain::ids::ServerName;
 use crate::federation::Pinned;
 use crate::http::PeerName;
+use crate::metrics::Metrics;
 
 /// How the listener shows who it is and whose certificates it takes; `None` if it is
 /// off.
-pub(super) fn tls(settings: &Replication) -> Result<Option<ServerConfig>, ServerError> {
+pub(super) fn tls(
+    settings: &Replication,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<ServerConfig>, ServerError> {
     let identity = settings.listen.and(settings.identity.as_ref());
     identity
-        .map(|identity| tls_with(settings, identity))
+        .map(|identity| tls_with(settings, identity, metrics))
         .transpose()
 }
 
-fn tls_with(settings: &Replication, identity: &TlsIdentity) -> Result<ServerConfig, ServerError> {
+fn tls_with(
+    settings: &Replication,
+    identity: &TlsIdentity,
+    metrics: &Arc<Metrics>,
+) -> Result<ServerConfig, ServerError> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     if settings.client_authorities.is_empty() {
@@ -38,24 +48,83 @@ fn tls_with(settings: &Replication, identity: &TlsIdentity) -> Result<ServerConf
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| ServerError::Mesh(error.to_string()))?;
-    let verifier = Arc::new(Pinned::new(verifier, &settings.client_authorities));
-    ServerConfig::builder_with_provider(provider)
+    let verifier = Arc::new(OnlyPeers {
+        verifier: Pinned::new(verifier, &settings.client_authorities),
+        peers: settings.peers.keys().cloned().collect(),
+        metrics: Arc::clone(metrics),
+    });
+    let mut tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
             builder
                 .with_client_cert_verifier(verifier)
                 .with_single_cert(identity.chain.clone(), identity.key.clone_key())
         })
-        .map_err(|error| ServerError::Mesh(error.to_string()))
+        .map_err(|error| ServerError::Mesh(error.to_string()))?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
-/// Lets the handlers know whose connection it is.
-pub(super) fn remember_peer(connection: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() {
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        data.insert(PeerName(certificate.and_then(common_name)));
+/// Refuses in the handshake the certificates that are valid, and not those of a peer.
+#[derive(Debug)]
+struct OnlyPeers<V> {
+    verifier: V,
+    peers: Vec<ServerName>,
+    metrics: Arc<Metrics>,
+}
+
+impl<V: ClientCertVerifier> ClientCertVerifier for OnlyPeers<V> {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.verifier.root_hint_subjects()
     }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let verifier = &self.verifier;
+        let verified = verifier.verify_client_cert(end_entity, intermediates, now)?;
+        let name = common_name(end_entity);
+        if name.as_ref().is_some_and(|name| self.peers.contains(name)) {
+            return Ok(verified);
+        }
+        let certificate = name.as_ref().map_or("", ServerName::as_str);
+        warn!(certificate; "connection rejected: the client certificate is not one of a peer");
+        self.metrics.push_received("", "unknown");
+        Err(CertificateError::ApplicationVerificationFailure.into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+/// Whose connection it is.
+pub(super) fn peer_name(session: &ServerConnection) -> PeerName {
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    PeerName(certificate.and_then(common_name))
 }
 
 /// The one common name of a certificate's subject, if it is that of a server. Of

@@ -1,24 +1,21 @@
 //! Binds the listeners, each with its own routes.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App as WebApp, HttpServer, web};
+use actix_web::{App as WebApp, web};
 use log::info;
 use rustls::ServerConfig;
 
-use super::{Addresses, ServerError, client_certificates, sockets};
+use super::connections::{Budget, Connections, Limits, Serving, raise_limit};
+use super::{Addresses, ServerError, sockets};
 use crate::app::App;
 use crate::http::routes::{self, unknown};
-use crate::http::{allow_all_origins, envelope, merge_slashes, same_origin_only, without_upgrade};
-
-/// After a response to a request whose body has not arrived, what still arrives is
-/// discarded for so long, and the connection is closed then. Without that, the response
-/// could be lost (RFC 9112, section 9.6).
-const DISCARD_FOR: Duration = Duration::from_secs(10);
+use crate::http::{
+    allow_all_origins, envelope, merge_slashes, same_origin_only, share_per_client, without_upgrade,
+};
 
 type Routes = fn(&App, &mut web::ServiceConfig);
 
@@ -81,10 +78,11 @@ pub(super) fn bind(
             tls: replication_tls,
         },
     ];
+    let budget = Budget::new(config, raise_limit());
     let mut servers = Vec::new();
     let mut bound = Vec::new();
     for listener in &all {
-        let (server, addresses) = listen(app, listener)?;
+        let (server, addresses) = listen(app, listener, budget)?;
         for address in &addresses {
             let name = listener.name;
             let scheme = listener.tls.as_ref().map_or("http", |_| "https");
@@ -109,14 +107,15 @@ pub(super) fn bind(
 fn listen(
     app: &Arc<App>,
     listener: &Listener<'_>,
+    budget: Budget,
 ) -> Result<(Option<Server>, Vec<SocketAddr>), ServerError> {
     let &Listener {
+        name,
         addresses,
         workers,
         routes,
         pages,
         ref tls,
-        ..
     } = listener;
     if addresses.is_empty() {
         return Ok((None, Vec::new()));
@@ -131,6 +130,10 @@ fn listen(
                 pages == Pages::Own,
                 from_fn(same_origin_only),
             ))
+            .wrap(Condition::new(
+                pages == Pages::Every,
+                from_fn(share_per_client),
+            ))
             .wrap(from_fn(merge_slashes))
             .wrap(from_fn(envelope))
             .wrap(from_fn(without_upgrade))
@@ -139,23 +142,29 @@ fn listen(
                 from_fn(allow_all_origins),
             ))
     };
-    let http = &app.config.http;
-    let mut server = HttpServer::new(factory)
-        .disable_signals()
-        .shutdown_timeout(http.shutdown_timeout.as_secs())
-        .client_request_timeout(http.request_timeout)
-        .client_disconnect_timeout(DISCARD_FOR)
-        .keep_alive(http.keep_alive)
-        .on_connect(client_certificates::remember_peer);
-    if workers > 0 {
-        server = server.workers(workers);
+    let serving = Serving {
+        http: &app.config.http,
+        workers,
+        connections: Connections::new(limits(app, listener, budget)),
+        transient: budget.transient,
+    };
+    let sockets = sockets::open(addresses)?;
+    let bound: Result<Vec<_>, _> = sockets.iter().map(TcpListener::local_addr).collect();
+    let server = serving.serve(name, sockets, tls.as_ref(), factory)?;
+    Ok((Some(server), bound?))
+}
+
+fn limits(app: &App, listener: &Listener<'_>, budget: Budget) -> Limits {
+    if listener.pages == Pages::Every {
+        Limits {
+            total: budget.client,
+            per_client: Some(budget.per_client),
+            proxies: app.config.http.trusted_proxies.clone(),
+        }
+    } else {
+        Limits {
+            total: budget.other,
+            ..Limits::default()
+        }
     }
-    for socket in sockets::open(addresses)? {
-        server = match tls {
-            Some(tls) => server.listen_rustls_0_23(socket, tls.clone()),
-            None => server.listen(socket),
-        }?;
-    }
-    let bound = server.addrs();
-    Ok((Some(server.run()), bound))
 }

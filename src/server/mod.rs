@@ -3,6 +3,7 @@
 
 mod actors;
 mod client_certificates;
+mod connections;
 mod delivery;
 mod listeners;
 mod parts;

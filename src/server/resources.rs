@@ -12,6 +12,7 @@ use crate::db::{Database, DbError, Owner};
 use crate::delivery::templates::{TemplateError, Templates};
 use crate::domain::signing::KeyRing;
 use crate::federation::{self, PeerClient};
+use crate::metrics::Metrics;
 
 /// What the actors and the listeners are made of.
 pub(super) struct Resources {
@@ -22,6 +23,8 @@ pub(super) struct Resources {
     pub(super) peers: Vec<(String, PeerClient)>,
     /// TLS of the replication listener.
     pub(super) replication_tls: Option<ServerConfig>,
+    /// Counted from the start on.
+    pub(super) metrics: Arc<Metrics>,
     pub(super) database: Database,
     /// What the administrator should know.
     pub(super) warnings: Vec<Problem>,
@@ -64,6 +67,7 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
         config,
         problems: Vec::new(),
     };
+    let metrics: Arc<Metrics> = Arc::default();
     let templates = opener.templates();
     opener.accept("email", delivery::check_mail(config));
     opener.accept("sms", delivery::check_sms(config));
@@ -72,8 +76,10 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
         federation::Client::open(&config.federation).map_err(ServerError::from),
     );
     let peers = opener.accept("replication.peers", replication::open_peers(config));
-    let replication_tls =
-        opener.accept("replication", client_certificates::tls(&config.replication));
+    let replication_tls = opener.accept(
+        "replication",
+        client_certificates::tls(&config.replication, &metrics),
+    );
     let keys = opener.accept("server.signing_key_file", read_keys(config));
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let mut warnings = Vec::new();
@@ -102,6 +108,7 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
                 homeservers,
                 peers,
                 replication_tls,
+                metrics,
                 database,
                 warnings: warnings.into_iter().map(warning).collect(),
             })

@@ -9,6 +9,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::ServerError;
 use crate::config::ipv4_instead;
 
+/// What the system keeps of each connection that was not read or written yet, in bytes.
+/// By default it grows to several MiB, which a client that reads nothing could fill for
+/// each of its connections.
+const BUFFER: usize = 64 * 1024;
+
 /// The length of the queue of connections that the server has not accepted yet.
 const BACKLOG: i32 = 2048;
 
@@ -74,6 +79,9 @@ fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
         // Not left to the system's default, which may be either.
         socket.set_only_v6(only_v6)?;
     }
+    // Accepted sockets inherit both.
+    socket.set_recv_buffer_size(BUFFER)?;
+    socket.set_send_buffer_size(BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -62,8 +62,9 @@ class Relay:
         """The settings with which a server sends mail through it."""
         port = self._server.server_address[1]
         return {
+            "email.transport": '"smtp"',
             "email.from": '"noreply@example.org"',
             "email.smtp.host": '"127.0.0.1"',
             "email.smtp.port": str(port),
-            "email.smtp.tls": '"none"',
+            "email.smtp.encryption": '"none"',
         }

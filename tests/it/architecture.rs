@@ -107,7 +107,7 @@ fn only_http_and_server_use_actix_web() {
 fn only_delivery_and_outgoing_open_connections() {
     // The last names the kind of the connections that come in.
     name_only(
-        "delivery/ outgoing/ server/client_certificates.rs",
+        "delivery/ outgoing/ server/connections/serve.rs",
         "TcpStream UdpSocket UnixStream",
     );
     only("outgoing/", "hickory_resolver");

@@ -54,7 +54,7 @@ fn homeserver_at(listen: &str, name: &str, certified: &str) -> Homeserver {
 /// The user of a token, according to the homeserver of this name.
 async fn user_info(id: &TestServer, server: &str, token: &str) -> Result<String, UserInfoError> {
     let server = ServerName::parse(server).unwrap();
-    let found = id.app.federation.user_info(&server, token).await;
+    let found = id.app.federation.user_info(&server, token, None).await;
     let found = found.expect("the queue is open");
     found.map(|mxid| mxid.to_string())
 }

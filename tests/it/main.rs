@@ -27,6 +27,7 @@ mod command_line;
 mod config_command;
 #[cfg(test)]
 mod conformance_map;
+mod connections;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]

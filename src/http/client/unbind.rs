@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use super::threepid::SessionRequest;
 use crate::app::App;
 use crate::domain::ids::Mxid;
+use crate::domain::rate::client_network;
 use crate::domain::request_auth::{SignedRequest, signed_uris};
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::domain::threepid::ThreePid;
@@ -36,6 +37,7 @@ use crate::http::fields::{Fields, Request};
 use crate::http::merge_slashes::sent_path;
 use crate::http::resource::Endpoint;
 use crate::http::token::{AccessToken, app_of};
+use crate::permits::Sender;
 
 /// Bytes of a body. A homeserver signs all of it, unknown fields included; the
 /// known ones have at most 2 KiB.
@@ -116,19 +118,28 @@ impl FromRequest for UnbindCall {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let app = app_of(&request)?;
-            // A bad token is a 401 whatever the body holds (GEN-28), which is read
-            // also then, as for every other call.
             let limit = MAX_BODY_BYTES.min(app.config.http.max_body_bytes);
-            let authentication = authenticate(&app, &request).await;
-            let body = body::read(&app, &request, payload, limit).await;
-            let (authentication, body) = (authentication?, body?);
+            let authentication = match authenticate(&app, &request).await {
+                Ok(authentication) => authentication,
+                Err(refusal) => {
+                    // A bad token is a 401 whatever the body holds (GEN-28).
+                    body::discard(&request, payload, limit).await;
+                    return Err(refusal);
+                }
+            };
+            let client = ClientIp::from_request(&request, &app.config.http.trusted_proxies).0;
+            let sender = Sender {
+                client: client.map(client_network).unwrap_or_default(),
+                has_account: matches!(authentication, Authentication::AccessToken),
+            };
+            let body = body::read(&app, &request, payload, limit, sender).await?;
             let merged = request.uri().path_and_query();
             let merged = merged.map_or("", PathAndQuery::as_str);
             let prefix = app.config.server.public_base_url.path();
             Ok(Self {
                 authentication,
-                fields: json_object(&body)?,
-                client: ClientIp::from_request(&request, &app.config.http.trusted_proxies).0,
+                fields: json_object(&body.bytes)?,
+                client,
                 uris: signed_uris(&sent_path(&request), merged, prefix),
             })
         })
@@ -236,7 +247,13 @@ async fn by_homeserver(
         .map_err(|_not_canonical| Error::unbind_refused())?;
     let inner = app.clone().into_inner();
     app.detached_unbinds
-        .run(unbind::by_homeserver(inner, binding, request, signatures))
+        .run(unbind::by_homeserver(
+            inner,
+            binding,
+            request,
+            signatures,
+            call.client,
+        ))
         .await??;
     Ok(web::Json(Empty {}))
 }

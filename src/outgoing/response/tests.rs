@@ -291,3 +291,29 @@ proptest! {
         }
     }
 }
+
+/// OPS-02
+#[test]
+fn responses_take_linear_time() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (head, piece) in [
+        (CHUNKED, "1;a=b\r\nx\r\n"),
+        (CHUNKED, ";"),
+        ("HTTP/1.1 200 OK\r\n", "a: b\r\n"),
+        ("HTTP/1.1 200 OK\r\na: ", "b"),
+        ("", "\r"),
+        ("", "\n"),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "x"),
+    ] {
+        let make = |count: usize| format!("{head}{}", piece.repeat(count));
+        crate::linear_tests::expect_linear("a response", make, |text| {
+            let (mut decoder, mut output) = (Decoder::new(), Vec::new());
+            for part in text.as_bytes().chunks(16) {
+                if decoder.push(part, &mut output).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}

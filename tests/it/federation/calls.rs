@@ -45,7 +45,7 @@ async fn keys_are_fetched_once_and_cached() {
     let id = reaching(&hs);
     let (key_id, public) = hs.key();
     for _ in 0..3 {
-        let found = id.app.federation.server_key(&hs.name, &key_id).await;
+        let found = id.app.federation.server_key(&hs.name, &key_id, None).await;
         assert_eq!(found.unwrap(), Ok(Some(public)));
     }
     let received = hs.requests_to(SERVER_KEYS);

@@ -116,7 +116,7 @@ async fn every_kind_of_call_is_guarded() {
     let server = ServerName::parse(&format!("127.0.0.1:{}", service.port())).unwrap();
     let federation = &id.app.federation;
     let key_id = KeyId::parse("ed25519:a").unwrap();
-    let keys = federation.server_key(&server, &key_id).await.unwrap();
+    let keys = federation.server_key(&server, &key_id, None).await.unwrap();
     assert_eq!(keys, Err(KeyError::Unreachable(CallError::Blocked)));
     let result = federation.onbind(&server, "{}".to_owned()).await.unwrap();
     assert!(

@@ -19,7 +19,7 @@ async fn key(
     key_id: &str,
 ) -> Result<Option<PublicKey>, KeyError> {
     let key_id = KeyId::parse(key_id).unwrap();
-    let found = id.app.federation.server_key(&hs.name, &key_id).await;
+    let found = id.app.federation.server_key(&hs.name, &key_id, None).await;
     found.unwrap()
 }
 

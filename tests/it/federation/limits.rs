@@ -82,12 +82,12 @@ async fn full_queue_is_rejected_and_recovers() {
     });
     let federation = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = tokio::spawn(async move { federation.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { federation.user_info(&name, "token", None).await });
     wait_for("the slow call", async || {
         (!hs.requests().is_empty()).then_some(())
     })
     .await;
-    let refused = id.app.federation.user_info(&hs.name, "token").await;
+    let refused = id.app.federation.user_info(&hs.name, "token", None).await;
     assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     assert!(slow.await.unwrap().unwrap().is_err());
     hs.behave_normally(USER_INFO);
@@ -116,20 +116,20 @@ async fn calls_per_homeserver_are_limited() {
     });
     let slow = [0; 4].map(|_| {
         let (federation, name) = (id.app.federation.clone(), silent.name.clone());
-        tokio::spawn(async move { federation.user_info(&name, "token").await })
+        tokio::spawn(async move { federation.user_info(&name, "token", None).await })
     });
     wait_for("the slow calls", async || {
         (silent.requests().len() == slow.len()).then_some(())
     })
     .await;
     let federation = &id.app.federation;
-    let refused = federation.user_info(&silent.name, "token").await;
+    let refused = federation.user_info(&silent.name, "token", None).await;
     assert!(matches!(refused, Err(Fault::QueueFull(_))), "{refused:?}");
     let token = other.openid_token("alice");
     let found = user_info(&id, other.name.as_str(), &token).await;
     assert_eq!(found, Ok(other.user("alice")));
     let (key_id, public) = silent.key();
-    let key = federation.server_key(&silent.name, &key_id).await;
+    let key = federation.server_key(&silent.name, &key_id, None).await;
     assert_eq!(
         key.unwrap(),
         Ok(Some(public)),
@@ -161,7 +161,11 @@ async fn only_users_of_allowed_homeservers_register() {
     assert!(other.requests().is_empty());
     // Its keys are still fetched, since it may sign for its users.
     let (key_id, public) = other.key();
-    let key = id.app.federation.server_key(&other.name, &key_id).await;
+    let key = id
+        .app
+        .federation
+        .server_key(&other.name, &key_id, None)
+        .await;
     assert_eq!(key.unwrap(), Ok(Some(public)));
 }
 
@@ -177,7 +181,7 @@ async fn denied_homeserver_is_never_contacted() {
         let server = ServerName::parse(name).unwrap();
         assert_eq!(unreachable(&id, name).await, CallError::NotAllowed);
         let key_id = KeyId::parse("ed25519:a").unwrap();
-        let keys = federation.server_key(&server, &key_id).await.unwrap();
+        let keys = federation.server_key(&server, &key_id, None).await.unwrap();
         assert_eq!(keys, Err(KeyError::Unreachable(CallError::NotAllowed)));
         let result = federation.onbind(&server, "{}".to_owned()).await.unwrap();
         assert!(
@@ -229,7 +233,7 @@ async fn shutdown_waits_for_a_running_call() {
     });
     let federation = id.app.federation.clone();
     let name = hs.name.clone();
-    let slow = tokio::spawn(async move { federation.user_info(&name, "token").await });
+    let slow = tokio::spawn(async move { federation.user_info(&name, "token", None).await });
     wait_for("the slow call", async || {
         (!hs.requests().is_empty()).then_some(())
     })
@@ -240,6 +244,6 @@ async fn shutdown_waits_for_a_running_call() {
         "it was answered before the shutdown ended"
     );
     id.stop();
-    let after = id.app.federation.user_info(&hs.name, "token").await;
+    let after = id.app.federation.user_info(&hs.name, "token", None).await;
     assert!(matches!(after, Err(Fault::Stopped(_))), "{after:?}");
 }

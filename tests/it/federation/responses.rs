@@ -80,7 +80,7 @@ async fn delegation_and_keys_are_read_in_every_form() {
         });
         delegating.behave(WELL_KNOWN, Behaviour::bytes(delegation));
         hs.behave(SERVER_KEYS, Behaviour::bytes(keys.clone()));
-        let found = id.app.federation.server_key(&hs.name, &key_id).await;
+        let found = id.app.federation.server_key(&hs.name, &key_id, None).await;
         let start: String = keys.chars().take(120).collect();
         assert_eq!(found.unwrap(), Ok(Some(public)), "{start}");
     }

@@ -51,7 +51,7 @@ async fn too_long_address_is_rejected() {
         format!("{}@example.com", "a".repeat(501)),
         format!("a@{}com", "a.".repeat(250)),
         "@".repeat(501),
-        format!("{}@example.com", ".".repeat(100_000)),
+        format!("{}@example.com", ".".repeat(30_000)),
     ] {
         let answer = server.api().request_token(&address, "secret", 1).await;
         answer.refused(400, "M_INVALID_EMAIL");

@@ -138,13 +138,22 @@ impl Peer {
 
     /// A fresh connection; `None` if the server refuses it.
     pub async fn connect(&self, server: &TestServer) -> Option<TlsStream<TcpStream>> {
+        self.connect_offering(server, &[]).await
+    }
+
+    /// The same with an offer of these protocols (ALPN).
+    pub async fn connect_offering(
+        &self,
+        server: &TestServer,
+        protocols: &[&str],
+    ) -> Option<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(server.addresses.replication[0]).await;
         let name = SERVER_NAME.try_into().unwrap();
-        let connecting = self.connector().connect(name, stream.unwrap());
+        let connecting = self.connector(protocols).connect(name, stream.unwrap());
         connecting.await.ok()
     }
 
-    fn connector(&self) -> TlsConnector {
+    fn connector(&self, protocols: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_file(mesh_ca().file()).unwrap();
         roots.add(authority).unwrap();
@@ -152,12 +161,14 @@ impl Peer {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = match &self.certificate {
+        let mut config = match &self.certificate {
             Some((certificate, key)) => builder
                 .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
                 .unwrap(),
             None => builder.with_no_client_auth(),
         };
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
         TlsConnector::from(Arc::new(config))
     }
 }

@@ -18,21 +18,38 @@ async fn peer_without_a_valid_certificate_is_refused() {
     for stranger in [
         Peer::new("peer.test").without_certificate(),
         Peer::new("peer.test").certified_by(&TestCa::new()),
+        // Their certificates are valid, and not those of a peer.
+        Peer::new("stranger.test"),
+        Peer::new("PEER.TEST"),
+        Peer::new("id.example.test"),
     ] {
         let answer = stranger
             .post(&server, PUSH, "application/json", push.as_bytes())
             .await;
         assert!(answer.is_none(), "{answer:?}");
     }
-    for name in ["stranger.test", "PEER.TEST", "id.example.test"] {
-        let answer = Peer::new(name).push(&server, json!({})).await;
-        answer.refused(403, "M_UNKNOWN_PEER");
-    }
     let metrics = server.operations().get("/metrics").await.text();
     let counted = "sydent_replication_received_total{peer=\"\",outcome=\"unknown\"} 3";
     assert!(metrics.contains(counted), "{metrics}");
     // A known peer is still accepted.
     push_accepted(&server, &peer, json!({})).await;
+}
+
+/// INT-03
+#[actix_web::test]
+async fn only_http_1_is_offered() {
+    let (server, peer) = start();
+    let agreed = async |offered: &[&str]| {
+        let stream = peer.connect_offering(&server, offered).await?;
+        let protocol = stream.get_ref().1.alpn_protocol().unwrap_or_default();
+        Some(String::from_utf8(protocol.to_vec()).unwrap())
+    };
+    assert_eq!(agreed(&["h2"]).await, None);
+    assert_eq!(
+        agreed(&["h2", "http/1.1"]).await.as_deref(),
+        Some("http/1.1")
+    );
+    assert_eq!(agreed(&[]).await.as_deref(), Some(""));
 }
 
 /// INT-03

@@ -134,9 +134,11 @@ pub(super) enum Malformed {
 /// Splits what a relay sends into replies.
 #[derive(Default)]
 pub(super) struct ReplyReader {
-    /// Bytes that were received but not read yet.
-    unread: Vec<u8>,
-    /// How many of them contain no line end.
+    /// Bytes that were received; the first ones have been read.
+    bytes: Vec<u8>,
+    /// How many have been read.
+    read: usize,
+    /// How many after those contain no line end.
     scanned: usize,
     /// The lines of the reply so far.
     lines: Vec<Vec<u8>>,
@@ -148,12 +150,15 @@ pub(super) struct ReplyReader {
 impl ReplyReader {
     /// Adds what was received.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.unread.extend_from_slice(bytes);
+        // Once for all lines that were read: for each of them it would take quadratic time.
+        self.bytes.drain(..self.read);
+        self.read = 0;
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Whether something was received after the last reply.
     pub(super) fn has_unread(&self) -> bool {
-        !self.unread.is_empty() || !self.lines.is_empty()
+        self.bytes.len() > self.read || !self.lines.is_empty()
     }
 
     /// The next reply, if it is complete.
@@ -168,23 +173,26 @@ impl ReplyReader {
 
     /// The reply that the end of the connection completes: its last line had no end.
     pub(super) fn finish(&mut self) -> Option<Reply> {
-        let line = std::mem::take(&mut self.unread);
-        self.scanned = 0;
-        self.add_line(&line).ok().flatten()
+        let bytes = std::mem::take(&mut self.bytes);
+        let line = bytes.get(self.read..).unwrap_or_default();
+        (self.read, self.scanned) = (0, 0);
+        self.add_line(line).ok().flatten()
     }
 
     /// The next line without its end, which may be a line feed alone.
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, Malformed> {
-        let unscanned = self.unread.get(self.scanned..).unwrap_or_default();
+        let unread = self.bytes.get(self.read..).unwrap_or_default();
+        let unscanned = unread.get(self.scanned..).unwrap_or_default();
         let Some(found) = unscanned.iter().position(|&byte| byte == b'\n') else {
-            self.scanned = self.unread.len();
+            self.scanned = unread.len();
             return match self.received + self.scanned {
                 length if length > MAX_REPLY => Err(Malformed::TooLong),
                 _ => Ok(None),
             };
         };
         let end = self.scanned + found;
-        let mut line: Vec<u8> = self.unread.drain(..=end).collect();
+        let mut line = unread.get(..=end).unwrap_or_default().to_vec();
+        self.read += line.len();
         self.scanned = 0;
         self.received += line.len();
         if self.received > MAX_REPLY {

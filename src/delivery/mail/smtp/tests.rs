@@ -96,3 +96,21 @@ async fn unanswered(transport: &SmtpTransport, verb: &str) -> String {
         _ => transient(transport).await,
     }
 }
+
+#[test]
+fn replies_take_linear_time() {
+    for piece in ["250-\n", "250 \n", "\n", "250-a\r\n", "a", "250-1.1.1 "] {
+        crate::linear_tests::expect_linear(
+            "a reply",
+            |count| piece.repeat(count),
+            |text| {
+                let mut reader = super::reply::ReplyReader::default();
+                // In parts, and at once.
+                for part in text.as_bytes().chunks(64 * 1024) {
+                    reader.push(part);
+                    while let Ok(Some(_)) = reader.next_reply() {}
+                }
+            },
+        );
+    }
+}
