@@ -184,6 +184,7 @@ fn fill(database: &TestDatabase) -> Pepper {
                     &association,
                     &name,
                     0,
+                    association.ts,
                     &hashes,
                     &Value::Object(signed).to_string(),
                 )?;

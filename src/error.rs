@@ -143,6 +143,24 @@ impl Error {
         )
     }
 
+    /// The response of v1 to clients that may not use it (GEN-33).
+    #[must_use]
+    pub fn v1_limited() -> Self {
+        Self::new(
+            Kind::V1_LIMITED,
+            "Version 1 of this API is limited to other clients of this server; use version 2",
+        )
+    }
+
+    /// The response of a link that a program opens before a person does (EML-27).
+    #[must_use]
+    pub fn link_prefetched() -> Self {
+        Self::new(
+            Kind::LINK_PREFETCHED,
+            "Open the link to confirm the address",
+        )
+    }
+
     /// The response of the internal listener to web pages of other sites.
     #[must_use]
     pub fn foreign_origin() -> Self {

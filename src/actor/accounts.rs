@@ -1,7 +1,7 @@
 //! The accounts actor: accounts, their access tokens and accepted terms.
 
 use super::pool::{Fault, Operation, State};
-use crate::db::{LockKey, Store, accounts};
+use crate::db::{LockKey, Store, account_admin, accounts};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
 
@@ -32,18 +32,18 @@ pub struct OpenAccount {
 
 impl Operation for OpenAccount {
     type State = Accounts;
-    type Output = ();
+    /// Whether it was opened: false if the user is blocked.
+    type Output = bool;
 
-    fn run(self, state: &mut Accounts) -> Result<(), Fault> {
+    fn run(self, state: &mut Accounts) -> Result<bool, Fault> {
         state
             .store
             .write(LockKey::Account(&self.user), |connection| {
-                Ok(accounts::add_token(
-                    connection,
-                    &self.user,
-                    self.token_hash.as_str(),
-                    self.now,
-                )?)
+                if account_admin::is_blocked(connection, &self.user)? {
+                    return Ok(false);
+                }
+                accounts::add_token(connection, &self.user, self.token_hash.as_str(), self.now)?;
+                Ok(true)
             })
     }
 }
@@ -55,6 +55,8 @@ pub struct FindAccount {
     pub token_hash: TokenHash,
     /// Whether to read the accepted terms as well.
     pub with_terms: bool,
+    /// A token that was last used before that time, ms, is unknown.
+    pub unused_since: Option<i64>,
 }
 
 /// The account that sent a request.
@@ -65,6 +67,10 @@ pub struct Account {
     /// The URLs of the policies that the user has accepted; empty unless
     /// requested.
     pub accepted: Vec<String>,
+    /// Whether an administrator has blocked the user.
+    pub is_blocked: bool,
+    /// When the token was last used, ms; `None` if that was not recorded.
+    pub last_used_at: Option<i64>,
 }
 
 impl Operation for FindAccount {
@@ -73,15 +79,49 @@ impl Operation for FindAccount {
 
     fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
         let connection = state.store.read();
-        let Some(user) = accounts::find_user(connection, self.token_hash.as_str())? else {
+        let found = accounts::find_user(connection, self.token_hash.as_str())?;
+        let Some((user, last_used_at)) = found else {
             return Ok(None);
         };
+        let is_unused = |since| last_used_at.is_some_and(|used| used < since);
+        if self.unused_since.is_some_and(is_unused) {
+            return Ok(None);
+        }
+        let is_blocked = account_admin::is_blocked(connection, &user)?;
         let accepted = if self.with_terms {
             accounts::accepted_terms(connection, &user)?
         } else {
             Vec::new()
         };
-        Ok(Some(Account { user, accepted }))
+        Ok(Some(Account {
+            user,
+            accepted,
+            is_blocked,
+            last_used_at,
+        }))
+    }
+}
+
+/// Records that an access token is in use (AUTH-20).
+#[derive(Debug)]
+pub struct RecordUse {
+    /// The hash of the token.
+    pub token_hash: TokenHash,
+    /// Now, ms.
+    pub now: i64,
+}
+
+impl Operation for RecordUse {
+    type State = Accounts;
+    type Output = ();
+
+    fn run(self, state: &mut Accounts) -> Result<(), Fault> {
+        state
+            .store
+            .write(LockKey::AccessToken(&self.token_hash), |connection| {
+                let token_hash = self.token_hash.as_str();
+                Ok(accounts::record_use(connection, token_hash, self.now)?)
+            })
     }
 }
 

@@ -126,7 +126,7 @@ impl Operation for Bind {
                     return Ok(BindOutcome::TooOld(ts));
                 }
                 let hashes = peppers.hash(threepid);
-                associations::replace(connection, &association, &origin, 0, &hashes, &signed)?;
+                associations::replace(connection, &association, &origin, 0, ts, &hashes, &signed)?;
                 // The older and the newer one would carry the same invites.
                 outbox::remove_replaced_onbind(connection, &message.subject, message.created_at)?;
                 outbox::insert(connection, &message)?;
@@ -168,7 +168,7 @@ impl Operation for Unbind {
                     return Ok(false);
                 }
                 let at = said.removal_ts(origin.as_str(), self.now);
-                statements::store_removal(connection, threepid, &origin, 0, at)?;
+                statements::store_removal(connection, threepid, &origin, 0, at, at)?;
                 // Pushed to peers as well (UNB-18).
                 let restates = said.has_others_than(origin.as_str());
                 journal::record_change(connection, threepid, Some(at), restates)?;

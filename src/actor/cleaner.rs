@@ -18,7 +18,7 @@ pub struct Periods {
     /// Sessions, since they were created or validated.
     pub sessions_ms: i64,
     /// Rows of further tables.
-    pub expiring_ms: [(Expiring, Option<i64>); 5],
+    pub expiring_ms: [(Expiring, Option<i64>); 6],
     /// The addresses of removed bindings.
     pub removals_ms: Option<i64>,
     /// The addresses of erased people while peers have not heard of it.

@@ -7,9 +7,10 @@ use super::pool::{Fault, Operation};
 use crate::db::hash_columns::HashingPeppers;
 use crate::db::outbox;
 use crate::db::{
-    Conn, DbError, LockKey, associations, erasures, invites, journal, peers, peppers, replicated,
-    statements,
+    Conn, DbError, LockKey, associations, erasures, ignored_statements, invites, journal, peers,
+    peppers, replicated, statements,
 };
+use crate::domain::arrival::Arrival;
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::merge::{Merged, Statements};
@@ -31,8 +32,8 @@ pub struct Ingest {
     pub push: Push,
     /// The notification that each homeserver concerned gets.
     pub notification: OnbindNotification,
-    /// Now, ms.
-    pub now: i64,
+    /// When they arrive.
+    pub arrival: Arrival,
 }
 
 /// What came of a push.
@@ -64,7 +65,7 @@ impl Operation for Ingest {
             Ok(verified) => verified,
             Err(unsigned) => return Ok(Err(unsigned)),
         };
-        let (peer, now, notification) = (&self.peer, self.now, &self.notification);
+        let (peer, now, notification) = (&self.peer, self.arrival.at, &self.notification);
         let threepids: Vec<&ThreePid> = changes
             .iter()
             .filter_map(|(_, change)| change.threepid())
@@ -76,8 +77,13 @@ impl Operation for Ingest {
                 let peppers = peppers::for_hashing(connection)?
                     .ok_or(Fault::Internal("the database has no pepper"))?;
                 let mut applied = HashMap::new();
+                let from = Pushed {
+                    peer,
+                    arrival: self.arrival,
+                    peppers: &peppers,
+                };
                 for (number, change) in &changes {
-                    if let Some(threepid) = apply(connection, change, *number, peer, &peppers)? {
+                    if let Some(threepid) = apply(connection, change, *number, &from)? {
                         applied.insert(threepid, change);
                     }
                 }
@@ -134,36 +140,63 @@ fn verify(
     Ok((valid, invalid))
 }
 
+/// What the changes of a push have in common.
+struct Pushed<'a> {
+    peer: &'a ServerName,
+    arrival: Arrival,
+    peppers: &'a HashingPeppers,
+}
+
 /// Applies one change unless a later one of the peer is known. Returns the 3PID if
 /// the peer says something else than before.
 fn apply<'a>(
     connection: &mut Conn,
     change: &'a PeerChange,
     number: i64,
-    peer: &ServerName,
-    peppers: &HashingPeppers,
+    from: &Pushed<'_>,
 ) -> Result<Option<&'a ThreePid>, DbError> {
-    let Some((threepid, statement)) = change.threepid().zip(change.statement(peer, number)) else {
+    let peer = from.peer;
+    let statement = change.statement(peer, number);
+    let Some((threepid, mut statement)) = change.threepid().zip(statement) else {
         return Ok(None);
     };
+    if ignored_statements::contains(connection, threepid, peer)? {
+        return Ok(None);
+    }
+    let ts = statement.ts;
+    statement.counts_at = from.arrival.counts_at(ts);
+    if statement.counts_at != ts {
+        let ahead_s = ts.saturating_sub(from.arrival.at) / 1000;
+        let name = peer.as_str();
+        log::warn!(peer = name, number, ahead_s; "the time of a peer's change is in the future; check the clocks");
+    }
     let mut said = statements::find(connection, threepid)?;
-    if is_erased(connection, change, threepid, statement.ts, &said)? {
+    if is_erased(connection, change, threepid, statement.counts_at, &said)? {
         return Ok(None);
     }
     let merged = said.merge(statement);
     if merged == Merged::Known {
         return Ok(None);
     }
+    let counts_at = said.by(peer.as_str()).map_or(ts, |said| said.counts_at);
     match change {
         PeerChange::Bound {
             association,
             signed,
         } => {
-            let hashes = peppers.hash(threepid);
-            associations::replace(connection, association, peer, number, &hashes, signed)?;
+            let hashes = from.peppers.hash(threepid);
+            associations::replace(
+                connection,
+                association,
+                peer,
+                number,
+                counts_at,
+                &hashes,
+                signed,
+            )?;
         }
         PeerChange::Removed { ts, .. } => {
-            statements::store_removal(connection, threepid, peer, number, *ts)?;
+            statements::store_removal(connection, threepid, peer, number, *ts, counts_at)?;
         }
         PeerChange::Restated => {}
     }

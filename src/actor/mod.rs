@@ -1,11 +1,13 @@
 //! The actors: each owns one state; a message is one whole operation.
 
+pub mod account_admin;
 pub mod accounts;
 pub mod associations;
 pub mod cleaner;
 pub mod delivery_queue;
 pub mod detached;
 pub mod federation;
+pub mod ignored;
 pub mod ingest;
 pub mod invites;
 pub mod janitor;

@@ -14,6 +14,7 @@ use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{
     self, Denied, Proof, SendDecision, Session, SessionLimits, SubmitOutcome,
 };
+use crate::domain::session_secrets::{HashKey, TokenHashes};
 use crate::domain::threepid::{Medium, ThreePid};
 use crate::domain::time::UnixMillis;
 
@@ -23,6 +24,8 @@ pub struct Sessions {
     pub store: Store,
     /// The lifetime of sessions, and how many wrong tokens they take.
     pub limits: SessionLimits,
+    /// Hashes client secrets and tokens.
+    pub hash_key: HashKey,
 }
 
 impl State for Sessions {
@@ -47,7 +50,7 @@ pub struct BeginSession {
     pub next_link: Option<NextLink>,
     /// The id of a new session.
     pub fresh_sid: Sid,
-    /// The token of a new session.
+    /// The token of the message.
     pub fresh_token: Token,
     /// The send limits that the message is charged to.
     pub limits: Vec<Limit>,
@@ -92,13 +95,15 @@ impl Operation for BeginSession {
 
     fn run(self, state: &mut Sessions) -> Result<BeginOutcome, Fault> {
         let limits = state.limits;
+        let secret_hash = state.hash_key.client_secret(&self.client_secret);
+        let hash_key = state.hash_key.clone();
         // Locked by 3PID, so that concurrent requests make one session and one
         // message (SES-09, SES-10).
         let threepid = self.threepid.clone();
         state
             .store
             .write(LockKey::ThreePid(&threepid), |connection| {
-                let existing = sessions::current(connection, &self.threepid, &self.client_secret)?;
+                let existing = sessions::current(connection, &self.threepid, &secret_hash)?;
                 let decision =
                     session::decide_send(existing.as_ref(), self.send_attempt, self.now, limits);
                 let session = match (decision, existing) {
@@ -117,28 +122,31 @@ impl Operation for BeginSession {
                     Ok(charges) => charges,
                     Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
                 };
-                let link = self.next_link.as_ref();
+                let hash = |sid: &Sid| hash_key.token(sid, &self.client_secret, &self.fresh_token);
                 let session = match session {
-                    Some(session)
-                        if sessions::record_attempt(
+                    Some(mut session) => {
+                        let medium = session.threepid.medium();
+                        session.tokens.add(hash(&session.sid), medium);
+                        let is_there = sessions::record_attempt(
                             connection,
                             &session.sid,
                             self.send_attempt,
-                            link,
-                        )? =>
-                    {
-                        Some(session)
+                            &session.tokens,
+                            self.next_link.as_ref(),
+                        )?;
+                        is_there.then_some(session)
                     }
-                    _ => None,
+                    None => None,
                 };
                 let session = if let Some(session) = session {
                     session
                 } else {
+                    let token = hash(&self.fresh_sid);
                     let fresh = Session {
                         sid: self.fresh_sid,
                         threepid: self.threepid,
-                        client_secret: self.client_secret,
-                        token: self.fresh_token,
+                        client_secret: secret_hash,
+                        tokens: TokenHashes::new(token),
                         send_attempt: None,
                         next_link: self.next_link,
                         state: session::State::Pending {
@@ -150,34 +158,46 @@ impl Operation for BeginSession {
                     fresh
                 };
                 let expires_at = session.ends_at(limits);
-                let (attempt, now) = (self.send_attempt, self.now);
-                let message = self
-                    .message
-                    .build(&session, attempt, &charges, now, expires_at)?;
+                let sent = Sent {
+                    attempt: self.send_attempt,
+                    client_secret: &self.client_secret,
+                    token: &self.fresh_token,
+                    now: self.now,
+                    expires_at,
+                };
+                let message = self.message.build(&session, &sent, &charges)?;
                 outbox::insert(connection, &message)?;
                 Ok(BeginOutcome::Queued(session.sid))
             })
     }
 }
 
+/// What a message contains besides its session, which knows only hashes. Times are
+/// milliseconds since the epoch.
+struct Sent<'a> {
+    attempt: i64,
+    client_secret: &'a ClientSecret,
+    token: &'a Token,
+    now: i64,
+    expires_at: i64,
+}
+
 impl MessageDraft {
     fn build(
         self,
         session: &Session,
-        send_attempt: i64,
+        sent: &Sent<'_>,
         charges: &[Charge],
-        now: i64,
-        expires_at: i64,
     ) -> Result<QueuedMessage, Fault> {
         let address = session.threepid.address().to_owned();
-        let code = session.token.expose().to_owned();
+        let code = sent.token.expose().to_owned();
         let (kind, payload) = match session.threepid.medium() {
             Medium::Email => {
                 let payload = VerificationPayload {
                     address,
                     brand: self.brand,
                     sid: session.sid.expose().to_owned(),
-                    client_secret: session.client_secret.expose().to_owned(),
+                    client_secret: sent.client_secret.expose().to_owned(),
                     token: code,
                     ip: self.ip,
                 };
@@ -197,12 +217,18 @@ impl MessageDraft {
             payload: payload.map_err(cannot_encode)?,
             limits: serde_json::to_string(charges).map_err(cannot_encode)?,
             subject: session.sid.expose().to_owned(),
-            send_attempt,
+            send_attempt: sent.attempt,
             previous_attempt: session.send_attempt,
             answer_until: self.answer_until,
             affinity_instance: self.affinity_instance,
             acknowledged: false,
-            ..QueuedMessage::new(self.id, kind, String::new(), now.into(), expires_at.into())
+            ..QueuedMessage::new(
+                self.id,
+                kind,
+                String::new(),
+                sent.now.into(),
+                sent.expires_at.into(),
+            )
         })
     }
 }
@@ -228,6 +254,9 @@ impl Operation for SubmitToken {
 
     fn run(self, state: &mut Sessions) -> Result<SubmitOutcome, Fault> {
         let limits = state.limits;
+        let key = &state.hash_key;
+        let secret = key.client_secret(&self.client_secret);
+        let token = key.token(&self.sid, &self.client_secret, &self.token);
         // Locked by session, so that every guess is counted (SES-19).
         state
             .store
@@ -236,13 +265,7 @@ impl Operation for SubmitToken {
                     return Ok(SubmitOutcome::Denied(Denied::NoSession));
                 };
                 let before = session.state;
-                let outcome = session.submit(
-                    self.medium,
-                    &self.client_secret,
-                    &self.token,
-                    self.now,
-                    limits,
-                );
+                let outcome = session.submit(self.medium, &secret, &token, self.now, limits);
                 if let SubmitOutcome::Validated(after) | SubmitOutcome::WrongToken(after) = &outcome
                     && after.state != before
                 {
@@ -269,10 +292,11 @@ impl Operation for ValidatedSession {
     type Output = Result<Proof, Denied>;
 
     fn run(self, state: &mut Sessions) -> Result<Self::Output, Fault> {
+        let secret = state.hash_key.client_secret(&self.client_secret);
         let session = sessions::by_sid(state.store.read(), &self.sid)?;
         Ok(session
             .ok_or(Denied::NoSession)
-            .and_then(|session| session.proof(&self.client_secret, self.now, state.limits)))
+            .and_then(|session| session.proof(&secret, self.now, state.limits)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod accounts;
 mod client;
 mod config;
 mod config_file;
@@ -12,6 +13,7 @@ mod import;
 mod key;
 mod new_file;
 mod openapi;
+mod peer_flags;
 mod peers;
 mod pepper;
 mod person;
@@ -61,6 +63,11 @@ enum Command {
     /// Go back to a Python Sydent.
     #[command(subcommand)]
     Export(export::ExportCommand),
+    /// List accounts, revoke their access tokens, and block users and homeservers.
+    ///
+    /// Works on the database; servers may keep running.
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
     /// Show the replication status of each peer.
     Peers(peers::Peers),
     /// Change the database of a server that is not running.
@@ -83,9 +90,10 @@ enum Command {
     Bind(threepid::Binding),
     /// Remove the binding of an email address or phone number to a Matrix ID.
     ///
-    /// Sends the request to the internal listener of a running server.
+    /// Sends the request to the internal listener of a running server, or changes the
+    /// database to remove the binding of a peer.
     #[command(after_help = threepid::UNBIND_EXIT_CODES)]
-    Unbind(threepid::Binding),
+    Unbind(threepid::Unbinding),
     /// Show the Matrix ID that an email address or phone number is bound to.
     ///
     /// Sends the request to the internal listener of a running server, and prints
@@ -126,6 +134,7 @@ impl Cli {
             Command::Key(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Accounts(command) => command.run(),
             Command::Peers(peers) => peers.run(),
             Command::Database(command) => command.run(),
             Command::Pepper(command) => command.run(),

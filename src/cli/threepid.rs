@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::client::{InternalClient, InternalUrl};
 use super::config_file::ConfigFile;
 use super::failure::Failure;
+use super::peer_flags::PeerFlags;
 use super::stdout::print;
 use super::typed;
 use crate::config;
@@ -44,7 +45,16 @@ pub(super) struct LookupArguments {
     server: ServerFlag,
 }
 
-/// The arguments of `sydent bind` and `sydent unbind`.
+/// The arguments of `sydent unbind`.
+#[derive(Debug, Args)]
+pub(super) struct Unbinding {
+    #[command(flatten)]
+    binding: Binding,
+    #[command(flatten)]
+    peer: PeerFlags,
+}
+
+/// The arguments of `sydent bind`.
 #[derive(Debug, Args)]
 pub(super) struct Binding {
     /// The kind of address: `email` or `msisdn` (also `mail`, `phone`, `tel`, `sms`).
@@ -77,20 +87,28 @@ impl Binding {
         print(&format!("{association:#}\n"))
     }
 
+    fn parse(&self) -> Result<(ThreePid, Mxid), Failure> {
+        let threepid = typed::threepid(&self.medium, &self.address.join(" "))?;
+        Ok((threepid, typed::mxid(&self.mxid)?))
+    }
+}
+
+impl Unbinding {
     pub(super) fn unbind(&self) -> Result<(), Failure> {
-        let (threepid, mxid) = self.parse()?;
+        let (threepid, mxid) = self.binding.parse()?;
+        if let Some(peer) = self.peer.name() {
+            return self
+                .peer
+                .unbind(peer, threepid, &mxid, &self.binding.server.file);
+        }
         // Without a report, the response is the same when there was no binding.
         let fields = fields(&threepid, &mxid, true);
-        let client = self.server.client().map_err(Failure::with_exit_code_2)?;
+        let client = self.binding.server.client();
+        let client = client.map_err(Failure::with_exit_code_2)?;
         let outcome = client
             .post("unbind", &fields)
             .map_err(Failure::with_exit_code_2)?;
         unbound(&outcome, &mxid)
-    }
-
-    fn parse(&self) -> Result<(ThreePid, Mxid), Failure> {
-        let threepid = typed::threepid(&self.medium, &self.address.join(" "))?;
-        Ok((threepid, typed::mxid(&self.mxid)?))
     }
 }
 
@@ -108,8 +126,8 @@ fn unbound(outcome: &Value, mxid: &Mxid) -> Result<(), Failure> {
     let remaining = |name: &str| outcome.get("remaining")?.get(name)?.as_str();
     let other = match (remaining("mxid"), remaining("origin")) {
         (Some(user), Some(origin)) if user == mxid.as_str() => format!(
-            "The server {origin} has bound it to {user} and only that server can remove this; \
-             lookups still find it"
+            "The server {origin} has bound it to {user} and only that server can remove this for \
+             all; lookups still find it. To remove it here, repeat the command with --peer {origin}"
         ),
         (Some(user), Some(origin)) => {
             format!("It is bound to {user}, by the server {origin}")

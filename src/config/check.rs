@@ -14,7 +14,8 @@ impl Settings {
     pub fn into_config(self) -> Result<Config, Problems> {
         let secrets = inline_secrets::keys(&self);
         let origins = self.origins;
-        let mut checker = Checker::new(&origins);
+        let mut checker =
+            Checker::new(&origins).with_strict_permissions(self.server.strict_permissions);
         checker.warnings.extend(origins.mistaken.iter().cloned());
         let checker_ref = &mut checker;
         inline_secrets::warn_if_exposed(&secrets, checker_ref);
@@ -29,6 +30,7 @@ impl Settings {
         }
         let database = self.database.check(checker_ref);
         self.http.check(checker_ref);
+        self.accounts.check(checker_ref);
         self.internal.check(checker_ref);
         let listeners = [
             ("http.listen", self.http.listen.as_slice()),
@@ -38,6 +40,7 @@ impl Settings {
         ];
         check_overlap(listeners, checker_ref);
         let validation = self.validation.check(checker_ref);
+        let v1 = self.v1.check(checker_ref);
         self.lookup.check(checker_ref);
         self.retention.check(checker_ref);
         self.limits.check(&self.lookup, checker_ref);
@@ -45,7 +48,7 @@ impl Settings {
         let templates = self.templates.check(checker_ref);
         let terms = self.terms.check(checker_ref);
         self.delivery.check(self.http.request_timeout, checker_ref);
-        let federation = self.federation.check(&self.v1, checker_ref);
+        let federation = self.federation.check(&v1, checker_ref);
         let Checker {
             problems, warnings, ..
         } = checker;
@@ -55,7 +58,7 @@ impl Settings {
                     server,
                     database,
                     http: self.http,
-                    v1: self.v1,
+                    v1,
                     internal: self.internal,
                     operations: self.operations,
                     accounts: self.accounts,

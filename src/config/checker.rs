@@ -15,6 +15,8 @@ pub(super) struct Checker<'a> {
     origins: &'a Origins,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// Whether it is a problem if everybody can read a secret, and not just a warning.
+    strict_permissions: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -23,6 +25,15 @@ impl<'a> Checker<'a> {
             origins,
             problems: Vec::new(),
             warnings: Vec::new(),
+            strict_permissions: false,
+        }
+    }
+
+    /// The same, for which files that everybody can read are problems.
+    pub(super) fn with_strict_permissions(self, strict_permissions: bool) -> Self {
+        Self {
+            strict_permissions,
+            ..self
         }
     }
 
@@ -96,7 +107,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Warns when users other than the file's owner and group can read a secret.
+    /// Warns when users other than the file's owner and group can read a secret, or
+    /// refuses that with `server.strict_permissions`.
     pub(super) fn warn_if_world_accessible(&mut self, key: &str, file: &Path) {
         let file = self.resolve(key, file);
         self.warn_if_exposed(key, &file);
@@ -105,13 +117,20 @@ impl<'a> Checker<'a> {
     /// The same for a resolved path.
     pub(super) fn warn_if_exposed(&mut self, key: &str, file: &Path) {
         if files::is_world_accessible(file) {
-            self.warn(
+            let file = file.display();
+            self.exposed(
                 key,
-                format!(
-                    "every user of this machine can access {0}; run: chmod 600 {0}",
-                    file.display()
-                ),
+                format!("every user of this machine can access {file}; run: chmod 600 {file}"),
             );
+        }
+    }
+
+    /// Adds a warning about a file that everybody can read, or a problem.
+    pub(super) fn exposed(&mut self, key: &str, message: String) {
+        if self.strict_permissions {
+            self.error(key, message);
+        } else {
+            self.warn(key, message);
         }
     }
 

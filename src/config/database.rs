@@ -166,19 +166,15 @@ impl DatabaseSettings {
                 return None;
             }
             (Some(url), None) => ("database.url", Secret::from(url.expose().to_owned())),
-            (None, Some(file)) => (
-                "database.url_file",
-                checker.secret_file("database.url_file", file)?,
-            ),
+            (None, Some(file)) => {
+                checker.warn_if_world_accessible("database.url_file", file);
+                let url = checker.secret_file("database.url_file", file)?;
+                ("database.url_file", url)
+            }
         };
         match DatabaseUrl::parse(text.expose()) {
             Ok(DatabaseUrl::Sqlite(file)) => Some((key, sqlite(key, &file, checker)?)),
-            Ok(postgres) => {
-                if let Some(file) = &self.url_file {
-                    checker.warn_if_world_accessible(key, file);
-                }
-                Some((key, postgres))
-            }
+            Ok(postgres) => Some((key, postgres)),
             Err(invalid) => {
                 checker.error(key, invalid.0);
                 None
@@ -198,7 +194,7 @@ fn sqlite(key: &str, file: &Path, checker: &mut Checker<'_>) -> Option<DatabaseU
         return None;
     }
     if files::is_world_accessible(&file) {
-        checker.warn(
+        checker.exposed(
             key,
             format!(
                 "every user of this machine can access {0}; run: chmod 600 {0}* (which includes \

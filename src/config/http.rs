@@ -1,4 +1,4 @@
-//! `[http]`, `[v1]`, `[internal]` and `[operations]`: the listeners.
+//! `[http]`, `[internal]` and `[operations]`: the listeners.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -54,28 +54,6 @@ impl Default for HttpSettings {
             max_connections_per_client: 128,
             max_requests_per_client: 32,
             shutdown_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-/// `[v1]`: the deprecated API.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct V1Settings {
-    /// Serve `/_matrix/identity/api/v1`.
-    pub enabled: bool,
-    /// Serve its `3pid/bind` (BND-08).
-    pub bind: bool,
-    /// Serve its `lookup` and `bulk_lookup` (V1L-08).
-    pub lookup: bool,
-}
-
-impl Default for V1Settings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            bind: true,
-            lookup: true,
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct InviteSettings {
     pub show_domain: usize,
     /// The web client that invitations link to by default.
     pub web_client: String,
+    /// Further web clients that a homeserver may name (INV-05). The page gets the
+    /// token and the key of the invitation.
+    pub web_clients: Vec<String>,
     /// The subject of an invitation to a room, a template.
     pub subject_room: String,
     /// The subject of an invitation to a space, a template.
@@ -40,6 +43,7 @@ impl Default for InviteSettings {
             show_local_part: 3,
             show_domain: 3,
             web_client: "https://app.element.io".to_owned(),
+            web_clients: Vec::new(),
             subject_room: SUBJECT_ROOM.to_owned(),
             subject_space: SUBJECT_SPACE.to_owned(),
             keep_delivered: false,
@@ -65,6 +69,12 @@ impl InviteSettings {
         match web_client(&self.web_client) {
             Some(client) => self.web_client = client,
             None => checker.error("invites.web_client", WEB_CLIENT),
+        }
+        for (index, client) in self.web_clients.iter_mut().enumerate() {
+            match web_client(client) {
+                Some(normalized) => *client = normalized,
+                None => checker.error(&format!("invites.web_clients[{index}]"), WEB_CLIENT),
+            }
         }
         for (key, subject) in [
             ("invites.subject_room", &self.subject_room),
@@ -102,6 +112,13 @@ impl InviteSettings {
             local_part: self.show_local_part,
             domain: self.show_domain,
         }
+    }
+
+    /// The web client that an invitation links to, if the homeserver names `wanted`.
+    #[must_use]
+    pub fn web_client_for(&self, wanted: Option<&str>) -> &str {
+        let listed = |wanted| self.web_clients.iter().find(|client| *client == wanted);
+        wanted.and_then(listed).unwrap_or(&self.web_client)
     }
 
     /// The invitations to reject.

@@ -55,6 +55,7 @@ mod terms;
 mod tests;
 mod toml_file;
 pub(crate) mod toml_text;
+mod v1;
 mod validation;
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub use env::environment;
 pub(crate) use env::{CONFIG_FILE, is_setting, mistaken};
 pub use federation::{Federation, FederationSettings, Proxy};
 pub(crate) use host::is_loopback;
-pub use http::{HttpSettings, InternalSettings, OperationsSettings, V1Settings};
+pub use http::{HttpSettings, InternalSettings, OperationsSettings};
 pub use invites::InviteSettings;
 pub use limits::{LimitSettings, RateSettings};
 pub use listen::ipv4_instead;
@@ -93,6 +94,7 @@ pub use sms::{
 pub use smtp::{Smtp, SmtpSettings};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
+pub use v1::V1Settings;
 pub use validation::ValidationSettings;
 
 /// The settings of the file and the environment. `Default` gives the documented

@@ -33,6 +33,9 @@ pub struct ReplicationSettings {
     /// How often changes are pushed to peers.
     #[serde(with = "duration")]
     pub push_every: Duration,
+    /// How far apart the clocks of the mesh may be (INT-07).
+    #[serde(with = "duration")]
+    pub max_clock_skew: Duration,
     /// `[replication.peers."NAME"]`.
     pub peers: BTreeMap<String, PeerSettings>,
 }
@@ -45,6 +48,7 @@ impl Default for ReplicationSettings {
             private_key: None,
             client_ca: None,
             push_every: Duration::from_secs(10),
+            max_clock_skew: Duration::from_mins(5),
             peers: BTreeMap::new(),
         }
     }
@@ -62,6 +66,8 @@ pub struct Replication {
     pub client_authorities: Vec<CertificateDer<'static>>,
     /// How often changes are pushed to peers.
     pub push_every: Duration,
+    /// How far apart the clocks of the mesh may be.
+    pub max_clock_skew: Duration,
     /// The peers by name, which their certificates and signatures contain.
     pub peers: BTreeMap<ServerName, Peer>,
 }
@@ -119,6 +125,8 @@ impl ReplicationSettings {
             MIN_PUSH_EVERY,
             MAX_PUSH_EVERY,
         );
+        let (none, max) = (Duration::ZERO, Duration::from_mins(9));
+        checker.duration("replication.max_clock_skew", self.max_clock_skew, none, max);
         let listen = self.address(checker);
         let used = !self.listen.is_empty() || !self.peers.is_empty();
         let identity = self.identity(used, checker);
@@ -140,6 +148,7 @@ impl ReplicationSettings {
             identity,
             client_authorities,
             push_every: self.push_every,
+            max_clock_skew: self.max_clock_skew,
             peers: peers.collect(),
         }
     }

@@ -26,6 +26,8 @@ pub struct ServerSettings {
     pub signing_key_file: Option<PathBuf>,
     /// Further names that clients use for this server (UNB-13).
     pub aliases: Vec<String>,
+    /// Refuse to start if every user of the machine can read a file with a secret.
+    pub strict_permissions: bool,
 }
 
 /// `[server]` as checked.

@@ -22,8 +22,12 @@ pub struct ValidationSettings {
     pub max_wrong_sms_tokens: u32,
     /// The allowed schemes of `next_link` (SES-24), in lower case.
     pub next_link_schemes: Vec<String>,
-    /// The allowed hosts of `next_link`, in lower case; none means any.
+    /// The hosts to which `next_link` may lead, besides those of the web clients and
+    /// the server, in lower case; none means any, after a page that asks (SES-30).
     pub next_link_hosts: Vec<String>,
+    /// Validate an address only when a person presses a button on the page that the
+    /// link opens (EML-23).
+    pub confirm_with_button: bool,
 }
 
 impl Default for ValidationSettings {
@@ -34,6 +38,7 @@ impl Default for ValidationSettings {
             max_wrong_sms_tokens: 5,
             next_link_schemes: vec!["https".to_owned(), "http".to_owned()],
             next_link_hosts: Vec::new(),
+            confirm_with_button: false,
         }
     }
 }
@@ -86,12 +91,14 @@ impl ValidationSettings {
         self
     }
 
-    /// The rules for `next_link`.
+    /// The rules for `next_link`; `own_hosts` are those of the web clients and of the
+    /// server.
     #[must_use]
-    pub fn next_link_rules(&self) -> NextLinkRules {
+    pub fn next_link_rules(&self, own_hosts: Vec<String>) -> NextLinkRules {
         NextLinkRules {
             schemes: self.next_link_schemes.clone(),
             hosts: self.next_link_hosts.clone(),
+            own_hosts,
         }
     }
 }

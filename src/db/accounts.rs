@@ -1,4 +1,5 @@
-//! Accounts, their access tokens, and the terms that their users accepted.
+//! Accounts, their access tokens, and the terms that their users accepted. What
+//! administrators see and block is in `account_admin`.
 
 use diesel::prelude::*;
 
@@ -27,20 +28,56 @@ pub fn add_token(
             access_tokens::token_hash.eq(token_hash),
             access_tokens::user_id.eq(user.as_str()),
             access_tokens::created_at.eq(now),
+            access_tokens::last_used_at.eq(now),
         ))
         .execute(connection)?;
     Ok(())
 }
 
-/// The user that a token belongs to.
-pub fn find_user(connection: &mut Conn, token_hash: &str) -> Result<Option<Mxid>, DbError> {
-    let user: Option<String> = access_tokens::table
+/// The user that a token belongs to, and when it was last used, ms.
+pub fn find_user(
+    connection: &mut Conn,
+    token_hash: &str,
+) -> Result<Option<(Mxid, Option<i64>)>, DbError> {
+    let found: Option<(String, Option<i64>)> = access_tokens::table
         .find(token_hash)
-        .select(access_tokens::user_id)
+        .select((access_tokens::user_id, access_tokens::last_used_at))
         .first(connection)
         .optional()?;
-    user.map(|user| Mxid::parse(&user).map_err(|_invalid| DbError::Corrupt("user ID")))
+    found
+        .map(|(user, last_used_at)| {
+            let user = Mxid::parse(&user).map_err(|_invalid| DbError::Corrupt("user ID"))?;
+            Ok((user, last_used_at))
+        })
         .transpose()
+}
+
+/// Records that a token is used at `now`.
+pub fn record_use(connection: &mut Conn, token_hash: &str, now: i64) -> Result<(), DbError> {
+    diesel::update(access_tokens::table.find(token_hash))
+        .set(access_tokens::last_used_at.eq(now))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Counts the time without use of tokens from an earlier version, which did not
+/// record it, from `now`.
+pub fn start_counting_use(connection: &mut Conn, now: i64) -> Result<(), DbError> {
+    diesel::update(access_tokens::table.filter(access_tokens::last_used_at.is_null()))
+        .set(access_tokens::last_used_at.eq(now))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Deletes up to `limit` tokens that were last used before `before`. Returns how many.
+pub fn delete_unused(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, DbError> {
+    let unused: Vec<String> = access_tokens::table
+        .filter(access_tokens::last_used_at.lt(before))
+        .limit(limit)
+        .select(access_tokens::token_hash)
+        .load(connection)?;
+    let tokens = access_tokens::table.filter(access_tokens::token_hash.eq_any(unused));
+    Ok(diesel::delete(tokens).execute(connection)?)
 }
 
 /// Deletes one token and returns whether it existed. The other tokens of its

@@ -33,6 +33,7 @@ struct Row<'a> {
     number: i64,
     second_hash: Option<&'a str>,
     second_other_hash: Option<&'a str>,
+    stated_ts: Option<i64>,
 }
 
 /// Whether no removal hides the association. A macro, because the type of the
@@ -77,12 +78,14 @@ macro_rules! found_by {
 type Rank = (i64, String, String);
 
 /// Stores an association, which replaces what `origin` said about the 3PID.
-/// `signed` is its signed form as JSON; `number` is 0 if this server is the origin.
+/// `signed` is its signed form as JSON; `number` is 0 if this server is the origin. It
+/// counts as made at `counts_at` (ms), which is its time unless that is too far ahead.
 pub fn replace(
     connection: &mut Conn,
     association: &Association,
     origin: &ServerName,
     number: i64,
+    counts_at: i64,
     hashes: &HashColumns,
     signed: &str,
 ) -> Result<(), DbError> {
@@ -92,7 +95,7 @@ pub fn replace(
         address: association.threepid.address(),
         origin: origin.as_str(),
         mxid: association.mxid.as_str(),
-        ts: association.ts,
+        ts: counts_at,
         not_before: association.not_before,
         not_after: association.not_after,
         lookup_hash: &hashes.lookup_hash,
@@ -102,6 +105,7 @@ pub fn replace(
         number,
         second_hash: hashes.second_hash.as_deref(),
         second_other_hash: hashes.second_other_hash.as_deref(),
+        stated_ts: statements::stated_ts(association.ts, counts_at),
     };
     with_backend!(connection, inner => diesel::insert_into(dsl::associations)
         .values(&row)
@@ -119,6 +123,7 @@ pub fn replace(
             dsl::number.eq(excluded(dsl::number)),
             dsl::second_hash.eq(excluded(dsl::second_hash)),
             dsl::second_other_hash.eq(excluded(dsl::second_other_hash)),
+            dsl::stated_ts.eq(excluded(dsl::stated_ts)),
         ))
         .execute(inner))?;
     Ok(())

@@ -232,16 +232,18 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 20] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
     "association_journal",
     "association_removals",
     "associations",
+    "blocked_accounts",
     "database_keys",
     "ephemeral_keys",
     "erasures",
+    "ignored_statements",
     "imports",
     "invites",
     "lookup_peppers",

@@ -168,10 +168,12 @@ pub fn after(
 
 fn to_kind(statement: &Statement) -> ChangeKind {
     match &statement.binding {
-        None => ChangeKind::Removed { at: statement.ts },
+        None => ChangeKind::Removed {
+            at: statement.counts_at,
+        },
         Some(binding) => ChangeKind::Bound {
             mxid: binding.mxid.clone(),
-            ts: statement.ts,
+            ts: statement.counts_at,
             not_before: binding.not_before,
             not_after: binding.not_after,
         },

@@ -5,15 +5,18 @@
 //! over [`Conn`]. All columns are therefore `BigInt`, `Integer` or `Text`, which
 //! both databases have; times are milliseconds since the Unix epoch.
 
+pub mod account_admin;
 pub mod accounts;
 pub mod associations;
 mod connection;
 pub mod counter_secret;
 mod database_keys;
+pub mod early_statements;
 pub mod ephemeral_keys;
 pub mod erasures;
 pub mod export_source;
 pub mod hash_columns;
+pub mod ignored_statements;
 pub mod import_target;
 mod in_use;
 mod inspection;
@@ -37,6 +40,7 @@ mod rewrite;
 mod schema;
 pub mod send_limits;
 pub mod server_identity;
+pub mod session_key;
 pub mod sessions;
 pub mod statements;
 mod store;

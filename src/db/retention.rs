@@ -17,6 +17,8 @@ pub enum Expiring {
     DeliveredInvites,
     /// Public keys of invites.
     EphemeralKeys,
+    /// Access tokens that were not used for long (AUTH-20).
+    UnusedTokens,
     /// Accounts without a token, with the terms that were accepted.
     UnusedAccounts,
     /// The record of exports and erasures.
@@ -25,10 +27,11 @@ pub enum Expiring {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PendingInvites,
         Self::DeliveredInvites,
         Self::EphemeralKeys,
+        Self::UnusedTokens,
         Self::UnusedAccounts,
         Self::Audit,
     ];
@@ -39,6 +42,7 @@ impl Expiring {
         match self {
             Self::PendingInvites | Self::DeliveredInvites => "invites",
             Self::EphemeralKeys => "ephemeral_keys",
+            Self::UnusedTokens => "access_tokens",
             Self::UnusedAccounts => "accounts",
             Self::Audit => "person_audit",
         }
@@ -88,6 +92,7 @@ pub fn purge(
             let old = ephemeral_keys::table.filter(ephemeral_keys::public_key.eq_any(old));
             Ok(diesel::delete(old).execute(connection)?)
         }
+        Expiring::UnusedTokens => super::accounts::delete_unused(connection, before, limit),
         Expiring::UnusedAccounts => unused_accounts(connection, before, limit),
         Expiring::Audit => {
             let old: Vec<i64> = person_audit::table

@@ -13,6 +13,7 @@ diesel::table! {
         validated_at -> Nullable<BigInt>,
         wrong_tokens -> Integer,
         superseded -> Integer,
+        hashed -> Bool,
     }
 }
 
@@ -33,6 +34,7 @@ diesel::table! {
         number -> BigInt,
         second_hash -> Nullable<Text>,
         second_other_hash -> Nullable<Text>,
+        stated_ts -> Nullable<BigInt>,
     }
 }
 
@@ -43,6 +45,7 @@ diesel::table! {
         origin -> Text,
         number -> BigInt,
         ts -> BigInt,
+        stated_ts -> Nullable<BigInt>,
     }
 }
 
@@ -114,6 +117,14 @@ diesel::table! {
         token_hash -> Text,
         user_id -> Text,
         created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    blocked_accounts (blocked) {
+        blocked -> Text,
+        blocked_at -> BigInt,
     }
 }
 
@@ -164,6 +175,15 @@ diesel::table! {
         skipped -> BigInt,
         skipped_number -> Text,
         compares -> Nullable<Bool>,
+    }
+}
+
+diesel::table! {
+    ignored_statements (address, medium, origin) {
+        medium -> Text,
+        address -> Text,
+        origin -> Text,
+        ignored_at -> BigInt,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::Invalid;
 use crate::domain::next_link::NextLink;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Session, State};
+use crate::domain::session_secrets::{HashKey, SecretHash, TokenHashes};
 use crate::domain::threepid::ThreePid;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -24,6 +25,7 @@ struct Row {
     validated_at: Option<i64>,
     wrong_tokens: i32,
     superseded: i32,
+    hashed: bool,
 }
 
 impl Row {
@@ -43,8 +45,8 @@ impl Row {
         Ok(Session {
             sid: Sid::parse(&self.sid)?,
             threepid: ThreePid::parse(&self.medium, &self.address)?,
-            client_secret: ClientSecret::parse(&self.client_secret)?,
-            token: Token::parse(&self.token)?,
+            client_secret: SecretHash::from_stored(self.client_secret),
+            tokens: TokenHashes::from_stored(&self.token),
             send_attempt: self.send_attempt,
             next_link: self.next_link.map(NextLink::from_stored),
             state,
@@ -56,6 +58,7 @@ impl Row {
 pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbError> {
     dsl::validation_sessions
         .find(sid.expose())
+        .filter(dsl::hashed.eq(true))
         .select(Row::as_select())
         .first(connection)
         .optional()?
@@ -63,16 +66,16 @@ pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbErr
         .transpose()
 }
 
-/// The current session of a 3PID and a client secret, which is the last one that
-/// was created for them.
+/// The current session of a 3PID and a client secret, hashed, which is the last one
+/// that was created for them.
 pub fn current(
     connection: &mut Conn,
     threepid: &ThreePid,
-    secret: &ClientSecret,
+    secret: &SecretHash,
 ) -> Result<Option<Session>, DbError> {
     dsl::validation_sessions
         .filter(dsl::address.eq(threepid.address()))
-        .filter(dsl::client_secret.eq(secret.expose()))
+        .filter(dsl::client_secret.eq(secret.as_str()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .filter(dsl::superseded.eq(0))
         .select(Row::as_select())
@@ -93,7 +96,7 @@ pub fn insert(
     diesel::update(
         dsl::validation_sessions
             .filter(dsl::address.eq(session.threepid.address()))
-            .filter(dsl::client_secret.eq(session.client_secret.expose()))
+            .filter(dsl::client_secret.eq(session.client_secret.as_str()))
             .filter(dsl::medium.eq(session.threepid.medium().as_str()))
             .filter(dsl::superseded.eq(0)),
     )
@@ -107,8 +110,8 @@ pub fn insert(
         sid: session.sid.expose().to_owned(),
         medium: session.threepid.medium().as_str().to_owned(),
         address: session.threepid.address().to_owned(),
-        client_secret: session.client_secret.expose().to_owned(),
-        token: session.token.expose().to_owned(),
+        client_secret: session.client_secret.as_str().to_owned(),
+        token: session.tokens.to_stored(),
         next_link: session
             .next_link
             .as_ref()
@@ -118,6 +121,7 @@ pub fn insert(
         validated_at,
         wrong_tokens,
         superseded: 0,
+        hashed: true,
     };
     diesel::insert_into(dsl::validation_sessions)
         .values(row)
@@ -125,17 +129,21 @@ pub fn insert(
     Ok(())
 }
 
-/// Records a further send attempt. A `next_link` replaces the stored one. Returns
-/// whether the session is still there: its first message may have been dropped a moment
-/// ago.
+/// Records a further send attempt, with the tokens of the session, its own included.
+/// A `next_link` replaces the stored one. Returns whether the session is still there:
+/// its first message may have been dropped a moment ago.
 pub fn record_attempt(
     connection: &mut Conn,
     sid: &Sid,
     attempt: i64,
+    tokens: &TokenHashes,
     next_link: Option<&NextLink>,
 ) -> Result<bool, DbError> {
     let recorded = diesel::update(dsl::validation_sessions.find(sid.expose()))
-        .set(dsl::send_attempt.eq(attempt))
+        .set((
+            dsl::send_attempt.eq(attempt),
+            dsl::token.eq(tokens.to_stored()),
+        ))
         .execute(connection)?;
     if let Some(link) = next_link {
         diesel::update(dsl::validation_sessions.find(sid.expose()))
@@ -225,4 +233,49 @@ pub fn purge(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, Db
         .filter(dsl::sid.eq_any(expired))
         .filter(is_expired);
     Ok(diesel::delete(expired).execute(connection)?)
+}
+
+/// How many sessions are hashed between two reads.
+const HASHED_AT_A_TIME: i64 = 500;
+
+/// Replaces client secrets and tokens that are stored in clear, as an earlier version
+/// and the importer insert them, by their hashes. Sessions that cannot be read are
+/// deleted. Returns how many were replaced.
+pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbError> {
+    let mut hashed = 0;
+    loop {
+        let rows: Vec<(String, String, String)> = dsl::validation_sessions
+            .filter(dsl::hashed.eq(false))
+            .limit(HASHED_AT_A_TIME)
+            .select((dsl::sid, dsl::client_secret, dsl::token))
+            .load(connection)?;
+        if rows.is_empty() {
+            return Ok(hashed);
+        }
+        for (sid, secret, token) in rows {
+            let stored = dsl::validation_sessions.find(&sid);
+            let Ok((secret, token)) = hash_row(key, &sid, &secret, &token) else {
+                diesel::delete(stored).execute(connection)?;
+                continue;
+            };
+            hashed += diesel::update(stored)
+                .set((
+                    dsl::client_secret.eq(secret.as_str()),
+                    dsl::token.eq(token.to_stored()),
+                    dsl::hashed.eq(true),
+                ))
+                .execute(connection)?;
+        }
+    }
+}
+
+fn hash_row(
+    key: &HashKey,
+    sid: &str,
+    secret: &str,
+    token: &str,
+) -> Result<(SecretHash, TokenHashes), Invalid> {
+    let secret = ClientSecret::parse(secret)?;
+    let token = key.token(&Sid::parse(sid)?, &secret, &Token::parse(token)?);
+    Ok((key.client_secret(&secret), TokenHashes::new(token)))
 }

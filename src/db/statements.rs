@@ -36,7 +36,18 @@ pub fn find_all(
     connection: &mut Conn,
     addresses: &[&str],
 ) -> Result<HashMap<Key, Statements>, DbError> {
-    type Bound = (String, String, String, i64, i64, String, i64, i64);
+    type Removed = (String, String, String, i64, i64, Option<i64>);
+    type Bound = (
+        String,
+        String,
+        String,
+        i64,
+        i64,
+        Option<i64>,
+        String,
+        i64,
+        i64,
+    );
     let bound: Vec<Bound> = associations::associations
         .filter(associations::address.eq_any(addresses))
         .select((
@@ -45,12 +56,13 @@ pub fn find_all(
             associations::origin,
             associations::number,
             associations::ts,
+            associations::stated_ts,
             associations::mxid,
             associations::not_before,
             associations::not_after,
         ))
         .load(connection)?;
-    let removed: Vec<(String, String, String, i64, i64)> = removals::association_removals
+    let removed: Vec<Removed> = removals::association_removals
         .filter(removals::address.eq_any(addresses))
         .select((
             removals::medium,
@@ -58,10 +70,11 @@ pub fn find_all(
             removals::origin,
             removals::number,
             removals::ts,
+            removals::stated_ts,
         ))
         .load(connection)?;
     let mut found: HashMap<Key, Statements> = HashMap::new();
-    for (medium, address, origin, number, ts, mxid, not_before, not_after) in bound {
+    for (medium, address, origin, number, counts_at, stated, mxid, not_before, not_after) in bound {
         let binding = Some(Binding {
             mxid,
             not_before,
@@ -70,16 +83,18 @@ pub fn find_all(
         let statement = Statement {
             origin,
             number,
-            ts,
+            ts: stated.unwrap_or(counts_at),
+            counts_at,
             binding,
         };
         let _ = found.entry((medium, address)).or_default().merge(statement);
     }
-    for (medium, address, origin, number, ts) in removed {
+    for (medium, address, origin, number, counts_at, stated) in removed {
         let statement = Statement {
             origin,
             number,
-            ts,
+            ts: stated.unwrap_or(counts_at),
+            counts_at,
             binding: None,
         };
         let _ = found.entry((medium, address)).or_default().merge(statement);
@@ -87,33 +102,46 @@ pub fn find_all(
     Ok(found)
 }
 
-/// Stores that `origin` removed its association of a 3PID at `ts` (ms).
+/// Stores that `origin` removed its association of a 3PID at `ts` (ms), which counts
+/// as made at `counts_at`.
 pub fn store_removal(
     connection: &mut Conn,
     threepid: &ThreePid,
     origin: &ServerName,
     number: i64,
     ts: i64,
+    counts_at: i64,
 ) -> Result<(), DbError> {
     let association = associations::associations
         .filter(associations::address.eq(threepid.address()))
         .filter(associations::medium.eq(threepid.medium().as_str()))
         .filter(associations::origin.eq(origin.as_str()));
     diesel::delete(association).execute(connection)?;
+    let stated = stated_ts(ts, counts_at);
     let row = (
         removals::medium.eq(threepid.medium().as_str()),
         removals::address.eq(threepid.address()),
         removals::origin.eq(origin.as_str()),
         removals::number.eq(number),
-        removals::ts.eq(ts),
+        removals::ts.eq(counts_at),
+        removals::stated_ts.eq(stated),
     );
     with_backend!(connection, inner => diesel::insert_into(removals::association_removals)
         .values(row)
         .on_conflict((removals::address, removals::medium, removals::origin))
         .do_update()
-        .set((removals::number.eq(number), removals::ts.eq(ts)))
+        .set((
+            removals::number.eq(number),
+            removals::ts.eq(counts_at),
+            removals::stated_ts.eq(stated),
+        ))
         .execute(inner))?;
     Ok(())
+}
+
+/// The stated time of a statement, where another one counts.
+pub(super) fn stated_ts(ts: i64, counts_at: i64) -> Option<i64> {
+    (ts != counts_at).then_some(ts)
 }
 
 /// Stores the removals of the journal that are not stored and hide nothing of what is

@@ -91,9 +91,9 @@ impl Database {
     /// # Errors
     /// When the database cannot be used or opened, or a migration fails. Nothing was
     /// changed then.
-    pub fn prepare<F>(&self, seed: F) -> Result<(), DbError>
+    pub fn prepare<T, F>(&self, seed: F) -> Result<T, DbError>
     where
-        F: FnOnce(&mut Conn) -> Result<(), DbError>,
+        F: FnOnce(&mut Conn) -> Result<T, DbError>,
     {
         self.prepare_with(None, seed)
     }

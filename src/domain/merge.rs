@@ -17,6 +17,9 @@ pub struct Statement {
     pub number: i64,
     /// When it was made, by the clock of its origin.
     pub ts: i64,
+    /// When it counts as made among those of other servers: `ts`, unless that was
+    /// too far ahead when it arrived.
+    pub counts_at: i64,
     /// The user that the 3PID is bound to; `None` if the binding was removed.
     pub binding: Option<Binding>,
 }
@@ -55,20 +58,28 @@ impl Statement {
     /// have been set back. Where one has none, the later one counts.
     fn cmp_within_origin(&self, other: &Self) -> Ordering {
         let by_number = self.number.cmp(&other.number);
+        // Not `counts_at`: the same statement may arrive again, later.
+        let by_time = self.ts.cmp(&other.ts);
         let order = if self.number == 0 || other.number == 0 {
-            self.ts.cmp(&other.ts).then(by_number)
+            by_time.then(by_number)
         } else {
-            by_number
+            by_number.then(by_time)
         };
-        order.then_with(|| self.cmp_across_origins(other))
+        order.then_with(|| self.cmp_content(other))
     }
 
     /// Among the statements of several origins, the newest counts. At the same
     /// time a removal does; then the greatest user ID, as in Sydent.
     fn cmp_across_origins(&self, other: &Self) -> Ordering {
-        self.ts
-            .cmp(&other.ts)
-            .then_with(|| self.binding.is_none().cmp(&other.binding.is_none()))
+        self.counts_at
+            .cmp(&other.counts_at)
+            .then_with(|| self.cmp_content(other))
+    }
+
+    fn cmp_content(&self, other: &Self) -> Ordering {
+        let removes = |statement: &Self| statement.binding.is_none();
+        removes(self)
+            .cmp(&removes(other))
             .then_with(|| self.binding.cmp(&other.binding))
             .then_with(|| self.origin.cmp(&other.origin))
     }
@@ -89,13 +100,17 @@ impl Statements {
             }
             Some(held) if statement.cmp_within_origin(held).is_le() => Merged::Known,
             Some(held) => {
-                let merged = if statement.says_the_same_as(held) {
-                    Merged::Renumbered
-                } else {
-                    Merged::Changed
-                };
+                if statement.says_the_same_as(held) {
+                    // It arrived when it was said first.
+                    let counts_at = held.counts_at;
+                    *held = Statement {
+                        counts_at,
+                        ..statement
+                    };
+                    return Merged::Renumbered;
+                }
                 *held = statement;
-                merged
+                Merged::Changed
             }
         }
     }
@@ -133,7 +148,7 @@ impl Statements {
     /// the clocks of their origins say.
     #[must_use]
     pub fn next_ts(&self, now: i64) -> i64 {
-        let newest = self.0.iter().map(|held| held.ts).max();
+        let newest = self.0.iter().map(|held| held.counts_at).max();
         newest.map_or(now, |ts| now.max(ts.saturating_add(1)).min(LAST_TS))
     }
 
@@ -146,7 +161,7 @@ impl Statements {
         match (self.by(origin), self.answer()) {
             (Some(own), Some(answer)) if user(own) != user(answer) => {
                 // At the same time, the removal would count.
-                own.ts.min(answer.ts.saturating_sub(1))
+                own.counts_at.min(answer.counts_at.saturating_sub(1))
             }
             _ => self.next_ts(now),
         }

@@ -11,6 +11,7 @@ fn statement(origin: &str, number: i64, ts: i64, user: Option<&str>) -> Statemen
         origin: origin.to_owned(),
         number,
         ts,
+        counts_at: ts,
         binding: user.map(|user| Binding {
             mxid: format!("@{user}:example.org"),
             not_before: ts,
@@ -47,6 +48,29 @@ fn numbers_decide_within_one_origin() {
     assert_eq!(answer(&[first.clone(), second.clone()]).unwrap(), "@second");
     let removal = statement("a", 3, 600, None);
     assert_eq!(answer(&[removal, first, second]), None);
+}
+
+/// INT-07
+#[test]
+fn arrival_counts_instead_of_a_time_ahead() {
+    let ahead = Statement {
+        counts_at: 10,
+        ..statement("evil", 1, 5000, Some("evil"))
+    };
+    let later = statement("a", 1, 11, Some("own"));
+    assert_eq!(answer(&[later.clone(), ahead.clone()]).unwrap(), "@own");
+    let mut said: Statements = [ahead.clone()].into_iter().collect();
+    assert_eq!(said.next_ts(9), 11);
+    // The same once more, under its number or another one, counts as before.
+    for (number, merged) in [(1, Merged::Known), (2, Merged::Renumbered)] {
+        let again = Statement {
+            number,
+            counts_at: 20,
+            ..ahead.clone()
+        };
+        assert_eq!(said.merge(again), merged);
+        assert_eq!(said.by("evil").unwrap().counts_at, 10);
+    }
 }
 
 /// INT-03

@@ -19,6 +19,8 @@ macro_rules! parse_from_string {
     )*};
 }
 
+pub mod account_scope;
+pub mod arrival;
 pub mod association;
 pub mod base64;
 pub mod blocklist;
@@ -50,6 +52,7 @@ pub mod replication;
 pub mod request_auth;
 pub mod secret;
 pub mod session;
+pub mod session_secrets;
 pub mod shown_text;
 pub mod signing;
 pub mod subject_key;

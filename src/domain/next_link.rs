@@ -15,8 +15,17 @@ const MAX_BYTES: usize = 2048;
 pub struct NextLinkRules {
     /// Allowed schemes, in lower case.
     pub schemes: Vec<String>,
-    /// Allowed hosts; empty allows any.
+    /// Allowed hosts besides the own ones; empty allows any.
     pub hosts: Vec<String>,
+    /// The hosts of the web clients and of the server.
+    pub own_hosts: Vec<String>,
+}
+
+impl NextLinkRules {
+    fn lists(&self, host: &str) -> bool {
+        let mut listed = self.hosts.iter().chain(&self.own_hosts);
+        listed.any(|known| known.eq_ignore_ascii_case(host))
+    }
 }
 
 /// A link that complies with the rules, stored unchanged. It may contain a secret
@@ -48,8 +57,7 @@ impl NextLink {
             return Err(Invalid("has a scheme that this server does not allow"));
         }
         let host = url.host_str().unwrap_or_default();
-        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(host);
-        if !rules.hosts.is_empty() && !rules.hosts.iter().any(is_allowed) {
+        if !rules.hosts.is_empty() && !rules.lists(host) {
             return Err(Invalid("has a host that this server does not allow"));
         }
         Ok(Self(text.to_owned()))
@@ -59,6 +67,19 @@ impl NextLink {
     #[must_use]
     pub fn from_stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// The host of a web page to which a browser must not go without asking (SES-30):
+    /// one that the configuration does not name. `None` for its own hosts, and for the
+    /// scheme of an app, which the configuration names as such.
+    #[must_use]
+    pub fn unknown_host(&self, rules: &NextLinkRules) -> Option<String> {
+        let url = Url::parse(&self.0).ok()?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return None;
+        }
+        let host = url.host_str().unwrap_or_default();
+        (!rules.lists(host)).then(|| host.to_owned())
     }
 
     /// The link, unchanged.
@@ -84,6 +105,7 @@ mod tests {
         NextLinkRules {
             schemes: vec!["https".to_owned(), "http".to_owned()],
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            own_hosts: vec!["client.example".to_owned()],
         }
     }
 
@@ -116,6 +138,7 @@ mod tests {
         let only_apps = NextLinkRules {
             schemes: vec!["org.example.app".to_owned()],
             hosts: Vec::new(),
+            own_hosts: Vec::new(),
         };
         let Invalid(why) = NextLink::parse("https://a/", &only_apps).unwrap_err();
         assert_eq!(why, "has a scheme that this server does not allow");
@@ -127,6 +150,28 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    /// SES-30
+    #[test]
+    fn hosts_of_others_are_unknown() {
+        let rules = rules(&["app.example"]);
+        for (link, unknown) in [
+            ("https://app.example/#/x", None),
+            ("https://APP.example:8443/", None),
+            ("http://client.example/", None),
+            ("org.example.app:/done", None),
+            ("https://evil.example/", Some("evil.example")),
+            ("https://app.example@evil.example/", Some("evil.example")),
+            (
+                "https://app.example.evil.example/",
+                Some("app.example.evil.example"),
+            ),
+            ("https://[::1]/", Some("[::1]")),
+        ] {
+            let found = NextLink::from_stored(link.to_owned()).unknown_host(&rules);
+            assert_eq!(found.as_deref(), unknown, "{link}");
+        }
     }
 
     /// SES-26

@@ -115,6 +115,8 @@ pub struct PersonRecords {
     pub association_removals: Vec<RemovalRecord>,
     /// Changes that the peers of the mesh receive.
     pub association_journal: Vec<ChangeRecord>,
+    /// Peers of the mesh whose statements about the addresses do not count.
+    pub ignored_statements: Vec<IgnoredRecord>,
     /// Validations of addresses.
     pub validation_sessions: Vec<SessionRecord>,
     /// Invites of the addresses to rooms.
@@ -126,7 +128,9 @@ pub struct PersonRecords {
     /// Accounts of the users.
     pub accounts: Vec<AccountRecord>,
     /// Access tokens of the accounts.
-    pub access_tokens: Vec<AccountRecord>,
+    pub access_tokens: Vec<TokenRecord>,
+    /// Blocks of the users by the administrator.
+    pub blocked_accounts: Vec<BlockRecord>,
     /// Policies that the users have accepted.
     pub accepted_terms: Vec<AcceptedTermsRecord>,
     /// Earlier erasures, of which only keyed hashes were kept.
@@ -145,6 +149,8 @@ impl PersonRecords {
             ("association_journal", self.association_journal.len()),
             ("association_removals", self.association_removals.len()),
             ("associations", self.associations.len()),
+            ("blocked_accounts", self.blocked_accounts.len()),
+            ("ignored_statements", self.ignored_statements.len()),
             (
                 "invites",
                 self.invites_received
@@ -284,7 +290,41 @@ pub struct QueuedMessageRecord {
     pub content: Value,
 }
 
-/// An account or an access token of a user.
+/// An access token of a user.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRecord {
+    /// The user.
+    pub user_id: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// The last day on which it was used.
+    pub last_used_at: Option<i64>,
+}
+
+/// A block of a user.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRecord {
+    /// The user.
+    pub user_id: String,
+    /// Since when.
+    pub blocked_at: i64,
+}
+
+/// A peer whose statements about an address do not count.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IgnoredRecord {
+    /// The address.
+    pub address: Address,
+    /// The peer.
+    pub origin: String,
+    /// Since when.
+    pub ignored_at: i64,
+}
+
+/// An account of a user.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRecord {

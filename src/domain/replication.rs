@@ -183,6 +183,7 @@ impl PeerChange {
             origin: peer.to_string(),
             number,
             ts,
+            counts_at: ts,
             binding,
         })
     }

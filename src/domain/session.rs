@@ -2,7 +2,8 @@
 //! Service API, "Establishing associations"; SES-07 … SES-22).
 
 use super::next_link::NextLink;
-use super::secret::{ClientSecret, Sid, Token};
+use super::secret::Sid;
+use super::session_secrets::{SecretHash, TokenHashes};
 use super::threepid::{Medium, ThreePid};
 
 /// When sessions end.
@@ -49,10 +50,10 @@ pub struct Session {
     pub sid: Sid,
     /// The 3PID to validate.
     pub threepid: ThreePid,
-    /// The secret that the client chose.
-    pub client_secret: ClientSecret,
-    /// The token that was sent to the address.
-    pub token: Token,
+    /// The secret that the client chose, hashed.
+    pub client_secret: SecretHash,
+    /// The tokens that were sent to the address, hashed.
+    pub tokens: TokenHashes,
     /// The highest `send_attempt` for which a message was sent or queued; `None`
     /// before the first.
     pub send_attempt: Option<i64>,
@@ -67,7 +68,7 @@ pub struct Session {
 pub enum SendDecision {
     /// Create a session and send its token.
     NewSession,
-    /// Reuse the session and send its token again.
+    /// Reuse the session and send a further token.
     Resend,
     /// Reuse the session and send nothing: this attempt was sent before.
     AlreadySent,
@@ -158,13 +159,13 @@ impl Session {
         now > self.ends_at(limits) || has_too_many_wrong_tokens
     }
 
-    /// Submits a token (SES-18 … SES-22).
+    /// Submits a client secret and a token, both hashed (SES-18 … SES-22).
     #[must_use]
     pub fn submit(
         self,
         medium: Medium,
-        secret: &ClientSecret,
-        token: &Token,
+        secret: &SecretHash,
+        token: &SecretHash,
         now: i64,
         limits: SessionLimits,
     ) -> SubmitOutcome {
@@ -174,7 +175,7 @@ impl Session {
         if self.has_ended(now, limits) {
             return SubmitOutcome::Denied(Denied::Expired);
         }
-        let is_right = self.token.matches(token);
+        let is_right = self.tokens.contains(token);
         match self.state {
             State::Validated { .. } if is_right => SubmitOutcome::Validated(self),
             State::Validated { .. } => SubmitOutcome::WrongToken(self),
@@ -195,14 +196,14 @@ impl Session {
         }
     }
 
-    /// The proof that a validated session is for the client with its secret.
+    /// The proof that a validated session is for the client with its secret, hashed.
     ///
     /// # Errors
     /// The session is not usable. `Expired` takes precedence over `NotValidated`
     /// (VAL-04).
     pub fn proof(
         self,
-        secret: &ClientSecret,
+        secret: &SecretHash,
         now: i64,
         limits: SessionLimits,
     ) -> Result<Proof, Denied> {

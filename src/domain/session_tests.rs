@@ -13,22 +13,22 @@ fn session(state: State, send_attempt: Option<i64>) -> Session {
         sid: Sid::parse("sid").unwrap(),
         threepid: ThreePid::parse("email", "a@b.com").unwrap(),
         client_secret: secret("secret"),
-        token: Token::parse("token").unwrap(),
+        tokens: TokenHashes::new(secret("token")),
         send_attempt,
         next_link: None,
         state,
     }
 }
 
-fn secret(text: &str) -> ClientSecret {
-    ClientSecret::parse(text).unwrap()
+fn secret(text: &str) -> SecretHash {
+    SecretHash::from_stored(text.to_owned())
 }
 
 fn submit(session: Session, token: &str, now: i64) -> SubmitOutcome {
     session.submit(
         Medium::Email,
         &secret("secret"),
-        &Token::parse(token).unwrap(),
+        &secret(token),
         now,
         LIMITS,
     )
@@ -120,7 +120,7 @@ fn too_many_wrong_tokens_end_the_session() {
 /// SES-21, SES-22
 #[test]
 fn wrong_secret_or_medium_is_denied() {
-    let token = Token::parse("token").unwrap();
+    let token = secret("token");
     let wrong_secret =
         session(PENDING, None).submit(Medium::Email, &secret("other"), &token, 0, LIMITS);
     assert!(matches!(

@@ -68,6 +68,15 @@ impl Error {
         )
     }
 
+    /// The response to a user that an administrator has blocked (AUTH-21).
+    #[must_use]
+    pub fn account_blocked() -> Self {
+        Self::new(
+            Kind::ACCOUNT_BLOCKED,
+            "This identity server has blocked this account",
+        )
+    }
+
     /// The response when a homeserver cannot be reached (ACC-08).
     #[must_use]
     pub fn homeserver_unreachable() -> Self {

@@ -40,6 +40,7 @@ impl From<FlowError> for Error {
             FlowError::ThreepidInUse(mxid) => Self::threepid_in_use(mxid),
             FlowError::UnknownOpenIdToken => Self::openid_token_refused(),
             FlowError::ForeignUser => Self::user_of_another_homeserver(),
+            FlowError::AccountBlocked => Self::account_blocked(),
             FlowError::Homeserver(problem) => match problem {
                 HomeserverProblem::NotAllowed => Self::homeserver_not_allowed(),
                 HomeserverProblem::Unreachable => Self::homeserver_unreachable(),

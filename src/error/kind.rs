@@ -48,6 +48,7 @@ kinds! {
     LIMIT_EXCEEDED: TOO_MANY_REQUESTS "M_LIMIT_EXCEEDED", "too many requests; see `retry_after_ms` and the Retry-After header";
     FOREIGN_ORIGIN: FORBIDDEN "M_FORBIDDEN", "the request comes from a web page of another site";
     V1_DISABLED: FORBIDDEN "M_FORBIDDEN", "version 1 of the API is disabled";
+    V1_LIMITED: FORBIDDEN "M_FORBIDDEN", "version 1 of the API is limited to other clients";
     INTERNAL: INTERNAL_SERVER_ERROR "M_UNKNOWN", "an internal error";
     UNAVAILABLE: SERVICE_UNAVAILABLE "M_UNKNOWN", "the server is overloaded or shutting down, or its database is unavailable; see the Retry-After header";
 
@@ -59,6 +60,7 @@ kinds! {
     OPENID_TOKEN_REFUSED: UNAUTHORIZED "M_UNAUTHORIZED", "the homeserver rejected the OpenID token";
     FOREIGN_USER: FORBIDDEN "M_UNAUTHORIZED", "the homeserver returned a user of another homeserver";
     HOMESERVER_NOT_ALLOWED: FORBIDDEN "M_UNAUTHORIZED", "users of this homeserver are not allowed";
+    ACCOUNT_BLOCKED: FORBIDDEN "M_FORBIDDEN", "the administrator has blocked the user or the homeserver";
     HOMESERVER_UNREACHABLE: GATEWAY_TIMEOUT "M_UNKNOWN", "the homeserver could not be contacted";
     BAD_HOMESERVER_RESPONSE: BAD_GATEWAY "M_UNKNOWN", "the homeserver returned an unusable response";
 
@@ -71,6 +73,7 @@ kinds! {
     TOKEN_INCORRECT: BAD_REQUEST "M_TOKEN_INCORRECT", "the token is not the one that was sent; `success` is false";
     WRONG_SESSION: BAD_REQUEST "M_INVALID_PARAM", "there is no such session, or it has another `client_secret`; `success` is false";
     SESSION_EXPIRED: BAD_REQUEST "M_SESSION_EXPIRED", "the validation session has expired";
+    LINK_PREFETCHED: FORBIDDEN "M_FORBIDDEN", "a program opened the link in advance";
     SESSION_NOT_VALIDATED: BAD_REQUEST "M_SESSION_NOT_VALIDATED", "the session has not been validated yet";
     NO_VALID_SESSION: NOT_FOUND "M_NO_VALID_SESSION", "there is no such session, or it has another `client_secret`";
 

@@ -44,6 +44,9 @@ pub enum FlowError {
     /// The OpenID token is for a user of another homeserver.
     #[error("the OpenID token is for a user of another homeserver")]
     ForeignUser,
+    /// An administrator has blocked the user.
+    #[error("the user is blocked")]
+    AccountBlocked,
     /// A homeserver cannot be used.
     #[error("homeserver: {0:?}")]
     Homeserver(HomeserverProblem),

@@ -4,6 +4,7 @@ use super::FlowError;
 use crate::actor::associations::OnbindNotification;
 use crate::actor::ingest::Ingest;
 use crate::app::App;
+use crate::domain::arrival::Arrival;
 use crate::domain::ids::ServerName;
 use crate::domain::message::MessageId;
 use crate::domain::public_key::PublicKey;
@@ -30,7 +31,10 @@ pub async fn ingest(
             id: MessageId::from(random::alphanumeric(32)?),
             expires_at: now.after(app.config.delivery.onbind_give_up),
         },
-        now: now.as_i64(),
+        arrival: Arrival {
+            at: now.as_i64(),
+            max_clock_skew: app.config.replication.max_clock_skew,
+        },
     };
     match app.associations.send(ingest).await? {
         Ok(ingested) => {

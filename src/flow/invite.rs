@@ -180,8 +180,8 @@ fn payload(
     private_key: InviteKey,
 ) -> InvitationPayload {
     // The page gets the token and the key, so an unknown sender must not choose
-    // it (INV-24).
-    let web_client = invitation
+    // it (INV-24), nor any account a page that is not on the list (INV-05).
+    let wanted = invitation
         .fields
         .get(WEB_CLIENT)
         .filter(|_| invitation.verified);
@@ -193,9 +193,7 @@ fn payload(
         room_id: invitation.room_id.as_str().to_owned(),
         sender: invitation.sender.to_string(),
         verified: invitation.verified,
-        web_client: web_client
-            .unwrap_or(&app.config.invites.web_client)
-            .to_owned(),
+        web_client: app.config.invites.web_client_for(wanted).to_owned(),
         fields: invitation.fields.clone(),
     }
 }

@@ -20,8 +20,8 @@ const TOKEN_LENGTH: usize = 64;
 ///
 /// # Errors
 /// [`FlowError::Limited`], [`FlowError::UnknownOpenIdToken`],
-/// [`FlowError::ForeignUser`] or [`FlowError::Homeserver`]; no account is opened
-/// then (ACC-08, ACC-12, ACC-14).
+/// [`FlowError::ForeignUser`], [`FlowError::Homeserver`] or
+/// [`FlowError::AccountBlocked`]; no account is opened then (ACC-08, ACC-12, ACC-14).
 pub async fn register(
     app: &App,
     client: Option<IpAddr>,
@@ -43,8 +43,11 @@ pub async fn register(
         token_hash: TokenHash::new(&token),
         now: app.clock.now().as_i64(),
     };
-    app.accounts.send(open).await?;
-    Ok(token)
+    if app.accounts.send(open).await? {
+        Ok(token)
+    } else {
+        Err(FlowError::AccountBlocked)
+    }
 }
 
 fn refusal(server: &ServerName, error: &UserInfoError) -> FlowError {

@@ -223,6 +223,8 @@ impl<A: Access, S: Arguments, T: Request> DescribeRequest for Call<A, S, T> {
     fn describe(operation: &mut Description) {
         if A::NEEDS_TOKEN {
             operation.access_token();
+            let refused = [Kind::HOMESERVER_NOT_ALLOWED, Kind::ACCOUNT_BLOCKED];
+            operation.errors.extend(refused);
         }
         if A::NEEDS_TERMS {
             operation.errors.push(Kind::TERMS_NOT_SIGNED);

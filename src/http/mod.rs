@@ -26,6 +26,7 @@ mod next_link;
 pub mod openapi;
 mod operations;
 mod page;
+mod prefetch;
 mod query;
 mod replicate;
 mod resource;
@@ -36,6 +37,7 @@ mod send_attempt;
 mod signed;
 pub mod token;
 mod upgrade;
+mod v1_gate;
 
 pub use client_share::share_per_client;
 pub use connection::{Connection, InWork, Phase};

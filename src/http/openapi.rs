@@ -148,8 +148,11 @@ mod tests {
             Kind::WRONG_METHOD,
             Kind::FOREIGN_ORIGIN,
             Kind::V1_DISABLED,
+            Kind::V1_LIMITED,
             // Of pages that are not part of the API.
             Kind::MAIL_NOT_FOUND,
+            // Of pages, which say it in words.
+            Kind::LINK_PREFETCHED,
         ];
         for (_, _, resources) in listeners() {
             for described in resources.iter().flat_map(Resource::describe) {

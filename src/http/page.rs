@@ -20,6 +20,13 @@ pub(super) const STANDALONE: Policy = Policy {
               base-uri 'none'; form-action 'none'",
     frames: "DENY",
 };
+/// The same for a page with a form of this server. Browsers apply `form-action` also to
+/// the redirect that answers the form.
+const WITH_FORM: Policy = Policy {
+    content: "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; frame-ancestors 'none'; \
+              base-uri 'none'; form-action 'self' https: http:",
+    frames: "DENY",
+};
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// A response for a person's browser. It is not cached, and its URL is not sent
@@ -31,6 +38,12 @@ impl Page {
     #[must_use]
     pub fn html(html: String) -> Self {
         Self(guarded(StatusCode::OK, HTML, &STANDALONE).body(html))
+    }
+
+    /// The same with a form.
+    #[must_use]
+    pub fn form(html: String) -> Self {
+        Self(guarded(StatusCode::OK, HTML, &WITH_FORM).body(html))
     }
 
     /// The HTML page of an error, with its status.
@@ -70,11 +83,17 @@ impl Responder for Page {
 
 impl DescribeResponse for Page {
     fn describe(operation: &mut Description) {
-        operation.text_response("200", "text/html", "A page: the address is validated.");
+        operation.text_response(
+            "200",
+            "text/html",
+            "A page: the address is validated, or a button validates it.",
+        );
         let redirect = "To the `next_link` of requestToken, with the `sid` added.";
         operation.empty_response("302", redirect);
         let failed = "A page: the address is not validated.";
         operation.text_response("400", "text/html", failed);
+        let prefetched = "A page: a program has opened the link in advance.";
+        operation.text_response("403", "text/html", prefetched);
         let unavailable = "A page: the server is overloaded; see the Retry-After header.";
         operation.text_response("503", "text/html", unavailable);
     }

@@ -9,6 +9,7 @@ use utoipa::openapi::HttpMethod;
 
 use super::describe::{DescribeRequest, DescribeResponse, Description};
 use super::envelope::catch_panic;
+use super::v1_gate;
 use crate::error::{Error, Kind};
 
 /// What the types of a handler do not say of its endpoint.
@@ -26,6 +27,8 @@ pub(super) struct Resource {
     operations: Vec<Operation>,
     /// The error that all methods return when the configuration disables them.
     disabled: Option<fn() -> Error>,
+    /// Whether only the clients that may use v1 reach it, apart from pages.
+    is_v1: bool,
 }
 
 /// A method of a path.
@@ -35,6 +38,8 @@ pub(super) struct Operation {
     route: Route,
     endpoint: Endpoint,
     describe: fn(&mut Description),
+    /// Whether a person's browser opens it.
+    is_page: bool,
 }
 
 /// The documentation of a method of a path.
@@ -54,6 +59,7 @@ pub(super) fn resource<const N: usize>(
         path: path.into(),
         operations: operations.into(),
         disabled: None,
+        is_v1: false,
     }
 }
 
@@ -76,7 +82,23 @@ where
     Args: FromRequest + DescribeRequest + 'static,
     F::Output: Responder + DescribeResponse + 'static,
 {
-    operation(&[Method::GET], HttpMethod::Get, handler, endpoint)
+    Operation {
+        is_page: true,
+        ..operation(&[Method::GET], HttpMethod::Get, handler, endpoint)
+    }
+}
+
+/// `POST` from the form of a page.
+pub(super) fn submit_form<F, Args>(handler: F, endpoint: Endpoint) -> Operation
+where
+    F: Handler<Args>,
+    Args: FromRequest + DescribeRequest + 'static,
+    F::Output: Responder + DescribeResponse + 'static,
+{
+    Operation {
+        is_page: true,
+        ..post(handler, endpoint)
+    }
 }
 
 /// `POST`.
@@ -105,6 +127,7 @@ where
             errors: &[],
         },
         describe: |_description| {},
+        is_page: true,
     };
     resource(path, [operation])
 }
@@ -129,6 +152,7 @@ where
             Args::describe(description);
             <F::Output as DescribeResponse>::describe(description);
         },
+        is_page: false,
     }
 }
 
@@ -140,6 +164,14 @@ impl Resource {
         if !enabled {
             self.disabled = Some(error);
         }
+        self
+    }
+
+    /// The same path, which only clients that may use v1 reach; pages are open, since
+    /// links in messages lead to them.
+    #[must_use]
+    pub(super) fn for_v1_clients(mut self) -> Self {
+        self.is_v1 = true;
         self
     }
 
@@ -176,8 +208,11 @@ impl HttpServiceFactory for Resource {
         let mut allow = vec!["OPTIONS"];
         for operation in self.operations {
             allow.extend(operation.methods.iter().map(Method::as_str));
-            let guard = AllowedMethods(operation.methods);
-            resource = resource.route(operation.route.guard(guard));
+            let mut route = operation.route.guard(AllowedMethods(operation.methods));
+            if self.is_v1 && !operation.is_page {
+                route = route.wrap(from_fn(v1_gate::admit));
+            }
+            resource = resource.route(route);
         }
         let allow = allow.join(", ");
         resource

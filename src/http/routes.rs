@@ -10,7 +10,7 @@ use super::client::{
     account, email, hashed_lookup, invite, lookup, msisdn, ping, pubkey, terms, threepid, unbind,
     versions,
 };
-use super::resource::{Resource, get, post, resource, visit};
+use super::resource::{Resource, get, post, resource, submit_form, visit};
 use super::{captured_mail, internal, operations, replicate};
 use crate::app::App;
 use crate::config::V1Settings;
@@ -64,8 +64,8 @@ pub(super) fn client_resources(v1: &V1Settings) -> Vec<Resource> {
     all.extend(both_versions::<V2>(V2_PATH));
     all.extend(v2_only());
     if v1.enabled {
-        all.extend(both_versions::<V1>(V1_PATH));
-        all.extend(v1_only(v1));
+        let limited = both_versions::<V1>(V1_PATH).into_iter().chain(v1_only(v1));
+        all.extend(limited.map(Resource::for_v1_clients));
     }
     all
 }
@@ -92,7 +92,7 @@ fn always<V: Access>(version: &str) -> [Resource; 4] {
 }
 
 /// What v1 and v2 have in common, apart from who may call it.
-fn both_versions<V: Access>(version: &str) -> [Resource; 9] {
+fn both_versions<V: Access>(version: &str) -> [Resource; 10] {
     let path = |path: &str| format!("{version}/{path}");
     [
         resource(version, [get(ping::ping, ping::PING)]),
@@ -109,6 +109,10 @@ fn both_versions<V: Access>(version: &str) -> [Resource; 9] {
             ],
         ),
         resource(
+            path("validate/email/confirm"),
+            [submit_form(email::confirm_page, email::CONFIRM_PAGE)],
+        ),
+        resource(
             path("validate/msisdn/requestToken"),
             [post(msisdn::request_token::<V>, msisdn::REQUEST_TOKEN)],
         ),
@@ -120,19 +124,19 @@ fn both_versions<V: Access>(version: &str) -> [Resource; 9] {
             ],
         ),
         resource(
+            path("validate/msisdn/confirm"),
+            [submit_form(msisdn::confirm_page, msisdn::CONFIRM_PAGE)],
+        ),
+        resource(
             path("3pid/getValidated3pid"),
             [get(threepid::get_validated::<V>, threepid::GET_VALIDATED)],
         ),
         resource(path("3pid/unbind"), [post(unbind::unbind, unbind::UNBIND)]),
-        resource(
-            path("store-invite"),
-            [post(invite::store::<V>, invite::STORE)],
-        ),
     ]
 }
 
-/// Accounts, terms, hashed lookups, and binding with an account.
-fn v2_only() -> [Resource; 7] {
+/// Accounts, terms, hashed lookups, and binding and inviting with an account.
+fn v2_only() -> [Resource; 8] {
     let path = |path: &str| format!("{V2_PATH}/{path}");
     [
         resource(
@@ -163,12 +167,16 @@ fn v2_only() -> [Resource; 7] {
             path("3pid/bind"),
             [post(threepid::bind::<V2>, threepid::BIND)],
         ),
+        resource(
+            path("store-invite"),
+            [post(invite::store::<V2>, invite::STORE)],
+        ),
     ]
 }
 
-/// Binding and lookups without an account, each with a setting of its own
-/// (BND-08, V1L-08).
-fn v1_only(v1: &V1Settings) -> [Resource; 3] {
+/// Binding, lookups and invitations without an account, each with a setting of its
+/// own (BND-08, V1L-08, INV-27).
+fn v1_only(v1: &V1Settings) -> [Resource; 4] {
     let path = |path: &str| format!("{V1_PATH}/{path}");
     [
         resource(
@@ -183,6 +191,11 @@ fn v1_only(v1: &V1Settings) -> [Resource; 3] {
             [post(lookup::bulk_lookup, lookup::BULK_LOOKUP)],
         )
         .enabled_if(v1.lookup, Error::v1_disabled),
+        resource(
+            path("store-invite"),
+            [post(invite::store::<V1>, invite::STORE)],
+        )
+        .enabled_if(v1.store_invite, Error::v1_disabled),
     ]
 }
 

@@ -5,12 +5,15 @@ use std::fmt;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::query;
-use crate::actor::accounts::{Account, FindAccount};
+use crate::actor::accounts::{Account, FindAccount, RecordUse};
 use crate::app::App;
+use crate::domain::ids::ServerName;
 use crate::domain::secret::TokenHash;
+use crate::domain::time::duration_ms;
 use crate::error::Error;
 
 /// The access token of a request. It can be unknown.
@@ -21,6 +24,12 @@ impl AccessToken {
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         TokenHash::new(&self.0)
+    }
+
+    /// Compares in constant time.
+    #[must_use]
+    pub fn matches(&self, other: &str) -> bool {
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 
     /// Finds the token in the `Authorization` header or, with `in_query` and on
@@ -68,17 +77,43 @@ fn bearer(header: &str) -> Option<&str> {
 /// # Errors
 /// `401 M_UNAUTHORIZED` for a missing or unknown token (AUTH-05); never
 /// `M_UNKNOWN_TOKEN`, which clients take for the end of their session with the
-/// homeserver (AUTH-19).
+/// homeserver (AUTH-19). `403` for a user whose homeserver the configuration does
+/// not allow (any more), or that an administrator has blocked (AUTH-21).
 pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Result<Account, Error> {
-    let token = AccessToken::find(request, app.config.accounts.query_tokens)
-        .ok_or_else(Error::unauthorized)?;
+    let settings = &app.config.accounts;
+    let token =
+        AccessToken::find(request, settings.query_tokens).ok_or_else(Error::unauthorized)?;
+    let now = app.clock.now().as_i64();
+    let keep = duration_ms(settings.keep_unused_tokens);
     let find = FindAccount {
         token_hash: token.hash(),
         with_terms,
+        unused_since: (keep > 0).then(|| now.saturating_sub(keep)),
     };
     let account = app.accounts.send(find).await?;
-    account.ok_or_else(Error::unauthorized)
+    let account = account.ok_or_else(Error::unauthorized)?;
+    let homeservers = &app.config.federation.homeservers;
+    let server = ServerName::parse(account.user.server_name());
+    if !server.is_ok_and(|server| homeservers.may_register(&server)) {
+        return Err(Error::homeserver_not_allowed());
+    }
+    if account.is_blocked {
+        return Err(Error::account_blocked());
+    }
+    let is_counted = |used| now.saturating_sub(used) < USE_COUNTED_EVERY_MS;
+    if !account.last_used_at.is_some_and(is_counted) {
+        let token_hash = token.hash();
+        // The request does not depend on it, and the next one tries again.
+        if let Err(fault) = app.accounts.send(RecordUse { token_hash, now }).await {
+            log::warn!("cannot record the use of an access token: {fault}");
+        }
+    }
+    Ok(account)
 }
+
+/// How often the use of a token is recorded, ms: a write for each request would be
+/// slow, and tokens end after months without use.
+const USE_COUNTED_EVERY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl FromRequest for AccessToken {
     type Error = Error;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use actix::Arbiter;
-use zeroize::Zeroizing;
 
 use super::parts::{Parts, Stage};
 use super::resources::Resources;
-use super::{ServerError, delivery, replication};
+use super::{ServerError, delivery, prepared, replication};
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
 use crate::actor::delivery_queue::DeliveryQueue;
@@ -16,22 +15,21 @@ use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::{Pool, PoolLimits, State};
-use crate::actor::rotation;
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, PersonalData};
-use crate::db::{Database, Owner, Store, counter_secret, peppers};
+use crate::db::{Database, Store};
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::templates::Templates;
-use crate::domain::counter::CounterSecret;
 use crate::domain::ids::KeyId;
 use crate::domain::lookup;
 use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::domain::session::SessionLimits;
+use crate::domain::session_secrets::HashKey;
 use crate::domain::signing::KeyRing;
 use crate::domain::time::duration_ms;
 use crate::federation::{self, PeerClient};
@@ -137,14 +135,23 @@ impl Starter<'_> {
         self.parts.add(Stage::Requests, detached)
     }
 
-    fn actors(&mut self, keys: Arc<KeyRing>, homeservers: federation::Client) -> Actors {
+    fn actors(
+        &mut self,
+        keys: Arc<KeyRing>,
+        homeservers: federation::Client,
+        hash_key: HashKey,
+    ) -> Actors {
         let limits = session_limits(self.config);
         let origin = self.config.server.name.clone();
         let own_keys = keys.public_keys().into_iter().map(|(_, key)| key);
         let own_keys: Vec<PublicKey> = own_keys.collect();
         Actors {
             outbox: self.writers(|store| Outbox { store }),
-            sessions: self.writers(move |store| Sessions { store, limits }),
+            sessions: self.writers(move |store| Sessions {
+                store,
+                limits,
+                hash_key: hash_key.clone(),
+            }),
             accounts: self.writers(|store| Accounts { store }),
             lookups: self.readers(|store| Lookups { store }),
             associations: self.writers(move |store| Associations {
@@ -211,7 +218,7 @@ pub(super) fn start(
         public_keys: resources.keys.public_keys(),
     };
     let (keys, database) = (resources.keys, resources.database);
-    let counter_secret = prepare_database(&config, &keys, &database, &clock)?;
+    let secrets = prepared::prepare(&config, &keys, &database, &clock)?;
     let transports = delivery::Transports::open(&config)?;
 
     let mut starter = Starter {
@@ -221,7 +228,7 @@ pub(super) fn start(
         clock: &clock,
         parts: Parts::default(),
     };
-    let actors = starter.actors(keys, resources.homeservers);
+    let actors = starter.actors(keys, resources.homeservers, secrets.hash_key);
     let queue = DeliveryQueue {
         instance: shared.instance.clone(),
         outbox: actors.outbox.for_background(),
@@ -240,7 +247,7 @@ pub(super) fn start(
     let detached =
         ["changes", "requests for a message", "unbinds"].map(|name| starter.detached(name));
     let places = starter.limits().max_queued;
-    let limiters = Limiters::new(&config.limits, places, counter_secret);
+    let limiters = Limiters::new(&config.limits, places, secrets.counters);
     let parts = starter.parts;
     Ok((
         app(
@@ -305,25 +312,4 @@ fn session_limits(config: &Config) -> SessionLimits {
         max_wrong_tokens: cap(config.validation.max_wrong_tokens),
         max_wrong_sms_tokens: cap(config.validation.max_wrong_sms_tokens),
     }
-}
-
-/// Migrates the database, and makes the first pepper and the secret of counters.
-/// Returns the latter.
-fn prepare_database(
-    config: &Config,
-    keys: &KeyRing,
-    database: &Database,
-    clock: &Clock,
-) -> Result<CounterSecret, ServerError> {
-    let pepper = rotation::fresh_pepper()?;
-    let fresh_secret = Zeroizing::new(random::alphanumeric(64)?);
-    let now = clock.now().as_i64();
-    let name = &config.server.name;
-    let secret = database.prepare_for(Owner { name, keys }, |connection| {
-        if peppers::current(connection)?.is_none() {
-            peppers::set_current(connection, &pepper, now)?;
-        }
-        counter_secret::get_or_insert(connection, &fresh_secret)
-    })?;
-    Ok(secret)
 }

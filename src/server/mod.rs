@@ -1,6 +1,7 @@
 //! The composition root: opens the database, starts the actors, binds the
 //! listeners, and stops everything in order.
 
+pub mod accounts;
 mod actors;
 mod client_certificates;
 mod connections;
@@ -10,6 +11,7 @@ mod parts;
 pub mod peers;
 pub mod peppers;
 pub mod person;
+mod prepared;
 mod replication;
 mod resources;
 pub mod sign_again;

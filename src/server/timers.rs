@@ -56,6 +56,7 @@ fn periods(config: &Config) -> Periods {
             Expiring::PendingInvites => retention.pending_invites,
             Expiring::DeliveredInvites => retention.delivered_invites,
             Expiring::EphemeralKeys => retention.ephemeral_keys,
+            Expiring::UnusedTokens => config.accounts.keep_unused_tokens,
             Expiring::UnusedAccounts => retention.unused_accounts,
             Expiring::Audit => retention.audit,
         })

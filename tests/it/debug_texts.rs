@@ -20,6 +20,7 @@ use sydent::domain::next_link::{NextLink, NextLinkRules};
 use sydent::domain::public_key::PublicKey;
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State, SubmitOutcome};
+use sydent::domain::session_secrets::{HashKey, TokenHashes};
 use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::domain::time::UnixMillis;
 use sydent::flow::invite::Invitation;
@@ -50,6 +51,7 @@ fn token() -> Token {
 
 fn next_link() -> NextLink {
     let rules = NextLinkRules {
+        own_hosts: Vec::new(),
         schemes: vec!["https".to_owned()],
         hosts: Vec::new(),
     };
@@ -60,12 +62,16 @@ fn session() -> Session {
     Session {
         sid: sid(),
         threepid: threepid(),
-        client_secret: client_secret(),
-        token: token(),
+        client_secret: hash_key().client_secret(&client_secret()),
+        tokens: TokenHashes::new(hash_key().token(&sid(), &client_secret(), &token())),
         send_attempt: Some(1),
         next_link: Some(next_link()),
         state: State::Validated { at: 0 },
     }
+}
+
+fn hash_key() -> HashKey {
+    HashKey::new([7; 32])
 }
 
 fn begin_session() -> BeginSession {

@@ -10,6 +10,8 @@
 mod harness;
 
 #[cfg(test)]
+mod account_admin;
+#[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod architecture;
@@ -83,6 +85,8 @@ mod migrations;
 #[cfg(test)]
 mod msisdn;
 #[cfg(test)]
+mod next_step;
+#[cfg(test)]
 mod onbind;
 #[cfg(test)]
 mod openapi;
@@ -124,6 +128,8 @@ mod send_attempts;
 mod send_limits;
 #[cfg(test)]
 mod session_ends;
+#[cfg(test)]
+mod session_secrets;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

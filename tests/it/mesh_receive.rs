@@ -3,6 +3,7 @@
 
 mod changes;
 mod found;
+mod future;
 mod refusals;
 
 use serde_json::{Value, json};

@@ -62,16 +62,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "a token is not required",
     ),
     (
-        "GET /_matrix/identity/v2/validate/email/submitToken",
-        "status 403 is missing",
-    ),
-    (
         "GET /_matrix/identity/v2/validate/msisdn/submitToken",
         "a token is not required",
-    ),
-    (
-        "GET /_matrix/identity/v2/validate/msisdn/submitToken",
-        "status 403 is missing",
     ),
 ];
 
@@ -84,6 +76,8 @@ const EXTENSIONS: &[&str] = &[
     "GET /ready",
     "POST /_matrix/identity/internal/bind",
     "POST /_matrix/identity/internal/unbind",
+    "POST /_matrix/identity/v2/validate/email/confirm",
+    "POST /_matrix/identity/v2/validate/msisdn/confirm",
     "POST /_matrix/identity/replicate/v1/push",
 ];
 

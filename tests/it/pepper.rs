@@ -7,21 +7,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use sydent::actor::rotation::{RotatePepper, RotationStart, RotationStep};
+use sydent::config::Settings;
 use sydent::domain::lookup::{self, Pepper};
 use tempfile::TempDir;
 
 use crate::harness::{Api, CommandOutput, TestDatabase, TestServer, test_settings, wait_for};
 
 /// A folder with the configuration of a server on this database.
-fn configured(url: &str) -> TempDir {
+pub fn configured(url: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let settings = test_settings(&folder, &TestDatabase::existing(url));
-    let mut text = toml::to_string(&settings).unwrap();
-    // Serialization masks values that may contain a password.
-    let masked = text.lines().find(|line| line.starts_with("url = "));
-    text = text.replace(masked.unwrap(), &format!("url = {url:?}"));
+    let text = unmasked(&settings, url);
     std::fs::write(folder.path().join("sydent.toml"), text).unwrap();
     folder
+}
+
+/// Settings as text. Serialization masks values that may contain a password.
+pub fn unmasked(settings: &Settings, url: &str) -> String {
+    let text = toml::to_string(settings).unwrap();
+    let section = text.find("[database]").unwrap();
+    let (before, database) = text.split_at(section);
+    let masked = database.lines().find(|line| line.starts_with("url = "));
+    let database = database.replacen(masked.unwrap(), &format!("url = {url:?}"), 1);
+    format!("{before}{database}")
 }
 
 fn rotate(url: &str, arguments: &str) -> CommandOutput {

@@ -2,8 +2,14 @@
 //! to EML-24), and where it redirects to (SES-23 to SES-26).
 
 use serde_json::json;
+use sydent::config::Settings;
 
 use crate::harness::{Answer, Api, BlockedActor, Mail, TestServer, V1, V2, encode, fresh_address};
+
+/// Lists hosts to which links may lead.
+fn list(settings: &mut Settings, hosts: &[&str]) {
+    settings.validation.next_link_hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+}
 
 /// Starts a session with this `next_link`; returns the sid and the mail.
 async fn requested_with(server: &TestServer, next_link: &str) -> (String, Mail) {
@@ -177,7 +183,7 @@ async fn page_does_not_echo_input() {
 /// EML-21, SES-23, SES-26
 #[actix_web::test]
 async fn success_redirects_to_the_stored_link() {
-    let server = TestServer::start(|_| {});
+    let server = TestServer::start(|settings| list(settings, &["app.example", "127.0.0.1"]));
     let api = server.api();
     for (next_link, joint) in [
         ("https://app.example/done", '?'),
@@ -207,7 +213,7 @@ async fn success_redirects_to_the_stored_link() {
 /// SES-26
 #[actix_web::test]
 async fn non_ascii_link_is_escaped_in_the_header() {
-    let server = TestServer::start(|_| {});
+    let server = TestServer::start(|settings| list(settings, &["app.example"]));
     let (sid, mail) = requested_with(&server, "https://app.example/grüße?€").await;
     let answer = server.api().open_link(&mail.link()).await;
     assert_eq!(answer.status, 302);
@@ -303,7 +309,7 @@ async fn expect_status(server: &TestServer, next_link: &str, status: u16) {
 /// SES-25, SEC-15
 #[actix_web::test]
 async fn submit_url_cannot_set_the_redirect() {
-    let server = TestServer::start(|_| {});
+    let server = TestServer::start(|settings| list(settings, &["app.example"]));
     let api = server.api();
     let (_, plain) = server.request_mail(&fresh_address("open"), "secret").await;
     let (sid, linked) = requested_with(&server, "https://app.example/").await;

@@ -62,7 +62,7 @@ fn preview_is_written_for_each_brand_or_printed() {
         let page = read(&format!("{brand}/not-confirmed.html")).unwrap();
         assert!(page.contains("has expired"), "{page}");
     }
-    assert_eq!(output.out.lines().count(), 10);
+    assert_eq!(output.out.lines().count(), 14);
 
     let command = "templates preview --dir brands --brand acme --only verification.eml";
     assert_eq!(run(&folder, command).out, mail);

@@ -97,6 +97,7 @@ async fn unknown_urls_are_not_stored() {
     let mixed = json!(["https://evil/", "https://a/p-en", "https://a/p-en"]);
     alice.accept(mixed).await.ok();
     let account = FindAccount {
+        unused_since: None,
         token_hash: TokenHash::new(alice.token()),
         with_terms: true,
     };

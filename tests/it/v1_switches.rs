@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use awc::http::Method;
 use serde_json::json;
 use sydent::config::RateSettings;
 
-use crate::harness::{TestServer, fresh_address};
+use crate::harness::{Api, Listener, Route, TestServer, V1, V2, fresh_address, routes_of};
 
 /// BND-08
 #[actix_web::test]
@@ -37,6 +38,86 @@ async fn v1_lookup_can_be_disabled_alone() {
         .internal_bind("email", &address, "@alice:example.org")
         .await
         .ok();
+}
+
+/// INV-27
+#[actix_web::test]
+async fn v1_invites_can_be_disabled_alone() {
+    let server = TestServer::start(|settings| settings.v1.store_invite = false);
+    let invite = json!({
+        "medium": "email", "address": fresh_address("switch"), "room_id": "!r:example.org",
+        "sender": "@a:example.org",
+    });
+    let refused = server.api().on(V1).store_invite(invite.clone()).await;
+    refused.refused(403, "M_FORBIDDEN");
+    let account = server.account("@a:example.org").await;
+    account.store_invite(invite).await.ok();
+}
+
+/// Every route of v1 that can be limited, with a method.
+fn limited_routes() -> impl Iterator<Item = (&'static Route, &'static str)> {
+    let calls = routes_of(Listener::Client).filter(|route| route.is_v1_only());
+    let calls = calls.flat_map(|route| route.methods.iter().map(move |it| (route, *it)));
+    calls.filter(|(route, method)| !(route.is_form() || route.is_page() && *method == "GET"))
+}
+
+async fn statuses(api: &Api, headers: &[(&str, &str)]) -> Vec<u16> {
+    let mut found = Vec::new();
+    for (route, method) in limited_routes() {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = api.send(method, route.path, headers, "".into()).await;
+        found.push(answer.status);
+    }
+    assert!(found.len() > 10);
+    found
+}
+
+/// GEN-33
+#[actix_web::test]
+async fn v1_can_be_limited_to_networks() {
+    let server = TestServer::start(|settings| {
+        settings.v1.allowed_networks = vec!["192.0.2.0/24".parse().unwrap()];
+        settings.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let api = server.api();
+    let refused = statuses(&api, &[]).await;
+    assert!(refused.iter().all(|status| *status == 403), "{refused:?}");
+    let forwarded = [("X-Forwarded-For", "192.0.2.7")];
+    let answered = statuses(&api, &forwarded).await;
+    assert!(!answered.contains(&403), "{answered:?}");
+
+    // Mailed links, keys and v2 stay open.
+    let account = server.account("@a:example.org").await;
+    account.account().await.ok();
+    let (sid, mail) = {
+        let address = fresh_address("open");
+        let fields = json!({"email": address, "client_secret": "secret", "send_attempt": 1});
+        let answer = account.request_token_with(fields).await.ok();
+        let sid = answer["sid"].as_str().unwrap().to_owned();
+        (sid, server.mails_sent(&address).await.pop().unwrap())
+    };
+    let page = api.open_link(&mail.link().replace(V2, V1)).await;
+    assert_eq!(page.status, 200, "{sid}");
+    api.get(&format!("{V1}/pubkey/ed25519:0")).await.ok();
+}
+
+/// GEN-33
+#[actix_web::test]
+async fn v1_can_be_limited_by_a_secret() {
+    let secret = "correct-horse-battery-staple";
+    let server = TestServer::start(|settings| {
+        settings.v1.secret = Some(secret.to_owned().into());
+    });
+    let api = server.api();
+    let bearer = format!("Bearer {secret}");
+    let answered = statuses(&api, &[("Authorization", &bearer)]).await;
+    assert!(!answered.contains(&403), "{answered:?}");
+    for wrong in ["Bearer correct-horse", "Basic x", "Bearer "] {
+        let refused = statuses(&api, &[("Authorization", wrong)]).await;
+        assert!(refused.iter().all(|status| *status == 403), "{refused:?}");
+    }
+    let in_query = format!("{V1}?access_token={secret}");
+    api.get(&in_query).await.refused(403, "M_FORBIDDEN");
 }
 
 /// V1L-06

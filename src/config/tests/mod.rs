@@ -213,6 +213,56 @@ fn world_readable_database_causes_a_warning() {
     }
 }
 
+/// Every file with a secret, and the setting that names it or contains it.
+#[cfg(unix)]
+#[test]
+fn strict_permissions_refuse_what_everybody_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    const PASSWORDS: &str = "email.smtp.username = 'u'\nemail.smtp.password_file = 'smtp'\n\
+        email.transport = 'smtp'\nemail.from = 'a@example.org'\nv1.secret_file = 'v1'\n";
+    let strict = "server.strict_permissions = true\n";
+    for (file, more, key) in [
+        ("signing.key", "", "server.signing_key_file"),
+        ("sydent.db", "", "database.url"),
+        ("smtp", PASSWORDS, "email.smtp.password_file"),
+        ("v1", PASSWORDS, "v1.secret_file"),
+        (
+            "sydent.toml",
+            "v1.secret = '0123456789abcdef'\n",
+            "v1.secret",
+        ),
+    ] {
+        let folder = Folder::new();
+        for (name, text) in [
+            ("smtp", "pw"),
+            ("v1", "0123456789abcdef"),
+            ("sydent.db", ""),
+        ] {
+            fs::write(folder.0.path().join(name), text).unwrap();
+        }
+        let set = |mode: u32, name: &str| {
+            let path = folder.0.path().join(name);
+            if !path.exists() {
+                fs::write(&path, "").unwrap();
+            }
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for name in ["signing.key", "sydent.db", "smtp", "v1", "sydent.toml"] {
+            set(0o600, name);
+        }
+        let lenient = format!("{LEAST}{more}");
+        let strict = format!("{strict}{lenient}");
+        assert!(folder.load(&strict, &[]).is_ok(), "{key}");
+        set(0o644, file);
+        let config = folder.load(&lenient, &[]).unwrap();
+        assert!(config.warnings.iter().any(|it| it.key == key), "{key}");
+        let problems = folder.load(&strict, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(key), "{problems:?}");
+        assert!(problems[0].contains("chmod 600"), "{problems:?}");
+    }
+}
+
 #[test]
 fn settings_are_shown_without_secrets() {
     let text = "database.url = 'postgres://id:hunter2@db/x'\nemail.smtp.password = 'hunter2'\n";

@@ -79,6 +79,7 @@ fn filled() -> Settings {
     Settings {
         server: ServerSettings {
             aliases: Vec::new(),
+            strict_permissions: false,
             name: "a".parse().ok(),
             public_base_url: some_text(),
             allow_plain_http: true,
@@ -119,6 +120,11 @@ fn filled() -> Settings {
             ..FederationSettings::default()
         },
         replication: replication(),
+        v1: V1Settings {
+            secret: Some(Secret::from("a".to_owned())),
+            secret_file: Some("a".into()),
+            ..V1Settings::default()
+        },
         ..Settings::default()
     }
 }

@@ -6,7 +6,8 @@ use super::queued_messages;
 use crate::db::erasures::{self, Erased};
 use crate::db::schema::{
     accepted_terms, access_tokens, accounts, association_journal, association_removals,
-    associations, ephemeral_keys, invites, outbox, validation_sessions,
+    associations, blocked_accounts, ephemeral_keys, ignored_statements, invites, outbox,
+    validation_sessions,
 };
 use crate::db::{Conn, DbError, journal, statements};
 use crate::domain::ids::{Mxid, ServerName};
@@ -39,6 +40,10 @@ pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> 
             .filter(dsl::address.eq(address))
             .filter(dsl::medium.eq(medium));
         diesel::delete(sessions).execute(connection)?;
+        let ignored = ignored_statements::table
+            .filter(ignored_statements::address.eq(address))
+            .filter(ignored_statements::medium.eq(medium));
+        diesel::delete(ignored).execute(connection)?;
         let received: Vec<(i64, String, Option<i64>)> = invites::table
             .filter(invites::address.eq(address))
             .filter(invites::medium.eq(medium))
@@ -58,6 +63,7 @@ pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> 
         diesel::delete(access_tokens::table.filter(access_tokens::user_id.eq(user)))
             .execute(connection)?;
         diesel::delete(accounts::table.find(user)).execute(connection)?;
+        diesel::delete(blocked_accounts::table.find(user)).execute(connection)?;
     }
     Ok(())
 }
@@ -111,12 +117,12 @@ fn remove_threepid(
     let ts = if is_bound {
         said.next_ts(removal.now)
     } else {
-        said.answer().map_or(removal.now, |answer| answer.ts)
+        said.answer().map_or(removal.now, |answer| answer.counts_at)
     };
     delete_statements(connection, threepid)?;
     let has_peers = removal.confirmed < i64::MAX;
     let journal_id = if is_bound && has_peers {
-        statements::store_removal(connection, threepid, removal.origin, 0, ts)?;
+        statements::store_removal(connection, threepid, removal.origin, 0, ts, ts)?;
         journal::record_change(connection, threepid, Some(ts), false)?;
         journal_change(connection, threepid)?
     } else {
@@ -178,7 +184,7 @@ fn remove_other_bindings(
             ThreePid::parse(&medium, &address).map_err(|_invalid| DbError::Corrupt("address"))?;
         let said = statements::find(connection, &threepid)?;
         let at = said.removal_ts(removal.origin.as_str(), removal.now);
-        statements::store_removal(connection, &threepid, removal.origin, 0, at)?;
+        statements::store_removal(connection, &threepid, removal.origin, 0, at, at)?;
         let restates = said.has_others_than(removal.origin.as_str());
         journal::record_change(connection, &threepid, Some(at), restates)?;
     }

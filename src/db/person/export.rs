@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::queued_messages;
 use crate::db::schema::{
     accepted_terms, access_tokens, accounts, association_journal, association_removals,
-    associations, erasures, invites, validation_sessions,
+    associations, blocked_accounts, erasures, ignored_statements, invites, validation_sessions,
 };
 use crate::db::{Conn, DbError, subject_keys};
 use crate::domain::ids::Mxid;
 use crate::domain::person::{
-    AcceptedTermsRecord, AccountRecord, Address, AssociationRecord, ChangeRecord, ErasureRecord,
-    InviteRecord, Person, PersonRecords, QueuedMessageRecord, RemovalRecord, SessionRecord,
-    without_secrets,
+    AcceptedTermsRecord, AccountRecord, Address, AssociationRecord, BlockRecord, ChangeRecord,
+    ErasureRecord, IgnoredRecord, InviteRecord, Person, PersonRecords, QueuedMessageRecord,
+    RemovalRecord, SessionRecord, TokenRecord, without_secrets,
 };
 use crate::domain::threepid::ThreePid;
 
@@ -142,6 +142,19 @@ fn of_threepid(
     let changes = changes.into_iter().map(change);
     records.association_journal.extend(changes);
 
+    let ignored: Vec<(String, i64)> = ignored_statements::table
+        .filter(ignored_statements::address.eq(address))
+        .filter(ignored_statements::medium.eq(medium))
+        .select((ignored_statements::origin, ignored_statements::ignored_at))
+        .load(connection)?;
+    let record = |(origin, ignored_at)| IgnoredRecord {
+        address: threepid.into(),
+        origin,
+        ignored_at,
+    };
+    let ignored = ignored.into_iter().map(record);
+    records.ignored_statements.extend(ignored);
+
     records
         .validation_sessions
         .extend(sessions_of(connection, threepid)?);
@@ -226,12 +239,32 @@ fn of_user(connection: &mut Conn, user: &Mxid, records: &mut PersonRecords) -> R
         .select((accounts::user_id, accounts::created_at))
         .load(connection)?;
     records.accounts.extend(found.into_iter().map(record));
-    let found: Vec<(String, i64)> = access_tokens::table
+    let found: Vec<(String, i64, Option<i64>)> = access_tokens::table
         .filter(access_tokens::user_id.eq(user.as_str()))
         .order(access_tokens::created_at.asc())
-        .select((access_tokens::user_id, access_tokens::created_at))
+        .select((
+            access_tokens::user_id,
+            access_tokens::created_at,
+            access_tokens::last_used_at,
+        ))
         .load(connection)?;
-    records.access_tokens.extend(found.into_iter().map(record));
+    let token = |(user_id, created_at, last_used_at)| TokenRecord {
+        user_id,
+        created_at,
+        last_used_at,
+    };
+    records.access_tokens.extend(found.into_iter().map(token));
+    let found: Vec<(String, i64)> = blocked_accounts::table
+        .filter(blocked_accounts::blocked.eq(user.as_str()))
+        .select((blocked_accounts::blocked, blocked_accounts::blocked_at))
+        .load(connection)?;
+    let block = |(user_id, blocked_at)| BlockRecord {
+        user_id,
+        blocked_at,
+    };
+    records
+        .blocked_accounts
+        .extend(found.into_iter().map(block));
     let found: Vec<(String, String, i64)> = accepted_terms::table
         .filter(accepted_terms::user_id.eq(user.as_str()))
         .order(accepted_terms::accepted_at.asc())

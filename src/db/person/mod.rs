@@ -6,9 +6,11 @@
 //! | `association_journal` | of the addresses | deleted once the peers have the removal |
 //! | `association_removals` | of the addresses | the same |
 //! | `associations` | of the addresses and the users | deleted |
+//! | `blocked_accounts` | of the users | deleted, which ends the block |
 //! | `database_keys`, `imports`, `lookup_peppers`, `server_identity` | not about people | kept |
 //! | `ephemeral_keys` | with their invites | those of invites that nobody has taken |
 //! | `erasures`, `person_audit` | when | kept: keyed hashes |
+//! | `ignored_statements` | of the addresses | deleted |
 //! | `invites` | to the addresses and of the users | deleted |
 //! | `outbox` | with an address or a user in it | deleted |
 //! | `replication_peers` | not about people | kept |

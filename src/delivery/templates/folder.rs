@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::python_format::{self, Kind};
 use super::{
-    BUILT_IN, INVITATION_MAIL, SINGLE_FILES, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE,
+    BUILT_IN, INVITATION_MAIL, SINGLE_FILES, TemplateError, VERIFICATION_MAIL, VERIFY_CONTINUE,
+    VERIFY_RESPONSE,
 };
 use crate::config::TemplateSettings;
 
@@ -50,6 +51,10 @@ impl Sources {
             (
                 VERIFY_RESPONSE,
                 include_str!("../../../config/brands/default/verify_response_template.html"),
+            ),
+            (
+                VERIFY_CONTINUE,
+                include_str!("../../../config/brands/default/verify_continue_template.html"),
             ),
         ];
         let texts = built_in.map(|(file, text)| {
@@ -187,10 +192,15 @@ pub(super) fn forms(file: &str) -> impl Iterator<Item = &str> {
 
 /// Whether the server itself uses the file. Other files in a folder are there to be included.
 fn is_template(file: &str) -> bool {
-    [VERIFICATION_MAIL, VERIFY_RESPONSE, INVITATION_MAIL]
-        .into_iter()
-        .flat_map(forms)
-        .any(|form| form == file)
+    [
+        VERIFICATION_MAIL,
+        VERIFY_RESPONSE,
+        VERIFY_CONTINUE,
+        INVITATION_MAIL,
+    ]
+    .into_iter()
+    .flat_map(forms)
+    .any(|form| form == file)
 }
 
 /// Removes a byte order mark and replaces CRLF by LF.

@@ -10,6 +10,7 @@
 
 mod brand;
 mod check;
+mod continue_page;
 mod entity;
 mod error;
 mod folder;
@@ -33,6 +34,7 @@ use minijinja::{Environment, Value};
 
 pub use brand::BrandName;
 pub use check::{CheckReport, Mistake, check};
+pub use continue_page::{ContinuePage, NextStep};
 pub use error::TemplateError;
 pub use invitation::InvitationMail;
 pub(crate) use jinja::escaping_formatter;
@@ -52,7 +54,9 @@ const INVITATION_MAIL: &str = "invite_template.eml.j2";
 const SUBJECTS: [&str; 2] = ["invites.subject_room", "invites.subject_space"];
 /// The page that the validation link opens.
 const VERIFY_RESPONSE: &str = "verify_response_template.html";
-/// The file of each template, and the setting that replaces it for all brands.
+/// The page on which the user decides how to go on.
+const VERIFY_CONTINUE: &str = "verify_continue_template.html";
+/// The file of each template that a setting can name, and the setting that replaces it for all brands.
 const SINGLE_FILES: [(&str, &str); 3] = [
     (VERIFICATION_MAIL, "templates.verification_mail"),
     (INVITATION_MAIL, "templates.invitation_mail"),
@@ -76,6 +80,7 @@ struct Brand {
     verification_mail: String,
     invitation_mail: String,
     verify_response: String,
+    verify_continue: String,
 }
 
 impl Templates {
@@ -108,6 +113,7 @@ impl Templates {
                     verification_mail: find(brand, VERIFICATION_MAIL),
                     invitation_mail: find(brand, INVITATION_MAIL),
                     verify_response: find(brand, VERIFY_RESPONSE),
+                    verify_continue: find(brand, VERIFY_CONTINUE),
                 };
                 (brand.to_owned(), templates)
             })
@@ -233,6 +239,23 @@ impl Templates {
             .map_err(TemplateError::without_reason)
     }
 
+    /// Renders the page on which the user decides how to go on.
+    ///
+    /// # Errors
+    ///
+    /// The template cannot be rendered with these values. The error does not contain them.
+    pub fn continue_page(
+        &self,
+        brand: &BrandName,
+        values: &ContinuePage,
+    ) -> Result<String, TemplateError> {
+        let name = self
+            .brand_templates(brand)
+            .map(|brand| &brand.verify_continue);
+        self.render(name, values.context())
+            .map_err(TemplateError::without_reason)
+    }
+
     fn brand_templates(&self, brand: &BrandName) -> Option<&Brand> {
         self.brands
             .get(brand.as_str())
@@ -259,6 +282,9 @@ impl Templates {
         }
         for values in VerifyResponse::samples() {
             self.render(Some(&brand.verify_response), values.context())?;
+        }
+        for values in ContinuePage::samples() {
+            self.render(Some(&brand.verify_continue), values.context())?;
         }
         Ok(())
     }

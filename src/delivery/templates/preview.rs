@@ -5,17 +5,20 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    BrandName, InvitationMail, TemplateError, Templates, VerificationMail, VerifyResponse,
+    BrandName, ContinuePage, InvitationMail, NextStep, TemplateError, Templates, VerificationMail,
+    VerifyResponse,
 };
 use crate::domain::invite::InviteFields;
 use crate::domain::threepid::Medium;
 
 /// The previews that exist, by file name.
-pub const PREVIEWS: [&str; 5] = [
+pub const PREVIEWS: [&str; 7] = [
     "verification.eml",
     "invitation.eml",
     "invitation-to-a-space.eml",
     "confirmed.html",
+    "confirm.html",
+    "continue.html",
     "not-confirmed.html",
 ];
 
@@ -40,11 +43,30 @@ impl Templates {
             self.verify_response_page(brand, &values)
                 .map(String::into_bytes)
         };
+        let go_on = |next, message: &str| {
+            let values = ContinuePage {
+                message: message.to_owned(),
+                medium: Medium::Email,
+                next,
+            };
+            self.continue_page(brand, &values).map(String::into_bytes)
+        };
         match file {
             "verification.eml" => self.verification_mail(brand, &verification()),
             "invitation.eml" => self.invitation_mail(brand, &invitation("")),
             "invitation-to-a-space.eml" => self.invitation_mail(brand, &invitation("m.space")),
             "confirmed.html" => page(true, "Your address is confirmed. Go back to your app."),
+            "confirm.html" => {
+                let fields = vec![("token", TOKEN.to_owned())];
+                go_on(NextStep::Confirm(fields), "Press the button.")
+            }
+            "continue.html" => go_on(
+                NextStep::Leave {
+                    link: "https://app.example.net/#/welcome".to_owned(),
+                    host: "app.example.net".to_owned(),
+                },
+                "Continue only if you know this website.",
+            ),
             _ => page(false, "This link has expired. Request a new one."),
         }
     }

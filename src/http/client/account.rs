@@ -73,6 +73,7 @@ pub(in crate::http) const REGISTER: Endpoint = Endpoint {
         Kind::OPENID_TOKEN_REFUSED,
         Kind::FOREIGN_USER,
         Kind::HOMESERVER_NOT_ALLOWED,
+        Kind::ACCOUNT_BLOCKED,
         Kind::LIMIT_EXCEEDED,
         Kind::BAD_HOMESERVER_RESPONSE,
         Kind::HOMESERVER_UNREACHABLE,

@@ -4,7 +4,7 @@
 //! - [`POST /_matrix/identity/v2/validate/email/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailsubmittoken)
 //! - [`GET /_matrix/identity/v2/validate/email/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validateemailsubmittoken)
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -125,7 +125,19 @@ pub(in crate::http) const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
 /// Submits the token of the link that the user opened.
 pub async fn submit_page(
     app: web::Data<App>,
+    request: HttpRequest,
     call: Result<Call<Anyone, Query, SubmitEmailTokenRequest>, Error>,
+) -> Result<Page, Error> {
+    let link = submit::from_link(call);
+    submit::open_link(&app, request.headers(), link, Medium::Email, &TEXTS).await
+}
+
+pub(in crate::http) const CONFIRM_PAGE: Endpoint = submit::CONFIRM_PAGE;
+
+/// Submits the token of the page whose button the user pressed.
+pub async fn confirm_page(
+    app: web::Data<App>,
+    call: Result<Call<Anyone, FormBody, SubmitEmailTokenRequest>, Error>,
 ) -> Result<Page, Error> {
     let (submission, brand) = submit::from_link(call);
     submit::show_page(&app, submission, Medium::Email, brand.as_deref(), &TEXTS).await
@@ -138,4 +150,7 @@ const TEXTS: PageTexts = PageTexts {
         or go back to your app and request a new one.",
     unavailable: "Your email address cannot be confirmed at the moment. Open the link again in a \
         few minutes.",
+    prefetched: "Your email address is not confirmed yet, because a program has opened this link in \
+        advance. Open it again.",
+    ask: "Press the button to confirm your email address.",
 };

@@ -4,7 +4,7 @@
 //! - [`POST /_matrix/identity/v2/validate/msisdn/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validatemsisdnsubmittoken)
 //! - [`GET /_matrix/identity/v2/validate/msisdn/submitToken`](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validatemsisdnsubmittoken)
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -158,7 +158,19 @@ pub(in crate::http) const SUBMIT_PAGE: Endpoint = submit::SUBMIT_PAGE;
 /// Submits a token in a browser.
 pub async fn submit_page(
     app: web::Data<App>,
+    request: HttpRequest,
     call: Result<Call<Anyone, Query, SubmitSmsTokenRequest>, Error>,
+) -> Result<Page, Error> {
+    let link = submit::from_link(call);
+    submit::open_link(&app, request.headers(), link, Medium::Msisdn, &TEXTS).await
+}
+
+pub(in crate::http) const CONFIRM_PAGE: Endpoint = submit::CONFIRM_PAGE;
+
+/// Submits the token of the page whose button the user pressed.
+pub async fn confirm_page(
+    app: web::Data<App>,
+    call: Result<Call<Anyone, FormBody, SubmitSmsTokenRequest>, Error>,
 ) -> Result<Page, Error> {
     let (submission, brand) = submit::from_link(call);
     submit::show_page(&app, submission, Medium::Msisdn, brand.as_deref(), &TEXTS).await
@@ -170,4 +182,7 @@ const TEXTS: PageTexts = PageTexts {
     not_valid: "This code is not valid. Use the one in the newest SMS, or go back to your app and \
         request a new one.",
     unavailable: "Your phone number cannot be confirmed at the moment. Try again in a few minutes.",
+    prefetched: "Your phone number is not confirmed yet, because a program has opened this link in \
+        advance. Open it again.",
+    ask: "Press the button to confirm your phone number.",
 };

@@ -2,22 +2,25 @@
 
 use std::net::IpAddr;
 
+use actix_web::http::header::HeaderMap;
 use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::actor::sessions::SubmitToken;
 use crate::app::App;
-use crate::delivery::templates::VerifyResponse;
+use crate::delivery::templates::{ContinuePage, NextStep, VerifyResponse};
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Denied, SubmitOutcome};
 use crate::domain::threepid::Medium;
 use crate::error::{Error, Kind};
 use crate::http::access::Anyone;
-use crate::http::args::Query;
+use crate::http::args::Arguments;
 use crate::http::call::Call;
 use crate::http::fields::Request;
+use crate::http::next_link;
 use crate::http::page::Page;
+use crate::http::prefetch::is_prefetch;
 use crate::http::resource::Endpoint;
 
 /// The token was right.
@@ -43,6 +46,11 @@ pub(super) const SUBMIT_PAGE: Endpoint = Endpoint {
     errors: &[],
 };
 
+pub(super) const CONFIRM_PAGE: Endpoint = Endpoint {
+    summary: "Validate an address with the button of the page that the link opens",
+    errors: &[],
+};
+
 /// A token that was submitted to a session.
 pub(super) struct Submission {
     pub sid: Sid,
@@ -60,6 +68,10 @@ pub(super) struct PageTexts {
     pub not_valid: &'static str,
     /// The server failed.
     pub unavailable: &'static str,
+    /// The link was opened in advance.
+    pub prefetched: &'static str,
+    /// The question above the button.
+    pub ask: &'static str,
 }
 
 impl PageTexts {
@@ -109,6 +121,50 @@ pub(super) async fn respond(
     }
 }
 
+/// Answers a person who opened a link: validates the address or, if the configuration
+/// wants that, shows the button that does. A link that is opened in advance validates
+/// nothing (EML-27).
+///
+/// # Errors
+/// `500 M_UNKNOWN` when the page cannot be rendered.
+pub(super) async fn open_link(
+    app: &App,
+    headers: &HeaderMap,
+    (submission, brand): (Result<Submission, Error>, Option<String>),
+    medium: Medium,
+    texts: &PageTexts,
+) -> Result<Page, Error> {
+    if is_prefetch(headers) {
+        return result_page(
+            app,
+            Some(&Error::link_prefetched()),
+            texts.prefetched,
+            medium,
+            brand.as_deref(),
+        );
+    }
+    match submission {
+        Ok(submission) if app.config.validation.confirm_with_button => {
+            let fields = [
+                ("sid", submission.sid.expose()),
+                ("client_secret", submission.client_secret.expose()),
+                ("token", submission.token.expose()),
+                ("brand", brand.as_deref().unwrap_or_default()),
+            ];
+            let page = ContinuePage {
+                message: texts.ask.to_owned(),
+                medium,
+                next: NextStep::Confirm(
+                    fields.map(|(name, value)| (name, value.to_owned())).into(),
+                ),
+            };
+            let brand = app.templates.brand(brand.as_deref());
+            Ok(Page::form(app.templates.continue_page(&brand, &page)?))
+        }
+        submission => show_page(app, submission, medium, brand.as_deref(), texts).await,
+    }
+}
+
 /// Submits a token and answers a person: with a page, or by a redirect to where
 /// the client wanted (EML-19 … EML-22).
 ///
@@ -128,9 +184,45 @@ pub(super) async fn show_page(
     if let Ok(SubmitOutcome::Validated(session)) = &outcome
         && let Some(link) = &session.next_link
     {
-        return Ok(Page::redirect(&link.with_sid(&session.sid)));
+        let host = link.unknown_host(&next_link::rules(app));
+        let link = link.with_sid(&session.sid);
+        return match host {
+            None => Ok(Page::redirect(&link)),
+            Some(host) => ask_page(app, host, link, medium, brand),
+        };
     }
     let (error, message) = texts.choose(outcome);
+    result_page(app, error.as_ref(), message, medium, brand)
+}
+
+/// The page that asks whether to go to a site which the configuration does not name:
+/// the client that requested the message has chosen it (SES-30).
+fn ask_page(
+    app: &App,
+    host: String,
+    link: String,
+    medium: Medium,
+    brand: Option<&str>,
+) -> Result<Page, Error> {
+    let page = ContinuePage {
+        message: ASK_TO_LEAVE.to_owned(),
+        medium,
+        next: NextStep::Leave { link, host },
+    };
+    let brand = app.templates.brand(brand);
+    Ok(Page::html(app.templates.continue_page(&brand, &page)?))
+}
+
+const ASK_TO_LEAVE: &str = "The app that asked for this confirmation wants to continue on another \
+    website, which this server does not know. Continue only if you know it.";
+
+fn result_page(
+    app: &App,
+    error: Option<&Error>,
+    message: &str,
+    medium: Medium,
+    brand: Option<&str>,
+) -> Result<Page, Error> {
     let values = VerifyResponse {
         message: message.to_owned(),
         success: error.is_none(),
@@ -140,7 +232,7 @@ pub(super) async fn show_page(
     let html = app.templates.verify_response_page(&brand, &values)?;
     Ok(match error {
         None => Page::html(html),
-        Some(error) => Page::error(&error, html),
+        Some(error) => Page::error(error, html),
     })
 }
 
@@ -161,8 +253,8 @@ async fn submit(app: &App, submission: Submission, medium: Medium) -> Result<Sub
 }
 
 /// The submission of a link, and the brand of the page that answers it.
-pub(super) fn from_link<T: Request + Into<Submission>>(
-    call: Result<Call<Anyone, Query, T>, Error>,
+pub(super) fn from_link<S: Arguments, T: Request + Into<Submission>>(
+    call: Result<Call<Anyone, S, T>, Error>,
 ) -> (Result<Submission, Error>, Option<String>) {
     match call {
         Ok(mut call) => {

@@ -18,9 +18,12 @@ use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
 use crate::db::sydent::{Query, Record};
-use crate::db::{Conn, Database, DbError, LockKey, peppers, server_identity, statements};
+use crate::db::{
+    Conn, Database, DbError, LockKey, peppers, server_identity, session_key, statements,
+};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
+use crate::domain::session_secrets::HashKey;
 use crate::domain::signing::KeyRing;
 
 use own_names::Origins;
@@ -45,6 +48,8 @@ pub(crate) struct Import<'a> {
     pub keys: KeyRing,
     /// The pepper to use if Sydent has no valid one.
     pub fresh_pepper: Pepper,
+    /// The key that hashes client secrets and tokens.
+    pub fresh_key: HashKey,
     /// Roll the import back at the end.
     pub dry_run: bool,
     /// Replace the data of a database that is not empty.
@@ -236,6 +241,8 @@ impl Import<'_> {
         ];
         report.remarks.extend(context.notes.sentences());
         statements::store_missing_removals(context.target, &self.server_name)?;
+        let key = session_key::get_or_insert(context.target, &self.fresh_key)?;
+        crate::db::sessions::hash_stored(context.target, &key)?;
         Ok(())
     }
 }

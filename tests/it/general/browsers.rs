@@ -57,8 +57,12 @@ async fn rate_limit_response_is_readable_by_browsers() {
 async fn responses_are_json_and_errors_are_complete() {
     let server = TestServer::start(|_| {});
     let is_page = |path: &str, method: &Method| {
-        *method == Method::GET
-            && routes_of(Listener::Client).any(|route| route.path == path && route.is_page())
+        let mut routes = routes_of(Listener::Client).filter(|route| route.path == path);
+        routes.any(|route| match *method {
+            Method::GET => route.is_page(),
+            Method::POST => route.is_form(),
+            _ => false,
+        })
     };
     for path in paths() {
         for method in METHODS {

@@ -39,7 +39,7 @@ impl Route {
         ];
         let open = match method {
             "GET" => ["", "/", "/terms"].contains(&rest) || page.contains(&rest),
-            _ => ["/account/register", "/3pid/unbind"].contains(&rest),
+            _ => ["/account/register", "/3pid/unbind"].contains(&rest) || self.is_form(),
         };
         match rest {
             _ if open || rest.starts_with("/pubkey/") => Needs::Nothing,
@@ -55,6 +55,11 @@ impl Route {
     /// Whether `GET` returns an HTML page.
     pub fn is_page(&self) -> bool {
         self.path.ends_with("/submitToken")
+    }
+
+    /// Whether the form of a page is sent there.
+    pub fn is_form(&self) -> bool {
+        self.path.ends_with("/confirm")
     }
 
     /// Pages do not, because link scanners must not validate a session.
@@ -116,6 +121,8 @@ pub const ROUTES: &[Route] = &[
         "/_matrix/identity/v2/validate/msisdn/submitToken",
         &["POST", "GET"],
     ),
+    client("/_matrix/identity/v2/validate/email/confirm", POST),
+    client("/_matrix/identity/v2/validate/msisdn/confirm", POST),
     client("/_matrix/identity/v2/3pid/getValidated3pid", GET),
     client("/_matrix/identity/v2/3pid/bind", POST),
     client("/_matrix/identity/v2/store-invite", POST),
@@ -143,6 +150,8 @@ pub const ROUTES: &[Route] = &[
         "/_matrix/identity/api/v1/validate/msisdn/submitToken",
         &["POST", "GET"],
     ),
+    client("/_matrix/identity/api/v1/validate/email/confirm", POST),
+    client("/_matrix/identity/api/v1/validate/msisdn/confirm", POST),
     client("/_matrix/identity/api/v1/3pid/getValidated3pid", GET),
     client("/_matrix/identity/api/v1/3pid/bind", POST),
     client("/_matrix/identity/v2/3pid/unbind", POST),
@@ -178,6 +187,8 @@ pub fn routes_of(listener: Listener) -> impl Iterator<Item = &'static Route> {
 
 /// Every route that accepts `POST` with a body; logout has none (GEN-03).
 pub fn posts() -> impl Iterator<Item = &'static Route> {
-    let reads_body = |route: &&Route| route.takes("POST") && !route.path.ends_with("/logout");
+    let reads_body = |route: &&Route| {
+        route.takes("POST") && !route.path.ends_with("/logout") && !route.is_form()
+    };
     ROUTES.iter().filter(reads_body)
 }

@@ -168,7 +168,9 @@ async fn page_validates_and_shows_the_result() {
 /// MSI-13, NEW-17, SES-23
 #[actix_web::test]
 async fn page_redirects_to_the_stored_link() {
-    let phones = Phones::start(|_| {});
+    let phones = Phones::start(|settings| {
+        settings.validation.next_link_hosts = vec!["app.example".to_owned()];
+    });
     let (api, msisdn) = (phones.server.api(), fresh_msisdn());
     let mut fields = json!({
         "client_secret": "secret", "country": "", "phone_number": format!("+{msisdn}"),

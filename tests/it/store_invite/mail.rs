@@ -86,12 +86,30 @@ async fn space_is_called_a_space() {
 
 /// INV-05
 #[actix_web::test]
-async fn web_client_comes_from_request_or_settings() {
+async fn only_listed_web_clients_get_the_key() {
     let server = TestServer::start(|settings| {
         settings.invites.web_client = "https://chat.example.test/".to_owned();
+        settings.invites.web_clients = vec!["https://App.example/x/".to_owned()];
     });
     for (given, location) in [
         (json!("https://app.example/x"), "https://app.example/x"),
+        (json!("https://app.example/x/"), "https://app.example/x"),
+        (json!("https://app.example/xy"), "https://chat.example.test"),
+        (json!("https://app.example"), "https://chat.example.test"),
+        (json!("http://app.example/x"), "https://chat.example.test"),
+        (
+            json!("https://app.example:8443/x"),
+            "https://chat.example.test",
+        ),
+        (
+            json!("https://app.example/x/../y"),
+            "https://chat.example.test",
+        ),
+        (
+            json!("https://app.example.evil.example/x"),
+            "https://chat.example.test",
+        ),
+        (json!("https://evil.example/"), "https://chat.example.test"),
         (json!("javascript:alert(1)"), "https://chat.example.test"),
         (json!(7), "https://chat.example.test"),
     ] {

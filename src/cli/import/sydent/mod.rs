@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{DatabaseUrl, environment};
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Pepper;
+use crate::domain::session_secrets::HashKey;
 use crate::domain::signing::KeyRing;
 use crate::import::conf::{ConversionContext, Converted, DefaultSection, SydentConf, Target};
 use crate::import::data::{self, Import, Report, read_peers};
@@ -235,6 +236,7 @@ impl Sydent {
             is_name_given: self.server_name.is_some(),
             keys,
             fresh_pepper: random_pepper()?,
+            fresh_key: HashKey::new(random_bytes()?),
             dry_run: self.dry_run,
             force: self.force,
             now: Clock::system().now().as_i64(),
@@ -264,8 +266,12 @@ fn import_failure(error: &dyn Display) -> Failure {
 }
 
 fn random_pepper() -> Result<Pepper, Failure> {
-    let mut bytes = [0; 16];
+    Ok(Pepper::from_random(u128::from_le_bytes(random_bytes()?)))
+}
+
+fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], Failure> {
+    let mut bytes = [0; LENGTH];
     random::fill(&mut bytes)
-        .map_err(|error| Failure::new(format!("Cannot generate a pepper: {error}.")))?;
-    Ok(Pepper::from_random(u128::from_le_bytes(bytes)))
+        .map_err(|error| Failure::new(format!("Cannot generate random bytes: {error}.")))?;
+    Ok(bytes)
 }

@@ -16,7 +16,8 @@ use minijinja::{Environment, Value};
 
 use super::folder::{Sources, forms};
 use super::{
-    INVITATION_MAIL, TemplateError, VERIFICATION_MAIL, VERIFY_RESPONSE, build_message, jinja,
+    INVITATION_MAIL, TemplateError, VERIFICATION_MAIL, VERIFY_CONTINUE, VERIFY_RESPONSE,
+    build_message, jinja,
 };
 use crate::config::TemplateSettings;
 
@@ -69,7 +70,7 @@ pub fn check(brands_dir: &Path) -> Result<CheckReport, TemplateError> {
     };
     for brand in sources.brands() {
         report.brands += 1;
-        for file in [VERIFICATION_MAIL, INVITATION_MAIL, VERIFY_RESPONSE] {
+        for file in FILES {
             for form in forms(file) {
                 let name = format!("{brand}/{form}");
                 if !sources.is_from_disk(&name) {
@@ -93,6 +94,14 @@ pub fn check(brands_dir: &Path) -> Result<CheckReport, TemplateError> {
     Ok(report)
 }
 
+/// The templates of a brand.
+const FILES: [&str; 4] = [
+    VERIFICATION_MAIL,
+    INVITATION_MAIL,
+    VERIFY_RESPONSE,
+    VERIFY_CONTINUE,
+];
+
 /// The template that is examined.
 struct Subject<'a> {
     /// `brand/file`.
@@ -104,6 +113,10 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    fn is_page(&self) -> bool {
+        [VERIFY_RESPONSE, VERIFY_CONTINUE].contains(&self.file)
+    }
+
     fn mistakes(&self) -> Vec<Mistake> {
         let mut found: Vec<Mistake> = self
             .unknown_names()
@@ -140,7 +153,7 @@ impl Subject<'_> {
     }
 
     fn check_rendered(&self, sample: &samples::Sample, text: &str) -> Vec<Mistake> {
-        if self.file == VERIFY_RESPONSE {
+        if self.is_page() {
             return self.unescaped(text, "the page").into_iter().collect();
         }
         let mail = build_message(text);

@@ -1,6 +1,6 @@
 //! Variables that do not exist.
 
-use super::super::{VERIFY_RESPONSE, python_format};
+use super::super::python_format;
 use super::{Subject, samples};
 
 impl Subject<'_> {
@@ -40,7 +40,7 @@ impl Subject<'_> {
 
     /// The first line of HTML that marks this value as safe.
     pub(super) fn line_of_unescaped(&self, name: &str) -> Option<usize> {
-        let mut in_html = self.file == VERIFY_RESPONSE;
+        let mut in_html = self.is_page();
         self.first_line(|line| {
             in_html |= line.contains("text/html");
             in_html && has_word(line, name) && has_word(line, "safe")

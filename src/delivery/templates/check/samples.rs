@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::Value;
 
 use super::super::{
-    INVITATION_MAIL, InvitationMail, VERIFICATION_MAIL, VerificationMail, VerifyResponse, mime,
+    ContinuePage, INVITATION_MAIL, InvitationMail, NextStep, VERIFICATION_MAIL, VERIFY_CONTINUE,
+    VerificationMail, VerifyResponse, mime,
 };
 use crate::domain::invite::InviteFields;
 
@@ -15,7 +16,7 @@ pub(super) struct Sample {
 }
 
 /// The values that strangers choose, and the tag that marks each in the output.
-pub(super) const STRANGERS: [(&str, &str); 12] = [
+pub(super) const STRANGERS: [(&str, &str); 14] = [
     ("to", "<t00>"),
     ("message", "<t01>"),
     ("sender_display_name", "<t02>"),
@@ -28,6 +29,8 @@ pub(super) const STRANGERS: [(&str, &str); 12] = [
     ("guest_user_id", "<t09>"),
     ("guest_access_token", "<t10>"),
     ("room_type", "<t11>"),
+    ("link", "<t12>"),
+    ("host", "<t13>"),
 ];
 
 /// Further fields that homeservers send.
@@ -49,6 +52,18 @@ pub(super) fn for_template(file: &str) -> Vec<Sample> {
             let [full, bare] = InvitationMail::samples();
             let hostile = hostile(full.clone());
             [full, bare, hostile].iter().map(invitation).collect()
+        }
+        VERIFY_CONTINUE => {
+            let [confirm, leave] = ContinuePage::samples();
+            let hostile = ContinuePage {
+                next: NextStep::Leave {
+                    link: marked("link", "https://example.org/?\"", "'&ü"),
+                    host: marked("host", "\"", "'&ü"),
+                },
+                ..leave.clone()
+            };
+            let pages = [confirm, leave, hostile];
+            pages.iter().map(|page| entries(&page.context())).collect()
         }
         _ => {
             let [done, failed] = VerifyResponse::samples();

@@ -36,7 +36,7 @@ fn finds(file: &str, text: &str, line: Option<usize>, what: &str) {
 fn valid_templates_of_both_formats_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built_in = check(&root.join("config/brands")).unwrap();
-    assert_eq!((built_in.brands, built_in.templates), (1, 3));
+    assert_eq!((built_in.brands, built_in.templates), (1, 4));
     assert_eq!(built_in.mistakes, []);
     let old = check(&root.join("tests/data/sydent_templates/brands")).unwrap();
     assert_eq!((old.brands, old.templates), (2, 6));

@@ -1,0 +1,209 @@
+//! Who may have an account: lists of homeservers, blocks by command, and tokens that
+//! nobody uses any more.
+
+use awc::http::Method;
+use serde_json::json;
+
+use crate::harness::{
+    Api, CommandOutput, Homeserver, Listener, Needs, Route, TestServer, V2, routes_of,
+};
+use crate::pepper::configured;
+
+const DAY: i64 = 24 * 3_600_000;
+
+/// Each route of v2 that needs an account, with its method, apart from logout.
+fn calls() -> impl Iterator<Item = (&'static Route, &'static str)> {
+    routes_of(Listener::Client)
+        .filter(|route| route.path.starts_with(V2) && !route.path.ends_with("/logout"))
+        .flat_map(|route| route.methods.iter().map(move |method| (route, *method)))
+        .filter(|(route, method)| route.needs(method) != Needs::Nothing)
+}
+
+async fn expect_refused_everywhere(api: &Api, errcode: &str) {
+    let mut count = 0;
+    for (route, method) in calls() {
+        let body = if method == "GET" { "" } else { "{}" };
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = api.send(method, route.path, &[], body.into()).await;
+        answer.refused(403, errcode);
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
+fn accounts(server: &TestServer, arguments: &str) -> CommandOutput {
+    let folder = configured(&server.database.url);
+    let command = format!("accounts {arguments} --config sydent.toml");
+    CommandOutput::run(folder.path(), &command)
+}
+
+/// AUTH-21
+#[actix_web::test]
+async fn lists_of_homeservers_hold_on_every_call() {
+    let server = TestServer::start(|_| {});
+    let denied = server.account("@a:denied.example:8448").await;
+    let other = server.account("@a:other.example").await;
+    denied.account().await.ok();
+    let server = server.start_again(|settings| {
+        settings.federation.deny_homeservers = vec!["denied.example".parse().unwrap()];
+    });
+    let again = |api: &Api| server.api().with_token(api.token().to_owned());
+    expect_refused_everywhere(&again(&denied), "M_UNAUTHORIZED").await;
+    again(&other).account().await.ok();
+
+    let server = server.start_again(|settings| {
+        settings.federation.allow_homeservers = vec!["*.example:8448".parse().unwrap()];
+        settings.v1.enabled = false;
+    });
+    let again = |api: &Api| server.api().with_token(api.token().to_owned());
+    expect_refused_everywhere(&again(&other), "M_UNAUTHORIZED").await;
+    again(&denied).account().await.ok();
+    // A refused user can still end the token.
+    again(&other).logout().await.ok();
+}
+
+/// AUTH-21
+#[actix_web::test]
+async fn blocks_hold_at_once_and_end() {
+    let server = TestServer::start(|_| {});
+    let alice = server.account("@alice:one.example").await;
+    let bob = server.account("@bob:one.example:8448").await;
+    let carol = server.account("@carol:two.example").await;
+
+    let blocked = accounts(&server, "block @alice:one.example");
+    assert_eq!(blocked.code, 0, "{}", blocked.err);
+    assert_eq!(
+        blocked.out,
+        "@alice:one.example is blocked. Access tokens revoked: 1.\n"
+    );
+    alice.account().await.refused(401, "M_UNAUTHORIZED");
+    bob.account().await.ok();
+    assert_eq!(accounts(&server, "block @alice:one.example").code, 1);
+
+    assert_eq!(accounts(&server, "block One.example").code, 0);
+    bob.account().await.refused(401, "M_UNAUTHORIZED");
+    carol.account().await.ok();
+
+    // A token that was opened at the same moment is refused, too.
+    assert_eq!(accounts(&server, "unblock @alice:one.example").code, 0);
+    assert_eq!(accounts(&server, "unblock one.example").code, 0);
+    assert_eq!(accounts(&server, "unblock one.example").code, 1);
+    let alice = server.account("@alice:one.example").await;
+    server
+        .database
+        .execute("INSERT INTO blocked_accounts VALUES ('one.example', 0)");
+    expect_refused_everywhere(&alice, "M_FORBIDDEN").await;
+}
+
+/// AUTH-21
+#[actix_web::test]
+async fn blocked_user_cannot_register() {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| homeserver.configure(settings));
+    let user = homeserver.user("alice");
+    let open_id = homeserver.open_id("alice");
+    server.api().register(open_id.clone()).await.ok();
+    assert_eq!(accounts(&server, &format!("block {user}")).code, 0);
+    server
+        .api()
+        .register(open_id.clone())
+        .await
+        .refused(403, "M_FORBIDDEN");
+    assert_eq!(accounts(&server, &format!("unblock {user}")).code, 0);
+    server.api().register(open_id).await.ok();
+}
+
+/// AUTH-21
+#[actix_web::test]
+async fn accounts_are_listed_shown_and_revoked() {
+    let server = TestServer::start(|_| {});
+    let none = accounts(&server, "list");
+    assert_eq!((none.code, none.out.as_str()), (1, ""));
+    let alice = server.account("@alice:one.example").await;
+    let second = server.account("@alice:one.example").await;
+    let bob = server.account("@bob:two.example").await;
+
+    let list = accounts(&server, "list");
+    assert_eq!(list.code, 0, "{}", list.err);
+    let lines: Vec<&str> = list.out.lines().collect();
+    assert!(lines[0].starts_with("@alice:one.example  2 tokens, opened 20"));
+    assert!(lines[1].starts_with("@bob:two.example  1 token, opened 20"));
+    assert_eq!(lines.len(), 2);
+    let one = accounts(&server, "list one.example");
+    assert_eq!(one.out.lines().count(), 1);
+    assert_eq!(accounts(&server, "list three.example").code, 1);
+
+    let shown = accounts(&server, "show @alice:one.example");
+    assert_eq!(shown.out.matches("  token  ").count(), 2, "{}", shown.out);
+    assert!(!shown.out.contains(alice.token()));
+    assert_eq!(accounts(&server, "show @nobody:one.example").code, 1);
+    assert_eq!(accounts(&server, "show nonsense:").code, 2);
+
+    let revoked = accounts(&server, "revoke @alice:one.example");
+    assert_eq!(revoked.out, "Access tokens revoked: 2.\n");
+    assert_eq!(accounts(&server, "revoke @alice:one.example").code, 1);
+    for api in [&alice, &second] {
+        api.account().await.refused(401, "M_UNAUTHORIZED");
+    }
+    bob.account().await.ok();
+    // Nothing stops its user from registering again.
+    let again = server.account("@alice:one.example").await;
+    again.account().await.ok();
+}
+
+/// AUTH-20
+#[actix_web::test]
+async fn unused_tokens_end() {
+    let server = TestServer::start_with_clock(|_| {});
+    let (used, unused) = (
+        server.account("@a:example.org").await,
+        server.account("@b:example.org").await,
+    );
+    for _ in 0..3 {
+        server.advance(40 * DAY);
+        used.account().await.ok();
+    }
+    unused.account().await.refused(401, "M_UNAUTHORIZED");
+    used.account().await.ok();
+    let server = server.start_again_at(1_800_000_000_000 + 120 * DAY, |_| {});
+    let removed = async || (server.database.count("access_tokens") == 1).then_some(());
+    crate::harness::wait_for("the unused token to be removed", removed).await;
+    let forever = server.start_again_at(1_800_000_000_000 + 900 * DAY, |settings| {
+        settings.accounts.keep_unused_tokens = std::time::Duration::ZERO;
+    });
+    let used = forever.api().with_token(used.token().to_owned());
+    used.account().await.ok();
+}
+
+/// AUTH-20
+#[actix_web::test]
+async fn use_is_recorded_once_a_day() {
+    let server = TestServer::start_with_clock(|_| {});
+    let api = server.account("@a:example.org").await;
+    let opened = server.now();
+    let recorded = |at: i64| {
+        let row = format!("access_tokens WHERE last_used_at = {at}");
+        server.database.count(&row) == 1
+    };
+    server.advance(DAY - 1);
+    api.account().await.ok();
+    assert!(recorded(opened));
+    server.advance(1);
+    api.account().await.ok();
+    assert!(recorded(opened + DAY));
+    server.advance(DAY / 2);
+    api.account().await.ok();
+    assert!(recorded(opened + DAY));
+
+    // A token of an earlier version is used from now on.
+    server
+        .database
+        .execute("UPDATE access_tokens SET last_used_at = NULL");
+    let later = server.now() + 900 * DAY;
+    let server = server.start_again_at(later, |_| {});
+    let api = server.api().with_token(api.token().to_owned());
+    let answer = api.account().await.ok();
+    assert_eq!(answer, json!({"user_id": "@a:example.org"}));
+    let row = format!("access_tokens WHERE last_used_at = {later}");
+    assert_eq!(server.database.count(&row), 1);
+}
