@@ -1,7 +1,7 @@
 //! What every request can use: the addresses of the actors, and shared values
 //! that do not change.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use crate::actor::accounts::Accounts;
 use crate::actor::associations::Associations;
@@ -74,6 +74,8 @@ pub struct App {
     pub detached_unbinds: Detached,
     /// The limits of requests.
     pub limiters: Limiters,
+    /// Whether a proxy that is not trusted was reported.
+    pub(crate) untrusted_proxy: Once,
     /// The policies that users must accept.
     pub terms: CurrentTerms,
     /// Templates of mails and pages.

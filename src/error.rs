@@ -23,6 +23,7 @@ use actix_web::{HttpResponse, ResponseError};
 
 use crate::actor::pool::Fault;
 use crate::delivery::templates::TemplateError;
+use crate::domain::counter::Refusal;
 use crate::domain::session::Denied;
 use crate::random::RandomError;
 
@@ -186,9 +187,14 @@ impl Error {
     }
 
     /// The response to a client, account or homeserver that exceeds a rate
-    /// limit; a retry can succeed after `retry_after_ms` (OPS-01).
+    /// limit (OPS-01). The log says which, the response does not.
     #[must_use]
-    pub fn limit_exceeded(retry_after_ms: i64) -> Self {
+    pub fn limit_exceeded(refusal: Refusal) -> Self {
+        let Refusal {
+            limit,
+            wait_ms: retry_after_ms,
+        } = refusal;
+        log::info!(limit, retry_after_ms; "request refused by a limit");
         let mut error = Self::new(Kind::LIMIT_EXCEEDED, "Too many requests; try again later");
         error.body.retry_after_ms = Some(retry_after_ms);
         let seconds = u64::try_from(retry_after_ms).unwrap_or(0).div_ceil(1000);

@@ -6,6 +6,7 @@ pub(crate) mod all;
 pub(crate) mod binds;
 pub(crate) mod calls;
 pub(crate) mod ledger;
+pub(crate) mod sms_budget;
 pub(crate) mod waits;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -18,7 +19,8 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::config::RateSettings;
-use crate::domain::rate::client_network;
+use crate::domain::counter::Refusal;
+use crate::domain::rate::{NETWORK_CLIENTS, networks};
 
 /// After this many checks, cells far from the limit are removed, so that many
 /// clients do not fill the memory (OPS-02).
@@ -32,45 +34,101 @@ const MAX_CELLS: usize = 100_000;
 /// The number of cells that are shared then.
 const SHARED_CELLS: u64 = 4096;
 
+/// The sizes of networks that are counted for one client.
+const SIZES: usize = 3;
+
 /// A rate limit for each of many keys: clients, users or homeservers.
 pub struct Limiter {
+    /// The setting, for the log.
+    name: &'static str,
+    /// The limits of single keys, and of the larger networks of clients.
+    sizes: [Cells; SIZES],
+    hasher: RandomState,
+    clock: DefaultClock,
+}
+
+/// The counters of keys with the same limit.
+struct Cells {
     // By hash, which takes less memory than the key. The hash is seeded, so
     // clients cannot choose keys that collide.
     cells: DefaultKeyedRateLimiter<u64>,
-    hasher: RandomState,
-    clock: DefaultClock,
     checks: AtomicU32,
 }
 
 impl Limiter {
-    /// Creates a limiter; `None` if the rate is disabled by a burst of 0.
+    /// Creates the limiter of a setting; `None` if the rate is disabled by a burst of 0.
     #[must_use]
-    pub fn new(rate: &RateSettings) -> Option<Self> {
-        let quota = Quota::with_period(rate.every)?.allow_burst(NonZeroU32::new(rate.burst)?);
+    pub fn new(name: &'static str, rate: &RateSettings) -> Option<Self> {
+        let [first, second, third] = NETWORK_CLIENTS;
         Some(Self {
-            cells: DefaultKeyedRateLimiter::keyed(quota),
+            name,
+            sizes: [
+                Cells::new(rate, first)?,
+                Cells::new(rate, second)?,
+                Cells::new(rate, third)?,
+            ],
             hasher: RandomState::new(),
             clock: DefaultClock::default(),
-            checks: AtomicU32::new(0),
         })
     }
 
-    /// Counts `amount` for the IP address of a client. A client without an address
-    /// is not limited.
+    /// Counts `amount` for the IP address of a client, and for the larger networks that
+    /// it is in. A client without an address is not limited.
     ///
     /// # Errors
-    /// The limit is exceeded. The error is the time to wait in milliseconds, at
-    /// least 1.
-    pub fn take_for_client(&self, client: Option<IpAddr>, amount: u32) -> Result<(), i64> {
-        client.map_or(Ok(()), |client| self.take(&client_network(client), amount))
+    /// The limit is exceeded.
+    pub fn take_for_client(&self, client: Option<IpAddr>, amount: u32) -> Result<(), Refusal> {
+        self.take_for_client_and(client, "", amount)
+    }
+
+    /// Counts `amount` for a client together with something else.
+    ///
+    /// # Errors
+    /// The limit is exceeded.
+    pub fn take_for_client_and(
+        &self,
+        client: Option<IpAddr>,
+        other: &str,
+        amount: u32,
+    ) -> Result<(), Refusal> {
+        // From the smallest on: a client beyond its own limit does not use up what others
+        // in its network need.
+        let networks = client.map(networks).unwrap_or_default();
+        for (cells, network) in self.sizes.iter().zip(networks) {
+            self.count(cells, &format!("{} {other}", network.name), amount)?;
+        }
+        Ok(())
     }
 
     /// Counts `amount` for a key.
     ///
     /// # Errors
-    /// The limit is exceeded. The error is the time to wait in milliseconds, at
-    /// least 1.
-    pub fn take(&self, key: &str, amount: u32) -> Result<(), i64> {
+    /// The limit is exceeded.
+    pub fn take(&self, key: &str, amount: u32) -> Result<(), Refusal> {
+        let [single, ..] = &self.sizes;
+        self.count(single, key, amount)
+    }
+
+    fn count(&self, cells: &Cells, key: &str, amount: u32) -> Result<(), Refusal> {
+        cells
+            .take(self.hasher.hash_one(key), amount, &self.clock)
+            .map_err(|wait_ms| Refusal::new(self.name, wait_ms))
+    }
+}
+
+impl Cells {
+    /// The limit of so many clients together.
+    fn new(rate: &RateSettings, clients: u32) -> Option<Self> {
+        let burst = NonZeroU32::new(rate.burst.saturating_mul(clients))?;
+        let quota = Quota::with_period(rate.every.checked_div(clients)?)?.allow_burst(burst);
+        Some(Self {
+            cells: DefaultKeyedRateLimiter::keyed(quota),
+            checks: AtomicU32::new(0),
+        })
+    }
+
+    /// Counts `amount`, or returns the time to wait in milliseconds, at least 1.
+    fn take(&self, hash: u64, amount: u32, clock: &DefaultClock) -> Result<(), i64> {
         let checks = self.checks.fetch_add(1, Ordering::Relaxed);
         if checks % CLEANUP_INTERVAL == CLEANUP_INTERVAL - 1 {
             self.cells.retain_recent();
@@ -79,16 +137,15 @@ impl Limiter {
         let Some(amount) = NonZeroU32::new(amount) else {
             return Ok(());
         };
-        match self.cells.check_key_n(&self.cell(key), amount) {
+        match self.cells.check_key_n(&self.cell(hash), amount) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => Err(ms(until.wait_time_from(self.clock.now()))),
+            Ok(Err(until)) => Err(ms(until.wait_time_from(clock.now()))),
             // Larger than the burst, which the configuration rules out.
             Err(_insufficient_capacity) => Err(ms(Duration::from_mins(1))),
         }
     }
 
-    fn cell(&self, key: &str) -> u64 {
-        let hash = self.hasher.hash_one(key);
+    fn cell(&self, hash: u64) -> u64 {
         if self.cells.len() < MAX_CELLS {
             hash
         } else {
@@ -106,10 +163,13 @@ mod tests {
     use super::*;
 
     fn limiter(burst: u32) -> Option<Limiter> {
-        Limiter::new(&RateSettings {
-            burst,
-            every: Duration::from_hours(1),
-        })
+        Limiter::new(
+            "a",
+            &RateSettings {
+                burst,
+                every: Duration::from_hours(1),
+            },
+        )
     }
 
     /// V1L-06
@@ -119,7 +179,7 @@ mod tests {
         let take = |client: &str, amount| limiter.take_for_client(client.parse().ok(), amount);
         let (here, there) = ("192.0.2.1", "192.0.2.2");
         assert_eq!(take(here, 7), Ok(()));
-        assert!(take(here, 4).is_err_and(|wait| wait > 50 * 60_000));
+        assert!(take(here, 4).is_err_and(|refusal| refusal.wait_ms > 50 * 60_000));
         assert_eq!(take(here, 3), Ok(()));
         assert_eq!(take(here, 0), Ok(()));
         assert!(take(here, 1).is_err());
@@ -130,15 +190,22 @@ mod tests {
     /// OPS-02
     #[test]
     fn keys_far_from_the_limit_are_forgotten() {
-        let limiter = Limiter::new(&RateSettings {
-            burst: 1000,
-            every: Duration::from_nanos(1),
-        })
+        let limiter = Limiter::new(
+            "a",
+            &RateSettings {
+                burst: 1000,
+                every: Duration::from_nanos(1),
+            },
+        )
         .unwrap();
         for number in 0..CLEANUP_INTERVAL {
             limiter.take(&number.to_string(), 1).unwrap();
         }
-        assert!(limiter.cells.len() < 100, "{}", limiter.cells.len());
+        assert!(
+            limiter.sizes[0].cells.len() < 100,
+            "{}",
+            limiter.sizes[0].cells.len()
+        );
     }
 
     /// OPS-02
@@ -149,7 +216,11 @@ mod tests {
             .filter(|number| limiter.take(&number.to_string(), 1).is_err())
             .count();
         let max = MAX_CELLS + usize::try_from(SHARED_CELLS).unwrap();
-        assert!(limiter.cells.len() <= max, "{}", limiter.cells.len());
+        assert!(
+            limiter.sizes[0].cells.len() <= max,
+            "{}",
+            limiter.sizes[0].cells.len()
+        );
         assert!(rejected > 40_000, "{rejected}");
     }
 
@@ -161,6 +232,25 @@ mod tests {
         assert_eq!(limiter.take(alice, 10), Ok(()));
         assert!(limiter.take(alice, 1).is_err());
         assert_eq!(limiter.take(bob, 10), Ok(()));
+    }
+
+    /// OPS-15
+    #[test]
+    fn larger_networks_have_growing_limits() {
+        let limiter = limiter(2).unwrap();
+        let take = |client: &str| limiter.take_for_client(client.parse().ok(), 1).is_ok();
+        let many = |prefix: &str| {
+            (0..40)
+                .filter(|host| take(&format!("{prefix}{host:x}::1")))
+                .count()
+        };
+        assert_eq!((0..10).filter(|_| take("2001:db8:1:2::1")).count(), 2);
+        // The /56 with that network in it, another one, and a third in the same /48.
+        assert_eq!(many("2001:db8:1:"), 2);
+        assert_eq!(many("2001:db8:1:1"), 4);
+        assert_eq!(many("2001:db8:1:2"), 0);
+        assert_eq!(many("2001:db8:2:"), 4);
+        assert!(take("192.0.2.1") && take("192.0.2.2"));
     }
 
     #[test]

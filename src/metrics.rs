@@ -36,6 +36,11 @@ struct DropLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HomeserverLabel {
     what: &'static str,
     outcome: &'static str,
@@ -75,6 +80,9 @@ pub struct Metrics {
     changes_skipped: Family<PeerLabel, Counter>,
     queue_messages: Gauge,
     queue_age: Gauge,
+    sms_today: Gauge,
+    sms_budget: Gauge,
+    refused: Family<LimitLabel, Counter>,
     pushes: Family<PushLabel, Counter>,
     peer_lag: Family<PeerLabel, Gauge>,
     peer_lag_age: Family<PeerLabel, Gauge>,
@@ -103,6 +111,9 @@ impl Default for Metrics {
             changes_skipped: Family::default(),
             queue_messages: Gauge::default(),
             queue_age: Gauge::default(),
+            sms_today: Gauge::default(),
+            sms_budget: Gauge::default(),
+            refused: Family::default(),
             pushes: Family::default(),
             peer_lag: Family::default(),
             peer_lag_age: Family::default(),
@@ -166,6 +177,21 @@ impl Metrics {
             "Age of the oldest message that is not delivered yet",
             Unit::Seconds,
             self.queue_age.clone(),
+        );
+        all.register(
+            "sms_today",
+            "SMS of this day (UTC) in all, which count for the budget",
+            self.sms_today.clone(),
+        );
+        all.register(
+            "sms_budget",
+            "SMS that may be sent in a day in all; 0 without a budget",
+            self.sms_budget.clone(),
+        );
+        all.register(
+            "messages_refused",
+            "Requests for a message that a limit refused, by limit",
+            self.refused.clone(),
         );
         all.register(
             "peer_pushes",
@@ -302,6 +328,17 @@ impl Metrics {
             .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// So many SMS of the budget of this day are used.
+    pub fn sms_budget(&self, used: u32, budget: u32) {
+        self.sms_today.set(i64::from(used));
+        self.sms_budget.set(i64::from(budget));
+    }
+
+    /// A request for a message was refused by the limit of that setting.
+    pub fn message_refused(&self, limit: &'static str) {
+        self.refused.get_or_create(&LimitLabel { limit }).inc();
+    }
+
     /// A push to a peer ended.
     pub fn pushed(&self, peer: &str, outcome: &'static str) {
         let peer = peer.to_owned();
@@ -333,41 +370,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_are_rendered_with_their_labels() {
-        let metrics = Metrics::default();
-        metrics.answered("/a/{b}", "GET", 200, Duration::from_millis(3));
-        metrics.delivered("mail", "delivered");
-        metrics.dropped("mail", "gave_up");
-        metrics.dropped_by("mail", "gave_up", 2);
-        metrics.homeserver_called("userinfo", "answered");
-        metrics.push_received("a.example", "accepted");
-        metrics.changes_skipped("a.example", 2);
-        metrics.changes_skipped("other.example", 0);
-        metrics.removed("invites", 3);
-        metrics.queue(7, Duration::from_secs(9));
-        metrics.pushed("other.example", "accepted");
-        metrics.peer_behind("other.example", 5, Duration::from_secs(6));
-        let text = metrics.render().unwrap();
-        for line in [
-            "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
-            "sydent_http_request_duration_seconds_count{route=\"/a/{b}\",method=\"GET\"} 1",
-            "sydent_deliveries_total{kind=\"mail\",outcome=\"delivered\"} 1",
-            "sydent_messages_dropped_total{kind=\"mail\",reason=\"gave_up\"} 3",
-            "sydent_homeserver_calls_total{what=\"userinfo\",outcome=\"answered\"} 1",
-            "sydent_replication_received_total{peer=\"a.example\",outcome=\"accepted\"} 1",
-            "sydent_replication_skipped_total{peer=\"a.example\"} 2",
-            "sydent_retention_removed_total{table=\"invites\"} 3",
-            "sydent_queue_messages 7",
-            "sydent_queue_age_seconds 9",
-            "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"accepted\"} 1",
-            "sydent_peer_lag{peer=\"other.example\"} 5",
-            "sydent_peer_lag_age_seconds{peer=\"other.example\"} 6",
-        ] {
-            assert!(text.contains(line), "{line} not in {text}");
-        }
-    }
-}
+mod tests;

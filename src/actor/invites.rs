@@ -10,7 +10,7 @@ use crate::db::outbox::{self, QueuedMessage};
 use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, associations};
 use crate::delivery::invitation::InvitationPayload;
-use crate::domain::counter::Limit;
+use crate::domain::counter::{Limit, Refusal};
 use crate::domain::ids::{KeyId, Mxid};
 use crate::domain::invite::RoomId;
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
@@ -72,8 +72,8 @@ pub enum StoreOutcome {
     Queued,
     /// The address is bound to that user; nothing was stored (INV-08).
     InUse(String),
-    /// A send limit is reached; the next mail is possible in so many milliseconds.
-    Limited(i64),
+    /// A send limit is reached.
+    Limited(Refusal),
 }
 
 impl Operation for StoreInvite {
@@ -93,7 +93,7 @@ impl Operation for StoreInvite {
                 }
                 let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {
                     Ok(charges) => charges,
-                    Err(wait_ms) => return Ok(StoreOutcome::Limited(wait_ms)),
+                    Err(refusal) => return Ok(StoreOutcome::Limited(refusal)),
                 };
                 invites::insert(
                     connection,

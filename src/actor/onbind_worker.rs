@@ -18,6 +18,7 @@ use super::worker_loop::Worker;
 use crate::db::invites::Pending;
 use crate::db::outbox::QueuedMessage;
 use crate::delivery::onbind::OnbindPayload;
+use crate::domain::counter::Refusal;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::message::MessageKind;
@@ -125,8 +126,8 @@ impl Worker for OnbindWorker {
             self.drop_notification(message, "refused").await;
             return None;
         }
-        if let Err(wait_ms) = self.take(&notification.server) {
-            return self.defer(message, wait_ms).await;
+        if let Err(refusal) = self.take(&notification.server) {
+            return self.defer(message, refusal.wait_ms).await;
         }
         let outcome = self.notify(&notification).await.unwrap_or_else(|fault| {
             log::error!(id, tries; "onbind notification not sent: {fault}");
@@ -141,8 +142,8 @@ impl OnbindWorker {
     /// ports of one owner count together.
     ///
     /// # Errors
-    /// The time until it is allowed, ms.
-    fn take(&self, server: &ServerName) -> Result<(), i64> {
+    /// There were too many.
+    fn take(&self, server: &ServerName) -> Result<(), Refusal> {
         let limiter = self.limiter.as_ref();
         limiter.map_or(Ok(()), |limiter| limiter.take(&registrant(server), 1))
     }

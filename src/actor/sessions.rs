@@ -7,7 +7,7 @@ use crate::db::send_limits::{self, Charge};
 use crate::db::{LockKey, Store, sessions};
 use crate::delivery::sms::SmsPayload;
 use crate::delivery::verification::VerificationPayload;
-use crate::domain::counter::Limit;
+use crate::domain::counter::{Limit, Refusal};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::next_link::NextLink;
 use crate::domain::secret::{ClientSecret, Sid, Token};
@@ -84,9 +84,8 @@ pub enum BeginOutcome {
     StillQueued(Sid, MessageId),
     /// This attempt was sent before; no message was queued.
     AlreadySent(Sid),
-    /// A send limit is reached; the next message is possible in so many
-    /// milliseconds.
-    Limited(i64),
+    /// A send limit is reached.
+    Limited(Refusal),
 }
 
 impl Operation for BeginSession {
@@ -120,7 +119,7 @@ impl Operation for BeginSession {
                 };
                 let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {
                     Ok(charges) => charges,
-                    Err(wait_ms) => return Ok(BeginOutcome::Limited(wait_ms)),
+                    Err(refusal) => return Ok(BeginOutcome::Limited(refusal)),
                 };
                 let hash = |sid: &Sid| hash_key.token(sid, &self.client_secret, &self.fresh_token);
                 let session = match session {
@@ -230,6 +229,22 @@ impl MessageDraft {
                 sent.expires_at.into(),
             )
         })
+    }
+}
+
+/// How many messages a limit with a period has counted.
+#[derive(Debug)]
+pub struct UsedOfLimit {
+    /// The limit.
+    pub limit: Limit,
+}
+
+impl Operation for UsedOfLimit {
+    type State = Sessions;
+    type Output = u32;
+
+    fn run(self, state: &mut Sessions) -> Result<u32, Fault> {
+        Ok(send_limits::used(state.store.read(), &self.limit)?)
     }
 }
 

@@ -203,9 +203,9 @@ url = {database}
 
 [http]
 listen = ["[::]:8090"]
-# The networks of the reverse proxy, such as ["127.0.0.1/32"], whose X-Forwarded-For
-# the server trusts. Without them, all clients share the proxy's address and limits.
-trusted_proxies = []
+# The reverse proxies whose X-Forwarded-For the server trusts: here those on this machine.
+# Without them, all clients share the proxy's address and limits.
+trusted_proxies = ["127.0.0.1", "::1"]
 
 [v1]
 # The deprecated API has no accounts: anyone could look up addresses in plain text. Only

@@ -29,7 +29,10 @@ impl Settings {
             replication.check_key_id(&server.key_id, checker_ref);
         }
         let database = self.database.check(checker_ref);
-        self.http.check(checker_ref);
+        let has_proxy = server
+            .as_ref()
+            .is_some_and(|server| server.public_base_url.as_str().starts_with("https://"));
+        self.http.check(has_proxy, checker_ref);
         self.accounts.check(checker_ref);
         self.internal.check(checker_ref);
         let listeners = [

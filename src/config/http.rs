@@ -82,7 +82,8 @@ pub struct OperationsSettings {
 }
 
 impl HttpSettings {
-    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+    /// `has_proxy`: clients use https, which this server leaves to a proxy.
+    pub(super) fn check(&self, has_proxy: bool, checker: &mut Checker<'_>) {
         const MINUTES: Duration = Duration::from_mins(10);
         if self.listen.is_empty() {
             checker.error(
@@ -94,6 +95,9 @@ impl HttpSettings {
             if network.prefix_len() == 0 {
                 checker.warn("http.trusted_proxies", TRUSTS_ALL);
             }
+        }
+        if has_proxy && self.trusted_proxies.is_empty() {
+            checker.warn("http.trusted_proxies", TRUSTS_NOBODY);
         }
         // More panics in actix-server.
         checker.range("http.workers", self.workers, 0..=512);
@@ -143,6 +147,8 @@ const LONGEST_PROXY_IDLE: Duration = Duration::from_secs(61);
 const SHORT_KEEP_ALIVE: &str = "is shorter than the minute for which most proxies keep idle \
     connections: a request that a proxy sends just when this server closes its connection fails \
     with 502";
+const TRUSTS_NOBODY: &str = "is empty, but the clients use https and so reach this server through \
+    a proxy: all of them share its address and its limits. Add the proxy, such as \"127.0.0.1\"";
 const TRUSTS_ALL: &str = "trusts every network: any client can forge its IP address and evade \
     limits";
 

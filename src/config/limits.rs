@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{BURST_TOO_SMALL, BudgetSettings};
 use super::checker::Checker;
-use super::duration;
 use super::lookup::LookupSettings;
+use super::{duration, network};
 use crate::domain::homeservers::HomeserverPattern;
 use crate::domain::rate::Rate;
 
@@ -16,10 +17,25 @@ use crate::domain::rate::Rate;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitSettings {
-    /// Emails that one client requests (EML-25).
+    /// Networks of homeservers that pass on the requests of their users without an account
+    /// (MSI-17). They have limits of their own.
+    #[serde(with = "network")]
+    pub delegating_homeservers: Vec<IpNet>,
+    /// Emails that one client requests without an account (EML-25).
     pub email_per_client: RateSettings,
-    /// Emails to one address.
+    /// Emails that one client requests with accounts (EML-25): a household or company.
+    pub email_per_client_with_account: RateSettings,
+    /// Emails that all accounts of the homeservers of one owner request (EML-25).
+    pub email_per_homeserver: RateSettings,
+    /// Emails that a homeserver of `delegating_homeservers` requests.
+    pub email_per_delegating_homeserver: RateSettings,
+    /// Emails to one mailbox, for those with an account and for all others each.
     pub email_per_address: RateSettings,
+    /// Emails with codes and invitations in all, for all clients.
+    pub email_total: RateSettings,
+    /// Messages of one kind that one client without an account, or one account, requests
+    /// to one address or number (EML-28).
+    pub message_per_client_and_address: RateSettings,
     /// Invitations by one account (INV-23).
     pub invites_per_sender: RateSettings,
     /// Invitations by one client without an account (INV-24).
@@ -40,14 +56,22 @@ pub struct LimitSettings {
     pub submit_per_client: RateSettings,
     /// Emails that one account requests (EML-25).
     pub email_per_account: RateSettings,
-    /// SMS that one client requests (MSI-15).
+    /// SMS that one client requests without an account (MSI-15).
     pub sms_per_client: RateSettings,
+    /// SMS that one client requests with accounts (MSI-15): a household or company.
+    pub sms_per_client_with_account: RateSettings,
+    /// SMS that all accounts of the homeservers of one owner request (MSI-15).
+    pub sms_per_homeserver: RateSettings,
+    /// SMS that a homeserver of `delegating_homeservers` requests.
+    pub sms_per_delegating_homeserver: RateSettings,
     /// SMS to one number.
     pub sms_per_number: RateSettings,
     /// SMS to all numbers of one calling code.
     pub sms_per_calling_code: RateSettings,
     /// SMS that one account requests.
     pub sms_per_account: RateSettings,
+    /// SMS in a day (UTC) in all; 0 means no limit (MSI-18).
+    pub sms_per_day: u32,
     /// Addresses, new ones or not, that one client looks up without an account (V1L-06);
     /// counted in memory, per instance.
     pub lookup_per_client: RateSettings,
@@ -91,48 +115,44 @@ pub struct LimitSettings {
 }
 
 /// For clients and homeservers that act for many users.
-const MANY_INVITES: RateSettings = RateSettings {
-    burst: 200,
-    every: Duration::from_secs(5),
-};
+const MANY_MESSAGES: RateSettings = RateSettings::new(200, Duration::from_secs(5));
+
+/// The same for SMS, which cost money.
+const MANY_SMS: RateSettings = RateSettings::new(50, Duration::from_secs(30));
+
+/// Higher than what one client may send there, so that strangers do not keep the owner
+/// from validating the address, and so slow that nobody is flooded.
+const PER_ADDRESS: RateSettings = RateSettings::new(20, Duration::from_mins(30));
 
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
+            delegating_homeservers: Vec::new(),
             email_per_client: RateSettings::default(),
-            email_per_address: RateSettings::default(),
+            email_per_client_with_account: RateSettings::new(100, Duration::from_secs(20)),
+            email_per_homeserver: MANY_MESSAGES,
+            email_per_delegating_homeserver: MANY_MESSAGES,
+            email_per_address: PER_ADDRESS,
+            email_total: RateSettings::new(1000, Duration::from_secs(1)),
+            message_per_client_and_address: RateSettings::new(5, Duration::from_hours(2)),
             invites_per_sender: RateSettings::default(),
             invites_per_client: RateSettings::default(),
-            invites_per_homeserver: MANY_INVITES,
-            invites_per_client_with_account: MANY_INVITES,
-            invites_per_address: RateSettings::default(),
-            signatures_per_client: RateSettings {
-                burst: 50,
-                every: Duration::from_secs(10),
-            },
-            submit_per_client: RateSettings {
-                burst: 200,
-                every: Duration::from_secs(1),
-            },
+            invites_per_homeserver: MANY_MESSAGES,
+            invites_per_client_with_account: MANY_MESSAGES,
+            invites_per_address: PER_ADDRESS,
+            signatures_per_client: RateSettings::new(50, Duration::from_secs(10)),
+            submit_per_client: RateSettings::new(200, Duration::from_secs(1)),
             email_per_account: RateSettings::default(),
             sms_per_client: RateSettings::default(),
-            sms_per_number: RateSettings {
-                burst: 5,
-                every: Duration::from_hours(1),
-            },
-            sms_per_calling_code: RateSettings {
-                burst: 50,
-                every: Duration::from_mins(1),
-            },
+            sms_per_client_with_account: MANY_SMS,
+            sms_per_homeserver: MANY_SMS,
+            sms_per_delegating_homeserver: MANY_SMS,
+            sms_per_number: RateSettings::new(15, Duration::from_hours(1)),
+            sms_per_calling_code: RateSettings::new(50, Duration::from_mins(1)),
             sms_per_account: RateSettings::default(),
-            lookup_per_client: RateSettings {
-                burst: 20_000,
-                every: Duration::from_millis(1),
-            },
-            lookup_per_account: RateSettings {
-                burst: 50_000,
-                every: Duration::from_millis(1),
-            },
+            sms_per_day: 1000,
+            lookup_per_client: RateSettings::new(20_000, Duration::from_millis(1)),
+            lookup_per_account: RateSettings::new(50_000, Duration::from_millis(1)),
             new_addresses_per_client: BudgetSettings::default(),
             new_addresses_per_homeserver: BudgetSettings::default(),
             new_addresses_per_account: BudgetSettings {
@@ -140,46 +160,16 @@ impl Default for LimitSettings {
                 per_day: 10_000,
             },
             trusted_homeservers: Vec::new(),
-            bind_per_session: RateSettings {
-                burst: 50,
-                every: Duration::from_mins(1),
-            },
-            bind_per_account: RateSettings {
-                burst: 20,
-                every: Duration::from_mins(1),
-            },
-            bind_per_client: RateSettings {
-                burst: 60,
-                every: Duration::from_secs(5),
-            },
-            bind_per_client_with_account: RateSettings {
-                burst: 200,
-                every: Duration::from_secs(1),
-            },
-            onbind_per_homeserver: RateSettings {
-                burst: 200,
-                every: Duration::from_millis(200),
-            },
-            register_per_client: RateSettings {
-                burst: 30,
-                every: Duration::from_secs(10),
-            },
-            register_per_client_and_homeserver: RateSettings {
-                burst: 20,
-                every: Duration::from_secs(30),
-            },
-            register_per_homeserver: RateSettings {
-                burst: 1000,
-                every: Duration::from_millis(50),
-            },
-            unbind_per_client: RateSettings {
-                burst: 60,
-                every: Duration::from_secs(5),
-            },
-            unbind_per_homeserver: RateSettings {
-                burst: 300,
-                every: Duration::from_millis(100),
-            },
+            bind_per_session: RateSettings::new(50, Duration::from_mins(1)),
+            bind_per_account: RateSettings::new(20, Duration::from_mins(1)),
+            bind_per_client: RateSettings::new(60, Duration::from_secs(5)),
+            bind_per_client_with_account: RateSettings::new(200, Duration::from_secs(1)),
+            onbind_per_homeserver: RateSettings::new(200, Duration::from_millis(200)),
+            register_per_client: RateSettings::new(30, Duration::from_secs(10)),
+            register_per_client_and_homeserver: RateSettings::new(20, Duration::from_secs(30)),
+            register_per_homeserver: RateSettings::new(1000, Duration::from_millis(50)),
+            unbind_per_client: RateSettings::new(60, Duration::from_secs(5)),
+            unbind_per_homeserver: RateSettings::new(300, Duration::from_millis(100)),
         }
     }
 }
@@ -205,6 +195,10 @@ impl Default for RateSettings {
 }
 
 impl RateSettings {
+    const fn new(burst: u32, every: Duration) -> Self {
+        Self { burst, every }
+    }
+
     /// The rate; `None` when the limit is switched off.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
@@ -221,6 +215,9 @@ impl RateSettings {
         checker.duration(&format!("{key}.every"), self.every, millisecond, year);
     }
 }
+
+const TOO_MANY_HOMESERVERS: &str = "contains every network: all clients have the limits of a \
+    homeserver";
 
 impl LimitSettings {
     /// Whether the accounts of a homeserver look up addresses without a limit.
@@ -266,7 +263,21 @@ impl LimitSettings {
             ("unbind_per_client", &self.unbind_per_client),
             ("unbind_per_homeserver", &self.unbind_per_homeserver),
             ("email_per_client", &self.email_per_client),
+            (
+                "email_per_client_with_account",
+                &self.email_per_client_with_account,
+            ),
+            ("email_per_homeserver", &self.email_per_homeserver),
+            (
+                "email_per_delegating_homeserver",
+                &self.email_per_delegating_homeserver,
+            ),
             ("email_per_address", &self.email_per_address),
+            ("email_total", &self.email_total),
+            (
+                "message_per_client_and_address",
+                &self.message_per_client_and_address,
+            ),
             ("email_per_account", &self.email_per_account),
             ("invites_per_sender", &self.invites_per_sender),
             ("invites_per_client", &self.invites_per_client),
@@ -279,11 +290,28 @@ impl LimitSettings {
             ("signatures_per_client", &self.signatures_per_client),
             ("submit_per_client", &self.submit_per_client),
             ("sms_per_client", &self.sms_per_client),
+            (
+                "sms_per_client_with_account",
+                &self.sms_per_client_with_account,
+            ),
+            ("sms_per_homeserver", &self.sms_per_homeserver),
+            (
+                "sms_per_delegating_homeserver",
+                &self.sms_per_delegating_homeserver,
+            ),
             ("sms_per_number", &self.sms_per_number),
             ("sms_per_calling_code", &self.sms_per_calling_code),
             ("sms_per_account", &self.sms_per_account),
         ] {
             rate.check(&format!("limits.{name}"), checker);
+        }
+        checker.range("limits.sms_per_day", self.sms_per_day, 0..=100_000_000);
+        if self
+            .delegating_homeservers
+            .iter()
+            .any(|network| network.prefix_len() == 0)
+        {
+            checker.warn("limits.delegating_homeservers", TOO_MANY_HOMESERVERS);
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::send_limits::dsl;
 use super::{Conn, DbError, with_backend};
-use crate::domain::counter::{Limit, Payer};
+use crate::domain::counter::{Limit, Payer, Refusal};
 use crate::domain::rate::Rate;
 
 /// What a message was charged. Stored as JSON with the queued message.
@@ -72,34 +72,59 @@ fn lock_row(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbErr
         .first(connection)?)
 }
 
+/// Reduces a time beyond the horizon, see [`charge`].
+fn reduce(connection: &mut Conn, limit: &Limit, now: i64) -> Result<(), DbError> {
+    let horizon = limit.rate.horizon(limit.start(now));
+    let beyond = dsl::send_limits
+        .find(&limit.counted)
+        .filter(dsl::paid_until.gt(horizon));
+    diesel::update(beyond)
+        .set(dsl::paid_until.eq(horizon))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Charges all the limits with one message or, if one of them is reached, none.
-/// Then returns in how many milliseconds that limit allows another message.
+/// Then returns that limit.
 pub fn charge_all(
     connection: &mut Conn,
     limits: &[Limit],
     now: i64,
-) -> Result<Result<Vec<Charge>, i64>, DbError> {
+) -> Result<Result<Vec<Charge>, Refusal>, DbError> {
     let mut charges = Vec::with_capacity(limits.len());
     // All transactions lock the rows in the order of the keys, to avoid deadlocks.
     let mut limits: Vec<_> = limits.iter().collect();
     limits.sort_by_key(|limit| &limit.counted);
-    for Limit {
-        counted,
-        rate,
-        payer,
-    } in limits
-    {
-        if let Err(wait_ms) = charge(connection, counted, *rate, now)? {
+    let mut remaining = limits.into_iter();
+    while let Some(limit) = remaining.next() {
+        let (counted, rate) = (&limit.counted, limit.rate);
+        if let Err(wait_ms) = charge(connection, counted, rate, limit.start(now))? {
             refund(connection, &charges)?;
-            return Ok(Err(wait_ms));
+            // All at once, or a clock that was set back would block for each of them.
+            for limit in remaining {
+                reduce(connection, limit, now)?;
+            }
+            return Ok(Err(limit.refusal(wait_ms, now)));
         }
         charges.push(Charge {
             counted: counted.clone(),
             every_ms: rate.every_ms,
-            is_final: *payer == Payer::Sender,
+            is_final: limit.payer == Payer::Sender,
         });
     }
     Ok(Ok(charges))
+}
+
+/// How many messages a limit with a period has counted in it.
+pub fn used(connection: &mut Conn, limit: &Limit) -> Result<u32, DbError> {
+    let paid_until: Option<i64> = dsl::send_limits
+        .find(&limit.counted)
+        .select(dsl::paid_until)
+        .first(connection)
+        .optional()?;
+    let start = limit.period_end.unwrap_or_default();
+    let used = paid_until.map_or(0, |paid_until| paid_until.saturating_sub(start).max(0));
+    Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
 /// Undoes these charges.

@@ -50,12 +50,50 @@ impl CounterSecret {
 /// A limit that a message is charged to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
+    /// The setting that it comes from.
+    pub name: &'static str,
     /// What it is counted under.
     pub counted: String,
     /// The limit.
     pub rate: Rate,
     /// Who pays.
     pub payer: Payer,
+    /// The end of the period that is counted, in milliseconds since the epoch, for a
+    /// limit of `burst` messages in a period. Such a counter starts at the end of its
+    /// period, and moves ahead by a millisecond with each message.
+    pub period_end: Option<i64>,
+}
+
+impl Limit {
+    /// What counts as the present for this counter.
+    #[must_use]
+    pub fn start(&self, now: i64) -> i64 {
+        self.period_end.unwrap_or(now)
+    }
+
+    /// The refusal of a message, which is possible in so many milliseconds.
+    #[must_use]
+    pub fn refusal(&self, wait_ms: i64, now: i64) -> Refusal {
+        let wait_ms = self.period_end.map_or(wait_ms, |end| (end - now).max(1));
+        Refusal::new(self.name, wait_ms)
+    }
+}
+
+/// A limit that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The setting of the limit, for the log.
+    pub limit: &'static str,
+    /// In how many milliseconds a retry can succeed.
+    pub wait_ms: i64,
+}
+
+impl Refusal {
+    /// A refusal by the limit of this setting.
+    #[must_use]
+    pub fn new(limit: &'static str, wait_ms: i64) -> Self {
+        Self { limit, wait_ms }
+    }
 }
 
 /// Who pays for a message.

@@ -57,6 +57,32 @@ impl CanonicalEmail {
         &self.0
     }
 
+    /// The mailbox that gets the mail, as far as that is known, so that a mailbox is
+    /// counted once however it is written. Never stored or compared otherwise.
+    ///
+    /// A tag after `+` belongs to the same mailbox ([RFC 5233]), and Gmail ignores dots
+    /// and has two domains. Other servers tell dots apart, and `-` is part of many names.
+    ///
+    /// [RFC 5233]: https://www.rfc-editor.org/rfc/rfc5233
+    #[must_use]
+    pub fn mailbox(&self) -> Cow<'_, str> {
+        let Some((local, domain)) = self.0.split_once('@') else {
+            return Cow::Borrowed(&self.0);
+        };
+        let user = match local.split_once('+') {
+            Some((user, _tag)) if !user.is_empty() => user,
+            _ => local,
+        };
+        if matches!(domain, "gmail.com" | "googlemail.com") {
+            let user = user.replace('.', "");
+            return Cow::Owned(format!("{user}@gmail.com"));
+        }
+        if user == local {
+            return Cow::Borrowed(&self.0);
+        }
+        Cow::Owned(format!("{user}@{domain}"))
+    }
+
     /// The address with its domain in A-labels, if that is another form. People type
     /// and hash either.
     #[must_use]
@@ -170,6 +196,24 @@ mod tests {
             ("İ@example.com", "i\u{307}@example.com"),
         ] {
             assert_eq!(canonical(input).as_deref(), Some(expected), "{input}");
+        }
+    }
+
+    /// EML-28
+    #[test]
+    fn mailbox_has_no_tag() {
+        for (address, mailbox) in [
+            ("victim@example.com", "victim@example.com"),
+            ("Victim+tag@EXAMPLE.com", "victim@example.com"),
+            ("victim+a+b@example.com", "victim@example.com"),
+            ("victim+@example.com", "victim@example.com"),
+            ("+tag@example.com", "+tag@example.com"),
+            ("v.ic.tim-a@example.com", "v.ic.tim-a@example.com"),
+            ("V.ic.tim+tag@googlemail.com", "victim@gmail.com"),
+            ("victim@GMAIL.com", "victim@gmail.com"),
+        ] {
+            let address = CanonicalEmail::parse(address).unwrap();
+            assert_eq!(address.mailbox(), mailbox);
         }
     }
 

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 /// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -77,6 +79,15 @@ pub fn client_network(ip: IpAddr) -> String {
     }
 }
 
+/// Whether a client is in one of these networks.
+#[must_use]
+pub fn is_within(client: Option<IpAddr>, networks: &[IpNet]) -> bool {
+    client.is_some_and(|ip| {
+        let ip = ip.to_canonical();
+        networks.iter().any(|network| network.contains(&ip))
+    })
+}
+
 /// A network that a client may control all of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
@@ -86,18 +97,26 @@ pub struct Network {
     pub clients: u32,
 }
 
+/// For how many clients the networks of [`networks`] count.
+pub const NETWORK_CLIENTS: [u32; 3] = [1, 2, 4];
+
 /// The networks that a client may control, from the smallest on. Providers give a /64 to
 /// one customer and a /56 or /48 to another, so that the larger ones count for a few
 /// clients, not for as many as they have room for.
 #[must_use]
 pub fn networks(ip: IpAddr) -> Vec<Network> {
+    let [first, second, third] = NETWORK_CLIENTS;
     let network = |name, clients| Network { name, clients };
-    let smallest = network(client_network(ip), 1);
+    let smallest = network(client_network(ip), first);
     let IpAddr::V6(ip) = ip.to_canonical() else {
         return vec![smallest];
     };
     let prefix = |bits: u32| format!("{}/{bits}", u128::from(ip) >> (128 - bits));
-    vec![smallest, network(prefix(56), 2), network(prefix(48), 4)]
+    vec![
+        smallest,
+        network(prefix(56), second),
+        network(prefix(48), third),
+    ]
 }
 
 #[cfg(test)]

@@ -47,6 +47,18 @@ impl UnixMillis {
     }
 }
 
+/// The end of the day, in UTC.
+#[must_use]
+pub fn end_of_day(now: UnixMillis) -> UnixMillis {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    UnixMillis(
+        now.0
+            .div_euclid(DAY_MS)
+            .saturating_add(1)
+            .saturating_mul(DAY_MS),
+    )
+}
+
 impl From<i64> for UnixMillis {
     fn from(millis: i64) -> Self {
         Self(millis)

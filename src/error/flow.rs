@@ -13,7 +13,7 @@ impl From<FlowError> for Error {
                 log::error!("request failed: {what}");
                 Self::internal()
             }
-            FlowError::Limited(retry_after_ms) => Self::limit_exceeded(retry_after_ms),
+            FlowError::Limited(refusal) => Self::limit_exceeded(refusal),
             FlowError::Session(denied) => Self::session(denied),
             FlowError::NoTransport(Medium::Email) => {
                 Self::email_send_error("This server cannot send email")

@@ -3,6 +3,7 @@
 use super::*;
 use crate::db::DbError;
 use crate::domain::Invalid;
+use crate::domain::counter::Refusal;
 
 #[test]
 fn errors_have_their_status_and_errcode() {
@@ -57,7 +58,11 @@ fn errors_have_their_status_and_errcode() {
         (Error::mail_not_found(), 404, "M_NOT_FOUND"),
         (Error::body_too_large(1), 413, "M_TOO_LARGE"),
         (Error::too_many_addresses(1), 400, "M_TOO_LARGE"),
-        (Error::limit_exceeded(1), 429, "M_LIMIT_EXCEEDED"),
+        (
+            Error::limit_exceeded(Refusal::new("limits.a", 1)),
+            429,
+            "M_LIMIT_EXCEEDED",
+        ),
         (Error::internal(), 500, "M_UNKNOWN"),
         (Fault::QueueFull("x").into(), 503, "M_UNKNOWN"),
         (Fault::TimedOut("x").into(), 503, "M_UNKNOWN"),

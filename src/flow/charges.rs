@@ -3,13 +3,15 @@
 
 use std::net::IpAddr;
 
+use super::FlowError;
 use crate::app::App;
-use crate::domain::counter::{Limit, Payer};
+use crate::domain::counter::{Limit, Payer, Refusal};
 use crate::domain::email::CanonicalEmail;
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::rate::{Rate, client_network, networks};
+use crate::domain::rate::{Rate, client_network, is_within, networks};
 use crate::domain::registrant::registrant;
+use crate::domain::time::end_of_day;
 
 /// Who makes a request.
 #[derive(Debug, Clone, Copy)]
@@ -20,133 +22,250 @@ pub(super) struct Requester<'a> {
     pub(super) account: Option<&'a Mxid>,
 }
 
+/// A limit of the configuration.
+#[derive(Clone, Copy)]
+struct Setting {
+    name: &'static str,
+    /// `None` when it is switched off.
+    rate: Option<Rate>,
+}
+
+/// The limit of that name.
+macro_rules! setting {
+    ($limits:expr, $name:ident) => {
+        Setting {
+            name: concat!("limits.", stringify!($name)),
+            rate: $limits.$name.rate(),
+        }
+    };
+}
+
+/// What may be asked for messages of one kind.
+struct Senders {
+    per_client: Setting,
+    per_client_with_account: Setting,
+    per_delegating_homeserver: Setting,
+    per_account: Setting,
+    per_homeserver: Setting,
+}
+
 /// The charges of one request, collected limit by limit.
 struct Charges<'a> {
     app: &'a App,
+    by: Requester<'a>,
     limits: Vec<Limit>,
 }
 
 impl<'a> Charges<'a> {
-    fn new(app: &'a App) -> Self {
+    fn new(app: &'a App, by: Requester<'a>) -> Self {
         let limits = Vec::new();
-        Self { app, limits }
+        Self { app, by, limits }
     }
 
-    /// Charges the sender, unless there is none or the limit is switched off.
-    fn add_sender(&mut self, scope: &str, name: Option<&str>, rate: Option<Rate>) {
-        if let Some(name) = name {
-            self.add(Payer::Sender, scope, name, rate);
+    /// Whether the client is a homeserver that passes on the requests of its users.
+    fn is_delegating(&self) -> bool {
+        is_within(self.by.client, &self.app.config.limits.delegating_homeservers)
+    }
+
+    /// Whether everybody who has an account there is trusted.
+    fn is_trusted(&self) -> bool {
+        let mut account = self.by.account.into_iter();
+        account.any(|user| self.app.config.limits.is_trusted(user.server_name()))
+    }
+
+    /// Who can have any number of homeservers like that of the account, unless it is
+    /// trusted.
+    fn owner(&self) -> Option<String> {
+        if self.is_trusted() {
+            return None;
+        }
+        let server = ServerName::parse(self.by.account?.server_name()).ok()?;
+        Some(registrant(&server))
+    }
+
+    /// Charges the sender of a message: the account, the owner of its homeserver, who can
+    /// have any number of accounts and of homeservers, and the client. With an account,
+    /// the client is a household or a company.
+    fn add_senders(&mut self, senders: &Senders) {
+        if let Some(account) = self.by.account {
+            self.add(Payer::Sender, senders.per_account, account.as_str());
+        }
+        if let Some(owner) = self.owner() {
+            self.add(Payer::Sender, senders.per_homeserver, &owner);
+        }
+        if self.is_delegating() {
+            let client = self.by.client.map(client_network).unwrap_or_default();
+            self.add(Payer::Sender, senders.per_delegating_homeserver, &client);
+        } else if self.by.account.is_some() {
+            self.add_client(Payer::Sender, senders.per_client_with_account, "");
+        } else {
+            self.add_client(Payer::Sender, senders.per_client, "");
         }
     }
 
-    /// Charges the network of the client.
-    fn add_client(&mut self, scope: &str, client: Option<IpAddr>, rate: Option<Rate>) {
-        self.add_sender(scope, client.map(client_network).as_deref(), rate);
+    /// Charges the recipient: first who asked for messages to it, so that strangers do not
+    /// use up what others may send there, and then the recipient itself. Requests with an
+    /// account, those that a homeserver passes on and all others are counted apart:
+    /// nobody without an account can keep a user from validating an address. All of it is
+    /// given back for a message that is not sent.
+    fn add_recipient(&mut self, setting: Setting, address: &str) {
+        let limits = &self.app.config.limits;
+        let first = setting!(limits, message_per_client_and_address);
+        let about = format!("{} {address}", setting.name);
+        let requester = if let Some(account) = self.by.account {
+            let payer = Payer::Recipient;
+            self.add(payer, first, &format!("{account} {about}"));
+            if let Some(owner) = self.owner() {
+                let who = format!("owner {owner} {about}");
+                self.add(payer, first.times(PER_OWNER), &who);
+            }
+            "account"
+        } else if self.is_delegating() {
+            "homeserver"
+        } else {
+            self.add_client(Payer::Recipient, first, &about);
+            "client"
+        };
+        self.add(Payer::Recipient, setting, &format!("{requester} {address}"));
     }
 
-    fn add_recipient(&mut self, scope: &str, name: &str, rate: Option<Rate>) {
-        self.add(Payer::Recipient, scope, name, rate);
+    /// Charges the networks of the client, together with something else.
+    fn add_client(&mut self, payer: Payer, setting: Setting, other: &str) {
+        for network in self.by.client.map(networks).into_iter().flatten() {
+            let who = format!("{} {other}", network.name);
+            self.add(payer, setting.times(network.clients), &who);
+        }
     }
 
-    fn add(&mut self, payer: Payer, scope: &str, name: &str, rate: Option<Rate>) {
-        if let Some(rate) = rate {
-            let counted = self.app.limiters.counter_secret.key(scope, name);
-            self.limits.push(Limit {
-                counted,
-                rate,
-                payer,
-            });
+    /// Charges a limit, unless it is switched off.
+    fn add(&mut self, payer: Payer, setting: Setting, who: &str) {
+        let Setting { name, rate } = setting;
+        let Some(rate) = rate else {
+            return;
+        };
+        self.limits.push(Limit {
+            name,
+            counted: self.app.limiters.counter_secret.key(name, who),
+            rate,
+            payer,
+            period_end: None,
+        });
+    }
+}
+
+impl Setting {
+    /// The limit of so many together.
+    fn times(self, number: u32) -> Self {
+        Self {
+            rate: self.rate.map(|rate| rate.times(number)),
+            ..self
         }
     }
 }
 
-/// Who can have any number of homeservers like that of the user.
-fn owner_of(user: &Mxid) -> Option<String> {
-    let server = ServerName::parse(user.server_name()).ok()?;
-    Some(registrant(&server))
+/// The users of one owner of homeservers may ask for so many times as many messages to one
+/// address as one of them.
+const PER_OWNER: u32 = 3;
+
+/// The error of a message that a limit refuses, which is counted.
+pub(super) fn refused(app: &App, refusal: Refusal) -> FlowError {
+    app.metrics.message_refused(refusal.limit);
+    FlowError::Limited(refusal)
 }
 
-/// An email with a code: client, account and recipient.
+/// An email with a code.
 pub(super) fn of_email(app: &App, by: Requester<'_>, address: &CanonicalEmail) -> Vec<Limit> {
+    let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
-    let mut charges = Charges::new(app);
-    let account = by.account.map(Mxid::as_str);
-    charges.add_client("email-by", by.client, limits.email_per_client.rate());
-    charges.add_sender("email-of", account, limits.email_per_account.rate());
-    charges.add_recipient(
-        "email-to",
-        address.as_str(),
-        limits.email_per_address.rate(),
-    );
+    charges.add_senders(&Senders {
+        per_client: setting!(limits, email_per_client),
+        per_client_with_account: setting!(limits, email_per_client_with_account),
+        per_delegating_homeserver: setting!(limits, email_per_delegating_homeserver),
+        per_account: setting!(limits, email_per_account),
+        per_homeserver: setting!(limits, email_per_homeserver),
+    });
+    charges.add_recipient(setting!(limits, email_per_address), &address.mailbox());
+    charges.add(Payer::Recipient, setting!(limits, email_total), "");
     charges.limits
 }
 
-/// An SMS: client, account, recipient and country.
+/// An SMS.
 pub(super) fn of_sms(app: &App, by: Requester<'_>, phone: &PhoneNumber) -> Vec<Limit> {
+    let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
-    let (number, code) = (phone.msisdn().as_str(), phone.calling_code().to_string());
-    let account = by.account.map(Mxid::as_str);
-    let mut charges = Charges::new(app);
-    charges.add_client("sms-by", by.client, limits.sms_per_client.rate());
-    charges.add_sender("sms-of", account, limits.sms_per_account.rate());
-    charges.add_recipient("sms-to", number, limits.sms_per_number.rate());
-    charges.add_recipient("sms-code", &code, limits.sms_per_calling_code.rate());
-    charges.limits
-}
-
-/// An invite: the account, its homeserver (which can have any number of accounts) and the
-/// client; on v1, where the sender is only a claim, the client alone. And the recipient.
-pub(super) fn of_invite(app: &App, by: Requester<'_>, address: &CanonicalEmail) -> Vec<Limit> {
-    let limits = &app.config.limits;
-    let mut charges = Charges::new(app);
-    if let Some(user) = by.account {
-        let server = Some(user.server_name());
-        let via_client = limits.invites_per_client_with_account.rate();
-        let sender = Some(user.as_str());
-        charges.add_sender("invite-by", sender, limits.invites_per_sender.rate());
-        charges.add_sender("invite-of", server, limits.invites_per_homeserver.rate());
-        charges.add_client("invite-via", by.client, via_client);
-    } else {
-        charges.add_client("invite-from", by.client, limits.invites_per_client.rate());
-    }
-    charges.add_recipient(
-        "invite-to",
-        address.as_str(),
-        limits.invites_per_address.rate(),
+    charges.add_senders(&Senders {
+        per_client: setting!(limits, sms_per_client),
+        per_client_with_account: setting!(limits, sms_per_client_with_account),
+        per_delegating_homeserver: setting!(limits, sms_per_delegating_homeserver),
+        per_account: setting!(limits, sms_per_account),
+        per_homeserver: setting!(limits, sms_per_homeserver),
+    });
+    charges.add_recipient(setting!(limits, sms_per_number), phone.msisdn().as_str());
+    let code = phone.calling_code().to_string();
+    charges.add(
+        Payer::Recipient,
+        setting!(limits, sms_per_calling_code),
+        &code,
     );
+    charges.limits.extend(sms_budget(app));
     charges.limits
 }
 
-/// The addresses of a lookup: the account, the owner of its homeserver, who can have any
-/// number of accounts and of homeservers, and the networks of the client; nothing for an
-/// account of a trusted homeserver. Without an account, an IPv6 client has one limit
-/// for the whole /48: nobody needs that version of the API on many devices.
-pub(super) fn of_lookup(app: &App, by: Requester<'_>) -> Vec<Limit> {
+/// The budget of all SMS of this day (UTC); `None` when it is switched off.
+pub(super) fn sms_budget(app: &App) -> Option<Limit> {
+    let name = "limits.sms_per_day";
+    let end = end_of_day(app.clock.now()).as_i64();
+    let burst = app.config.limits.sms_per_day;
+    (burst > 0).then(|| Limit {
+        name,
+        counted: app.limiters.counter_secret.key(name, &end.to_string()),
+        rate: Rate { burst, every_ms: 1 },
+        payer: Payer::Recipient,
+        period_end: Some(end),
+    })
+}
+
+/// An invite. On v1 the sender is only a claim, so that the client alone counts.
+pub(super) fn of_invite(app: &App, by: Requester<'_>, address: &CanonicalEmail) -> Vec<Limit> {
+    let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
-    let mut charges = Charges::new(app);
-    let per_client = limits.new_addresses_per_client.rate();
-    if let Some(user) = by.account {
-        if limits.is_trusted(user.server_name()) {
-            return Vec::new();
-        }
-        charges.add_sender(
-            "lookup-of",
-            Some(user.as_str()),
-            limits.new_addresses_per_account.rate(),
-        );
-        charges.add_sender(
-            "lookup-for",
-            owner_of(user).as_deref(),
-            limits.new_addresses_per_homeserver.rate(),
-        );
-        for network in by.client.map(networks).into_iter().flatten() {
-            let rate = per_client.map(|rate| rate.times(network.clients));
-            charges.add_sender("lookup-by", Some(&network.name), rate);
-        }
-    } else {
+    charges.add_senders(&Senders {
+        per_client: setting!(limits, invites_per_client),
+        per_client_with_account: setting!(limits, invites_per_client_with_account),
+        per_delegating_homeserver: setting!(limits, invites_per_client_with_account),
+        per_account: setting!(limits, invites_per_sender),
+        per_homeserver: setting!(limits, invites_per_homeserver),
+    });
+    charges.add_recipient(setting!(limits, invites_per_address), &address.mailbox());
+    charges.add(Payer::Recipient, setting!(limits, email_total), "");
+    charges.limits
+}
+
+/// The addresses of a lookup: the account, the owner of its homeserver and the networks of
+/// the client; nothing for an account of a trusted homeserver. Without an account, an IPv6
+/// client has one limit for the whole /48: nobody needs that version of the API on many
+/// devices.
+pub(super) fn of_lookup(app: &App, by: Requester<'_>) -> Vec<Limit> {
+    let mut charges = Charges::new(app, by);
+    let limits = &app.config.limits;
+    let per_client = setting!(limits, new_addresses_per_client);
+    let Some(user) = by.account else {
         let widest = by.client.and_then(|client| networks(client).pop());
-        let name = widest.as_ref().map(|network| network.name.as_str());
-        charges.add_sender("lookup-from", name, per_client);
+        if let Some(network) = widest {
+            let who = format!("v1 {}", network.name);
+            charges.add(Payer::Sender, per_client, &who);
+        }
+        return charges.limits;
+    };
+    if charges.is_trusted() {
+        return Vec::new();
     }
+    let per_account = setting!(limits, new_addresses_per_account);
+    charges.add(Payer::Sender, per_account, user.as_str());
+    if let Some(owner) = charges.owner() {
+        let per_homeserver = setting!(limits, new_addresses_per_homeserver);
+        charges.add(Payer::Sender, per_homeserver, &owner);
+    }
+    charges.add_client(Payer::Sender, per_client, "");
     charges.limits
 }

@@ -1,6 +1,7 @@
 //! Why a flow failed. `error::flow` decides on the response to the client.
 
 use crate::actor::pool::Fault;
+use crate::domain::counter::Refusal;
 use crate::domain::session::Denied;
 use crate::domain::threepid::Medium;
 use crate::random::RandomError;
@@ -17,9 +18,9 @@ pub enum FlowError {
     /// Something that holds by construction does not.
     #[error("{0}")]
     Internal(&'static str),
-    /// A limit is reached; a retry may succeed after so many milliseconds.
+    /// A limit is reached.
     #[error("rate limit reached")]
-    Limited(i64),
+    Limited(Refusal),
     /// The validation session proves nothing.
     #[error("the validation session is not usable: {0:?}")]
     Session(Denied),

@@ -111,7 +111,7 @@ pub async fn store_invite(
         app.pending_replies.unsubscribe(&id, reply);
         return Err(match outcome? {
             StoreOutcome::InUse(mxid) => FlowError::ThreepidInUse(mxid),
-            StoreOutcome::Limited(retry_after_ms) => FlowError::Limited(retry_after_ms),
+            StoreOutcome::Limited(refusal) => charges::refused(&app, refusal),
             StoreOutcome::Queued => FlowError::Internal("a queued invite was not waited for"),
         });
     }

@@ -17,6 +17,7 @@ use crate::actor::lookups::{LookupHashes, LookupOutcome, SignedAssociation};
 use crate::actor::pool::Fault;
 use crate::actor::signer::Sign;
 use crate::app::App;
+use crate::domain::counter::Refusal;
 use crate::domain::ids::Mxid;
 use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::threepid::ThreePid;
@@ -90,7 +91,7 @@ pub async fn users_of_hashes(
 }
 
 fn overtaken() -> FlowError {
-    FlowError::Limited(1000)
+    FlowError::Limited(Refusal::new("lookups of one payer at a time", 1000))
 }
 
 /// Leases what is missing from the database or, while that does not answer, lends it.
@@ -116,10 +117,9 @@ async fn lease(app: &App, shortages: Vec<Shortage>) -> Result<(), FlowError> {
             for shortage in &shortages {
                 ledger.add_payment(shortage);
             }
-            let limit = shortages.get(refused.index);
-            let scope = limit.and_then(|shortage| shortage.limit.counted.split(':').next());
-            log::info!(limit = scope.unwrap_or_default(), retry_in_ms = refused.wait_ms; "lookup refused: too many new addresses");
-            Err(FlowError::Limited(refused.wait_ms))
+            let shortage = shortages.get(refused.index);
+            let name = shortage.map_or("", |shortage| shortage.limit.name);
+            Err(FlowError::Limited(Refusal::new(name, refused.wait_ms)))
         }
         Err(_) if ledger.lend(&shortages) => Ok(()),
         Err(fault) => Err(fault.into()),

@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod invite;
 pub mod lookup;
 pub mod register;
+pub mod sms_budget;
 pub mod unbind;
 pub mod validate;
 mod wait;

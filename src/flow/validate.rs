@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::FlowError;
 use super::charges::{self, Requester};
+use super::sms_budget;
 use super::wait;
 use crate::actor::outbox::Subject;
 use crate::actor::sessions::{BeginOutcome, BeginSession, MessageDraft};
@@ -93,6 +94,7 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     let worker = request.target.worker(&app)?;
     let _waiting = wait::enter(&app, request.client)?;
     let medium = request.target.threepid().medium();
+    let is_sms = medium == Medium::Msisdn;
     let send_attempt = request.send_attempt;
     let id = MessageId::from(random::alphanumeric(32)?);
     let begin = begin_session(&app, request, id.clone())?;
@@ -101,6 +103,9 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
     let outcome = app.sessions.send(begin).await;
     if let Ok(BeginOutcome::Queued(sid)) = outcome {
         worker.wake();
+        if is_sms {
+            sms_budget::observe(&app).await;
+        }
         return wait_for(&app, sid, send_attempt, &id, reply, medium).await;
     }
     app.pending_replies.unsubscribe(&id, reply);
@@ -110,7 +115,12 @@ pub async fn request_token(app: Arc<App>, request: RequestToken) -> Result<Sid, 
             let reply = wait::join(&app, &id)?;
             wait_for(&app, sid, send_attempt, &id, reply, medium).await
         }
-        BeginOutcome::Limited(retry_after_ms) => Err(FlowError::Limited(retry_after_ms)),
+        BeginOutcome::Limited(refusal) => {
+            if is_sms {
+                sms_budget::observe(&app).await;
+            }
+            Err(charges::refused(&app, refusal))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{FlowError, NotSent};
 use crate::actor::outbox::{StopWaiting, StopWaitingOutcome, Subject};
 use crate::app::App;
 use crate::delivery::pending_replies::{Outcome, PendingReply};
+use crate::domain::counter::Refusal;
 use crate::domain::message::MessageId;
 use crate::domain::time::duration_ms;
 use crate::limiter::waits::Waiting;
@@ -16,10 +17,11 @@ use crate::limiter::waits::Waiting;
 /// # Errors
 /// [`FlowError::Limited`] when too many of the client wait.
 pub(super) fn enter(app: &App, client: Option<IpAddr>) -> Result<Waiting, FlowError> {
+    let name = "requests of one client that wait for a message";
     app.limiters
         .waits
         .enter(client)
-        .ok_or_else(|| too_many(app))
+        .ok_or_else(|| too_many(app, name))
 }
 
 /// Joins those that wait for a message that an earlier request has queued.
@@ -27,12 +29,16 @@ pub(super) fn enter(app: &App, client: Option<IpAddr>) -> Result<Waiting, FlowEr
 /// # Errors
 /// [`FlowError::Limited`] when there are too many.
 pub(super) fn join(app: &App, id: &MessageId) -> Result<PendingReply, FlowError> {
-    app.pending_replies.join(id).ok_or_else(|| too_many(app))
+    let name = "requests that wait for one message";
+    app.pending_replies
+        .join(id)
+        .ok_or_else(|| too_many(app, name))
 }
 
 /// The others have their answer by then.
-fn too_many(app: &App) -> FlowError {
-    FlowError::Limited(duration_ms(app.config.delivery.answer_within).max(1))
+fn too_many(app: &App, limit: &'static str) -> FlowError {
+    let wait_ms = duration_ms(app.config.delivery.answer_within).max(1);
+    FlowError::Limited(Refusal::new(limit, wait_ms))
 }
 
 /// Waits up to `answer_within` for the outcome of a message. If it is being

@@ -88,7 +88,7 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
                     return Err(refusal);
                 }
             };
-            let client = ClientIp::from_request(&request, &app.config.http.trusted_proxies).0;
+            let client = ClientIp::from_request(&request, &app).0;
             let sender = Sender {
                 client: client.map(client_network).unwrap_or_default(),
                 has_account: caller.user().is_some(),

@@ -26,10 +26,9 @@ pub async fn share_per_client<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let app = request.app_data::<web::Data<App>>().cloned();
-    let client = app.as_ref().and_then(|app| {
-        let proxies = &app.config.http.trusted_proxies;
-        ClientIp::from_request(request.request(), proxies).0
-    });
+    let client = app
+        .as_ref()
+        .and_then(|app| ClientIp::from_request(request.request(), app).0);
     let (Some(app), Some(client)) = (app, client) else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };

@@ -27,7 +27,7 @@ pub async fn envelope<B: MessageBody + 'static>(
     let method = request.method().clone();
     let ip = app
         .as_ref()
-        .map(|app| ClientIp::from_request(request.request(), &app.config.http.trusted_proxies));
+        .map(|app| ClientIp::from_request(request.request(), app));
     let response = if method == Method::OPTIONS {
         request.into_response(HttpResponse::Ok().json(Empty {}))
     } else {

@@ -20,6 +20,7 @@ use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::domain::time::UnixMillis;
 use crate::error::Error;
+use crate::flow::sms_budget;
 
 /// How long a check of a dependency may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -170,6 +171,10 @@ pub(super) const METRICS: Endpoint = Endpoint {
 pub(super) async fn metrics(app: web::Data<App>) -> Result<Metrics, Error> {
     if let Some(depth) = depth(&app).await {
         app.metrics.queue(depth.messages, age(&app, depth.oldest));
+    }
+    if app.sms_worker.is_some() {
+        let observing = sms_budget::observe(&app);
+        let _ = tokio::time::timeout(CHECK_TIMEOUT, observing).await;
     }
     measure_peers(&app).await;
     match app.metrics.render() {

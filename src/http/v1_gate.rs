@@ -21,8 +21,7 @@ pub(super) async fn admit<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let app = request.app_data::<web::Data<App>>();
     let is_admitted = app.is_some_and(|app| {
-        let proxies = &app.config.http.trusted_proxies;
-        let client = ClientIp::from_request(request.request(), proxies).0;
+        let client = ClientIp::from_request(request.request(), app).0;
         let secret = AccessToken::find(request.request(), false);
         may_use(&app.config.v1, client, secret.as_ref())
     });

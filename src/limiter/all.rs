@@ -6,6 +6,7 @@ use super::Limiter;
 use super::binds::BindLimits;
 use super::calls::CallLimits;
 use super::ledger::Ledger;
+use super::sms_budget::SmsBudget;
 use super::waits::Waits;
 use crate::config::LimitSettings;
 use crate::domain::counter::CounterSecret;
@@ -31,6 +32,8 @@ pub struct Limiters {
     pub submissions: Option<Limiter>,
     /// How many requests of each client wait for a message.
     pub waits: Waits,
+    /// The daily budget of SMS, as this instance has reported it.
+    pub(crate) sms_budget: SmsBudget,
     /// What the keys of counters in the database are hashed with.
     pub counter_secret: CounterSecret,
 }
@@ -40,15 +43,19 @@ impl Limiters {
     #[must_use]
     pub fn new(limits: &LimitSettings, places: u32, counter_secret: CounterSecret) -> Self {
         Self {
-            client_lookups: Limiter::new(&limits.lookup_per_client),
-            account_lookups: Limiter::new(&limits.lookup_per_account),
+            client_lookups: Limiter::new("limits.lookup_per_client", &limits.lookup_per_client),
+            account_lookups: Limiter::new("limits.lookup_per_account", &limits.lookup_per_account),
             ledger: Arc::default(),
             registrations: CallLimits::for_register(limits),
             unbinds: CallLimits::for_unbind(limits),
             binds: BindLimits::new(limits),
-            signatures: Limiter::new(&limits.signatures_per_client),
-            submissions: Limiter::new(&limits.submit_per_client),
+            signatures: Limiter::new(
+                "limits.signatures_per_client",
+                &limits.signatures_per_client,
+            ),
+            submissions: Limiter::new("limits.submit_per_client", &limits.submit_per_client),
             waits: Waits::new(places),
+            sms_budget: SmsBudget::default(),
             counter_secret,
         }
     }

@@ -3,9 +3,13 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::Limiter;
 use crate::config::LimitSettings;
+use crate::domain::counter::Refusal;
 use crate::domain::ids::Mxid;
+use crate::domain::rate::is_within;
 use crate::domain::secret::{ClientSecret, Sid};
 
 /// The limits of binds: per session, per account and per client.
@@ -14,6 +18,7 @@ pub struct BindLimits {
     accounts: Option<Limiter>,
     clients: Option<Limiter>,
     clients_with_account: Option<Limiter>,
+    delegating: Vec<IpNet>,
 }
 
 impl BindLimits {
@@ -21,10 +26,14 @@ impl BindLimits {
     #[must_use]
     pub fn new(limits: &LimitSettings) -> Self {
         Self {
-            sessions: Limiter::new(&limits.bind_per_session),
-            accounts: Limiter::new(&limits.bind_per_account),
-            clients: Limiter::new(&limits.bind_per_client),
-            clients_with_account: Limiter::new(&limits.bind_per_client_with_account),
+            sessions: Limiter::new("limits.bind_per_session", &limits.bind_per_session),
+            accounts: Limiter::new("limits.bind_per_account", &limits.bind_per_account),
+            clients: Limiter::new("limits.bind_per_client", &limits.bind_per_client),
+            clients_with_account: Limiter::new(
+                "limits.bind_per_client_with_account",
+                &limits.bind_per_client_with_account,
+            ),
+            delegating: limits.delegating_homeservers.clone(),
         }
     }
 
@@ -33,18 +42,20 @@ impl BindLimits {
     /// its secret, so that others cannot use up its limit.
     ///
     /// # Errors
-    /// A limit is exceeded. The error is the time to wait in milliseconds, at least 1.
+    /// A limit is exceeded.
     pub fn take(
         &self,
         sid: &Sid,
         client_secret: &ClientSecret,
         account: Option<&Mxid>,
         client: Option<IpAddr>,
-    ) -> Result<(), i64> {
+    ) -> Result<(), Refusal> {
         let session = format!("{} {}", sid.expose(), client_secret.expose());
         take(self.sessions.as_ref(), &session)?;
         let clients = if let Some(account) = account {
             take(self.accounts.as_ref(), account.as_str())?;
+            self.clients_with_account.as_ref()
+        } else if is_within(client, &self.delegating) {
             self.clients_with_account.as_ref()
         } else {
             self.clients.as_ref()
@@ -53,7 +64,7 @@ impl BindLimits {
     }
 }
 
-fn take(limiter: Option<&Limiter>, key: &str) -> Result<(), i64> {
+fn take(limiter: Option<&Limiter>, key: &str) -> Result<(), Refusal> {
     limiter.map_or(Ok(()), |limiter| limiter.take(key, 1))
 }
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::Limiter;
 use crate::config::LimitSettings;
+use crate::domain::counter::Refusal;
 use crate::domain::ids::ServerName;
-use crate::domain::rate::client_network;
 
 /// The limits of one kind of call: per client, per client and homeserver, and per
 /// homeserver.
@@ -22,9 +22,15 @@ impl CallLimits {
     pub fn for_register(limits: &LimitSettings) -> Self {
         let both = &limits.register_per_client_and_homeserver;
         Self {
-            clients: Limiter::new(&limits.register_per_client),
-            clients_and_homeservers: Limiter::new(both),
-            homeservers: Limiter::new(&limits.register_per_homeserver),
+            clients: Limiter::new("limits.register_per_client", &limits.register_per_client),
+            clients_and_homeservers: Limiter::new(
+                "limits.register_per_client_and_homeserver",
+                both,
+            ),
+            homeservers: Limiter::new(
+                "limits.register_per_homeserver",
+                &limits.register_per_homeserver,
+            ),
         }
     }
 
@@ -33,18 +39,20 @@ impl CallLimits {
     #[must_use]
     pub fn for_unbind(limits: &LimitSettings) -> Self {
         Self {
-            clients: Limiter::new(&limits.unbind_per_client),
+            clients: Limiter::new("limits.unbind_per_client", &limits.unbind_per_client),
             clients_and_homeservers: None,
-            homeservers: Limiter::new(&limits.unbind_per_homeserver),
+            homeservers: Limiter::new(
+                "limits.unbind_per_homeserver",
+                &limits.unbind_per_homeserver,
+            ),
         }
     }
 
     /// Counts a request of a client, identified by its IP address.
     ///
     /// # Errors
-    /// The limit is exceeded. The error is the time to wait in milliseconds, at
-    /// least 1.
-    pub fn take_for_client(&self, client: Option<IpAddr>) -> Result<(), i64> {
+    /// The limit is exceeded.
+    pub fn take_for_client(&self, client: Option<IpAddr>) -> Result<(), Refusal> {
         let limiter = self.clients.as_ref();
         limiter.map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
     }
@@ -55,16 +63,15 @@ impl CallLimits {
     /// could lock out all other users of it.
     ///
     /// # Errors
-    /// The limit is exceeded. The error is the time to wait in milliseconds, at
-    /// least 1.
+    /// The limit is exceeded.
     pub fn take_for_homeserver(
         &self,
         client: Option<IpAddr>,
         server: &ServerName,
-    ) -> Result<(), i64> {
+    ) -> Result<(), Refusal> {
         let host = server.host().to_ascii_lowercase();
-        if let (Some(limiter), Some(client)) = (&self.clients_and_homeservers, client) {
-            limiter.take(&format!("{} {host}", client_network(client)), 1)?;
+        if let Some(limiter) = &self.clients_and_homeservers {
+            limiter.take_for_client_and(client, &host, 1)?;
         }
         let limiter = self.homeservers.as_ref();
         limiter.map_or(Ok(()), |limiter| limiter.take(&host, 1))

@@ -10,6 +10,8 @@ fn limit(counted: &str) -> Limit {
             every_ms: 1000,
         },
         payer: Payer::Sender,
+        name: "limits.a",
+        period_end: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::rate::client_network;
+use crate::domain::rate::{Network, networks};
 
 /// Of all places, one client gets this part.
 const SHARE: u32 = 16;
@@ -23,7 +23,7 @@ pub struct Waits {
 /// A request that waits.
 #[derive(Debug)]
 pub struct Waiting {
-    client: Option<String>,
+    networks: Vec<String>,
     waiting: Arc<Mutex<HashMap<String, u32>>>,
 }
 
@@ -41,30 +41,35 @@ impl Waits {
     /// is not limited.
     #[must_use]
     pub fn enter(&self, client: Option<IpAddr>) -> Option<Waiting> {
-        let client = client.map(client_network);
-        if let Some(client) = &client {
-            let mut waiting = lock(&self.waiting);
-            let count = waiting.entry(client.clone()).or_default();
-            if *count >= self.max_per_client {
-                return None;
-            }
-            *count += 1;
+        let networks = client.map(networks).unwrap_or_default();
+        let mut waiting = lock(&self.waiting);
+        let is_full = |network: &Network| {
+            let count = waiting.get(&network.name).copied().unwrap_or_default();
+            count >= self.max_per_client.saturating_mul(network.clients)
+        };
+        if networks.iter().any(is_full) {
+            return None;
         }
-        let waiting = Arc::clone(&self.waiting);
-        Some(Waiting { client, waiting })
+        let names: Vec<String> = networks.into_iter().map(|network| network.name).collect();
+        for name in &names {
+            *waiting.entry(name.clone()).or_default() += 1;
+        }
+        Some(Waiting {
+            networks: names,
+            waiting: Arc::clone(&self.waiting),
+        })
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let Some(client) = &self.client else {
-            return;
-        };
         let mut waiting = lock(&self.waiting);
-        if let Some(count) = waiting.get_mut(client) {
-            *count -= 1;
-            if *count == 0 {
-                waiting.remove(client);
+        for network in &self.networks {
+            if let Some(count) = waiting.get_mut(network) {
+                *count -= 1;
+                if *count == 0 {
+                    waiting.remove(network);
+                }
             }
         }
     }
@@ -85,6 +90,11 @@ mod tests {
         let mut here: Vec<_> = (0..10).map(|_| enter("192.0.2.1").unwrap()).collect();
         assert!(enter("192.0.2.1").is_none());
         assert!(enter("192.0.2.2").is_some());
+        let near: Vec<_> = (0..30)
+            .map_while(|host| enter(&format!("2001:db8:0:{host:x}::1")))
+            .collect();
+        assert_eq!(near.len(), 20, "a /56");
+        drop(near);
         assert!((0..20).all(|_| enter("no address").is_some()));
         here.pop();
         assert!(enter("192.0.2.1").is_some());

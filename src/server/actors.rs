@@ -1,6 +1,6 @@
 //! Starts the actors from a configuration.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use actix::Arbiter;
 
@@ -297,6 +297,7 @@ fn app(
             u64::try_from(config.http.max_requests_per_client).unwrap_or(u64::MAX),
         ),
         limiters,
+        untrusted_proxy: Once::new(),
         terms: shared.terms,
         templates: shared.templates,
         public_keys: shared.public_keys,

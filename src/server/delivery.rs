@@ -128,7 +128,10 @@ pub(super) fn start_onbind_worker(
         federation,
         homeservers: config.federation.homeservers.clone(),
         keep_delivered: config.invites.keep_delivered,
-        limiter: Limiter::new(&config.limits.onbind_per_homeserver),
+        limiter: Limiter::new(
+            "limits.onbind_per_homeserver",
+            &config.limits.onbind_per_homeserver,
+        ),
     };
     // As many as the federation actor has under way at a time.
     let concurrency = (config.federation.concurrency / 2).max(1);

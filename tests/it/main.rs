@@ -43,6 +43,8 @@ mod drops;
 #[cfg(test)]
 mod email;
 #[cfg(test)]
+mod fair_limits;
+#[cfg(test)]
 mod federation;
 #[cfg(test)]
 mod flow;

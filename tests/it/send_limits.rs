@@ -190,13 +190,13 @@ async fn counters_are_hashed_with_a_secret() {
             .count("database_keys WHERE name = 'counters'"),
         1
     );
-    let by_trial = sha256_key("email-to", "alice@example.com");
+    let by_trial = sha256_key("limits.email_per_address", "client alice@example.com");
     let with = |condition: &str| {
         server
             .database
             .count(&format!("send_limits WHERE {condition}"))
     };
-    assert_eq!(with("counted LIKE 'email-to:%'"), 1);
+    assert_eq!(with("counted LIKE 'limits.email_per_address:%'"), 1);
     assert_eq!(with(&format!("counted = '{by_trial}'")), 0);
 }
 

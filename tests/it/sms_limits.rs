@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sydent::config::{LimitSettings, ProviderKind, RateSettings};
 
-use crate::harness::{Answer, Api, Reply, SmsProvider, TestServer, fresh_address, fresh_msisdn};
+use crate::harness::{
+    Answer, Api, Reply, SmsProvider, TestDatabase, TestProcess, TestServer, fresh_address,
+    fresh_msisdn,
+};
 
 fn two() -> RateSettings {
     RateSettings {
@@ -123,6 +126,64 @@ async fn only_sent_sms_are_counted() {
     expect_limited(&third);
 }
 
+/// MSI-18
+#[actix_web::test]
+async fn day_has_a_budget_of_sms() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let server = server(&provider, |limits| limits.sms_per_day = 5);
+    let api = server.api();
+    let day = 24 * 60 * 60 * 1000;
+    server.advance(day - server.now().rem_euclid(day) + 1000);
+    provider.behave(Reply::Status(400, String::new()));
+    for _ in 0..5 {
+        send_sms(&api, "secret").await.refused(400, "M_SEND_ERROR");
+    }
+    provider.behave(Reply::Accept);
+    for _ in 0..5 {
+        send_sms(&api, "secret").await.ok();
+    }
+    let answer = send_sms(&api, "secret").await;
+    let body = answer.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(body["retry_after_ms"], day - 1000);
+    let metrics = server.operations().get("/metrics").await.text();
+    for line in ["sydent_sms_today 5", "sydent_sms_budget 5"] {
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+    let address = fresh_address("mail");
+    api.request_token(&address, "secret", 1).await.ok();
+    server.advance(day - 2000);
+    send_sms(&api, "secret")
+        .await
+        .refused(429, "M_LIMIT_EXCEEDED");
+    server.advance(2000);
+    for _ in 0..5 {
+        send_sms(&api, "secret").await.ok();
+    }
+    let metrics = server.operations().get("/metrics").await.text();
+    assert!(metrics.contains("sydent_sms_today 5\n"), "{metrics}");
+}
+
+/// MSI-18
+#[actix_web::test]
+async fn log_has_an_alarm_before_the_budget_ends() {
+    let provider = SmsProvider::start(ProviderKind::OpenMarket);
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |settings| {
+        provider.configure(settings);
+        settings.limits.sms_per_day = 5;
+    });
+    let api = process.api();
+    for _ in 0..3 {
+        send_sms(&api, "secret").await.ok();
+    }
+    assert!(!process.log().contains("daily budget of SMS"));
+    send_sms(&api, "secret").await.ok();
+    process.log_containing("most of the daily budget").await;
+    send_sms(&api, "secret").await.ok();
+    let log = process.log_containing("budget of SMS is used up").await;
+    assert_eq!(log.matches("daily budget of SMS").count(), 2, "{log}");
+}
+
 /// OPS-03
 #[actix_web::test]
 async fn submits_per_client_are_limited_for_all_media() {
@@ -155,7 +216,9 @@ fn default_rates_are_as_specified() {
     for (rate, burst, seconds) in [
         (limits.email_per_client, 5, 300),
         (limits.email_per_account, 5, 300),
-        (limits.sms_per_number, 5, 3600),
+        (limits.email_per_address, 20, 1800),
+        (limits.message_per_client_and_address, 5, 7200),
+        (limits.sms_per_number, 15, 3600),
         (limits.submit_per_client, 200, 1),
         (limits.sms_per_calling_code, 50, 60),
     ] {

@@ -180,6 +180,19 @@ fn warnings_do_not_prevent_startup() {
     }
 }
 
+/// OPS-04
+#[test]
+fn https_without_a_trusted_proxy_is_warned_about() {
+    let folder = Folder::new();
+    let warned = |more: &str| {
+        let config = folder.load(&format!("{LEAST}{more}"), &[]).unwrap();
+        let mut warnings = config.warnings.iter();
+        warnings.any(|warning| warning.key == "http.trusted_proxies")
+    };
+    assert!(warned(""));
+    assert!(!warned("http.trusted_proxies = ['127.0.0.1', '::1']"));
+}
+
 #[cfg(unix)]
 #[test]
 fn world_readable_key_file_causes_a_warning() {

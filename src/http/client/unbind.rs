@@ -127,7 +127,7 @@ impl FromRequest for UnbindCall {
                     return Err(refusal);
                 }
             };
-            let client = ClientIp::from_request(&request, &app.config.http.trusted_proxies).0;
+            let client = ClientIp::from_request(&request, &app).0;
             let sender = Sender {
                 client: client.map(client_network).unwrap_or_default(),
                 has_account: matches!(authentication, Authentication::AccessToken),

@@ -82,8 +82,9 @@ async fn homeserver_and_client_limits_span_accounts() {
     let client: Pick = |limits| &mut limits.invites_per_client_with_account;
     for (pick, third, status) in [
         (homeserver, "@c:example.org", 429),
-        (homeserver, "@c:other.example.org", 200),
-        (client, "@c:other.example.org", 429),
+        (homeserver, "@c:other.example.org", 429),
+        (homeserver, "@c:example.net", 200),
+        (client, "@c:example.net", 429),
     ] {
         let server = TestServer::start(|settings| *pick(&mut settings.limits) = TWO);
         for (sender, status) in [
