@@ -210,6 +210,7 @@ impl<D: Delivery> MessageWorker<D> {
             SendFailure::Misconfigured { reason } => {
                 self.handle_misconfiguration(message, reason).await
             }
+            SendFailure::Paused { pause } => self.hold(message, pause).await,
             SendFailure::Throttled { reason, pause } => {
                 let pause = spread_ms(duration_ms(pause), random::fraction());
                 let delay = pause.max(self.queue.delay_ms(&message));
@@ -250,6 +251,33 @@ impl<D: Delivery> MessageWorker<D> {
         self.settle(message, Settlement::Withdrawn(retry), "misconfigured")
             .await;
         self.queue.pending_replies.publish(&id, Outcome::Failed);
+        None
+    }
+
+    /// Puts a message back that was not tried, since what would take it is left alone. A
+    /// client that waits gets its response at once, unless there is time for an attempt.
+    async fn hold(&self, message: QueuedMessage, pause: Duration) -> Option<Duration> {
+        let (id, name) = (message.id.clone(), D::NAME);
+        let delay = spread_ms(duration_ms(pause), random::fraction());
+        let due_at = self.queue.clock.now().after(millis(delay));
+        let reason = "not tried, since others failed".to_owned();
+        if message.acknowledged {
+            log::debug!(id = id.as_str(), retry_in_ms = delay; "{name} not tried");
+            self.settle(message, Settlement::Released(due_at), "deferred")
+                .await;
+            return Some(millis(delay));
+        }
+        if due_at < message.answer_until {
+            return self
+                .postpone(message, delay, reason, Settlement::Failed)
+                .await;
+        }
+        log::warn!(id = id.as_str(); "{name} not sent: {reason}");
+        self.queue.metrics.dropped(name, "paused");
+        let retry = Retry { due_at, reason };
+        self.settle(message, Settlement::Withdrawn(retry), "paused")
+            .await;
+        self.queue.pending_replies.publish(&id, Outcome::GivenUp);
         None
     }
 

@@ -17,6 +17,7 @@ use super::signer::{Sign, SignAs, Signer};
 use super::worker_loop::Worker;
 use crate::db::invites::Pending;
 use crate::db::outbox::QueuedMessage;
+use crate::delivery::breaker::{AttemptOutcome, Breakers};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::counter::Refusal;
 use crate::domain::homeservers::HomeserverLists;
@@ -42,6 +43,8 @@ pub struct OnbindWorker {
     pub homeservers: HomeserverLists,
     /// Whether delivered invites stay in the database.
     pub keep_delivered: bool,
+    /// Leave homeservers alone that do not answer.
+    pub breakers: Breakers,
     /// How many notifications the homeservers of one owner get; `None` where that is not
     /// limited.
     pub limiter: Option<Limiter>,
@@ -69,6 +72,16 @@ enum NotifyOutcome {
     Refused(String),
     /// A later try may succeed.
     Retry(String),
+}
+
+impl NotifyOutcome {
+    fn says_of_homeserver(&self) -> AttemptOutcome {
+        match self {
+            Self::Accepted(_) | Self::Refused(_) => AttemptOutcome::Works,
+            Self::Obsolete => AttemptOutcome::Unknown,
+            Self::Retry(_) => AttemptOutcome::Fails,
+        }
+    }
 }
 
 impl Notification {
@@ -127,12 +140,26 @@ impl Worker for OnbindWorker {
             return None;
         }
         if let Err(refusal) = self.take(&notification.server) {
-            return self.defer(message, refusal.wait_ms).await;
+            return self
+                .defer(message, millis(refusal.wait_ms), MAX_SPREAD)
+                .await;
         }
-        let outcome = self.notify(&notification).await.unwrap_or_else(|fault| {
-            log::error!(id, tries; "onbind notification not sent: {fault}");
-            NotifyOutcome::Retry("internal error".to_owned())
-        });
+        let server = notification.server.as_str().to_ascii_lowercase();
+        let attempt = match self.breakers.enter(&server) {
+            Ok(attempt) => attempt,
+            Err(pause) => return self.defer(message, pause, pause).await,
+        };
+        let outcome = match self.notify(&notification).await {
+            Ok(outcome) => {
+                attempt.end(outcome.says_of_homeserver());
+                outcome
+            }
+            Err(fault) => {
+                attempt.end(AttemptOutcome::Unknown);
+                log::error!(id, tries; "onbind notification not sent: {fault}");
+                NotifyOutcome::Retry("internal error".to_owned())
+            }
+        };
         self.settle(message, outcome).await
     }
 }
@@ -150,9 +177,14 @@ impl OnbindWorker {
 
     /// Puts a notification back, which was not tried. Spread over a while, so that those
     /// that wait do not come back together.
-    async fn defer(&self, message: QueuedMessage, wait_ms: i64) -> Option<Duration> {
-        let wait = millis(wait_ms) + MAX_SPREAD.mul_f64(random::fraction());
-        log::debug!(id = message.id.as_str(); "onbind notification deferred: too many to this homeserver");
+    async fn defer(
+        &self,
+        message: QueuedMessage,
+        wait: Duration,
+        spread: Duration,
+    ) -> Option<Duration> {
+        let wait = wait + spread.mul_f64(random::fraction());
+        log::debug!(id = message.id.as_str(); "onbind notification deferred");
         self.queue.metrics.delivered(Self::NAME, "deferred");
         let due_at = self.queue.clock.now().after(wait);
         let settlement = Settlement::Released(due_at);

@@ -24,6 +24,12 @@ pub struct DeliverySettings {
     /// The maximum delay between attempts.
     #[serde(with = "duration")]
     pub retry_max: Duration,
+    /// After so many failures in a row a relay, provider or homeserver is left alone; 0
+    /// means never.
+    pub pause_after_failures: u32,
+    /// The longest pause before one attempt finds out whether it works again.
+    #[serde(with = "duration")]
+    pub pause_max: Duration,
     /// How long the delivery of an onbind notification is attempted.
     #[serde(with = "duration")]
     pub onbind_give_up: Duration,
@@ -39,6 +45,8 @@ impl Default for DeliverySettings {
             lease: Duration::from_mins(1),
             retry_first: Duration::from_millis(500),
             retry_max: Duration::from_mins(15),
+            pause_after_failures: 5,
+            pause_max: Duration::from_secs(30),
             onbind_give_up: Duration::from_hours(7 * 24),
             poll_every: Duration::from_secs(1),
         }
@@ -57,6 +65,12 @@ impl DeliverySettings {
         checker.duration("delivery.lease", self.lease, MIN_LEASE, day);
         checker.duration("delivery.retry_first", self.retry_first, ten, day);
         checker.duration("delivery.retry_max", self.retry_max, ten, day);
+        checker.range(
+            "delivery.pause_after_failures",
+            self.pause_after_failures,
+            0..=1000,
+        );
+        checker.duration("delivery.pause_max", self.pause_max, ten, day);
         let year = 366 * day;
         checker.duration("delivery.onbind_give_up", self.onbind_give_up, minute, year);
         checker.duration("delivery.poll_every", self.poll_every, ten, minute);

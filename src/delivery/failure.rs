@@ -36,6 +36,12 @@ pub enum SendFailure {
         /// The shortest pause before the next try.
         pause: Duration,
     },
+    /// The message was not tried: what would take it does not work, and is left alone.
+    #[error("not tried, since it does not work at the moment")]
+    Paused {
+        /// Until when it is left alone.
+        pause: Duration,
+    },
     /// The relay refused because of this server's configuration: it wants a login or
     /// encryption. Sending the message again helps only once the administrator has
     /// corrected that, and the recipient's address is not to blame.
@@ -85,7 +91,10 @@ impl SendFailure {
         | Self::Uncertain { reason }
         | Self::Throttled { reason, .. }
         | Self::Misconfigured { reason }
-        | Self::Transient { reason }) = &mut self;
+        | Self::Transient { reason }) = &mut self
+        else {
+            return self;
+        };
         if !words.is_empty() {
             *reason = format!("{reason}: \"{words}\"");
         }

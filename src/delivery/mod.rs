@@ -1,5 +1,6 @@
 //! Outgoing messages: how mails and SMS are rendered, sent and retried.
 
+pub mod breaker;
 pub mod failure;
 pub mod handover;
 pub mod invitation;

@@ -17,6 +17,7 @@ use crate::actor::signer::Signer;
 use crate::actor::sms_delivery::SmsDelivery;
 use crate::actor::worker_loop::{WorkerHandle, WorkerSettings};
 use crate::config::{self, Config, Provider, Sms};
+use crate::delivery::breaker::{BreakerPolicy, Breakers};
 use crate::delivery::mail::{MailTransport, RelayHealth};
 use crate::delivery::retry::RetryPolicy;
 use crate::delivery::sms::PreparedProviders;
@@ -24,6 +25,7 @@ use crate::delivery::templates::Templates;
 use crate::delivery::writer::MailWriter;
 use crate::domain::time::duration_ms;
 use crate::limiter::Limiter;
+use crate::random;
 
 /// What the configuration offers to send messages with. Everything that can
 /// fail at start is done; nothing has connected yet.
@@ -80,7 +82,8 @@ impl Transports {
         let mail = self
             .mail
             .zip(config.email.from.as_ref())
-            .map(|(transport, from)| {
+            .map(|(mut transport, from)| {
+                transport.set_breakers(breakers("mail relay", config));
                 let delivery = MailDelivery {
                     writer: mail_writer(config, from, templates),
                     transport,
@@ -90,13 +93,14 @@ impl Transports {
                 WorkerHandle::start(move || worker, settings(config, config.email.concurrency))
             });
         let sms = self.sms.map(|providers| {
+            let breakers = breakers("SMS provider", config);
             let (queue, body, timeout) = (
                 queue.clone(),
                 config.sms.body.clone(),
                 sms_timeout(&config.sms),
             );
             let worker = move || {
-                let router = providers.open();
+                let router = providers.open(breakers);
                 let delivery = SmsDelivery {
                     body,
                     router,
@@ -128,6 +132,7 @@ pub(super) fn start_onbind_worker(
         federation,
         homeservers: config.federation.homeservers.clone(),
         keep_delivered: config.invites.keep_delivered,
+        breakers: breakers("homeserver", config),
         limiter: Limiter::new(
             "limits.onbind_per_homeserver",
             &config.limits.onbind_per_homeserver,
@@ -144,6 +149,17 @@ pub(super) fn retry_policy(config: &Config) -> RetryPolicy {
         first_ms: duration_ms(config.delivery.retry_first),
         max_ms: duration_ms(config.delivery.retry_max),
     }
+}
+
+/// Leave what does not work alone for a while, from the first retry on.
+fn breakers(kind: &'static str, config: &Config) -> Breakers {
+    let delivery = &config.delivery;
+    let policy = BreakerPolicy {
+        failures: delivery.pause_after_failures,
+        first: delivery.retry_first,
+        max: delivery.pause_max,
+    };
+    Breakers::new(kind, policy, random::fraction)
 }
 
 fn settings(config: &Config, concurrency: usize) -> WorkerSettings {

@@ -99,6 +99,8 @@ mod outage;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod pauses;
+#[cfg(test)]
 mod pepper;
 #[cfg(test)]
 mod person;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{FileTransport, MailTransport, SendmailTransport, SmtpTransport, TransportError};
 use crate::config::{self, Email};
+use crate::delivery::breaker::Breakers;
 use crate::outgoing::Dns;
 
 /// The time limit for one run of the sendmail command.
@@ -30,5 +31,12 @@ impl MailTransport {
                 Some(Self::File(FileTransport::new(file.dir.clone())?))
             }
         })
+    }
+
+    /// Leaves an SMTP relay alone while it does not work.
+    pub fn set_breakers(&mut self, breakers: Breakers) {
+        if let Self::Smtp(smtp) = self {
+            smtp.set_breakers(breakers);
+        }
     }
 }

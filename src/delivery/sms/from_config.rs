@@ -11,6 +11,7 @@ use super::openmarket::OpenMarket;
 use super::router::Router;
 use super::twilio::Twilio;
 use crate::config::{self, Access, Sms};
+use crate::delivery::breaker::Breakers;
 use crate::delivery::mail::{FileTransport, TransportError};
 use crate::outgoing::DnsError;
 
@@ -69,7 +70,7 @@ impl PreparedProviders {
 
     /// Creates the providers, which cannot move to another thread.
     #[must_use]
-    pub fn open(self) -> Router {
+    pub fn open(self, breakers: Breakers) -> Router {
         let Self {
             mut sms,
             providers: prepared,
@@ -86,6 +87,7 @@ impl PreparedProviders {
             providers,
             routes: sms.routes,
             originators: sms.originators,
+            breakers,
             asked: RefCell::default(),
         }
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Provider, SmsMessage};
+use crate::delivery::breaker::{AttemptOutcome, Breakers};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::handover::Handover;
 use crate::domain::calling_code::ByCallingCode;
@@ -15,6 +16,8 @@ pub struct Router {
     pub(super) providers: BTreeMap<String, Box<dyn Provider>>,
     pub(super) routes: ByCallingCode<Vec<String>>,
     pub(super) originators: ByCallingCode<Vec<Originator>>,
+    /// Leave providers alone that do not work.
+    pub(super) breakers: Breakers,
     /// The providers of SMS whose outcome is open, by the id of the SMS.
     pub(super) asked: RefCell<HashMap<String, String>>,
 }
@@ -73,8 +76,11 @@ impl Router {
                 (_, Err(uncertain @ SendFailure::Uncertain { .. })) => return Err(uncertain),
                 (
                     Some(later @ (SendFailure::Transient { .. } | SendFailure::Throttled { .. })),
-                    Err(SendFailure::Permanent { .. }),
-                ) => Some(later),
+                    Err(SendFailure::Permanent { .. } | SendFailure::Paused { .. }),
+                )
+                | (Some(later @ SendFailure::Paused { .. }), Err(SendFailure::Permanent { .. })) => {
+                    Some(later)
+                }
                 (_, Err(failure)) => Some(failure),
             };
         }
@@ -92,11 +98,16 @@ impl Router {
         let Some(provider) = self.providers.get(name) else {
             return Err(SendFailure::transient("no such provider"));
         };
+        let attempt = self
+            .breakers
+            .enter(name)
+            .map_err(|pause| SendFailure::Paused { pause })?;
         // Before the request, because its future may be dropped while it waits.
         self.asked
             .borrow_mut()
             .insert(sms.id.clone(), name.to_owned());
         let outcome = provider.send(sms, handover).await;
+        attempt.end(says_of_provider(&outcome));
         match &outcome {
             Ok(()) => log::debug!(id, provider = name; "SMS accepted by a provider"),
             Err(failure) => {
@@ -111,15 +122,30 @@ impl Router {
     }
 }
 
+/// What the outcome of an SMS says of the provider. One that may have accepted an SMS does
+/// not work either: further ones may cost money and never arrive.
+fn says_of_provider(outcome: &Result<(), SendFailure>) -> AttemptOutcome {
+    match outcome {
+        Ok(()) | Err(SendFailure::Permanent { .. }) => AttemptOutcome::Works,
+        Err(SendFailure::Throttled { pause, .. }) => AttemptOutcome::Throttles(*pause),
+        Err(SendFailure::Transient { .. } | SendFailure::Uncertain { .. }) => AttemptOutcome::Fails,
+        Err(SendFailure::Misconfigured { .. } | SendFailure::Paused { .. }) => {
+            AttemptOutcome::Unknown
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+    use std::time::Duration;
 
     use futures_util::FutureExt as _;
     use futures_util::future::{LocalBoxFuture, ready};
 
     use super::super::rejected;
     use super::*;
+    use crate::delivery::breaker::BreakerPolicy;
 
     /// A provider with these outcomes, the last one first.
     struct Scripted(RefCell<Vec<Result<(), SendFailure>>>);
@@ -156,11 +182,17 @@ mod tests {
     fn router(first: &Rc<Scripted>, second: &Rc<Scripted>) -> Router {
         let provider = |of: &Rc<Scripted>| Box::new(Rc::clone(of)) as Box<dyn Provider>;
         let names = ["first", "second"].map(str::to_owned);
+        let policy = BreakerPolicy {
+            failures: 3,
+            first: Duration::from_hours(1),
+            max: Duration::from_hours(1),
+        };
         let providers = names.clone().into_iter();
         Router {
             providers: providers.zip([first, second].map(provider)).collect(),
             routes: for_all(names.to_vec()),
             originators: for_all(Vec::new()),
+            breakers: Breakers::new("SMS provider", policy, || 0.0),
             asked: RefCell::default(),
         }
     }
@@ -205,6 +237,28 @@ mod tests {
         let outcome = send(&router, &sms(None)).await;
         assert_eq!(outcome, Err(SendFailure::transient("x")));
         assert_eq!(router.take_uncertain("a"), None);
+    }
+
+    #[tokio::test]
+    async fn provider_that_fails_is_left_alone() {
+        let failures = [(); 3].map(|()| Err(SendFailure::transient("x")));
+        let first = scripted(&failures);
+        let second = scripted(&[
+            Ok(()),
+            Ok(()),
+            Ok(()),
+            Ok(()),
+            Err(rejected("y", 400, true)),
+        ]);
+        let router = router(&first, &second);
+        for _ in 0..4 {
+            assert_eq!(send(&router, &sms(None)).await, Ok(()));
+        }
+        assert!(first.0.borrow().is_empty(), "asked three times");
+        let outcome = send(&router, &sms(None)).await;
+        assert!(matches!(outcome, Err(SendFailure::Paused { .. })));
+        let outcome = send(&router, &sms(Some("first"))).await;
+        assert!(matches!(outcome, Err(SendFailure::Paused { .. })));
     }
 
     #[tokio::test]

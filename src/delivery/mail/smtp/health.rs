@@ -48,6 +48,11 @@ impl RelayHealth {
         }
     }
 
+    /// Its host and port.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The trouble with the relay, if the last attempt failed for its sake.
     #[must_use]
     pub fn trouble(&self) -> Option<RelayTrouble> {
@@ -115,6 +120,7 @@ mod tests {
             failure,
             session: false,
             replied,
+            outage: false,
         })
     }
 

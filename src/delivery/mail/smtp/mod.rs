@@ -41,6 +41,7 @@ use self::pool::Pool;
 use self::refusal::StepFailure;
 use super::{Envelope, SendFailure, TransportError};
 use crate::config::Smtp;
+use crate::delivery::breaker::{AttemptOutcome, Breakers};
 use crate::delivery::handover::Handover;
 use crate::outgoing::Dns;
 
@@ -49,6 +50,8 @@ pub struct SmtpTransport {
     relay: Relay,
     pool: Pool,
     health: Arc<RelayHealth>,
+    /// Leaves a relay alone that does not work.
+    breakers: Option<Breakers>,
     /// One permit for each connection in use. Idle connections need none: a new
     /// connection is opened only if none is idle, so there are never more
     /// connections than permits.
@@ -92,8 +95,14 @@ impl SmtpTransport {
             relay: Relay::new(smtp, dns)?,
             pool: Pool::new(smtp.idle_timeout),
             health: Arc::new(RelayHealth::new(&smtp.host, smtp.port)),
+            breakers: None,
             permits: Semaphore::new(smtp.max_connections.min(Semaphore::MAX_PERMITS)),
         })
+    }
+
+    /// Leaves the relay alone while it does not work.
+    pub(super) fn set_breakers(&mut self, breakers: Breakers) {
+        self.breakers = Some(breakers);
     }
 
     /// What is known of the relay.
@@ -116,6 +125,11 @@ impl SmtpTransport {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(SendFailure::transient("the mail transport is closed"));
         };
+        let breakers = self.breakers.as_ref();
+        let attempt = breakers.map(|breakers| breakers.enter(self.health.name()));
+        let attempt = attempt
+            .transpose()
+            .map_err(|pause| SendFailure::Paused { pause })?;
         let outcome = self
             .deliver(Mail {
                 envelope,
@@ -124,6 +138,9 @@ impl SmtpTransport {
             })
             .await;
         self.health.record(&outcome);
+        if let Some(attempt) = attempt {
+            attempt.end(says_of_relay(&outcome));
+        }
         outcome.map_err(|failure| failure.failure)
     }
 
@@ -212,5 +229,19 @@ impl SmtpTransport {
     /// Closes all idle connections.
     pub(super) async fn close(&self) {
         join_all(self.pool.take_all().into_iter().map(Connection::quit)).await;
+    }
+}
+
+/// What the outcome of a message says of the relay. A reply about the message says that
+/// it works; a temporary one, as of greylisting, or a mistake of the configuration says
+/// nothing.
+fn says_of_relay(outcome: &Result<(), StepFailure>) -> AttemptOutcome {
+    match outcome {
+        Ok(()) => AttemptOutcome::Works,
+        Err(failure) if failure.outage => AttemptOutcome::Fails,
+        Err(failure) => match failure.failure {
+            SendFailure::Permanent { .. } => AttemptOutcome::Works,
+            _ => AttemptOutcome::Unknown,
+        },
     }
 }

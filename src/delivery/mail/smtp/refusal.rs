@@ -18,6 +18,8 @@ pub(super) struct StepFailure {
     pub(super) session: bool,
     /// Whether the relay refused the step, rather than not answering it.
     pub(super) replied: bool,
+    /// Whether the relay would serve no message at the moment.
+    pub(super) outage: bool,
 }
 
 impl StepFailure {
@@ -28,6 +30,7 @@ impl StepFailure {
             failure: error.failure(step),
             session: !matches!(error, NoReply::TimedOut(_)),
             replied: false,
+            outage: true,
         }
     }
 
@@ -37,6 +40,7 @@ impl StepFailure {
             failure,
             session: false,
             replied: false,
+            outage: true,
         }
     }
 
@@ -46,6 +50,7 @@ impl StepFailure {
             failure: SendFailure::transient(reason),
             session: false,
             replied: true,
+            outage: true,
         }
     }
 
@@ -56,6 +61,7 @@ impl StepFailure {
             failure: SendFailure::transient(format!("unexpected reply {code} to {step}")),
             session: true,
             replied: true,
+            outage: false,
         }
     }
 
@@ -91,6 +97,8 @@ impl StepFailure {
             failure,
             session: !matches!(cause, Cause::Recipient | Cause::Content),
             replied: true,
+            // "Service not available" (RFC 5321, section 3.8).
+            outage: code == 421 || step.begins_session(),
         }
     }
 }

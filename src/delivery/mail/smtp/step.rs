@@ -25,6 +25,16 @@ pub(super) enum Step {
     Message,
 }
 
+impl Step {
+    /// Whether no message can be sent without it, whatever the message.
+    pub(super) fn begins_session(self) -> bool {
+        matches!(
+            self,
+            Self::Connection | Self::Hello | Self::PlainHello | Self::StartTls | Self::Handshake
+        )
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
