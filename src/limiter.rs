@@ -120,7 +120,8 @@ impl Cells {
     /// The limit of so many clients together.
     fn new(rate: &RateSettings, clients: u32) -> Option<Self> {
         let burst = NonZeroU32::new(rate.burst.saturating_mul(clients))?;
-        let quota = Quota::with_period(rate.every.checked_div(clients)?)?.allow_burst(burst);
+        let every = rate.every.checked_div(clients)?;
+        let quota = Quota::with_period(every.max(Duration::from_nanos(1)))?.allow_burst(burst);
         Some(Self {
             cells: DefaultKeyedRateLimiter::keyed(quota),
             checks: AtomicU32::new(0),

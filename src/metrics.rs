@@ -124,6 +124,7 @@ impl Default for Metrics {
             removed: Family::default(),
         };
         metrics.register();
+        metrics.register_limits();
         metrics
     }
 }
@@ -179,21 +180,6 @@ impl Metrics {
             self.queue_age.clone(),
         );
         all.register(
-            "sms_today",
-            "SMS of this day (UTC) in all, which count for the budget",
-            self.sms_today.clone(),
-        );
-        all.register(
-            "sms_budget",
-            "SMS that may be sent in a day in all; 0 without a budget",
-            self.sms_budget.clone(),
-        );
-        all.register(
-            "messages_refused",
-            "Requests for a message that a limit refused, by limit",
-            self.refused.clone(),
-        );
-        all.register(
             "peer_pushes",
             "Pushes to peers, by outcome",
             self.pushes.clone(),
@@ -235,6 +221,25 @@ impl Metrics {
             "retention_removed",
             "Rows that were kept long enough and were removed, by table",
             self.removed.clone(),
+        );
+    }
+
+    fn register_limits(&mut self) {
+        let all = &mut self.registry;
+        all.register(
+            "sms_today",
+            "SMS of this day (UTC) in all, which count for the budget",
+            self.sms_today.clone(),
+        );
+        all.register(
+            "sms_budget",
+            "SMS that may be sent in a day in all; 0 without a budget",
+            self.sms_budget.clone(),
+        );
+        all.register(
+            "messages_refused",
+            "Requests for a message that a limit refused, by limit",
+            self.refused.clone(),
         );
     }
 

@@ -16,7 +16,7 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The format of a line.
     pub format: LogFormat,
-    /// What the line of a request says about whom it is about.
+    /// What the line of a request says about the person that it concerns.
     pub personal_data: PersonalData,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::subject_key::SubjectKey;
 use crate::domain::threepid::ThreePid;
 
-/// A 3PID or a user of whom only this is left.
+/// A 3PID or a user of which only this is left.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = erasures)]
 pub struct Erased {

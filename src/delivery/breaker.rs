@@ -254,7 +254,7 @@ mod tests {
         breakers.end_at("a", false, Fails, now);
         assert_eq!(enter("a"), Err(SECOND));
         assert_eq!(enter("b"), Ok(false));
-        // Those that had begun before change nothing, unless it works.
+        // Those that were under way change nothing, unless it works.
         breakers.end_at("a", false, Fails, now);
         assert_eq!(enter("a"), Err(SECOND));
         breakers.end_at("a", false, Works, now);

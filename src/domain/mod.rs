@@ -42,6 +42,8 @@ pub mod onbind;
 pub mod originator;
 pub mod own_names;
 pub mod person;
+pub mod person_access;
+pub mod person_address;
 pub mod phone;
 pub mod placeholders;
 pub mod public_key;

@@ -8,12 +8,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ids::Mxid;
+pub use super::person_access::{BlockRecord, IgnoredRecord, TokenRecord};
+pub use super::person_address::Address;
 use super::threepid::ThreePid;
 
 /// The version of the format. A field that is added does not change it.
 pub const FORMAT: u32 = 1;
 
-/// Secrets that an export leaves out: whoever has the file could act with them.
+/// Secrets that an export leaves out: anyone who has the file could act with them.
 pub const WITHHELD: [&str; 6] = [
     "access_tokens.token_hash",
     "invites_received.token",
@@ -167,25 +169,6 @@ impl PersonRecords {
     }
 }
 
-/// An email address or a phone number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Address {
-    /// `email` or `msisdn`.
-    pub medium: String,
-    /// The address in canonical form.
-    pub address: String,
-}
-
-impl From<&ThreePid> for Address {
-    fn from(threepid: &ThreePid) -> Self {
-        Self {
-            medium: threepid.medium().as_str().to_owned(),
-            address: threepid.address().to_owned(),
-        }
-    }
-}
-
 /// A binding of an address to a user.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -288,40 +271,6 @@ pub struct QueuedMessageRecord {
     /// What it contains, without secrets.
     #[schema(value_type = Object)]
     pub content: Value,
-}
-
-/// An access token of a user.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TokenRecord {
-    /// The user.
-    pub user_id: String,
-    /// When it was made.
-    pub created_at: i64,
-    /// The last day on which it was used.
-    pub last_used_at: Option<i64>,
-}
-
-/// A block of a user.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BlockRecord {
-    /// The user.
-    pub user_id: String,
-    /// Since when.
-    pub blocked_at: i64,
-}
-
-/// A peer whose statements about an address do not count.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct IgnoredRecord {
-    /// The address.
-    pub address: Address,
-    /// The peer.
-    pub origin: String,
-    /// Since when.
-    pub ignored_at: i64,
 }
 
 /// An account of a user.

@@ -42,11 +42,11 @@ macro_rules! setting {
 
 /// What may be asked for messages of one kind.
 struct Senders {
-    per_client: Setting,
-    per_client_with_account: Setting,
-    per_delegating_homeserver: Setting,
-    per_account: Setting,
-    per_homeserver: Setting,
+    client: Setting,
+    client_with_account: Setting,
+    delegating_homeserver: Setting,
+    account: Setting,
+    homeserver: Setting,
 }
 
 /// The charges of one request, collected limit by limit.
@@ -64,7 +64,10 @@ impl<'a> Charges<'a> {
 
     /// Whether the client is a homeserver that passes on the requests of its users.
     fn is_delegating(&self) -> bool {
-        is_within(self.by.client, &self.app.config.limits.delegating_homeservers)
+        is_within(
+            self.by.client,
+            &self.app.config.limits.delegating_homeservers,
+        )
     }
 
     /// Whether everybody who has an account there is trusted.
@@ -88,18 +91,18 @@ impl<'a> Charges<'a> {
     /// the client is a household or a company.
     fn add_senders(&mut self, senders: &Senders) {
         if let Some(account) = self.by.account {
-            self.add(Payer::Sender, senders.per_account, account.as_str());
+            self.add(Payer::Sender, senders.account, account.as_str());
         }
         if let Some(owner) = self.owner() {
-            self.add(Payer::Sender, senders.per_homeserver, &owner);
+            self.add(Payer::Sender, senders.homeserver, &owner);
         }
         if self.is_delegating() {
             let client = self.by.client.map(client_network).unwrap_or_default();
-            self.add(Payer::Sender, senders.per_delegating_homeserver, &client);
+            self.add(Payer::Sender, senders.delegating_homeserver, &client);
         } else if self.by.account.is_some() {
-            self.add_client(Payer::Sender, senders.per_client_with_account, "");
+            self.add_client(Payer::Sender, senders.client_with_account, "");
         } else {
-            self.add_client(Payer::Sender, senders.per_client, "");
+            self.add_client(Payer::Sender, senders.client, "");
         }
     }
 
@@ -178,11 +181,11 @@ pub(super) fn of_email(app: &App, by: Requester<'_>, address: &CanonicalEmail) -
     let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
     charges.add_senders(&Senders {
-        per_client: setting!(limits, email_per_client),
-        per_client_with_account: setting!(limits, email_per_client_with_account),
-        per_delegating_homeserver: setting!(limits, email_per_delegating_homeserver),
-        per_account: setting!(limits, email_per_account),
-        per_homeserver: setting!(limits, email_per_homeserver),
+        client: setting!(limits, email_per_client),
+        client_with_account: setting!(limits, email_per_client_with_account),
+        delegating_homeserver: setting!(limits, email_per_delegating_homeserver),
+        account: setting!(limits, email_per_account),
+        homeserver: setting!(limits, email_per_homeserver),
     });
     charges.add_recipient(setting!(limits, email_per_address), &address.mailbox());
     charges.add(Payer::Recipient, setting!(limits, email_total), "");
@@ -194,11 +197,11 @@ pub(super) fn of_sms(app: &App, by: Requester<'_>, phone: &PhoneNumber) -> Vec<L
     let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
     charges.add_senders(&Senders {
-        per_client: setting!(limits, sms_per_client),
-        per_client_with_account: setting!(limits, sms_per_client_with_account),
-        per_delegating_homeserver: setting!(limits, sms_per_delegating_homeserver),
-        per_account: setting!(limits, sms_per_account),
-        per_homeserver: setting!(limits, sms_per_homeserver),
+        client: setting!(limits, sms_per_client),
+        client_with_account: setting!(limits, sms_per_client_with_account),
+        delegating_homeserver: setting!(limits, sms_per_delegating_homeserver),
+        account: setting!(limits, sms_per_account),
+        homeserver: setting!(limits, sms_per_homeserver),
     });
     charges.add_recipient(setting!(limits, sms_per_number), phone.msisdn().as_str());
     let code = phone.calling_code().to_string();
@@ -230,11 +233,11 @@ pub(super) fn of_invite(app: &App, by: Requester<'_>, address: &CanonicalEmail) 
     let mut charges = Charges::new(app, by);
     let limits = &app.config.limits;
     charges.add_senders(&Senders {
-        per_client: setting!(limits, invites_per_client),
-        per_client_with_account: setting!(limits, invites_per_client_with_account),
-        per_delegating_homeserver: setting!(limits, invites_per_client_with_account),
-        per_account: setting!(limits, invites_per_sender),
-        per_homeserver: setting!(limits, invites_per_homeserver),
+        client: setting!(limits, invites_per_client),
+        client_with_account: setting!(limits, invites_per_client_with_account),
+        delegating_homeserver: setting!(limits, invites_per_client_with_account),
+        account: setting!(limits, invites_per_sender),
+        homeserver: setting!(limits, invites_per_homeserver),
     });
     charges.add_recipient(setting!(limits, invites_per_address), &address.mailbox());
     charges.add(Payer::Recipient, setting!(limits, email_total), "");

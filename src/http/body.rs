@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::upgrade::body_length;
 use crate::actor::pool::Fault;
 use crate::app::App;
+use crate::domain::counter::Refusal;
 use crate::error::Error;
 use crate::permits::{NoShare, Room, Sender};
 
@@ -26,6 +27,9 @@ const DISCARD_FOR: Duration = Duration::from_millis(100);
 
 /// A client whose bodies take all of its room may try again after this time, ms.
 const RETRY_MS: i64 = 1000;
+
+/// What a log line calls the limit of such a client.
+const OF_ONE_CLIENT: &str = "request bodies of one client";
 
 /// A complete body, and the room that it takes.
 #[derive(Debug, Default)]
@@ -120,7 +124,7 @@ async fn collect(
 
 fn no_room(reason: NoShare) -> Error {
     match reason {
-        NoShare::Key => Error::limit_exceeded(RETRY_MS),
+        NoShare::Key => Error::limit_exceeded(Refusal::new(OF_ONE_CLIENT, RETRY_MS)),
         NoShare::Total => Fault::QueueFull("request bodies").into(),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 use ipnet::IpNet;
 
 use crate::app::App;
@@ -26,7 +27,7 @@ impl ClientIp {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let trusted = &app.config.http.trusted_proxies;
         let headers = request.headers().get_all(HEADER);
-        let headers: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
+        let headers: Vec<&[u8]> = headers.map(HeaderValue::as_bytes).collect();
         let Some(peer) = peer else {
             return Self(None);
         };
@@ -118,7 +119,7 @@ mod tests {
             "a list of hops",
             |count| "10.0.0.1, ".repeat(count),
             |text| {
-                client(peer, &text.split(',').collect::<Vec<_>>(), &trusted);
+                client(peer, &[text.as_bytes()], &trusted);
             },
         );
     }

@@ -10,6 +10,7 @@ use actix_web::{ResponseError as _, web};
 
 use super::client_ip::ClientIp;
 use crate::app::App;
+use crate::domain::counter::Refusal;
 use crate::domain::rate::client_network;
 use crate::error::Error;
 
@@ -35,6 +36,9 @@ pub async fn share_per_client<B: MessageBody + 'static>(
     let network = client_network(client);
     match app.requests_in_work.acquire(&network, 1, WAIT).await {
         Ok(_share) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(_none) => Ok(request.into_response(Error::limit_exceeded(RETRY_MS).error_response())),
+        Err(_none) => {
+            let refusal = Refusal::new("http.max_requests_per_client", RETRY_MS);
+            Ok(request.into_response(Error::limit_exceeded(refusal).error_response()))
+        }
     }
 }

@@ -57,9 +57,8 @@ mod tests {
     #[test]
     fn queries_take_linear_time() {
         let names = |count: usize| {
-            (0..count)
-                .map(|n| format!("&a{n}=%41+"))
-                .collect::<String>()
+            let names: Vec<_> = (0..count).map(|n| format!("a{n}=%41+")).collect();
+            names.join("&")
         };
         expect_linear("a query of many names", names, |text| {
             let _ = (read(&text), first(&text, "brand"));

@@ -45,14 +45,14 @@ pub(crate) struct Room {
 }
 
 impl BodyLimits {
-    /// Room for 16 of the longest bodies, two of each client, and for many short ones.
+    /// Room for eight of the longest bodies, one of each client, and for many short ones.
     #[must_use]
     pub(crate) fn new(short_bytes: usize, longest_bytes: usize) -> Self {
         let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let steps = |bytes: u64| bytes.div_ceil(STEP).saturating_mul(STEP);
         let short_bytes = steps(bytes(short_bytes));
         let short = short_bytes.saturating_mul(8 * CLIENTS).max(MIN_SHORT);
-        let long = steps(bytes(longest_bytes)).saturating_mul(2 * CLIENTS);
+        let long = steps(bytes(longest_bytes)).saturating_mul(CLIENTS);
         let shares = |total: u64| Shares::new(total, total / CLIENTS);
         Self {
             short_bytes,
@@ -113,13 +113,13 @@ mod tests {
             let made = limits.make_room(&mut room, &sender(client, has_account), bytes);
             made.map(|()| room)
         };
-        let mut kept: Vec<Room> = (0..2).map(|_| keep("a", false, 8 * MIB).unwrap()).collect();
+        let mut kept = vec![keep("a", false, 8 * MIB).unwrap()];
         assert_eq!(keep("a", false, 8 * MIB).unwrap_err(), NoShare::Key);
         // Only its long bodies have no room, and only those without an account.
         kept.push(keep("a", false, 32 * 1024).unwrap());
         kept.push(keep("a", true, 8 * MIB).unwrap());
         for client in ["b", "c", "d", "e", "f", "g", "h"] {
-            kept.extend((0..2).map(|_| keep(client, false, 8 * MIB).unwrap()));
+            kept.push(keep(client, false, 8 * MIB).unwrap());
         }
         assert_eq!(keep("i", false, 8 * MIB).unwrap_err(), NoShare::Total);
         kept.push(keep("i", true, 8 * MIB).unwrap());

@@ -84,11 +84,12 @@ impl<V: ClientCertVerifier> ClientCertVerifier for OnlyPeers<V> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verifier = &self.verifier;
-        let verified = verifier.verify_client_cert(end_entity, intermediates, now)?;
+        let valid = self
+            .verifier
+            .verify_client_cert(end_entity, intermediates, now)?;
         let name = common_name(end_entity);
         if name.as_ref().is_some_and(|name| self.peers.contains(name)) {
-            return Ok(verified);
+            return Ok(valid);
         }
         let certificate = name.as_ref().map_or("", ServerName::as_str);
         warn!(certificate; "connection rejected: the client certificate is not one of a peer");

@@ -110,7 +110,11 @@ async fn head_in_many_small_pieces_is_refused() {
 /// SEC-01
 #[actix_web::test]
 async fn new_connection_replaces_the_longest_idle() {
-    let server = TestServer::start(|settings| settings.http.max_connections_per_client = 8);
+    let server = TestServer::start(|settings| {
+        settings.http.max_connections_per_client = 8;
+        // Connections wait since they were accepted, in their order.
+        settings.http.workers = 1;
+    });
     let held = BlockedActor::new(&server.app.lookups, 2);
     let mut working = connect(&server).await;
     working

@@ -29,6 +29,7 @@ mod command_line;
 mod config_command;
 #[cfg(test)]
 mod conformance_map;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod cors;

@@ -76,9 +76,9 @@ const EXTENSIONS: &[&str] = &[
     "GET /ready",
     "POST /_matrix/identity/internal/bind",
     "POST /_matrix/identity/internal/unbind",
+    "POST /_matrix/identity/replicate/v1/push",
     "POST /_matrix/identity/v2/validate/email/confirm",
     "POST /_matrix/identity/v2/validate/msisdn/confirm",
-    "POST /_matrix/identity/replicate/v1/push",
 ];
 
 fn file(path: &str) -> String {

@@ -26,6 +26,7 @@ async fn failing_gateway_is_asked_a_few_times() {
     let server = TestServer::start(|settings| {
         provider.configure(settings);
         pause_soon(settings);
+        settings.delivery.answer_within = Duration::from_secs(5);
         settings.delivery.pause_max = Duration::from_mins(10);
         settings.delivery.retry_max = Duration::from_mins(10);
     });

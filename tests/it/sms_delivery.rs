@@ -76,7 +76,11 @@ async fn uncertain_sms_stays_at_its_provider() {
     assert_eq!(first.all_sms_to(&msisdn).len(), 2);
 }
 
-fn configure_process(provider: &SmsProvider, password: &std::path::Path, settings: &mut Settings) {
+pub fn configure_process(
+    provider: &SmsProvider,
+    password: &std::path::Path,
+    settings: &mut Settings,
+) {
     provider.configure(settings);
     for main in settings.sms.providers.values_mut() {
         main.password = None;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use sydent::config::{LimitSettings, ProviderKind, RateSettings};
 
 use crate::harness::{
-    Answer, Api, Reply, SmsProvider, TestDatabase, TestProcess, TestServer, fresh_address,
-    fresh_msisdn,
+    Answer, Api, Reply, SMS_PASSWORD, SmsProvider, TestDatabase, TestProcess, TestServer,
+    fresh_address, fresh_msisdn,
 };
+use crate::sms_delivery::configure_process;
 
 fn two() -> RateSettings {
     RateSettings {
@@ -168,8 +169,10 @@ async fn day_has_a_budget_of_sms() {
 async fn log_has_an_alarm_before_the_budget_ends() {
     let provider = SmsProvider::start(ProviderKind::OpenMarket);
     let database = TestDatabase::fresh();
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&password, SMS_PASSWORD).unwrap();
     let process = TestProcess::start(&database, |settings| {
-        provider.configure(settings);
+        configure_process(&provider, password.path(), settings);
         settings.limits.sms_per_day = 5;
     });
     let api = process.api();

@@ -229,7 +229,7 @@ fn world_readable_database_causes_a_warning() {
 /// Every file with a secret, and the setting that names it or contains it.
 #[cfg(unix)]
 #[test]
-fn strict_permissions_refuse_what_everybody_reads() {
+fn strict_permissions_refuse_readable_secrets() {
     use std::os::unix::fs::PermissionsExt;
     const PASSWORDS: &str = "email.smtp.username = 'u'\nemail.smtp.password_file = 'smtp'\n\
         email.transport = 'smtp'\nemail.from = 'a@example.org'\nv1.secret_file = 'v1'\n";

@@ -69,7 +69,7 @@ limits.sms_per_client_with_account.burst | limits.sms_per_client_with_account.bu
 limits.sms_per_homeserver.every | limits.sms_per_homeserver.every = '0s'
 limits.sms_per_delegating_homeserver.every | limits.sms_per_delegating_homeserver.every = '0s'
 limits.sms_per_day | limits.sms_per_day = 100000001
-limits.delegating_homeservers | limits.delegating_homeservers = ['matrix.example.org']
+limits.delegating_homeservers[0] | limits.delegating_homeservers = ['matrix.example.org']
 limits.email_per_client.burst | limits.email_per_client.burst = 1000001
 limits.register_per_client.every | limits.register_per_client.every = '0s'
 limits.register_per_client_and_homeserver.every | limits.register_per_client_and_homeserver.every = '0s'

@@ -89,7 +89,7 @@ impl AssociationRow {
     }
 }
 
-/// Those of the addresses, whoever they are bound to, and those to the users.
+/// Those of the addresses, with any user, and those of the users.
 fn associations_of(
     connection: &mut Conn,
     person: &Person,

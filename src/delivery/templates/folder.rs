@@ -217,7 +217,7 @@ fn old_kind(name: &str, path: &Path, text: &str) -> Option<Kind> {
     if file == VERIFY_RESPONSE {
         return python_format::is_old_page(text).then_some(Kind::Page);
     }
-    let is_mail = is_template(file);
+    let is_mail = is_template(file) && file != VERIFY_CONTINUE;
     let is_jinja = path.extension().is_some_and(|extension| extension == "j2");
     (is_mail && !is_jinja).then_some(Kind::Mail)
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::config_draft::ConfigDraft;
 use super::sydent_settings::SydentSettings;
 use super::{ConfError, Target};
+use crate::config::LimitSettings;
 use crate::domain::homeservers::HomeserverPattern;
 use crate::domain::ids::ServerName;
 use crate::import::data::key_file;
@@ -58,10 +59,6 @@ pub(super) fn convert_signing_key(
     Ok(key)
 }
 
-/// The default burst of the lookup limits, which must allow at least one lookup of
-/// `lookup.max_addresses`.
-const LOOKUP_BURST: i64 = 20_000;
-
 /// Converts which APIs are enabled, who may register, and the limit on lookups.
 pub(super) fn convert_access(
     sydent: &SydentSettings,
@@ -82,9 +79,26 @@ pub(super) fn convert_access(
         ));
     }
     draft.set("lookup", "max_addresses", max_addresses, &limit);
-    if max_addresses > LOOKUP_BURST {
-        let comment = format!("at least {}", limit.origin);
-        for table in ["limits.lookup_per_client", "limits.lookup_per_account"] {
+    // Each must allow at least one lookup of so many addresses.
+    let limits = LimitSettings::default();
+    for (table, burst) in [
+        ("limits.lookup_per_client", limits.lookup_per_client.burst),
+        ("limits.lookup_per_account", limits.lookup_per_account.burst),
+        (
+            "limits.new_addresses_per_client",
+            limits.new_addresses_per_client.burst,
+        ),
+        (
+            "limits.new_addresses_per_homeserver",
+            limits.new_addresses_per_homeserver.burst,
+        ),
+        (
+            "limits.new_addresses_per_account",
+            limits.new_addresses_per_account.burst,
+        ),
+    ] {
+        if max_addresses > i64::from(burst) {
+            let comment = format!("at least {}", limit.origin);
             draft.set_with_comment(table, "burst", max_addresses, &comment);
         }
     }

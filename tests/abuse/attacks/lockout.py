@@ -68,7 +68,11 @@ def run(table, server, homeserver):
     sent = sum(clients.ask(hidden[0], f"c{clients.asked}@c.example") for _ in range(20))
     table.row("one of them, 20 more: mails sent", sent, "at most 4", sent <= 4)
 
-    accounts = [homeserver.account(server, f"u{number}", "honest.example") for number in range(25)]
+    # Registrations have limits of their own.
+    accounts = [
+        homeserver.account(server, f"u{number}", "honest.example", source=f"127.0.0.{9 + number % 2}")
+        for number in range(25)
+    ]
     sent = sum(
         clients.ask("192.0.2.200", f"d{clients.asked}@d.example", V2, token) for token in accounts
     )

@@ -91,10 +91,9 @@ async fn unread_large_body_is_answered() {
     }
 }
 
-/// GEN-21: the body of a lookup may be larger, but that of a caller without access is
-/// not read so far.
+/// GEN-21: the body of a caller without access is not waited for.
 #[actix_web::test]
-async fn large_body_of_a_refused_caller_is_not_read() {
+async fn body_of_a_refused_caller_is_not_read() {
     let server = TestServer::start(|settings| {
         settings.http.max_body_bytes = 2000;
         settings.http.request_timeout = Duration::from_secs(3);
@@ -114,10 +113,10 @@ async fn large_body_of_a_refused_caller_is_not_read() {
         (answer, started.elapsed())
     };
     // What has been announced never comes.
-    for (length, soon) in [(2001, true), (1 << 20, true), (2000, false)] {
+    for length in [2001, 1 << 20, 2000] {
         let (answer, took) = head_of_answer(request(length, "wrong")).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{length}: {answer}");
-        assert_eq!(took < Duration::from_secs(3), soon, "{length}: {took:?}");
+        assert!(took < Duration::from_secs(3), "{length}: {took:?}");
     }
     let account = server.account("@a:example.org").await;
     let (answer, _) = head_of_answer(request(1 << 20, account.token())).await;

@@ -234,7 +234,9 @@ mod tests {
             SendFailure::Permanent { address, .. } => Is::Refusal(address),
             SendFailure::Misconfigured { .. } => Is::Misconfigured,
             SendFailure::Transient { .. } => Is::Transient,
-            SendFailure::Uncertain { .. } | SendFailure::Throttled { .. } => panic!("{failure:?}"),
+            SendFailure::Uncertain { .. }
+            | SendFailure::Throttled { .. }
+            | SendFailure::Paused { .. } => panic!("{failure:?}"),
         }
     }
 

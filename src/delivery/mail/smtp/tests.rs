@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lettre::transport::smtp::extension::ClientId;
 
+use super::reply;
 use super::*;
 use crate::config::{Credentials, Encryption};
 use crate::delivery::mail::smtp_address;
@@ -104,7 +105,7 @@ fn replies_take_linear_time() {
             "a reply",
             |count| piece.repeat(count),
             |text| {
-                let mut reader = super::reply::ReplyReader::default();
+                let mut reader = reply::ReplyReader::default();
                 // In parts, and at once.
                 for part in text.as_bytes().chunks(64 * 1024) {
                     reader.push(part);
