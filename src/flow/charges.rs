@@ -110,8 +110,12 @@ impl<'a> Charges<'a> {
     /// use up what others may send there, and then the recipient itself. Requests with an
     /// account, those that a homeserver passes on and all others are counted apart:
     /// nobody without an account can keep a user from validating an address. All of it is
-    /// given back for a message that is not sent.
+    /// given back for a message that is not sent. Without a limit of the recipient there is
+    /// nothing that strangers could use up.
     fn add_recipient(&mut self, setting: Setting, address: &str) {
+        if setting.rate.is_none() {
+            return;
+        }
         let limits = &self.app.config.limits;
         let first = setting!(limits, message_per_client_and_address);
         let about = format!("{} {address}", setting.name);

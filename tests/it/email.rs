@@ -92,7 +92,7 @@ async fn request_token_accepts_only_bare_addresses() {
         &long,
         &format!("{}@example.com", "a".repeat(65)),
         &format!("{}@example.com", "a".repeat(500)),
-        &"a".repeat(100_000),
+        &"a".repeat(30_000),
     ] {
         let answer = api.request_token(bad, "secret", 1).await;
         answer.refused(400, "M_INVALID_EMAIL");

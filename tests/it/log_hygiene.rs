@@ -49,6 +49,7 @@ impl Scenario {
             settings.email.smtp.password_file = Some(password_file.path().to_owned());
             settings.delivery.answer_within = Duration::from_secs(2);
             settings.log.format = format;
+            settings.validation.next_link_hosts = vec!["app.example.org".to_owned()];
         });
         let seed = KEY_FILE.split_whitespace().next_back().unwrap();
         let login = format!("\0{USER}\0{PASSWORD}");
@@ -122,7 +123,7 @@ impl Scenario {
         let hash = TokenHash::new(ACCESS_TOKEN);
         self.database.execute(&format!(
             "INSERT INTO accounts VALUES ('{MXID}', 0); \
-             INSERT INTO access_tokens VALUES ('{}', '{MXID}', 0)",
+             INSERT INTO access_tokens (token_hash, user_id, created_at) VALUES ('{}', '{MXID}', 0)",
             hash.as_str()
         ));
         let account = self.process.api().with_token(ACCESS_TOKEN);

@@ -1,6 +1,7 @@
 //! Public keys (section 6).
 
 use serde_json::json;
+use sydent::clock::Clock;
 use sydent::domain::base64;
 use sydent::domain::ids::KeyId;
 use sydent::domain::public_key::PublicKey;
@@ -28,8 +29,9 @@ fn with_keys(lines: &str) -> TestServer {
 }
 
 fn insert_ephemeral(server: &TestServer, key: PublicKey) {
-    let key = key.to_base64();
-    let row = format!("INSERT INTO ephemeral_keys (public_key, created_at) VALUES ('{key}', 1)");
+    let (key, now) = (key.to_base64(), Clock::system().now().as_i64());
+    let row =
+        format!("INSERT INTO ephemeral_keys (public_key, created_at) VALUES ('{key}', {now})");
     server.database.execute(&row);
 }
 

@@ -106,6 +106,7 @@ async fn stalled_relay_does_not_block_other_requests() {
         relay.configure(settings);
         retry_often(settings);
         settings.delivery.answer_within = Duration::from_secs(29);
+        settings.http.max_requests_per_client = 100;
     });
     let api = server.api();
     let internal = server.internal();

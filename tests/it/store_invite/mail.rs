@@ -246,7 +246,7 @@ async fn fields_cannot_alter_the_mail() {
         "=?utf-8?Q?forged?=".to_owned(),
         "\u{202e}abc\u{2066}".to_owned(),
         "--boundary\r\n{{ token }}{% raw %}".to_owned(),
-        "x".repeat(10_000),
+        "x".repeat(3_000),
     ];
     for attack in attacks {
         let fields = [
