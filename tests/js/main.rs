@@ -35,6 +35,7 @@ async fn matrix_js_sdk_works_with_the_server() {
     let process = TestProcess::start(&database, |settings| {
         terms.configure(settings);
         homeserver.configure(settings);
+        settings.validation.next_link_hosts = vec!["app.example".to_owned()];
         settings.email.transport = TransportKind::File;
         settings.email.file.dir.clone_from(&messages);
         let texts = ProviderSettings {
