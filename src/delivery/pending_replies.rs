@@ -50,7 +50,7 @@ impl PendingReplies {
     }
 
     /// Subscribes to the outcome of a message that another request has queued; `None`
-    /// when as many as [`MAX_WAITING`] wait for it.
+    /// when eight wait for it already.
     pub fn join(&self, id: &MessageId) -> Option<PendingReply> {
         let mut replies = self.lock();
         let sender = replies.entry(id.clone()).or_default();
