@@ -46,7 +46,17 @@ impl Visitor<'_> for DurationVisitor {
 const EXPECTED: &str = "a time with a unit, such as \"500ms\", \"30s\" or \"24h\"";
 
 pub(super) fn serialize<S: Serializer>(duration: &Duration, target: S) -> Result<S::Ok, S::Error> {
-    target.collect_str(&humantime::format_duration(*duration))
+    target.collect_str(&written(*duration))
+}
+
+/// Days are not made to months, which have fractions of a day.
+fn written(duration: Duration) -> String {
+    const DAY: Duration = Duration::from_hours(24);
+    let days = duration.as_secs() / DAY.as_secs();
+    if days > 1 && Duration::from_secs(days * DAY.as_secs()) == duration {
+        return format!("{days}days");
+    }
+    humantime::format_duration(duration).to_string()
 }
 
 #[cfg(test)]
@@ -87,7 +97,14 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(milliseconds in 0..3_000_000_000_000_u64) {
             let time = Duration::from_millis(milliseconds);
-            prop_assert_eq!(parse(&humantime::format_duration(time).to_string()), Ok(time));
+            prop_assert_eq!(parse(&written(time)), Ok(time));
+        }
+
+        #[test]
+        fn days_are_written_as_days(days in 2..30_000_u64) {
+            let time = Duration::from_hours(24 * days);
+            prop_assert_eq!(written(time), format!("{days}days"));
+            prop_assert_eq!(parse(&written(time)), Ok(time));
         }
 
         #[test]
