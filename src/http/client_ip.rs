@@ -12,6 +12,9 @@ use crate::domain::rate::is_within;
 
 const HEADER: &str = "x-forwarded-for";
 
+/// Nobody has so many proxies; what is further left was written by a client.
+const MAX_HOPS: usize = 64;
+
 /// The IP address of a client; `None` when the connection has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClientIp(pub Option<IpAddr>);
@@ -60,7 +63,7 @@ fn client(peer: IpAddr, headers: &[&[u8]], trusted: &[IpNet]) -> IpAddr {
         header.rsplit(|byte| *byte == b',')
     });
     let mut client = peer;
-    for hop in hops {
+    for hop in hops.take(MAX_HOPS) {
         let hop = hop.trim_ascii();
         // Empty elements of a list do not count (RFC 9110, section 5.6.1).
         if hop.is_empty() {
