@@ -95,6 +95,20 @@ type SourceQuery = (
     &'static str,
 );
 
+/// The hash with the current pepper, of the columns of both slots (`hash_columns`).
+macro_rules! with_current_pepper {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) = 1 \
+             THEN ",
+            $second,
+            " ELSE ",
+            $first,
+            " END"
+        )
+    };
+}
+
 impl Exported<'_> {
     fn query(self, is_postgres: bool) -> SourceQuery {
         match self {
@@ -103,10 +117,8 @@ impl Exported<'_> {
                     "j.medium",
                     "j.address",
                     "a.mxid",
-                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
-                     = 1 THEN a.second_hash ELSE a.lookup_hash END",
-                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
-                     = 1 THEN a.second_other_hash ELSE a.other_hash END",
+                    with_current_pepper!("a.lookup_hash", "a.second_hash"),
+                    with_current_pepper!("a.other_hash", "a.second_other_hash"),
                     "CASE WHEN a.is_removed THEN NULL ELSE a.signed END",
                     "CASE WHEN a.counts THEN a.origin END",
                 ],
@@ -131,10 +143,8 @@ impl Exported<'_> {
                     "s.medium",
                     "s.address",
                     "s.mxid",
-                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
-                     = 1 THEN s.second_hash ELSE s.lookup_hash END",
-                    "CASE WHEN (SELECT slot FROM lookup_peppers WHERE is_ready ORDER BY id DESC LIMIT 1) \
-                     = 1 THEN s.second_other_hash ELSE s.other_hash END",
+                    with_current_pepper!("s.lookup_hash", "s.second_hash"),
+                    with_current_pepper!("s.other_hash", "s.second_other_hash"),
                     "s.signed",
                     "s.origin",
                 ],
