@@ -38,14 +38,22 @@ pub fn rotate(
         return Ok(None);
     }
     let mut start = RotationStart::Now;
-    let mut hashed = 0;
+    let (mut hashed, mut retries) = (0, MAX_RETRIES);
     loop {
         let step = RotatePepper {
             pepper: pepper.clone(),
             start,
             now: clock.now().as_i64(),
         };
-        match step.run(&mut associations)? {
+        let done = match step.run(&mut associations) {
+            // Servers that write all the time can keep SQLite from getting its turn.
+            Err(fault) if retries > 0 && fault.to_string().contains("database is locked") => {
+                retries -= 1;
+                continue;
+            }
+            done => done?,
+        };
+        match done {
             RotationStep::Hashed(count) => hashed += count,
             RotationStep::Finished(count) => return Ok(Some(hashed + count)),
             // A server has taken the last steps.
@@ -54,3 +62,6 @@ pub fn rotate(
         start = RotationStart::Never;
     }
 }
+
+/// How often a step of a rotation that did not get its turn is tried again.
+const MAX_RETRIES: u32 = 20;
