@@ -23,7 +23,7 @@ use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::{BodyLimits, Shares};
+use crate::permits::{BodyLimits, Turns};
 use crate::pseudonyms::Pseudonyms;
 use crate::terms::CurrentTerms;
 
@@ -64,7 +64,7 @@ pub struct App {
     /// The room for request bodies.
     pub(crate) body_limits: BodyLimits,
     /// Requests in work, by client network.
-    pub(crate) requests_in_work: Shares,
+    pub(crate) requests_in_work: Turns,
     /// Sequences of changes, which are completed when their client is gone.
     pub detached: Detached,
     /// The same for sequences that wait for the mail relay or the SMS provider, with a

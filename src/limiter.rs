@@ -7,20 +7,21 @@ pub(crate) mod binds;
 pub(crate) mod calls;
 pub(crate) mod ledger;
 pub(crate) mod sms_budget;
-pub(crate) mod waits;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::config::RateSettings;
 use crate::domain::counter::Refusal;
-use crate::domain::rate::{NETWORK_CLIENTS, networks};
+use crate::domain::rate::{NETWORK_CLIENTS, Network, networks};
 
 /// After this many checks, cells far from the limit are removed, so that many
 /// clients do not fill the memory (OPS-02).
@@ -37,14 +38,27 @@ const SHARED_CELLS: u64 = 4096;
 /// The sizes of networks that are counted for one client.
 const SIZES: usize = 3;
 
+/// The refused larger networks that are remembered; about 500 KiB.
+const MAX_REFUSED: usize = 10_000;
+
 /// A rate limit for each of many keys: clients, users or homeservers.
 pub struct Limiter {
     /// The setting, for the log.
     name: &'static str,
     /// The limits of single keys, and of the larger networks of clients.
     sizes: [Cells; SIZES],
+    /// Until when the larger networks are refused. Meanwhile they get no cells for the
+    /// smaller ones in them, which are so many that they would fill the memory.
+    refused: Mutex<HashMap<u64, Refused>>,
     hasher: RandomState,
     clock: DefaultClock,
+}
+
+/// An amount that a network cannot have until then, and so no larger one.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    amount: u32,
+    until: Instant,
 }
 
 /// The counters of keys with the same limit.
@@ -67,6 +81,7 @@ impl Limiter {
                 Cells::new(rate, second)?,
                 Cells::new(rate, third)?,
             ],
+            refused: Mutex::default(),
             hasher: RandomState::new(),
             clock: DefaultClock::default(),
         })
@@ -94,10 +109,51 @@ impl Limiter {
         // From the smallest on: a client beyond its own limit does not use up what others
         // in its network need.
         let networks = client.map(networks).unwrap_or_default();
-        for (cells, network) in self.sizes.iter().zip(networks) {
-            self.count(cells, &format!("{} {other}", network.name), amount)?;
+        let key = |network: &Network| {
+            self.hasher
+                .hash_one((network.name.as_str(), network.clients, other))
+        };
+        let keys: Vec<u64> = networks.iter().map(key).collect();
+        let larger = keys.get(1..).unwrap_or_default();
+        if let Some(wait) = self.refused_for(larger, amount) {
+            return Err(Refusal::new(self.name, ms(wait)));
+        }
+        for (cells, hash) in self.sizes.iter().zip(&keys) {
+            if let Err(wait_ms) = cells.take(*hash, amount, &self.clock) {
+                if larger.contains(hash) {
+                    self.refuse(*hash, amount, wait_ms);
+                }
+                return Err(Refusal::new(self.name, wait_ms));
+            }
         }
         Ok(())
+    }
+
+    /// For how long one of these networks is still refused the amount.
+    fn refused_for(&self, networks: &[u64], amount: u32) -> Option<Duration> {
+        if networks.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = networks.iter().filter_map(|network| refused.get(network));
+        let until = known.filter(|refused| refused.amount <= amount);
+        let until = until.map(|refused| refused.until).max()?;
+        let wait = until.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    fn refuse(&self, network: u64, amount: u32, wait_ms: i64) {
+        let now = Instant::now();
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= MAX_REFUSED {
+            refused.retain(|_, refused| refused.until > now);
+        }
+        if refused.len() < MAX_REFUSED {
+            let until = now + wait;
+            refused.insert(network, Refused { amount, until });
+        }
     }
 
     /// Counts `amount` for a key.
@@ -106,11 +162,7 @@ impl Limiter {
     /// The limit is exceeded.
     pub fn take(&self, key: &str, amount: u32) -> Result<(), Refusal> {
         let [single, ..] = &self.sizes;
-        self.count(single, key, amount)
-    }
-
-    fn count(&self, cells: &Cells, key: &str, amount: u32) -> Result<(), Refusal> {
-        cells
+        single
             .take(self.hasher.hash_one(key), amount, &self.clock)
             .map_err(|wait_ms| Refusal::new(self.name, wait_ms))
     }
@@ -223,6 +275,21 @@ mod tests {
             limiter.sizes[0].cells.len()
         );
         assert!(rejected > 40_000, "{rejected}");
+    }
+
+    /// OPS-02
+    #[test]
+    fn refused_networks_get_no_more_cells() {
+        let limiter = limiter(1).unwrap();
+        let take = |host: u16, amount| {
+            let client = format!("2001:db8:0:{host:x}::1").parse().ok();
+            limiter.take_for_client(client, amount)
+        };
+        let taken = (0..1000).filter(|host| take(*host, 1).is_ok());
+        assert_eq!(taken.count(), 4, "a /48 counts for four clients");
+        let cells = limiter.sizes[0].cells.len();
+        assert!(cells <= 16, "{cells}");
+        assert!(take(2000, 2).is_err_and(|refusal| refusal.wait_ms > 1000));
     }
 
     /// LKP-18

@@ -1,6 +1,12 @@
 //! All metrics, in one struct. Labels never hold addresses, ids or secrets.
 
+mod connectivity;
+
+pub(crate) use connectivity::ConnectionMetrics;
+
 use std::time::Duration;
+
+use connectivity::Connectivity;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -91,6 +97,7 @@ pub struct Metrics {
     rejected: Family<ActorLabel, Counter>,
     panics: Family<ActorLabel, Counter>,
     removed: Family<TableLabel, Counter>,
+    connectivity: Connectivity,
 }
 
 fn seconds() -> Histogram {
@@ -122,9 +129,11 @@ impl Default for Metrics {
             rejected: Family::default(),
             panics: Family::default(),
             removed: Family::default(),
+            connectivity: Connectivity::default(),
         };
         metrics.register();
         metrics.register_limits();
+        metrics.connectivity.register(&mut metrics.registry);
         metrics
     }
 }
@@ -342,6 +351,18 @@ impl Metrics {
     /// A request for a message was refused by the limit of that setting.
     pub fn message_refused(&self, limit: &'static str) {
         self.refused.get_or_create(&LimitLabel { limit }).inc();
+    }
+
+    /// What a listener counts.
+    #[must_use]
+    pub(crate) fn listener(&self, name: &'static str) -> ConnectionMetrics {
+        self.connectivity.listener(name)
+    }
+
+    /// The number of destinations of a kind that do not work and are left alone.
+    #[must_use]
+    pub fn paused(&self, kind: &'static str) -> Gauge {
+        self.connectivity.paused(kind)
     }
 
     /// A push to a peer ended.

@@ -3,9 +3,11 @@
 
 mod bodies;
 mod shares;
+mod turns;
 
 pub(crate) use bodies::{BodyLimits, Room, Sender};
 pub(crate) use shares::{NoShare, Share, Shares};
+pub(crate) use turns::Turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -13,7 +13,6 @@ use super::pool::Fault;
 use crate::clock::Clock;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::public_key::PublicKey;
-use crate::domain::rate::client_network;
 pub use crate::federation::{CallError, KeyError, OnbindFailure, UserInfoError};
 use crate::federation::{Client, ConnectionLimit, ConnectionPermit, LimitReached};
 use crate::metrics::Metrics;
@@ -142,7 +141,7 @@ impl FederationHandle {
         let permit = match self.onbind_limit.try_acquire(server, None) {
             Err(LimitReached::Host) => {
                 let reason = "too many notifications to this homeserver at once".to_owned();
-                return Ok(Err(OnbindFailure::Transient { reason }));
+                return Ok(Err(OnbindFailure::Busy { reason }));
             }
             acquired => acquired.map_err(|reason| self.rejected(reason))?,
         };
@@ -157,6 +156,7 @@ impl FederationHandle {
             match &result {
                 Ok(()) => "answered",
                 Err(OnbindFailure::Permanent { .. }) => "refused",
+                Err(OnbindFailure::Busy { .. }) => "busy",
                 Err(OnbindFailure::Transient { .. }) => "failed",
             },
         );
@@ -169,9 +169,8 @@ impl FederationHandle {
         server: &ServerName,
         client: Option<IpAddr>,
     ) -> Result<ConnectionPermit, Fault> {
-        let client = client.map(client_network);
         limit
-            .try_acquire(server, client.as_deref())
+            .try_acquire(server, client)
             .map_err(|reason| self.rejected(reason))
     }
 

@@ -72,13 +72,15 @@ enum NotifyOutcome {
     Refused(String),
     /// A later try may succeed.
     Retry(String),
+    /// As [`Retry`](Self::Retry), because of a limit of this server.
+    Busy(String),
 }
 
 impl NotifyOutcome {
     fn says_of_homeserver(&self) -> AttemptOutcome {
         match self {
             Self::Accepted(_) | Self::Refused(_) => AttemptOutcome::Works,
-            Self::Obsolete => AttemptOutcome::Unknown,
+            Self::Obsolete | Self::Busy(_) => AttemptOutcome::Unknown,
             Self::Retry(_) => AttemptOutcome::Fails,
         }
     }
@@ -211,7 +213,7 @@ impl OnbindWorker {
                 self.drop_notification(message, "refused").await;
                 None
             }
-            NotifyOutcome::Retry(reason) => {
+            NotifyOutcome::Retry(reason) | NotifyOutcome::Busy(reason) => {
                 let delay = self.queue.delay_ms(&message);
                 log::warn!(id, tries, retry_in_ms = delay; "onbind notification not delivered; retrying: {reason}");
                 self.queue.metrics.delivered(Self::NAME, "postponed");
@@ -258,7 +260,7 @@ impl OnbindWorker {
                 NotifyOutcome::Accepted(ids) => accepted.extend(ids),
                 // Invites that were accepted before are sent again, which does no
                 // harm.
-                NotifyOutcome::Retry(reason) => return Ok(NotifyOutcome::Retry(reason)),
+                outcome @ (NotifyOutcome::Retry(_) | NotifyOutcome::Busy(_)) => return Ok(outcome),
                 NotifyOutcome::Refused(_) | NotifyOutcome::Obsolete => {}
             }
         }
@@ -298,6 +300,7 @@ impl OnbindWorker {
         Ok(match response {
             Ok(()) => NotifyOutcome::Accepted(ids),
             Err(OnbindFailure::Permanent { reason }) => NotifyOutcome::Refused(reason),
+            Err(OnbindFailure::Busy { reason }) => NotifyOutcome::Busy(reason),
             Err(OnbindFailure::Transient { reason }) => NotifyOutcome::Retry(reason),
         })
     }

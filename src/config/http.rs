@@ -51,7 +51,7 @@ impl Default for HttpSettings {
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             max_connections: 4096,
-            max_connections_per_client: 128,
+            max_connections_per_client: 1024,
             max_requests_per_client: 32,
             shutdown_timeout: Duration::from_secs(30),
         }

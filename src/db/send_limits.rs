@@ -91,6 +91,9 @@ pub fn charge_all(
     limits: &[Limit],
     now: i64,
 ) -> Result<Result<Vec<Charge>, Refusal>, DbError> {
+    if let Some(refusal) = reached(connection, limits, now)? {
+        return Ok(Err(refusal));
+    }
     let mut charges = Vec::with_capacity(limits.len());
     // All transactions lock the rows in the order of the keys, to avoid deadlocks.
     let mut limits: Vec<_> = limits.iter().collect();
@@ -113,6 +116,35 @@ pub fn charge_all(
         });
     }
     Ok(Ok(charges))
+}
+
+/// The limit that is reached for the longest time. Nothing is written for it, so that a client beyond its
+/// limit costs others no time.
+fn reached(connection: &mut Conn, limits: &[Limit], now: i64) -> Result<Option<Refusal>, DbError> {
+    let mut longest: Option<Refusal> = None;
+    for limit in limits {
+        let stored: Option<i64> = dsl::send_limits
+            .find(&limit.counted)
+            .select(dsl::paid_until)
+            .first(connection)
+            .optional()?;
+        let Some(paid_until) = stored else {
+            continue;
+        };
+        let (start, rate) = (limit.start(now), limit.rate);
+        let horizon = rate.horizon(start);
+        // The clock was set back: charging reduces all of them.
+        if paid_until > horizon {
+            return Ok(None);
+        }
+        if paid_until > start && paid_until.saturating_add(rate.every_ms) > horizon {
+            let refusal = limit.refusal(rate.wait_ms(paid_until, start), now);
+            if longest.is_none_or(|longest| longest.wait_ms < refusal.wait_ms) {
+                longest = Some(refusal);
+            }
+        }
+    }
+    Ok(longest)
 }
 
 /// How many messages a limit with a period has counted in it.

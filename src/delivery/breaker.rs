@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use super::retry::spread_ms;
 use crate::domain::time::duration_ms;
 
@@ -32,6 +34,7 @@ pub struct Breakers {
     policy: BreakerPolicy,
     circuits: Mutex<HashMap<String, Circuit>>,
     jitter: fn() -> f64,
+    paused: Gauge,
 }
 
 /// What is known of a destination. One that works is not listed.
@@ -70,14 +73,21 @@ pub struct Attempt<'a> {
 
 impl Breakers {
     /// Breakers for destinations of a kind, which is for the log. `jitter` gives random
-    /// numbers from 0 to 1, so that several instances do not try together.
+    /// numbers from 0 to 1, so that several instances do not try together. `paused` shows
+    /// how many are left alone.
     #[must_use]
-    pub fn new(kind: &'static str, policy: BreakerPolicy, jitter: fn() -> f64) -> Self {
+    pub fn new(
+        kind: &'static str,
+        policy: BreakerPolicy,
+        jitter: fn() -> f64,
+        paused: Gauge,
+    ) -> Self {
         Self {
             kind,
             policy,
             circuits: Mutex::default(),
             jitter,
+            paused,
         }
     }
 
@@ -116,7 +126,7 @@ impl Breakers {
     fn end_at(&self, name: &str, is_probe: bool, outcome: AttemptOutcome, now: Instant) {
         let mut circuits = self.lock();
         let known = circuits.get(name).copied();
-        let was_open = matches!(known, Some(Circuit::Open { .. } | Circuit::HalfOpen { .. }));
+        let was_open = known.is_some_and(Circuit::is_open);
         let next = match (known, outcome) {
             (_, AttemptOutcome::Works) => None,
             // What was tried before the pause says nothing new.
@@ -131,6 +141,7 @@ impl Breakers {
         };
         let Some(next) = next else {
             circuits.remove(name);
+            self.show(&circuits);
             drop(circuits);
             if was_open {
                 log::info!("{} {name} works again", self.kind);
@@ -144,6 +155,7 @@ impl Breakers {
             }
         }
         circuits.insert(name.to_owned(), next);
+        self.show(&circuits);
         drop(circuits);
         if let Circuit::Open { until, openings } = next
             && known != Some(next)
@@ -169,14 +181,15 @@ impl Breakers {
         }
     }
 
-    /// The next pause, of at least that length.
+    /// The next pause, of at least that length. Who wants to be left alone for longer than
+    /// the longest pause may have meant one message only.
     fn open(&self, known: Option<Circuit>, at_least: Duration, now: Instant) -> Circuit {
         let openings = match known {
             Some(Circuit::Open { openings, .. } | Circuit::HalfOpen { openings }) => openings,
             _ => 0,
         };
         Circuit::Open {
-            until: now + self.pause(openings).max(at_least),
+            until: now + self.pause(openings).max(at_least.min(self.policy.max)),
             openings: openings.saturating_add(1),
         }
     }
@@ -189,12 +202,22 @@ impl Breakers {
         Duration::from_millis(u64::try_from(pause).unwrap_or_default())
     }
 
+    fn show(&self, circuits: &HashMap<String, Circuit>) {
+        let paused = circuits.values().filter(|circuit| circuit.is_open());
+        self.paused
+            .set(i64::try_from(paused.count()).unwrap_or(i64::MAX));
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Circuit>> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Circuit {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Open { .. } | Self::HalfOpen { .. })
+    }
+
     /// Whether it can be forgotten at that time.
     fn is_over(self, now: Instant) -> bool {
         match self {
@@ -239,7 +262,7 @@ mod tests {
             first: SECOND,
             max: 5 * SECOND,
         };
-        Breakers::new("relay", policy, || 0.0)
+        Breakers::new("relay", policy, || 0.0, Gauge::default())
     }
 
     #[test]
@@ -253,6 +276,7 @@ mod tests {
         assert_eq!(enter("a"), Ok(false));
         breakers.end_at("a", false, Fails, now);
         assert_eq!(enter("a"), Err(SECOND));
+        assert_eq!(breakers.paused.get(), 1);
         assert_eq!(enter("b"), Ok(false));
         // Those that were under way change nothing, unless it works.
         breakers.end_at("a", false, Fails, now);
@@ -283,10 +307,12 @@ mod tests {
     }
 
     #[test]
-    fn pause_that_is_asked_for_is_kept() {
+    fn pause_that_is_asked_for_has_the_same_limit() {
         let (breakers, now) = (breakers(3), Instant::now());
-        breakers.end_at("a", false, Throttles(60 * SECOND), now);
-        assert_eq!(breakers.enter_at("a", now), Err(60 * SECOND));
+        breakers.end_at("a", false, Throttles(3 * SECOND), now);
+        assert_eq!(breakers.enter_at("a", now), Err(3 * SECOND));
+        breakers.end_at("b", false, Throttles(3600 * SECOND), now);
+        assert_eq!(breakers.enter_at("b", now), Err(5 * SECOND));
     }
 
     #[test]

@@ -112,6 +112,18 @@ pub fn max_bytes(addresses: usize) -> usize {
         .saturating_add(MAX_OTHER_BYTES)
 }
 
+/// The most values in the body of a lookup of that many addresses. In the old version of
+/// the API, each is an array of two.
+#[must_use]
+pub fn max_values(addresses: usize) -> usize {
+    addresses
+        .saturating_mul(VALUES_OF_ENTRY)
+        .saturating_add(MAX_OTHER_VALUES)
+}
+
+const VALUES_OF_ENTRY: usize = 4;
+const MAX_OTHER_VALUES: usize = 1000;
+
 impl Entries {
     /// Parses the entries and leaves out invalid ones: nothing can be bound to
     /// them (LKP-08).

@@ -89,12 +89,23 @@ pub fn is_within(client: Option<IpAddr>, networks: &[IpNet]) -> bool {
 }
 
 /// A network that a client may control all of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Network {
     /// Its name.
     pub name: String,
     /// How many clients it counts for.
     pub clients: u32,
+}
+
+impl Network {
+    /// Something that counts for one.
+    #[must_use]
+    pub fn single(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            clients: 1,
+        }
+    }
 }
 
 /// For how many clients the networks of [`networks`] count.
@@ -117,6 +128,22 @@ pub fn networks(ip: IpAddr) -> Vec<Network> {
         network(prefix(56), second),
         network(prefix(48), third),
     ]
+}
+
+/// For how many clients a homeserver counts that passes on the requests of its users.
+const DELEGATING_CLIENTS: u32 = 8;
+
+/// The networks whose parts of a shared amount a client uses. A homeserver that passes on
+/// the requests of its users counts for several clients.
+#[must_use]
+pub fn sharers(ip: IpAddr, delegating: &[IpNet]) -> Vec<Network> {
+    if is_within(Some(ip), delegating) {
+        return vec![Network {
+            name: client_network(ip),
+            clients: DELEGATING_CLIENTS,
+        }];
+    }
+    networks(ip)
 }
 
 #[cfg(test)]

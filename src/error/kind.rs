@@ -97,7 +97,6 @@ kinds! {
     UNBIND_NO_VALID_SESSION: FORBIDDEN "M_NO_VALID_SESSION", "there is no such session, or it has another `client_secret`";
 
     // Replication.
-    UNKNOWN_PEER: FORBIDDEN "M_UNKNOWN_PEER", "the client certificate is not one of a configured peer";
     TOO_MANY_ASSOCIATIONS: BAD_REQUEST "M_TOO_LARGE", "the push has too many associations";
     VERIFICATION_FAILED: BAD_REQUEST "M_VERIFICATION_FAILED", "the associations in `failed_ids` are not signed by the peer or malformed; none was stored";
 

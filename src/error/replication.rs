@@ -3,16 +3,6 @@
 use super::{Error, Kind};
 
 impl Error {
-    /// The response to a client certificate that is not one of a configured
-    /// peer.
-    #[must_use]
-    pub fn unknown_peer() -> Self {
-        Self::new(
-            Kind::UNKNOWN_PEER,
-            "The client certificate is not one of a configured peer",
-        )
-    }
-
     /// The response to another Content-Type than JSON.
     #[must_use]
     pub fn not_json() -> Self {

@@ -13,7 +13,7 @@ use super::route::{Route, Target, target_without_srv};
 use crate::config::Proxy;
 use crate::domain::homeservers::HomeserverLists;
 use crate::domain::ids::ServerName;
-use crate::domain::rate::client_network;
+use crate::domain::rate::{self, client_network};
 use crate::outgoing::{CallError, Connector, Dns, Names, Service, Stream};
 use crate::permits::{Share, Shares};
 
@@ -55,7 +55,7 @@ impl AddressLimit {
 
     fn take(&self, ip: IpAddr) -> Result<Share, CallError> {
         self.0
-            .try_acquire(&client_network(ip), 1)
+            .try_acquire(vec![rate::Network::single(client_network(ip))], 1)
             .map_err(|_none| CallError::TooManyCalls)
     }
 }

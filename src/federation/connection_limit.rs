@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::ids::ServerName;
+use crate::domain::rate::{Network, networks};
 use crate::permits::{NoPermit, Permit, Permits, Share, Shares};
 
 /// Hosts of one domain have this many times what one host has: they may be those of a
@@ -56,7 +57,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// Takes a permit for a call to that server, on behalf of the network of a client
+    /// Takes a permit for a call to that server, on behalf of the networks of a client
     /// if a client asked for it. All ports of a host count together, since its operator
     /// can use any of them.
     ///
@@ -65,22 +66,26 @@ impl ConnectionLimit {
     pub(crate) fn try_acquire(
         &self,
         server: &ServerName,
-        client: Option<&str>,
+        client: Option<IpAddr>,
     ) -> Result<ConnectionPermit, LimitReached> {
         let permit = self.permits.try_acquire().map_err(|reason| match reason {
             NoPermit::Full => LimitReached::Total,
             NoPermit::Closed => LimitReached::Closed,
         })?;
         let host = normalized_host(server);
-        let take =
-            |shares: &Shares, key: &str, reason| shares.try_acquire(key, 1).map_err(|_none| reason);
         let of_client = client
-            .map(|client| take(&self.clients, client, LimitReached::Client))
-            .transpose()?;
+            .map(|client| self.clients.try_acquire(networks(client), 1))
+            .transpose()
+            .map_err(|_none| LimitReached::Client)?;
+        let of_single = |shares: &Shares, name: &str| {
+            shares
+                .try_acquire(vec![Network::single(name)], 1)
+                .map_err(|_none| LimitReached::Host)
+        };
         let of_domain = psl::domain_str(&host)
-            .map(|domain| take(&self.domains, domain, LimitReached::Host))
+            .map(|domain| of_single(&self.domains, domain))
             .transpose()?;
-        let of_host = take(&self.hosts, &host, LimitReached::Host)?;
+        let of_host = of_single(&self.hosts, &host)?;
         Ok(ConnectionPermit {
             _permit: permit,
             _shares: [of_client, of_domain, Some(of_host)],
@@ -111,6 +116,7 @@ mod tests {
         name: &str,
         client: Option<&str>,
     ) -> Result<ConnectionPermit, LimitReached> {
+        let client = client.map(|client| client.parse().unwrap());
         limit.try_acquire(&ServerName::parse(name).unwrap(), client)
     }
 
@@ -159,5 +165,11 @@ mod tests {
         assert_eq!(third.unwrap_err(), LimitReached::Client);
         assert!(acquire(&limit, &name(3), Some("192.0.2.2")).is_ok());
         assert!(acquire(&limit, &name(3), None).is_ok());
+        // A /48 has a few times as much, not all of it.
+        let near = (0..100).map_while(|number| {
+            let client = format!("2001:db8:0:{:x}::1", number << 8);
+            acquire(&limit, &format!("a{number}.example"), Some(&client)).ok()
+        });
+        assert_eq!(near.collect::<Vec<_>>().len(), 8);
     }
 }

@@ -21,6 +21,12 @@ pub enum OnbindFailure {
         /// What failed and why.
         reason: String,
     },
+    /// This server calls that homeserver too often. It says nothing of the homeserver.
+    #[error("{reason}")]
+    Busy {
+        /// The limit.
+        reason: String,
+    },
     /// A later attempt may succeed.
     #[error("{reason}")]
     Transient {
@@ -34,6 +40,7 @@ impl From<CallError> for OnbindFailure {
         let reason = error.to_string();
         match error {
             CallError::NotAllowed => Self::Permanent { reason },
+            CallError::TooManyCalls => Self::Busy { reason },
             _ => Self::Transient { reason },
         }
     }
@@ -74,6 +81,8 @@ mod tests {
         }
         let denied = OnbindFailure::from(CallError::NotAllowed);
         assert!(matches!(denied, OnbindFailure::Permanent { .. }));
+        let busy = OnbindFailure::from(CallError::TooManyCalls);
+        assert!(matches!(busy, OnbindFailure::Busy { .. }));
         let timeout = OnbindFailure::from(CallError::TimedOut);
         assert!(matches!(timeout, OnbindFailure::Transient { .. }));
     }

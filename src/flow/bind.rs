@@ -71,16 +71,22 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
 /// Binds the 3PID that a session has validated.
 ///
 /// # Errors
-/// [`FlowError::Session`] when the session proves nothing; nothing is bound then.
+/// [`FlowError::Session`] when the session proves nothing, [`FlowError::Limited`] when it
+/// was bound too often; nothing is bound then.
 pub async fn bind_session(
     app: Arc<App>,
     session: ValidatedSession,
     mxid: Mxid,
 ) -> Result<Map<String, Value>, FlowError> {
+    let sid = session.sid.clone();
     let proof = app
         .sessions
         .send(session)
         .await?
         .map_err(FlowError::Session)?;
+    app.limiters
+        .binds
+        .take_session(&sid)
+        .map_err(FlowError::Limited)?;
     bind(&app, proof, mxid).await
 }

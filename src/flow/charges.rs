@@ -257,11 +257,15 @@ pub(super) fn of_lookup(app: &App, by: Requester<'_>) -> Vec<Limit> {
     let limits = &app.config.limits;
     let per_client = setting!(limits, new_addresses_per_client);
     let Some(user) = by.account else {
-        let widest = by.client.and_then(|client| networks(client).pop());
-        if let Some(network) = widest {
-            let who = format!("v1 {}", network.name);
+        let mut networks = by.client.map(networks).unwrap_or_default();
+        if networks.len() > 1
+            && let Some(widest) = networks.pop()
+        {
+            let who = format!("v1 {}", widest.name);
             charges.add(Payer::Sender, per_client, &who);
         }
+        // Nobody gets more by using both versions.
+        charges.add_client(Payer::Sender, per_client, "");
         return charges.limits;
     };
     if charges.is_trusted() {

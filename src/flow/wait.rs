@@ -8,20 +8,24 @@ use crate::app::App;
 use crate::delivery::pending_replies::{Outcome, PendingReply};
 use crate::domain::counter::Refusal;
 use crate::domain::message::MessageId;
+use crate::domain::rate::sharers;
 use crate::domain::time::duration_ms;
-use crate::limiter::waits::Waiting;
+use crate::permits::Share;
 
 /// Counts one more request of a client that waits for a message. It ends when the
 /// result is dropped.
 ///
 /// # Errors
 /// [`FlowError::Limited`] when too many of the client wait.
-pub(super) fn enter(app: &App, client: Option<IpAddr>) -> Result<Waiting, FlowError> {
+pub(super) fn enter(app: &App, client: Option<IpAddr>) -> Result<Share, FlowError> {
     let name = "requests of one client that wait for a message";
+    let delegating = &app.config.limits.delegating_homeservers;
+    // A client without an address is not limited.
+    let networks = client.map_or_else(Vec::new, |ip| sharers(ip, delegating));
     app.limiters
         .waits
-        .enter(client)
-        .ok_or_else(|| too_many(app, name))
+        .try_acquire(networks, 1)
+        .map_err(|_none| too_many(app, name))
 }
 
 /// Joins those that wait for a message that an earlier request has queued.

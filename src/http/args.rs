@@ -134,6 +134,28 @@ pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     }
 }
 
+/// Refuses a JSON body of more values than a look-up may have: as a tree of values it
+/// takes up to a hundred times its length.
+///
+/// # Errors
+/// `400 M_BAD_JSON`
+pub(super) fn expect_values(body: &[u8], max: usize) -> Result<(), Error> {
+    let (mut values, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    if values > max {
+        return Err(Error::bad_json("The request body has too many values"));
+    }
+    Ok(())
+}
+
 /// The content type of a body in lower case, without parameters.
 #[must_use]
 pub(super) fn content_type(request: &HttpRequest) -> String {
@@ -144,4 +166,54 @@ pub(super) fn content_type(request: &HttpRequest) -> String {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linear_tests::expect_linear;
+
+    /// GEN-21
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        let count = |body: &str| {
+            let is_within = |max| expect_values(body.as_bytes(), max).is_ok();
+            (0..100).find(|max| is_within(*max))
+        };
+        for (body, values) in [
+            ("", 0),
+            (r#"{"a":1}"#, 1),
+            (r#"{"a":["b","c"],"d":{}}"#, 5),
+            (r#"{"a":"[,{\",[\\"}"#, 1),
+            (r#"{"\\":[0,0]}"#, 3),
+        ] {
+            assert_eq!(count(body), Some(values), "{body}");
+        }
+    }
+
+    /// GEN-21
+    #[test]
+    fn bodies_take_linear_time() {
+        let names = |count: usize| {
+            let fields = (0..count).map(|number| format!(r#""name{number}":{number}"#));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        };
+        expect_linear("a body of many names", names, |body| {
+            json_object(body.as_bytes()).unwrap();
+        });
+        for piece in [
+            r#""a":1,"#,
+            r#""a":"\u00e9\"x","#,
+            r#""a":[[],{},""],"#,
+            r#""a":1e5,"#,
+        ] {
+            expect_linear(
+                &format!("a body of {piece}"),
+                |count| format!(r#"{{{}"z":0}}"#, piece.repeat(count)),
+                |body| {
+                    json_object(body.as_bytes()).unwrap();
+                },
+            );
+        }
+    }
 }

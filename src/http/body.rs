@@ -1,5 +1,6 @@
 //! Reading a request body: bounded in size and in time (GEN-21).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -13,6 +14,7 @@ use super::upgrade::body_length;
 use crate::actor::pool::Fault;
 use crate::app::App;
 use crate::domain::counter::Refusal;
+use crate::domain::rate::sharers;
 use crate::error::Error;
 use crate::permits::{NoShare, Room, Sender};
 
@@ -38,7 +40,7 @@ pub(super) struct Body {
     pub(super) room: Room,
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes. `sender` is a stranger, if it may be one.
 ///
 /// A body that announces to be larger is refused at once. The connection discards
 /// what is still sent, for a while, and closes then (RFC 9112, section 9.6).
@@ -52,23 +54,34 @@ pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     limit: usize,
-    sender: Sender,
+    sender: Option<Sender>,
 ) -> Result<Body, Error> {
     if announced(request) > limit {
         return Err(Error::body_too_large(limit));
     }
     let connection = Connection::of(request);
-    let _reading = connection.map(Connection::reading_body);
-    // The other listeners have no strangers.
-    let sender = connection
-        .is_some_and(Connection::is_public)
-        .then_some(sender);
-    timeout(
+    let reading = connection.map(Connection::reading_body);
+    // The internal listener has no strangers.
+    let sender = sender.filter(|_| connection.is_some_and(Connection::is_public));
+    let body = timeout(
         app.config.http.request_timeout,
         collect(app, payload, limit, sender),
     )
     .await
-    .unwrap_or_else(|_elapsed| Err(Error::request_timeout()))
+    .unwrap_or_else(|_elapsed| Err(Error::request_timeout()))?;
+    if let Some(reading) = reading {
+        reading.complete();
+    }
+    Ok(body)
+}
+
+/// Whose body it is. A client without an address has no part of its own.
+pub(super) fn sender(app: &App, client: Option<IpAddr>, has_account: bool) -> Sender {
+    let delegating = &app.config.limits.delegating_homeservers;
+    Sender {
+        networks: client.map_or_else(Vec::new, |ip| sharers(ip, delegating)),
+        has_account,
+    }
 }
 
 /// Discards a body that nobody reads. A long one, or one that is slow to arrive, is
@@ -77,9 +90,13 @@ pub(super) async fn discard(request: &HttpRequest, mut payload: Payload, limit: 
     if announced(request) > limit {
         return;
     }
-    let _reading = Connection::of(request).map(Connection::reading_body);
+    let reading = Connection::of(request).map(Connection::reading_body);
     let all = async { while let Some(Ok(_)) = payload.next().await {} };
-    let _ = timeout(DISCARD_FOR, all).await;
+    if timeout(DISCARD_FOR, all).await.is_ok()
+        && let Some(reading) = reading
+    {
+        reading.complete();
+    }
 }
 
 fn announced(request: &HttpRequest) -> usize {
@@ -124,7 +141,7 @@ async fn collect(
 
 fn no_room(reason: NoShare) -> Error {
     match reason {
-        NoShare::Key => Error::limit_exceeded(Refusal::new(OF_ONE_CLIENT, RETRY_MS)),
+        NoShare::Network => Error::limit_exceeded(Refusal::new(OF_ONE_CLIENT, RETRY_MS)),
         NoShare::Total => Fault::QueueFull("request bodies").into(),
     }
 }

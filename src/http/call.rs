@@ -13,16 +13,16 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::access::{Access, Caller};
-use super::args::Arguments;
+use super::args::{self, Arguments};
 use super::body;
 use super::client_ip::ClientIp;
 use super::fields::{Fields, Request};
 use super::logged_person::LoggedPerson;
 use super::query;
 use super::token::app_of;
-use crate::domain::rate::client_network;
+use crate::domain::lookup;
 use crate::error::Error;
-use crate::permits::{Room, Sender};
+use crate::permits::Room;
 
 /// A call with the access `A` and the arguments of the request `T`, which are
 /// where `S` says.
@@ -89,12 +89,15 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
                 }
             };
             let client = ClientIp::from_request(&request, &app).0;
-            let sender = Sender {
-                client: client.map(client_network).unwrap_or_default(),
-                has_account: caller.user().is_some(),
-            };
+            let sender = body::sender(&app, client, caller.user().is_some());
             let limit = small.max(T::max_body_bytes(&app.config));
-            let body = body::read(&app, &request, payload, limit, sender).await?;
+            let body = body::read(&app, &request, payload, limit, Some(sender)).await?;
+            if body.bytes.len() > small {
+                args::expect_values(
+                    &body.bytes,
+                    lookup::max_values(app.config.lookup.max_addresses),
+                )?;
+            }
             let fields: Fields = S::read::<A>(&request, &body.bytes)?.into();
             let person = LoggedPerson::note(&request, caller.user(), fields.object());
             Ok(Self {

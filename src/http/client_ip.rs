@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
+use actix_web::{HttpMessage as _, HttpRequest};
 use ipnet::IpNet;
 
 use crate::app::App;
@@ -27,6 +27,15 @@ impl ClientIp {
     /// client has written there.
     #[must_use]
     pub(super) fn from_request(request: &HttpRequest, app: &App) -> Self {
+        if let Some(found) = request.extensions().get::<Self>() {
+            return *found;
+        }
+        let found = Self::find(request, app);
+        request.extensions_mut().insert(found);
+        found
+    }
+
+    fn find(request: &HttpRequest, app: &App) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let trusted = &app.config.http.trusted_proxies;
         let headers = request.headers().get_all(HEADER);

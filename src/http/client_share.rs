@@ -9,9 +9,10 @@ use actix_web::middleware::Next;
 use actix_web::{ResponseError as _, web};
 
 use super::client_ip::ClientIp;
+use super::connection::Connection;
 use crate::app::App;
 use crate::domain::counter::Refusal;
-use crate::domain::rate::client_network;
+use crate::domain::rate::sharers;
 use crate::error::Error;
 
 /// How long a request waits for others of its client.
@@ -33,12 +34,19 @@ pub async fn share_per_client<B: MessageBody + 'static>(
     let (Some(app), Some(client)) = (app, client) else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let network = client_network(client);
-    match app.requests_in_work.acquire(&network, 1, WAIT).await {
-        Ok(_share) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(_none) => {
-            let refusal = Refusal::new("http.max_requests_per_client", RETRY_MS);
-            Ok(request.into_response(Error::limit_exceeded(refusal).error_response()))
+    let networks = sharers(client, &app.config.limits.delegating_homeservers);
+    if let Some(place) = app.requests_in_work.place(networks) {
+        let turn = match place.try_turn() {
+            None => {
+                let _queued = Connection::of(request.request()).map(Connection::queued);
+                place.turn(WAIT).await
+            }
+            free => free,
+        };
+        if turn.is_some() {
+            return Ok(next.call(request).await?.map_into_boxed_body());
         }
     }
+    let refusal = Refusal::new("http.max_requests_per_client", RETRY_MS);
+    Ok(request.into_response(Error::limit_exceeded(refusal).error_response()))
 }

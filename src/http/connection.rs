@@ -21,6 +21,9 @@ pub struct Connection {
 struct Inner {
     phase: Phase,
     since: Instant,
+    /// Whether the request has a body that is not read to its end. Bytes that arrive then
+    /// are its.
+    has_body: bool,
     is_closing: bool,
     waker: Option<Waker>,
 }
@@ -34,6 +37,8 @@ pub enum Phase {
     Idle,
     /// The rest of the head of a request.
     Head,
+    /// The turn of a request among others of its client.
+    Queued,
     /// The handler of a request.
     Working,
     /// More of the body that a handler reads.
@@ -43,6 +48,10 @@ pub enum Phase {
 /// A request in work; the connection is idle again when this is dropped.
 #[derive(Debug)]
 pub struct InWork(Connection);
+
+/// A request that waits for its turn; the handler works when this is dropped.
+#[derive(Debug)]
+pub(super) struct Queued(Connection);
 
 /// A body that is being read; the handler works again when this is dropped.
 #[derive(Debug)]
@@ -57,6 +66,7 @@ impl Connection {
             inner: Arc::new(Mutex::new(Inner {
                 phase: Phase::FirstHead,
                 since: Instant::now(),
+                has_body: false,
                 is_closing: false,
                 waker: None,
             })),
@@ -86,13 +96,13 @@ impl Connection {
     #[must_use]
     pub fn waiting_since(&self) -> Option<Instant> {
         let (phase, since) = self.phase();
-        (phase != Phase::Working).then_some(since)
+        (!matches!(phase, Phase::Working | Phase::Queued)).then_some(since)
     }
 
     /// A byte has arrived: an idle connection waits for the rest of a head.
     pub fn received(&self) {
         let mut inner = self.lock();
-        if inner.phase == Phase::Idle {
+        if inner.phase == Phase::Idle && !inner.has_body {
             inner.set(Phase::Head);
         }
     }
@@ -108,11 +118,18 @@ impl Connection {
     /// A request has arrived. It is no longer too late for it: a connection that was
     /// chosen to be closed stays open.
     #[must_use]
-    pub fn request(&self) -> InWork {
+    pub fn request(&self, has_body: bool) -> InWork {
         let mut inner = self.lock();
         inner.set(Phase::Working);
+        inner.has_body = has_body;
         inner.is_closing = false;
         InWork(self.clone())
+    }
+
+    /// The request waits for its turn. Little more is read meanwhile.
+    pub(super) fn queued(&self) -> Queued {
+        self.lock().set(Phase::Queued);
+        Queued(self.clone())
     }
 
     /// The handler waits for the body.
@@ -123,9 +140,14 @@ impl Connection {
 
     /// Closes it, unless a request arrives first.
     pub fn close(&self) {
+        self.change(|inner| inner.is_closing = true);
+    }
+
+    /// Changes the state, and wakes the connection.
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
         let waker = {
             let mut inner = self.lock();
-            inner.is_closing = true;
+            change(&mut inner);
             inner.waker.take()
         };
         if let Some(waker) = waker {
@@ -149,6 +171,13 @@ impl Connection {
     }
 }
 
+impl ReadingBody {
+    /// All of the body was read.
+    pub(super) fn complete(self) {
+        self.0.lock().has_body = false;
+    }
+}
+
 impl Inner {
     fn set(&mut self, phase: Phase) {
         self.phase = phase;
@@ -159,6 +188,12 @@ impl Inner {
 impl Drop for InWork {
     fn drop(&mut self) {
         self.0.lock().set(Phase::Idle);
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.change(|inner| inner.set(Phase::Working));
     }
 }
 
@@ -182,19 +217,37 @@ mod tests {
         connection.received();
         // The first head has one deadline, from the accept.
         assert_eq!(phase(), Phase::FirstHead);
-        let request = connection.request();
+        let request = connection.request(false);
         assert_eq!(
             (phase(), connection.waiting_since()),
             (Phase::Working, None)
         );
+        let queued = connection.queued();
+        assert_eq!((phase(), connection.waiting_since()), (Phase::Queued, None));
+        drop(queued);
+        assert_eq!(phase(), Phase::Working);
         let body = connection.reading_body();
         assert!(connection.waiting_since().is_some());
         drop(body);
         assert_eq!(phase(), Phase::Working);
-        connection.received();
-        assert_eq!(phase(), Phase::Working);
         drop(request);
         assert_eq!(phase(), Phase::Idle);
+        connection.received();
+        assert_eq!(phase(), Phase::Head);
+    }
+
+    #[test]
+    fn rest_of_a_body_is_no_head() {
+        let connection = Connection::new(true);
+        let phase = || connection.phase().0;
+        let request = connection.request(true);
+        drop(connection.reading_body());
+        drop(request);
+        connection.received();
+        assert_eq!(phase(), Phase::Idle);
+        let request = connection.request(true);
+        connection.reading_body().complete();
+        drop(request);
         connection.received();
         assert_eq!(phase(), Phase::Head);
     }
@@ -205,7 +258,7 @@ mod tests {
         let context = Context::from_waker(Waker::noop());
         connection.close();
         assert!(connection.is_closing(&context));
-        let request = connection.request();
+        let request = connection.request(false);
         assert!(!connection.is_closing(&context));
         drop(request);
         assert!(!connection.is_closing(&context));

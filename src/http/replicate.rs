@@ -21,7 +21,6 @@ use crate::domain::public_key::PublicKey;
 use crate::domain::replication::{MAX_ASSOCIATIONS, Push, sort_by_id};
 use crate::error::{Error, Kind};
 use crate::flow::ingest::ingest;
-use crate::permits::Sender;
 
 /// The name in the client certificate of a connection, if it has one that is a
 /// server name.
@@ -74,7 +73,6 @@ impl DescribeRequest for PushBody {
 pub(super) const PUSH: Endpoint = Endpoint {
     summary: "Push associations to this server",
     errors: &[
-        Kind::UNKNOWN_PEER,
         Kind::NOT_JSON,
         Kind::TOO_MANY_ASSOCIATIONS,
         Kind::VERIFICATION_FAILED,
@@ -112,10 +110,8 @@ fn peer<'a>(app: &'a App, request: &HttpRequest) -> Result<(&'a ServerName, Publ
     if let Some((name, peer)) = certificate.and_then(|name| peers.get_key_value(name)) {
         return Ok((name, peer.public_key));
     }
-    let certificate = certificate.map_or("", ServerName::as_str);
-    warn!(certificate; "push rejected: the client certificate is not one of a peer");
-    app.metrics.push_received("", "unknown");
-    Err(Error::unknown_peer())
+    // The handshake lets nobody else in.
+    Err(Error::internal())
 }
 
 async fn read(
@@ -126,12 +122,7 @@ async fn read(
     if content_type(request) != "application/json" {
         return Err(Error::not_json());
     }
-    // The listener has no strangers.
-    let sender = Sender {
-        client: String::new(),
-        has_account: true,
-    };
-    let body = body::read(app, request, payload, MAX_BODY_BYTES, sender).await?;
+    let body = body::read(app, request, payload, MAX_BODY_BYTES, None).await?;
     let Ok(push) = PushRequest::deserialize(Value::Object(json_object(&body.bytes)?)) else {
         return Err(Error::bad_json("sgAssocs must be an object"));
     };

@@ -8,8 +8,8 @@ use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -23,9 +23,6 @@ pub async fn without_upgrade<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    if request.head().version >= Version::HTTP_2 {
-        return next.call(request).await;
-    }
     if offers_websocket(request.headers()) {
         let length = body_length(request.headers());
         let body = request.take_payload();

@@ -7,9 +7,15 @@ use super::binds::BindLimits;
 use super::calls::CallLimits;
 use super::ledger::Ledger;
 use super::sms_budget::SmsBudget;
-use super::waits::Waits;
 use crate::config::LimitSettings;
 use crate::domain::counter::CounterSecret;
+use crate::permits::Shares;
+
+/// Of all requests that may wait for a message, those of one client may be this part.
+const WAITS_PART: u32 = 16;
+
+/// In a small server, so many of one client may wait at least.
+const MIN_WAITS: u32 = 8;
 
 /// The limits in memory, and what the keys of those in the database are hashed with.
 /// `None` is a limit that is switched off.
@@ -30,8 +36,8 @@ pub struct Limiters {
     pub signatures: Option<Limiter>,
     /// Codes that a client may submit.
     pub submissions: Option<Limiter>,
-    /// How many requests of each client wait for a message.
-    pub waits: Waits,
+    /// Requests that wait for a message.
+    pub(crate) waits: Shares,
     /// The daily budget of SMS, as this instance has reported it.
     pub(crate) sms_budget: SmsBudget,
     /// What the keys of counters in the database are hashed with.
@@ -54,7 +60,7 @@ impl Limiters {
                 &limits.signatures_per_client,
             ),
             submissions: Limiter::new("limits.submit_per_client", &limits.submit_per_client),
-            waits: Waits::new(places),
+            waits: Shares::new(u64::MAX, u64::from((places / WAITS_PART).max(MIN_WAITS))),
             sms_budget: SmsBudget::default(),
             counter_secret,
         }

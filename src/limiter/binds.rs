@@ -10,7 +10,7 @@ use crate::config::LimitSettings;
 use crate::domain::counter::Refusal;
 use crate::domain::ids::Mxid;
 use crate::domain::rate::is_within;
-use crate::domain::secret::{ClientSecret, Sid};
+use crate::domain::secret::Sid;
 
 /// The limits of binds: per session, per account and per client.
 pub struct BindLimits {
@@ -37,21 +37,11 @@ impl BindLimits {
         }
     }
 
-    /// Counts a bind. The narrowest limit comes first: a client that repeats a request
-    /// does not use up what others in its network need. The session counts together with
-    /// its secret, so that others cannot use up its limit.
+    /// Counts a request to bind, before anything is known of its session.
     ///
     /// # Errors
     /// A limit is exceeded.
-    pub fn take(
-        &self,
-        sid: &Sid,
-        client_secret: &ClientSecret,
-        account: Option<&Mxid>,
-        client: Option<IpAddr>,
-    ) -> Result<(), Refusal> {
-        let session = format!("{} {}", sid.expose(), client_secret.expose());
-        take(self.sessions.as_ref(), &session)?;
+    pub fn take(&self, account: Option<&Mxid>, client: Option<IpAddr>) -> Result<(), Refusal> {
         let clients = if let Some(account) = account {
             take(self.accounts.as_ref(), account.as_str())?;
             self.clients_with_account.as_ref()
@@ -61,6 +51,15 @@ impl BindLimits {
             self.clients.as_ref()
         };
         clients.map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
+    }
+
+    /// Counts a bind of a session that exists and is validated: nobody can invent one, so
+    /// that there are no more counters than sessions.
+    ///
+    /// # Errors
+    /// The limit is exceeded.
+    pub fn take_session(&self, sid: &Sid) -> Result<(), Refusal> {
+        take(self.sessions.as_ref(), sid.expose())
     }
 }
 
@@ -77,7 +76,7 @@ mod tests {
 
     /// BND-01
     #[test]
-    fn repeated_bind_does_not_charge_the_client() {
+    fn binds_count_for_account_client_and_session() {
         let rate = |burst| RateSettings {
             burst,
             every: Duration::from_hours(1),
@@ -89,27 +88,23 @@ mod tests {
             bind_per_client_with_account: rate(4),
             ..LimitSettings::default()
         });
-        let take = |sid: &str, secret: &str, account: Option<&str>| {
+        let take = |account: Option<&str>| {
             let account = account.map(|account| Mxid::parse(account).unwrap());
-            limits.take(
-                &Sid::parse(sid).unwrap(),
-                &ClientSecret::parse(secret).unwrap(),
-                account.as_ref(),
-                "192.0.2.1".parse().ok(),
-            )
+            limits.take(account.as_ref(), "192.0.2.1".parse().ok())
         };
-        assert_eq!([take("a", "a", None), take("a", "a", None)], [Ok(()); 2]);
-        for _ in 0..5 {
-            assert!(take("a", "a", None).is_err());
+        for _ in 0..3 {
+            assert_eq!(take(None), Ok(()));
         }
-        assert_eq!(take("a", "b", None), Ok(()));
-        assert!(take("b", "b", None).is_err());
+        assert!(take(None).is_err());
         let (alice, bob) = (Some("@alice:example.org"), Some("@bob:example.org"));
-        for sid in ["c", "d", "e"] {
-            assert_eq!(take(sid, "c", alice), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(take(alice), Ok(()));
         }
-        assert!(take("f", "c", alice).is_err());
-        assert_eq!(take("f", "c", bob), Ok(()));
-        assert!(take("g", "c", bob).is_err());
+        assert!(take(alice).is_err());
+        assert_eq!(take(bob), Ok(()));
+        assert!(take(bob).is_err());
+        let session = |sid: &str| limits.take_session(&Sid::parse(sid).unwrap());
+        assert_eq!([session("a"), session("a"), session("b")], [Ok(()); 3]);
+        assert!(session("a").is_err());
     }
 }

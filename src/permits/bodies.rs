@@ -4,6 +4,7 @@
 //! and until the request is answered.
 
 use super::shares::{NoShare, Share, Shares};
+use crate::domain::rate::Network;
 
 /// Bytes are counted in steps.
 const STEP: u64 = 16 * 1024;
@@ -30,8 +31,8 @@ pub(crate) struct BodyLimits {
 /// Whose body it is.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// The network of the client.
-    pub(crate) client: String,
+    /// The networks of the client.
+    pub(crate) networks: Vec<Network>,
     /// Whether it has an account.
     pub(crate) has_account: bool,
 }
@@ -83,7 +84,7 @@ impl BodyLimits {
             };
             match share {
                 Some(share) => share.try_grow(STEP)?,
-                none => *none = Some(shares.try_acquire(&sender.client, STEP)?),
+                none => *none = Some(shares.try_acquire(sender.networks.clone(), STEP)?),
             }
             room.reserved = room.reserved.saturating_add(STEP);
         }
@@ -99,7 +100,7 @@ mod tests {
 
     fn sender(client: &str, has_account: bool) -> Sender {
         Sender {
-            client: client.to_owned(),
+            networks: vec![Network::single(client)],
             has_account,
         }
     }
@@ -114,7 +115,7 @@ mod tests {
             made.map(|()| room)
         };
         let mut kept = vec![keep("a", false, 8 * MIB).unwrap()];
-        assert_eq!(keep("a", false, 8 * MIB).unwrap_err(), NoShare::Key);
+        assert_eq!(keep("a", false, 8 * MIB).unwrap_err(), NoShare::Network);
         // Only its long bodies have no room, and only those without an account.
         kept.push(keep("a", false, 32 * 1024).unwrap());
         kept.push(keep("a", true, 8 * MIB).unwrap());

@@ -1,12 +1,10 @@
-//! A bounded amount of something, of which each of many keys may have a part: no single
-//! client or host can then have all of it.
+//! A bounded amount of something, of which each of many clients or hosts may have a part:
+//! none of them can then have all of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use crate::domain::rate::Network;
 
 /// Hands out [`Share`]s. Clones share the amount.
 #[derive(Debug, Clone)]
@@ -17,28 +15,21 @@ pub(crate) struct Shares {
 #[derive(Debug)]
 struct Inner {
     total: u64,
-    per_key: u64,
+    per_client: u64,
     used: Mutex<Used>,
-    released: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Used {
     total: u64,
-    by_key: HashMap<String, Holder>,
+    by_network: HashMap<String, u64>,
 }
 
-#[derive(Debug, Default)]
-struct Holder {
-    amount: u64,
-    waiting: u64,
-}
-
-/// What a key has; it is given back when this is dropped.
+/// What somebody has; it is given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     inner: Arc<Inner>,
-    key: String,
+    holders: Vec<Network>,
     amount: u64,
 }
 
@@ -47,72 +38,36 @@ pub(crate) struct Share {
 pub(crate) enum NoShare {
     /// Everything is in use.
     Total,
-    /// The key has its part.
-    Key,
-}
-
-/// Somebody who waits; counted until this is dropped.
-struct Waiter<'a> {
-    inner: &'a Inner,
-    key: &'a str,
+    /// One of the networks has its part.
+    Network,
 }
 
 impl Shares {
-    /// `total` in all, and `per_key` for each key.
+    /// `total` in all, and `per_client` for each client.
     #[must_use]
-    pub(crate) fn new(total: u64, per_key: u64) -> Self {
+    pub(crate) fn new(total: u64, per_client: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 total,
-                per_key,
+                per_client,
                 used: Mutex::default(),
-                released: Notify::new(),
             }),
         }
     }
 
-    /// Takes an amount for a key.
+    /// Takes an amount of the parts of all these networks. Without any, only the total
+    /// counts.
     ///
     /// # Errors
     /// At once, when there is not enough.
-    pub(crate) fn try_acquire(&self, key: &str, amount: u64) -> Result<Share, NoShare> {
+    pub(crate) fn try_acquire(&self, holders: Vec<Network>, amount: u64) -> Result<Share, NoShare> {
         let mut share = Share {
             inner: Arc::clone(&self.inner),
-            key: key.to_owned(),
+            holders,
             amount: 0,
         };
         share.try_grow(amount)?;
         Ok(share)
-    }
-
-    /// Takes an amount for a key, and waits for it if its others will give it back. No
-    /// more wait than the key's part has room for.
-    ///
-    /// # Errors
-    /// Others wait already, or it takes too long.
-    pub(crate) async fn acquire(
-        &self,
-        key: &str,
-        amount: u64,
-        limit: Duration,
-    ) -> Result<Share, NoShare> {
-        if let Ok(share) = self.try_acquire(key, amount) {
-            return Ok(share);
-        }
-        let _waiter = self.inner.wait(key)?;
-        let next = async {
-            loop {
-                let released = self.inner.released.notified();
-                let mut released = std::pin::pin!(released);
-                // From now on, so that nothing is missed before it is awaited.
-                released.as_mut().enable();
-                if let Ok(share) = self.try_acquire(key, amount) {
-                    return share;
-                }
-                released.await;
-            }
-        };
-        timeout(limit, next).await.map_err(|_elapsed| NoShare::Key)
     }
 }
 
@@ -123,17 +78,26 @@ impl Share {
     /// There is not enough; what it has, it keeps.
     pub(crate) fn try_grow(&mut self, amount: u64) -> Result<(), NoShare> {
         let mut used = self.inner.lock();
-        let total = used.total.saturating_add(amount);
-        let of_key = used.by_key.get(&self.key).map_or(0, |holder| holder.amount);
-        let of_key = of_key.saturating_add(amount);
-        if of_key > self.inner.per_key {
-            return Err(NoShare::Key);
+        for network in &self.holders {
+            let has = used.by_network.get(&network.name).copied();
+            let part = self.inner.per_client.saturating_mul(network.clients.into());
+            if has.unwrap_or_default().saturating_add(amount) > part {
+                return Err(NoShare::Network);
+            }
         }
+        let total = used.total.saturating_add(amount);
         if total > self.inner.total {
             return Err(NoShare::Total);
         }
         used.total = total;
-        used.by_key.entry(self.key.clone()).or_default().amount = of_key;
+        for network in &self.holders {
+            match used.by_network.get_mut(&network.name) {
+                Some(has) => *has = has.saturating_add(amount),
+                None => {
+                    used.by_network.insert(network.name.clone(), amount);
+                }
+            }
+        }
         self.amount = self.amount.saturating_add(amount);
         Ok(())
     }
@@ -143,99 +107,73 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn wait<'a>(&'a self, key: &'a str) -> Result<Waiter<'a>, NoShare> {
-        let mut used = self.lock();
-        let holder = used.by_key.entry(key.to_owned()).or_default();
-        if holder.waiting >= self.per_key {
-            return Err(NoShare::Key);
-        }
-        holder.waiting = holder.waiting.saturating_add(1);
-        Ok(Waiter { inner: self, key })
-    }
-}
-
-impl Used {
-    fn change(&mut self, key: &str, change: impl FnOnce(&mut Holder)) {
-        if let Some(holder) = self.by_key.get_mut(key) {
-            change(holder);
-            if holder.amount == 0 && holder.waiting == 0 {
-                self.by_key.remove(key);
-            }
-        }
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let mut used = self.inner.lock();
-        used.change(self.key, |holder| {
-            holder.waiting = holder.waiting.saturating_sub(1);
-        });
-    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // One that could not be taken; those who wait would try again for nothing.
-        if self.amount == 0 {
-            return;
-        }
         let mut used = self.inner.lock();
         used.total = used.total.saturating_sub(self.amount);
-        used.change(&self.key, |holder| {
-            holder.amount = holder.amount.saturating_sub(self.amount);
-        });
-        drop(used);
-        self.inner.released.notify_waiters();
+        for network in &self.holders {
+            if let Some(has) = used.by_network.get_mut(&network.name) {
+                *has = has.saturating_sub(self.amount);
+                if *has == 0 {
+                    used.by_network.remove(&network.name);
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rate::networks;
 
-    #[test]
-    fn each_key_has_a_part_of_the_total() {
-        let shares = Shares::new(10, 4);
-        let mut first = shares.try_acquire("a", 3).unwrap();
-        assert_eq!(shares.try_acquire("a", 2).unwrap_err(), NoShare::Key);
-        first.try_grow(1).unwrap();
-        assert_eq!(first.try_grow(1).unwrap_err(), NoShare::Key);
-        let _second = shares.try_acquire("b", 4).unwrap();
-        assert_eq!(shares.try_acquire("c", 3).unwrap_err(), NoShare::Total);
-        drop(first);
-        assert!(shares.try_acquire("c", 3).is_ok());
-        assert_eq!(
-            shares.inner.lock().by_key.len(),
-            1,
-            "nothing is left behind"
-        );
-        assert_eq!(shares.inner.lock().total, 4);
+    fn one(name: &str) -> Vec<Network> {
+        vec![Network::single(name)]
     }
 
-    #[tokio::test]
-    async fn acquire_waits_for_its_own_key() {
-        let shares = Shares::new(10, 1);
-        let held = shares.try_acquire("a", 1).unwrap();
-        let long = Duration::from_secs(30);
-        let other = shares.clone();
-        let waiting = tokio::spawn(async move { other.acquire("a", 1, long).await });
-        tokio::task::yield_now().await;
-        // One waits, and has the only place for that.
-        assert_eq!(
-            shares.acquire("a", 1, long).await.unwrap_err(),
-            NoShare::Key
-        );
-        assert!(shares.acquire("b", 1, long).await.is_ok());
-        drop(held);
-        let share = waiting.await.unwrap().unwrap();
-        let short = Duration::from_millis(1);
-        assert_eq!(
-            shares.acquire("a", 1, short).await.unwrap_err(),
-            NoShare::Key
-        );
-        drop(share);
-        assert!(shares.inner.lock().by_key.is_empty());
+    #[test]
+    fn each_client_has_a_part_of_the_total() {
+        let shares = Shares::new(10, 4);
+        let mut first = shares.try_acquire(one("a"), 3).unwrap();
+        let more = shares.try_acquire(one("a"), 2);
+        assert_eq!(more.unwrap_err(), NoShare::Network);
+        first.try_grow(1).unwrap();
+        assert_eq!(first.try_grow(1).unwrap_err(), NoShare::Network);
+        let _second = shares.try_acquire(one("b"), 4).unwrap();
+        let more = shares.try_acquire(one("c"), 3);
+        assert_eq!(more.unwrap_err(), NoShare::Total);
+        drop(first);
+        assert!(shares.try_acquire(one("c"), 3).is_ok());
+        let used = shares.inner.lock();
+        assert_eq!(used.by_network.len(), 1, "nothing is left behind");
+        assert_eq!(used.total, 4);
+    }
+
+    /// OPS-02
+    #[test]
+    fn larger_networks_have_a_few_parts() {
+        let shares = Shares::new(1000, 10);
+        let take = |client: String| shares.try_acquire(networks(client.parse().unwrap()), 1);
+        let mut here: Vec<_> = (0..10)
+            .map(|_| take("192.0.2.1".to_owned()).unwrap())
+            .collect();
+        assert!(take("192.0.2.1".to_owned()).is_err());
+        assert!(take("192.0.2.2".to_owned()).is_ok());
+        let near: Vec<_> = (0..30)
+            .map_while(|host| take(format!("2001:db8:0:{host:x}::1")).ok())
+            .collect();
+        assert_eq!(near.len(), 20, "a /56");
+        let far: Vec<_> = (0..100)
+            .map_while(|net| take(format!("2001:db8:1:{:x}::1", net << 8)).ok())
+            .collect();
+        assert_eq!(far.len(), 40, "a /48");
+        drop((near, far));
+        assert!((0..20).all(|_| shares.try_acquire(Vec::new(), 1).is_ok()));
+        here.pop();
+        assert!(take("192.0.2.1".to_owned()).is_ok());
+        drop(here);
+        assert!(shares.inner.lock().by_network.is_empty());
     }
 }

@@ -35,7 +35,7 @@ use crate::domain::time::duration_ms;
 use crate::federation::{self, PeerClient};
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::{BodyLimits, Shares};
+use crate::permits::{BodyLimits, Turns};
 use crate::pseudonyms::Pseudonyms;
 use crate::random;
 use crate::terms::CurrentTerms;
@@ -292,9 +292,9 @@ fn app(
             config.http.max_body_bytes,
             lookup::max_bytes(config.lookup.max_addresses),
         ),
-        requests_in_work: Shares::new(
-            u64::MAX,
-            u64::try_from(config.http.max_requests_per_client).unwrap_or(u64::MAX),
+        requests_in_work: Turns::new(
+            config.http.max_requests_per_client,
+            config.http.max_connections_per_client,
         ),
         limiters,
         untrusted_proxy: Once::new(),

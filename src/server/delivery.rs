@@ -25,6 +25,7 @@ use crate::delivery::templates::Templates;
 use crate::delivery::writer::MailWriter;
 use crate::domain::time::duration_ms;
 use crate::limiter::Limiter;
+use crate::metrics::Metrics;
 use crate::random;
 
 /// What the configuration offers to send messages with. Everything that can
@@ -83,7 +84,7 @@ impl Transports {
             .mail
             .zip(config.email.from.as_ref())
             .map(|(mut transport, from)| {
-                transport.set_breakers(breakers("mail relay", config));
+                transport.set_breakers(breakers("mail relay", config, &queue.metrics));
                 let delivery = MailDelivery {
                     writer: mail_writer(config, from, templates),
                     transport,
@@ -93,7 +94,7 @@ impl Transports {
                 WorkerHandle::start(move || worker, settings(config, config.email.concurrency))
             });
         let sms = self.sms.map(|providers| {
-            let breakers = breakers("SMS provider", config);
+            let breakers = breakers("SMS provider", config, &queue.metrics);
             let (queue, body, timeout) = (
                 queue.clone(),
                 config.sms.body.clone(),
@@ -125,6 +126,7 @@ pub(super) fn start_onbind_worker(
     signer: Pool<Signer>,
     federation: FederationHandle,
 ) -> WorkerHandle {
+    let breakers = breakers("homeserver", config, &queue.metrics);
     let worker = OnbindWorker {
         queue,
         associations,
@@ -132,7 +134,7 @@ pub(super) fn start_onbind_worker(
         federation,
         homeservers: config.federation.homeservers.clone(),
         keep_delivered: config.invites.keep_delivered,
-        breakers: breakers("homeserver", config),
+        breakers,
         limiter: Limiter::new(
             "limits.onbind_per_homeserver",
             &config.limits.onbind_per_homeserver,
@@ -152,14 +154,14 @@ pub(super) fn retry_policy(config: &Config) -> RetryPolicy {
 }
 
 /// Leave what does not work alone for a while, from the first retry on.
-fn breakers(kind: &'static str, config: &Config) -> Breakers {
+fn breakers(kind: &'static str, config: &Config, metrics: &Metrics) -> Breakers {
     let delivery = &config.delivery;
     let policy = BreakerPolicy {
         failures: delivery.pause_after_failures,
         first: delivery.retry_first,
         max: delivery.pause_max,
     };
-    Breakers::new(kind, policy, random::fraction)
+    Breakers::new(kind, policy, random::fraction, metrics.paused(kind))
 }
 
 fn settings(config: &Config, concurrency: usize) -> WorkerSettings {

@@ -20,7 +20,7 @@ use crate::http::{
 type Routes = fn(&App, &mut web::ServiceConfig);
 
 struct Listener<'a> {
-    name: &'a str,
+    name: &'static str,
     addresses: &'a [SocketAddr],
     workers: usize,
     routes: Routes,
@@ -155,15 +155,19 @@ fn listen(
 }
 
 fn limits(app: &App, listener: &Listener<'_>, budget: Budget) -> Limits {
+    let metrics = app.metrics.listener(listener.name);
     if listener.pages == Pages::Every {
         Limits {
             total: budget.client,
             per_client: Some(budget.per_client),
             proxies: app.config.http.trusted_proxies.clone(),
+            delegating: app.config.limits.delegating_homeservers.clone(),
+            metrics,
         }
     } else {
         Limits {
             total: budget.other,
+            metrics,
             ..Limits::default()
         }
     }

@@ -123,7 +123,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("domain", ""),
     ("clock", "domain"),
     ("metrics", ""),
-    ("permits", ""),
+    ("permits", "domain"),
     ("random", ""),
     ("config", "domain"),
     ("logging", "config"),
@@ -140,7 +140,7 @@ const LAYERS: &[(&str, &str)] = &[
         "error",
         "actor::pool::Fault flow delivery::templates domain random",
     ),
-    ("limiter", "domain config"),
+    ("limiter", "domain config permits"),
     ("terms", "domain config"),
     ("pseudonyms", "actor clock domain random"),
     (
@@ -149,7 +149,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "flow",
-        "app actor delivery::pending_replies delivery::invitation limiter domain random",
+        "app actor delivery::pending_replies delivery::invitation limiter domain permits random",
     ),
     (
         "http",

@@ -88,6 +88,27 @@ async fn responses_that_nobody_reads_have_a_deadline() {
     server.api().get(V2).await.ok();
 }
 
+/// GEN-21, SEC-01
+#[actix_web::test]
+async fn long_head_is_answered_431() {
+    let server = TestServer::start(|_| {});
+    let head = |length: usize| {
+        format!(
+            "GET /_matrix/identity/v2 HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n",
+            "a".repeat(length)
+        )
+    };
+    let mut wire = connect(&server).await;
+    wire.send(&head(24 * 1024)).await;
+    assert!(wire.read_response().await.starts_with("HTTP/1.1 200 "));
+    for length in [80, 900] {
+        let mut wire = connect(&server).await;
+        wire.send(&head(length * 1024)).await;
+        let answer = wire.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{length}: {answer}");
+    }
+}
+
 /// SEC-01
 #[actix_web::test]
 async fn head_in_many_small_pieces_is_refused() {
@@ -99,12 +120,14 @@ async fn head_in_many_small_pieces_is_refused() {
     wire.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
         .await
         .unwrap();
-    let mut pieces = 0;
-    while pieces < 5000 && wire.write_all(b"x").await.is_ok() {
+    let (mut pieces, mut answer) = (0, [0; 12]);
+    while pieces < 5000 && wire.try_read(&mut answer).is_err() {
+        wire.write_all(b"x").await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
         pieces += 1;
     }
-    assert!((500..5000).contains(&pieces), "{pieces}");
+    assert_eq!(&answer, b"HTTP/1.1 431");
+    assert!((1000..5000).contains(&pieces), "{pieces}");
 }
 
 /// SEC-01
@@ -129,6 +152,13 @@ async fn new_connection_replaces_the_longest_idle() {
     let mut newest = used(&server).await;
     let closed = timeout(Duration::from_secs(10), first.read_to_end()).await;
     assert!(closed.is_ok(), "the longest idle one is closed");
+    let metrics = server.operations().get("/metrics").await.text();
+    for line in [
+        "sydent_http_connections{listener=\"client\"} 8\n",
+        "sydent_http_connections_closed_total{listener=\"client\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
     for wire in idle.iter_mut().chain([&mut newest]) {
         wire.send(PING).await;
         wire.read_response().await;
@@ -143,6 +173,7 @@ async fn new_connection_replaces_the_longest_idle() {
 async fn one_client_has_few_requests_in_work() {
     let server = TestServer::start(|settings| {
         settings.http.max_requests_per_client = 4;
+        settings.http.max_connections_per_client = 8;
         settings.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     });
     let held = BlockedActor::new(&server.app.lookups, 2);
@@ -153,16 +184,16 @@ async fn one_client_has_few_requests_in_work() {
         )
     };
     let mut waiting = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..4 + 8 {
         let mut wire = connect(&server).await;
         wire.send(&lookup("192.0.2.1")).await;
         waiting.push(wire);
     }
     // Gives the server time to start all of them.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut ninth = connect(&server).await;
-    ninth.send(&lookup("192.0.2.1")).await;
-    let answer = ninth.read_to_end().await;
+    let mut refused = connect(&server).await;
+    refused.send(&lookup("192.0.2.1")).await;
+    let answer = refused.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
     assert!(answer.contains("M_LIMIT_EXCEEDED") && answer.contains("retry-after: 1"));
     let mut other = connect(&server).await;

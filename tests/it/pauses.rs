@@ -60,6 +60,8 @@ async fn relay_that_is_back_gets_mail_again() {
     let metrics = server.operations().get("/metrics").await.text();
     let label = "kind=\"mail\",outcome=\"paused\"";
     assert!(metrics.contains(label), "{metrics}");
+    let paused = "sydent_destinations_paused{kind=\"mail relay\"} 1\n";
+    assert!(metrics.contains(paused), "{metrics}");
     let number = port.number.to_string();
     let _relay = SmtpServer::start(Tls::None, "localhost", &["--port", &number]);
     wait_for("a mail that is accepted", async || {

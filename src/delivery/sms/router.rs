@@ -142,6 +142,7 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use futures_util::future::{LocalBoxFuture, ready};
+    use prometheus_client::metrics::gauge::Gauge;
 
     use super::super::rejected;
     use super::*;
@@ -192,7 +193,7 @@ mod tests {
             providers: providers.zip([first, second].map(provider)).collect(),
             routes: for_all(names.to_vec()),
             originators: for_all(Vec::new()),
-            breakers: Breakers::new("SMS provider", policy, || 0.0),
+            breakers: Breakers::new("SMS provider", policy, || 0.0, Gauge::default()),
             asked: RefCell::default(),
         }
     }

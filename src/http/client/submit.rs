@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::actor::sessions::SubmitToken;
 use crate::app::App;
 use crate::delivery::templates::{ContinuePage, NextStep, VerifyResponse};
+use crate::domain::rate::is_within;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Denied, SubmitOutcome};
 use crate::domain::threepid::Medium;
@@ -93,11 +94,15 @@ impl PageTexts {
     }
 }
 
-/// Counts a submission against the limit of its client (OPS-03).
+/// Counts a submission against the limit of its client (OPS-03). A homeserver that passes
+/// on those of its users is not limited: each session has a limit of wrong codes.
 ///
 /// # Errors
 /// `429 M_LIMIT_EXCEEDED` when the limit is exceeded.
 pub(super) fn charge(app: &App, client: Option<IpAddr>) -> Result<(), Error> {
+    if is_within(client, &app.config.limits.delegating_homeservers) {
+        return Ok(());
+    }
     app.limiters
         .submissions
         .as_ref()

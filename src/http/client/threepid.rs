@@ -104,10 +104,9 @@ pub async fn bind<A: Access>(
 ) -> Result<web::Json<SignedAssociation>, Error> {
     let request = call.request()?;
     call.caller.may_act_for(&request.mxid)?;
-    let (sid, secret) = (&request.sid, &request.client_secret);
     app.limiters
         .binds
-        .take(sid, secret, call.caller.user(), call.client)
+        .take(call.caller.user(), call.client)
         .map_err(Error::limit_exceeded)?;
     let session = ValidatedSession {
         sid: request.sid,

@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 use super::threepid::SessionRequest;
 use crate::app::App;
 use crate::domain::ids::Mxid;
-use crate::domain::rate::client_network;
 use crate::domain::request_auth::{SignedRequest, signed_uris};
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::domain::threepid::ThreePid;
@@ -37,7 +36,6 @@ use crate::http::fields::{Fields, Request};
 use crate::http::merge_slashes::sent_path;
 use crate::http::resource::Endpoint;
 use crate::http::token::{AccessToken, app_of};
-use crate::permits::Sender;
 
 /// Bytes of a body. A homeserver signs all of it, unknown fields included; the
 /// known ones have at most 2 KiB.
@@ -128,11 +126,9 @@ impl FromRequest for UnbindCall {
                 }
             };
             let client = ClientIp::from_request(&request, &app).0;
-            let sender = Sender {
-                client: client.map(client_network).unwrap_or_default(),
-                has_account: matches!(authentication, Authentication::AccessToken),
-            };
-            let body = body::read(&app, &request, payload, limit, sender).await?;
+            let has_account = matches!(authentication, Authentication::AccessToken);
+            let sender = body::sender(&app, client, has_account);
+            let body = body::read(&app, &request, payload, limit, Some(sender)).await?;
             let merged = request.uri().path_and_query();
             let merged = merged.map_or("", PathAndQuery::as_str);
             let prefix = app.config.server.public_base_url.path();

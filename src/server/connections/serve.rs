@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, KeepAlive, Request, Response};
+use actix_http::{Extensions, HttpService, KeepAlive, Payload, Request, Response};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{
     IntoServiceFactory, Service as _, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory,
@@ -191,8 +191,10 @@ where
         .into_factory()
         .map_err(|error| -> Response<BoxBody> { error.into().error_response().into() });
     let application = map_config(application, |()| AppConfig::default());
-    let application = apply_fn_factory(application, |request: Request, service| {
-        let in_work = request.conn_data().map(Connection::request);
+    let application = apply_fn_factory(application, |mut request: Request, service| {
+        let has_body = !matches!(request.payload(), Payload::None);
+        let connection: Option<&Connection> = request.conn_data();
+        let in_work = connection.map(|connection| connection.request(has_body));
         let response = service.call(request);
         async move {
             let response = response.await;

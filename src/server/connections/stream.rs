@@ -8,7 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_rt::net::{ActixStream, Ready};
@@ -17,7 +17,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::table::Admission;
 use crate::http::{Connection, Phase};
-use crate::permits::Share;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -44,15 +43,20 @@ const READ_OF_BODY_AT_ONCE: usize = 16 * 1024;
 /// A client may take so many bytes of a response a second, at least.
 const MIN_RATE: u64 = 8 * 1024;
 
-/// A head of more bytes is a long one.
-const LONG_HEAD: usize = 16 * 1024;
+/// A head may have so many bytes: several times what browsers and proxies send.
+const MAX_HEAD: usize = 32 * 1024;
 
-/// A read of fewer bytes is a small one.
-const SMALL_READ: usize = 512;
+/// actix-http decodes a head from its start whenever a piece of it arrives. So many bytes
+/// of it may be decoded: one in very small pieces would take quadratic time.
+const MAX_DECODED: usize = 1024 * 1024;
 
-/// So many small reads may bring the head of a request. A head of 128 KiB in single
-/// bytes would be decoded 128 Ki times, which takes quadratic time.
-const MAX_SMALL_READS: u32 = 512;
+/// After the response to a head that is too long, so many bytes of it are discarded, so
+/// that a client that sends first and reads later gets the response.
+const MAX_DISCARDED: usize = 1024 * 1024;
+
+/// The response to a head that is too long.
+const TOO_LONG: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// An accepted connection, with its deadlines. Dropping it makes room for another one.
 pub(super) struct Guarded<T> {
@@ -71,13 +75,15 @@ pub(super) struct Guarded<T> {
     reader: Option<Waker>,
     /// Bytes that were read since the stream had none.
     read_at_once: usize,
-    small_reads: u32,
-    /// Bytes of the head that is being read, and the room that a long one takes.
+    /// Bytes of the head that is being read.
     head: usize,
-    long_head: Option<Share>,
+    /// Bytes that were decoded for it, again and again.
+    decoded: usize,
+    /// Bytes that were discarded since a head was refused.
+    discarded: Option<usize>,
     /// Whether the client has sent anything.
     has_sent: bool,
-    /// When the phase began in which the small reads were counted.
+    /// When the phase began in which the head was counted.
     counted_since: std::time::Instant,
 }
 
@@ -101,9 +107,9 @@ impl<T> Guarded<T> {
             written_since: 0,
             reader: None,
             read_at_once: 0,
-            small_reads: 0,
             head: 0,
-            long_head: None,
+            decoded: 0,
+            discarded: None,
             has_sent: false,
             counted_since,
         }
@@ -131,7 +137,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
             Phase::FirstHead | Phase::Head => self.deadlines.request,
             Phase::Idle => self.deadlines.keep_alive,
             // Handlers and the bodies that they read have timeouts of their own.
-            Phase::Working | Phase::Body => return None,
+            Phase::Queued | Phase::Working | Phase::Body => return None,
         };
         Some(Instant::from_std(since) + after)
     }
@@ -147,7 +153,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
                 return Ok(());
             };
             if Instant::now() >= deadline {
-                self.refuse(context);
+                self.refuse(context, TOO_SLOW);
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let sleep = self
@@ -164,44 +170,58 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
 
     /// Says why the connection is closed to a client that has sent a part of a head.
     /// Nothing else is being written then.
-    fn refuse(&mut self, context: &mut Context<'_>) {
+    fn refuse(&mut self, context: &mut Context<'_>, reason: &[u8]) {
         let (phase, _) = self.connection().phase();
         let is_head = match phase {
             Phase::FirstHead => self.has_sent,
             Phase::Head => true,
-            Phase::Idle | Phase::Working | Phase::Body => false,
+            Phase::Idle | Phase::Queued | Phase::Working | Phase::Body => false,
         };
-        if is_head && self.is_plain && self.write_blocked_since.is_none() {
-            let _ = Pin::new(&mut self.stream).poll_write(context, TOO_SLOW);
+        let is_free = self.write_blocked_since.is_none() && self.discarded.is_none();
+        if is_head && self.is_plain && is_free {
+            let mut stream = Pin::new(&mut self.stream);
+            let _ = stream.as_mut().poll_write(context, reason);
+            let _ = stream.poll_shutdown(context);
         }
     }
 
-    /// Counts what was read; fails when it is a head in too small pieces.
-    fn received(&mut self, length: usize) -> io::Result<()> {
+    /// Counts what was read. Returns whether it is no head that is too long or comes in
+    /// too small pieces.
+    fn received(&mut self, length: usize) -> bool {
         self.connection().received();
         let (phase, since) = self.connection().phase();
         if since != self.counted_since {
             self.counted_since = since;
-            self.small_reads = 0;
             self.head = 0;
-            self.long_head = None;
-        }
-        if matches!(phase, Phase::FirstHead | Phase::Head) {
-            self.head = self.head.saturating_add(length);
-            if self.head > LONG_HEAD && self.long_head.is_none() {
-                let room = self.admission.long_head();
-                self.long_head = room.map_err(|_none| io::ErrorKind::QuotaExceeded)?;
-            }
+            self.decoded = 0;
         }
         self.has_sent = true;
         self.read_at_once = self.read_at_once.saturating_add(length);
-        if length < SMALL_READ && phase != Phase::Body {
-            self.small_reads = self.small_reads.saturating_add(1);
+        if !matches!(phase, Phase::FirstHead | Phase::Head) {
+            return true;
         }
-        if self.small_reads > MAX_SMALL_READS {
-            return Err(io::ErrorKind::InvalidData.into());
+        // What was there before this piece was no complete head.
+        if self.head >= MAX_HEAD || self.decoded >= MAX_DECODED {
+            return false;
         }
-        Ok(())
+        self.head = self.head.saturating_add(length);
+        self.decoded = self.decoded.saturating_add(self.head);
+        true
+    }
+
+    /// Discards what is still sent of a head that was refused (RFC 9112, section 9.6).
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            let length = buffer.filled().len();
+            let discarded = self.discarded.unwrap_or_default().saturating_add(length);
+            self.discarded = Some(discarded);
+            if length == 0 || discarded > MAX_DISCARDED {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+        }
     }
 
     /// Whether more may be read now; otherwise `context` is woken when it may.
@@ -210,8 +230,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
             self.reader = Some(context.waker().clone());
             return false;
         }
-        let limit = match self.connection().phase() {
-            (Phase::Body, _) => READ_OF_BODY_AT_ONCE,
+        let limit = match self.connection().phase().0 {
+            // The check before this has registered who is woken then.
+            Phase::Queued => return false,
+            Phase::Body => READ_OF_BODY_AT_ONCE,
             _ => READ_AT_ONCE,
         };
         if self.read_at_once >= limit {
@@ -223,9 +245,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
     }
 
     fn write_made_progress(&mut self) {
-        if self.connection().phase().1 != self.counted_since {
-            self.long_head = None;
-        }
         self.write_blocked_since = None;
         self.written_since = 0;
         if let Some(reader) = self.reader.take() {
@@ -242,6 +261,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check(context)?;
+        if this.discarded.is_some() {
+            return this.discard(context);
+        }
         if !this.may_read(context) {
             return Poll::Pending;
         }
@@ -250,7 +272,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
             Poll::Ready(Ok(())) => {
                 let length = buffer.filled().len().saturating_sub(before);
                 if length > 0 {
-                    this.received(length)?;
+                    if !this.received(length) {
+                        buffer.set_filled(before);
+                        this.refuse(context, TOO_LONG);
+                        this.discarded = Some(0);
+                        return this.discard(context);
+                    }
                     // For the deadline that the first byte of a head begins.
                     this.check(context)?;
                 }

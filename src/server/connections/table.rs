@@ -4,7 +4,7 @@
 //! longest for their client: strangers who hold idle connections lose them, and a
 //! client that asks is let in. Requests in work are never ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,17 +12,13 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use log::warn;
 
-use crate::domain::rate::client_network;
+use crate::domain::rate::{Network, is_within, sharers};
 use crate::http::Connection;
-use crate::permits::{NoShare, Share, Shares};
+use crate::metrics::ConnectionMetrics;
 
 /// When a limit is reached, this part of it is closed at once, so that a flood costs a
 /// search for each of these parts and not for each connection.
 const CLOSED_PART: usize = 64;
-
-/// Heads of more than the usual length that strangers may send at a time, an eighth of
-/// them one client. Each may have 128 KiB.
-const MAX_LONG_HEADS: u64 = 512;
 
 /// A flood is logged so often.
 const WARN_EVERY: Duration = Duration::from_mins(1);
@@ -32,10 +28,14 @@ const WARN_EVERY: Duration = Duration::from_mins(1);
 pub(in crate::server) struct Limits {
     /// In total.
     pub(in crate::server) total: usize,
-    /// From one client network; `None` for a listener that is not public.
+    /// From one client; `None` for a listener that is not public.
     pub(in crate::server) per_client: Option<usize>,
     /// The proxies, whose connections are those of many clients.
     pub(in crate::server) proxies: Vec<IpNet>,
+    /// The homeservers that pass on the requests of their users.
+    pub(in crate::server) delegating: Vec<IpNet>,
+    /// What is counted.
+    pub(in crate::server) metrics: ConnectionMetrics,
 }
 
 /// The connections of one listener. Clones share them.
@@ -43,15 +43,20 @@ pub(in crate::server) struct Limits {
 pub(in crate::server) struct Connections {
     limits: Arc<Limits>,
     open: Arc<Mutex<Open>>,
-    long_heads: Shares,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    total: usize,
+    all: HashMap<u64, Opened>,
+    by_network: HashMap<String, HashSet<u64>>,
     last_id: u64,
     warned_at: Option<Instant>,
-    by_client: HashMap<String, HashMap<u64, Connection>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    connection: Connection,
+    networks: Vec<Network>,
 }
 
 /// The place of an open connection. It is free again when this is dropped.
@@ -59,10 +64,8 @@ struct Open {
 pub(super) struct Admission {
     connection: Connection,
     open: Arc<Mutex<Open>>,
-    long_heads: Shares,
-    client: String,
     id: u64,
-    is_limited: bool,
+    metrics: ConnectionMetrics,
 }
 
 impl Connections {
@@ -71,7 +74,6 @@ impl Connections {
         Self {
             limits: Arc::new(limits),
             open: Arc::default(),
-            long_heads: Shares::new(MAX_LONG_HEADS, MAX_LONG_HEADS / 8),
         }
     }
 
@@ -82,37 +84,55 @@ impl Connections {
 
     /// The place of a connection that was accepted; `None` if it must be closed.
     pub(super) fn admit(&self, peer: Option<IpAddr>) -> Option<Admission> {
-        let peer = peer.map(|ip| ip.to_canonical());
-        let is_proxy = |ip: IpAddr| self.limits.proxies.iter().any(|net| net.contains(&ip));
-        let client = peer.map(client_network).unwrap_or_default();
-        let per_client = self
-            .limits
-            .per_client
-            .filter(|_| !peer.is_some_and(is_proxy));
+        let networks = self.networks(peer);
         let mut open = self.lock();
-        if let Some(limit) = per_client
-            && open.by_client.get(&client).map_or(0, HashMap::len) >= limit
-        {
-            open.close_waiting(Some(&client), limit.div_ceil(CLOSED_PART))?;
+        for network in &networks {
+            let limit = self.limit(network);
+            let ids = open.by_network.get(&network.name);
+            if let Some(ids) = ids.filter(|ids| ids.len() >= limit) {
+                let ids: Vec<u64> = ids.iter().copied().collect();
+                self.close_waiting(&mut open, Some(&ids), limit)?;
+            }
         }
-        if open.total >= self.limits.total {
-            open.close_waiting(None, self.limits.total.div_ceil(CLOSED_PART))?;
+        if open.all.len() >= self.limits.total {
+            self.close_waiting(&mut open, None, self.limits.total)?;
         }
         let connection = Connection::new(self.limits.per_client.is_some());
-        open.last_id += 1;
-        open.total += 1;
-        let id = open.last_id;
-        let of_client = open.by_client.entry(client.clone()).or_default();
-        of_client.insert(id, connection.clone());
+        let id = open.add(connection.clone(), networks);
         drop(open);
+        self.limits.metrics.open.inc();
         Some(Admission {
             connection,
             open: Arc::clone(&self.open),
-            long_heads: self.long_heads.clone(),
-            client,
             id,
-            is_limited: per_client.is_some(),
+            metrics: self.limits.metrics.clone(),
         })
+    }
+
+    /// The networks whose limits hold for a connection.
+    fn networks(&self, peer: Option<IpAddr>) -> Vec<Network> {
+        match (self.limits.per_client, peer) {
+            (Some(_), Some(ip)) if !is_within(Some(ip), &self.limits.proxies) => {
+                sharers(ip, &self.limits.delegating)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many connections a network may have. It leaves others a part of all.
+    fn limit(&self, network: &Network) -> usize {
+        let clients = usize::try_from(network.clients).unwrap_or(usize::MAX);
+        let per_client = self.limits.per_client.unwrap_or(usize::MAX);
+        let most = (self.limits.total / 4 * 3).max(per_client);
+        per_client.saturating_mul(clients).min(most)
+    }
+
+    /// Makes room where there are as many as the limit; `None` if there is none.
+    fn close_waiting(&self, open: &mut Open, ids: Option<&[u64]>, limit: usize) -> Option<()> {
+        let closed = open.close_waiting(ids, limit.div_ceil(CLOSED_PART));
+        // Where nothing can be closed, the newest one is.
+        self.limits.metrics.closed.inc_by(closed.max(1));
+        (closed > 0).then_some(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -121,32 +141,46 @@ impl Connections {
 }
 
 impl Open {
+    fn add(&mut self, connection: Connection, networks: Vec<Network>) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        for network in &networks {
+            let ids = self.by_network.entry(network.name.clone()).or_default();
+            ids.insert(id);
+        }
+        let opened = Opened {
+            connection,
+            networks,
+        };
+        self.all.insert(id, opened);
+        id
+    }
+
     /// Closes the connections that have waited longest for their client, at most
-    /// `count`; `None` if there is none. They count no longer, although their tasks
-    /// take a moment to end.
-    fn close_waiting(&mut self, client: Option<&str>, count: usize) -> Option<()> {
-        let is_meant = |name: &String| client.is_none_or(|client| client == name);
-        self.warn_sometimes(client.is_none());
-        let mut waiting: Vec<_> = self
-            .by_client
-            .iter()
-            .filter(|(name, _)| is_meant(name))
-            .flat_map(|(name, all)| all.iter().map(move |(id, one)| (name, *id, one)))
-            .filter_map(|(name, id, one)| Some((one.waiting_since()?, name.clone(), id)))
-            .collect();
+    /// `count`, and returns how many. They count no longer, although their tasks take a
+    /// moment to end.
+    fn close_waiting(&mut self, ids: Option<&[u64]>, count: usize) -> u64 {
+        self.warn_sometimes(ids.is_none());
+        let since = |(id, opened): (&u64, &Opened)| Some((opened.connection.waiting_since()?, *id));
+        let mut waiting: Vec<_> = match ids {
+            Some(ids) => {
+                let known = ids.iter().filter_map(|id| self.all.get_key_value(id));
+                known.filter_map(since).collect()
+            }
+            None => self.all.iter().filter_map(since).collect(),
+        };
         if waiting.len() > count {
             waiting.select_nth_unstable(count);
             waiting.truncate(count);
         }
-        if waiting.is_empty() {
-            return None;
-        }
-        for (_, name, id) in waiting {
-            if let Some(connection) = self.remove(&name, id) {
+        let mut closed = 0;
+        for (_, id) in waiting {
+            if let Some(connection) = self.remove(id) {
                 connection.close();
+                closed += 1;
             }
         }
-        Some(())
+        closed
     }
 
     fn warn_sometimes(&mut self, is_total: bool) {
@@ -162,14 +196,17 @@ impl Open {
         warn!(limit; "too many connections: closing those that are idle");
     }
 
-    fn remove(&mut self, client: &str, id: u64) -> Option<Connection> {
-        let of_client = self.by_client.get_mut(client)?;
-        let removed = of_client.remove(&id)?;
-        self.total = self.total.saturating_sub(1);
-        if of_client.is_empty() {
-            self.by_client.remove(client);
+    fn remove(&mut self, id: u64) -> Option<Connection> {
+        let opened = self.all.remove(&id)?;
+        for network in &opened.networks {
+            if let Some(ids) = self.by_network.get_mut(&network.name) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_network.remove(&network.name);
+                }
+            }
         }
-        Some(removed)
+        Some(opened.connection)
     }
 }
 
@@ -178,22 +215,13 @@ impl Admission {
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
-
-    /// Makes room for a head that is longer than usual.
-    ///
-    /// # Errors
-    /// There are too many such heads.
-    pub(super) fn long_head(&self) -> Result<Option<Share>, NoShare> {
-        self.is_limited
-            .then(|| self.long_heads.try_acquire(&self.client, 1))
-            .transpose()
-    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&self.client, self.id);
+        open.remove(self.id);
+        self.metrics.open.dec();
     }
 }
 
@@ -208,6 +236,8 @@ mod tests {
             total,
             per_client: Some(per_client),
             proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            delegating: vec!["172.16.0.1/32".parse().unwrap()],
+            metrics: ConnectionMetrics::default(),
         })
     }
 
@@ -235,10 +265,12 @@ mod tests {
         let others = ["192.0.2.2", "2001:db8::1"].map(|peer| admit(&all, peer).unwrap());
         assert_eq!([&second, &third].map(is_closing), [true, false]);
         assert!(!others.iter().any(is_closing));
-        assert_eq!(all.lock().total, 3);
+        assert_eq!(all.lock().all.len(), 3);
+        assert_eq!(all.limits.metrics.closed.get(), 2);
         drop((first, second, third, others));
-        assert_eq!(all.lock().total, 0);
-        assert!(all.lock().by_client.is_empty());
+        assert_eq!(all.limits.metrics.open.get(), 0);
+        assert_eq!(all.lock().all.len(), 0);
+        assert!(all.lock().by_network.is_empty());
     }
 
     /// SEC-01
@@ -246,7 +278,7 @@ mod tests {
     fn requests_in_work_keep_their_connections() {
         let all = connections(2, 2);
         let busy = ["192.0.2.1", "192.0.2.2"].map(|peer| admit(&all, peer).unwrap());
-        let work = busy.each_ref().map(|one| one.connection.request());
+        let work = busy.each_ref().map(|one| one.connection.request(false));
         assert!(admit(&all, "192.0.2.3").is_none());
         drop(work);
         assert!(admit(&all, "192.0.2.3").is_some());
@@ -262,5 +294,21 @@ mod tests {
         assert!(is_closing(&one_network[0]));
         let proxy: Vec<_> = (0..5).map(|_| admit(&all, "::ffff:10.1.2.3")).collect();
         assert!(!proxy.iter().flatten().any(is_closing));
+    }
+
+    /// SEC-01
+    #[test]
+    fn larger_networks_leave_room_for_others() {
+        let all = connections(40, 8);
+        let far = |net: u16| format!("2001:db8:0:{:x}::1", net << 8);
+        let held: Vec<_> = (0..40).map(|net| admit(&all, &far(net)).unwrap()).collect();
+        let open = held.iter().filter(|one| !is_closing(one)).count();
+        assert_eq!(open, 30, "a /48 may have three quarters of all");
+        let delegating: Vec<_> = (0..10)
+            .map(|_| admit(&all, "172.16.0.1").unwrap())
+            .collect();
+        assert!(!delegating.iter().any(is_closing));
+        drop((held, delegating));
+        assert!(all.lock().by_network.is_empty());
     }
 }
