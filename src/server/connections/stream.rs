@@ -44,19 +44,22 @@ const READ_OF_BODY_AT_ONCE: usize = 16 * 1024;
 const MIN_RATE: u64 = 8 * 1024;
 
 /// A head may have so many bytes: several times what browsers and proxies send.
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 
 /// actix-http decodes a head from its start whenever a piece of it arrives. So many bytes
 /// of it may be decoded: one in very small pieces would take quadratic time.
-const MAX_DECODED: usize = 1024 * 1024;
+const MAX_DECODED: usize = 2 * 1024 * 1024;
 
 /// After the response to a head that is too long, so many bytes of it are discarded, so
 /// that a client that sends first and reads later gets the response.
 const MAX_DISCARDED: usize = 1024 * 1024;
 
 /// The response to a head that is too long.
-const TOO_LONG: &[u8] =
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    content-type: application/json\r\naccess-control-allow-origin: *\r\ncontent-length: 108\r\n\
+    connection: close\r\n\r\n\
+    {\"errcode\":\"M_TOO_LARGE\",\"error\":\"The request line and the headers must not be longer than \
+    64 KiB together\"}";
 
 /// An accepted connection, with its deadlines. Dropping it makes room for another one.
 pub(super) struct Guarded<T> {
