@@ -13,6 +13,7 @@ use crate::domain::msisdn::CanonicalMsisdn;
 use crate::domain::next_link::{NextLink, NextLinkRules};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::{ClientSecret, Sid, Token};
+use crate::domain::stored_link::StoredLink;
 use crate::domain::x_matrix::XMatrix;
 use crate::domain::{base64, canonical_json, own_names, request_auth, shown_text, typed_code};
 
@@ -108,8 +109,10 @@ fn names_and_addresses_take_linear_time() {
         hosts: vec!["a.b".to_owned()],
         own_hosts: vec!["c.d".to_owned()],
     };
+    let secret = ClientSecret::parse("a=").unwrap();
     expect_linear_texts("a link", TEXTS, |text| {
         let _ = NextLink::parse(text, &rules);
+        let _ = StoredLink::new(text, &secret).restore(&secret);
     });
 }
 

@@ -15,6 +15,7 @@ use crate::domain::session::{
     self, Denied, Proof, SendDecision, Session, SessionLimits, SubmitOutcome,
 };
 use crate::domain::session_secrets::{HashKey, TokenHashes};
+use crate::domain::stored_link::StoredLink;
 use crate::domain::threepid::{Medium, ThreePid};
 use crate::domain::time::UnixMillis;
 
@@ -96,6 +97,8 @@ impl Operation for BeginSession {
         let limits = state.limits;
         let secret_hash = state.hash_key.client_secret(&self.client_secret);
         let hash_key = state.hash_key.clone();
+        let next_link = self.next_link.as_ref();
+        let next_link = next_link.map(|link| StoredLink::new(link.as_str(), &self.client_secret));
         // Locked by 3PID, so that concurrent requests make one session and one
         // message (SES-09, SES-10).
         let threepid = self.threepid.clone();
@@ -131,7 +134,7 @@ impl Operation for BeginSession {
                             &session.sid,
                             self.send_attempt,
                             &session.tokens,
-                            self.next_link.as_ref(),
+                            next_link.as_ref(),
                         )?;
                         is_there.then_some(session)
                     }
@@ -147,7 +150,7 @@ impl Operation for BeginSession {
                         client_secret: secret_hash,
                         tokens: TokenHashes::new(token),
                         send_attempt: None,
-                        next_link: self.next_link,
+                        next_link,
                         state: session::State::Pending {
                             created_at: self.now,
                             wrong_tokens: 0,

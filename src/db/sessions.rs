@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use super::schema::validation_sessions::{self, dsl};
 use super::{Conn, DbError};
 use crate::domain::Invalid;
-use crate::domain::next_link::NextLink;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Session, State};
 use crate::domain::session_secrets::{HashKey, SecretHash, TokenHashes};
+use crate::domain::stored_link::StoredLink;
 use crate::domain::threepid::ThreePid;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -48,7 +48,7 @@ impl Row {
             client_secret: SecretHash::from_stored(self.client_secret),
             tokens: TokenHashes::from_stored(&self.token),
             send_attempt: self.send_attempt,
-            next_link: self.next_link.map(NextLink::from_stored),
+            next_link: self.next_link.map(StoredLink::from_stored),
             state,
         })
     }
@@ -137,7 +137,7 @@ pub fn record_attempt(
     sid: &Sid,
     attempt: i64,
     tokens: &TokenHashes,
-    next_link: Option<&NextLink>,
+    next_link: Option<&StoredLink>,
 ) -> Result<bool, DbError> {
     let recorded = diesel::update(dsl::validation_sessions.find(sid.expose()))
         .set((
@@ -239,29 +239,32 @@ pub fn purge(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, Db
 const HASHED_AT_A_TIME: i64 = 500;
 
 /// Replaces client secrets and tokens that are stored in clear, as an earlier version
-/// and the importer insert them, by their hashes. Sessions that cannot be read are
+/// and the importer insert them, by their hashes, and takes the secrets out of the links. Sessions that cannot be read are
 /// deleted. Returns how many were replaced.
 pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbError> {
     let mut hashed = 0;
     loop {
-        let rows: Vec<(String, String, String)> = dsl::validation_sessions
+        let rows: Vec<(String, String, String, Option<String>)> = dsl::validation_sessions
             .filter(dsl::hashed.eq(false))
             .limit(HASHED_AT_A_TIME)
-            .select((dsl::sid, dsl::client_secret, dsl::token))
+            .select((dsl::sid, dsl::client_secret, dsl::token, dsl::next_link))
             .load(connection)?;
         if rows.is_empty() {
             return Ok(hashed);
         }
-        for (sid, secret, token) in rows {
+        for (sid, secret, token, link) in rows {
             let stored = dsl::validation_sessions.find(&sid);
-            let Ok((secret, token)) = hash_row(key, &sid, &secret, &token) else {
+            let Ok((sid, secret, token)) = parse_row(&sid, &secret, &token) else {
                 diesel::delete(stored).execute(connection)?;
                 continue;
             };
+            let token = TokenHashes::new(key.token(&sid, &secret, &token));
+            let link = link.map(|link| StoredLink::new(&link, &secret));
             hashed += diesel::update(stored)
                 .set((
-                    dsl::client_secret.eq(secret.as_str()),
+                    dsl::client_secret.eq(key.client_secret(&secret).as_str()),
                     dsl::token.eq(token.to_stored()),
+                    dsl::next_link.eq(link.as_ref().map(StoredLink::as_str)),
                     dsl::hashed.eq(true),
                 ))
                 .execute(connection)?;
@@ -269,13 +272,10 @@ pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbErro
     }
 }
 
-fn hash_row(
-    key: &HashKey,
-    sid: &str,
-    secret: &str,
-    token: &str,
-) -> Result<(SecretHash, TokenHashes), Invalid> {
-    let secret = ClientSecret::parse(secret)?;
-    let token = key.token(&Sid::parse(sid)?, &secret, &Token::parse(token)?);
-    Ok((key.client_secret(&secret), TokenHashes::new(token)))
+fn parse_row(sid: &str, secret: &str, token: &str) -> Result<(Sid, ClientSecret, Token), Invalid> {
+    Ok((
+        Sid::parse(sid)?,
+        ClientSecret::parse(secret)?,
+        Token::parse(token)?,
+    ))
 }

@@ -57,6 +57,7 @@ pub mod session;
 pub mod session_secrets;
 pub mod shown_text;
 pub mod signing;
+pub mod stored_link;
 pub mod subject_key;
 pub mod terms;
 pub mod threepid;

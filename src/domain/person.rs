@@ -21,7 +21,7 @@ pub const WITHHELD: [&str; 6] = [
     "invites_received.token",
     "invites_sent.token",
     "queued_messages.content: tokens, client secrets and private keys",
-    "validation_sessions.client_secret",
+    "validation_sessions.client_secret, also in next_link",
     "validation_sessions.token",
 ];
 
@@ -230,10 +230,12 @@ pub struct SessionRecord {
     pub validated_at: Option<i64>,
     /// The attempt of the client that was sent last.
     pub send_attempt: Option<i64>,
-    /// Where the browser goes after the validation.
+    /// Where the browser goes after the validation, without the client secret.
     pub next_link: Option<String>,
     /// How many wrong codes were submitted.
     pub wrong_tokens: i32,
+    /// Whether a later session of the same client has replaced it.
+    pub superseded: bool,
 }
 
 /// An invite of an address to a room.

@@ -1,9 +1,9 @@
 //! Validation sessions: their states and transitions, and when they end (Identity
 //! Service API, "Establishing associations"; SES-07 … SES-22).
 
-use super::next_link::NextLink;
 use super::secret::Sid;
 use super::session_secrets::{SecretHash, TokenHashes};
+use super::stored_link::StoredLink;
 use super::threepid::{Medium, ThreePid};
 
 /// When sessions end.
@@ -58,7 +58,7 @@ pub struct Session {
     /// before the first.
     pub send_attempt: Option<i64>,
     /// Where the browser is redirected after the validation.
-    pub next_link: Option<NextLink>,
+    pub next_link: Option<StoredLink>,
     /// The state.
     pub state: State,
 }

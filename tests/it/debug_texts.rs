@@ -21,6 +21,7 @@ use sydent::domain::public_key::PublicKey;
 use sydent::domain::secret::{ClientSecret, InviteToken, Sid, Token};
 use sydent::domain::session::{Session, State, SubmitOutcome};
 use sydent::domain::session_secrets::{HashKey, TokenHashes};
+use sydent::domain::stored_link::StoredLink;
 use sydent::domain::threepid::{Medium, ThreePid};
 use sydent::domain::time::UnixMillis;
 use sydent::flow::invite::Invitation;
@@ -58,6 +59,10 @@ fn next_link() -> NextLink {
     NextLink::parse(&format!("https://a.example/?token={SECRET}"), &rules).unwrap()
 }
 
+fn stored_link() -> StoredLink {
+    StoredLink::from_stored(next_link().as_str().to_owned())
+}
+
 fn session() -> Session {
     Session {
         sid: sid(),
@@ -65,7 +70,7 @@ fn session() -> Session {
         client_secret: hash_key().client_secret(&client_secret()),
         tokens: TokenHashes::new(hash_key().token(&sid(), &client_secret(), &token())),
         send_attempt: Some(1),
-        next_link: Some(next_link()),
+        next_link: Some(stored_link()),
         state: State::Validated { at: 0 },
     }
 }
@@ -187,6 +192,7 @@ fn expect_no_secrets<const N: usize>(all: [(&str, String); N]) {
 fn debug_hides_session_secrets() {
     expect_no_secrets([
         ("NextLink", format!("{:?}", next_link())),
+        ("StoredLink", format!("{:?}", stored_link())),
         ("Session", format!("{:?}", session())),
         ("BeginSession", format!("{:?}", begin_session())),
         ("QueuedMessage", format!("{:?}", queued())),

@@ -5,10 +5,18 @@ use serde_json::json;
 use crate::harness::{TestServer, fresh_address};
 use crate::msisdn::Phones;
 
-/// How many sessions contain that text where they hold secrets.
+/// How many sessions contain that text in any column.
 fn containing(server: &TestServer, secret: &str) -> i64 {
     let contains = |column| format!("{column} LIKE '%{secret}%'");
-    let columns = ["client_secret", "token"].map(contains).join(" OR ");
+    let columns = [
+        "sid",
+        "medium",
+        "address",
+        "client_secret",
+        "token",
+        "next_link",
+    ];
+    let columns = columns.map(contains).join(" OR ");
     server
         .database
         .count(&format!("validation_sessions WHERE {columns}"))
@@ -35,6 +43,33 @@ async fn sessions_hold_no_secret_in_clear() {
         .await
         .refused(404, "M_NO_VALID_SESSION");
     assert_eq!(containing(&server, secret), 0);
+}
+
+/// SES-29, SES-26
+#[actix_web::test]
+async fn links_hold_no_secret_in_clear() {
+    let server = TestServer::start(|settings| {
+        settings.invites.web_client = "https://app.example".to_owned();
+    });
+    let (api, secret) = (server.api(), "very.secret=of.a.client");
+    let address = fresh_address("link");
+    let links = [
+        format!("https://app.example/#/register?client_secret={secret}&session_id=s"),
+        "https://app.example/?client_secret=very.secret%3Dof.a.client&x=%C3%A9".to_owned(),
+    ];
+    for (attempt, link) in (1..).zip(&links) {
+        let fields = json!({"client_secret": secret, "email": address, "send_attempt": attempt,
+            "next_link": link});
+        let sid = api.request_token_with(fields).await.ok()["sid"].clone();
+        let mail = server.mails_sent(&address).await.pop().unwrap();
+        for part in ["very.secret", "of.a.client"] {
+            assert_eq!(containing(&server, part), 0, "{link}");
+        }
+        assert_eq!(containing(&server, "https://app.example/"), attempt);
+        let page = api.open_link(&mail.link()).await;
+        let expected = format!("{link}&sid={}", sid.as_str().unwrap());
+        assert_eq!(page.header("location"), Some(expected.as_str()));
+    }
 }
 
 /// SES-29
@@ -83,9 +118,9 @@ async fn clear_sessions_are_hashed_at_the_start() {
     ] {
         server.database.execute(&format!(
             "INSERT INTO validation_sessions (sid, medium, address, client_secret, token, \
-             send_attempt, created_at, validated_at, wrong_tokens, superseded) VALUES \
+             send_attempt, created_at, validated_at, wrong_tokens, superseded, next_link) VALUES \
              ('{sid}', 'email', '{address}', 'clear-secret', '{token}', 1, {now}, {validated}, \
-             0, 0)"
+             0, 0, 'https://app.example/?s=clear-secret')"
         ));
     }
     let server = server.start_again(|_| {});

@@ -15,6 +15,7 @@ use crate::domain::person::{
     ErasureRecord, IgnoredRecord, InviteRecord, Person, PersonRecords, QueuedMessageRecord,
     RemovalRecord, SessionRecord, TokenRecord, without_secrets,
 };
+use crate::domain::stored_link::StoredLink;
 use crate::domain::threepid::ThreePid;
 
 /// Everything that the database has about a person.
@@ -169,7 +170,17 @@ fn of_threepid(
     Ok(())
 }
 
-type SessionRow = (String, i64, Option<i64>, Option<i64>, Option<String>, i32);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = validation_sessions)]
+struct SessionRow {
+    sid: String,
+    created_at: i64,
+    validated_at: Option<i64>,
+    send_attempt: Option<i64>,
+    next_link: Option<String>,
+    wrong_tokens: i32,
+    superseded: i32,
+}
 
 fn sessions_of(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<SessionRecord>, DbError> {
     use validation_sessions::dsl;
@@ -177,25 +188,20 @@ fn sessions_of(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<Session
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
         .order(dsl::created_at.asc())
-        .select((
-            dsl::sid,
-            dsl::created_at,
-            dsl::validated_at,
-            dsl::send_attempt,
-            dsl::next_link,
-            dsl::wrong_tokens,
-        ))
+        .select(SessionRow::as_select())
         .load(connection)?;
-    let record =
-        |(sid, created_at, validated_at, send_attempt, next_link, wrong_tokens)| SessionRecord {
-            address: threepid.into(),
-            sid,
-            created_at,
-            validated_at,
-            send_attempt,
-            next_link,
-            wrong_tokens,
-        };
+    let record = |row: SessionRow| SessionRecord {
+        address: threepid.into(),
+        sid: row.sid,
+        created_at: row.created_at,
+        validated_at: row.validated_at,
+        send_attempt: row.send_attempt,
+        next_link: row
+            .next_link
+            .map(|link| StoredLink::from_stored(link).masked()),
+        wrong_tokens: row.wrong_tokens,
+        superseded: row.superseded != 0,
+    };
     Ok(rows.into_iter().map(record).collect())
 }
 

@@ -182,13 +182,16 @@ pub(super) async fn show_page(
     brand: Option<&str>,
     texts: &PageTexts,
 ) -> Result<Page, Error> {
+    let secret = submission.as_ref().ok();
+    let secret = secret.map(|submission| submission.client_secret.clone());
     let outcome = match submission {
         Ok(submission) => submit(app, submission, medium).await,
         Err(error) => Err(error),
     };
-    if let Ok(SubmitOutcome::Validated(session)) = &outcome
+    if let (Ok(SubmitOutcome::Validated(session)), Some(secret)) = (&outcome, secret)
         && let Some(link) = &session.next_link
     {
+        let link = link.restore(&secret);
         let host = link.unknown_host(&next_link::rules(app));
         let link = link.with_sid(&session.sid);
         return match host {
