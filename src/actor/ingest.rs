@@ -217,7 +217,8 @@ fn is_erased(
             let erased = erasures::latest(connection, threepid, Some(&association.mxid))?;
             Ok(erased.is_some_and(|erased| ts <= erased))
         }
-        PeerChange::Removed { .. } if *said == Statements::default() => {
+        // Nor of one that follows the removal which the journal keeps for peers.
+        PeerChange::Removed { .. } if !said.has_bindings() => {
             erasures::raise(connection, threepid, ts)
         }
         PeerChange::Removed { .. } | PeerChange::Restated => Ok(false),

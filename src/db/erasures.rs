@@ -28,10 +28,13 @@ pub struct Erased {
     pub journal_id: Option<i64>,
 }
 
-/// Stores an erasure, which replaces an earlier one.
-pub fn store(connection: &mut Conn, erased: &Erased) -> Result<(), DbError> {
+/// Stores an erasure, which replaces an earlier one. What was kept out stays out.
+pub fn store(connection: &mut Conn, mut erased: Erased) -> Result<(), DbError> {
+    if let Some(earlier) = ts(connection, &erased.subject)? {
+        erased.ts = erased.ts.max(earlier);
+    }
     with_backend!(connection, inner => diesel::insert_into(erasures::table)
-        .values(erased)
+        .values(&erased)
         .on_conflict(dsl::subject)
         .do_update()
         .set((
@@ -70,17 +73,35 @@ pub fn raise(connection: &mut Conn, threepid: &ThreePid, ts: i64) -> Result<bool
         return Ok(false);
     };
     let subject = key.threepid(threepid);
-    let erased: Option<i64> = dsl::erasures
-        .find(&subject)
-        .select(dsl::ts)
-        .first(connection)
-        .optional()?;
+    let erased = self::ts(connection, &subject)?;
     if erased.is_some_and(|erased| erased < ts) {
         diesel::update(dsl::erasures.find(&subject))
             .set(dsl::ts.eq(ts))
             .execute(connection)?;
     }
     Ok(erased.is_some())
+}
+
+fn ts(connection: &mut Conn, subject: &str) -> Result<Option<i64>, DbError> {
+    Ok(dsl::erasures
+        .find(subject)
+        .select(dsl::ts)
+        .first(connection)
+        .optional()?)
+}
+
+/// Has the erasure that waits for the change `former` wait for the one that has replaced
+/// it; for none if that is no removal, because the 3PID is bound again.
+pub(super) fn replace_change(
+    connection: &mut Conn,
+    former: i64,
+    removal: Option<i64>,
+) -> Result<(), DbError> {
+    let waiting = dsl::erasures.filter(dsl::journal_id.eq(former));
+    diesel::update(waiting)
+        .set(dsl::journal_id.eq(removal))
+        .execute(connection)?;
+    Ok(())
 }
 
 /// Whether an erasure waits until the peers have received that change of the journal.
@@ -191,14 +212,8 @@ pub fn forget_removals(
             erased_at: now,
             journal_id: None,
         };
-        let earlier: Option<i64> = dsl::erasures
-            .find(&erased.subject)
-            .select(dsl::ts)
-            .first(connection)
-            .optional()?;
-        let ts = earlier.map_or(*ts, |earlier| earlier.max(*ts));
-        store(connection, &Erased { ts, ..erased })?;
-        delete_removal(connection, medium, address, ts)?;
+        store(connection, erased)?;
+        delete_removal(connection, medium, address, *ts)?;
     }
     Ok(old.len())
 }

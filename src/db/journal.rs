@@ -10,7 +10,7 @@ use super::locks::Lock;
 use super::schema::association_journal::dsl as journal;
 use super::schema::associations::dsl as associations;
 use super::statements::{self, Key};
-use super::{Conn, DbError};
+use super::{Conn, DbError, erasures};
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::ids::ServerName;
 use crate::domain::merge::Statement;
@@ -77,11 +77,11 @@ fn replace(
     let older = journal::association_journal
         .filter(journal::address.eq(address))
         .filter(journal::medium.eq(medium));
-    let held = older
-        .select(journal::removed_at)
+    let held: Option<(i64, Option<i64>)> = older
+        .select((journal::id, journal::removed_at))
         .first(connection)
         .optional()?;
-    let Some((removed_at, restates)) = new(held) else {
+    let Some((removed_at, restates)) = new(held.map(|(_, removed_at)| removed_at)) else {
         return Ok(());
     };
     diesel::delete(older).execute(connection)?;
@@ -93,7 +93,24 @@ fn replace(
             journal::restates.eq(restates),
         ))
         .execute(connection)?;
+    if let Some((former, Some(_removed))) = held {
+        let removal = match removed_at {
+            Some(_) => find(connection, medium, address)?,
+            None => None,
+        };
+        erasures::replace_change(connection, former, removal)?;
+    }
     Ok(())
+}
+
+/// The id of the change of a 3PID.
+pub fn find(connection: &mut Conn, medium: &str, address: &str) -> Result<Option<i64>, DbError> {
+    Ok(journal::association_journal
+        .filter(journal::address.eq(address))
+        .filter(journal::medium.eq(medium))
+        .select(journal::id)
+        .first(connection)
+        .optional()?)
 }
 
 /// Deletes the change of a 3PID.

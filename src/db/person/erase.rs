@@ -5,9 +5,8 @@ use diesel::prelude::*;
 use super::queued_messages;
 use crate::db::erasures::{self, Erased};
 use crate::db::schema::{
-    accepted_terms, access_tokens, accounts, association_journal, association_removals,
-    associations, blocked_accounts, ephemeral_keys, ignored_statements, invites, outbox,
-    validation_sessions,
+    accepted_terms, access_tokens, accounts, association_removals, associations, blocked_accounts,
+    ephemeral_keys, ignored_statements, invites, outbox, validation_sessions,
 };
 use crate::db::{Conn, DbError, journal, statements};
 use crate::domain::ids::{Mxid, ServerName};
@@ -109,7 +108,8 @@ fn remove_threepid(
     removal: &Removal<'_>,
 ) -> Result<(), DbError> {
     let said = statements::find(connection, threepid)?;
-    let change = journal_change(connection, threepid)?;
+    let (medium, address) = (threepid.medium().as_str(), threepid.address());
+    let change = journal::find(connection, medium, address)?;
     if said == Statements::default() && change.is_none() {
         return Ok(());
     }
@@ -124,14 +124,17 @@ fn remove_threepid(
     let journal_id = if is_bound && has_peers {
         statements::store_removal(connection, threepid, removal.origin, 0, ts, ts)?;
         journal::record_change(connection, threepid, Some(ts), false)?;
-        journal_change(connection, threepid)?
+        journal::find(connection, medium, address)?
     } else {
         change.filter(|id| *id > removal.confirmed)
     };
     match journal_id {
         None => journal::forget(connection, threepid)?,
         // Erased before: it does not wait longer because of that.
-        Some(id) if erasures::is_waiting_for(connection, id)? => return Ok(()),
+        Some(id) if !is_bound && erasures::is_waiting_for(connection, id)? => {
+            erasures::raise(connection, threepid, ts)?;
+            return Ok(());
+        }
         Some(_) => {}
     }
     let erased = Erased {
@@ -140,16 +143,7 @@ fn remove_threepid(
         erased_at: removal.now,
         journal_id,
     };
-    erasures::store(connection, &erased)
-}
-
-fn journal_change(connection: &mut Conn, threepid: &ThreePid) -> Result<Option<i64>, DbError> {
-    Ok(association_journal::table
-        .filter(association_journal::address.eq(threepid.address()))
-        .filter(association_journal::medium.eq(threepid.medium().as_str()))
-        .select(association_journal::id)
-        .first(connection)
-        .optional()?)
+    erasures::store(connection, erased)
 }
 
 fn delete_statements(connection: &mut Conn, threepid: &ThreePid) -> Result<(), DbError> {
@@ -198,5 +192,5 @@ fn remove_other_bindings(
         erased_at: removal.now,
         journal_id: None,
     };
-    erasures::store(connection, &erased)
+    erasures::store(connection, erased)
 }

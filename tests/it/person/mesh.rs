@@ -61,6 +61,45 @@ async fn erasure_reaches_peers_and_stays() {
 
 /// PRS-04
 #[actix_web::test]
+async fn peer_that_erases_too_leaves_nothing_behind() {
+    let [a, b, c] = ["a.mesh.test", "b.mesh.test", "c.mesh.test"].map(Node::new);
+    // The third one never answers.
+    let one = TestServer::start(|settings| a.configure(&[&b, &c], settings));
+    let two = TestServer::start(|settings| b.configure(&[&a], settings));
+    for server in [&two, &one] {
+        let internal = server.internal();
+        internal.internal_bind("email", &address(), USER).await.ok();
+        wait_until_found(&one.api(), &[(&address(), Some(USER))]).await;
+        wait_until_found(&two.api(), &[(&address(), Some(USER))]).await;
+    }
+    let output = erase(&one, &a, &[&b, &c], "--wait 0");
+    assert_eq!(output.code, 3, "{} {}", output.out, output.err);
+    wait_until_found(&two.api(), &[(&address(), None)]).await;
+    let output = erase(&two, &b, &[&a], "");
+    assert_eq!(output.code, 0, "{} {}", output.out, output.err);
+    assert_eq!(found_in(&two.database, &[NEEDLE]), [""; 0]);
+
+    one.database
+        .execute("UPDATE erasures SET erased_at = erased_at - 2678400000");
+    let one = one.start_again(|settings| a.configure(&[&b, &c], settings));
+    wait_until("the erasure is finished", || {
+        one.database.count("erasures WHERE journal_id IS NOT NULL") == 0
+    })
+    .await;
+    let rows = [
+        "associations",
+        "association_removals",
+        "association_journal",
+    ];
+    assert_eq!(rows.map(|table| one.database.count(table)), [0, 0, 0]);
+    wait_until("the address is gone", || {
+        found_in(&one.database, &[NEEDLE]).is_empty()
+    })
+    .await;
+}
+
+/// PRS-04
+#[actix_web::test]
 async fn unreachable_peer_delays_the_end_of_an_erasure() {
     let [a, b] = ["a.mesh.test", "b.mesh.test"].map(Node::new);
     let one = TestServer::start(|settings| a.configure(&[&b], settings));
