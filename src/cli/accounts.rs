@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
-use super::stdout::print;
+use super::stdout::{print, shown};
 use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::account_scope::AccountScope;
@@ -129,7 +129,7 @@ fn list(accounts: &mut AccountAdmin, who: Option<&AccountScope>) -> Result<(), F
     for (blocked, at) in &list.blocked {
         let is_asked = |who: &AccountScope| who.as_str() == blocked || who.contains(blocked);
         if who.is_none_or(is_asked) {
-            lines.push(format!("{blocked}  blocked since {}", day(*at)));
+            lines.push(format!("{}  blocked since {}", shown(blocked), day(*at)));
         }
     }
     if lines.is_empty() {
@@ -150,7 +150,7 @@ fn line(account: &AccountRow) -> String {
     let used = account.last_used_at.map(day);
     format!(
         "{}  {tokens}, opened {}, last used {}",
-        account.user,
+        shown(&account.user),
         day(account.created_at),
         used.as_deref().unwrap_or("never")
     )
@@ -165,7 +165,7 @@ fn show(accounts: &mut AccountAdmin, who: &AccountScope) -> Result<(), Failure> 
     for account in &list.accounts {
         let details = accounts.show(account.user.clone()).map_err(failed)?;
         let mut lines = vec![
-            account.user.clone(),
+            shown(&account.user),
             format!("  opened          {}", day(account.created_at)),
         ];
         for (created, used) in &details.tokens {
@@ -176,13 +176,14 @@ fn show(accounts: &mut AccountAdmin, who: &AccountScope) -> Result<(), Failure> 
             ));
         }
         for (url, at) in &details.terms {
-            lines.push(format!("  accepted terms  {url}, {}", day(*at)));
+            lines.push(format!("  accepted terms  {}, {}", shown(url), day(*at)));
         }
         for (blocked, at) in &list.blocked {
             let is_own = AccountScope::parse(blocked).is_ok_and(|it| it.contains(&account.user));
             if is_own {
                 lines.push(format!(
-                    "  blocked         as {blocked}, since {}",
+                    "  blocked         as {}, since {}",
+                    shown(blocked),
                     day(*at)
                 ));
             }

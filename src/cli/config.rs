@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::generate::Generate;
-use super::stdout::print;
+use super::stdout::{print, shown};
 use crate::server;
 
 #[derive(Debug, Subcommand)]
@@ -41,7 +41,7 @@ fn check(file: &ConfigFile) -> Result<(), Failure> {
     let config = settings.into_config()?;
     let found = server::check(&config)?;
     for warning in config.warnings.iter().chain(&found) {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", shown(&warning.to_string()));
     }
     print(&effective)
 }

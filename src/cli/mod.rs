@@ -32,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use self::failure::Failure;
 use self::signals::Signals;
+use self::stdout::shown_lines;
 
 /// A Matrix identity server: validates email addresses and phone numbers, binds
 /// them to Matrix IDs, and answers lookups.
@@ -117,7 +118,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_logged() {
-                eprintln!("{failure}");
+                // It may quote what strangers have stored.
+                eprintln!("{}", shown_lines(&failure.to_string()));
             }
             ExitCode::from(failure.exit_code())
         }

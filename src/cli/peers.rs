@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
-use super::stdout::print;
+use super::stdout::{print, shown};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::peers::{self, PeerState};
@@ -40,7 +40,8 @@ fn report(config: &Config, states: &[PeerState], now: i64) -> String {
     let mut lines = Vec::new();
     for (name, peer) in configured {
         lines.push(name.to_string());
-        let mut line = |label: &str, value: &str| lines.push(format!("  {label:<16}{value}"));
+        let mut line =
+            |label: &str, value: &str| lines.push(format!("  {label:<16}{}", shown(value)));
         line("URL", &peer.url);
         match states.iter().find(|state| state.peer.name == name.as_str()) {
             Some(state) => describe(state, now, &mut line),
@@ -50,7 +51,7 @@ fn report(config: &Config, states: &[PeerState], now: i64) -> String {
     for state in states {
         let name = &state.peer.name;
         if !configured.keys().any(|peer| peer.as_str() == name) {
-            lines.push(name.clone());
+            lines.push(shown(name));
             lines.push("  not in the configuration: nothing is pushed to it".to_owned());
         }
     }

@@ -10,7 +10,7 @@ use super::client::{InternalClient, InternalUrl};
 use super::config_file::ConfigFile;
 use super::failure::Failure;
 use super::peer_flags::PeerFlags;
-use super::stdout::print;
+use super::stdout::{print, shown};
 use super::typed;
 use crate::config;
 use crate::domain::ids::Mxid;
@@ -123,9 +123,9 @@ fn fields(threepid: &ThreePid, mxid: &Mxid, report: bool) -> Value {
 
 /// Says what an unbind has done, and who else has the address bound.
 fn unbound(outcome: &Value, mxid: &Mxid) -> Result<(), Failure> {
-    let remaining = |name: &str| outcome.get("remaining")?.get(name)?.as_str();
+    let remaining = |name: &str| outcome.get("remaining")?.get(name)?.as_str().map(shown);
     let other = match (remaining("mxid"), remaining("origin")) {
-        (Some(user), Some(origin)) if user == mxid.as_str() => format!(
+        (Some(user), Some(origin)) if user == shown(mxid.as_str()) => format!(
             "The server {origin} has bound it to {user} and only that server can remove this for \
              all; lookups still find it. To remove it here, repeat the command with --peer {origin}"
         ),

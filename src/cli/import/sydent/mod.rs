@@ -14,7 +14,7 @@ use self::target::{ImportPaths, TargetDatabase, absolute};
 use super::progress_bar::progress_bar;
 use crate::cli::failure::Failure;
 use crate::cli::new_file::{FileAccess, StagedFile};
-use crate::cli::stdout::print;
+use crate::cli::stdout::{print, shown_lines};
 use crate::cli::termination::on_termination;
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, environment};
@@ -256,7 +256,7 @@ fn open_copy(path: &Path) -> Result<data::Sydent, Failure> {
     let (sydent, warning) =
         data::Sydent::open_copy(path).map_err(|error| import_failure(&error))?;
     if let Some(warning) = warning {
-        eprintln!("{warning}");
+        eprintln!("{}", shown_lines(&warning));
     }
     Ok(sydent)
 }
