@@ -1,13 +1,16 @@
 //! Removing what was kept long enough, for the janitor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::associations::Associations;
-use super::person::{FinishErasures, RewriteFile};
+use super::person::FinishErasures;
 use super::pool::{Fault, Operation, Pool};
 use super::retention::{Expiring, ForgetRemovals, PurgeExpiring};
+use super::rewrite::{EmptyLog, PendingRewrite, RewriteFile};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
+use crate::db::Database;
 use crate::domain::subject_key::SubjectKey;
 use crate::metrics::Metrics;
 use crate::random;
@@ -32,6 +35,8 @@ pub struct Cleaner {
     pub sessions: Pool<Sessions>,
     /// The associations actor.
     pub associations: Pool<Associations>,
+    /// The database, whose file is rewritten after erasures.
+    pub database: Database,
     /// The clock.
     pub clock: Clock,
     /// Where removed rows are counted.
@@ -42,6 +47,11 @@ pub struct Cleaner {
     /// forgotten.
     pub peers: Vec<String>,
 }
+
+/// How often the write-ahead log is tried to be emptied, until the next cleaning.
+pub(crate) const TRIES_TO_EMPTY_LOG: usize = 10;
+/// In between, others can write.
+pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 impl Cleaner {
     /// Removes all such rows, of one table after the other.
@@ -79,7 +89,8 @@ impl Cleaner {
             })
             .await?;
         }
-        self.finish_erasures(now).await
+        self.finish_erasures(now).await?;
+        self.rewrite_file().await
     }
 
     /// Sends `operation` until it removes nothing more.
@@ -113,6 +124,7 @@ impl Cleaner {
             let finish = FinishErasures {
                 peers: self.peers.clone(),
                 give_up_before: now.saturating_sub(self.periods.unconfirmed_erasures_ms),
+                now,
             };
             let batch = self.associations.send(finish).await?.finished;
             if batch == 0 {
@@ -123,8 +135,34 @@ impl Cleaner {
         if finished > 0 {
             self.metrics.removed("association_journal", finished);
             log::info!(target: "sydent::audit", addresses = finished; "erasures finished");
-            self.associations.send(RewriteFile).await?;
         }
+        Ok(())
+    }
+
+    /// Rewrites the file if an erasure has asked for it: one that has just been finished,
+    /// or one by a command that could not do it.
+    async fn rewrite_file(&self) -> Result<(), Fault> {
+        let Some((last, is_rewritten)) = self.associations.send(PendingRewrite).await? else {
+            return Ok(());
+        };
+        if !is_rewritten {
+            let database = self.database.clone();
+            self.associations
+                .send(RewriteFile { database, last })
+                .await?;
+        }
+        for _ in 0..TRIES_TO_EMPTY_LOG {
+            let database = self.database.clone();
+            if self.associations.send(EmptyLog { database, last }).await? {
+                log::info!(target: "sydent::audit", "the file is rewritten without erased data");
+                return Ok(());
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        log::warn!(
+            "the write-ahead log may still have erased data, because another program reads the \
+             database; the next cleaning tries again"
+        );
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ pub mod pool;
 pub mod pseudonyms;
 pub mod replicator;
 pub mod retention;
+pub mod rewrite;
 pub mod rotation;
 pub mod sessions;
 pub mod sign_again;

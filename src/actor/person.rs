@@ -4,7 +4,7 @@
 use super::associations::Associations;
 use super::pool::{Fault, Operation};
 use crate::db::person::{self, Action, Named, Removal};
-use crate::db::{LockKey, erasures, own, peers, subject_keys};
+use crate::db::{LockKey, erasures, own, peers, pending_rewrites, subject_keys};
 use crate::domain::person::{Person, PersonRecords, RowCounts};
 use crate::domain::subject_key::SubjectKey;
 
@@ -96,6 +96,7 @@ impl Operation for ErasePerson {
                 let key = subject_keys::for_erasures_or(connection, &self.fresh_key)?;
                 let (named, now) = (&self.named, self.now);
                 person::record(connection, Action::Erase, named, &key, &erased, now)?;
+                pending_rewrites::request(connection, now)?;
                 person::erase_all(connection, &person)?;
                 let removal = Removal {
                     origin: &origin,
@@ -120,6 +121,8 @@ pub struct FinishErasures {
     pub peers: Vec<String>,
     /// Erasures before that time no longer wait for peers, ms.
     pub give_up_before: i64,
+    /// Now, ms.
+    pub now: i64,
 }
 
 /// What [`FinishErasures`] did.
@@ -138,24 +141,14 @@ impl Operation for FinishErasures {
     fn run(self, state: &mut Associations) -> Result<Finished, Fault> {
         state.store.write(LockKey::Job("erasures"), |connection| {
             let confirmed = peers::confirmed(connection, &self.peers)?;
+            let finished = erasures::finish(connection, confirmed, self.give_up_before, BATCH)?;
+            if finished > 0 {
+                pending_rewrites::request(connection, self.now)?;
+            }
             Ok(Finished {
-                finished: erasures::finish(connection, confirmed, self.give_up_before, BATCH)?,
+                finished,
                 waiting: erasures::unconfirmed(connection)?,
             })
         })
-    }
-}
-
-/// Rewrites the file of an SQLite database, so that what was deleted is nowhere in it.
-#[derive(Debug)]
-pub struct RewriteFile;
-
-impl Operation for RewriteFile {
-    type State = Associations;
-    /// Whether its write-ahead log is empty as well.
-    type Output = bool;
-
-    fn run(self, state: &mut Associations) -> Result<bool, Fault> {
-        Ok(state.store.rewrite()?)
     }
 }

@@ -8,13 +8,14 @@ use clap::{Args, Subcommand};
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
-use super::stdout::print;
+use super::stdout::{print, shown};
 use super::typed;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::person::{Person, PersonRecords, RowCounts};
 use crate::logging;
-use crate::server::person::{Named, People};
+use crate::server::ServerError;
+use crate::server::person::{Copies, Named, People};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PersonCommand {
@@ -126,9 +127,10 @@ impl Who {
         let (person, records) = people.show(&named, self.only_this).map_err(failed)?;
         let counts = records.counts();
         if counts.is_empty() {
-            // Deleted rows may have left copies in the file.
-            if is_confirmed {
-                people.rewrite().map_err(failed)?;
+            // Deleted rows may have left copies in the file, also those of an erasure that
+            // was interrupted.
+            if is_confirmed && rewrite(&mut people)? == Copies::InLog {
+                return Err(unfinished(format!("{NOTHING} {LOG_IS_READ}")));
             }
             return Err(Failure::new(NOTHING));
         }
@@ -147,18 +149,13 @@ const NOTHING: &str = "The database has no data about this person.";
 /// Waits for the peers, and then rewrites the file.
 fn finish(people: &mut People, wait: Duration) -> Result<(), Failure> {
     const LOOK_EVERY: Duration = Duration::from_millis(200);
-    let unfinished = |message: String| Failure::new(message).with_exit_code_3();
-    let failed = |error| {
-        let failure = Failure::from(error);
-        unfinished(format!("{failure} {AGAIN}"))
-    };
     let end = Instant::now() + wait;
-    let mut waiting = people.finish().map_err(failed)?.waiting;
+    let mut waiting = people.finish().map_err(interrupted)?.waiting;
     while waiting > 0 && Instant::now() < end {
         pause(LOOK_EVERY);
-        waiting = people.finish().map_err(failed)?.waiting;
+        waiting = people.finish().map_err(interrupted)?.waiting;
     }
-    let is_empty = people.rewrite().map_err(failed)?;
+    let copies = rewrite(people)?;
     if waiting > 0 {
         return Err(unfinished(format!(
             "Not all peers have received the removals yet. Until they have, {waiting} erased \
@@ -167,16 +164,33 @@ fn finish(people: &mut People, wait: Duration) -> Result<(), Failure> {
              which peers are behind."
         )));
     }
-    if !is_empty {
-        return Err(unfinished(format!(
-            "The write-ahead log of the database could not be emptied, because another program is \
-             reading it. {AGAIN}"
-        )));
+    match copies {
+        Copies::None => {
+            print("Nothing of it is left in the database. Backups and logs are not changed.\n")
+        }
+        Copies::InLog => Err(unfinished(LOG_IS_READ.to_owned())),
+        Copies::InPostgres => print(IN_POSTGRES),
     }
-    print("Nothing of it is left in the database. Backups and logs are not changed.\n")
 }
 
-const AGAIN: &str = "Run the command again.";
+fn rewrite(people: &mut People) -> Result<Copies, Failure> {
+    people.rewrite(pause).map_err(interrupted)
+}
+
+fn unfinished(message: String) -> Failure {
+    Failure::new(message).with_exit_code_3()
+}
+
+fn interrupted(error: ServerError) -> Failure {
+    unfinished(format!("{} Run the command again.", Failure::from(error)))
+}
+
+const LOG_IS_READ: &str = "The write-ahead log of the database may still have copies, because \
+    another program is reading it. A running server goes on trying to empty it; otherwise run the \
+    command again.";
+const IN_POSTGRES: &str = "No table has anything of it. PostgreSQL keeps copies of deleted rows in \
+    its files until VACUUM FULL rewrites them, and in its write-ahead log until that is used again. \
+    Backups and logs are not changed.\n";
 
 #[expect(
     clippy::disallowed_methods,
@@ -195,10 +209,10 @@ fn preview(person: &Person, records: &PersonRecords) -> String {
     let mut text = String::from("This would be erased.\n\n");
     for threepid in &person.threepids {
         let medium = threepid.medium().as_str();
-        let _ = writeln!(text, "  {medium:<8}{}", threepid.address());
+        let _ = writeln!(text, "  {medium:<8}{}", shown(threepid.address()));
     }
     for user in &person.users {
-        let _ = writeln!(text, "  {:<8}{user}", "user");
+        let _ = writeln!(text, "  {:<8}{}", "user", shown(user.as_str()));
     }
     let _ = write!(text, "\n{}\n", table(&records.counts()));
     text + "Nothing was changed. With --yes it is erased for good; with --only-this, only what \

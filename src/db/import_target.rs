@@ -232,7 +232,7 @@ pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError>
 
 /// All tables with data of a server; a table comes before those that its foreign
 /// keys refer to.
-pub(super) const TABLES: [&str; 20] = [
+pub(super) const TABLES: [&str; 21] = [
     "accepted_terms",
     "access_tokens",
     "accounts",
@@ -248,6 +248,7 @@ pub(super) const TABLES: [&str; 20] = [
     "invites",
     "lookup_peppers",
     "outbox",
+    "pending_rewrites",
     "person_audit",
     "replication_peers",
     "send_limits",

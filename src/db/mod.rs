@@ -29,6 +29,7 @@ pub mod outbox;
 pub mod own;
 pub mod own_associations;
 pub mod peers;
+pub mod pending_rewrites;
 pub mod peppers;
 pub mod person;
 pub mod private_copy;
@@ -52,6 +53,7 @@ pub use connection::Conn;
 use connection::with_backend;
 pub use inspection::Owner;
 pub use lock_key::LockKey;
+pub use rewrite::Rewriter;
 pub use store::{Database, Store};
 
 /// Why a database operation failed.

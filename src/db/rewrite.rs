@@ -1,16 +1,20 @@
 //! Rewriting an SQLite file, so that nothing that was deleted is left in it.
 
-use std::sync::PoisonError;
+use std::time::Duration;
 
-use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::Integer;
+use diesel::{RunQueryDsl as _, SqliteConnection};
 
+use super::DbError;
 use super::connection::retry_locked;
-use super::{Conn, DbError, Store};
 
-/// How often the write-ahead log is tried to be emptied, while others read.
-const CHECKPOINTS: usize = 10;
+/// How long one try to empty the write-ahead log waits for those who read: meanwhile
+/// nobody can write.
+const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
+
+/// A connection for nothing else: neither of the two runs in a transaction.
+pub struct Rewriter(SqliteConnection);
 
 #[derive(diesel::QueryableByName)]
 struct Checkpoint {
@@ -18,32 +22,28 @@ struct Checkpoint {
     busy: i32,
 }
 
-impl Store {
-    /// Rewrites the file of an SQLite database and empties its write-ahead log. Deleted
-    /// rows are overwritten anyway (`secure_delete`), but not the copies of a row that
-    /// stay in unused parts of pages when SQLite moves it. Writers wait meanwhile;
-    /// lookups do not. Does nothing on PostgreSQL.
-    ///
-    /// Returns whether the log is empty: it cannot be emptied while another program
-    /// reads for long.
-    pub fn rewrite(&mut self) -> Result<bool, DbError> {
-        let Conn::Sqlite(sqlite) = &mut self.connection else {
-            return Ok(true);
-        };
-        // As in a transaction: the mutex protects no data.
-        let _guard = self
-            .write_lock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        retry_locked(sqlite, |sqlite| sqlite.batch_execute("VACUUM"))?;
-        for _ in 0..CHECKPOINTS {
-            // Waits for readers as long as the busy timeout says.
-            let checkpoint: Checkpoint =
-                diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(sqlite)?;
-            if checkpoint.busy == 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+impl Rewriter {
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self(connection)
+    }
+
+    /// Rewrites the file. Deleted rows are overwritten anyway (`secure_delete`), but not
+    /// the copies of a row that stay in unused parts of pages when SQLite moves it.
+    /// Writers wait meanwhile; readers do not. The former pages are in the write-ahead
+    /// log until it is emptied.
+    pub fn rewrite(&mut self) -> Result<(), DbError> {
+        let vacuum = |sqlite: &mut SqliteConnection| sqlite.batch_execute("VACUUM");
+        Ok(retry_locked(&mut self.0, vacuum)?)
+    }
+
+    /// Tries once to empty the write-ahead log. Returns whether it is empty: it cannot be
+    /// emptied while another connection reads what was there before.
+    pub fn empty_log(&mut self) -> Result<bool, DbError> {
+        let wait = WAIT_FOR_READERS.as_millis();
+        self.0
+            .batch_execute(&format!("PRAGMA busy_timeout = {wait}"))?;
+        let checkpoint: Checkpoint =
+            diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(&mut self.0)?;
+        Ok(checkpoint.busy == 0)
     }
 }

@@ -216,6 +216,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending_rewrites (id) {
+        id -> BigInt,
+        requested_at -> BigInt,
+        is_rewritten -> Bool,
+    }
+}
+
+diesel::table! {
     person_audit (id) {
         id -> BigInt,
         at -> BigInt,

@@ -12,7 +12,9 @@ use super::connection::{Mode, connect};
 use super::in_use;
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
-use super::{Conn, DbError, LockKey, migrations, server_identity, statements, with_backend};
+use super::{
+    Conn, DbError, LockKey, Rewriter, migrations, server_identity, statements, with_backend,
+};
 use crate::config::DatabaseUrl;
 
 /// How to connect to the database. Each actor opens its own [`Store`] from it.
@@ -51,6 +53,18 @@ impl Database {
     /// Opens a connection that can only read.
     pub fn reader(&self) -> Result<Store, DbError> {
         self.open(Mode::Read)
+    }
+
+    /// Opens a connection that rewrites the file of an SQLite database; `None` for
+    /// PostgreSQL.
+    pub fn rewriter(&self) -> Result<Option<Rewriter>, DbError> {
+        if !matches!(self.url, DatabaseUrl::Sqlite(_)) {
+            return Ok(None);
+        }
+        match connect(&self.url, Mode::Write, self.busy_timeout)? {
+            Conn::Sqlite(sqlite) => Ok(Some(Rewriter::new(sqlite))),
+            Conn::Postgres(_) => Ok(None),
+        }
     }
 
     fn open(&self, mode: Mode) -> Result<Store, DbError> {

@@ -1,14 +1,16 @@
 //! Showing and erasing the data of a person by a command, while servers may run on the
 //! database.
 
+use std::time::Duration;
+
 use super::ServerError;
 use super::resources::read_keys;
 use crate::actor::associations::Associations;
-use crate::actor::person::{
-    ErasePerson, FinishErasures, Finished, RecordExport, RewriteFile, ShowPerson,
-};
+use crate::actor::cleaner::{BETWEEN_TRIES, TRIES_TO_EMPTY_LOG};
+use crate::actor::person::{ErasePerson, FinishErasures, Finished, RecordExport, ShowPerson};
 use crate::actor::pool::Operation as _;
 use crate::actor::pseudonyms::PseudonymKey;
+use crate::actor::rewrite::{EmptyLog, PendingRewrite, RewriteFile};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, Owner};
@@ -22,6 +24,7 @@ pub use crate::db::person::Named;
 
 /// The data of people in a database.
 pub struct People {
+    database: Database,
     associations: Associations,
     clock: Clock,
     peers: Vec<String>,
@@ -50,6 +53,7 @@ impl People {
                 origin: config.server.name.clone(),
                 own_keys: keys.public_keys().into_iter().map(|(_, key)| key).collect(),
             },
+            database,
             clock,
             peers: peers.map(|(name, _peer)| name.to_string()).collect(),
             unconfirmed_erasures_ms: duration_ms(config.retention.unconfirmed_erasures),
@@ -128,9 +132,11 @@ impl People {
     /// # Errors
     /// When the database fails.
     pub fn finish(&mut self) -> Result<Finished, ServerError> {
+        let now = self.now();
         let finish = FinishErasures {
             peers: self.peers.clone(),
-            give_up_before: self.now().saturating_sub(self.unconfirmed_erasures_ms),
+            give_up_before: now.saturating_sub(self.unconfirmed_erasures_ms),
+            now,
         };
         Ok(finish.run(&mut self.associations)?)
     }
@@ -152,14 +158,39 @@ impl People {
         Ok(SubjectKey::pseudonym(&hash))
     }
 
-    /// Rewrites an SQLite file without what was deleted. Returns whether its
-    /// write-ahead log is empty.
+    /// Rewrites an SQLite file without what was deleted, and empties its write-ahead log.
+    /// Tries that several times, with a `pause` in between.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn rewrite(&mut self) -> Result<bool, ServerError> {
-        Ok(RewriteFile.run(&mut self.associations)?)
+    pub fn rewrite(&mut self, pause: impl Fn(Duration)) -> Result<Copies, ServerError> {
+        let pending = PendingRewrite.run(&mut self.associations)?;
+        let last = pending.map_or(0, |(last, _is_rewritten)| last);
+        let database = self.database.clone();
+        if !(RewriteFile { database, last }).run(&mut self.associations)? {
+            return Ok(Copies::InPostgres);
+        }
+        for _ in 0..TRIES_TO_EMPTY_LOG {
+            let database = self.database.clone();
+            if (EmptyLog { database, last }).run(&mut self.associations)? {
+                return Ok(Copies::None);
+            }
+            pause(BETWEEN_TRIES);
+        }
+        Ok(Copies::InLog)
     }
+}
+
+/// Where copies of deleted rows may be left, which no query finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Nowhere in the database.
+    None,
+    /// In the write-ahead log of SQLite, until the server has emptied it.
+    InLog,
+    /// In the files and the write-ahead log of PostgreSQL, over which the server has no
+    /// power.
+    InPostgres,
 }
 
 fn fresh_key() -> Result<SubjectKey, ServerError> {

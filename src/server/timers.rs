@@ -10,6 +10,7 @@ use crate::actor::janitor::{Janitor, Stop};
 use crate::actor::retention::Expiring;
 use crate::app::App;
 use crate::config::Config;
+use crate::db::Database;
 use crate::domain::time::duration_ms;
 
 const PURGE_EVERY: Duration = Duration::from_mins(10);
@@ -28,6 +29,10 @@ impl Timers {
             cleaner: Cleaner {
                 associations: app.associations.for_background(),
                 sessions: app.sessions.for_background(),
+                database: Database::new(
+                    app.config.database.url.clone(),
+                    app.config.database.busy_timeout,
+                ),
                 clock: app.clock.clone(),
                 metrics: Arc::clone(&app.metrics),
                 periods: Arc::new(periods(&app.config)),

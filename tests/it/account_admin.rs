@@ -151,6 +151,53 @@ async fn accounts_are_listed_shown_and_revoked() {
     again.account().await.ok();
 }
 
+/// SEC-28
+#[actix_web::test]
+async fn users_cannot_write_to_the_terminal() {
+    let server = TestServer::start(|_| {});
+    let (evil, shown) = (
+        "@evil\u{1b}]2;x\u{7}\n\u{9b}2J\u{202e}:one.example",
+        "@evil\\u001b]2;x\\u0007\\u000a\\u009b2J\\u202e:one.example",
+    );
+    let address = "evil@example.com";
+    server
+        .internal()
+        .internal_bind("email", address, evil)
+        .await
+        .ok();
+    let now = server.now();
+    let evil_account = format!(
+        "INSERT INTO accounts VALUES ('{evil}', {now}); \
+         INSERT INTO accepted_terms VALUES ('{evil}', 'https://a/\u{1b}[1m', 0); \
+         INSERT INTO blocked_accounts VALUES ('{evil}', 0); \
+         INSERT INTO replication_peers (name, sent_id, tries, last_error, due_at, lease_owner, \
+         lease_until, skipped, skipped_number) \
+         VALUES ('p\u{1b}[1m.example', 0, 1, 'E\u{1b}[1m', 0, '', 0, 0, '')"
+    );
+    server.database.execute(&evil_account);
+    let folder = configured(&server.database.url);
+    for (command, contains) in [
+        ("accounts list".to_owned(), shown),
+        ("accounts show one.example".to_owned(), shown),
+        (format!("person erase {address}"), shown),
+        (format!("person export {address}"), "\\u009b2J"),
+        (format!("unbind email {address} @b:c --internal"), shown),
+        (format!("lookup email {address} --internal"), "\\u009b2J"),
+        ("peers".to_owned(), "p\\u001b[1m.example"),
+    ] {
+        let command = if command.ends_with("--internal") {
+            format!("{command} http://{}", server.addresses.internal[0])
+        } else {
+            format!("{command} --config sydent.toml")
+        };
+        let output = CommandOutput::run(folder.path(), &command);
+        let text = output.out + &output.err;
+        assert!(text.contains(contains), "{command}: {text}");
+        let is_dangerous = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(is_dangerous), "{command}: {text:?}");
+    }
+}
+
 /// AUTH-20
 #[actix_web::test]
 async fn unused_tokens_end() {

@@ -12,6 +12,7 @@
 //! | `erasures`, `person_audit` | when | kept: keyed hashes |
 //! | `ignored_statements` | of the addresses | deleted |
 //! | `invites` | to the addresses and of the users | deleted |
+//! | `pending_rewrites` | not about people | kept until the file is rewritten |
 //! | `outbox` | with an address or a user in it | deleted |
 //! | `replication_peers` | not about people | kept |
 //! | `send_limits` | hashes that end by themselves | kept, so that erasing frees no limit |
