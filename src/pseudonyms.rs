@@ -5,11 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::actor::associations::Associations;
 use crate::actor::pool::{Fault, Pool};
-use crate::actor::pseudonyms::PseudonymKey;
+use crate::actor::pseudonyms::{PseudonymKey, fresh_key};
 use crate::clock::Clock;
 use crate::domain::subject_key::SubjectKey;
-use crate::domain::time::UnixMillis;
-use crate::random;
 
 /// Makes pseudonyms.
 pub struct Pseudonyms {
@@ -34,7 +32,7 @@ impl Pseudonyms {
     /// # Errors
     /// When the database does not answer.
     pub async fn key(&self) -> Result<SubjectKey, Fault> {
-        let day = day(self.clock.now());
+        let day = self.clock.now().utc_day().unwrap_or_default();
         if let Some(key) = self.known(&day) {
             return Ok(key);
         }
@@ -53,31 +51,5 @@ impl Pseudonyms {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let known = current.as_ref().filter(|(known, _)| known == day);
         known.map(|(_, key)| key.clone())
-    }
-}
-
-/// The day of a moment, in UTC.
-#[must_use]
-pub(crate) fn day(now: UnixMillis) -> String {
-    let seconds = now.as_i64().div_euclid(1000);
-    let moment = time::OffsetDateTime::from_unix_timestamp(seconds);
-    moment.map_or_else(|_| String::new(), |moment| moment.date().to_string())
-}
-
-fn fresh_key() -> Result<SubjectKey, Fault> {
-    let mut bytes = [0; 32];
-    random::fill(&mut bytes).map_err(|_error| Fault::Internal("no random bytes"))?;
-    Ok(SubjectKey::from_random(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn day_is_that_of_utc() {
-        let day_of = |ms| day(UnixMillis::new(ms));
-        assert_eq!(day_of(1_795_910_399_999), "2026-11-28");
-        assert_eq!(day_of(1_795_910_400_000), "2026-11-29");
     }
 }

@@ -20,6 +20,16 @@ pub(crate) fn fill(buffer: &mut [u8]) -> Result<(), RandomError> {
     Ok(SysRng.try_fill_bytes(buffer)?)
 }
 
+/// A random key.
+///
+/// # Errors
+/// When the operating system's generator fails.
+pub(crate) fn key() -> Result<[u8; 32], RandomError> {
+    let mut bytes = [0; 32];
+    fill(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Random ASCII letters and digits, each of the 62 equally likely: about 5.95
 /// bits a character.
 ///

@@ -32,7 +32,7 @@ impl Operation for ListAccounts {
         state.store.snapshot(|connection| {
             Ok(AccountList {
                 accounts: account_admin::list(connection, self.scope.as_ref())?,
-                blocked: account_admin::blocked(connection)?,
+                blocked: account_admin::blocked(connection, self.scope.as_ref())?,
             })
         })
     }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::associations::Associations;
 use super::person::FinishErasures;
 use super::pool::{Fault, Operation, Pool};
+use super::pseudonyms::{ForgetPseudonyms, fresh_key};
 use super::retention::{Expiring, ForgetRemovals, PurgeExpiring};
 use super::rewrite::{EmptyLog, PendingRewrite, RewriteFile};
 use super::sessions::{PurgeLimits, PurgeSessions, Sessions};
 use crate::clock::Clock;
 use crate::db::Database;
-use crate::domain::subject_key::SubjectKey;
 use crate::metrics::Metrics;
-use crate::random;
 
 /// How long rows are kept, ms; `None` for ever.
 #[derive(Debug, Clone)]
@@ -88,6 +87,9 @@ impl Cleaner {
                 })
             })
             .await?;
+        }
+        if let Some(day) = self.clock.now().utc_day() {
+            self.associations.send(ForgetPseudonyms { day }).await?;
         }
         self.finish_erasures(now).await?;
         self.rewrite_file().await
@@ -165,10 +167,4 @@ impl Cleaner {
         );
         Ok(())
     }
-}
-
-fn fresh_key() -> Result<SubjectKey, Fault> {
-    let mut bytes = [0; 32];
-    random::fill(&mut bytes).map_err(|_error| Fault::Internal("no random bytes"))?;
-    Ok(SubjectKey::from_random(bytes))
 }

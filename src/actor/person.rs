@@ -97,7 +97,7 @@ impl Operation for ErasePerson {
                 let (named, now) = (&self.named, self.now);
                 person::record(connection, Action::Erase, named, &key, &erased, now)?;
                 pending_rewrites::request(connection, now)?;
-                person::erase_all(connection, &person)?;
+                person::erase_all(connection, &person, &key)?;
                 let removal = Removal {
                     origin: &origin,
                     key: &key,

@@ -1,7 +1,6 @@
 //! `sydent accounts`: who has an account, and who must not have one.
 
 use clap::{Args, Subcommand};
-use time::OffsetDateTime;
 
 use super::config_file::ConfigFile;
 use super::failure::Failure;
@@ -9,12 +8,13 @@ use super::stdout::{print, shown};
 use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::account_scope::AccountScope;
+use crate::domain::time::UnixMillis;
 use crate::server::accounts::{AccountAdmin, AccountRow};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountsCommand {
     /// List the accounts, and the users and homeservers that are blocked.
-    #[command(after_help = FOUND)]
+    #[command(after_help = LISTED)]
     List {
         /// Only the account of this user or those of this homeserver.
         #[arg(value_name = "USER|HOMESERVER", value_parser = scope)]
@@ -52,6 +52,11 @@ pub(super) struct Who {
     file: ConfigFile,
 }
 
+const LISTED: &str = "\
+Exit codes:
+  0  There is at least one such account or block
+  1  There is none
+  2  An argument is invalid, or the database cannot be used";
 const FOUND: &str = "\
 Exit codes:
   0  There is at least one such account
@@ -135,11 +140,7 @@ fn list(accounts: &mut AccountAdmin, who: Option<&AccountScope>) -> Result<(), F
     if lines.is_empty() {
         return Err(Failure::new(NO_ACCOUNT));
     }
-    print(&(lines.join("\n") + "\n"))?;
-    if list.accounts.is_empty() {
-        return Err(Failure::new(NO_ACCOUNT));
-    }
-    Ok(())
+    print(&(lines.join("\n") + "\n"))
 }
 
 fn line(account: &AccountRow) -> String {
@@ -196,9 +197,6 @@ fn show(accounts: &mut AccountAdmin, who: &AccountScope) -> Result<(), Failure> 
 
 /// The day of a time, in UTC.
 fn day(at: i64) -> String {
-    let second = at.div_euclid(1000);
-    OffsetDateTime::from_unix_timestamp(second).map_or_else(
-        |_out_of_range| "unknown".to_owned(),
-        |time| time.date().to_string(),
-    )
+    let day = UnixMillis::new(at).utc_day();
+    day.unwrap_or_else(|| "unknown".to_owned())
 }

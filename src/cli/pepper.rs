@@ -16,7 +16,7 @@ pub(super) enum PepperCommand {
     ///
     /// Servers may keep running on the database. They answer lookups with the old
     /// pepper until the rotation is complete, then all of them with the new one.
-    /// Binds block during the rotation and may fail with a retryable error.
+    /// Binds wait for single steps of the rotation, some milliseconds each.
     #[command(after_help = EXIT_CODES)]
     Rotate {
         /// Use this pepper instead of a random one (for tests and migrations):
@@ -32,7 +32,8 @@ const UNCHANGED: &str = "This pepper is the current one already; nothing was cha
 const EXIT_CODES: &str = "\
 Exit codes:
   0  The pepper was replaced
-  1  It was the current one already, or the command failed; nothing was changed";
+  1  It was the current one already, or the command failed. A rotation that has started is
+     finished by the servers";
 
 impl PepperCommand {
     pub(super) fn run(&self) -> Result<(), Failure> {

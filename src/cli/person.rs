@@ -112,7 +112,7 @@ impl Who {
             .export(&named, self.only_this)
             .map_err(|error| Failure::from(error).with_exit_code_2())?;
         let counts = export.tables.counts();
-        if counts.is_empty() && export.tables.erasures.is_empty() {
+        if export.tables.is_empty() {
             return Err(Failure::new(NOTHING));
         }
         log_audit("export", &counts);

@@ -4,9 +4,10 @@ use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 
 use super::schema::{accepted_terms, access_tokens, accounts, blocked_accounts};
-use super::{Conn, DbError, with_backend};
+use super::{Conn, DbError, subject_keys, with_backend};
 use crate::domain::account_scope::AccountScope;
 use crate::domain::ids::Mxid;
+use crate::domain::subject_key::SubjectKey;
 
 /// An account. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +87,56 @@ pub fn delete_tokens(connection: &mut Conn, users: &[String]) -> Result<usize, D
     Ok(deleted)
 }
 
+/// The blocks of users whose data was erased begin so; a keyed hash follows. No user ID
+/// and no name of a homeserver does.
+const ERASED: &str = "#";
+/// How an erased user is listed.
+const ERASED_USER: &str = "(an erased user)";
+
+fn hashed(user: &Mxid, key: &SubjectKey) -> String {
+    format!("{ERASED}{}", key.user(user))
+}
+
+/// Replaces the block of a user by one that has only a keyed hash of the user.
+pub fn hash_block(connection: &mut Conn, user: &Mxid, key: &SubjectKey) -> Result<(), DbError> {
+    if let Some(at) = blocked_at(connection, user.as_str())? {
+        insert(connection, &hashed(user, key), at)?;
+        diesel::delete(blocked_accounts::table.find(user.as_str())).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// When a user was blocked whose ID was replaced by a keyed hash, ms.
+pub fn hashed_block(
+    connection: &mut Conn,
+    user: &Mxid,
+    key: &SubjectKey,
+) -> Result<Option<i64>, DbError> {
+    blocked_at(connection, &hashed(user, key))
+}
+
+fn blocked_at(connection: &mut Conn, blocked: &str) -> Result<Option<i64>, DbError> {
+    Ok(blocked_accounts::table
+        .find(blocked)
+        .select(blocked_accounts::blocked_at)
+        .first(connection)
+        .optional()?)
+}
+
 /// Blocks a scope. Returns whether it was not blocked.
 pub fn block(connection: &mut Conn, scope: &AccountScope, now: i64) -> Result<bool, DbError> {
+    if let Some(hashed) = hashed_scope(connection, scope)?
+        && blocked_at(connection, &hashed)?.is_some()
+    {
+        return Ok(false);
+    }
+    insert(connection, scope.as_str(), now)
+}
+
+fn insert(connection: &mut Conn, blocked: &str, at: i64) -> Result<bool, DbError> {
     let row = (
-        blocked_accounts::blocked.eq(scope.as_str()),
-        blocked_accounts::blocked_at.eq(now),
+        blocked_accounts::blocked.eq(blocked),
+        blocked_accounts::blocked_at.eq(at),
     );
     let inserted = with_backend!(connection, inner => diesel::insert_into(blocked_accounts::table)
         .values(row)
@@ -101,24 +147,57 @@ pub fn block(connection: &mut Conn, scope: &AccountScope, now: i64) -> Result<bo
 
 /// Ends the block of a scope. Returns whether it was blocked.
 pub fn unblock(connection: &mut Conn, scope: &AccountScope) -> Result<bool, DbError> {
-    let row = blocked_accounts::table.find(scope.as_str());
-    Ok(diesel::delete(row).execute(connection)? > 0)
+    let mut names = vec![scope.as_str().to_owned()];
+    names.extend(hashed_scope(connection, scope)?);
+    let rows = blocked_accounts::table.filter(blocked_accounts::blocked.eq_any(names));
+    Ok(diesel::delete(rows).execute(connection)? > 0)
+}
+
+/// What stands for a user whose data was erased.
+fn hashed_scope(connection: &mut Conn, scope: &AccountScope) -> Result<Option<String>, DbError> {
+    let AccountScope::User(user) = scope else {
+        return Ok(None);
+    };
+    let key = subject_keys::for_erasures(connection)?;
+    Ok(key.map(|key| hashed(user, &key)))
 }
 
 /// Whether a user is blocked, itself or with its homeserver.
 pub fn is_blocked(connection: &mut Conn, user: &Mxid) -> Result<bool, DbError> {
-    let found: Option<String> = blocked_accounts::table
-        .filter(blocked_accounts::blocked.eq_any(AccountScope::all_of(user)))
+    // Each request asks; few databases have hashes, which need a second query.
+    let own = blocked_accounts::blocked.eq_any(AccountScope::all_of(user));
+    let found: Vec<String> = blocked_accounts::table
+        .filter(own.or(blocked_accounts::blocked.like(format!("{ERASED}%"))))
         .select(blocked_accounts::blocked)
-        .first(connection)
-        .optional()?;
-    Ok(found.is_some())
+        .load(connection)?;
+    if found.iter().any(|name| !name.starts_with(ERASED)) {
+        return Ok(true);
+    }
+    if found.is_empty() {
+        return Ok(false);
+    }
+    let key = subject_keys::for_erasures(connection)?;
+    Ok(key.is_some_and(|key| found.contains(&hashed(user, &key))))
 }
 
-/// Everything that is blocked, and since when, ms.
-pub fn blocked(connection: &mut Conn) -> Result<Vec<(String, i64)>, DbError> {
-    Ok(blocked_accounts::table
+/// Everything that is blocked, and since when, ms. An erased user has a name only if it
+/// is the one that is asked for.
+pub fn blocked(
+    connection: &mut Conn,
+    asked: Option<&AccountScope>,
+) -> Result<Vec<(String, i64)>, DbError> {
+    let asked = match asked {
+        Some(scope) => hashed_scope(connection, scope)?.map(|hash| (hash, scope.as_str())),
+        None => None,
+    };
+    let rows: Vec<(String, i64)> = blocked_accounts::table
         .order(blocked_accounts::blocked.asc())
         .select((blocked_accounts::blocked, blocked_accounts::blocked_at))
-        .load(connection)?)
+        .load(connection)?;
+    let named = |(name, at): (String, i64)| match &asked {
+        Some((hash, user)) if *hash == name => ((*user).to_owned(), at),
+        _ if name.starts_with(ERASED) => (ERASED_USER.to_owned(), at),
+        _ => (name, at),
+    };
+    Ok(rows.into_iter().map(named).collect())
 }

@@ -28,16 +28,16 @@ pub(super) fn find_or(connection: &mut Conn, name: &str, fresh: &str) -> Result<
     find(connection, name)?.ok_or(DbError::Corrupt(CORRUPT))
 }
 
-/// Deletes all keys whose names begin so, except this one.
-pub(super) fn delete_others(
+/// Deletes the keys whose names begin so and sort before this one.
+pub(super) fn delete_before(
     connection: &mut Conn,
     beginning: &str,
     name: &str,
 ) -> Result<(), DbError> {
-    let others = dsl::database_keys
+    let earlier = dsl::database_keys
         .filter(dsl::name.like(format!("{beginning}%")))
-        .filter(dsl::name.ne(name));
-    diesel::delete(others).execute(connection)?;
+        .filter(dsl::name.lt(name));
+    diesel::delete(earlier).execute(connection)?;
     Ok(())
 }
 

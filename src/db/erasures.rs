@@ -217,3 +217,7 @@ pub fn forget_removals(
     }
     Ok(old.len())
 }
+
+#[cfg(test)]
+#[path = "erasures_tests.rs"]
+mod tests;

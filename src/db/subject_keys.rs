@@ -19,15 +19,20 @@ pub fn for_erasures_or(connection: &mut Conn, fresh: &SubjectKey) -> Result<Subj
 }
 
 /// The key for the pseudonyms of a day, such as `2026-11-28`; `fresh` if there is none
-/// yet. Deletes those of other days, so that nobody can recognise their pseudonyms.
+/// yet. Deletes those of earlier days. That of the next one stays: around midnight another
+/// instance, whose clock is ahead, has it already.
 pub fn for_pseudonyms_or(
     connection: &mut Conn,
     day: &str,
     fresh: &SubjectKey,
 ) -> Result<SubjectKey, DbError> {
-    let name = format!("{PSEUDONYMS}{day}");
-    database_keys::delete_others(connection, PSEUDONYMS, &name)?;
-    find_or(connection, &name, fresh)
+    forget_pseudonyms_before(connection, day)?;
+    find_or(connection, &format!("{PSEUDONYMS}{day}"), fresh)
+}
+
+/// Deletes the keys for the pseudonyms of earlier days, so that nobody can recognise them.
+pub fn forget_pseudonyms_before(connection: &mut Conn, day: &str) -> Result<(), DbError> {
+    database_keys::delete_before(connection, PSEUDONYMS, &format!("{PSEUDONYMS}{day}"))
 }
 
 fn find(connection: &mut Conn, name: &str) -> Result<Option<SubjectKey>, DbError> {

@@ -8,7 +8,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ids::Mxid;
-pub use super::person_access::{BlockRecord, IgnoredRecord, TokenRecord};
+pub use super::person_access::{
+    AuditRecord, BlockRecord, ErasureRecord, IgnoredRecord, TokenRecord,
+};
 pub use super::person_address::Address;
 use super::threepid::ThreePid;
 
@@ -65,20 +67,6 @@ impl Person {
         self.threepids
             .iter()
             .any(|own| own.medium().as_str() == medium && own.address() == address)
-    }
-
-    /// Whether a JSON value contains an address or a user of the person.
-    #[must_use]
-    pub fn is_in(&self, value: &Value) -> bool {
-        match value {
-            Value::String(text) => {
-                self.threepids.iter().any(|own| own.address() == text)
-                    || self.users.iter().any(|own| own.as_str() == text)
-            }
-            Value::Array(values) => values.iter().any(|value| self.is_in(value)),
-            Value::Object(fields) => fields.values().any(|value| self.is_in(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
     }
 }
 
@@ -137,13 +125,25 @@ pub struct PersonRecords {
     pub accepted_terms: Vec<AcceptedTermsRecord>,
     /// Earlier erasures, of which only keyed hashes were kept.
     pub erasures: Vec<ErasureRecord>,
+    /// Exports and erasures of the addresses and users, if they were named.
+    pub person_audit: Vec<AuditRecord>,
 }
 
 impl PersonRecords {
-    /// How many rows of each table that has some. Invites sent and received may be the
-    /// same rows.
+    /// Whether there are none, also no keyed hashes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts().is_empty()
+            && self.blocked_accounts.is_empty()
+            && self.erasures.is_empty()
+            && self.person_audit.is_empty()
+    }
+
+    /// How many rows of each table that has some which can be erased. Invites sent and
+    /// received may be the same rows.
     #[must_use]
     pub fn counts(&self) -> RowCounts {
+        let blocks = self.blocked_accounts.iter().filter(|it| !it.is_hashed);
         [
             ("accepted_terms", self.accepted_terms.len()),
             ("access_tokens", self.access_tokens.len()),
@@ -151,7 +151,7 @@ impl PersonRecords {
             ("association_journal", self.association_journal.len()),
             ("association_removals", self.association_removals.len()),
             ("associations", self.associations.len()),
-            ("blocked_accounts", self.blocked_accounts.len()),
+            ("blocked_accounts", blocks.count()),
             ("ignored_statements", self.ignored_statements.len()),
             (
                 "invites",
@@ -181,8 +181,12 @@ pub struct AssociationRecord {
     pub mxid: String,
     /// The server that has bound it.
     pub origin: String,
+    /// Its number among the statements of that server; 0 if unknown.
+    pub number: i64,
     /// When it was bound.
     pub ts: i64,
+    /// The time that the server has stated, if that was too far ahead.
+    pub stated_ts: Option<i64>,
     /// From when it is valid.
     pub not_before: i64,
     /// Until when it is valid.
@@ -202,8 +206,12 @@ pub struct RemovalRecord {
     pub address: Address,
     /// The server that has removed it.
     pub origin: String,
+    /// Its number among the statements of that server; 0 if unknown.
+    pub number: i64,
     /// When it was removed.
     pub ts: i64,
+    /// The time that the server has stated, if that was too far ahead.
+    pub stated_ts: Option<i64>,
 }
 
 /// A change that peers receive.
@@ -214,6 +222,8 @@ pub struct ChangeRecord {
     pub address: Address,
     /// When its binding was removed; null if it was bound.
     pub removed_at: Option<i64>,
+    /// Whether peers have made statements about the address, too.
+    pub restates: bool,
 }
 
 /// A validation of an address.
@@ -270,6 +280,11 @@ pub struct QueuedMessageRecord {
     pub expires_at: i64,
     /// How often it was tried.
     pub tries: i32,
+    /// Why the last try failed; empty if none has.
+    pub last_failure: String,
+    /// The limits that it was charged to, under keyed hashes.
+    #[schema(value_type = Vec<Object>)]
+    pub limits: Vec<Value>,
     /// What it contains, without secrets.
     #[schema(value_type = Object)]
     pub content: Value,
@@ -295,69 +310,4 @@ pub struct AcceptedTermsRecord {
     pub url: String,
     /// When it was accepted.
     pub accepted_at: i64,
-}
-
-/// An earlier erasure.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ErasureRecord {
-    /// When it was made.
-    pub erased_at: i64,
-}
-
-/// The fields of a queued message that are secrets.
-const SECRET_FIELDS: [&str; 5] = [
-    "token",
-    "client_secret",
-    "private_key",
-    "sid",
-    "guest_access_token",
-];
-
-/// The content of a queued message without its secrets.
-#[must_use]
-pub fn without_secrets(mut content: Value) -> Value {
-    remove_secrets(&mut content);
-    content
-}
-
-fn remove_secrets(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|name, _| !SECRET_FIELDS.contains(&name.as_str()));
-            fields.values_mut().for_each(remove_secrets);
-        }
-        Value::Array(values) => values.iter_mut().for_each(remove_secrets),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn content_of_a_message_has_no_secrets() {
-        let content = json!({"address": "a@b.example", "token": "1", "fields":
-            {"room_name": "x", "guest_access_token": "2"}, "list": [{"private_key": "3"}]});
-        let expected =
-            json!({"address": "a@b.example", "fields": {"room_name": "x"}, "list": [{}]});
-        assert_eq!(without_secrets(content), expected);
-    }
-
-    #[test]
-    fn person_is_found_in_json() {
-        let mut person = Person::default();
-        person.add_user(Mxid::parse("@a:b.example").unwrap());
-        person.add_threepid(ThreePid::parse("email", "a@b.example").unwrap());
-        for (value, expected) in [
-            (json!({"x": [{"mxid": "@a:b.example"}]}), true),
-            (json!({"address": "a@b.example"}), true),
-            (json!({"address": "aa@b.example", "n": 1, "b": true}), false),
-        ] {
-            assert_eq!(person.is_in(&value), expected, "{value}");
-        }
-    }
 }

@@ -40,6 +40,14 @@ impl UnixMillis {
         Self(self.0.saturating_sub(duration_ms(time)))
     }
 
+    /// Its day in UTC, such as `2026-11-28`; `None` if the year has more than four digits.
+    #[must_use]
+    pub fn utc_day(self) -> Option<String> {
+        let second = self.0.div_euclid(1000);
+        let time = ::time::OffsetDateTime::from_unix_timestamp(second).ok()?;
+        Some(time.date().to_string())
+    }
+
     /// How long ago `earlier` was; zero when it is later than this.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -86,6 +94,14 @@ pub fn duration_ms(time: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn day_is_that_of_utc() {
+        let day = |ms| UnixMillis::new(ms).utc_day();
+        assert_eq!(day(1_795_910_399_999).as_deref(), Some("2026-11-28"));
+        assert_eq!(day(1_795_910_400_000).as_deref(), Some("2026-11-29"));
+        assert_eq!(day(i64::MAX), None);
+    }
 
     #[test]
     fn sums_and_differences_saturate() {

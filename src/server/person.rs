@@ -9,7 +9,7 @@ use crate::actor::associations::Associations;
 use crate::actor::cleaner::{BETWEEN_TRIES, TRIES_TO_EMPTY_LOG};
 use crate::actor::person::{ErasePerson, FinishErasures, Finished, RecordExport, ShowPerson};
 use crate::actor::pool::Operation as _;
-use crate::actor::pseudonyms::PseudonymKey;
+use crate::actor::pseudonyms::{PseudonymKey, fresh_key};
 use crate::actor::rewrite::{EmptyLog, PendingRewrite, RewriteFile};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,8 +17,6 @@ use crate::db::{Database, Owner};
 use crate::domain::person::{FORMAT, Person, PersonExport, PersonRecords, RowCounts, WITHHELD};
 use crate::domain::subject_key::SubjectKey;
 use crate::domain::time::duration_ms;
-use crate::pseudonyms;
-use crate::random;
 
 pub use crate::db::person::Named;
 
@@ -147,7 +145,7 @@ impl People {
     /// When the database fails.
     pub fn pseudonym(&mut self, named: &Named) -> Result<String, ServerError> {
         let get = PseudonymKey {
-            day: pseudonyms::day(self.clock.now()),
+            day: self.clock.now().utc_day().unwrap_or_default(),
             fresh: fresh_key()?,
         };
         let key = get.run(&mut self.associations)?;
@@ -191,10 +189,4 @@ pub enum Copies {
     /// In the files and the write-ahead log of PostgreSQL, over which the server has no
     /// power.
     InPostgres,
-}
-
-fn fresh_key() -> Result<SubjectKey, ServerError> {
-    let mut bytes = [0; 32];
-    random::fill(&mut bytes)?;
-    Ok(SubjectKey::from_random(bytes))
 }

@@ -35,9 +35,7 @@ pub(super) fn prepare(
 ) -> Result<Secrets, ServerError> {
     let pepper = rotation::fresh_pepper()?;
     let fresh_secret = Zeroizing::new(random::alphanumeric(64)?);
-    let mut bytes = Zeroizing::new([0; 32]);
-    random::fill(bytes.as_mut())?;
-    let fresh_key = HashKey::new(*bytes);
+    let fresh_key = HashKey::new(random::key()?);
     let now = clock.now().as_i64();
     let name = &config.server.name;
     let secrets = database.prepare_for(Owner { name, keys }, |connection| {

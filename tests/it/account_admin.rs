@@ -8,6 +8,7 @@ use crate::harness::{
     Api, CommandOutput, Homeserver, Listener, Needs, Route, TestServer, V2, routes_of,
 };
 use crate::pepper::configured;
+use crate::person::found_in;
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -93,6 +94,46 @@ async fn blocks_hold_at_once_and_end() {
         .database
         .execute("INSERT INTO blocked_accounts VALUES ('one.example', 0)");
     expect_refused_everywhere(&alice, "M_FORBIDDEN").await;
+}
+
+/// AUTH-21, PRS-02
+#[actix_web::test]
+async fn erasure_does_not_end_a_block() {
+    let server = TestServer::start(|_| {});
+    let user = "@blocked-needle:one.example";
+    server.account(user).await;
+    assert_eq!(accounts(&server, &format!("block {user}")).code, 0);
+    let folder = configured(&server.database.url);
+    let command = format!("person erase {user} --yes --config sydent.toml");
+    let erased = CommandOutput::run(folder.path(), &command);
+    assert_eq!(erased.code, 0, "{} {}", erased.out, erased.err);
+    assert_eq!(found_in(&server.database, &["blocked-needle"]), [""; 0]);
+
+    let again = server.account(user).await;
+    again.account().await.refused(401, "M_UNAUTHORIZED");
+    let other = server.account("@other:one.example").await;
+    other.account().await.ok();
+    let list = accounts(&server, "list two.example");
+    assert_eq!((list.code, list.out.as_str()), (1, ""));
+    let list = accounts(&server, "list");
+    assert!(
+        list.out.contains("(an erased user)  blocked since 20"),
+        "{}",
+        list.out
+    );
+    let list = accounts(&server, &format!("list {user}"));
+    assert!(
+        list.out.contains(&format!("{user}  blocked since 20")),
+        "{}",
+        list.out
+    );
+    assert_eq!(accounts(&server, &format!("block {user}")).code, 1);
+    assert_eq!(accounts(&server, &format!("unblock {user}")).code, 0);
+    server.account(user).await.account().await.ok();
+    // A block alone is a result of the list.
+    assert_eq!(accounts(&server, "block three.example").code, 0);
+    let list = accounts(&server, "list three.example");
+    assert_eq!((list.code, list.err.as_str()), (0, ""));
 }
 
 /// AUTH-21

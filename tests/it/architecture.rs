@@ -142,7 +142,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     ("limiter", "domain config permits"),
     ("terms", "domain config"),
-    ("pseudonyms", "actor clock domain random"),
+    ("pseudonyms", "actor clock domain"),
     (
         "app",
         "limiter terms pseudonyms actor delivery domain config clock metrics permits",

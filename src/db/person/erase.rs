@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use super::queued_messages;
 use crate::db::erasures::{self, Erased};
 use crate::db::schema::{
-    accepted_terms, access_tokens, accounts, association_removals, associations, blocked_accounts,
-    ephemeral_keys, ignored_statements, invites, outbox, validation_sessions,
+    accepted_terms, access_tokens, accounts, association_removals, associations, ephemeral_keys,
+    ignored_statements, invites, outbox, validation_sessions,
 };
-use crate::db::{Conn, DbError, journal, statements};
+use crate::db::{Conn, DbError, account_admin, journal, statements};
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::merge::Statements;
 use crate::domain::person::Person;
@@ -27,10 +27,17 @@ pub struct Removal<'a> {
     pub now: i64,
 }
 
-/// Deletes messages, sessions, invites and accounts of a person.
-pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> {
-    for (message, _content) in queued_messages(connection, person)? {
-        diesel::delete(outbox::table.find(message.id.as_str())).execute(connection)?;
+impl Removal<'_> {
+    fn has_peers(&self) -> bool {
+        self.confirmed < i64::MAX
+    }
+}
+
+/// Deletes messages, sessions, invites and accounts of a person. Blocks stay, under keyed
+/// hashes.
+pub fn erase_all(connection: &mut Conn, person: &Person, key: &SubjectKey) -> Result<(), DbError> {
+    for message in queued_messages(connection, person)? {
+        diesel::delete(outbox::table.find(&message.id)).execute(connection)?;
     }
     for threepid in &person.threepids {
         use validation_sessions::dsl;
@@ -51,6 +58,7 @@ pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> 
         delete_invites(connection, received)?;
     }
     for user in &person.users {
+        account_admin::hash_block(connection, user, key)?;
         let user = user.as_str();
         let sent: Vec<(i64, String, Option<i64>)> = invites::table
             .filter(invites::sender.eq(user))
@@ -62,7 +70,6 @@ pub fn erase_all(connection: &mut Conn, person: &Person) -> Result<(), DbError> 
         diesel::delete(access_tokens::table.filter(access_tokens::user_id.eq(user)))
             .execute(connection)?;
         diesel::delete(accounts::table.find(user)).execute(connection)?;
-        diesel::delete(blocked_accounts::table.find(user)).execute(connection)?;
     }
     Ok(())
 }
@@ -120,8 +127,7 @@ fn remove_threepid(
         said.answer().map_or(removal.now, |answer| answer.counts_at)
     };
     delete_statements(connection, threepid)?;
-    let has_peers = removal.confirmed < i64::MAX;
-    let journal_id = if is_bound && has_peers {
+    let journal_id = if is_bound && removal.has_peers() {
         statements::store_removal(connection, threepid, removal.origin, 0, ts, ts)?;
         journal::record_change(connection, threepid, Some(ts), false)?;
         journal::find(connection, medium, address)?
@@ -174,8 +180,10 @@ fn remove_other_bindings(
         .load(connection)?;
     let mut is_bound = !own.is_empty();
     for (medium, address) in own {
-        let threepid =
-            ThreePid::parse(&medium, &address).map_err(|_invalid| DbError::Corrupt("address"))?;
+        // Such an address cannot be pushed either.
+        let Ok(threepid) = ThreePid::parse(&medium, &address) else {
+            continue;
+        };
         let said = statements::find(connection, &threepid)?;
         let at = said.removal_ts(removal.origin.as_str(), removal.now);
         statements::store_removal(connection, &threepid, removal.origin, 0, at, at)?;
@@ -183,7 +191,8 @@ fn remove_other_bindings(
         journal::record_change(connection, &threepid, Some(at), restates)?;
     }
     is_bound |= diesel::delete(of_user).execute(connection)? > 0;
-    if !is_bound {
+    // A peer may know a binding that this server has not received yet.
+    if !is_bound && !removal.has_peers() {
         return Ok(());
     }
     let erased = Erased {

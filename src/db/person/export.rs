@@ -1,36 +1,29 @@
 //! Reads all rows about a person.
 
 use diesel::prelude::*;
-use serde_json::Value;
 
-use super::queued_messages;
+use super::hashed::add_hashed;
+use super::{json_or_text, queued_messages};
 use crate::db::schema::{
     accepted_terms, access_tokens, accounts, association_journal, association_removals,
-    associations, blocked_accounts, erasures, ignored_statements, invites, validation_sessions,
+    associations, blocked_accounts, ignored_statements, invites, outbox_failures,
+    validation_sessions,
 };
-use crate::db::{Conn, DbError, subject_keys};
+use crate::db::{Conn, DbError};
 use crate::domain::ids::Mxid;
 use crate::domain::person::{
     AcceptedTermsRecord, AccountRecord, Address, AssociationRecord, BlockRecord, ChangeRecord,
-    ErasureRecord, IgnoredRecord, InviteRecord, Person, PersonRecords, QueuedMessageRecord,
-    RemovalRecord, SessionRecord, TokenRecord, without_secrets,
+    IgnoredRecord, InviteRecord, Person, PersonRecords, QueuedMessageRecord, RemovalRecord,
+    SessionRecord, TokenRecord,
 };
+use crate::domain::person_content::without_secrets;
 use crate::domain::stored_link::StoredLink;
 use crate::domain::threepid::ThreePid;
 
 /// Everything that the database has about a person.
 pub fn export(connection: &mut Conn, person: &Person) -> Result<PersonRecords, DbError> {
     let mut records = PersonRecords {
-        queued_messages: queued_messages(connection, person)?
-            .into_iter()
-            .map(|(message, content)| QueuedMessageRecord {
-                kind: message.kind.as_str().to_owned(),
-                created_at: message.created_at.as_i64(),
-                expires_at: message.expires_at.as_i64(),
-                tries: message.tries,
-                content: without_secrets(content),
-            })
-            .collect(),
+        queued_messages: messages_of(connection, person)?,
         associations: associations_of(connection, person)?,
         ..PersonRecords::default()
     };
@@ -40,7 +33,31 @@ pub fn export(connection: &mut Conn, person: &Person) -> Result<PersonRecords, D
     for user in &person.users {
         of_user(connection, user, &mut records)?;
     }
-    records.erasures = earlier_erasures(connection, person)?;
+    add_hashed(connection, person, &mut records)?;
+    Ok(records)
+}
+
+fn messages_of(
+    connection: &mut Conn,
+    person: &Person,
+) -> Result<Vec<QueuedMessageRecord>, DbError> {
+    let mut records = Vec::new();
+    for message in queued_messages(connection, person)? {
+        let last_failure = outbox_failures::table
+            .find(&message.id)
+            .select(outbox_failures::last_failure)
+            .first(connection)?;
+        records.push(QueuedMessageRecord {
+            kind: message.kind,
+            created_at: message.created_at,
+            expires_at: message.expires_at,
+            tries: message.tries,
+            last_failure,
+            limits: serde_json::from_str(&message.limits)
+                .unwrap_or_else(|_invalid| vec![json_or_text(&message.limits)]),
+            content: without_secrets(&message.payload),
+        });
+    }
     Ok(records)
 }
 
@@ -51,7 +68,9 @@ struct AssociationRow {
     address: String,
     origin: String,
     mxid: String,
+    number: i64,
     ts: i64,
+    stated_ts: Option<i64>,
     not_before: i64,
     not_after: i64,
     lookup_hash: String,
@@ -63,9 +82,7 @@ struct AssociationRow {
 }
 
 impl AssociationRow {
-    fn into_record(self) -> Result<AssociationRecord, DbError> {
-        let signed: Value = serde_json::from_str(&self.signed)
-            .map_err(|_unreadable| DbError::Corrupt("association"))?;
+    fn into_record(self) -> AssociationRecord {
         let hashes = [
             Some(self.lookup_hash),
             self.other_hash,
@@ -73,7 +90,7 @@ impl AssociationRow {
             self.second_other_hash,
         ];
         let hashes = hashes.into_iter().flatten();
-        Ok(AssociationRecord {
+        AssociationRecord {
             address: Address {
                 medium: self.medium,
                 address: self.address,
@@ -81,12 +98,14 @@ impl AssociationRow {
             other_form: self.other_form,
             mxid: self.mxid,
             origin: self.origin,
+            number: self.number,
             ts: self.ts,
+            stated_ts: self.stated_ts,
             not_before: self.not_before,
             not_after: self.not_after,
             lookup_hashes: hashes.filter(|hash| !hash.is_empty()).collect(),
-            signed,
-        })
+            signed: json_or_text(&self.signed),
+        }
     }
 }
 
@@ -103,13 +122,14 @@ fn associations_of(
         .order(dsl::id.asc())
         .select(AssociationRow::as_select())
         .load(connection)?;
-    rows.into_iter()
+    let rows = rows
+        .into_iter()
         .filter(|row| {
             person.has_address(&row.medium, &row.address)
                 || person.users.iter().any(|user| user.as_str() == row.mxid)
         })
-        .map(AssociationRow::into_record)
-        .collect()
+        .map(AssociationRow::into_record);
+    Ok(rows.collect())
 }
 
 fn of_threepid(
@@ -118,27 +138,38 @@ fn of_threepid(
     records: &mut PersonRecords,
 ) -> Result<(), DbError> {
     let (medium, address) = (threepid.medium().as_str(), threepid.address());
-    let removals: Vec<(String, i64)> = association_removals::table
+    let removals: Vec<(String, i64, i64, Option<i64>)> = association_removals::table
         .filter(association_removals::address.eq(address))
         .filter(association_removals::medium.eq(medium))
-        .select((association_removals::origin, association_removals::ts))
+        .select((
+            association_removals::origin,
+            association_removals::number,
+            association_removals::ts,
+            association_removals::stated_ts,
+        ))
         .load(connection)?;
-    let removal = |(origin, ts)| RemovalRecord {
+    let removal = |(origin, number, ts, stated_ts)| RemovalRecord {
         address: threepid.into(),
         origin,
+        number,
         ts,
+        stated_ts,
     };
     let removals = removals.into_iter().map(removal);
     records.association_removals.extend(removals);
 
-    let changes: Vec<Option<i64>> = association_journal::table
+    let changes: Vec<(Option<i64>, bool)> = association_journal::table
         .filter(association_journal::address.eq(address))
         .filter(association_journal::medium.eq(medium))
-        .select(association_journal::removed_at)
+        .select((
+            association_journal::removed_at,
+            association_journal::restates,
+        ))
         .load(connection)?;
-    let change = |removed_at| ChangeRecord {
+    let change = |(removed_at, restates)| ChangeRecord {
         address: threepid.into(),
         removed_at,
+        restates,
     };
     let changes = changes.into_iter().map(change);
     records.association_journal.extend(changes);
@@ -267,6 +298,7 @@ fn of_user(connection: &mut Conn, user: &Mxid, records: &mut PersonRecords) -> R
     let block = |(user_id, blocked_at)| BlockRecord {
         user_id,
         blocked_at,
+        is_hashed: false,
     };
     records
         .blocked_accounts
@@ -295,20 +327,4 @@ fn of_user(connection: &mut Conn, user: &Mxid, records: &mut PersonRecords) -> R
     let sent = sent.into_iter().map(InviteRecord::from);
     records.invites_sent.extend(sent);
     Ok(())
-}
-
-fn earlier_erasures(connection: &mut Conn, person: &Person) -> Result<Vec<ErasureRecord>, DbError> {
-    let Some(key) = subject_keys::for_erasures(connection)? else {
-        return Ok(Vec::new());
-    };
-    let addresses = person.threepids.iter().map(|own| key.threepid(own));
-    let users = person.users.iter().map(|user| key.user(user));
-    let subjects: Vec<String> = addresses.chain(users).collect();
-    let times: Vec<i64> = erasures::table
-        .filter(erasures::subject.eq_any(subjects))
-        .order(erasures::erased_at.asc())
-        .select(erasures::erased_at)
-        .load(connection)?;
-    let record = |erased_at| ErasureRecord { erased_at };
-    Ok(times.into_iter().map(record).collect())
 }

@@ -60,9 +60,8 @@ pub fn find(connection: &mut Conn, named: &Named, is_alone: bool) -> Result<Pers
 fn user_of(connection: &mut Conn, threepid: &ThreePid) -> Result<Option<Mxid>, DbError> {
     let said = statements::find(connection, threepid)?;
     let binding = said.answer().and_then(|answer| answer.binding.as_ref());
-    binding
-        .map(|binding| Mxid::parse(&binding.mxid).map_err(|_invalid| DbError::Corrupt("user ID")))
-        .transpose()
+    // What cannot be read must not stop the erasure of the rest.
+    Ok(binding.and_then(|binding| Mxid::parse(&binding.mxid).ok()))
 }
 
 /// The addresses that are bound to a user by the statement that counts.
@@ -74,8 +73,9 @@ fn threepids_of(connection: &mut Conn, user: &Mxid) -> Result<Vec<ThreePid>, DbE
         .load(connection)?;
     let mut bound = Vec::new();
     for (medium, address) in stated {
-        let threepid =
-            ThreePid::parse(&medium, &address).map_err(|_invalid| DbError::Corrupt("address"))?;
+        let Ok(threepid) = ThreePid::parse(&medium, &address) else {
+            continue;
+        };
         if user_of(connection, &threepid)?.as_ref() == Some(user) {
             bound.push(threepid);
         }

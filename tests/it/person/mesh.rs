@@ -100,6 +100,30 @@ async fn peer_that_erases_too_leaves_nothing_behind() {
 
 /// PRS-04
 #[actix_web::test]
+async fn unknown_bindings_of_erased_users_stay_out() {
+    let [a, b] = ["a.mesh.test", "b.mesh.test"].map(Node::new);
+    let one = TestServer::start(|settings| a.configure(&[&b], settings));
+    let two = TestServer::start(|settings| b.configure(&[], settings));
+    let (other, internal) = ("erased-elsewhere@example.com".to_owned(), two.internal());
+    internal.internal_bind("email", &other, USER).await.ok();
+    // The user has an account here, and no binding.
+    one.account(USER).await;
+    let folder = configured(&TestDatabase::existing(&one.database.url), |settings| {
+        a.configure(&[&b], settings);
+    });
+    let command = format!("person erase {USER} --yes --config sydent.toml --wait 0");
+    let output = CommandOutput::run(folder.path(), &command);
+    assert_eq!(output.code, 0, "{} {}", output.out, output.err);
+    let two = two.start_again(|settings| b.configure(&[&a], settings));
+    wait_until("the peer has pushed", || {
+        two.database.count("replication_peers WHERE sent_id > 0") == 1
+    })
+    .await;
+    assert_eq!(one.database.count("associations"), 0);
+}
+
+/// PRS-04
+#[actix_web::test]
 async fn unreachable_peer_delays_the_end_of_an_erasure() {
     let [a, b] = ["a.mesh.test", "b.mesh.test"].map(Node::new);
     let one = TestServer::start(|settings| a.configure(&[&b], settings));
@@ -132,5 +156,6 @@ async fn unreachable_peer_delays_the_end_of_an_erasure() {
         found_in(&one.database, &[NEEDLE]).is_empty()
     })
     .await;
-    assert_eq!(one.database.count("erasures WHERE journal_id IS NULL"), 1);
+    // The hashes of the address and of the user.
+    assert_eq!(one.database.count("erasures WHERE journal_id IS NULL"), 2);
 }
