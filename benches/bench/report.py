@@ -1,0 +1,58 @@
+"""Writes the figures as JSON and as tables in Markdown."""
+
+import json
+
+
+def write(result, folder):
+    """Writes `results.json` and `results.md`."""
+    (folder / "results.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / "results.md").write_text("\n".join(lines(result)) + "\n")
+
+
+def lines(result):
+    """The lines of the report."""
+    machine = result["machine"]
+    yield (
+        f"{result['started']}, {result['cores']} cores, the generators on the same cores; load average"
+        f" {result['load_before']:.1f} before and {result['load_after']:.1f} after;"
+        f" {machine['signs_per_second']:,} signatures/s and {machine['fsyncs_per_second']:,} fsyncs/s"
+        " with one thread."
+    )
+    yield ""
+    yield from table(
+        ["workload", "associations", "connections", "requests/s", "±", "CPU µs", "± ", "p50 ms", "p99 ms",
+         "bare /s", "of bare", "SQL alone µs", "CPU / SQL", "peak MB", "load", "errors"],
+        [row_cells(row) for row in result["rows"]],
+    )
+    yield ""
+    yield from table(
+        ["associations", "first answer after ms", "resident MB then"],
+        [[number(it["size"]), f"{it['start_ms']:.0f}", f"{it['idle_mb']:.0f}"] for it in result["starts"]],
+    )
+
+
+def row_cells(row):
+    """The cells of a row of the large table."""
+    bare, sql = row.get("bare"), row.get("sql_us")
+    return [
+        row["workload"], number(row["size"]), str(row["connections"]),
+        number(row["rate"]), f"{row['rate_spread']:.0%}",
+        number(row["cpu_us"]), f"{row['cpu_spread']:.0%}",
+        f"{row['p50_us'] / 1000:.2f}", f"{row['p99_us'] / 1000:.2f}",
+        number(bare), f"{row['rate'] / bare:.0%}" if bare else "",
+        number(sql), f"{row['cpu_us'] / sql:.2f}" if sql else "",
+        f"{row['memory_mb']:.0f}", f"{row['load']:.1f}", str(row["errors"] or ""),
+    ]
+
+
+def number(value):
+    """A number with groups of three digits; empty for None."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+def table(heads, rows):
+    """A table in Markdown; numbers are to the right."""
+    yield f"| {' | '.join(heads)} |"
+    yield "|---|" + "---:|" * (len(heads) - 1)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

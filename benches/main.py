@@ -1,0 +1,84 @@
+"""Measures the server beside its limits: see README.md, or `--help`."""
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+from bench import report, workloads
+from bench.data import Data
+from bench.load import Driver, Wrk
+from bench.server import Server
+from bench.tools import CORES, TARGET, Programs, free_port, say
+
+
+def options(arguments):
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(prog="tests/run bench --", description=__doc__)
+    add = parser.add_argument
+    add("--binary", help="the server (default: the release build)")
+    add("--helper", help="the compiled part of the benchmark (default: the newest)")
+    add("--out", type=pathlib.Path, default=TARGET / "bench", help="the folder for the results")
+    add("--size", dest="sizes", type=int, action="append", metavar="N",
+        help="associations in the database; can be repeated (default: 10000, 100000 and 1000000)")
+    add("--workloads", nargs="+", metavar="NAME", choices=workloads.NAMES, default=workloads.NAMES,
+        help=f"only these of: {', '.join(workloads.NAMES)}")
+    add("--connections", nargs="+", type=int, metavar="N", help="(default: 1 32)")
+    add("--rounds", type=int, help="runs whose median counts (default: 5)")
+    add("--seconds", type=float, help="the length of a run (default: 2)")
+    add("--no-bare", action="store_true", help="leave out the bare handler")
+    add("--no-sql", action="store_true", help="leave out the SQL without HTTP")
+    add("--quick", action="store_true", help="10000 associations, 3 short runs: under 3 minutes")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
+    chosen.sizes = chosen.sizes or ([10_000] if quick else [10_000, 100_000, 1_000_000])
+    chosen.connections = chosen.connections or ([32] if quick else [1, 32])
+    chosen.rounds = chosen.rounds or (3 if quick else 5)
+    # wrk takes whole seconds.
+    chosen.seconds = max(1, round(chosen.seconds or (1 if quick else 2)))
+    return chosen
+
+
+def main(arguments):
+    chosen = options(arguments)
+    programs = Programs(chosen.binary, chosen.helper)
+    data = Data(programs, TARGET / "bench-data")
+    work = TARGET / "bench-work"
+    bench = workloads.Bench(programs, Wrk(), data.requests, chosen)
+    result = {
+        "started": time.strftime("%Y-%m-%d %H:%M"),
+        "cores": CORES,
+        "load_before": os.getloadavg()[0],
+        "machine": programs.ask("machine", make_folder(work)),
+        "rows": [],
+        "starts": [],
+    }
+    for size in chosen.sizes:
+        database = data.copy(size, make_folder(work / "server"))
+        url = f"sqlite:{database}"
+        port = free_port()
+        with Driver(programs, port) as driver:
+            driver.send("accounts", size)
+            with Server(programs.binary, work / "server", url, driver.ports, port) as server:
+                figures = {"size": size, "start_ms": server.start_ms, "idle_mb": server.start_mb}
+                result["starts"].append(figures)
+                say(f"{size:,} associations: starts in {server.start_ms:.0f} ms, {server.start_mb:.0f} MB")
+                for name in chosen.workloads:
+                    for connections in chosen.connections:
+                        row = bench.measure(name, size, connections, server, driver, url)
+                        result["rows"].append(row)
+    result["load_after"] = os.getloadavg()[0]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    report.write(result, chosen.out)
+    print((chosen.out / "results.md").read_text())
+
+
+def make_folder(folder):
+    """The folder, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
