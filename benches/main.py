@@ -3,14 +3,16 @@
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
-from bench import report, workloads
+from bench import postgres, reference, report, workloads
 from bench.data import Data
+from bench.disturbances import Disturbances
 from bench.load import Driver, Wrk
 from bench.server import Server
-from bench.tools import CORES, TARGET, Programs, free_port, say
+from bench.tools import CORES, HERE, TARGET, TEST_TOOLS, Programs, free_port, say
 
 
 def options(arguments):
@@ -22,15 +24,21 @@ def options(arguments):
     add("--out", type=pathlib.Path, default=TARGET / "bench", help="the folder for the results")
     add("--size", dest="sizes", type=int, action="append", metavar="N",
         help="associations in the database; can be repeated (default: 10000, 100000 and 1000000)")
-    add("--workloads", nargs="+", metavar="NAME", choices=workloads.NAMES, default=workloads.NAMES,
-        help=f"only these of: {', '.join(workloads.NAMES)}")
+    add("--workloads", nargs="+", metavar="NAME", default=workloads.NAMES,
+        choices=[*workloads.NAMES, "none"], help=f"only these of: {', '.join(workloads.NAMES)}; or none")
     add("--connections", nargs="+", type=int, metavar="N", help="(default: 1 32)")
     add("--rounds", type=int, help="runs whose median counts (default: 5)")
     add("--seconds", type=float, help="the length of a run (default: 2)")
     add("--no-bare", action="store_true", help="leave out the bare handler")
     add("--no-sql", action="store_true", help="leave out the SQL without HTTP")
+    add("--postgres", action="store_true", help="on a temporary PostgreSQL server instead of SQLite")
+    add("--sydent", action="store_true", help="also measure the Python Sydent on the same data")
+    add("--disturb", action="store_true",
+        help="also measure look-ups while the server is disturbed, on the largest size")
     add("--quick", action="store_true", help="10000 associations, 3 short runs: under 3 minutes")
     chosen = parser.parse_args(arguments)
+    if chosen.workloads == ["none"]:
+        chosen.workloads = []
     quick = chosen.quick
     chosen.sizes = chosen.sizes or ([10_000] if quick else [10_000, 100_000, 1_000_000])
     chosen.connections = chosen.connections or ([32] if quick else [1, 32])
@@ -42,36 +50,61 @@ def options(arguments):
 
 def main(arguments):
     chosen = options(arguments)
+    if chosen.postgres:
+        postgres.enter()
     programs = Programs(chosen.binary, chosen.helper)
     data = Data(programs, TARGET / "bench-data")
-    work = TARGET / "bench-work"
+    work = make_folder(TARGET / "bench-work")
     bench = workloads.Bench(programs, Wrk(), data.requests, chosen)
     result = {
         "started": time.strftime("%Y-%m-%d %H:%M"),
+        "database": "PostgreSQL, durable" if chosen.postgres else "SQLite",
         "cores": CORES,
         "load_before": os.getloadavg()[0],
-        "machine": programs.ask("machine", make_folder(work)),
+        "machine": programs.ask("machine", work),
         "rows": [],
         "starts": [],
+        "disturbances": [],
     }
     for size in chosen.sizes:
-        database = data.copy(size, make_folder(work / "server"))
-        url = f"sqlite:{database}"
-        port = free_port()
-        with Driver(programs, port) as driver:
-            driver.send("accounts", size)
-            with Server(programs.binary, work / "server", url, driver.ports, port) as server:
-                figures = {"size": size, "start_ms": server.start_ms, "idle_mb": server.start_mb}
-                result["starts"].append(figures)
-                say(f"{size:,} associations: starts in {server.start_ms:.0f} ms, {server.start_mb:.0f} MB")
-                for name in chosen.workloads:
-                    for connections in chosen.connections:
-                        row = bench.measure(name, size, connections, server, driver, url)
-                        result["rows"].append(row)
-    result["load_after"] = os.getloadavg()[0]
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    report.write(result, chosen.out)
+        measure_size(bench, data, work, size, result)
+        result["load_after"] = os.getloadavg()[0]
+        report.write(result, make_folder(chosen.out))
     print((chosen.out / "results.md").read_text())
+    plot(chosen.out)
+
+
+def measure_size(bench, data, work, size, result):
+    """Measures everything with so many associations."""
+    chosen, folder = bench.options, make_folder(work / "server")
+    url = postgres.fill(data, size) if chosen.postgres else f"sqlite:{data.copy(size, folder)}"
+    port = free_port()
+    with Driver(bench.programs, port) as driver:
+        driver.send("accounts", size)
+        with Server(bench.programs.binary, folder, url, driver.ports, port) as server:
+            figures = {"size": size, "start_ms": server.start_ms, "idle_mb": server.start_mb}
+            result["starts"].append(figures)
+            say(f"{size:,} associations: starts in {server.start_ms:.0f} ms, {server.start_mb:.0f} MB")
+            measured = [
+                bench.measure(name, size, connections, server, driver, url)
+                for name in chosen.workloads
+                for connections in chosen.connections
+            ]
+        result["rows"] += measured
+        if chosen.sydent:
+            reference.compare(bench, data.sydent(size), work / "sydent", measured)
+        if chosen.disturb and size == max(chosen.sizes) and not chosen.postgres:
+            disturbances = Disturbances(bench, data, folder, size, driver, port)
+            result["disturbances"] += disturbances.measure()
+
+
+def plot(folder):
+    """Draws the plots, if matplotlib was installed for them."""
+    python = TEST_TOOLS / "plots/bin/python"
+    if python.exists():
+        subprocess.run([python, HERE / "plots.py", folder], check=True)
+    else:
+        say("no plots: tests/tools/install bench installs matplotlib for them")
 
 
 def make_folder(folder):

@@ -16,7 +16,7 @@ def lines(result):
         f"{result['started']}, {result['cores']} cores, the generators on the same cores; load average"
         f" {result['load_before']:.1f} before and {result['load_after']:.1f} after;"
         f" {machine['signs_per_second']:,} signatures/s and {machine['fsyncs_per_second']:,} fsyncs/s"
-        " with one thread."
+        f" with one thread. Database: {result['database']}."
     )
     yield ""
     yield from table(
@@ -24,6 +24,19 @@ def lines(result):
          "bare /s", "of bare", "SQL alone µs", "CPU / SQL", "peak MB", "load", "errors"],
         [row_cells(row) for row in result["rows"]],
     )
+    if any(row.get("sydent_rate") for row in result["rows"]):
+        yield ""
+        yield from table(
+            ["workload", "associations", "connections", "requests/s", "Sydent /s", "times",
+             "CPU µs", "Sydent CPU µs", "times ", "Sydent MB"],
+            [sydent_cells(row) for row in result["rows"] if row.get("sydent_rate")],
+        )
+    if result.get("disturbances"):
+        yield ""
+        yield from table(
+            ["v1 look-ups (400/s) while", "associations", "p50 ms", "p99 ms", "max ms", "took s", "peak MB", "load"],
+            [disturbance_cells(row) for row in result["disturbances"]],
+        )
     yield ""
     yield from table(
         ["associations", "first answer after ms", "resident MB then"],
@@ -42,6 +55,24 @@ def row_cells(row):
         number(bare), f"{row['rate'] / bare:.0%}" if bare else "",
         number(sql), f"{row['cpu_us'] / sql:.2f}" if sql else "",
         f"{row['memory_mb']:.0f}", f"{row['load']:.1f}", str(row["errors"] or ""),
+    ]
+
+
+def sydent_cells(row):
+    """The cells of a row of the comparison."""
+    return [
+        row["workload"], number(row["size"]), str(row["connections"]),
+        number(row["rate"]), number(row["sydent_rate"]), f"{row['rate'] / row['sydent_rate']:.0f}",
+        number(row["cpu_us"]), number(row["sydent_cpu_us"]), f"{row['sydent_cpu_us'] / row['cpu_us']:.0f}",
+        f"{row['sydent_mb']:.0f}",
+    ]
+
+
+def disturbance_cells(row):
+    """The cells of a disturbance."""
+    return [
+        row["disturbance"], number(row["size"]), f"{row['p50_us'] / 1000:.2f}", f"{row['p99_us'] / 1000:.2f}",
+        f"{row['max_us'] / 1000:.0f}", f"{row['seconds']:.0f}", f"{row['memory_mb']:.0f}", f"{row['load']:.1f}",
     ]
 
 

@@ -2,6 +2,7 @@
 //!
 //! - `accounts COUNT`: the users of flows;
 //! - `flow CLIENTS SECONDS`: whole flows;
+//! - `send CLIENTS SECONDS FILE`: requests of that file;
 //! - `mixed CLIENTS SECONDS FILE`: 95 % requests of that file, and 5 % whole flows;
 //! - `probe CLIENTS PER_SECOND SECONDS FILE`: requests of that file at a constant rate, timed
 //!   from when they were to be sent, so that a server that stalls does not delay the others;
@@ -40,15 +41,25 @@ pub fn serve(server: &str) {
                 println!("{{}}");
             }
             ["flow", clients, seconds] => {
-                load(at, clients, seconds, |connection, _| flows.run(connection));
+                load(at, clients, seconds, |connection, _| {
+                    flows.run(connection);
+                    true
+                });
+            }
+            ["send", clients, seconds, file] => {
+                let requests = read_requests(file);
+                load(at, clients, seconds, |connection, number| {
+                    send(connection, &requests, number)
+                });
             }
             ["mixed", clients, seconds, file] => {
                 let requests = read_requests(file);
                 load(at, clients, seconds, |connection, number| {
                     if number % FLOW_EVERY == 0 {
                         flows.run(connection);
+                        true
                     } else {
-                        look_up(connection, &requests, number);
+                        send(connection, &requests, number)
                     }
                 });
             }
@@ -58,25 +69,45 @@ pub fn serve(server: &str) {
     }
 }
 
-fn look_up(connection: &mut Connection, requests: &[Vec<u8>], number: u32) {
+/// Sends one of the requests; returns whether it succeeded.
+fn send(connection: &mut Connection, requests: &[Vec<u8>], number: u32) -> bool {
     let index = number.wrapping_mul(2_654_435_761) as usize % requests.len();
-    assert_eq!(connection.send(&requests[index]), 200);
+    connection.send(&requests[index]) == 200
 }
 
-/// Keeps so many connections busy.
-fn load(at: SocketAddr, clients: &str, seconds: &str, work: impl Fn(&mut Connection, u32) + Sync) {
+/// The times of a client's requests, and how many failed.
+#[derive(Default)]
+struct Times {
+    each: Vec<Duration>,
+    errors: usize,
+}
+
+impl Times {
+    fn record(&mut self, since: Instant, succeeded: bool) {
+        self.each.push(since.elapsed());
+        self.errors += usize::from(!succeeded);
+    }
+}
+
+/// Keeps so many connections busy. `work` returns whether it succeeded.
+fn load(
+    at: SocketAddr,
+    clients: &str,
+    seconds: &str,
+    work: impl Fn(&mut Connection, u32) -> bool + Sync,
+) {
     let time = Duration::from_secs_f64(seconds.parse().expect("seconds"));
     run(clients, |client| {
         let mut connection = Connection::open(at);
-        let (started, mut times) = (Instant::now(), Vec::new());
+        let (started, mut times) = (Instant::now(), Times::default());
         // The clients are at different places.
         for number in client.wrapping_mul(1_000_003).. {
             let sent = Instant::now();
             if sent - started >= time {
                 break;
             }
-            work(&mut connection, number);
-            times.push(sent.elapsed());
+            let succeeded = work(&mut connection, number);
+            times.record(sent, succeeded);
         }
         times
     });
@@ -89,13 +120,14 @@ fn probe(at: SocketAddr, clients: &str, rate: &str, seconds: &str, file: &str) {
     let time = Duration::from_secs_f64(seconds.parse().expect("seconds"));
     run(clients, |client| {
         let mut connection = Connection::open(at);
-        let (mut times, mut due) = (Vec::new(), Instant::now() + every * client / count);
+        let mut times = Times::default();
+        let mut due = Instant::now() + every * client / count;
         let end = due + time;
         let mut number = client.wrapping_mul(1_000_003);
         while due < end {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            look_up(&mut connection, &requests, number);
-            times.push(due.elapsed());
+            let succeeded = send(&mut connection, &requests, number);
+            times.record(due, succeeded);
             due += every;
             number = number.wrapping_add(1);
         }
@@ -104,9 +136,9 @@ fn probe(at: SocketAddr, clients: &str, rate: &str, seconds: &str, file: &str) {
 }
 
 /// Runs the clients in threads, and prints what they measured.
-fn run(clients: &str, work: impl Fn(u32) -> Vec<Duration> + Sync) {
+fn run(clients: &str, work: impl Fn(u32) -> Times + Sync) {
     let started = Instant::now();
-    let mut times: Vec<Duration> = std::thread::scope(|scope| {
+    let all: Vec<Times> = std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = (0..super::number(clients))
             .map(|client| scope.spawn(move || work(client)))
@@ -114,9 +146,11 @@ fn run(clients: &str, work: impl Fn(u32) -> Vec<Duration> + Sync) {
         let joined = threads
             .into_iter()
             .map(|thread| thread.join().expect("a client"));
-        joined.flatten().collect()
+        joined.collect()
     });
     let took = started.elapsed().as_secs_f64();
+    let errors: usize = all.iter().map(|times| times.errors).sum();
+    let mut times: Vec<Duration> = all.into_iter().flat_map(|times| times.each).collect();
     times.sort_unstable();
     let at = |share: usize| {
         let index = times.len() * share / 1000;
@@ -126,7 +160,7 @@ fn run(clients: &str, work: impl Fn(u32) -> Vec<Duration> + Sync) {
             .map_or(0, Duration::as_micros)
     };
     println!(
-        r#"{{"requests": {}, "seconds": {took:.4}, "errors": 0, "p50_us": {}, "p99_us": {}, "max_us": {}}}"#,
+        r#"{{"requests": {}, "seconds": {took:.4}, "errors": {errors}, "p50_us": {}, "p99_us": {}, "max_us": {}}}"#,
         times.len(),
         at(500),
         at(990),
