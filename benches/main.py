@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,10 @@ from bench.data import Data
 from bench.disturbances import Disturbances
 from bench.load import Driver, Wrk
 from bench.server import Server
+from bench.stats import median
 from bench.tools import CORES, HERE, TARGET, TEST_TOOLS, Programs, free_port, say
+
+STARTS = 5
 
 
 def options(arguments):
@@ -50,6 +54,8 @@ def options(arguments):
 
 def main(arguments):
     chosen = options(arguments)
+    # So that what it has started ends as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if chosen.postgres:
         postgres.enter()
     programs = Programs(chosen.binary, chosen.helper)
@@ -65,6 +71,7 @@ def main(arguments):
         "rows": [],
         "starts": [],
         "disturbances": [],
+        "imports": [],
     }
     for size in chosen.sizes:
         measure_size(bench, data, work, size, result)
@@ -81,10 +88,9 @@ def measure_size(bench, data, work, size, result):
     port = free_port()
     with Driver(bench.programs, port) as driver:
         driver.send("accounts", size)
-        with Server(bench.programs.binary, folder, url, driver.ports, port) as server:
-            figures = {"size": size, "start_ms": server.start_ms, "idle_mb": server.start_mb}
-            result["starts"].append(figures)
-            say(f"{size:,} associations: starts in {server.start_ms:.0f} ms, {server.start_mb:.0f} MB")
+        server = Server(bench.programs.binary, folder, url, driver.ports, port)
+        result["starts"].append(starts(server, size))
+        with server:
             measured = [
                 bench.measure(name, size, connections, server, driver, url)
                 for name in chosen.workloads
@@ -96,6 +102,19 @@ def measure_size(bench, data, work, size, result):
         if chosen.disturb and size == max(chosen.sizes) and not chosen.postgres:
             disturbances = Disturbances(bench, data, folder, size, driver, port)
             result["disturbances"] += disturbances.measure()
+            result["imports"].append(disturbances.import_alone())
+
+
+def starts(server, size):
+    """Starts and stops the server some times; returns the medians."""
+    times, memory = [], []
+    for _ in range(STARTS):
+        with server:
+            times.append(server.start_ms)
+            memory.append(server.start_mb)
+    figures = {"size": size, "start_ms": median(times), "idle_mb": median(memory)}
+    say(f"{size:,} associations: starts in {figures['start_ms']:.0f} ms, {figures['idle_mb']:.0f} MB")
+    return figures
 
 
 def plot(folder):

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -96,23 +97,28 @@ class Data:
         for old in folder.glob("sydent.sqlite*"):
             old.unlink()
         shutil.copyfile(self.sqlite(size), file)
+        # Otherwise the first commit of the server would wait until all of it is on the disk.
+        with open(file) as copied:
+            os.fsync(copied.fileno())
         return file
 
-    def import_into(self, url, size, quiet=False):
-        """Runs the import into that database; returns its seconds, and the process's usage."""
+    def import_into(self, url, size):
+        """Runs the import into that database; returns what it took."""
         source = self.sydent(size)
-        if not quiet:
-            say(f"  imports {size:,} associations")
+        say(f"  imports {size:,} associations")
         folder = source.with_suffix(".import")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         started = time.monotonic()
-        done = self.start_import(url, source, folder)
-        output, _ = done.communicate()
-        if done.returncode:
-            raise SystemExit(f"the import fails:\n{output}")
+        child = self.start_import(url, source, folder)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        took = time.monotonic() - started
+        if child.returncode:
+            raise SystemExit(f"the import fails:\n{(folder / 'import.log').read_text()}")
         shutil.rmtree(folder)
-        return time.monotonic() - started
+        cpu = usage.ru_utime + usage.ru_stime
+        return {"size": size, "seconds": took, "cpu_s": cpu, "peak_mb": usage.ru_maxrss / 1024}
 
     def start_import(self, url, source, folder):
         """Starts an import; the folder gets the files that it writes besides."""
@@ -124,8 +130,8 @@ class Data:
         )
         words = [self.programs.binary, "import", "sydent", "--conf", conf, "--db", source]
         words += ["--out", folder / "sydent.toml", "--database", url]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(words, cwd=folder, **pipes)
+        with open(folder / "import.log", "w") as log:
+            return subprocess.Popen(words, cwd=folder, stdout=log, stderr=log)
 
     def _fill(self, file, size):
         with contextlib.closing(sqlite3.connect(file)) as connection:

@@ -42,6 +42,16 @@ class Disturbances:
             self._row(f"the janitor removes {EXPIRED_SESSIONS:,} sessions", server, self._cleaning())
         return self.rows
 
+    def import_alone(self):
+        """What an import of this size takes while nothing else runs."""
+        file = self.folder / "alone.sqlite"
+        figures = self.data.import_into(f"sqlite:{file}", self.size)
+        for part in self.folder.glob("alone.sqlite*"):
+            part.unlink()
+        say(f"  imports {self.size:,} in {figures['seconds']:.0f} s, {figures['cpu_s']:.0f} s CPU,"
+            f" {figures['peak_mb']:.0f} MB")
+        return figures
+
     def _server(self, copy=True):
         database = self.folder / "sydent.sqlite"
         if copy:
@@ -78,10 +88,12 @@ class Disturbances:
     @contextlib.contextmanager
     def _load(self, server, requests, connections):
         running = self.bench.wrk.start(server.port, requests, connections, 2 * LONGEST)
-        time.sleep(1)
-        yield None
-        running.kill()
-        running.wait()
+        try:
+            time.sleep(1)
+            yield None
+        finally:
+            running.kill()
+            running.wait()
 
     @contextlib.contextmanager
     def _stalled_relay(self, server):
@@ -99,8 +111,10 @@ class Disturbances:
     def _command(self, words):
         words = [self.bench.programs.binary, *words, "--config", "sydent.toml"]
         child = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.DEVNULL)
-        yield lambda: child.poll() is None
-        self._end(child)
+        try:
+            yield lambda: child.poll() is None
+        finally:
+            self._end(child)
 
     @contextlib.contextmanager
     def _import(self):
@@ -110,8 +124,10 @@ class Disturbances:
             file.unlink()
         url = f"sqlite:{folder / 'imported.sqlite'}"
         child = self.data.start_import(url, self.data.sydent(self.size), folder)
-        yield lambda: child.poll() is None
-        self._end(child)
+        try:
+            yield lambda: child.poll() is None
+        finally:
+            self._end(child)
         for file in folder.iterdir():
             file.unlink()
 

@@ -37,6 +37,12 @@ def lines(result):
             ["v1 look-ups (400/s) while", "associations", "p50 ms", "p99 ms", "max ms", "took s", "peak MB", "load"],
             [disturbance_cells(row) for row in result["disturbances"]],
         )
+    if result.get("imports"):
+        yield ""
+        yield from table(
+            ["associations imported", "s", "CPU s", "peak MB"],
+            [[number(it[key]) for key in ("size", "seconds", "cpu_s", "peak_mb")] for it in result["imports"]],
+        )
     yield ""
     yield from table(
         ["associations", "first answer after ms", "resident MB then"],
