@@ -139,7 +139,7 @@ def sign(folder, size):
 
 def request_token(folder, size):
     """Requests for a token, each for an address of its own."""
-    body = '{"client_secret":"sNNNNNNNNNN","email":"mNNNNNNNNNN@example.com","send_attempt":1}'
+    body = '{"client_secret":"sNNNNNNNNNNNNN","email":"mNNNNNNNNNNNNN@example.com","send_attempt":1}'
     path = f"{V2}/validate/email/requestToken"
     return Requests(folder, "request_token", size).write(
         lambda it: ([post(path, body, number) for number in it.numbers(1000)], [])

@@ -118,7 +118,7 @@ def answer_bytes(port, requests):
     method, path, _ = line.split(" ")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = dict(header.split(": ", 1) for header in headers)
-    connection.request(method, path, body.replace(b"NNNNNNNNNN", b"0000000000"), headers)
+    connection.request(method, path, body.replace(b"NNNNNNNNNNNNN", b"0000000000000"), headers)
     answer = connection.getresponse()
     length = len(answer.read())
     connection.close()

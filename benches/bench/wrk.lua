@@ -1,6 +1,6 @@
 -- Sends the requests of a file in turn, and prints the figures as JSON.
 --   wrk ... -s wrk.lua URL -- REQUESTS FIRST
--- Each request in the file is preceded by a line with its length. "NNNNNNNNNN" in a request
+-- Each request in the file is preceded by a line with its length. "NNNNNNNNNNNNN" in a request
 -- becomes a number that counts up from FIRST.
 local threads = 0
 function setup(thread)
@@ -18,7 +18,7 @@ function init(arguments)
     -- The threads start at different places.
     at = math.floor(#requests * number / 7)
     counter = tonumber(arguments[2]) + number * 10000000
-    counts = requests[1]:find("NNNNNNNNNN", 1, true) ~= nil
+    counts = requests[1]:find("NNNNNNNNNNNNN", 1, true) ~= nil
 end
 
 function request()
@@ -27,7 +27,7 @@ function request()
         return requests[at]
     end
     counter = counter + 1
-    return (requests[at]:gsub("NNNNNNNNNN", string.format("%010d", counter)))
+    return (requests[at]:gsub("NNNNNNNNNNNNN", string.format("%013d", counter)))
 end
 
 -- Runs in a state of its own, without what `init` has set.

@@ -47,7 +47,10 @@ pub fn report<T>(seconds: u32, items: impl Iterator<Item = T>, mut work: impl Fn
         }
     }
     let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(count);
-    let (us, cpu_us) = (each(started.elapsed()), each(cpu_time() - cpu));
+    let (us, cpu_us) = (
+        each(started.elapsed()),
+        each(cpu_time().saturating_sub(cpu)),
+    );
     println!(r#"{{"count": {count}, "us": {us:.2}, "cpu_us": {cpu_us:.2}}}"#);
 }
 
