@@ -14,7 +14,9 @@ import time
 
 from .tools import ROOT, say
 
-# The rules below are those of benches/helper/data.rs.
+# To be raised when what a database is filled with changes. The rules for numbers are also in
+# benches/helper/data.rs.
+RULES = 1
 KEY = "ed25519 0 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1"
 SERVER_NAME = "id.example.org"
 PEPPER = "benchmarkpepper"
@@ -57,14 +59,15 @@ def version(*files):
 
 
 class Data:
-    """Filled databases in a folder. They are made again when the schema or these rules change."""
+    """Filled databases in a folder. They are made again when the migrations or `RULES` change."""
 
     def __init__(self, programs, folder):
         self.programs = programs
-        rules = pathlib.Path(__file__)
-        self.folder = folder / version(rules, *sorted((ROOT / "migrations").rglob("*.sql")))
+        migrations = sorted((ROOT / "migrations").rglob("*.sql"))
+        self.folder = folder / f"{RULES}-{version(*migrations)}"
         # Where the requests are kept.
-        self.requests = folder / f"requests-{version(rules, rules.with_name('requests.py'))}"
+        requests = pathlib.Path(__file__).with_name("requests.py")
+        self.requests = folder / f"requests-{RULES}-{version(requests)}"
 
     def sydent(self, size):
         """The database of a Sydent with so many associations."""
