@@ -75,8 +75,7 @@ def main(arguments):
     }
     for size in chosen.sizes:
         measure_size(bench, data, work, size, result)
-        result["load_after"] = os.getloadavg()[0]
-        report.write(result, make_folder(chosen.out))
+        save(result, chosen.out)
     print((chosen.out / "results.md").read_text())
     plot(chosen.out)
 
@@ -97,12 +96,19 @@ def measure_size(bench, data, work, size, result):
                 for connections in chosen.connections
             ]
         result["rows"] += measured
+        save(result, chosen.out)
         if chosen.sydent:
             reference.compare(bench, data.sydent(size), work / "sydent", measured)
         if chosen.disturb and size == max(chosen.sizes) and not chosen.postgres:
             disturbances = Disturbances(bench, data, folder, size, driver, port)
             result["disturbances"] += disturbances.measure()
             result["imports"].append(disturbances.import_alone())
+
+
+def save(result, folder):
+    """Writes what there is so far."""
+    result["load_after"] = os.getloadavg()[0]
+    report.write(result, make_folder(folder))
 
 
 def starts(server, size):
