@@ -17,6 +17,9 @@ pub fn reset(
     latest: i64,
     now: i64,
 ) -> Result<usize, DbError> {
+    if !has_any(connection, latest)? {
+        return Ok(0);
+    }
     let bound = || associations::associations.filter(associations::ts.gt(latest));
     let removed = || removals::association_removals.filter(removals::ts.gt(latest));
     let after_all = now.saturating_add(1);
@@ -48,4 +51,13 @@ pub fn reset(
         ))
         .execute(connection)?;
     Ok(changed)
+}
+
+/// Whether there is one, which the indexes tell at once.
+fn has_any(connection: &mut Conn, latest: i64) -> Result<bool, DbError> {
+    let bound = associations::associations.filter(associations::ts.gt(latest));
+    let removed = removals::association_removals.filter(removals::ts.gt(latest));
+    let has_bound: bool = diesel::select(diesel::dsl::exists(bound)).get_result(connection)?;
+    let has_removed: bool = diesel::select(diesel::dsl::exists(removed)).get_result(connection)?;
+    Ok(has_bound || has_removed)
 }

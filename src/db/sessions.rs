@@ -245,7 +245,8 @@ pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbErro
     let mut hashed = 0;
     loop {
         let rows: Vec<(String, String, String, Option<String>)> = dsl::validation_sessions
-            .filter(dsl::hashed.eq(false))
+            // As in the condition of the index.
+            .filter(diesel::dsl::not(dsl::hashed))
             .limit(HASHED_AT_A_TIME)
             .select((dsl::sid, dsl::client_secret, dsl::token, dsl::next_link))
             .load(connection)?;

@@ -69,6 +69,7 @@ fn earlier_removals_hide_nothing_that_was_found() {
     let url = DatabaseUrl::parse(&test.url).unwrap();
     let database = Database::new(url, Duration::from_secs(20));
     database.prepare(|_connection| Ok(())).unwrap();
+    test.execute(&statements(&test, "0014_start_indexes/down.sql"));
     test.execute(&statements(&test, "0011_access/down.sql"));
     test.execute(&statements(&test, "0005_mesh_order/down.sql"));
     test.execute(

@@ -77,7 +77,7 @@ fn check_keys(
     owner: Owner<'_>,
 ) -> Result<Verdict, DbError> {
     let (mut is_ours, mut others) = (false, BTreeSet::new());
-    for signed in sample(connection, owner.name)? {
+    for signed in sample(connection, contents, owner.name)? {
         let Ok(object) = serde_json::from_str::<Map<String, Value>>(&signed) else {
             continue;
         };
@@ -132,13 +132,30 @@ fn wrong_key(others: &str, keys: &KeyRing) -> String {
 }
 
 /// The oldest and the newest associations that the server has signed, as JSON.
-fn sample(connection: &mut Conn, name: &ServerName) -> Result<Vec<String>, DbError> {
+fn sample(
+    connection: &mut Conn,
+    contents: &Contents,
+    name: &ServerName,
+) -> Result<Vec<String>, DbError> {
     let own = associations::associations
         .filter(associations::origin.eq(name.as_str()))
         .select(associations::signed)
         .limit(SAMPLE);
-    let mut signed: Vec<String> = own.order(associations::id.desc()).load(connection)?;
-    let oldest: Vec<String> = own.order(associations::id.asc()).load(connection)?;
+    let has_numbers = contents.tables.contains("association_journal");
+    let (mut signed, oldest): (Vec<String>, Vec<String>) = match connection {
+        // All own ones have the same number. It is named, so that SQLite takes the order
+        // of the index for origin and number, and does not sort all of them by id.
+        Conn::Sqlite(sqlite) if has_numbers => (
+            own.order((associations::number.desc(), associations::id.desc()))
+                .load(sqlite)?,
+            own.order((associations::number.asc(), associations::id.asc()))
+                .load(sqlite)?,
+        ),
+        _ => (
+            own.order(associations::id.desc()).load(connection)?,
+            own.order(associations::id.asc()).load(connection)?,
+        ),
+    };
     signed.extend(oldest);
     Ok(signed)
 }
