@@ -54,6 +54,11 @@ impl Row {
     }
 }
 
+// The zero as a literal: an index of only such rows is not used for a bound value, because
+// statements must not be compiled again for each value (see .cargo/config.toml). With
+// `diesel::dsl::sql` the statement would not stay prepared.
+diesel::postfix_operator!(IsZero, " = 0");
+
 /// The session with that ID.
 pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbError> {
     dsl::validation_sessions
@@ -77,7 +82,7 @@ pub fn current(
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::client_secret.eq(secret.as_str()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::superseded.eq(0))
+        .filter(IsZero::new(dsl::superseded))
         .select(Row::as_select())
         .first(connection)
         .optional()?
@@ -98,7 +103,7 @@ pub fn insert(
             .filter(dsl::address.eq(session.threepid.address()))
             .filter(dsl::client_secret.eq(session.client_secret.as_str()))
             .filter(dsl::medium.eq(session.threepid.medium().as_str()))
-            .filter(dsl::superseded.eq(0)),
+            .filter(IsZero::new(dsl::superseded)),
     )
     .set(dsl::superseded.eq(1))
     .execute(connection)?;
@@ -279,4 +284,66 @@ fn parse_row(sid: &str, secret: &str, token: &str) -> Result<(Sid, ClientSecret,
         ClientSecret::parse(secret)?,
         Token::parse(token)?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use diesel::sql_types::Text;
+
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use crate::db::Database;
+
+    #[derive(Debug, QueryableByName)]
+    struct Statement {
+        #[diesel(sql_type = Text)]
+        sql: String,
+    }
+
+    /// No request looks through all sessions.
+    #[test]
+    fn sessions_are_found_by_their_indexes() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("a.db"));
+        let database = Database::new(url, Duration::ZERO);
+        database.prepare(|_connection| Ok(())).unwrap();
+        let mut store = database.writer().unwrap();
+        let connection = &mut *store.read();
+        for number in 0..20 {
+            let threepid = ThreePid::parse("email", &format!("{number}@example.com")).unwrap();
+            let client_secret = SecretHash::from_stored("secret".to_owned());
+            assert!(
+                current(connection, &threepid, &client_secret)
+                    .unwrap()
+                    .is_none()
+            );
+            let session = Session {
+                sid: Sid::parse(&number.to_string()).unwrap(),
+                threepid: threepid.clone(),
+                client_secret: client_secret.clone(),
+                tokens: TokenHashes::from_stored("token"),
+                send_attempt: None,
+                next_link: None,
+                state: State::Pending {
+                    created_at: 0,
+                    wrong_tokens: 0,
+                },
+            };
+            insert(connection, &session, 1, 0).unwrap();
+            assert!(
+                current(connection, &threepid, &client_secret)
+                    .unwrap()
+                    .is_some()
+            );
+            assert!(by_sid(connection, &session.sid).unwrap().is_some());
+        }
+        let statements = "SELECT sql FROM sqlite_stmt WHERE sql LIKE '%validation_sessions%'";
+        let all: Vec<Statement> = diesel::sql_query(statements).load(connection).unwrap();
+        assert!(all.len() >= 4, "{all:?}");
+        let scans = diesel::sql_query(format!("{statements} AND nscan > 0"));
+        let scans: Vec<Statement> = scans.load(connection).unwrap();
+        assert!(scans.is_empty(), "{:?}", scans.first().map(|it| &it.sql));
+    }
 }
