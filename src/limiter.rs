@@ -150,8 +150,9 @@ impl Limiter {
         if refused.len() >= MAX_REFUSED {
             refused.retain(|_, refused| refused.until > now);
         }
-        if refused.len() < MAX_REFUSED {
-            let until = now + wait;
+        if refused.len() < MAX_REFUSED
+            && let Some(until) = now.checked_add(wait)
+        {
             refused.insert(network, Refused { amount, until });
         }
     }

@@ -244,8 +244,8 @@ pub fn purge(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, Db
 const HASHED_AT_A_TIME: i64 = 500;
 
 /// Replaces client secrets and tokens that are stored in clear, as an earlier version
-/// and the importer insert them, by their hashes, and takes the secrets out of the links. Sessions that cannot be read are
-/// deleted. Returns how many were replaced.
+/// and the importer insert them, by their hashes, and takes the secrets out of the links.
+/// Sessions that cannot be read are deleted. Returns how many were replaced.
 pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbError> {
     let mut hashed = 0;
     loop {

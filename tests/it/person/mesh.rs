@@ -21,19 +21,23 @@ fn erase(server: &TestServer, node: &Node, peers: &[&Node], arguments: &str) -> 
     CommandOutput::run(folder.path(), &command)
 }
 
+/// Binds the address at two servers of a mesh, which then have two statements of it.
+async fn bind_at_both(one: &TestServer, two: &TestServer) {
+    for server in [two, one] {
+        let internal = server.internal();
+        internal.internal_bind("email", &address(), USER).await.ok();
+        wait_until_found(&one.api(), &[(&address(), Some(USER))]).await;
+        wait_until_found(&two.api(), &[(&address(), Some(USER))]).await;
+    }
+}
+
 /// PRS-02, PRS-04
 #[actix_web::test]
 async fn erasure_reaches_peers_and_stays() {
     let [a, b] = ["a.mesh.test", "b.mesh.test"].map(Node::new);
     let one = TestServer::start(|settings| a.configure(&[&b], settings));
     let two = TestServer::start(|settings| b.configure(&[&a], settings));
-    // Both have bound it.
-    for server in [&two, &one] {
-        let internal = server.internal();
-        internal.internal_bind("email", &address(), USER).await.ok();
-        wait_until_found(&one.api(), &[(&address(), Some(USER))]).await;
-        wait_until_found(&two.api(), &[(&address(), Some(USER))]).await;
-    }
+    bind_at_both(&one, &two).await;
     let output = erase(&one, &a, &[&b], "");
     assert_eq!(output.code, 0, "{} {}", output.out, output.err);
     wait_until_found(&two.api(), &[(&address(), None)]).await;
@@ -66,12 +70,7 @@ async fn peer_that_erases_too_leaves_nothing_behind() {
     // The third one never answers.
     let one = TestServer::start(|settings| a.configure(&[&b, &c], settings));
     let two = TestServer::start(|settings| b.configure(&[&a], settings));
-    for server in [&two, &one] {
-        let internal = server.internal();
-        internal.internal_bind("email", &address(), USER).await.ok();
-        wait_until_found(&one.api(), &[(&address(), Some(USER))]).await;
-        wait_until_found(&two.api(), &[(&address(), Some(USER))]).await;
-    }
+    bind_at_both(&one, &two).await;
     let output = erase(&one, &a, &[&b, &c], "--wait 0");
     assert_eq!(output.code, 3, "{} {}", output.out, output.err);
     wait_until_found(&two.api(), &[(&address(), None)]).await;
