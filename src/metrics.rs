@@ -1,6 +1,7 @@
 //! All metrics, in one struct. Labels never hold addresses, ids or secrets.
 
 mod connectivity;
+mod labels;
 
 pub(crate) use connectivity::ConnectionMetrics;
 
@@ -8,7 +9,6 @@ use std::time::Duration;
 
 use connectivity::Connectivity;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,62 +16,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabel {
-    route: String,
-    method: String,
-    status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabel {
-    route: String,
-    method: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeliveryLabel {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabel {
-    kind: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabel {
-    limit: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HomeserverLabel {
-    what: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ActorLabel {
-    actor: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TableLabel {
-    table: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PushLabel {
-    peer: String,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PeerLabel {
-    peer: String,
-}
+use self::labels::{
+    ActorLabel, DeliveryLabel, DropLabel, HomeserverLabel, LimitLabel, PeerLabel, PushLabel,
+    RequestLabel, RouteLabel, TableLabel,
+};
 
 /// What the operations listener serves at `/metrics`.
 #[derive(Debug)]
@@ -94,6 +42,8 @@ pub struct Metrics {
     peer_lag_age: Family<PeerLabel, Gauge>,
     queue_time: Family<ActorLabel, Histogram>,
     run_time: Family<ActorLabel, Histogram>,
+    commit_time: Histogram,
+    committed: Counter,
     rejected: Family<ActorLabel, Counter>,
     panics: Family<ActorLabel, Counter>,
     removed: Family<TableLabel, Counter>,
@@ -126,13 +76,15 @@ impl Default for Metrics {
             peer_lag_age: Family::default(),
             queue_time: Family::new_with_constructor(seconds),
             run_time: Family::new_with_constructor(seconds),
+            commit_time: seconds(),
+            committed: Counter::default(),
             rejected: Family::default(),
             panics: Family::default(),
             removed: Family::default(),
             connectivity: Connectivity::default(),
         };
         metrics.register();
-        metrics.register_limits();
+        metrics.register_others();
         metrics.connectivity.register(&mut metrics.registry);
         metrics
     }
@@ -233,8 +185,19 @@ impl Metrics {
         );
     }
 
-    fn register_limits(&mut self) {
+    fn register_others(&mut self) {
         let all = &mut self.registry;
+        all.register_with_unit(
+            "database_commit_duration",
+            "Time that a commit of changes took",
+            Unit::Seconds,
+            self.commit_time.clone(),
+        );
+        all.register(
+            "database_committed_operations",
+            "Operations whose changes were committed, several by one commit",
+            self.committed.clone(),
+        );
         all.register(
             "sms_today",
             "SMS of this day (UTC) in all, which count for the budget",
@@ -317,6 +280,13 @@ impl Metrics {
         self.run_time
             .get_or_create(&ActorLabel { actor })
             .observe(ran.as_secs_f64());
+    }
+
+    /// A commit, which took so long, has ended so many operations.
+    pub fn committed(&self, operations: usize, took: Duration) {
+        self.commit_time.observe(took.as_secs_f64());
+        self.committed
+            .inc_by(u64::try_from(operations).unwrap_or(u64::MAX));
     }
 
     /// An actor's queue was full.

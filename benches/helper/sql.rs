@@ -61,7 +61,7 @@ fn cpu_time() -> Duration {
 
 fn v1(store: &mut Store, entries: &[&str], now: i64) {
     let threepid = ThreePid::parse("email", entries[0]).expect("an address");
-    let found = associations::find_signed(store.read(), &threepid, now);
+    let found = associations::find_signed(&mut store.read(), &threepid, now);
     std::hint::black_box(found.expect("an answer"));
 }
 
@@ -75,6 +75,6 @@ fn v2(store: &mut Store, entries: &[&str], now: i64) {
 }
 
 fn bulk(store: &mut Store, entries: &[&str], now: i64) {
-    let found = associations::find_mxids(store.read(), Medium::Email, entries, now);
+    let found = associations::find_mxids(&mut store.read(), Medium::Email, entries, now);
     std::hint::black_box(found.expect("an answer"));
 }

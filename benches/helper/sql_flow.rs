@@ -95,7 +95,7 @@ fn deliver(store: &mut Store, kind: MessageKind) {
     );
     let taken = write(store, |connection| {
         let until = now.after(LEASE);
-        outbox::take_due(connection, &instance, &[kind], now, until, 10, &[])
+        outbox::take_due(connection, &instance, [kind; 2], now, until, 10, &[])
     });
     for message in taken {
         write(store, |connection| outbox::remove(connection, &message.id));

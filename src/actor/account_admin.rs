@@ -1,7 +1,7 @@
 //! What administrators do with accounts. Commands run these operations beside servers.
 
 use super::accounts::Accounts;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::{LockKey, account_admin};
 use crate::domain::account_scope::AccountScope;
 
@@ -27,6 +27,7 @@ pub struct AccountList {
 impl Operation for ListAccounts {
     type State = Accounts;
     type Output = AccountList;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Accounts) -> Result<AccountList, Fault> {
         state.store.snapshot(|connection| {
@@ -58,6 +59,7 @@ pub struct AccountDetails {
 impl Operation for ShowAccount {
     type State = Accounts;
     type Output = AccountDetails;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Accounts) -> Result<AccountDetails, Fault> {
         state.store.snapshot(|connection| {
@@ -82,6 +84,7 @@ pub struct RevokeTokens {
 impl Operation for RevokeTokens {
     type State = Accounts;
     type Output = (usize, bool);
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Accounts) -> Result<(usize, bool), Fault> {
         let scope = &self.scope;

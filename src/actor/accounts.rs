@@ -1,6 +1,6 @@
 //! The accounts actor: accounts, their access tokens and accepted terms.
 
-use super::pool::{Fault, Operation, State};
+use super::pool::{Fault, Kind, Operation, State};
 use crate::db::{LockKey, Store, account_admin, accounts};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
@@ -13,10 +13,6 @@ pub struct Accounts {
 
 impl State for Accounts {
     const NAME: &'static str = "accounts";
-
-    fn is_alive(&mut self) -> bool {
-        self.store.is_alive()
-    }
 }
 
 /// Adds an access token to a user's account, which is created if needed.
@@ -76,9 +72,10 @@ pub struct Account {
 impl Operation for FindAccount {
     type State = Accounts;
     type Output = Option<Account>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
-        let connection = state.store.read();
+        let connection = &mut state.store.read();
         let found = accounts::find_user(connection, self.token_hash.as_str())?;
         let Some((user, last_used_at)) = found else {
             return Ok(None);

@@ -27,10 +27,6 @@ pub struct Associations {
 
 impl State for Associations {
     const NAME: &'static str = "associations";
-
-    fn is_alive(&mut self) -> bool {
-        self.store.is_alive()
-    }
 }
 
 /// Stores an association, which replaces the one that its 3PID had (BND-09), and

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::outbox::{ExtendLeases, Outbox, Settle, Settlement, TakeDue};
 use super::pool::{Fault, Pool};
 use crate::clock::Clock;
-use crate::db::outbox::QueuedMessage;
+use crate::db::outbox::{Kinds, QueuedMessage};
 use crate::delivery::pending_replies::PendingReplies;
 use crate::delivery::retry::RetryPolicy;
-use crate::domain::message::{InstanceId, MessageId, MessageKind};
+use crate::domain::message::{InstanceId, MessageId};
 use crate::domain::time::UnixMillis;
 use crate::metrics::Metrics;
 use crate::random;
@@ -43,7 +43,7 @@ impl DeliveryQueue {
     /// progress.
     pub(super) async fn take_due(
         &self,
-        kinds: &'static [MessageKind],
+        kinds: Kinds,
         limit: usize,
         in_progress: Vec<String>,
     ) -> Result<Vec<QueuedMessage>, Fault> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::associations::{Associations, OnbindNotification};
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::hash_columns::HashingPeppers;
 use crate::db::outbox;
 use crate::db::{
@@ -58,6 +58,7 @@ impl Operation for Ingest {
     /// What came of it; or the ids of the changes, and nothing was taken: none is
     /// signed with the peer's key.
     type Output = Result<Ingested, Vec<String>>;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let compares = self.push.sender_compares;

@@ -20,10 +20,6 @@ pub struct Lookups {
 
 impl State for Lookups {
     const NAME: &'static str = "lookups";
-
-    fn is_alive(&mut self) -> bool {
-        self.store.is_alive()
-    }
 }
 
 /// The signed association of a 3PID, as JSON, and the server that signed it.
@@ -41,7 +37,7 @@ impl Operation for SignedAssociation {
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         Ok(associations::find_signed(
-            state.store.read(),
+            &mut state.store.read(),
             &self.threepid,
             self.now,
         )?)
@@ -67,7 +63,7 @@ impl Operation for LookupThreepids {
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         let asked: Vec<&ThreePid> = self.threepids.iter().collect();
-        Ok(users_of(state.store.read(), &asked, self.now)?)
+        Ok(users_of(&mut state.store.read(), &asked, self.now)?)
     }
 }
 
@@ -108,7 +104,7 @@ impl Operation for CurrentPeppers {
     type Output = AnsweredPeppers;
 
     fn run(self, state: &mut Lookups) -> Result<AnsweredPeppers, Fault> {
-        answered_peppers(state.store.read(), self.now)
+        answered_peppers(&mut state.store.read(), self.now)
     }
 }
 
@@ -188,7 +184,7 @@ impl Operation for FindEphemeralKey {
 
     fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(ephemeral_keys::exists(
-            state.store.read(),
+            &mut state.store.read(),
             &self.public_key.to_base64(),
         )?)
     }
@@ -206,7 +202,7 @@ impl Operation for InviteSender {
     type Output = Option<String>;
 
     fn run(self, state: &mut Lookups) -> Result<Option<String>, Fault> {
-        Ok(invites::sender(state.store.read(), &self.token)?)
+        Ok(invites::sender(&mut state.store.read(), &self.token)?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::message_worker::Delivery;
-use crate::db::outbox::QueuedMessage;
+use crate::db::outbox::{Kinds, QueuedMessage};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::handover::Handover;
 use crate::delivery::mail::{MailTransport, MessageName};
@@ -27,7 +27,7 @@ pub struct MailDelivery {
 
 impl Delivery for MailDelivery {
     const NAME: &'static str = "mail";
-    const KINDS: &'static [MessageKind] = &[MessageKind::Mail, MessageKind::Invite];
+    const KINDS: Kinds = [MessageKind::Mail, MessageKind::Invite];
 
     async fn send(&self, message: &QueuedMessage, handover: &Handover) -> Result<(), SendFailure> {
         let (id, queued_at) = (message.id.as_str(), message.created_at.as_i64());

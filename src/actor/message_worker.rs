@@ -11,12 +11,11 @@ use super::delivery_queue::{DeliveryQueue, millis};
 use super::outbox::{Retry, Settlement};
 use super::pool::Fault;
 use super::worker_loop::Worker;
-use crate::db::outbox::QueuedMessage;
+use crate::db::outbox::{Kinds, QueuedMessage};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::handover::Handover;
 use crate::delivery::pending_replies::Outcome;
 use crate::delivery::retry::spread_ms;
-use crate::domain::message::MessageKind;
 use crate::domain::time::duration_ms;
 use crate::random;
 
@@ -28,7 +27,7 @@ pub trait Delivery: 'static {
     /// What it sends, in logs and metrics.
     const NAME: &'static str;
     /// The kinds of messages that it sends.
-    const KINDS: &'static [MessageKind];
+    const KINDS: Kinds;
 
     /// Writes the message and sends it once. `handover` begins before the receiver can
     /// have the whole message.

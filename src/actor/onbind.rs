@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::invites::{self, Pending};
 use crate::db::outbox::{self, QueuedMessage};
 use crate::db::{LockKey, associations};
@@ -26,6 +26,7 @@ impl Operation for FindPendingInvites {
     type State = Associations;
     /// `None` when it is no longer bound to that user (ONB-14).
     type Output = Option<Vec<Pending>>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         // In one snapshot: a binding to another user between the two queries

@@ -16,7 +16,7 @@ use super::pool::{Fault, Pool};
 use super::signer::{Sign, SignAs, Signer};
 use super::worker_loop::Worker;
 use crate::db::invites::Pending;
-use crate::db::outbox::QueuedMessage;
+use crate::db::outbox::{Kinds, QueuedMessage};
 use crate::delivery::breaker::{AttemptOutcome, Breakers};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::counter::Refusal;
@@ -53,7 +53,7 @@ pub struct OnbindWorker {
 /// Notifications that are put back come back within this time.
 const MAX_SPREAD: Duration = Duration::from_secs(30);
 
-const KINDS: &[MessageKind] = &[MessageKind::Onbind];
+const KINDS: Kinds = [MessageKind::Onbind; 2];
 
 /// A notification as it was queued.
 struct Notification {

@@ -1,6 +1,6 @@
 //! The outbox actor: the durable queue of messages to deliver.
 
-use super::pool::{Fault, Operation, State};
+use super::pool::{Fault, Kind, Operation, State};
 pub use crate::db::outbox::Depth;
 use crate::db::outbox::{self, QueuedMessage};
 use crate::db::{Conn, DbError, LockKey, Store, invites, sessions, unsent};
@@ -16,10 +16,6 @@ pub struct Outbox {
 
 impl State for Outbox {
     const NAME: &'static str = "outbox";
-
-    fn is_alive(&mut self) -> bool {
-        self.store.is_alive()
-    }
 }
 
 const LOCK: LockKey<'static> = LockKey::Job("outbox");
@@ -30,7 +26,7 @@ pub struct TakeDue {
     /// The instance that will deliver them.
     pub instance: InstanceId,
     /// The kinds that it delivers.
-    pub kinds: &'static [MessageKind],
+    pub kinds: outbox::Kinds,
     /// Now.
     pub now: UnixMillis,
     /// The end of the leases.
@@ -261,6 +257,7 @@ pub struct DropExpired {
 impl Operation for DropExpired {
     type State = Outbox;
     type Output = usize;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Outbox) -> Result<usize, Fault> {
         state.store.write(LOCK, |connection| {
@@ -280,8 +277,9 @@ pub struct QueueDepth;
 impl Operation for QueueDepth {
     type State = Outbox;
     type Output = Depth;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Outbox) -> Result<Depth, Fault> {
-        Ok(outbox::depth(state.store.read())?)
+        Ok(outbox::depth(&mut state.store.read())?)
     }
 }

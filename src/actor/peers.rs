@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::peers::{self, Peer};
 use crate::db::{LockKey, journal};
 use crate::domain::change::Change;
@@ -53,10 +53,11 @@ pub struct DuePeers {
 impl Operation for DuePeers {
     type State = Associations;
     type Output = Vec<String>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let names: Vec<&str> = self.peers.iter().map(String::as_str).collect();
-        Ok(peers::due(state.store.read(), &names, self.now)?)
+        Ok(peers::due(&mut state.store.read(), &names, self.now)?)
     }
 }
 
@@ -220,6 +221,7 @@ pub struct PeerState {
 impl Operation for PeerStates {
     type State = Associations;
     type Output = Vec<PeerState>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let origin = state.origin.clone();

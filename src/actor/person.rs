@@ -2,7 +2,7 @@
 //! and ends an erasure when the peers have heard of it.
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::person::{self, Action, Named, Removal};
 use crate::db::{LockKey, erasures, own, peers, pending_rewrites, subject_keys};
 use crate::domain::person::{Person, PersonRecords, RowCounts};
@@ -20,6 +20,7 @@ pub struct ShowPerson {
 impl Operation for ShowPerson {
     type State = Associations;
     type Output = (Person, PersonRecords);
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         state.store.snapshot(|connection| {
@@ -79,6 +80,7 @@ impl Operation for ErasePerson {
     type State = Associations;
     /// The rows that were erased, by table; `None` if the person has changed.
     type Output = Option<RowCounts>;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
         let (origin, own_keys) = (state.origin.clone(), state.own_keys.clone());
@@ -137,6 +139,7 @@ pub struct Finished {
 impl Operation for FinishErasures {
     type State = Associations;
     type Output = Finished;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<Finished, Fault> {
         state.store.write(LockKey::Job("erasures"), |connection| {

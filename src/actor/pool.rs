@@ -4,17 +4,26 @@
 //! caller waits no longer than a timeout, a panic ends one message and not the
 //! thread, a broken connection is thrown away and opened again, and a shutdown
 //! waits for all messages that were accepted.
+//!
+//! Pools can share [`Threads`]. On SQLite, which has one writer at a time, all that
+//! write share one, and what is queued is committed together.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod job;
+mod queue;
+mod worker;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use actix::{Actor, Addr, Arbiter, SyncArbiter, SyncContext};
 use tokio::sync::oneshot;
 
-use crate::db::DbError;
+use self::job::{Connect, Context, Envelope, Open};
+use self::queue::Queue;
+use self::worker::{Jobs, Worker};
+use crate::db::{DbError, Store};
 use crate::metrics::Metrics;
-use crate::permits::{NoPermit, Permit, Permits};
+use crate::permits::{NoPermit, Permits};
 
 /// A message to a pool: one whole operation, and one transaction.
 pub trait Operation: Send + 'static {
@@ -22,6 +31,8 @@ pub trait Operation: Send + 'static {
     type State: State;
     /// Its result. A refusal by a rule of the domain is part of it.
     type Output: Send + 'static;
+    /// What it does to the database.
+    const KIND: Kind = Kind::Write;
 
     /// Runs the whole operation.
     ///
@@ -30,15 +41,22 @@ pub trait Operation: Send + 'static {
     fn run(self, state: &mut Self::State) -> Result<Self::Output, Fault>;
 }
 
+/// What an operation does to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only reads. On SQLite it does not wait for those that write.
+    Read,
+    /// It reads or writes a few rows.
+    Write,
+    /// It writes many rows, or works long. It is committed by itself, so that no other
+    /// operation waits for it with its result.
+    LongWrite,
+}
+
 /// What one thread of a pool keeps between messages.
-pub trait State: Unpin + 'static {
+pub trait State: 'static {
     /// The actor's name in logs and metrics.
     const NAME: &'static str;
-
-    /// Whether it still works after an idle time.
-    fn is_alive(&mut self) -> bool {
-        true
-    }
 }
 
 /// Why an operation has no result.
@@ -65,12 +83,6 @@ pub enum Fault {
     Internal(&'static str),
 }
 
-type Open<S> = Arc<dyn Fn() -> Result<S, Fault> + Send + Sync>;
-
-/// A state that was idle for longer is checked before it is used, so that a
-/// database that was restarted fails no request.
-const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
-
 /// The bounds of a pool's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
@@ -87,7 +99,9 @@ const MAX_BACKGROUND: u32 = 16;
 
 /// The address of a pool. Clones are cheap and share the queue.
 pub struct Pool<S: State> {
-    workers: Addr<Worker<S>>,
+    open: Open<S>,
+    writers: Threads,
+    readers: Threads,
     caller: Caller,
     requests: Permits,
     background: Permits,
@@ -108,7 +122,9 @@ enum Caller {
 impl<S: State> Clone for Pool<S> {
     fn clone(&self) -> Self {
         Self {
-            workers: self.workers.clone(),
+            open: Arc::clone(&self.open),
+            writers: self.writers.clone(),
+            readers: self.readers.clone(),
             caller: self.caller,
             requests: self.requests.clone(),
             background: self.background.clone(),
@@ -119,32 +135,44 @@ impl<S: State> Clone for Pool<S> {
 }
 
 impl<S: State> Pool<S> {
-    /// Starts `threads` threads. Each opens its state when the first message
-    /// arrives.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one file that starts a SyncArbiter"
-    )]
+    /// Starts `threads` threads without a connection. Each opens its state when the
+    /// first message arrives.
     pub fn start<F>(threads: usize, limits: PoolLimits, metrics: Arc<Metrics>, open: F) -> Self
     where
         F: Fn() -> Result<S, Fault> + Send + Sync + 'static,
     {
-        let open: Open<S> = Arc::new(open);
-        let worker_metrics = Arc::clone(&metrics);
-        let workers = SyncArbiter::start(threads, move || Worker {
-            open: Arc::clone(&open),
-            state: None,
-            last_used: Instant::now(),
-            metrics: Arc::clone(&worker_metrics),
-        });
+        let threads = Threads::start(threads, None, Arc::clone(&metrics));
+        let open = Arc::new(move |_connection: &mut job::Connection| open());
+        Self::new(threads, limits, metrics, open)
+    }
+
+    /// A pool whose operations run on `threads`, which others may share. Each thread
+    /// makes its state of its connection when the first message arrives.
+    pub fn on<F>(threads: Threads, limits: PoolLimits, metrics: Arc<Metrics>, state: F) -> Self
+    where
+        F: Fn(Store) -> S + Send + Sync + 'static,
+    {
+        let open = move |connection: &mut job::Connection| Ok(state(connection.store()?));
+        Self::new(threads, limits, metrics, Arc::new(open))
+    }
+
+    fn new(threads: Threads, limits: PoolLimits, metrics: Arc<Metrics>, open: Open<S>) -> Self {
         Self {
-            workers,
+            open,
+            readers: threads.clone(),
+            writers: threads,
             caller: Caller::Request,
             requests: Permits::new(limits.max_queued),
             background: Permits::new(MAX_BACKGROUND),
             timeout: limits.timeout,
             metrics,
         }
+    }
+
+    /// Has operations that only read run on other threads.
+    #[must_use]
+    pub fn with_readers(self, readers: Threads) -> Self {
+        Self { readers, ..self }
     }
 
     /// The address for background work. It waits for its turn where a request is
@@ -178,12 +206,18 @@ impl<S: State> Pool<S> {
         let (reply, result) = oneshot::channel();
         let envelope = Envelope {
             operation,
+            open: Arc::clone(&self.open),
             reply,
             queued_at: Instant::now(),
             permit,
         };
-        self.workers
-            .try_send(envelope)
+        let threads = match O::KIND {
+            Kind::Read => &self.readers,
+            Kind::Write | Kind::LongWrite => &self.writers,
+        };
+        threads
+            .queue()
+            .push(Box::new(envelope))
             .map_err(|_closed| Fault::Stopped(S::NAME))?;
         result.await.unwrap_or(Err(Fault::Stopped(S::NAME)))
     }
@@ -209,86 +243,88 @@ impl<S: State> Pool<S> {
     /// Whether the threads still take messages.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.workers.connected()
+        self.writers.queue().is_served() && self.readers.queue().is_served()
     }
 }
 
-struct Worker<S: State> {
-    open: Open<S>,
-    state: Option<S>,
-    last_used: Instant,
-    metrics: Arc<Metrics>,
+/// Some threads, each with a connection of its own, and their queue. They end when all
+/// clones are dropped, or when the System ends that started them.
+#[derive(Clone)]
+pub struct Threads {
+    shared: Arc<Shared>,
 }
 
-impl<S: State> Actor for Worker<S> {
-    type Context = SyncContext<Self>;
+struct Shared {
+    queue: CloseQueue,
+    _actors: Addr<Thread>,
 }
 
-struct Envelope<O: Operation> {
-    operation: O,
-    reply: oneshot::Sender<Result<O::Output, Fault>>,
-    queued_at: Instant,
-    // Travels with the operation, so that running ones count as well.
-    permit: Permit,
-}
+/// Closes the queue when it is dropped.
+struct CloseQueue(Arc<Jobs>);
 
-impl<O: Operation> Message for Envelope<O> {
-    type Result = ();
-}
-
-impl<O: Operation> Handler<Envelope<O>> for Worker<O::State> {
-    type Result = ();
-
-    fn handle(&mut self, envelope: Envelope<O>, _context: &mut Self::Context) {
-        if envelope.reply.is_closed() {
-            return;
-        }
-        let started = Instant::now();
-        let result = self.run(envelope.operation);
-        self.last_used = Instant::now();
-        self.metrics.actor_ran(
-            O::State::NAME,
-            started - envelope.queued_at,
-            self.last_used - started,
-        );
-        if let Err(Fault::Panicked(actor)) = &result {
-            self.metrics.actor_panicked(actor);
-        }
-        // First the permit: a caller that has its reply finds room for the next
-        // operation.
-        drop(envelope.permit);
-        // The caller may be gone; what was done stays done.
-        let _ = envelope.reply.send(result);
+impl Drop for CloseQueue {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
-impl<S: State> Worker<S> {
-    fn run<O: Operation<State = S>>(&mut self, operation: O) -> Result<O::Output, Fault> {
-        let was_idle = self.last_used.elapsed() > CHECK_AFTER_IDLE;
-        // Taken out, so that a panic or an early return throws it away.
-        let usable = self
-            .state
-            .take()
-            .and_then(|mut state| (!was_idle || state.is_alive()).then_some(state));
-        let run = || {
-            let mut state = match usable {
-                Some(state) => state,
-                None => (self.open)()?,
-            };
-            let result = operation.run(&mut state);
-            Ok((state, result))
+impl Threads {
+    /// Starts threads that open a connection when they need one.
+    pub fn connected<F>(threads: usize, metrics: Arc<Metrics>, connect: F) -> Self
+    where
+        F: Fn() -> Result<Store, DbError> + Send + Sync + 'static,
+    {
+        Self::start(threads, Some(Arc::new(connect)), metrics)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one file that starts a SyncArbiter"
+    )]
+    fn start(threads: usize, connect: Option<Connect>, metrics: Arc<Metrics>) -> Self {
+        let queue = Arc::new(Queue::new(threads));
+        let jobs = Arc::clone(&queue);
+        let system = CloseQueue(Arc::clone(&queue));
+        let until_the_system_ends = async move {
+            let _system = system;
+            std::future::pending::<()>().await;
         };
-        let (state, result) =
-            catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Fault::Panicked(S::NAME)))?;
-        let connection_is_suspect =
-            matches!(&result, Err(Fault::Database(error)) if error.may_be_connection_failure());
-        if !connection_is_suspect {
-            self.state = Some(state);
+        Arbiter::current().spawn(until_the_system_ends);
+        let resets = Arc::default();
+        let actors = SyncArbiter::start(threads, move || {
+            let context = Context::new(connect.clone(), Arc::clone(&resets));
+            Thread {
+                worker: Worker::new(Arc::clone(&jobs), context, Arc::clone(&metrics)),
+            }
+        });
+        Self {
+            shared: Arc::new(Shared {
+                queue: CloseQueue(queue),
+                _actors: actors,
+            }),
         }
-        result
+    }
+
+    fn queue(&self) -> &Jobs {
+        &self.shared.queue.0
+    }
+}
+
+/// The actor on a thread. Operations do not go through its mailbox, which the thread of
+/// the System would have to forward one by one, but through the queue.
+struct Thread {
+    worker: Worker,
+}
+
+impl Actor for Thread {
+    type Context = SyncContext<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.worker.serve();
     }
 }
 
 #[cfg(test)]
-#[path = "pool_tests.rs"]
+mod group_tests;
+#[cfg(test)]
 mod tests;

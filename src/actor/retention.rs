@@ -2,7 +2,7 @@
 //! removes a few rows, so that nobody waits for its transaction.
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 pub use crate::db::retention::Expiring;
 use crate::db::{LockKey, erasures, peers, retention, subject_keys};
 use crate::domain::subject_key::SubjectKey;
@@ -23,6 +23,7 @@ impl Operation for PurgeExpiring {
     type State = Associations;
     /// How many were removed; there may be more unless there were none.
     type Output = usize;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<usize, Fault> {
         state.store.write(LockKey::Job("retention"), |connection| {
@@ -48,6 +49,7 @@ impl Operation for ForgetRemovals {
     type State = Associations;
     /// How many were replaced; there may be more unless there were none.
     type Output = usize;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<usize, Fault> {
         state.store.write(LockKey::Job("retention"), |connection| {

@@ -1,7 +1,7 @@
 //! Rewriting the file of an SQLite database after an erasure.
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::{Database, LockKey, pending_rewrites};
 
 /// The last erasure that has asked for a rewrite which is not done yet, and whether only
@@ -12,9 +12,10 @@ pub struct PendingRewrite;
 impl Operation for PendingRewrite {
     type State = Associations;
     type Output = Option<(i64, bool)>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        Ok(pending_rewrites::last(state.store.read())?)
+        Ok(pending_rewrites::last(&mut state.store.read())?)
     }
 }
 
@@ -32,6 +33,8 @@ impl Operation for RewriteFile {
     type State = Associations;
     /// Whether there is such a file: the database is SQLite.
     type Output = bool;
+    // Nothing may be open on the connection of the actor meanwhile.
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<bool, Fault> {
         let Some(mut rewriter) = self.database.rewriter()? else {
@@ -60,6 +63,7 @@ impl Operation for EmptyLog {
     /// Whether it is empty. If it is not, nobody was kept from writing for long, and
     /// another try may succeed once a program has stopped reading.
     type Output = bool;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<bool, Fault> {
         let rewriter = self.database.rewriter()?;

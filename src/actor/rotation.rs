@@ -1,7 +1,7 @@
 //! Rotation of the lookup pepper (LKP-11).
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::associations::Hashable;
 use crate::db::peppers::StoredPepper;
 use crate::db::{Conn, DbError, LockKey, associations, peppers};
@@ -61,6 +61,7 @@ pub enum RotationStep {
 impl Operation for RotatePepper {
     type State = Associations;
     type Output = RotationStep;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<RotationStep, Fault> {
         state.store.write(LockKey::Job("pepper"), |connection| {

@@ -1,6 +1,6 @@
 //! The sessions actor: validation sessions, their attempts and send limits.
 
-use super::pool::{Fault, Operation, State};
+use super::pool::{Fault, Kind, Operation, State};
 use super::retention::BATCH;
 use crate::db::outbox::{self, QueuedMessage};
 use crate::db::send_limits::{self, Charge};
@@ -31,10 +31,6 @@ pub struct Sessions {
 
 impl State for Sessions {
     const NAME: &'static str = "sessions";
-
-    fn is_alive(&mut self) -> bool {
-        self.store.is_alive()
-    }
 }
 
 /// Starts a session or continues one, and queues its message unless this attempt
@@ -245,9 +241,10 @@ pub struct UsedOfLimit {
 impl Operation for UsedOfLimit {
     type State = Sessions;
     type Output = u32;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Sessions) -> Result<u32, Fault> {
-        Ok(send_limits::used(state.store.read(), &self.limit)?)
+        Ok(send_limits::used(&mut state.store.read(), &self.limit)?)
     }
 }
 
@@ -308,10 +305,11 @@ pub struct ValidatedSession {
 impl Operation for ValidatedSession {
     type State = Sessions;
     type Output = Result<Proof, Denied>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Sessions) -> Result<Self::Output, Fault> {
         let secret = state.hash_key.client_secret(&self.client_secret);
-        let session = sessions::by_sid(state.store.read(), &self.sid)?;
+        let session = sessions::by_sid(&mut state.store.read(), &self.sid)?;
         Ok(session
             .ok_or(Denied::NoSession)
             .and_then(|session| session.proof(&secret, self.now, state.limits)))
@@ -329,6 +327,7 @@ pub struct PurgeSessions {
 impl Operation for PurgeSessions {
     type State = Sessions;
     type Output = usize;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Sessions) -> Result<usize, Fault> {
         state.store.write(LockKey::Job("purge"), |connection| {
@@ -352,6 +351,7 @@ pub struct PurgeLimits {
 impl Operation for PurgeLimits {
     type State = Sessions;
     type Output = bool;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Sessions) -> Result<bool, Fault> {
         state.store.write(LockKey::Job("purge"), |connection| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::associations::Associations;
-use super::pool::{Fault, Operation};
+use super::pool::{Fault, Kind, Operation};
 use crate::db::{Conn, LockKey, own_associations, peers, server_identity, statements};
 use crate::domain::ids::ServerName;
 use crate::domain::signing::{KeyRing, verify};
@@ -38,6 +38,7 @@ const CHUNK: i64 = 1000;
 impl Operation for SignAgain {
     type State = Associations;
     type Output = SignAgainOutcome;
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<SignAgainOutcome, Fault> {
         let name = state.origin.clone();

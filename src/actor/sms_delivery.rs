@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::message_worker::Delivery;
-use crate::db::outbox::QueuedMessage;
+use crate::db::outbox::{Kinds, QueuedMessage};
 use crate::delivery::failure::SendFailure;
 use crate::delivery::handover::Handover;
 use crate::delivery::sms::{Router, SmsMessage, SmsPayload};
@@ -50,7 +50,7 @@ impl SmsDelivery {
 
 impl Delivery for SmsDelivery {
     const NAME: &'static str = "sms";
-    const KINDS: &'static [MessageKind] = &[MessageKind::Sms];
+    const KINDS: Kinds = [MessageKind::Sms; 2];
 
     async fn send(&self, message: &QueuedMessage, handover: &Handover) -> Result<(), SendFailure> {
         let Some((sms, calling_code)) = self.write(message) else {

@@ -3,6 +3,7 @@
 //! meanwhile. Mail, SMS, onbind notifications and replication have a loop each,
 //! so that a slow one does not delay the others.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::ready;
 use std::rc::Rc;
@@ -152,6 +153,8 @@ struct WorkerLoop<W: Worker> {
     // The lease says it too, but by a clock that can jump.
     in_progress: InProgress,
     polling: Polling,
+    /// Whether tasks may be due that no slot was free for.
+    more_due: Rc<Cell<bool>>,
     wake_scheduled: bool,
     stopping: bool,
     outage: bool,
@@ -220,6 +223,7 @@ impl<W: Worker> WorkerLoop<W> {
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             in_progress: InProgress::default(),
             polling: Polling::Idle,
+            more_due: Rc::default(),
             wake_scheduled: false,
             stopping: false,
             outage: false,
@@ -233,6 +237,8 @@ impl<W: Worker> WorkerLoop<W> {
             return;
         }
         let limit = self.slots.available_permits();
+        // Until it is known that there are not.
+        self.more_due.set(true);
         if limit == 0 || self.stopping {
             return;
         }
@@ -244,8 +250,10 @@ impl<W: Worker> WorkerLoop<W> {
         self.polling = Polling::Running;
         let (worker, in_progress) = (Rc::clone(&self.worker), self.in_progress.keys());
         let taking = async move { worker.take_due(limit, in_progress).await };
-        context.spawn(taking.into_actor(self).map(|taken, this, context| {
+        context.spawn(taking.into_actor(self).map(move |taken, this, context| {
             let polling = std::mem::replace(&mut this.polling, Polling::Idle);
+            let are_all = taken.as_ref().is_ok_and(|tasks| tasks.len() < limit);
+            this.more_due.set(!are_all);
             this.start_tasks(taken, free_slots, context);
             if polling == Polling::RunAgain {
                 this.poll(context);
@@ -289,7 +297,20 @@ impl<W: Worker> WorkerLoop<W> {
             }
             let entry = InProgress::enter(&self.in_progress, W::key(&task));
             let wake = context.address().recipient();
-            spawn(run(worker, task, entry, slot, wake));
+            let more_due = Rc::clone(&self.more_due);
+            let run = async move {
+                let delay = worker.run(task).await;
+                drop(entry);
+                drop(slot);
+                if more_due.get() {
+                    let _ = wake.try_send(Wake);
+                }
+                if let Some(delay) = delay {
+                    tokio::time::sleep(delay).await;
+                    let _ = wake.try_send(Wake);
+                }
+            };
+            spawn(run);
         }
     }
 
@@ -313,23 +334,6 @@ impl<W: Worker> WorkerLoop<W> {
                 None
             }
         }
-    }
-}
-
-async fn run<W: Worker>(
-    worker: Rc<W>,
-    task: W::Task,
-    entry: Entry,
-    slot: OwnedSemaphorePermit,
-    wake: Recipient<Wake>,
-) {
-    let delay = worker.run(task).await;
-    drop(entry);
-    drop(slot);
-    let _ = wake.try_send(Wake);
-    if let Some(delay) = delay {
-        tokio::time::sleep(delay).await;
-        let _ = wake.try_send(Wake);
     }
 }
 

@@ -20,7 +20,7 @@ pub struct DatabaseSettings {
     pub url_file: Option<PathBuf>,
     /// Threads for lookups.
     pub readers: usize,
-    /// Threads for each actor that writes.
+    /// Threads for each actor that writes to PostgreSQL; 0 for as many as fit the machine.
     pub writers: usize,
     /// The maximum number of queued operations of one actor.
     pub queue: usize,
@@ -35,7 +35,7 @@ impl Default for DatabaseSettings {
             url: None,
             url_file: None,
             readers: 4,
-            writers: 2,
+            writers: 0,
             queue: 1024,
             busy_timeout: Duration::from_secs(5),
         }
@@ -51,7 +51,7 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// Threads for lookups, 1 to 64.
     pub readers: usize,
-    /// Threads for each actor that writes, 1 to 64.
+    /// Threads for each actor that writes to PostgreSQL, 1 to 64.
     pub writers: usize,
     /// The maximum number of queued operations of one actor; further ones are rejected
     /// with 503.
@@ -130,7 +130,7 @@ impl DatabaseUrl {
 impl DatabaseSettings {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Database> {
         checker.range("database.readers", self.readers, 1..=64);
-        checker.range("database.writers", self.writers, 1..=64);
+        checker.range("database.writers", self.writers, 0..=64);
         checker.range("database.queue", self.queue, 1..=1_000_000);
         checker.duration(
             "database.busy_timeout",
@@ -143,7 +143,10 @@ impl DatabaseSettings {
             key,
             url,
             readers: self.readers,
-            writers: self.writers,
+            writers: match self.writers {
+                0 => writers_of_machine(),
+                set => set,
+            },
             queue: self.queue,
             busy_timeout: self.busy_timeout,
         })
@@ -181,6 +184,12 @@ impl DatabaseSettings {
             }
         }
     }
+}
+
+/// Writers wait for the network and the disk of the database most of the time.
+fn writers_of_machine() -> usize {
+    let cpus = std::thread::available_parallelism();
+    cpus.map_or(4, std::num::NonZero::get).clamp(4, 16)
 }
 
 const HOUR: Duration = Duration::from_hours(1);

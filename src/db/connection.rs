@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
@@ -174,6 +174,38 @@ pub(super) fn retry_locked<E>(
         result = operation(connection);
     }
     result
+}
+
+/// How long SQLite waits for its write lock in one of the steps of [`begin_immediate`].
+const LOCK_STEP: Duration = Duration::from_millis(5);
+
+/// Begins a write transaction of SQLite, and waits up to `limit` for the write lock.
+///
+/// In one long wait SQLite would look less and less often, at last every 100 ms, and a
+/// server that writes all the time leaves the lock free for a fraction of a millisecond
+/// only. In a short one it looks after 1 and 3 ms.
+pub(super) fn begin_immediate(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+) -> Result<(), DbError> {
+    let started = Instant::now();
+    let busy_timeout = |wait: Duration| format!("PRAGMA busy_timeout = {}", wait.as_millis());
+    let (step, all) = (busy_timeout(LOCK_STEP.min(limit)), busy_timeout(limit));
+    let begin = format!("{step}; BEGIN IMMEDIATE; {all}");
+    loop {
+        let Err(error) = connection.batch_execute(&begin) else {
+            return Ok(());
+        };
+        if !is_locked(&error) || started.elapsed() >= limit {
+            let _ = connection.batch_execute(&all);
+            return Err(error.into());
+        }
+    }
+}
+
+/// Whether another connection to an SQLite file holds a lock; diesel has no kind for it.
+pub(super) fn is_locked(error: &diesel::result::Error) -> bool {
+    error.to_string().contains("locked")
 }
 
 /// Creates the file with mode 0600, because it will hold tokens and addresses.

@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection as _;
 
+use super::connection::is_locked;
 use super::locks::Lock;
 use super::{Conn, DbError};
 
@@ -41,7 +42,7 @@ pub(super) fn lock_alone(connection: &mut Conn) -> Result<bool, DbError> {
                 PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE; COMMIT";
             match sqlite.batch_execute(statements) {
                 Ok(()) => Ok(true),
-                Err(error) if error.to_string().contains("locked") => Ok(false),
+                Err(error) if is_locked(&error) => Ok(false),
                 Err(error) => Err(error.into()),
             }
         }

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod associations;
 mod connection;
 pub mod counter_secret;
+mod database;
 mod database_keys;
 pub mod early_statements;
 pub mod ephemeral_keys;
@@ -51,10 +52,11 @@ pub mod unsent;
 
 pub use connection::Conn;
 use connection::with_backend;
+pub use database::Database;
 pub use inspection::Owner;
 pub use lock_key::LockKey;
 pub use rewrite::Rewriter;
-pub use store::{Database, Store};
+pub use store::Store;
 
 /// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,9 @@ pub enum DbError {
     /// A query failed.
     #[error("a query failed: {0}")]
     Query(#[from] diesel::result::Error),
+    /// The transaction that was to commit it failed.
+    #[error("the transaction was rolled back: {0}")]
+    RolledBack(String),
     /// A stored value is not valid; the name says what it should be.
     #[error("cannot decode a stored {0}")]
     Corrupt(&'static str),
@@ -89,7 +94,7 @@ impl DbError {
                     | Kind::NotNullViolation
                     | Kind::CheckViolation
             ),
-            Self::Open(_) | Self::Query(_) => true,
+            Self::Open(_) | Self::Query(_) | Self::RolledBack(_) => true,
         }
     }
 }

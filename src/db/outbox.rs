@@ -131,29 +131,34 @@ pub fn insert(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbEr
     Ok(())
 }
 
+/// The kinds of messages that a worker takes; the same twice if there is only one. A list of
+/// any length would need a query that does not stay prepared.
+pub type Kinds = [MessageKind; 2];
+
 /// Leases up to `limit` due messages of `kinds` to `instance` until
 /// `lease_until`, except those in `in_flight`. Of several instances that try at
 /// once, one gets a message.
 pub fn take_due(
     connection: &mut Conn,
     instance: &InstanceId,
-    kinds: &[MessageKind],
+    kinds: Kinds,
     now: UnixMillis,
     lease_until: UnixMillis,
     limit: i64,
     in_flight: &[MessageId],
 ) -> Result<Vec<QueuedMessage>, DbError> {
     let wanted = usize::try_from(limit).unwrap_or_default();
-    let kinds = kinds.iter().map(|kind| kind.as_str());
+    let [one, other] = kinds.map(MessageKind::as_str);
     // Those in flight may be due by a clock that has jumped.
     let overhead = i64::try_from(in_flight.len()).unwrap_or(i64::MAX);
     let candidates: Vec<String> = dsl::outbox
         .filter(dsl::due_at.le(now.as_i64()))
-        .filter(dsl::kind.eq_any(kinds))
+        .filter(dsl::kind.eq(one).or(dsl::kind.eq(other)))
         .filter(dsl::lease_until.lt(now.as_i64()))
         .filter(
             dsl::affinity_instance
-                .eq_any([instance.as_str(), InstanceId::none().as_str()])
+                .eq(instance.as_str())
+                .or(dsl::affinity_instance.eq(InstanceId::none().as_str()))
                 .or(dsl::answer_until.lt(now.before(AFFINITY_GRACE).as_i64())),
         )
         .order(dsl::due_at.asc())

@@ -17,11 +17,62 @@ use crate::domain::threepid::ThreePid;
 /// A medium and an address.
 pub type Key = (String, String);
 
+/// A row of an association: medium, address, origin, number, time that counts, time that
+/// was stated, user, and the bounds of its validity.
+type Bound = (
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    String,
+    i64,
+    i64,
+);
+
+/// A row of a removal, likewise.
+type Removed = (String, String, String, i64, i64, Option<i64>);
+
+/// The rows whose column `address` fulfils a condition. A macro, because the type of the
+/// queries depends on it.
+macro_rules! rows_where {
+    ($connection:expr, $condition:ident($value:expr)) => {{
+        let bound: Vec<Bound> = associations::associations
+            .filter(associations::address.$condition($value))
+            .select((
+                associations::medium,
+                associations::address,
+                associations::origin,
+                associations::number,
+                associations::ts,
+                associations::stated_ts,
+                associations::mxid,
+                associations::not_before,
+                associations::not_after,
+            ))
+            .load($connection)?;
+        let removed: Vec<Removed> = removals::association_removals
+            .filter(removals::address.$condition($value))
+            .select((
+                removals::medium,
+                removals::address,
+                removals::origin,
+                removals::number,
+                removals::ts,
+                removals::stated_ts,
+            ))
+            .load($connection)?;
+        (bound, removed)
+    }};
+}
+
 /// All statements about a 3PID.
 pub fn find(connection: &mut Conn, threepid: &ThreePid) -> Result<Statements, DbError> {
-    let key = key(threepid);
-    let mut found = find_all(connection, &[threepid.address()])?;
-    Ok(found.remove(&key).unwrap_or_default())
+    // Unlike those with any number of addresses, these queries stay prepared.
+    let (bound, removed) = rows_where!(connection, eq(threepid.address()));
+    let mut found = merge(bound, removed);
+    Ok(found.remove(&key(threepid)).unwrap_or_default())
 }
 
 /// The key of a 3PID among the results of [`find_all`].
@@ -36,43 +87,11 @@ pub fn find_all(
     connection: &mut Conn,
     addresses: &[&str],
 ) -> Result<HashMap<Key, Statements>, DbError> {
-    type Removed = (String, String, String, i64, i64, Option<i64>);
-    type Bound = (
-        String,
-        String,
-        String,
-        i64,
-        i64,
-        Option<i64>,
-        String,
-        i64,
-        i64,
-    );
-    let bound: Vec<Bound> = associations::associations
-        .filter(associations::address.eq_any(addresses))
-        .select((
-            associations::medium,
-            associations::address,
-            associations::origin,
-            associations::number,
-            associations::ts,
-            associations::stated_ts,
-            associations::mxid,
-            associations::not_before,
-            associations::not_after,
-        ))
-        .load(connection)?;
-    let removed: Vec<Removed> = removals::association_removals
-        .filter(removals::address.eq_any(addresses))
-        .select((
-            removals::medium,
-            removals::address,
-            removals::origin,
-            removals::number,
-            removals::ts,
-            removals::stated_ts,
-        ))
-        .load(connection)?;
+    let (bound, removed) = rows_where!(connection, eq_any(addresses));
+    Ok(merge(bound, removed))
+}
+
+fn merge(bound: Vec<Bound>, removed: Vec<Removed>) -> HashMap<Key, Statements> {
     let mut found: HashMap<Key, Statements> = HashMap::new();
     for (medium, address, origin, number, counts_at, stated, mxid, not_before, not_after) in bound {
         let binding = Some(Binding {
@@ -99,7 +118,7 @@ pub fn find_all(
         };
         let _ = found.entry((medium, address)).or_default().merge(statement);
     }
-    Ok(found)
+    found
 }
 
 /// Stores that `origin` removed its association of a 3PID at `ts` (ms), which counts

@@ -1,231 +1,102 @@
-//! Opens a database, migrates its schema, and runs transactions that lock what
-//! they change.
+//! A connection and its transactions, which lock what they change.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{Array, Text};
 
-use super::connection::{Mode, connect};
-use super::in_use;
-use super::inspection::{self, Owner, Schema};
-use super::locks::Lock;
-use super::{
-    Conn, DbError, LockKey, Rewriter, migrations, server_identity, statements, with_backend,
-};
-use crate::config::DatabaseUrl;
+use super::connection::begin_immediate;
+use super::{Conn, DbError, LockKey, with_backend};
 
-/// How to connect to the database. Each actor opens its own [`Store`] from it.
-#[derive(Debug, Clone)]
-pub struct Database {
-    url: DatabaseUrl,
-    busy_timeout: Duration,
-    // SQLite allows one writer at a time. The writers of this process wait for a
-    // mutex, because SQLite's busy handler polls and is not fair.
-    write_lock: Arc<Mutex<()>>,
-}
-
-/// The connection of one actor.
+/// A connection. Actors that run on the same thread can share one.
 pub struct Store {
-    pub(super) connection: Conn,
-    pub(super) write_lock: Arc<Mutex<()>>,
+    // Actors that share it run one after the other, so nobody ever waits for the mutex.
+    shared: Arc<Mutex<Shared>>,
 }
 
-impl Database {
-    /// Describes a database without connecting to it. `busy_timeout` is how long
-    /// SQLite waits for a lock that another process holds.
-    #[must_use]
-    pub fn new(url: DatabaseUrl, busy_timeout: Duration) -> Self {
-        Self {
-            url,
-            busy_timeout,
-            write_lock: Arc::default(),
-        }
-    }
-
-    /// Opens a connection that can write.
-    pub fn writer(&self) -> Result<Store, DbError> {
-        self.open(Mode::Write)
-    }
-
-    /// Opens a connection that can only read.
-    pub fn reader(&self) -> Result<Store, DbError> {
-        self.open(Mode::Read)
-    }
-
-    /// Opens a connection that rewrites the file of an SQLite database; `None` for
-    /// PostgreSQL.
-    pub fn rewriter(&self) -> Result<Option<Rewriter>, DbError> {
-        if !matches!(self.url, DatabaseUrl::Sqlite(_)) {
-            return Ok(None);
-        }
-        match connect(&self.url, Mode::Write, self.busy_timeout)? {
-            Conn::Sqlite(sqlite) => Ok(Some(Rewriter::new(sqlite))),
-            Conn::Postgres(_) => Ok(None),
-        }
-    }
-
-    fn open(&self, mode: Mode) -> Result<Store, DbError> {
-        let mut connection = connect(&self.url, mode, self.busy_timeout)?;
-        in_use::share(&mut connection)?;
-        Ok(Store {
-            connection,
-            write_lock: Arc::clone(&self.write_lock),
-        })
-    }
-
-    /// Whether the server may use the database, without changing it. Returns warnings.
-    ///
-    /// # Errors
-    /// [`DbError::Refused`] with the reason and what to do; another error if the
-    /// database cannot be reached.
-    pub fn check(&self, owner: Owner<'_>) -> Result<Vec<String>, DbError> {
-        Ok(inspection::inspect(&self.url, Some(owner))?.warnings)
-    }
-
-    /// Opens a connection that can write, for a command that runs while servers
-    /// use the database.
-    ///
-    /// # Errors
-    /// When the database cannot be used or opened, or its schema is not the one of this
-    /// version: a command must not migrate the tables under a running server.
-    pub fn writer_on_current_schema(&self, owner: Option<Owner<'_>>) -> Result<Store, DbError> {
-        match inspection::inspect(&self.url, owner)?.schema {
-            Schema::Current => self.writer(),
-            Schema::Outdated => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
-            Schema::Empty => Err(DbError::Open(SCHEMA_MISSING.to_owned())),
-        }
-    }
-
-    /// Migrates the schema and lets `seed` insert the rows that every database
-    /// must have. Other instances that start wait until it is done (OPS-11).
-    ///
-    /// # Errors
-    /// When the database cannot be used or opened, or a migration fails. Nothing was
-    /// changed then.
-    pub fn prepare<T, F>(&self, seed: F) -> Result<T, DbError>
-    where
-        F: FnOnce(&mut Conn) -> Result<T, DbError>,
-    {
-        self.prepare_with(None, seed)
-    }
-
-    /// As [`prepare`](Self::prepare), for a server: refuses a database that belongs to
-    /// another one, and stores the name in a new one. Returns what `seed` returns.
-    ///
-    /// # Errors
-    /// As [`prepare`](Self::prepare).
-    pub fn prepare_for<T, F>(&self, owner: Owner<'_>, seed: F) -> Result<T, DbError>
-    where
-        F: FnOnce(&mut Conn) -> Result<T, DbError>,
-    {
-        self.prepare_with(Some(owner), |connection| {
-            match server_identity::name(connection)? {
-                None => server_identity::set_name(connection, owner.name)?,
-                Some(stored) if stored == owner.name.as_str() => {}
-                // Another server has started on the new file at the same time.
-                Some(stored) => {
-                    return Err(DbError::Refused(format!(
-                        "the database: it belongs to the server {stored}"
-                    )));
-                }
-            }
-            // Instances of an earlier version may have worked on the new schema until now.
-            statements::store_missing_removals(connection, owner.name)?;
-            seed(connection)
-        })
-    }
-
-    fn prepare_with<T, F>(&self, owner: Option<Owner<'_>>, seed: F) -> Result<T, DbError>
-    where
-        F: FnOnce(&mut Conn) -> Result<T, DbError>,
-    {
-        self.inspect_file(owner)?;
-        prepare(&mut self.writer()?, owner, seed)
-    }
-
-    /// Inspects an SQLite database before the first connection, which switches the file
-    /// to WAL mode.
-    fn inspect_file(&self, owner: Option<Owner<'_>>) -> Result<(), DbError> {
-        if matches!(self.url, DatabaseUrl::Sqlite(_)) {
-            inspection::inspect(&self.url, owner)?;
-        }
-        Ok(())
-    }
-
-    /// Opens a connection that can write and has the database to itself until it is
-    /// dropped, and migrates the schema. `None` if anybody else is connected.
-    ///
-    /// # Errors
-    /// When the database cannot be used or opened, or a migration fails.
-    pub fn writer_alone(&self) -> Result<Option<Store>, DbError> {
-        self.inspect_file(None)?;
-        let mut store = self.writer()?;
-        if !in_use::lock_alone(&mut store.connection)? {
-            return Ok(None);
-        }
-        prepare(&mut store, None, |_connection| Ok(()))?;
-        Ok(Some(store))
-    }
-
-    /// As [`writer_alone`](Self::writer_alone), for a database that exists, whichever
-    /// server it belongs to.
-    ///
-    /// # Errors
-    /// As [`writer_alone`](Self::writer_alone), and when anybody else is connected.
-    pub fn existing_alone(&self) -> Result<Store, DbError> {
-        if inspection::inspect(&self.url, None)?.schema == Schema::Empty {
-            return Err(DbError::Open(SCHEMA_MISSING.to_owned()));
-        }
-        self.writer_alone()?
-            .ok_or_else(|| DbError::Open(IN_USE.to_owned()))
-    }
+struct Shared {
+    connection: Conn,
+    busy_timeout: Duration,
+    group: Group,
+    /// How long the last commit took.
+    committed: Option<Duration>,
 }
 
-fn prepare<T, F>(store: &mut Store, owner: Option<Owner<'_>>, seed: F) -> Result<T, DbError>
-where
-    F: FnOnce(&mut Conn) -> Result<T, DbError>,
-{
-    let mut is_current = false;
-    if let Conn::Postgres(postgres) = &mut store.connection {
-        // A migration may take long, and so may the wait for the instance that
-        // migrates now. The lock needs no timeout: PostgreSQL releases it when
-        // the connection closes, also if this process is killed.
-        postgres.batch_execute(
-            "SET lock_timeout = 0; SET statement_timeout = 0; \
-             SET idle_in_transaction_session_timeout = 0",
-        )?;
-        Lock::Schema.lock_for_session(&mut store.connection)?;
-        // Another instance may have migrated during the wait.
-        let found = inspection::inspect_postgres(&mut store.connection, owner)?;
-        is_current = found.schema == Schema::Current;
-    }
-    // Even without pending migrations, diesel wants to create its table, which the role
-    // may not be allowed to do.
-    if !is_current {
-        migrations::apply_pending(&mut store.connection)
-            .map_err(|error| DbError::Open(format!("migration failed: {error}")))?;
-    }
-    store
-        .write(LockKey::Job("prepare"), seed)
-        .map_err(|error| match error {
-            DbError::Query(error) => DbError::Open(error.to_string()),
-            other => other,
-        })
+/// Which transactions are committed together. Only on SQLite: PostgreSQL itself commits
+/// those of several connections together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Each is committed by itself.
+    Off,
+    /// Several, none of which has started.
+    Closed,
+    /// Several, which are parts of one transaction of the database.
+    Open(Part),
+    /// The database has rolled all of them back by itself.
+    Lost,
 }
 
-const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \
-    the server once to migrate it";
-const IN_USE: &str = "a server or another command is connected to it; stop it first";
-const SCHEMA_MISSING: &str = "it does not exist yet or has no tables; start the server once to \
-    create them";
+/// The part of a group that is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// None.
+    None,
+    /// The one that has opened the group.
+    First,
+    /// One in a savepoint of its own.
+    Later,
+}
+
+/// The savepoint around a whole group. SQLite rolls a whole transaction back after some
+/// errors, such as a full disk; only if this savepoint is still there at the end has
+/// nothing of the group been lost.
+const OPEN_GROUP: &str = "SAVEPOINT whole_group";
+const COMMIT_GROUP: &str = "RELEASE whole_group; COMMIT";
+
+const BEGIN_PART: &str = "SAVEPOINT part_of_group";
+const KEEP_PART: &str = "RELEASE part_of_group";
+const UNDO_PART: &str = "ROLLBACK TO part_of_group; RELEASE part_of_group";
 
 impl Store {
+    /// `busy_timeout` is how long to wait for SQLite's write lock.
+    pub(super) fn new(connection: Conn, busy_timeout: Duration) -> Self {
+        let shared = Shared {
+            connection,
+            busy_timeout,
+            group: Group::Off,
+            committed: None,
+        };
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+        }
+    }
+
+    pub(super) fn into_group(self) -> Self {
+        self.lock().group = Group::Closed;
+        self
+    }
+
+    /// The same connection, for another actor of the same thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    // A panic while it was locked leaves a part of a group open, which `undo_part` ends.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs `work` in one transaction. Transactions with the same `lock` run one
     /// after the other, also on different instances, so that `work` may read,
     /// decide and write. On SQLite all write transactions run one after the other.
+    ///
+    /// In a group, it lasts only once [`commit_group`](Self::commit_group) has succeeded.
     ///
     /// # Errors
     /// The error of `work`; the transaction was rolled back then.
@@ -234,35 +105,18 @@ impl Store {
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
     {
-        let is_sqlite = matches!(self.connection, Conn::Sqlite(_));
-        // The mutex protects no data, so a panic while it was held does no harm.
-        let _guard = is_sqlite.then(|| {
-            self.write_lock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        });
-        let begin = if is_sqlite {
-            // Takes SQLite's write lock now. A deferred transaction would take it
-            // at its first write, and fail if the data it has read changed since.
-            "BEGIN IMMEDIATE"
-        } else {
-            // After it has waited for the lock, the transaction must see what the
-            // previous holder committed. A stricter level would go on with the
-            // snapshot that it took before the wait.
-            "BEGIN ISOLATION LEVEL READ COMMITTED"
-        };
-        execute(&mut self.connection, begin)?;
-        let result = take_locks(&mut self.connection, lock)
-            .map_err(DbError::Query)
-            .map_err(E::from)
-            .and_then(|()| work(&mut self.connection));
-        if result.is_ok() {
-            execute(&mut self.connection, "COMMIT")?;
-        } else {
-            // If this fails, the connection is lost and the transaction with it.
-            let _ = self.connection.batch_execute("ROLLBACK");
+        let shared = &mut *self.lock();
+        shared.begin()?;
+        let result = take_locks(&mut shared.connection, lock)
+            .map_err(|error| DbError::from(error).into())
+            .and_then(|()| work(&mut shared.connection));
+        match result {
+            Ok(value) => shared.keep().map(|()| value).map_err(E::from),
+            Err(error) => {
+                shared.undo();
+                Err(error)
+            }
         }
-        result
     }
 
     /// Runs `work`, which only reads, on a snapshot: all its queries see the same
@@ -275,33 +129,171 @@ impl Store {
         E: From<DbError>,
         F: FnOnce(&mut Conn) -> Result<T, E>,
     {
-        let begin = match self.connection {
+        let shared = &mut *self.lock();
+        if matches!(shared.group, Group::Open(_)) {
+            // Nobody else can commit anything.
+            return work(&mut shared.connection);
+        }
+        let begin = match shared.connection {
             Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             // In WAL mode, a read transaction sees one state and blocks no writer.
             Conn::Sqlite(_) => "BEGIN DEFERRED",
         };
-        execute(&mut self.connection, begin)?;
-        let result = work(&mut self.connection);
-        let rollback = execute(&mut self.connection, "ROLLBACK");
-        result.and_then(|value| rollback.map(|()| value))
+        shared.execute(begin)?;
+        let result = work(&mut shared.connection);
+        let rollback = shared.execute("ROLLBACK");
+        result.and_then(|value| rollback.map(|()| value).map_err(E::from))
     }
 
     /// The connection, for single queries that only read.
-    pub fn read(&mut self) -> &mut Conn {
-        &mut self.connection
+    pub fn read(&mut self) -> Reading<'_> {
+        Reading(self.lock())
     }
 
     /// Whether the connection still works.
     #[must_use]
     pub fn is_alive(&mut self) -> bool {
-        with_backend!(&mut self.connection, inner => inner.batch_execute("SELECT 1")).is_ok()
+        with_backend!(&mut *self.read(), inner => inner.batch_execute("SELECT 1")).is_ok()
+    }
+
+    /// Whether there is something to commit with [`commit_group`](Self::commit_group).
+    #[must_use]
+    pub fn has_open_group(&self) -> bool {
+        matches!(self.lock().group, Group::Open(_) | Group::Lost)
+    }
+
+    /// Undoes the transaction that was under way when its actor panicked.
+    pub fn undo_part(&self) {
+        let shared = &mut *self.lock();
+        if let Group::Open(Part::First | Part::Later) = shared.group {
+            shared.undo();
+        }
+    }
+
+    /// Commits the transactions of the group that have succeeded.
+    ///
+    /// # Errors
+    /// None of them is in the database then.
+    pub fn commit_group(&self) -> Result<(), DbError> {
+        let shared = &mut *self.lock();
+        let result = match shared.group {
+            Group::Off | Group::Closed => return Ok(()),
+            Group::Open(_) => shared.commit(COMMIT_GROUP),
+            Group::Lost => Err(DbError::RolledBack("its savepoint is gone".to_owned())),
+        };
+        if result.is_err() {
+            // If this fails, there is no transaction any more.
+            let _ = shared.execute("ROLLBACK");
+        }
+        shared.group = Group::Closed;
+        result
+    }
+
+    /// How long the commit took that came last, if there was one since the last call.
+    #[must_use]
+    pub fn take_committed(&self) -> Option<Duration> {
+        self.lock().committed.take()
     }
 }
 
-fn execute<E: From<DbError>>(connection: &mut Conn, statement: &str) -> Result<(), E> {
-    connection
-        .batch_execute(statement)
-        .map_err(|error| DbError::Query(error).into())
+/// A connection, for single queries that only read.
+pub struct Reading<'a>(MutexGuard<'a, Shared>);
+
+impl Deref for Reading<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0.connection
+    }
+}
+
+impl DerefMut for Reading<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0.connection
+    }
+}
+
+impl Shared {
+    fn begin(&mut self) -> Result<(), DbError> {
+        match self.group {
+            Group::Lost => Err(DbError::RolledBack("an earlier error".to_owned())),
+            Group::Open(_) => {
+                self.execute(BEGIN_PART)
+                    .inspect_err(|_error| self.group = Group::Lost)?;
+                self.group = Group::Open(Part::Later);
+                Ok(())
+            }
+            Group::Off | Group::Closed => self.begin_transaction(),
+        }
+    }
+
+    fn begin_transaction(&mut self) -> Result<(), DbError> {
+        match &mut self.connection {
+            // Takes SQLite's write lock now. A deferred transaction would take it
+            // at its first write, and fail if the data it has read changed since.
+            Conn::Sqlite(sqlite) => begin_immediate(sqlite, self.busy_timeout)?,
+            // After it has waited for the lock, the transaction must see what the
+            // previous holder committed. A stricter level would go on with the
+            // snapshot that it took before the wait.
+            Conn::Postgres(postgres) => {
+                postgres.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
+            }
+        }
+        if self.group == Group::Closed {
+            self.group = Group::Open(Part::First);
+            self.execute(OPEN_GROUP).inspect_err(|_error| self.undo())?;
+        }
+        Ok(())
+    }
+
+    /// Ends a transaction that has succeeded.
+    fn keep(&mut self) -> Result<(), DbError> {
+        match self.group {
+            Group::Off => self.commit("COMMIT"),
+            Group::Open(Part::Later) => {
+                let kept = self.execute(KEEP_PART);
+                self.group = if kept.is_ok() {
+                    Group::Open(Part::None)
+                } else {
+                    Group::Lost
+                };
+                kept
+            }
+            Group::Open(_) | Group::Closed | Group::Lost => {
+                self.group = Group::Open(Part::None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a transaction that has failed.
+    fn undo(&mut self) {
+        if self.group == Group::Open(Part::Later) {
+            let undone = self.execute(UNDO_PART);
+            self.group = if undone.is_ok() {
+                Group::Open(Part::None)
+            } else {
+                Group::Lost
+            };
+            return;
+        }
+        // If this fails, the connection is lost and the transaction with it.
+        let _ = self.execute("ROLLBACK");
+        if self.group != Group::Off {
+            self.group = Group::Closed;
+        }
+    }
+
+    fn commit(&mut self, statement: &str) -> Result<(), DbError> {
+        let started = Instant::now();
+        self.execute(statement)?;
+        self.committed = Some(started.elapsed());
+        Ok(())
+    }
+
+    fn execute(&mut self, statement: &str) -> Result<(), DbError> {
+        Ok(self.connection.batch_execute(statement)?)
+    }
 }
 
 /// Waits for the locks and holds them until the transaction ends.

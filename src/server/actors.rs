@@ -14,7 +14,7 @@ use crate::actor::detached::Detached;
 use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::{Pool, PoolLimits, State};
+use crate::actor::pool::{Pool, PoolLimits, State, Threads};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
@@ -46,8 +46,32 @@ struct Starter<'a> {
     database: &'a Database,
     metrics: &'a Arc<Metrics>,
     clock: &'a Clock,
+    /// Unless each pool has its own.
+    shared: Option<SharedThreads>,
     parts: Parts,
 }
+
+/// The threads of all pools that change an SQLite database.
+struct SharedThreads {
+    /// The only one that writes.
+    writer: Threads,
+    /// Those that read for the same actors, while it writes.
+    readers: Threads,
+}
+
+impl SharedThreads {
+    fn start(config: &Config, database: &Database, metrics: &Arc<Metrics>) -> Self {
+        let (writer, reader) = (database.clone(), database.clone());
+        let readers = config.database.readers.min(MAX_SHARED_READERS);
+        Self {
+            writer: Threads::connected(1, Arc::clone(metrics), move || writer.group_writer()),
+            readers: Threads::connected(readers, Arc::clone(metrics), move || reader.reader()),
+        }
+    }
+}
+
+/// What these read is small and soon read.
+const MAX_SHARED_READERS: usize = 2;
 
 /// The actors that own data, and the one that calls homeservers.
 struct Actors {
@@ -94,21 +118,25 @@ impl Starter<'_> {
 
     /// A pool whose threads change the database.
     fn writers<S: State>(&mut self, state: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
-        let (threads, database) = (self.config.database.writers, self.database.clone());
-        let metrics = Arc::clone(self.metrics);
-        let pool = Pool::start(threads, self.limits(), metrics, move || {
-            Ok(state(database.writer()?))
-        });
+        let (limits, metrics) = (self.limits(), Arc::clone(self.metrics));
+        let pool = if let Some(shared) = &self.shared {
+            Pool::on(shared.writer.clone(), limits, metrics, state)
+                .with_readers(shared.readers.clone())
+        } else {
+            let (threads, database) = (self.config.database.writers, self.database.clone());
+            let connect = move || database.writer();
+            let threads = Threads::connected(threads, Arc::clone(self.metrics), connect);
+            Pool::on(threads, limits, metrics, state)
+        };
         self.parts.add(Stage::Data, pool)
     }
 
     /// A pool whose threads only read the database.
     fn readers<S: State>(&mut self, state: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
         let (threads, database) = (self.config.database.readers, self.database.clone());
-        let metrics = Arc::clone(self.metrics);
-        let pool = Pool::start(threads, self.limits(), metrics, move || {
-            Ok(state(database.reader()?))
-        });
+        let connect = move || database.reader();
+        let threads = Threads::connected(threads, Arc::clone(self.metrics), connect);
+        let pool = Pool::on(threads, self.limits(), Arc::clone(self.metrics), state);
         self.parts.add(Stage::Data, pool)
     }
 
@@ -226,6 +254,9 @@ pub(super) fn start(
         database: &database,
         metrics: &shared.metrics,
         clock: &clock,
+        shared: database
+            .has_one_writer()
+            .then(|| SharedThreads::start(&config, &database, &shared.metrics)),
         parts: Parts::default(),
     };
     let actors = starter.actors(keys, resources.homeservers, secrets.hash_key);

@@ -33,27 +33,19 @@ pub fn rotate(
         origin: config.server.name.clone(),
         own_keys: Vec::new(),
     };
-    let current = peppers::current(associations.store.read())?;
+    let current = peppers::current(&mut associations.store.read())?;
     if current.is_some_and(|current| current.pepper == pepper) {
         return Ok(None);
     }
     let mut start = RotationStart::Now;
-    let (mut hashed, mut retries) = (0, MAX_RETRIES);
+    let mut hashed = 0;
     loop {
         let step = RotatePepper {
             pepper: pepper.clone(),
             start,
             now: clock.now().as_i64(),
         };
-        let done = match step.run(&mut associations) {
-            // Servers that write all the time can keep SQLite from getting its turn.
-            Err(fault) if retries > 0 && fault.to_string().contains("database is locked") => {
-                retries -= 1;
-                continue;
-            }
-            done => done?,
-        };
-        match done {
+        match step.run(&mut associations)? {
             RotationStep::Hashed(count) => hashed += count,
             RotationStep::Finished(count) => return Ok(Some(hashed + count)),
             // A server has taken the last steps.
@@ -62,6 +54,3 @@ pub fn rotate(
         start = RotationStart::Never;
     }
 }
-
-/// How often a step of a rotation that did not get its turn is tried again.
-const MAX_RETRIES: u32 = 20;

@@ -1,11 +1,11 @@
 //! kill -9 and a restart: everything that was acknowledged is kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use awc::http::Method;
 use futures_util::future::{join, join_all};
-use serde_json::json;
+use serde_json::{Value, json};
 use sydent::domain::ids::KeyId;
 use sydent::domain::public_key::PublicKey;
 use sydent::domain::signing;
@@ -109,7 +109,7 @@ async fn acknowledged_binds_survive_a_crash() {
     let database = TestDatabase::fresh();
     let mut process = TestProcess::start(&database, |_| {});
     let (api, acknowledged) = (process.internal(), RefCell::default());
-    let binders = join_all((0..8).map(|_| bind_until_killed(&api, &acknowledged)));
+    let binders = join_all((0..32).map(|_| bind_until_killed(&api, &acknowledged)));
     let crash = async {
         wait_until("100 binds", || acknowledged.borrow().len() >= 100).await;
         process.kill();
@@ -119,6 +119,112 @@ async fn acknowledged_binds_survive_a_crash() {
     let process = process.restart();
     let api = process.api();
     for address in acknowledged.into_inner() {
+        let found = api.lookup("email", &address).await.ok();
+        assert_eq!(found["mxid"], MXID, "{address}");
+    }
+}
+
+/// Validates one address after the other until the server stops answering.
+async fn validate_until_killed(api: &Api, acknowledged: &RefCell<Vec<(String, String)>>) {
+    let json = [("content-type", "application/json")];
+    let post = async |path: &str, body: Value| {
+        let path = format!("/_matrix/identity/api/v1/validate/email/{path}");
+        let body = body.to_string().into_bytes();
+        let sent = api.try_send(Method::POST, &path, &json, body).await;
+        sent.ok().map(|answer| answer.ok())
+    };
+    loop {
+        let address = fresh_address("session");
+        let request = json!({"client_secret": "secret", "email": address, "send_attempt": 1});
+        let Some(requested) = post("requestToken", request).await else {
+            return;
+        };
+        let sid = requested["sid"].as_str().unwrap().to_owned();
+        let token = SmtpServer::shared().mail_to(&address).await.token();
+        let submit = json!({"sid": sid, "client_secret": "secret", "token": token});
+        let Some(submitted) = post("submitToken", submit).await else {
+            return;
+        };
+        assert_eq!(submitted["success"], true);
+        acknowledged.borrow_mut().push((sid, address));
+    }
+}
+
+/// OPS-06
+#[actix_web::test]
+async fn sessions_of_many_clients_survive_a_crash() {
+    let database = TestDatabase::fresh();
+    let mut process = TestProcess::start(&database, |_| {});
+    let (api, acknowledged) = (process.api(), RefCell::default());
+    let clients = join_all((0..32).map(|_| validate_until_killed(&api, &acknowledged)));
+    let crash = async {
+        wait_until("100 sessions", || acknowledged.borrow().len() >= 100).await;
+        process.kill();
+    };
+    join(clients, crash).await;
+
+    let process = process.restart();
+    let api = process.api();
+    for (sid, address) in acknowledged.into_inner() {
+        let validated = api.get_validated(&sid, "secret").await.ok();
+        assert_eq!(validated["address"], address);
+    }
+}
+
+/// Which binds succeeded, and how many failed.
+#[derive(Default)]
+struct Binds {
+    acknowledged: RefCell<Vec<String>>,
+    failed: Cell<usize>,
+}
+
+impl Binds {
+    /// Binds one address after the other.
+    async fn bind_until(&self, api: &Api, is_over: &Cell<bool>) {
+        while !is_over.get() {
+            let address = fresh_address("full");
+            let answer = api.internal_bind("email", &address, MXID).await;
+            match answer.status {
+                200 => self.acknowledged.borrow_mut().push(address),
+                500 | 503 => self.failed.set(self.failed.get() + 1),
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    async fn until_acknowledged(&self, more: usize) {
+        let before = self.acknowledged.borrow().len();
+        let are_there = || self.acknowledged.borrow().len() >= before + more;
+        wait_until("acknowledged binds", are_there).await;
+    }
+}
+
+/// What is committed together fails together when the disk is full.
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn full_disk_loses_no_acknowledged_bind() {
+    let database = TestDatabase::fresh();
+    let process = TestProcess::start(&database, |_| {});
+    let (api, binds, is_over) = (process.internal(), Binds::default(), Cell::new(false));
+    let clients = join_all((0..16).map(|_| binds.bind_until(&api, &is_over)));
+    let disk = async {
+        for _ in 0..3 {
+            binds.until_acknowledged(50).await;
+            if let Some(log) = database.write_ahead_log() {
+                process.limit_files(Some(log.metadata().unwrap().len() + 10_000));
+                let before = binds.failed.get();
+                wait_until("failed binds", || binds.failed.get() >= before + 20).await;
+                process.limit_files(None);
+            }
+        }
+        binds.until_acknowledged(20).await;
+        is_over.set(true);
+    };
+    join(clients, disk).await;
+
+    let process = process.restart();
+    let api = process.api();
+    for address in binds.acknowledged.into_inner() {
         let found = api.lookup("email", &address).await.ok();
         assert_eq!(found["mxid"], MXID, "{address}");
     }

@@ -32,7 +32,7 @@ fn outbox(database: &Database) -> Outbox {
 fn take(outbox: &mut Outbox, instance: &str, now: i64) -> QueuedMessage {
     let take = TakeDue {
         instance: InstanceId::from(instance.to_owned()),
-        kinds: &[MessageKind::Mail],
+        kinds: [MessageKind::Mail; 2],
         now: UnixMillis::new(now),
         lease_until: UnixMillis::new(now + LEASE_MS),
         limit: 1,
@@ -134,7 +134,7 @@ fn dropped_mail_is_not_acknowledged() {
     let message = take(&mut outbox, "one", 1);
     let acknowledge = || {
         let mut store = database.writer().unwrap();
-        table::acknowledge(store.read(), &message.id).unwrap()
+        table::acknowledge(&mut store.read(), &message.id).unwrap()
     };
     assert!(acknowledge());
     settle(&mut outbox, &message, Settlement::Dropped);

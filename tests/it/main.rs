@@ -26,6 +26,8 @@ mod captured_mail;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod commits;
+#[cfg(test)]
 mod config_command;
 #[cfg(test)]
 mod conformance_map;

@@ -48,7 +48,7 @@ fn queued_messages_keep_their_acknowledgement() {
     let mut take = |instance: &str, now: i64| -> Vec<String> {
         let take = TakeDue {
             instance: InstanceId::from(instance.to_owned()),
-            kinds: &[MessageKind::Mail],
+            kinds: [MessageKind::Mail; 2],
             now: UnixMillis::new(now),
             lease_until: UnixMillis::new(now),
             limit: 10,
@@ -97,7 +97,8 @@ fn earlier_removals_hide_nothing_that_was_found() {
         "other@example.com",
     ];
     let medium = sydent::domain::threepid::Medium::Email;
-    let found = sydent::db::associations::find_mxids(store.read(), medium, &addresses, 5).unwrap();
+    let found =
+        sydent::db::associations::find_mxids(&mut store.read(), medium, &addresses, 5).unwrap();
     let mut found: Vec<&str> = found.iter().map(|(address, _)| address.as_str()).collect();
     found.sort_unstable();
     assert_eq!(

@@ -182,7 +182,11 @@ async fn message_leased_during_shutdown_is_released() {
     let relay = SmtpServer::start(Tls::None, "localhost", &[]);
     let server = TestServer::start(|settings| relay.configure(settings));
     let app = &server.app;
-    let writers = app.config.database.writers;
+    let writers = if server.database.is_postgres() {
+        app.config.database.writers
+    } else {
+        1
+    };
     let busy = BlockedActor::new(&app.outbox, writers);
     wait_until("every thread is blocked", || {
         busy.blocked_threads() == writers

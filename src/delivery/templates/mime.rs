@@ -10,15 +10,20 @@ const BYTES_PER_WORD: usize = 39;
 /// Writes every line end as CRLF, and one at the end of the text (RFC 5321, section 2.3.8).
 pub(super) fn with_crlf(text: &str) -> String {
     let mut mail = String::with_capacity(text.len() + text.len() / 32 + 2);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' => {
-                chars.next_if_eq(&'\n');
+    // Whole lines at once: a mail has some thousand characters.
+    let mut after_cr = false;
+    for line in text.split_inclusive(['\r', '\n']) {
+        let is_rest_of_line_end = after_cr && line == "\n";
+        after_cr = line.ends_with('\r');
+        if is_rest_of_line_end {
+            continue;
+        }
+        match line.strip_suffix(['\r', '\n']) {
+            Some(content) => {
+                mail.push_str(content);
                 mail.push_str("\r\n");
             }
-            '\n' => mail.push_str("\r\n"),
-            other => mail.push(other),
+            None => mail.push_str(line),
         }
     }
     if !mail.ends_with("\r\n") {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use sydent::actor::pool::{Fault, Operation, Pool, State};
+use sydent::actor::pool::{Fault, Kind, Operation, Pool, State};
 
 /// Operations that block an actor until this goes out of scope: each occupies a
 /// place in its queue, and a thread if one is free.
@@ -66,6 +66,8 @@ struct Wait<S> {
 impl<S: State> Operation for Wait<S> {
     type State = S;
     type Output = ();
+    /// It holds no transaction that others are part of.
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, _state: &mut S) -> Result<(), Fault> {
         self.gate.waiting.fetch_add(1, Ordering::SeqCst);

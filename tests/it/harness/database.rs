@@ -1,5 +1,6 @@
 //! A database of its own for each test.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection as _;
@@ -59,6 +60,12 @@ impl TestDatabase {
         }
         .unwrap();
         row.n
+    }
+
+    /// The file that SQLite writes changes to first.
+    pub fn write_ahead_log(&self) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("sqlite:")?;
+        Some(format!("{path}-wal").into())
     }
 
     pub fn is_postgres(&self) -> bool {

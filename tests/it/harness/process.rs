@@ -56,7 +56,12 @@ impl TestProcess {
     }
 
     fn launch(folder: TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sydent"))
+        // Without the signal, a write beyond a limit of the file's size fails as on a full
+        // disk, and does not end the process.
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg("trap '' XFSZ; exec \"$0\" \"$@\"")
+            .arg(env!("CARGO_BIN_EXE_sydent"))
             .arg("serve")
             .arg("--config")
             .arg(folder.path().join("sydent.toml"))
@@ -112,6 +117,18 @@ impl TestProcess {
 
     pub fn signal(&self, signal: Signal) {
         send_signal(&self.child, signal);
+    }
+
+    /// Lets no file of it become longer; `None` for any length.
+    #[cfg(target_os = "linux")]
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        let pid = Pid::from_child(&self.child);
+        prlimit(Some(pid), Resource::Fsize, limit).unwrap();
     }
 
     /// Waits up to 30 s until it ends.

@@ -82,7 +82,7 @@ fn pool(max_queued: u32) -> Pool<Counter> {
     Pool::start(1, limits, Arc::default(), open)
 }
 
-fn in_system(test: impl Future<Output = ()>) {
+pub(super) fn in_system(test: impl Future<Output = ()>) {
     actix::System::new().block_on(test);
 }
 
@@ -121,12 +121,10 @@ fn full_queue_is_rejected_and_recovers() {
         let pool = pool(2);
         let (first, has_started, release) = hold();
         let busy = pool.clone();
-        let first =
-            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
         until_started(&has_started).await;
         let waiting = pool.clone();
-        let second =
-            actix::Arbiter::current().spawn_with_result(async move { waiting.send(Which).await });
+        let second = Arbiter::current().spawn_with_result(async move { waiting.send(Which).await });
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(matches!(
             pool.send(Which).await,
@@ -146,17 +144,16 @@ fn background_work_and_requests_do_not_compete() {
         let background = pool.for_background();
         let (first, has_started, release) = hold();
         let busy = background.clone();
-        let first =
-            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
         until_started(&has_started).await;
         let request = pool.clone();
         let request =
-            actix::Arbiter::current().spawn_with_result(async move { request.send(Which).await });
+            Arbiter::current().spawn_with_result(async move { request.send(Which).await });
         let waiting: Vec<_> = (0..=MAX_BACKGROUND)
             .map(|_| {
                 let background = background.clone();
                 let work = async move { background.send(Which).await };
-                actix::Arbiter::current().spawn_with_result(work)
+                Arbiter::current().spawn_with_result(work)
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -188,8 +185,7 @@ fn blocked_actor_times_out_its_callers() {
         let mut pool = pool(2);
         let (first, has_started, release) = hold();
         let hangs = pool.clone();
-        let first =
-            actix::Arbiter::current().spawn_with_result(async move { hangs.send(first).await });
+        let first = Arbiter::current().spawn_with_result(async move { hangs.send(first).await });
         until_started(&has_started).await;
         pool.timeout = Duration::from_millis(1);
         assert!(matches!(
@@ -223,8 +219,7 @@ fn abandoned_operation_is_not_run() {
         let pool = pool(4);
         let (first, has_started, release) = hold();
         let busy = pool.clone();
-        let first =
-            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
         until_started(&has_started).await;
         let gone = tokio::time::timeout(Duration::from_millis(1), pool.send(Mark)).await;
         assert!(gone.is_err());
@@ -241,8 +236,7 @@ fn drain_waits_for_running_and_rejects_new() {
         let pool = pool(4);
         let (first, has_started, release) = hold();
         let busy = pool.clone();
-        let first =
-            actix::Arbiter::current().spawn_with_result(async move { busy.send(first).await });
+        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
         until_started(&has_started).await;
         assert!(
             !pool.clone().drain(Duration::from_millis(1)).await,
@@ -258,7 +252,7 @@ fn drain_waits_for_running_and_rejects_new() {
 }
 
 /// Runs a future on an arbiter and returns its result.
-trait SpawnWithResult {
+pub(super) trait SpawnWithResult {
     fn spawn_with_result<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
