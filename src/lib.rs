@@ -39,7 +39,8 @@
 //!    no randomness.
 //! 2. Only `actor/pool.rs` names `SyncArbiter`; only `actor/`, `server/` and the
 //!    commands that start a System import `actix`.
-//! 3. Only `db/` builds queries; one message is one transaction.
+//! 3. Only `db/` builds queries; one message is one transaction (on SQLite a savepoint
+//!    of one).
 //! 4. Only `http/`, `error` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
 //! 5. Only `outgoing/` (HTTP) and `delivery/` (mail) open connections to other

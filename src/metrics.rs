@@ -195,7 +195,7 @@ impl Metrics {
         );
         all.register(
             "database_committed_operations",
-            "Operations whose changes were committed, several by one commit",
+            "Operations that ended with a commit and succeeded, several with one",
             self.committed.clone(),
         );
         all.register(

@@ -14,22 +14,18 @@ use crate::domain::arrival::Arrival;
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::merge::{Merged, Statements};
-use crate::domain::public_key::PublicKey;
-use crate::domain::replication::{PeerChange, Push, Rejection, WithId};
+use crate::domain::replication::{PeerChange, VerifiedPush};
 use crate::domain::threepid::ThreePid;
 use crate::domain::time::UnixMillis;
 
 /// Takes the changes that a peer has signed (INT-03). They change only what that
-/// peer has said, and each only if nothing later of it is known. Changes that are
-/// not valid are skipped, unless nothing is signed with the peer's key.
+/// peer has said, and each only if nothing later of it is known.
 #[derive(Debug)]
 pub struct Ingest {
     /// The peer.
     pub peer: ServerName,
-    /// Its signing key.
-    pub key: PublicKey,
-    /// What it pushes.
-    pub push: Push,
+    /// What it pushes, with valid signatures.
+    pub push: VerifiedPush,
     /// The notification that each homeserver concerned gets.
     pub notification: OnbindNotification,
     /// When they arrive.
@@ -41,31 +37,24 @@ pub struct Ingest {
 pub struct Ingested {
     /// How many notifications were queued.
     pub notifications: usize,
-    /// How many changes were skipped.
-    pub skipped: usize,
     /// Whether changes of this server are to be pushed once more.
     pub repeats: bool,
 }
-
-/// A valid change with the number that the peer gave it.
-type Numbered = (i64, PeerChange);
 
 /// The most addresses of earlier changes that are pushed again because of a push.
 const MAX_REPEATS: i64 = 1000;
 
 impl Operation for Ingest {
     type State = Associations;
-    /// What came of it; or the ids of the changes, and nothing was taken: none is
-    /// signed with the peer's key.
-    type Output = Result<Ingested, Vec<String>>;
+    type Output = Ingested;
     const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<Self::Output, Fault> {
-        let compares = self.push.sender_compares;
-        let (changes, skipped) = match verify(self.push.changes, &self.peer, &self.key) {
-            Ok(verified) => verified,
-            Err(unsigned) => return Ok(Err(unsigned)),
-        };
+        let VerifiedPush {
+            changes,
+            skipped,
+            sender_compares: compares,
+        } = self.push;
         let (peer, now, notification) = (&self.peer, self.arrival.at, &self.notification);
         let threepids: Vec<&ThreePid> = changes
             .iter()
@@ -101,44 +90,12 @@ impl Operation for Ingest {
                 }
                 replicated::record_push(connection, peer, &skipped, compares, now)?;
                 let touched: Vec<&ThreePid> = applied.into_keys().collect();
-                Ok(Ok(Ingested {
+                Ok(Ingested {
                     notifications,
-                    skipped: skipped.len(),
                     repeats: repeat(connection, peer, compares, &touched)?,
-                }))
+                })
             })
     }
-}
-
-/// The valid changes, and the ids of those that are not.
-///
-/// # Errors
-/// The ids of all that the peer's key has not signed, if that are all: the wrong key
-/// is configured, and the peer is to send them again.
-fn verify(
-    changes: Vec<WithId>,
-    peer: &ServerName,
-    key: &PublicKey,
-) -> Result<(Vec<Numbered>, Vec<String>), Vec<String>> {
-    let (mut valid, mut invalid, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
-    for WithId { id, number, value } in changes {
-        let name = peer.as_str();
-        match PeerChange::verify(value, peer, key) {
-            Ok(change) => valid.push((number, change)),
-            Err(why) => {
-                log::warn!(peer = name, id = id.as_str(); "a change of a peer is not valid: {why}");
-                match why {
-                    Rejection::Unsigned => unsigned.push(id),
-                    Rejection::Invalid(_) => invalid.push(id),
-                }
-            }
-        }
-    }
-    if valid.is_empty() && !unsigned.is_empty() {
-        return Err(unsigned);
-    }
-    invalid.append(&mut unsigned);
-    Ok((valid, invalid))
 }
 
 /// What the changes of a push have in common.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::pool::{Fault, Operation, State};
+use super::pool::{Fault, Kind, Operation, State};
 use crate::db::peppers::AnsweredPeppers;
 use crate::db::{Conn, DbError, Store, associations, ephemeral_keys, invites, peppers};
 use crate::domain::lookup::{Entries, Pepper};
@@ -34,6 +34,7 @@ pub struct SignedAssociation {
 impl Operation for SignedAssociation {
     type State = Lookups;
     type Output = Option<(String, String)>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         Ok(associations::find_signed(
@@ -60,6 +61,7 @@ impl Operation for LookupThreepids {
     type State = Lookups;
     /// The user of each 3PID that is bound.
     type Output = HashMap<ThreePid, String>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         let asked: Vec<&ThreePid> = self.threepids.iter().collect();
@@ -102,6 +104,7 @@ pub struct CurrentPeppers {
 impl Operation for CurrentPeppers {
     type State = Lookups;
     type Output = AnsweredPeppers;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<AnsweredPeppers, Fault> {
         answered_peppers(&mut state.store.read(), self.now)
@@ -139,6 +142,7 @@ pub enum LookupOutcome {
 impl Operation for LookupHashes {
     type State = Lookups;
     type Output = LookupOutcome;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<LookupOutcome, Fault> {
         // In one snapshot, so that the hashes are those of this pepper.
@@ -181,6 +185,7 @@ pub struct FindEphemeralKey {
 impl Operation for FindEphemeralKey {
     type State = Lookups;
     type Output = bool;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(ephemeral_keys::exists(
@@ -200,6 +205,7 @@ pub struct InviteSender {
 impl Operation for InviteSender {
     type State = Lookups;
     type Output = Option<String>;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<Option<String>, Fault> {
         Ok(invites::sender(&mut state.store.read(), &self.token)?)
@@ -213,6 +219,7 @@ pub struct Ping;
 impl Operation for Ping {
     type State = Lookups;
     type Output = bool;
+    const KIND: Kind = Kind::Read;
 
     fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(state.store.is_alive())

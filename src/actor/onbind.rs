@@ -72,6 +72,8 @@ const IDS_PER_QUERY: usize = 30_000;
 impl Operation for CompleteNotification {
     type State = Associations;
     type Output = ();
+    // Anybody can cause many invites of one address.
+    const KIND: Kind = Kind::LongWrite;
 
     fn run(self, state: &mut Associations) -> Result<(), Fault> {
         state

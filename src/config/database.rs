@@ -189,7 +189,7 @@ impl DatabaseSettings {
 /// Writers wait for the network and the disk of the database most of the time.
 fn writers_of_machine() -> usize {
     let cpus = std::thread::available_parallelism();
-    cpus.map_or(4, std::num::NonZero::get).clamp(4, 16)
+    cpus.map_or(4, std::num::NonZero::get).clamp(4, 8)
 }
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -134,7 +134,7 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
          PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; \
          PRAGMA query_only = {};",
         busy_timeout.as_millis(),
-        // KiB. Lookups benefit from a large cache; writers are as many as actors.
+        // KiB. Lookups benefit from a large cache.
         if mode == Mode::Read { 16384 } else { 2048 },
         if mode == Mode::Read { "ON" } else { "OFF" },
     );

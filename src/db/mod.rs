@@ -71,9 +71,9 @@ pub enum DbError {
     /// A query failed.
     #[error("a query failed: {0}")]
     Query(#[from] diesel::result::Error),
-    /// The transaction that was to commit it failed.
-    #[error("the transaction was rolled back: {0}")]
-    RolledBack(String),
+    /// The transaction that it was part of was not committed.
+    #[error("the transaction was rolled back, with the operations that it was to commit")]
+    RolledBack,
     /// A stored value is not valid; the name says what it should be.
     #[error("cannot decode a stored {0}")]
     Corrupt(&'static str),
@@ -94,7 +94,7 @@ impl DbError {
                     | Kind::NotNullViolation
                     | Kind::CheckViolation
             ),
-            Self::Open(_) | Self::Query(_) | Self::RolledBack(_) => true,
+            Self::Open(_) | Self::Query(_) | Self::RolledBack => true,
         }
     }
 }

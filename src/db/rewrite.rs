@@ -7,11 +7,15 @@ use diesel::sql_types::Integer;
 use diesel::{RunQueryDsl as _, SqliteConnection};
 
 use super::DbError;
-use super::connection::retry_locked;
+use super::connection::is_locked;
 
 /// How long one try to empty the write-ahead log waits for those who read: meanwhile
 /// nobody can write.
 const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
+
+/// How often a rewrite is tried that other processes keep from starting, each time with
+/// the busy timeout.
+const ATTEMPTS: usize = 3;
 
 /// A connection for nothing else: neither of the two runs in a transaction.
 pub struct Rewriter(SqliteConnection);
@@ -32,8 +36,14 @@ impl Rewriter {
     /// Writers wait meanwhile; readers do not. The former pages are in the write-ahead
     /// log until it is emptied.
     pub fn rewrite(&mut self) -> Result<(), DbError> {
-        let vacuum = |sqlite: &mut SqliteConnection| sqlite.batch_execute("VACUUM");
-        Ok(retry_locked(&mut self.0, vacuum)?)
+        for _ in 1..ATTEMPTS {
+            match self.0.batch_execute("VACUUM") {
+                // Nothing was copied yet.
+                Err(error) if is_locked(&error) => {}
+                done => return Ok(done?),
+            }
+        }
+        Ok(self.0.batch_execute("VACUUM")?)
     }
 
     /// Tries once to empty the write-ahead log. Returns whether it is empty: it cannot be

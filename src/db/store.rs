@@ -56,7 +56,9 @@ enum Part {
 const OPEN_GROUP: &str = "SAVEPOINT whole_group";
 const COMMIT_GROUP: &str = "RELEASE whole_group; COMMIT";
 
-const BEGIN_PART: &str = "SAVEPOINT part_of_group";
+/// Fails, before anything is written, if the whole group is lost: without a transaction, a
+/// savepoint would be one, and its release would commit it.
+const BEGIN_PART: &str = "RELEASE whole_group; SAVEPOINT whole_group; SAVEPOINT part_of_group";
 const KEEP_PART: &str = "RELEASE part_of_group";
 const UNDO_PART: &str = "ROLLBACK TO part_of_group; RELEASE part_of_group";
 
@@ -179,7 +181,7 @@ impl Store {
         let result = match shared.group {
             Group::Off | Group::Closed => return Ok(()),
             Group::Open(_) => shared.commit(COMMIT_GROUP),
-            Group::Lost => Err(DbError::RolledBack("its savepoint is gone".to_owned())),
+            Group::Lost => Err(DbError::RolledBack),
         };
         if result.is_err() {
             // If this fails, there is no transaction any more.
@@ -216,7 +218,7 @@ impl DerefMut for Reading<'_> {
 impl Shared {
     fn begin(&mut self) -> Result<(), DbError> {
         match self.group {
-            Group::Lost => Err(DbError::RolledBack("an earlier error".to_owned())),
+            Group::Lost => Err(DbError::RolledBack),
             Group::Open(_) => {
                 self.execute(BEGIN_PART)
                     .inspect_err(|_error| self.group = Group::Lost)?;
@@ -259,10 +261,11 @@ impl Shared {
                 };
                 kept
             }
-            Group::Open(_) | Group::Closed | Group::Lost => {
+            Group::Open(_) => {
                 self.group = Group::Open(Part::None);
                 Ok(())
             }
+            Group::Closed | Group::Lost => Err(DbError::RolledBack),
         }
     }
 

@@ -89,6 +89,17 @@ pub enum PeerChange {
     Restated,
 }
 
+/// The changes of a push whose signatures were verified.
+#[derive(Debug)]
+pub struct VerifiedPush {
+    /// The valid changes, each with the number that the peer gave it.
+    pub changes: Vec<(i64, PeerChange)>,
+    /// The ids of those that are not valid.
+    pub skipped: Vec<String>,
+    /// Whether the peer compares what several servers state.
+    pub sender_compares: bool,
+}
+
 /// Why a change of a peer cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {

@@ -68,7 +68,8 @@ async fn clients_share_commits() {
     let (commits, operations) = (commits - commits_before, operations - operations_before);
     assert!(operations >= 64, "{operations}");
     if server.database.is_postgres() {
-        assert!(commits <= operations, "{commits} for {operations}");
+        // It commits the transactions of several connections together by itself.
+        assert_eq!(commits, operations);
     } else {
         assert!(commits < operations, "{commits} for {operations}");
     }

@@ -15,6 +15,7 @@ struct Pools {
     accounts: Pool<Accounts>,
     outbox: Pool<Outbox>,
     metrics: Arc<Metrics>,
+    database: Database,
     _folder: TempDir,
 }
 
@@ -25,8 +26,8 @@ impl Pools {
         let database = Database::new(url, Duration::from_secs(5));
         database.prepare(|_connection| Ok(())).unwrap();
         let metrics = Arc::new(Metrics::default());
-        let reader = database.clone();
-        let connect = move || database.group_writer();
+        let (writer, reader) = (database.clone(), database.clone());
+        let connect = move || writer.group_writer();
         let writer = Threads::connected(1, Arc::clone(&metrics), connect);
         let readers = Threads::connected(1, Arc::clone(&metrics), move || reader.reader());
         let limits = PoolLimits {
@@ -42,6 +43,7 @@ impl Pools {
             accounts: accounts.with_readers(readers.clone()),
             outbox: outbox.with_readers(readers),
             metrics,
+            database,
             _folder: folder,
         }
     }
@@ -145,7 +147,7 @@ async fn until_queued() {
 }
 
 #[test]
-fn queued_operations_share_one_commit() {
+fn queued_operations_share_commits() {
     in_system(async {
         let pools = Pools::start();
         let release = pools.hold().await;
@@ -163,6 +165,41 @@ fn queued_operations_share_one_commit() {
         assert!(commits < 10, "{commits}");
         assert_eq!(operations, 20);
         assert!(pools.is_known("19").await);
+    });
+}
+
+/// Beside another process that writes much, a group is as large as without it.
+#[test]
+fn waiting_for_the_lock_ends_no_group() {
+    const ROUNDS: u64 = 5;
+    in_system(async {
+        let pools = Pools::start();
+        for round in 0..ROUNDS {
+            let release = pools.hold().await;
+            let opened = [0, 1].map(|n| pools.queue(open(&format!("{round} {n}"))));
+            until_queued().await;
+            let mut other = pools.database.writer().unwrap();
+            let (locked, is_locked) = std::sync::mpsc::channel();
+            let (unlock, unlocked) = std::sync::mpsc::channel();
+            let holder = std::thread::spawn(move || {
+                other.write(LockKey::Job("test"), |_connection| {
+                    locked.send(()).unwrap();
+                    unlocked.recv().unwrap();
+                    Ok::<_, DbError>(())
+                })
+            });
+            is_locked.recv().unwrap();
+            release.send(()).unwrap();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            unlock.send(()).unwrap();
+            for opened in opened {
+                assert!(opened.await.unwrap().unwrap());
+            }
+            holder.join().unwrap().unwrap();
+        }
+        let (commits, operations) = pools.commits();
+        assert_eq!(operations, 2 * ROUNDS);
+        assert!(commits < operations, "{commits}");
     });
 }
 
@@ -197,6 +234,8 @@ fn failures_in_a_group_stay_alone() {
             assert_eq!(pools.is_known(token).await, is_known, "{token}");
         }
         assert!(pools.accounts.is_running());
+        // One failed, and one panicked.
+        assert_eq!(pools.commits().1, 3);
     });
 }
 

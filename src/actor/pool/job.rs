@@ -53,6 +53,9 @@ pub(super) struct Context {
     resets_seen: usize,
     /// Whether the connection may be broken or a state half changed.
     is_suspect: bool,
+    /// How long the last commit took, until it is asked for. A connection that is thrown
+    /// away would take it along.
+    committed: Option<Duration>,
 }
 
 impl Context {
@@ -66,6 +69,7 @@ impl Context {
             states: HashMap::new(),
             last_used: Instant::now(),
             is_suspect: false,
+            committed: None,
         }
     }
 
@@ -115,6 +119,7 @@ impl Context {
     pub(super) fn settle(&mut self) -> Result<(), DbError> {
         let store = self.connection.store.as_ref();
         let result = store.map_or(Ok(()), Store::commit_group);
+        self.committed = store.and_then(Store::take_committed);
         if self.is_suspect || result.is_err() {
             self.reset();
         }
@@ -136,8 +141,8 @@ impl Context {
     }
 
     /// How long the last commit took, if there was one since the last call.
-    pub(super) fn take_committed(&self) -> Option<Duration> {
-        self.connection.store.as_ref()?.take_committed()
+    pub(super) fn take_committed(&mut self) -> Option<Duration> {
+        self.committed.take()
     }
 
     fn reset(&mut self) {
@@ -159,6 +164,9 @@ pub(super) trait Job: Send {
 
 /// The result of an operation, until what it did is committed.
 pub(super) trait Reply {
+    /// Whether the operation has succeeded.
+    fn is_ok(&self) -> bool;
+
     /// Sends the result; or why it is not committed, if that failed.
     fn send(self: Box<Self>, failed: Option<&DbError>, metrics: &Metrics);
 }
@@ -183,11 +191,12 @@ impl<O: Operation> Job for Envelope<O> {
             return None;
         }
         let started = Instant::now();
+        let result = context.run(self.operation, &self.open);
         Some(Box::new(Done::<O> {
-            result: context.run(self.operation, &self.open),
+            result,
             reply: self.reply,
             queued_for: started - self.queued_at,
-            started,
+            ran_for: started.elapsed(),
             permit: self.permit,
         }))
     }
@@ -197,19 +206,21 @@ struct Done<O: Operation> {
     result: Result<O::Output, Fault>,
     reply: oneshot::Sender<Result<O::Output, Fault>>,
     queued_for: Duration,
-    started: Instant,
+    ran_for: Duration,
     permit: Permit,
 }
 
 impl<O: Operation> Reply for Done<O> {
+    fn is_ok(&self) -> bool {
+        self.result.is_ok()
+    }
+
     fn send(self: Box<Self>, failed: Option<&DbError>, metrics: &Metrics) {
         let result = match failed {
-            Some(error) if self.result.is_ok() => {
-                Err(DbError::RolledBack(error.to_string()).into())
-            }
+            Some(_) if self.result.is_ok() => Err(DbError::RolledBack.into()),
             _ => self.result,
         };
-        metrics.actor_ran(O::State::NAME, self.queued_for, self.started.elapsed());
+        metrics.actor_ran(O::State::NAME, self.queued_for, self.ran_for);
         if let Err(Fault::Panicked(actor)) = &result {
             metrics.actor_panicked(actor);
         }

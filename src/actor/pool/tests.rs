@@ -56,16 +56,18 @@ impl Operation for Hold {
     }
 }
 
-fn hold() -> (Hold, mpsc::Receiver<()>, mpsc::Sender<()>) {
+/// Lets the thread of the pool wait until it is released. Returns the result of the
+/// operation that waits, and what releases it.
+async fn occupy(pool: &Pool<Counter>) -> (oneshot::Receiver<Result<(), Fault>>, mpsc::Sender<()>) {
     let (started, has_started) = mpsc::channel();
     let (release, released) = mpsc::channel();
-    (Hold { started, released }, has_started, release)
-}
-
-async fn until_started(has_started: &mpsc::Receiver<()>) {
+    let pool = pool.clone();
+    let sent = async move { pool.send(Hold { started, released }).await };
+    let result = Arbiter::current().spawn_with_result(sent);
     while has_started.try_recv().is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    (result, release)
 }
 
 fn pool(max_queued: u32) -> Pool<Counter> {
@@ -119,10 +121,7 @@ fn lost_connection_is_reopened() {
 fn full_queue_is_rejected_and_recovers() {
     in_system(async {
         let pool = pool(2);
-        let (first, has_started, release) = hold();
-        let busy = pool.clone();
-        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
-        until_started(&has_started).await;
+        let (first, release) = occupy(&pool).await;
         let waiting = pool.clone();
         let second = Arbiter::current().spawn_with_result(async move { waiting.send(Which).await });
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -142,10 +141,7 @@ fn background_work_and_requests_do_not_compete() {
     in_system(async {
         let pool = pool(1);
         let background = pool.for_background();
-        let (first, has_started, release) = hold();
-        let busy = background.clone();
-        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
-        until_started(&has_started).await;
+        let (first, release) = occupy(&background).await;
         let request = pool.clone();
         let request =
             Arbiter::current().spawn_with_result(async move { request.send(Which).await });
@@ -183,10 +179,7 @@ fn reply_comes_after_its_place_is_free() {
 fn blocked_actor_times_out_its_callers() {
     in_system(async {
         let mut pool = pool(2);
-        let (first, has_started, release) = hold();
-        let hangs = pool.clone();
-        let first = Arbiter::current().spawn_with_result(async move { hangs.send(first).await });
-        until_started(&has_started).await;
+        let (first, release) = occupy(&pool).await;
         pool.timeout = Duration::from_millis(1);
         assert!(matches!(
             pool.send(Which).await,
@@ -217,10 +210,7 @@ fn abandoned_operation_is_not_run() {
     }
     in_system(async {
         let pool = pool(4);
-        let (first, has_started, release) = hold();
-        let busy = pool.clone();
-        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
-        until_started(&has_started).await;
+        let (first, release) = occupy(&pool).await;
         let gone = tokio::time::timeout(Duration::from_millis(1), pool.send(Mark)).await;
         assert!(gone.is_err());
         release.send(()).unwrap();
@@ -234,10 +224,7 @@ fn abandoned_operation_is_not_run() {
 fn drain_waits_for_running_and_rejects_new() {
     in_system(async {
         let pool = pool(4);
-        let (first, has_started, release) = hold();
-        let busy = pool.clone();
-        let first = Arbiter::current().spawn_with_result(async move { busy.send(first).await });
-        until_started(&has_started).await;
+        let (first, release) = occupy(&pool).await;
         assert!(
             !pool.clone().drain(Duration::from_millis(1)).await,
             "it is still running"

@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 /// The most operations that one commit ends. Each of them waits for all.
 const MAX_IN_GROUP: usize = 256;
 
-/// No operation joins a group after that time.
+/// No operation joins a group so long after its first one.
 const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
 
 /// Jobs of all pools that share some threads.
@@ -40,9 +40,10 @@ impl Worker {
     /// Runs operations until the queue is closed.
     pub(super) fn serve(&mut self) {
         while let Some(job) = self.queue.next() {
-            let started = Instant::now();
             self.context.check();
             self.run(job);
+            // The first one may have waited for the lock of another process.
+            let started = Instant::now();
             while self.context.has_open_group()
                 && self.replies.len() < MAX_IN_GROUP
                 && started.elapsed() < MAX_GROUP_TIME
@@ -75,7 +76,12 @@ impl Worker {
     fn commit(&mut self) {
         let result = self.context.settle();
         if let Some(took) = self.context.take_committed() {
-            self.metrics.committed(self.replies.len(), took);
+            let succeeded = self.replies.iter().filter(|reply| reply.is_ok()).count();
+            self.metrics.committed(succeeded, took);
+        }
+        if let Err(error) = &result {
+            let operations = self.replies.len();
+            log::error!("cannot commit {operations} operations together: {error}");
         }
         for reply in self.replies.drain(..) {
             reply.send(result.as_ref().err(), &self.metrics);

@@ -3,7 +3,7 @@
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 
 /// Connections that each listener other than the client's may have.
 const PER_OTHER_LISTENER: usize = 64;
@@ -82,8 +82,14 @@ impl Budget {
 }
 
 fn reserve(config: &Config) -> usize {
-    // Four pools write, and the owner's lock is a connection as well.
-    let database = config.database.readers + 4 * config.database.writers + 1;
+    let writers = match config.database.url {
+        // One, and two that read for the same actors.
+        DatabaseUrl::Sqlite(_) => 3,
+        // Four pools.
+        DatabaseUrl::Postgres(_) => 4 * config.database.writers,
+    };
+    // The owner's lock is a connection as well.
+    let database = config.database.readers + writers + 1;
     let deliveries = config.email.concurrency + config.sms.concurrency;
     // Token checks, and half as many calls for keys and onbind each.
     let homeservers = 2 * config.federation.concurrency;
