@@ -46,7 +46,12 @@ fn messages_of(
         let last_failure = outbox_failures::table
             .find(&message.id)
             .select(outbox_failures::last_failure)
-            .first(connection)?;
+            .first(connection)
+            .optional()?;
+        // On PostgreSQL it may have been delivered between the two queries.
+        let Some(last_failure) = last_failure else {
+            continue;
+        };
         records.push(QueuedMessageRecord {
             kind: message.kind,
             created_at: message.created_at,
