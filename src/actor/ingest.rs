@@ -245,9 +245,6 @@ fn has_pending_invites(
     if invites::pending(connection, threepid)?.is_empty() {
         return Ok(false);
     }
-    let bound =
-        associations::find_mxids(connection, threepid.medium(), &[threepid.address()], now)?;
-    // The newest comes last.
-    let newest = bound.into_iter().next_back();
-    Ok(newest.is_some_and(|(_, mxid)| mxid == association.mxid.as_str()))
+    let newest = associations::find_mxid(connection, threepid, now)?;
+    Ok(newest.is_some_and(|mxid| mxid == association.mxid.as_str()))
 }

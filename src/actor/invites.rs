@@ -85,10 +85,7 @@ impl Operation for StoreInvite {
         state
             .store
             .write(LockKey::ThreePid(&self.threepid), |connection| {
-                let (medium, address) = (self.threepid.medium(), self.threepid.address());
-                let bound = associations::find_mxids(connection, medium, &[address], self.now)?;
-                // The newest comes last.
-                if let Some((_, mxid)) = bound.into_iter().next_back() {
+                if let Some(mxid) = associations::find_mxid(connection, &self.threepid, self.now)? {
                     return Ok(StoreOutcome::InUse(mxid));
                 }
                 let charges = match send_limits::charge_all(connection, &self.limits, self.now)? {

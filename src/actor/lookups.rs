@@ -45,10 +45,11 @@ impl Operation for SignedAssociation {
     }
 }
 
-/// SQLite allows 32,766 variables in a query, PostgreSQL 65,535.
-const ADDRESSES_PER_QUERY: usize = 30_000;
+/// A lookup of more addresses is made in parts, so that others have their turn between
+/// them. Each part is one operation.
+pub const ADDRESSES_PER_PART: usize = 1000;
 
-/// Finds the users of 3PIDs.
+/// Finds the users of 3PIDs, at most [`ADDRESSES_PER_PART`].
 #[derive(Debug)]
 pub struct LookupThreepids {
     /// The 3PIDs.
@@ -82,12 +83,9 @@ fn users_of(
             .map(|threepid| (threepid.address(), *threepid))
             .collect();
         let addresses: Vec<&str> = of_medium.keys().copied().collect();
-        for addresses in addresses.chunks(ADDRESSES_PER_QUERY) {
-            // The newest comes last and replaces the others.
-            for (address, mxid) in associations::find_mxids(connection, medium, addresses, now)? {
-                if let Some(threepid) = of_medium.get(address.as_str()) {
-                    found.insert((*threepid).clone(), mxid);
-                }
+        for (address, mxid) in associations::find_mxids(connection, medium, &addresses, now)? {
+            if let Some(threepid) = of_medium.get(address.as_str()) {
+                found.insert((*threepid).clone(), mxid);
             }
         }
     }
@@ -116,15 +114,16 @@ fn answered_peppers(connection: &mut Conn, now: i64) -> Result<AnsweredPeppers, 
     answered.ok_or(Fault::Internal("the database has no pepper"))
 }
 
-/// Finds the users of the entries of a v2 lookup.
+/// Finds the users of some entries of a v2 lookup.
 #[derive(Debug)]
 pub struct LookupHashes {
-    /// The entries.
+    /// The entries, at most [`ADDRESSES_PER_PART`].
     pub entries: Arc<Entries>,
     /// The pepper that the client used.
     pub pepper: String,
-    /// The payment for the entries. A lookup with a wrong pepper costs nothing.
-    pub claim: Claim,
+    /// The payment for the whole lookup, if it is not paid yet. A lookup with a wrong
+    /// pepper costs nothing.
+    pub claim: Option<Claim>,
     /// Now, ms.
     pub now: i64,
 }
@@ -151,16 +150,13 @@ impl Operation for LookupHashes {
             let Some(slot) = peppers.slot(&self.pepper) else {
                 return Ok(LookupOutcome::WrongPepper(peppers.current.pepper));
             };
-            if let Err(shortages) = self.claim.pay() {
+            if let Some(Err(shortages)) = self.claim.map(|claim| claim.pay()) {
                 return Ok(LookupOutcome::Unpaid(shortages));
             }
             Ok(LookupOutcome::Found(match &*self.entries {
                 Entries::Hashed(hashes) => {
                     let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
-                    // The newest comes last and replaces the others (LKP-16).
                     associations::find_by_hashes(connection, slot, &hashes, self.now)?
-                        .into_iter()
-                        .collect()
                 }
                 Entries::Plain(entries) => {
                     let threepids: Vec<_> = entries.iter().map(|(_, threepid)| threepid).collect();

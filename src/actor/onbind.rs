@@ -32,10 +32,7 @@ impl Operation for FindPendingInvites {
         // In one snapshot: a binding to another user between the two queries
         // would give that user's invites away.
         state.store.snapshot(|connection| {
-            let (medium, address) = (self.threepid.medium(), self.threepid.address());
-            let bound = associations::find_mxids(connection, medium, &[address], self.now)?;
-            // The newest comes last.
-            let newest = bound.into_iter().next_back().map(|(_, mxid)| mxid);
+            let newest = associations::find_mxid(connection, &self.threepid, self.now)?;
             if newest.as_deref() != Some(self.mxid.as_str()) {
                 return Ok(None);
             }

@@ -2,19 +2,20 @@
 //! origin. Lookups leave out those that a removal hides, which may have been made
 //! at another server of the mesh.
 
-use diesel::dsl::{exists, not, sql};
+mod find;
+
+pub use find::{find_by_hashes, find_mxid, find_mxids, find_signed};
+
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel::upsert::excluded;
 
 use super::hash_columns::{HashColumns, HashSlot};
-use super::schema::association_removals::dsl as removals;
 use super::schema::associations::{self, dsl};
 use super::{Conn, DbError, statements, with_backend};
-use crate::domain::association::{Association, CLOCK_SKEW_MS};
+use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Hashes;
-use crate::domain::threepid::{Medium, ThreePid};
 
 #[derive(Insertable)]
 #[diesel(table_name = associations)]
@@ -35,47 +36,6 @@ struct Row<'a> {
     second_other_hash: Option<&'a str>,
     stated_ts: Option<i64>,
 }
-
-/// Whether no removal hides the association. A macro, because the type of the
-/// expression is long.
-macro_rules! not_removed {
-    () => {
-        not(exists(
-            removals::association_removals
-                .filter(removals::address.eq(dsl::address))
-                .filter(removals::medium.eq(dsl::medium))
-                .filter(removals::ts.ge(dsl::ts)),
-        ))
-    };
-}
-
-/// The associations that are valid and have one of the hashes in that column. All hashes
-/// are bound as one variable, so that the query has the same text for any number of them
-/// and stays prepared. A macro, because the type of the query depends on the column.
-macro_rules! found_by {
-    ($connection:expr, $column:expr, $name:expr, $hashes:expr, $now:expr) => {{
-        let valid = dsl::associations
-            .filter(dsl::not_before.le($now.saturating_add(CLOCK_SKEW_MS)))
-            .filter(dsl::not_after.gt($now))
-            .filter(not_removed!())
-            .select(($column, (dsl::ts, dsl::mxid, dsl::origin)));
-        let found: Vec<(String, Rank)> = match $connection {
-            Conn::Postgres(postgres) => valid.filter($column.eq_any($hashes)).load(postgres)?,
-            Conn::Sqlite(sqlite) => {
-                let is_one = sql::<Bool>($name)
-                    .sql(" IN (SELECT value FROM json_each(")
-                    .bind::<Text, _>(serde_json::json!($hashes).to_string())
-                    .sql("))");
-                valid.filter(is_one).load(sqlite)?
-            }
-        };
-        found
-    }};
-}
-
-/// The order of associations of one 3PID; the last one counts. It is that of
-/// `domain::merge`. The database would compare texts by its own collation.
-type Rank = (i64, String, String);
 
 /// Stores an association, which replaces what `origin` said about the 3PID.
 /// `signed` is its signed form as JSON; `number` is 0 if this server is the origin. It
@@ -127,75 +87,6 @@ pub fn replace(
         ))
         .execute(inner))?;
     Ok(())
-}
-
-/// The signed association of a 3PID that is valid at `now`, as JSON, and its
-/// origin; the newest one if several origins have one.
-pub fn find_signed(
-    connection: &mut Conn,
-    threepid: &ThreePid,
-    now: i64,
-) -> Result<Option<(String, String)>, DbError> {
-    let valid: Vec<(String, Rank)> = dsl::associations
-        .filter(dsl::address.eq(threepid.address()))
-        .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
-        .filter(dsl::not_after.gt(now))
-        .filter(not_removed!())
-        .select((dsl::signed, (dsl::ts, dsl::mxid, dsl::origin)))
-        .load(connection)?;
-    let newest = valid
-        .into_iter()
-        .max_by(|(_, one), (_, other)| one.cmp(other));
-    Ok(newest.map(|(signed, (_, _, origin))| (signed, origin)))
-}
-
-/// Hash and user of every association that is valid at `now` and has one of the
-/// hashes, for its canonical address or its other form; for each hash oldest first. The
-/// hashes are those of the pepper with that slot.
-pub fn find_by_hashes(
-    connection: &mut Conn,
-    slot: HashSlot,
-    hashes: &[&str],
-    now: i64,
-) -> Result<Vec<(String, String)>, DbError> {
-    let (canonical, other) = slot.columns();
-    let (mut found, others) = match slot {
-        HashSlot::First => (
-            found_by!(connection, dsl::lookup_hash, canonical, hashes, now),
-            found_by!(
-                connection,
-                dsl::other_hash.assume_not_null(),
-                other,
-                hashes,
-                now
-            ),
-        ),
-        HashSlot::Second => (
-            found_by!(
-                connection,
-                dsl::second_hash.assume_not_null(),
-                canonical,
-                hashes,
-                now
-            ),
-            found_by!(
-                connection,
-                dsl::second_other_hash.assume_not_null(),
-                other,
-                hashes,
-                now
-            ),
-        ),
-    };
-    found.extend(others);
-    Ok(oldest_first(found))
-}
-
-fn oldest_first(mut found: Vec<(String, Rank)>) -> Vec<(String, String)> {
-    found.sort_by(|(_, one), (_, other)| one.cmp(other));
-    let user = |(key, (_, mxid, _))| (key, mxid);
-    found.into_iter().map(user).collect()
 }
 
 /// An association whose lookup hashes are computed again for a new pepper.
@@ -273,24 +164,4 @@ pub fn set_lookup_hashes(
         }
     }
     Ok(())
-}
-
-/// Address and user of every association of that medium that is valid at `now`
-/// for one of the addresses, oldest first. At most 30,000 addresses (SQLite
-/// allows 32,766 variables).
-pub fn find_mxids(
-    connection: &mut Conn,
-    medium: Medium,
-    addresses: &[&str],
-    now: i64,
-) -> Result<Vec<(String, String)>, DbError> {
-    let found = dsl::associations
-        .filter(dsl::address.eq_any(addresses))
-        .filter(dsl::medium.eq(medium.as_str()))
-        .filter(dsl::not_before.le(now.saturating_add(CLOCK_SKEW_MS)))
-        .filter(dsl::not_after.gt(now))
-        .filter(not_removed!())
-        .select((dsl::address, (dsl::ts, dsl::mxid, dsl::origin)))
-        .load(connection)?;
-    Ok(oldest_first(found))
 }

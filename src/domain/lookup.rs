@@ -1,6 +1,6 @@
 //! Lookup hashes and peppers (identity service API, "Hash algorithms").
 
-use std::fmt;
+use std::{fmt, iter};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -143,6 +143,42 @@ impl Entries {
     }
 }
 
+impl Entries {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Hashed(hashes) => hashes.len(),
+            Self::Plain(threepids) => threepids.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Parts of at most so many entries, at least one part.
+    #[must_use]
+    pub fn into_parts(self, size: usize) -> Vec<Self> {
+        match self {
+            Self::Hashed(hashes) => parts(hashes, size).map(Self::Hashed).collect(),
+            Self::Plain(threepids) => parts(threepids, size).map(Self::Plain).collect(),
+        }
+    }
+}
+
+fn parts<T>(entries: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
+    let mut rest = Some(entries);
+    iter::from_fn(move || {
+        let mut part = rest.take()?;
+        let more = part.split_off(part.len().min(size));
+        rest = (!more.is_empty()).then_some(more);
+        Some(part)
+    })
+}
+
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -221,133 +257,5 @@ fn parse_plain_entry(text: &str) -> Option<ThreePid> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// LKP-06, IDN-03
-    #[test]
-    fn other_forms_have_a_hash_too() {
-        let pepper = Pepper::parse("pepper").unwrap();
-        let hash = |form: &str| Some((form.to_owned(), hash(form, "email", &pepper)));
-        let threepid = |address| ThreePid::parse("email", address).unwrap();
-        let punycode = "a@xn--bcher-kva.example";
-        let international = threepid(punycode);
-        assert_eq!(Hashes::new(&international, &pepper).other, hash(punycode));
-        let of_written = |written| Hashes::of_written(&international, written, &pepper).other;
-        assert_eq!(of_written("A@XN--bcher-kva.example"), hash(punycode));
-        assert_eq!(of_written("A@Bücher.example"), hash(punycode));
-        let decomposed = "a@bu\u{308}cher.example";
-        assert_eq!(of_written(decomposed), hash(decomposed));
-        assert_eq!(Hashes::new(&threepid("a@b.c"), &pepper).other, None);
-    }
-
-    /// LKP-06
-    #[test]
-    fn hashes_match_the_vectors() {
-        for (address, medium, expected) in [
-            (
-                "alice@example.com",
-                "email",
-                "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc",
-            ),
-            (
-                "bob@example.com",
-                "email",
-                "LJwSazmv46n0hlMlsb_iYxI0_HXEqy_yj6Jm636cdT8",
-            ),
-            (
-                "18005552067",
-                "msisdn",
-                "nlo35_T5fzSGZzJApqu8lgIudJvmOQtDaHtr-I4rU7I",
-            ),
-            (
-                "carl@example.com",
-                "email",
-                "jDh2YLwYJg3vg9pEn3kaaXAP9jx-LlcotoH51Zgb9MA",
-            ),
-            (
-                "12345678910",
-                "msisdn",
-                "S11EvvwnUWBDZtI4MTRKgVuiRx76Z9HnkbyRlWkBqJs",
-            ),
-            (
-                "denny@example.com",
-                "email",
-                "2tZto1arl2fUYtF6tQPJND69il3xke9OBlgFgnUt2ww",
-            ),
-            (
-                "Strauß@Example.com",
-                "email",
-                "Wvo9OL_UvrDZsRecvnhshdTeilXXGbhk0J5l5rX55Ok",
-            ),
-            (
-                "447700900001",
-                "msisdn",
-                "dF473qZAKqcTbTZct7YzrjGHYgV1YM1hdw68D7pSskg",
-            ),
-        ] {
-            let threepid = ThreePid::parse(medium, address).unwrap();
-            assert_eq!(
-                sha256_hash(&threepid, &Pepper::parse("matrixrocks").unwrap()),
-                expected
-            );
-        }
-    }
-
-    /// LKP-06
-    #[test]
-    fn hash_does_not_fold_the_address() {
-        let pepper = Pepper::parse("matrixrocks").unwrap();
-        let hash = hash("strauß@example.com", "email", &pepper);
-        assert_eq!(hash, "1FBgMvqsmu6y8fjKGhVb8Ejq0aQknLThQ7hF57hDwQE");
-        assert!(is_hash(&hash));
-    }
-
-    /// LKP-02
-    #[test]
-    fn pepper_grammar() {
-        for good in ["a", "matrixrocks", "0Az", &"x".repeat(255)] {
-            assert_eq!(Pepper::parse(good).unwrap().as_str(), good);
-        }
-        for random in [0, 1, u128::MAX] {
-            let pepper = Pepper::from_random(random);
-            assert_eq!(pepper.as_str().len(), 32);
-            assert_eq!(Pepper::parse(pepper.as_str()), Ok(pepper));
-        }
-        for bad in ["", " ", "a b", "a\n", "é", "a-b", &"x".repeat(256)] {
-            assert!(Pepper::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    /// LKP-07, LKP-08, LKP-21
-    #[test]
-    fn plain_entry_is_an_address_and_a_medium() {
-        for (entry, address) in [
-            ("Alice@Example.com email", "alice@example.com"),
-            ("447700900001 msisdn", "447700900001"),
-        ] {
-            assert_eq!(parse_plain_entry(entry).unwrap().address(), address);
-        }
-        for bad in [
-            "",
-            " ",
-            "alice@example.com",
-            "alice@example.com email ",
-            "email alice@example.com",
-            "alice@example.com Email",
-            "alice@example.com msisdn",
-        ] {
-            assert_eq!(parse_plain_entry(bad), None, "{bad}");
-        }
-    }
-
-    proptest! {
-        /// LKP-08
-        #[test]
-        fn plain_entry_never_panics(text: String) {
-            let _ = (parse_plain_entry(&text), is_hash(&text));
-        }
-    }
-}
+#[path = "lookup_tests.rs"]
+mod tests;

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use super::FlowError;
 use super::charges::{self, Requester};
 use crate::actor::lookup_leases::{Lease, LeaseLookups};
-use crate::actor::lookups::{LookupHashes, LookupOutcome, SignedAssociation};
+use crate::actor::lookups::{
+    ADDRESSES_PER_PART, LookupHashes, LookupOutcome, LookupThreepids, SignedAssociation,
+};
 use crate::actor::pool::Fault;
 use crate::actor::signer::Sign;
 use crate::app::App;
@@ -21,7 +23,8 @@ use crate::domain::counter::Refusal;
 use crate::domain::ids::Mxid;
 use crate::domain::lookup::{Entries, Pepper};
 use crate::domain::threepid::ThreePid;
-use crate::limiter::ledger::{Claim, Shortage};
+pub use crate::limiter::ledger::Claim;
+use crate::limiter::ledger::Shortage;
 
 /// How long a lookup waits for a lease before it borrows. Lookups go on while all writes of
 /// the database wait, as during a rotation of the pepper; what they cost is charged
@@ -62,6 +65,27 @@ pub async fn pay(app: &App, claim: Claim) -> Result<(), FlowError> {
     Err(overtaken())
 }
 
+/// Finds the users of 3PIDs.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn users_of(
+    app: &App,
+    mut threepids: Vec<ThreePid>,
+) -> Result<HashMap<ThreePid, String>, FlowError> {
+    let mut users = HashMap::new();
+    while !threepids.is_empty() {
+        let rest = threepids.split_off(threepids.len().min(ADDRESSES_PER_PART));
+        let part = LookupThreepids {
+            threepids,
+            now: app.clock.now().as_i64(),
+        };
+        users.extend(app.lookups.send(part).await?);
+        threepids = rest;
+    }
+    Ok(users)
+}
+
 /// Finds the users of the entries of a v2 lookup; or returns the current pepper, if the
 /// client used another one.
 ///
@@ -73,16 +97,37 @@ pub async fn users_of_hashes(
     pepper: String,
     claim: Claim,
 ) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
-    let entries = Arc::new(entries);
+    let mut unpaid = Some(claim);
+    let mut users = HashMap::new();
+    for entries in entries.into_parts(ADDRESSES_PER_PART) {
+        match users_of_part(app, Arc::new(entries), &pepper, &mut unpaid).await? {
+            Ok(found) if users.is_empty() => users = found,
+            Ok(found) => users.extend(found),
+            Err(pepper) => return Ok(Err(pepper)),
+        }
+    }
+    Ok(Ok(users))
+}
+
+/// As [`users_of_hashes`]; the first part pays for all.
+async fn users_of_part(
+    app: &App,
+    entries: Arc<Entries>,
+    pepper: &str,
+    unpaid: &mut Option<Claim>,
+) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
     for _ in 0..MAX_LEASES {
         let lookup = LookupHashes {
             entries: Arc::clone(&entries),
-            pepper: pepper.clone(),
-            claim: claim.clone(),
+            pepper: pepper.to_owned(),
+            claim: unpaid.clone(),
             now: app.clock.now().as_i64(),
         };
         match app.lookups.send(lookup).await? {
-            LookupOutcome::Found(users) => return Ok(Ok(users)),
+            LookupOutcome::Found(users) => {
+                *unpaid = None;
+                return Ok(Ok(users));
+            }
             LookupOutcome::WrongPepper(pepper) => return Ok(Err(pepper)),
             LookupOutcome::Unpaid(shortages) => lease(app, shortages).await?,
         }

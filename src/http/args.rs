@@ -33,6 +33,12 @@ pub trait Arguments: 'static {
     /// string.
     const CONTENT_TYPES: &'static [&'static str];
 
+    /// Whether all arguments are in a JSON body.
+    #[must_use]
+    fn are_json<A: Access>(_request: &HttpRequest, _body: &[u8]) -> bool {
+        false
+    }
+
     /// Reads the arguments by name.
     ///
     /// # Errors
@@ -55,6 +61,11 @@ impl Arguments for Query {
 
 impl Arguments for Body {
     const CONTENT_TYPES: &'static [&'static str] = &[JSON];
+
+    fn are_json<A: Access>(request: &HttpRequest, body: &[u8]) -> bool {
+        let is_json = || content_type(request).starts_with(JSON) && !is_null(body);
+        !A::ANY_FORM || (request.query_string().is_empty() && is_json())
+    }
 
     fn read<A: Access>(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Error> {
         if A::ANY_FORM {

@@ -49,6 +49,12 @@ impl<A, S, T: Request> Call<A, S, T> {
         mem::take(&mut self.fields).parse()
     }
 
+    /// The arguments as they came, to be read with [`Fields::parse`]. A second call finds no
+    /// fields any more.
+    pub(super) fn take_fields(&mut self) -> Fields {
+        mem::take(&mut self.fields)
+    }
+
     /// The brand that a request names: in its fields or, as for Sydent, in the query
     /// string of a request whose other arguments are in the body (EML-12).
     #[must_use]
@@ -93,13 +99,15 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
             let limit = small.max(T::max_body_bytes(&app.config));
             let body = body::read(&app, &request, payload, limit, Some(sender)).await?;
             if body.bytes.len() > small {
-                args::expect_values(
-                    &body.bytes,
-                    lookup::max_values(app.config.lookup.max_addresses),
-                )?;
+                let max_values = lookup::max_values(app.config.lookup.max_addresses);
+                args::expect_values(&body.bytes, max_values)?;
             }
-            let fields: Fields = S::read::<A>(&request, &body.bytes)?.into();
-            let person = LoggedPerson::note(&request, caller.user(), fields.object());
+            let fields = if T::IS_LONG && S::are_json::<A>(&request, &body.bytes) {
+                Fields::json(body.bytes)
+            } else {
+                S::read::<A>(&request, &body.bytes)?.into()
+            };
+            let person = LoggedPerson::note(&app, &request, caller.user(), fields.object());
             Ok(Self {
                 caller,
                 person,

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use super::args::json_object;
 use super::deserialize::{Problem, ValueDeserializer};
 use crate::config::Config;
 use crate::error::Error;
@@ -17,6 +19,11 @@ use crate::error::Error;
 pub trait Request: DeserializeOwned + ToSchema {
     /// Whether the query string can name the brand, also of a `POST` (EML-12).
     const HAS_BRAND: bool = false;
+
+    /// Whether a JSON body is read into the struct at once: for requests with long lists,
+    /// whose values would take several times the room of the body. `LoggedPerson` then
+    /// finds nothing in its fields.
+    const IS_LONG: bool = false;
 
     /// The largest body in bytes, if it can be larger than `http.max_body_bytes`.
     #[must_use]
@@ -34,19 +41,59 @@ pub trait Request: DeserializeOwned + ToSchema {
 
 /// Fields by name, as they came. Values can be secrets and addresses, and
 /// clients choose the names: `Debug` shows neither.
-#[derive(Default)]
-pub struct Fields(Value);
+pub struct Fields(Given);
+
+enum Given {
+    Values(Value),
+    /// A body that is probably a JSON object.
+    Json(Bytes),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(Given::Values(Value::Null))
+    }
+}
 
 impl Fields {
+    /// The fields of a JSON body.
+    #[must_use]
+    pub(super) fn json(body: Bytes) -> Self {
+        Self(Given::Json(body))
+    }
+
+    /// The length of a JSON body that is not parsed yet.
+    #[must_use]
+    pub(super) fn unparsed_bytes(&self) -> usize {
+        match &self.0 {
+            Given::Values(_) => 0,
+            Given::Json(body) => body.len(),
+        }
+    }
+
     /// Reads the struct of a request.
     ///
     /// # Errors
     /// `400 M_MISSING_PARAMS`, naming all required fields that are missing or
     /// null (GEN-08); otherwise `400 M_INVALID_PARAM` for the first field of a
     /// wrong type or format (GEN-09), or [`Request::invalid`].
-    pub fn parse<T: Request>(mut self) -> Result<T, Error> {
-        T::deserialize(ValueDeserializer(&mut self.0)).map_err(|error| {
-            let missing = missing_fields(&T::schema(), &self.0);
+    pub fn parse<T: Request>(self) -> Result<T, Error> {
+        let mut values = match self.0 {
+            Given::Values(values) => values,
+            Given::Json(body) => {
+                // An array could be read into a struct as well.
+                if body.trim_ascii_start().starts_with(b"{")
+                    && let Ok(request) = serde_json::from_slice(&body)
+                {
+                    return Ok(request);
+                }
+                // Finds the error, or reads what JSON allows and the struct does not, such
+                // as a name twice.
+                Value::Object(json_object(&body)?)
+            }
+        };
+        T::deserialize(ValueDeserializer(&mut values)).map_err(|error| {
+            let missing = missing_fields(&T::schema(), &values);
             let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
             match error.problem {
                 _ if !missing.is_empty() => Error::missing_params(&missing),
@@ -60,19 +107,22 @@ impl Fields {
     /// A field that is a string.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.object()?.get(name)?.as_str()
     }
 
     /// All fields, unknown ones included.
     #[must_use]
     pub fn object(&self) -> Option<&Map<String, Value>> {
-        self.0.as_object()
+        match &self.0 {
+            Given::Values(values) => values.as_object(),
+            Given::Json(_) => None,
+        }
     }
 }
 
 impl From<Map<String, Value>> for Fields {
     fn from(fields: Map<String, Value>) -> Self {
-        Self(Value::Object(fields))
+        Self(Given::Values(Value::Object(fields)))
     }
 }
 
@@ -168,7 +218,7 @@ mod tests {
     #[test]
     fn debug_hides_the_arguments() {
         let object = json!({"token": "hunter2", "alice@example.com": [["hunter2"]]});
-        let shown = format!("{:?}", Fields(object));
+        let shown = format!("{:?}", Fields(Given::Values(object)));
         assert_eq!(shown, "Fields(2 …)");
     }
 }

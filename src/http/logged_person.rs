@@ -41,10 +41,14 @@ impl LoggedPerson {
     /// Finds out who a request is about, and remembers it with the request. Its values
     /// may be invalid.
     pub(super) fn note(
+        app: &App,
         request: &HttpRequest,
         caller: Option<&Mxid>,
         fields: Option<&Map<String, Value>>,
     ) -> Self {
+        if app.pseudonyms.is_none() {
+            return Self::default();
+        }
         let text = |name: &str| fields?.get(name)?.as_str();
         let user = || Mxid::parse(text("mxid").or_else(|| text("sender"))?).ok();
         let about = About {

@@ -23,6 +23,7 @@ mod internal;
 mod logged_person;
 mod merge_slashes;
 mod next_link;
+mod off_thread;
 pub mod openapi;
 mod operations;
 mod page;

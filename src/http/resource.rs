@@ -50,6 +50,13 @@ pub(super) struct Described {
     pub description: Description,
 }
 
+impl Resource {
+    /// Whether its path has a part that varies.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.path.contains('{')
+    }
+}
+
 /// A path with its methods.
 pub(super) fn resource<const N: usize>(
     path: impl Into<String>,

@@ -23,7 +23,10 @@ const INTERNAL_PATH: &str = "/_matrix/identity/internal";
 
 /// Serves what clients and homeservers call.
 pub fn client(app: &App, routes: &mut web::ServiceConfig) {
-    for resource in client_resources(&app.config.v1) {
+    let mut resources = client_resources(&app.config.v1);
+    // A request is compared with them in this order, and patterns take long.
+    resources.sort_by_key(Resource::is_pattern);
+    for resource in resources {
         routes.service(resource);
     }
     if !app.config.v1.enabled {

@@ -99,7 +99,7 @@ fn earlier_removals_hide_nothing_that_was_found() {
     let medium = sydent::domain::threepid::Medium::Email;
     let found =
         sydent::db::associations::find_mxids(&mut store.read(), medium, &addresses, 5).unwrap();
-    let mut found: Vec<&str> = found.iter().map(|(address, _)| address.as_str()).collect();
+    let mut found: Vec<&str> = found.keys().map(String::as_str).collect();
     found.sort_unstable();
     assert_eq!(
         found,

@@ -4,6 +4,7 @@
 //! - [`POST /_matrix/identity/v2/lookup`](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2lookup)
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::http::args::{Body, Query};
 use crate::http::call::Call;
 use crate::http::empty::NoArguments;
 use crate::http::fields::Request;
+use crate::http::off_thread::off_thread;
 use crate::http::resource::Endpoint;
 
 /// How to hash addresses.
@@ -62,6 +64,8 @@ pub struct LookupRequest {
 }
 
 impl Request for LookupRequest {
+    const IS_LONG: bool = true;
+
     fn max_body_bytes(config: &Config) -> usize {
         max_bytes(config.lookup.max_addresses)
     }
@@ -90,23 +94,52 @@ pub async fn lookup(
     app: web::Data<App>,
     mut call: Call<V2, Body, LookupRequest>,
 ) -> Result<web::Json<LookupResponse>, Error> {
-    let request = call.request()?;
-    let algorithm = request.algorithm;
-    if !algorithms(&app).any(|offered| offered == algorithm) {
-        return Err(Error::invalid_param("algorithm", Algorithm::UNKNOWN));
-    }
-    let max_addresses = app.config.lookup.max_addresses;
-    if request.addresses.len() > max_addresses {
-        return Err(Error::too_many_addresses(max_addresses));
-    }
-    let user = call.caller.user();
-    charge(&app, user, request.addresses.len())?;
-    let claim = flow::claim(&app, call.client, user, &request.addresses);
-    let entries = Entries::parse(algorithm, request.addresses);
-    let mappings = flow::users_of_hashes(&app, entries, request.pepper, claim)
+    let fields = call.take_fields();
+    let (client, user) = (call.client, call.caller.user().cloned());
+    let lookup = off_thread(fields.unparsed_bytes(), {
+        let app = app.clone();
+        move || Lookup::new(&app, fields.parse()?, client, user.as_ref())
+    })
+    .await?;
+    let algorithm = lookup.algorithm;
+    let mappings = flow::users_of_hashes(&app, lookup.entries, lookup.pepper, lookup.claim)
         .await?
         .map_err(|pepper| Error::invalid_pepper(algorithm, &pepper))?;
     Ok(web::Json(LookupResponse { mappings }))
+}
+
+/// A lookup that may be made, and is to be paid.
+struct Lookup {
+    algorithm: Algorithm,
+    pepper: String,
+    entries: Entries,
+    claim: flow::Claim,
+}
+
+impl Lookup {
+    fn new(
+        app: &App,
+        request: LookupRequest,
+        client: Option<IpAddr>,
+        user: Option<&Mxid>,
+    ) -> Result<Self, Error> {
+        let algorithm = request.algorithm;
+        if !algorithms(app).any(|offered| offered == algorithm) {
+            return Err(Error::invalid_param("algorithm", Algorithm::UNKNOWN));
+        }
+        let max_addresses = app.config.lookup.max_addresses;
+        if request.addresses.len() > max_addresses {
+            return Err(Error::too_many_addresses(max_addresses));
+        }
+        charge(app, user, request.addresses.len())?;
+        let claim = flow::claim(app, client, user, &request.addresses);
+        Ok(Self {
+            algorithm,
+            pepper: request.pepper,
+            entries: Entries::parse(algorithm, request.addresses),
+            claim,
+        })
+    }
 }
 
 /// The algorithms that the configuration enables (LKP-20).

@@ -10,18 +10,18 @@ use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actor::lookups::LookupThreepids;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::lookup::max_bytes;
 use crate::domain::threepid::ThreePid;
 use crate::error::{Error, Kind};
-use crate::flow::lookup::{claim, pay, signed_association};
+use crate::flow::lookup::{claim, pay, signed_association, users_of};
 use crate::http::access::V1;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
 use crate::http::describe::{DescribeResponse, Description};
 use crate::http::fields::Request;
+use crate::http::off_thread::off_thread;
 use crate::http::resource::Endpoint;
 use crate::http::signed::SignedAssociation;
 
@@ -91,6 +91,8 @@ pub struct BulkLookupRequest {
 }
 
 impl Request for BulkLookupRequest {
+    const IS_LONG: bool = true;
+
     fn max_body_bytes(config: &Config) -> usize {
         max_bytes(config.lookup.max_addresses)
     }
@@ -121,7 +123,10 @@ pub async fn bulk_lookup(
     app: web::Data<App>,
     mut call: Call<V1, Body, BulkLookupRequest>,
 ) -> Result<web::Json<BulkLookupResponse>, Error> {
-    let given = call.request()?.threepids;
+    let fields = call.take_fields();
+    let bytes = fields.unparsed_bytes();
+    let request = off_thread(bytes, move || fields.parse::<BulkLookupRequest>()).await?;
+    let given = request.threepids;
     let max_addresses = app.config.lookup.max_addresses;
     if given.len() > max_addresses {
         return Err(Error::too_many_addresses(max_addresses));
@@ -133,11 +138,8 @@ pub async fn bulk_lookup(
     pay(&app, claim(&app, call.client, None, addresses)).await?;
     let parse = |one: MediumAndAddress| Some((ThreePid::parse(&one.0, &one.1).ok()?, one));
     let given: Vec<(ThreePid, MediumAndAddress)> = given.into_iter().filter_map(parse).collect();
-    let lookup = LookupThreepids {
-        threepids: given.iter().map(|(threepid, _)| threepid.clone()).collect(),
-        now: app.clock.now().as_i64(),
-    };
-    let users = app.lookups.send(lookup).await?;
+    let threepids = given.iter().map(|(threepid, _)| threepid.clone()).collect();
+    let users = users_of(&app, threepids).await?;
     let bound = given.into_iter().filter_map(|(threepid, given)| {
         let mxid = users.get(&threepid)?.clone();
         Some(BoundAddress(given.0, given.1, mxid))

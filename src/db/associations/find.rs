@@ -1,0 +1,232 @@
+//! Finds associations, those left out that a removal hides.
+
+use std::collections::HashMap;
+
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::super::hash_columns::HashSlot;
+use super::super::schema::association_removals::dsl as removals;
+use super::super::schema::associations::dsl;
+use super::super::{Conn, DbError};
+use crate::domain::association::CLOCK_SKEW_MS;
+use crate::domain::threepid::{Medium, ThreePid};
+
+/// Up to so many keys are asked one by one, with statements that stay prepared. More are
+/// asked in one statement, which SQLite compiles each time.
+const FEW: usize = 16;
+
+/// Whether no removal hides the association. A macro, because the type of the
+/// expression is long.
+macro_rules! not_removed {
+    () => {
+        not(exists(
+            removals::association_removals
+                .filter(removals::address.eq(dsl::address))
+                .filter(removals::medium.eq(dsl::medium))
+                .filter(removals::ts.ge(dsl::ts)),
+        ))
+    };
+}
+
+/// The associations that are valid, with what is selected. A macro for the same reason.
+macro_rules! valid {
+    ($now:expr, $($selected:expr),+) => {
+        dsl::associations
+            .filter(dsl::not_before.le($now.saturating_add(CLOCK_SKEW_MS)))
+            .filter(dsl::not_after.gt($now))
+            .filter(not_removed!())
+            .select(($($selected),+))
+    };
+}
+
+/// The associations that are valid and have one of the hashes in that column.
+macro_rules! found_by {
+    ($connection:expr, $column:expr, $hashes:expr, $now:expr) => {
+        match $connection {
+            Conn::Sqlite(sqlite) => {
+                let mut found: Vec<Found> = Vec::new();
+                for hash in $hashes {
+                    let one = valid!($now, $column, RANK).filter($column.eq(*hash));
+                    found.extend(one.load(sqlite)?);
+                }
+                found
+            }
+            Conn::Postgres(postgres) => valid!($now, $column, RANK)
+                .filter($column.eq_any($hashes))
+                .load(postgres)?,
+        }
+    };
+}
+
+/// The order of associations of one 3PID; the last one counts. It is that of
+/// `domain::merge`. The database would compare texts by its own collation.
+type Rank = (i64, String, String);
+
+const RANK: (dsl::ts, dsl::mxid, dsl::origin) = (dsl::ts, dsl::mxid, dsl::origin);
+
+/// A hash or address, and what was found for it.
+type Found = (String, Rank);
+
+/// The signed association of a 3PID that is valid at `now`, as JSON, and its
+/// origin; the newest one if several origins have one.
+pub fn find_signed(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    now: i64,
+) -> Result<Option<(String, String)>, DbError> {
+    let found: Vec<(String, Rank)> = valid!(now, dsl::signed, RANK)
+        .filter(dsl::address.eq(threepid.address()))
+        .filter(dsl::medium.eq(threepid.medium().as_str()))
+        .load(connection)?;
+    let newest = found
+        .into_iter()
+        .max_by(|(_, one), (_, other)| one.cmp(other));
+    Ok(newest.map(|(signed, (_, _, origin))| (signed, origin)))
+}
+
+/// The user of each hash that is one of an association that is valid at `now`, of its
+/// canonical address or its other form; the newest one if there are several (LKP-16). The
+/// hashes are those of the pepper with that slot.
+pub fn find_by_hashes(
+    connection: &mut Conn,
+    slot: HashSlot,
+    hashes: &[&str],
+    now: i64,
+) -> Result<HashMap<String, String>, DbError> {
+    if let Conn::Sqlite(sqlite) = connection
+        && hashes.len() > FEW
+    {
+        let (canonical, other) = slot.columns();
+        let mut found = Vec::new();
+        for column in [canonical, other] {
+            if has_any(sqlite, column)? {
+                let is_asked = format!("associations.{column} = asked.value");
+                found.extend(find_many(sqlite, &is_asked, hashes, now)?);
+            }
+        }
+        return Ok(newest(found));
+    }
+    let (mut found, others) = match slot {
+        HashSlot::First => (
+            found_by!(connection, dsl::lookup_hash, hashes, now),
+            found_by!(connection, dsl::other_hash.assume_not_null(), hashes, now),
+        ),
+        HashSlot::Second => (
+            found_by!(connection, dsl::second_hash.assume_not_null(), hashes, now),
+            found_by!(
+                connection,
+                dsl::second_other_hash.assume_not_null(),
+                hashes,
+                now
+            ),
+        ),
+    };
+    found.extend(others);
+    Ok(newest(found))
+}
+
+/// The user of each of the addresses of that medium with an association that is valid at
+/// `now`; the newest one if there are several. At most 30,000 addresses (PostgreSQL allows
+/// 65,535 variables).
+pub fn find_mxids(
+    connection: &mut Conn,
+    medium: Medium,
+    addresses: &[&str],
+    now: i64,
+) -> Result<HashMap<String, String>, DbError> {
+    let medium = medium.as_str();
+    let found = match connection {
+        Conn::Sqlite(sqlite) if addresses.len() > FEW => {
+            // The medium is one of two names of ours.
+            let is_asked =
+                format!("associations.address = asked.value AND associations.medium = '{medium}'");
+            find_many(sqlite, &is_asked, addresses, now)?
+        }
+        Conn::Sqlite(sqlite) => {
+            let mut found: Vec<Found> = Vec::new();
+            for address in addresses {
+                let one = valid!(now, dsl::address, RANK)
+                    .filter(dsl::address.eq(*address))
+                    .filter(dsl::medium.eq(medium));
+                found.extend(one.load(sqlite)?);
+            }
+            found
+        }
+        Conn::Postgres(postgres) => valid!(now, dsl::address, RANK)
+            .filter(dsl::address.eq_any(addresses))
+            .filter(dsl::medium.eq(medium))
+            .load(postgres)?,
+    };
+    Ok(newest(found))
+}
+
+/// The user of a 3PID at `now`.
+pub fn find_mxid(
+    connection: &mut Conn,
+    threepid: &ThreePid,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    let address = threepid.address();
+    let mut found = find_mxids(connection, threepid.medium(), &[address], now)?;
+    Ok(found.remove(address))
+}
+
+#[derive(QueryableByName)]
+struct FoundRow {
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(sql_type = BigInt)]
+    ts: i64,
+    #[diesel(sql_type = Text)]
+    mxid: String,
+    #[diesel(sql_type = Text)]
+    origin: String,
+}
+
+/// The valid associations for many keys. Each key is looked up in the index in turn: a
+/// list of variables would first be sorted into a temporary table.
+fn find_many(
+    sqlite: &mut SqliteConnection,
+    is_asked: &str,
+    keys: &[&str],
+    now: i64,
+) -> Result<Vec<Found>, DbError> {
+    let query = format!(
+        "SELECT asked.value AS key, associations.ts, associations.mxid, associations.origin \
+         FROM json_each(?) AS asked CROSS JOIN associations ON {is_asked} \
+         WHERE associations.not_before <= ? AND associations.not_after > ? \
+         AND NOT EXISTS (SELECT 1 FROM association_removals AS removals \
+         WHERE removals.address = associations.address \
+         AND removals.medium = associations.medium AND removals.ts >= associations.ts)"
+    );
+    let keys = serde_json::json!(keys).to_string();
+    let rows: Vec<FoundRow> = diesel::sql_query(query)
+        .bind::<Text, _>(keys)
+        .bind::<BigInt, _>(now.saturating_add(CLOCK_SKEW_MS))
+        .bind::<BigInt, _>(now)
+        .load(sqlite)?;
+    let found = |row: FoundRow| (row.key, (row.ts, row.mxid, row.origin));
+    Ok(rows.into_iter().map(found).collect())
+}
+
+/// Whether any association has a value in that column: few addresses have another form.
+fn has_any(sqlite: &mut SqliteConnection, column: &str) -> Result<bool, DbError> {
+    #[derive(QueryableByName)]
+    struct Any {
+        #[diesel(sql_type = BigInt)]
+        any: i64,
+    }
+    let query =
+        format!("SELECT EXISTS (SELECT 1 FROM associations WHERE {column} IS NOT NULL) AS any");
+    let row: Any = diesel::sql_query(query).get_result(sqlite)?;
+    Ok(row.any != 0)
+}
+
+fn newest(mut found: Vec<Found>) -> HashMap<String, String> {
+    // The newest comes last and replaces the others.
+    found.sort_by(|(_, one), (_, other)| one.cmp(other));
+    let user = |(key, (_, mxid, _))| (key, mxid);
+    found.into_iter().map(user).collect()
+}
