@@ -72,7 +72,7 @@ pub struct Account {
 impl Operation for FindAccount {
     type State = Accounts;
     type Output = Option<Account>;
-    const KIND: Kind = Kind::Read;
+    const KIND: Kind = Kind::ShortRead;
 
     fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
         let connection = &mut state.store.read();

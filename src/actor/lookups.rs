@@ -34,7 +34,7 @@ pub struct SignedAssociation {
 impl Operation for SignedAssociation {
     type State = Lookups;
     type Output = Option<(String, String)>;
-    const KIND: Kind = Kind::Read;
+    const KIND: Kind = Kind::ShortRead;
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         Ok(associations::find_signed(
@@ -45,9 +45,21 @@ impl Operation for SignedAssociation {
     }
 }
 
+/// So many addresses are soon looked up.
+const FEW: usize = 16;
+
 /// A lookup of more addresses is made in parts, so that others have their turn between
 /// them. Each part is one operation.
 pub const ADDRESSES_PER_PART: usize = 1000;
+
+/// A lookup of few addresses never waits for one of many.
+fn kind_of(addresses: usize) -> Kind {
+    if addresses <= FEW {
+        Kind::ShortRead
+    } else {
+        Kind::Read
+    }
+}
 
 /// Finds the users of 3PIDs, at most [`ADDRESSES_PER_PART`].
 #[derive(Debug)]
@@ -63,6 +75,10 @@ impl Operation for LookupThreepids {
     /// The user of each 3PID that is bound.
     type Output = HashMap<ThreePid, String>;
     const KIND: Kind = Kind::Read;
+
+    fn kind(&self) -> Kind {
+        kind_of(self.threepids.len())
+    }
 
     fn run(self, state: &mut Lookups) -> Result<Self::Output, Fault> {
         let asked: Vec<&ThreePid> = self.threepids.iter().collect();
@@ -102,7 +118,7 @@ pub struct CurrentPeppers {
 impl Operation for CurrentPeppers {
     type State = Lookups;
     type Output = AnsweredPeppers;
-    const KIND: Kind = Kind::Read;
+    const KIND: Kind = Kind::ShortRead;
 
     fn run(self, state: &mut Lookups) -> Result<AnsweredPeppers, Fault> {
         answered_peppers(&mut state.store.read(), self.now)
@@ -143,6 +159,10 @@ impl Operation for LookupHashes {
     type Output = LookupOutcome;
     const KIND: Kind = Kind::Read;
 
+    fn kind(&self) -> Kind {
+        kind_of(self.entries.len())
+    }
+
     fn run(self, state: &mut Lookups) -> Result<LookupOutcome, Fault> {
         // In one snapshot, so that the hashes are those of this pepper.
         state.store.snapshot(|connection| {
@@ -181,7 +201,7 @@ pub struct FindEphemeralKey {
 impl Operation for FindEphemeralKey {
     type State = Lookups;
     type Output = bool;
-    const KIND: Kind = Kind::Read;
+    const KIND: Kind = Kind::ShortRead;
 
     fn run(self, state: &mut Lookups) -> Result<bool, Fault> {
         Ok(ephemeral_keys::exists(
@@ -201,7 +221,7 @@ pub struct InviteSender {
 impl Operation for InviteSender {
     type State = Lookups;
     type Output = Option<String>;
-    const KIND: Kind = Kind::Read;
+    const KIND: Kind = Kind::ShortRead;
 
     fn run(self, state: &mut Lookups) -> Result<Option<String>, Fault> {
         Ok(invites::sender(&mut state.store.read(), &self.token)?)

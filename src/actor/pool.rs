@@ -8,9 +8,13 @@
 //! Pools can share [`Threads`]. On SQLite, which has one writer at a time, all that
 //! write share one, and what is queued is committed together.
 
+mod here;
 mod job;
+mod priority;
 mod queue;
 mod worker;
+
+pub use here::Here;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +23,7 @@ use actix::{Actor, Addr, Arbiter, SyncArbiter, SyncContext};
 use tokio::sync::oneshot;
 
 use self::job::{Connect, Context, Envelope, Open};
+use self::priority::Priority;
 use self::queue::Queue;
 use self::worker::{Jobs, Worker};
 use crate::db::{DbError, Store};
@@ -34,6 +39,11 @@ pub trait Operation: Send + 'static {
     /// What it does to the database.
     const KIND: Kind = Kind::Write;
 
+    /// The same, for operations of several kinds.
+    fn kind(&self) -> Kind {
+        Self::KIND
+    }
+
     /// Runs the whole operation.
     ///
     /// # Errors
@@ -46,6 +56,9 @@ pub trait Operation: Send + 'static {
 pub enum Kind {
     /// It only reads. On SQLite it does not wait for those that write.
     Read,
+    /// It reads a few rows by their keys. On SQLite it runs where the request is: the
+    /// threads of a pool would need more time to wake up than it takes.
+    ShortRead,
     /// It reads or writes a few rows.
     Write,
     /// It writes many rows, or works long. It is committed by itself, so that no other
@@ -54,7 +67,7 @@ pub enum Kind {
 }
 
 /// What one thread of a pool keeps between messages.
-pub trait State: 'static {
+pub trait State: Send + 'static {
     /// The actor's name in logs and metrics.
     const NAME: &'static str;
 }
@@ -102,6 +115,7 @@ pub struct Pool<S: State> {
     open: Open<S>,
     writers: Threads,
     readers: Threads,
+    here: Option<Here>,
     caller: Caller,
     requests: Permits,
     background: Permits,
@@ -125,6 +139,7 @@ impl<S: State> Clone for Pool<S> {
             open: Arc::clone(&self.open),
             writers: self.writers.clone(),
             readers: self.readers.clone(),
+            here: self.here.clone(),
             caller: self.caller,
             requests: self.requests.clone(),
             background: self.background.clone(),
@@ -141,7 +156,7 @@ impl<S: State> Pool<S> {
     where
         F: Fn() -> Result<S, Fault> + Send + Sync + 'static,
     {
-        let threads = Threads::start(threads, None, Arc::clone(&metrics));
+        let threads = Threads::start(threads, Priority::Normal, None, Arc::clone(&metrics));
         let open = Arc::new(move |_connection: &mut job::Connection| open());
         Self::new(threads, limits, metrics, open)
     }
@@ -161,6 +176,7 @@ impl<S: State> Pool<S> {
             open,
             readers: threads.clone(),
             writers: threads,
+            here: None,
             caller: Caller::Request,
             requests: Permits::new(limits.max_queued),
             background: Permits::new(MAX_BACKGROUND),
@@ -173,6 +189,12 @@ impl<S: State> Pool<S> {
     #[must_use]
     pub fn with_readers(self, readers: Threads) -> Self {
         Self { readers, ..self }
+    }
+
+    /// Has operations that read a few rows run where their requests are.
+    #[must_use]
+    pub fn with_short_reads(self, here: Option<Here>) -> Self {
+        Self { here, ..self }
     }
 
     /// The address for background work. It waits for its turn where a request is
@@ -192,9 +214,36 @@ impl<S: State> Pool<S> {
     /// [`Fault::QueueFull`] at once when the queue is full, [`Fault::TimedOut`]
     /// after the timeout, otherwise why the operation failed.
     pub async fn send<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {
+        let operation = match self.run_here(operation) {
+            Ok(result) => return result,
+            Err(operation) => operation,
+        };
         tokio::time::timeout(self.timeout, self.run(operation))
             .await
             .unwrap_or(Err(Fault::TimedOut(S::NAME)))
+    }
+
+    /// Runs a short operation on this thread, or returns it.
+    fn run_here<O: Operation<State = S>>(
+        &self,
+        operation: O,
+    ) -> Result<Result<O::Output, Fault>, O> {
+        let Some(here) = &self.here else {
+            return Err(operation);
+        };
+        if operation.kind() != Kind::ShortRead {
+            return Err(operation);
+        }
+        let Some(mut place) = here.place() else {
+            return Err(operation);
+        };
+        let permit = match self.requests.try_acquire() {
+            Ok(permit) => permit,
+            Err(reason) => return Ok(Err(self.rejected(reason))),
+        };
+        let result = here.run(&mut place, operation, &self.open, &self.metrics);
+        drop(permit);
+        Ok(result)
     }
 
     async fn run<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {
@@ -204,16 +253,16 @@ impl<S: State> Pool<S> {
         };
         let permit = permit.map_err(|reason| self.rejected(reason))?;
         let (reply, result) = oneshot::channel();
+        let threads = match operation.kind() {
+            Kind::Read | Kind::ShortRead => &self.readers,
+            Kind::Write | Kind::LongWrite => &self.writers,
+        };
         let envelope = Envelope {
             operation,
             open: Arc::clone(&self.open),
             reply,
             queued_at: Instant::now(),
             permit,
-        };
-        let threads = match O::KIND {
-            Kind::Read => &self.readers,
-            Kind::Write | Kind::LongWrite => &self.writers,
         };
         threads
             .queue()
@@ -274,14 +323,28 @@ impl Threads {
     where
         F: Fn() -> Result<Store, DbError> + Send + Sync + 'static,
     {
-        Self::start(threads, Some(Arc::new(connect)), metrics)
+        Self::start(threads, Priority::Normal, Some(Arc::new(connect)), metrics)
+    }
+
+    /// As [`connected`](Self::connected), for work that takes long: the threads that answer
+    /// requests get the CPU before them.
+    pub fn behind_requests<F>(threads: usize, metrics: Arc<Metrics>, connect: F) -> Self
+    where
+        F: Fn() -> Result<Store, DbError> + Send + Sync + 'static,
+    {
+        Self::start(threads, Priority::Low, Some(Arc::new(connect)), metrics)
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one file that starts a SyncArbiter"
     )]
-    fn start(threads: usize, connect: Option<Connect>, metrics: Arc<Metrics>) -> Self {
+    fn start(
+        threads: usize,
+        priority: Priority,
+        connect: Option<Connect>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let queue = Arc::new(Queue::new(threads));
         let jobs = Arc::clone(&queue);
         let system = CloseQueue(Arc::clone(&queue));
@@ -294,6 +357,7 @@ impl Threads {
         let actors = SyncArbiter::start(threads, move || {
             let context = Context::new(connect.clone(), Arc::clone(&resets));
             Thread {
+                priority,
                 worker: Worker::new(Arc::clone(&jobs), context, Arc::clone(&metrics)),
             }
         });
@@ -313,6 +377,7 @@ impl Threads {
 /// The actor on a thread. Operations do not go through its mailbox, which the thread of
 /// the System would have to forward one by one, but through the queue.
 struct Thread {
+    priority: Priority,
     worker: Worker,
 }
 
@@ -320,6 +385,7 @@ impl Actor for Thread {
     type Context = SyncContext<Self>;
 
     fn started(&mut self, _context: &mut Self::Context) {
+        self.priority.take();
         self.worker.serve();
     }
 }

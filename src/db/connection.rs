@@ -41,6 +41,8 @@ pub(super) use with_backend;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Read,
+    /// Only for a few rows at a time.
+    ShortRead,
     Write,
 }
 
@@ -59,7 +61,7 @@ fn connect_postgres(url: &str, mode: Mode) -> Result<Conn, DbError> {
     let mut connection = PgConnection::establish(&add_network_timeouts(url))
         .map_err(|error| DbError::Open(redact_credentials(&error.to_string(), url)))?;
     connection.batch_execute(SERVER_TIMEOUTS)?;
-    if mode == Mode::Read {
+    if mode != Mode::Write {
         connection.batch_execute("SET default_transaction_read_only = on")?;
     }
     Ok(Conn::Postgres(connection))
@@ -134,9 +136,13 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
          PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; \
          PRAGMA query_only = {};",
         busy_timeout.as_millis(),
-        // KiB. Lookups benefit from a large cache.
-        if mode == Mode::Read { 16384 } else { 2048 },
-        if mode == Mode::Read { "ON" } else { "OFF" },
+        // KiB. Lookups of single addresses benefit most from a large cache.
+        match mode {
+            Mode::ShortRead => 12_288,
+            Mode::Read => 4096,
+            Mode::Write => 2048,
+        },
+        if mode == Mode::Write { "OFF" } else { "ON" },
     );
     retry_locked(&mut connection, |connection| {
         connection.batch_execute(&settings)

@@ -11,6 +11,9 @@ use super::locks::Lock;
 use super::{Conn, DbError, LockKey, Rewriter, Store, migrations, server_identity, statements};
 use crate::config::DatabaseUrl;
 
+/// How long a short read waits for a lock.
+const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+
 /// How to connect to the database. Each actor opens its own [`Store`] from it.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -60,10 +63,20 @@ impl Database {
         }
     }
 
+    /// As [`reader`](Self::reader), for a thread that must not wait: it fails when
+    /// another process locks the file for longer than some milliseconds.
+    pub fn short_reader(&self) -> Result<Store, DbError> {
+        self.open_with(Mode::ShortRead, SHORT_BUSY_TIMEOUT)
+    }
+
     fn open(&self, mode: Mode) -> Result<Store, DbError> {
-        let mut connection = connect(&self.url, mode, self.busy_timeout)?;
+        self.open_with(mode, self.busy_timeout)
+    }
+
+    fn open_with(&self, mode: Mode, busy_timeout: Duration) -> Result<Store, DbError> {
+        let mut connection = connect(&self.url, mode, busy_timeout)?;
         in_use::share(&mut connection)?;
-        Ok(Store::new(connection, self.busy_timeout))
+        Ok(Store::new(connection, busy_timeout))
     }
 
     /// Whether the server may use the database, without changing it. Returns warnings.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Once};
 
 use actix::Arbiter;
 
+use super::connections::request_threads;
 use super::parts::{Parts, Stage};
 use super::resources::Resources;
 use super::{ServerError, delivery, prepared, replication};
@@ -14,7 +15,7 @@ use crate::actor::detached::Detached;
 use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::{Pool, PoolLimits, State, Threads};
+use crate::actor::pool::{Here, Pool, PoolLimits, State, Threads};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
@@ -57,15 +58,19 @@ struct SharedThreads {
     writer: Threads,
     /// Those that read for the same actors, while it writes.
     readers: Threads,
+    /// Short reads, on the threads of the requests.
+    here: Here,
 }
 
 impl SharedThreads {
     fn start(config: &Config, database: &Database, metrics: &Arc<Metrics>) -> Self {
         let (writer, reader) = (database.clone(), database.clone());
+        let here = database.clone();
         let readers = config.database.readers.min(MAX_SHARED_READERS);
         Self {
             writer: Threads::connected(1, Arc::clone(metrics), move || writer.group_writer()),
             readers: Threads::connected(readers, Arc::clone(metrics), move || reader.reader()),
+            here: Here::new(request_threads(config), move || here.short_reader()),
         }
     }
 }
@@ -122,6 +127,7 @@ impl Starter<'_> {
         let pool = if let Some(shared) = &self.shared {
             Pool::on(shared.writer.clone(), limits, metrics, state)
                 .with_readers(shared.readers.clone())
+                .with_short_reads(Some(shared.here.clone()))
         } else {
             let (threads, database) = (self.config.database.writers, self.database.clone());
             let connect = move || database.writer();
@@ -134,9 +140,16 @@ impl Starter<'_> {
     /// A pool whose threads only read the database.
     fn readers<S: State>(&mut self, state: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
         let (threads, database) = (self.config.database.readers, self.database.clone());
-        let connect = move || database.reader();
-        let threads = Threads::connected(threads, Arc::clone(self.metrics), connect);
-        let pool = Pool::on(threads, self.limits(), Arc::clone(self.metrics), state);
+        let (connect, metrics) = (move || database.reader(), Arc::clone(self.metrics));
+        let here = self.shared.as_ref().map(|shared| shared.here.clone());
+        let threads = if here.is_some() {
+            // Only long reads run on them.
+            Threads::behind_requests(threads, metrics, connect)
+        } else {
+            Threads::connected(threads, metrics, connect)
+        };
+        let pool = Pool::on(threads, self.limits(), Arc::clone(self.metrics), state)
+            .with_short_reads(here);
         self.parts.add(Stage::Data, pool)
     }
 

@@ -12,6 +12,11 @@ use crate::harness::{BlockedActor, RawConnection, TestServer, V2, post};
 
 const PING: &str = "GET /_matrix/identity/v2 HTTP/1.1\r\nHost: id.example.test\r\n\r\n";
 
+/// A request that waits for the actor of the sessions, and its answer.
+const SUBMIT_TOKEN: &str =
+    "GET /_matrix/identity/api/v1/validate/email/submitToken?sid=1&client_secret=a&token=b";
+const NO_SUCH_SESSION: &str = "HTTP/1.1 400 ";
+
 /// Deadlines that a test can wait for.
 fn short(settings: &mut Settings) {
     settings.http.request_timeout = Duration::from_secs(2);
@@ -142,11 +147,10 @@ async fn new_connection_replaces_the_longest_idle() {
         // Connections wait since they were accepted, in their order.
         settings.http.workers = 1;
     });
-    let held = BlockedActor::new(&server.app.lookups, 2);
+    let held = BlockedActor::new(&server.app.sessions, 2);
     let mut working = connect(&server).await;
-    working
-        .send("GET /_matrix/identity/api/v1/lookup?medium=email&address=a@b.example HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await;
+    let head = format!("{SUBMIT_TOKEN} HTTP/1.1\r\nHost: a\r\n\r\n");
+    working.send(&head).await;
     let mut first = connect(&server).await;
     first.send("G").await;
     let mut idle = Vec::new();
@@ -169,7 +173,7 @@ async fn new_connection_replaces_the_longest_idle() {
     }
     drop(held);
     let answer = working.read_response().await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.starts_with(NO_SUCH_SESSION), "{answer}");
 }
 
 /// SEC-01
@@ -180,32 +184,32 @@ async fn one_client_has_few_requests_in_work() {
         settings.http.max_connections_per_client = 8;
         settings.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     });
-    let held = BlockedActor::new(&server.app.lookups, 2);
-    let lookup = |client: &str| {
+    let held = BlockedActor::new(&server.app.sessions, 2);
+    let submit = |client: &str| {
         format!(
-            "GET /_matrix/identity/api/v1/lookup?medium=email&address=a@b.example HTTP/1.1\r\n\
+            "{SUBMIT_TOKEN} HTTP/1.1\r\n\
              Host: a\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"
         )
     };
     let mut waiting = Vec::new();
     for _ in 0..4 + 8 {
         let mut wire = connect(&server).await;
-        wire.send(&lookup("192.0.2.1")).await;
+        wire.send(&submit("192.0.2.1")).await;
         waiting.push(wire);
     }
     // Gives the server time to start all of them.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut refused = connect(&server).await;
-    refused.send(&lookup("192.0.2.1")).await;
+    refused.send(&submit("192.0.2.1")).await;
     let answer = refused.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
     assert!(answer.contains("M_LIMIT_EXCEEDED") && answer.contains("retry-after: 1"));
     let mut other = connect(&server).await;
-    other.send(&lookup("192.0.2.2")).await;
+    other.send(&submit("192.0.2.2")).await;
     drop(held);
     for mut wire in waiting.into_iter().chain([other]) {
         let answer = wire.read_to_end().await;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.starts_with(NO_SUCH_SESSION), "{answer}");
     }
 }
 

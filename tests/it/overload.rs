@@ -101,12 +101,12 @@ async fn full_queue_returns_503_for_its_requests_only() {
 async fn waiting_client_uses_one_queue_slot() {
     let server = TestServer::start(|settings| settings.database.queue = QUEUE);
     let address = fresh_address("overload");
-    let held = BlockedActor::new(&server.app.lookups, QUEUE - 1);
-    let api = server.api();
-    let lookup = || Box::pin(api.lookup("email", &address));
+    let held = BlockedActor::new(&server.app.associations, QUEUE - 1);
+    let api = server.internal();
+    let bind = || Box::pin(api.internal_bind("email", &address, "@alice:example.org"));
     // The queue has room for one of the two: the second one is rejected.
-    let (first, waiting) = select(lookup(), lookup()).await.factor_first();
-    expect_unavailable(&first, "lookup");
+    let (first, waiting) = select(bind(), bind()).await.factor_first();
+    expect_unavailable(&first, "internal bind");
     drop(held);
     waiting.await.ok();
 }

@@ -45,7 +45,7 @@ impl Connection {
 /// What a thread keeps between operations.
 pub(super) struct Context {
     connection: Connection,
-    states: HashMap<TypeId, Box<dyn Any>>,
+    states: HashMap<TypeId, Box<dyn Any + Send>>,
     last_used: Instant,
     /// How often one of the threads has thrown a connection away: what has ended it may
     /// have ended those of the others.
@@ -85,7 +85,7 @@ impl Context {
             .ok_or(Fault::Internal("a state of another type"))
     }
 
-    fn run<O: Operation>(
+    pub(super) fn run<O: Operation>(
         &mut self,
         operation: O,
         open: &Open<O::State>,
@@ -183,7 +183,7 @@ pub(super) struct Envelope<O: Operation> {
 
 impl<O: Operation> Job for Envelope<O> {
     fn kind(&self) -> Kind {
-        O::KIND
+        self.operation.kind()
     }
 
     fn run(self: Box<Self>, context: &mut Context) -> Option<Box<dyn Reply>> {

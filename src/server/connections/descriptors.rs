@@ -83,8 +83,8 @@ impl Budget {
 
 fn reserve(config: &Config) -> usize {
     let writers = match config.database.url {
-        // One, and two that read for the same actors.
-        DatabaseUrl::Sqlite(_) => 3,
+        // One, two that read for the same actors, and one of each thread of requests.
+        DatabaseUrl::Sqlite(_) => 3 + request_threads(config),
         // Four pools.
         DatabaseUrl::Postgres(_) => 4 * config.database.writers,
     };
@@ -93,13 +93,21 @@ fn reserve(config: &Config) -> usize {
     let deliveries = config.email.concurrency + config.sms.concurrency;
     // Token checks, and half as many calls for keys and onbind each.
     let homeservers = 2 * config.federation.concurrency;
-    let workers = config.http.workers.max(available_cpus());
     BASE + deliveries
         + PER_DATABASE_CONNECTION * database
         + homeservers
-        + PER_WORKER * (workers + 3)
+        + PER_WORKER * request_threads(config)
         + 3 * (PER_OTHER_LISTENER + TRANSIENT)
         + TRANSIENT
+}
+
+/// How many threads serve requests: the workers, and one for each of the other listeners.
+pub(in crate::server) fn request_threads(config: &Config) -> usize {
+    let workers = match config.http.workers {
+        0 => available_cpus(),
+        workers => workers,
+    };
+    workers + 3
 }
 
 fn available_cpus() -> usize {

@@ -7,6 +7,6 @@ mod serve;
 mod stream;
 mod table;
 
-pub(super) use descriptors::{Budget, raise_limit};
+pub(super) use descriptors::{Budget, raise_limit, request_threads};
 pub(super) use serve::Serving;
 pub(super) use table::{Connections, Limits};
