@@ -44,6 +44,7 @@ pub mod send_limits;
 pub mod server_identity;
 pub mod session_key;
 pub mod sessions;
+pub mod set_aside;
 pub mod statements;
 mod store;
 pub mod subject_keys;

@@ -70,6 +70,28 @@ impl KeyPair {
         by_key.insert(self.id.to_string(), encoded);
         Ok(())
     }
+
+    /// Whether `object` has a valid signature of the server `name` by this key, under any
+    /// key id.
+    ///
+    /// As [`has_signature`], but faster for one that was made as RFC 8032 says: it depends on
+    /// the key and the text only, and to sign again takes less time than to verify.
+    #[must_use]
+    pub fn has_signed(&self, name: &str, object: &Map<String, Value>) -> bool {
+        let by_key = signatures_of(object, name);
+        let Some(by_key) = by_key.filter(|by_key| !by_key.is_empty()) else {
+            return false;
+        };
+        let Ok(text) = signed_text(object) else {
+            return false;
+        };
+        let signature = base64::encode(&self.key.sign(text.as_bytes()).to_bytes());
+        let is_same = |(id, value): (&String, &Value)| {
+            value.as_str() == Some(signature.as_str()) && KeyId::parse(id).is_ok()
+        };
+        by_key.iter().take(MAX_SIGNATURES).any(is_same)
+            || has_signature(object, name, &self.public())
+    }
 }
 
 impl fmt::Debug for KeyPair {
@@ -152,17 +174,17 @@ pub fn verify(object: &Map<String, Value>, name: &str, id: &KeyId, key: &PublicK
 /// any key id: peers do not agree on the ids of each other's keys.
 #[must_use]
 pub fn has_signature(object: &Map<String, Value>, name: &str, key: &PublicKey) -> bool {
-    let by_key = object
-        .get("signatures")
-        .and_then(|by_server| by_server.get(name))
-        .and_then(Value::as_object);
-    by_key.is_some_and(|by_key| {
+    signatures_of(object, name).is_some_and(|by_key| {
         by_key
             .keys()
             .take(MAX_SIGNATURES)
             .filter_map(|id| KeyId::parse(id).ok())
             .any(|id| verify(object, name, &id, key))
     })
+}
+
+fn signatures_of<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+    object.get("signatures")?.get(name)?.as_object()
 }
 
 /// Whether one of these keys has signed the object in `text` under this name.
@@ -287,10 +309,14 @@ mod tests {
         let mut object = json!({"a": 1}).as_object().unwrap().clone();
         pair().sign(&name, &mut object).unwrap();
         let other = KeyPair::from_seed(pair().id().clone(), &[7; 32]);
+        assert!(pair().has_signed("domain", &object));
+        assert!(!other.has_signed("domain", &object));
+        assert!(!pair().has_signed("elsewhere", &object));
         assert!(!verify(&object, "domain", pair().id(), &other.public()));
         assert!(!verify(&object, "elsewhere", pair().id(), &pair().public()));
         object.insert("a".to_owned(), json!(2));
         assert!(!verify(&object, "domain", pair().id(), &pair().public()));
+        assert!(!pair().has_signed("domain", &object));
         object.insert(
             "signatures".to_owned(),
             json!({"domain": {"ed25519:1": "!"}}),

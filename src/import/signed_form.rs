@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::db::DbError;
 use crate::domain::association::{Association, drop_invites};
 use crate::domain::ids::ServerName;
-use crate::domain::signing::{KeyRing, has_signature, signed_text};
+use crate::domain::signing::{KeyRing, signed_text};
 use crate::domain::threepid::ThreePid;
 
 /// Keeps the signed form that Sydent stored if it has the same content and a valid
@@ -17,13 +17,13 @@ pub(super) fn reuse_or_sign(
     server_name: &ServerName,
     keys: &KeyRing,
 ) -> Result<String, DbError> {
-    let key = keys.active().public();
+    let key = keys.active();
     let content = association.to_object();
     let stored: Option<Map<String, Value>> = signed
         .and_then(|signed| serde_json::from_str(signed).ok())
         .filter(|stored| content_of(stored) == content);
     let mut object = match (signed, stored) {
-        (Some(text), Some(stored)) if has_signature(&stored, server_name.as_str(), &key) => {
+        (Some(text), Some(stored)) if key.has_signed(server_name.as_str(), &stored) => {
             return Ok(text.to_owned());
         }
         (_, Some(mut stored)) => {
@@ -33,8 +33,7 @@ pub(super) fn reuse_or_sign(
         }
         (_, None) => content,
     };
-    keys.active()
-        .sign(server_name, &mut object)
+    key.sign(server_name, &mut object)
         .map_err(|_invalid| DbError::Corrupt("association timestamp"))?;
     Ok(Value::Object(object).to_string())
 }
@@ -47,12 +46,12 @@ fn content_of(signed: &Map<String, Value>) -> Map<String, Value> {
 
 /// The signatures of the active key, under any name.
 fn valid_signatures(signed: &Map<String, Value>, keys: &KeyRing) -> Map<String, Value> {
-    let key = keys.active().public();
+    let key = keys.active();
     let by_name = signed.get("signatures").and_then(Value::as_object);
     by_name
         .into_iter()
         .flatten()
-        .filter(|(name, _)| has_signature(signed, name, &key))
+        .filter(|(name, _)| key.has_signed(name, signed))
         .map(|(name, by_key)| (name.clone(), by_key.clone()))
         .collect()
 }

@@ -275,6 +275,24 @@ fn import_is_atomic_and_repeatable_by_force() {
 }
 
 /// OPS-07
+#[actix_web::test]
+async fn imported_database_has_all_indexes() {
+    let source = Source::of_schema(5);
+    source.bind(1, "alice@example.com", "@alice:example.org", now());
+    let imported = TestDatabase::fresh();
+    assert_eq!(source.import(&imported, "").code, 0);
+    let started = TestServer::start(|_| {});
+    let indexes = if imported.is_postgres() {
+        "pg_indexes WHERE schemaname = 'public'"
+    } else {
+        "sqlite_master WHERE type = 'index'"
+    };
+    let all = started.database.count(indexes);
+    assert!(all > 10, "{all}");
+    assert_eq!(imported.count(indexes), all);
+}
+
+/// OPS-07
 #[test]
 fn database_is_read_while_sydent_writes() {
     for journal in ["delete", "wal"] {

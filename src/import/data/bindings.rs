@@ -2,6 +2,8 @@
 //! or a removal (IDN-04).
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::own_names::GLOBAL;
 use super::{ImportContext, ImportError, TableReport};
@@ -13,6 +15,7 @@ use crate::domain::ids::ServerName;
 use crate::domain::lookup::{Hashes, Pepper};
 use crate::domain::signing::KeyRing;
 use crate::domain::threepid::ThreePid;
+use crate::import::parallel;
 use crate::import::records::{INVALID_MXID, parse_association};
 use crate::import::signed_form::{check_replicated, reuse_or_sign};
 
@@ -151,29 +154,46 @@ fn import_changes(
     report: &mut TableReport,
     parse: &mut dyn FnMut(&Record) -> Parsed,
 ) -> Result<(), ImportError> {
-    context.source.for_each_page_of(query, ids, |rows| {
-        context.progress.add(rows.len());
-        report.read += rows.len() as u64;
-        let mut changes = Vec::with_capacity(rows.len());
-        for row in rows {
-            match parse(row) {
-                Ok((change, was_removed_by_peer)) => {
-                    context.notes.removed_by_peers += u64::from(was_removed_by_peer);
-                    changes.push(change);
+    let (server_name, keys) = (context.server_name, context.keys);
+    let pepper = context.pepper.clone();
+    let make_rows = |changes: Vec<Change>| association_rows(&changes, server_name, keys, &pepper);
+    let make_rows = &make_rows;
+    // To verify or make a signature takes longer than to insert its row: the rows of one
+    // page are made while the next one is read.
+    thread::scope(|scope| {
+        let mut made = None;
+        context.source.for_each_page_of(query, ids, |rows| {
+            context.progress.add(rows.len());
+            report.read += rows.len() as u64;
+            let mut changes = Vec::with_capacity(rows.len());
+            for row in rows {
+                match parse(row) {
+                    Ok((change, was_removed_by_peer)) => {
+                        context.notes.removed_by_peers += u64::from(was_removed_by_peer);
+                        changes.push(change);
+                    }
+                    Err(reason) => report.add_skipped(reason, query.table, row.row),
                 }
-                Err(reason) => report.add_skipped(reason, query.table, row.row),
             }
-        }
-        let inserted = insert_changes(
-            context.target,
-            &changes,
-            context.server_name,
-            context.keys,
-            &context.pepper,
-        )?;
-        report.add_imported(changes.len(), inserted);
-        Ok(())
+            let parsed = changes.len();
+            let inserted = insert_changes(context.target, changes)?;
+            report.add_imported(parsed, inserted.len() as u64);
+            let next = scope.spawn(move || make_rows(inserted));
+            match made.replace(next) {
+                Some(before) => insert_made(context.target, before),
+                None => Ok(()),
+            }
+        })?;
+        made.map_or(Ok(()), |last| insert_made(context.target, last))
     })
+}
+
+type Rows = Result<Vec<Vec<SqlValue>>, DbError>;
+
+fn insert_made(target: &mut Conn, made: ScopedJoinHandle<'_, Rows>) -> Result<(), ImportError> {
+    let rows = made.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+    import_target::insert(target, TargetTable::Associations, rows)?;
+    Ok(())
 }
 
 fn parse_change(id: i64, row: &Record) -> Parsed {
@@ -203,21 +223,12 @@ fn parse_removed_by_peer(row: &Record) -> Parsed {
     Ok((removal, true))
 }
 
-/// Inserts the changes of 3PIDs that have none yet. Returns how many.
-fn insert_changes(
-    target: &mut Conn,
-    changes: &[Change],
-    server_name: &ServerName,
-    keys: &KeyRing,
-    pepper: &Pepper,
-) -> Result<u64, ImportError> {
+/// Inserts the changes of 3PIDs that have none yet. Returns these.
+fn insert_changes(target: &mut Conn, changes: Vec<Change>) -> Result<Vec<Change>, ImportError> {
     let mut seen = HashSet::new();
-    let newest: Vec<&Change> = changes
+    let journal: Vec<import_target::Change<'_>> = changes
         .iter()
         .filter(|change| seen.insert(&change.threepid))
-        .collect();
-    let journal: Vec<import_target::Change<'_>> = newest
-        .iter()
         .map(|change| {
             let medium = change.threepid.medium().as_str();
             let removed_at = change.bound.is_none().then_some(change.ts);
@@ -225,22 +236,31 @@ fn insert_changes(
         })
         .collect();
     let inserted = import_target::insert_changes(target, &journal)?;
-    let mut rows = Vec::new();
-    for change in newest.iter().filter(|change| inserted.contains(&change.id)) {
-        if let Some((association, signed)) = &change.bound {
-            let signed = reuse_or_sign(association, signed.as_deref(), server_name, keys)?;
-            let hashes = Hashes::of_written(&association.threepid, &change.written, pepper);
-            let no_number = 0;
-            rows.push(association_row(
-                association,
-                (server_name, no_number),
-                hashes,
-                signed,
-            ));
-        }
-    }
-    import_target::insert(target, TargetTable::Associations, rows)?;
-    Ok(inserted.len() as u64)
+    Ok(changes
+        .into_iter()
+        .filter(|change| inserted.contains(&change.id))
+        .collect())
+}
+
+/// The rows of the changes that are bindings.
+fn association_rows(
+    changes: &[Change],
+    server_name: &ServerName,
+    keys: &KeyRing,
+    pepper: &Pepper,
+) -> Rows {
+    let rows = parallel::map(changes, |change| {
+        let (association, signed) = change.bound.as_ref()?;
+        let signed = match reuse_or_sign(association, signed.as_deref(), server_name, keys) {
+            Ok(signed) => signed,
+            Err(error) => return Some(Err(error)),
+        };
+        let hashes = Hashes::of_written(&association.threepid, &change.written, pepper);
+        let no_number = 0;
+        let origin = (server_name, no_number);
+        Some(Ok(association_row(association, origin, hashes, signed)))
+    });
+    rows.into_iter().flatten().collect()
 }
 
 fn association_row(

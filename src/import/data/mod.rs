@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
+use crate::db::set_aside::SetAside;
 use crate::db::sydent::{Query, Record};
 use crate::db::{
     Conn, Database, DbError, LockKey, peppers, server_identity, session_key, statements,
@@ -191,6 +192,7 @@ impl Import<'_> {
         }
         import_target::prepare_connection(target)?;
         import_target::clear(target)?;
+        let indexes = SetAside::begin(target)?;
         let source = &mut *self.source;
         let pepper = match read_pepper(source)? {
             SydentPepper::Valid(pepper) => pepper,
@@ -240,6 +242,7 @@ impl Import<'_> {
             ("peers", peers::import_peers(&mut context)?),
         ];
         report.remarks.extend(context.notes.sentences());
+        indexes.restore(context.target)?;
         statements::store_missing_removals(context.target, &self.server_name)?;
         let key = session_key::get_or_insert(context.target, &self.fresh_key)?;
         crate::db::sessions::hash_stored(context.target, &key)?;
