@@ -12,6 +12,7 @@ from bench import postgres, reference, report, workloads
 from bench.data import Data
 from bench.disturbances import Disturbances
 from bench.load import Driver, Wrk
+from bench.rotation import Rotation
 from bench.server import Server
 from bench.stats import median
 from bench.tools import CORES, HERE, TARGET, TEST_TOOLS, Programs, free_port, say
@@ -71,6 +72,7 @@ def main(arguments):
         "rows": [],
         "starts": [],
         "disturbances": [],
+        "rotations": [],
         "imports": [],
     }
     for size in chosen.sizes:
@@ -103,6 +105,8 @@ def measure_size(bench, data, work, size, result):
             disturbances = Disturbances(bench, data, folder, size, driver, port)
             result["disturbances"] += disturbances.measure()
             result["imports"].append(disturbances.import_alone())
+            url = f"sqlite:{data.copy(size, folder)}"
+            result["rotations"].append(Rotation(bench.programs, folder, size, url).measure())
 
 
 def save(result, folder):

@@ -44,9 +44,9 @@ def token(number):
     return f"benchmark-token-{number}"
 
 
-def lookup_hash(address):
+def lookup_hash(address, pepper=PEPPER):
     """The hash of an address in a v2 look-up."""
-    digest = hashlib.sha256(f"{address} email {PEPPER}".encode()).digest()
+    digest = hashlib.sha256(f"{address} email {pepper}".encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 

@@ -37,6 +37,13 @@ def lines(result):
             ["v1 look-ups (400/s) while", "associations", "p50 ms", "p99 ms", "max ms", "took s", "peak MB", "load"],
             [disturbance_cells(row) for row in result["disturbances"]],
         )
+    if result.get("rotations"):
+        yield ""
+        yield from table(
+            ["associations rotated", "took s", "look-ups", "misses", "longest ms", "binds", "p50 ms", "longest ms ",
+             "failures"],
+            [rotation_cells(row) for row in result["rotations"]],
+        )
     if result.get("imports"):
         yield ""
         yield from table(
@@ -80,6 +87,13 @@ def disturbance_cells(row):
         row["disturbance"], number(row["size"]), f"{row['p50_us'] / 1000:.2f}", f"{row['p99_us'] / 1000:.2f}",
         f"{row['max_us'] / 1000:.0f}", f"{row['seconds']:.0f}", f"{row['memory_mb']:.0f}", f"{row['load']:.1f}",
     ]
+
+
+def rotation_cells(row):
+    """The cells of a rotation."""
+    return [number(row[key]) for key in (
+        "size", "seconds", "lookups", "misses", "lookup_max_ms", "binds", "bind_p50_ms", "bind_max_ms", "failures",
+    )]
 
 
 def number(value):
