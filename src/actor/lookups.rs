@@ -46,7 +46,7 @@ impl Operation for SignedAssociation {
 }
 
 /// So many addresses are soon looked up.
-const FEW: usize = 16;
+pub const FEW_ADDRESSES: usize = 16;
 
 /// A lookup of more addresses is made in parts, so that others have their turn between
 /// them. Each part is one operation.
@@ -54,7 +54,7 @@ pub const ADDRESSES_PER_PART: usize = 1000;
 
 /// A lookup of few addresses never waits for one of many.
 fn kind_of(addresses: usize) -> Kind {
-    if addresses <= FEW {
+    if addresses <= FEW_ADDRESSES {
         Kind::ShortRead
     } else {
         Kind::Read

@@ -10,11 +10,13 @@
 
 mod here;
 mod job;
+mod operation;
 mod priority;
 mod queue;
 mod worker;
 
 pub use here::Here;
+pub use operation::{Fault, Kind, Operation, State};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,72 +31,6 @@ use self::worker::{Jobs, Worker};
 use crate::db::{DbError, Store};
 use crate::metrics::Metrics;
 use crate::permits::{NoPermit, Permits};
-
-/// A message to a pool: one whole operation, and one transaction.
-pub trait Operation: Send + 'static {
-    /// What the operation runs on.
-    type State: State;
-    /// Its result. A refusal by a rule of the domain is part of it.
-    type Output: Send + 'static;
-    /// What it does to the database.
-    const KIND: Kind = Kind::Write;
-
-    /// The same, for operations of several kinds.
-    fn kind(&self) -> Kind {
-        Self::KIND
-    }
-
-    /// Runs the whole operation.
-    ///
-    /// # Errors
-    /// Why it could not be run.
-    fn run(self, state: &mut Self::State) -> Result<Self::Output, Fault>;
-}
-
-/// What an operation does to the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It only reads. On SQLite it does not wait for those that write.
-    Read,
-    /// It reads a few rows by their keys. On SQLite it runs where the request is: the
-    /// threads of a pool would need more time to wake up than it takes.
-    ShortRead,
-    /// It reads or writes a few rows.
-    Write,
-    /// It writes many rows, or works long. It is committed by itself, so that no other
-    /// operation waits for it with its result.
-    LongWrite,
-}
-
-/// What one thread of a pool keeps between messages.
-pub trait State: Send + 'static {
-    /// The actor's name in logs and metrics.
-    const NAME: &'static str;
-}
-
-/// Why an operation has no result.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The queue is full; a retry may succeed.
-    #[error("{0}: queue is full")]
-    QueueFull(&'static str),
-    /// The timeout is over. An operation that had not started will not run; one
-    /// that had started is completed.
-    #[error("{0}: timed out")]
-    TimedOut(&'static str),
-    /// The server is shutting down.
-    #[error("{0}: shutting down")]
-    Stopped(&'static str),
-    /// The operation panicked; the thread's state was thrown away.
-    #[error("{0}: an operation panicked")]
-    Panicked(&'static str),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbError),
-    /// Something that holds by construction does not.
-    #[error("{0}")]
-    Internal(&'static str),
-}
 
 /// The bounds of a pool's queue.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +52,8 @@ pub struct Pool<S: State> {
     writers: Threads,
     readers: Threads,
     here: Option<Here>,
+    /// For short reads that do not run where their requests are.
+    short_readers: Threads,
     caller: Caller,
     requests: Permits,
     background: Permits,
@@ -140,6 +78,7 @@ impl<S: State> Clone for Pool<S> {
             writers: self.writers.clone(),
             readers: self.readers.clone(),
             here: self.here.clone(),
+            short_readers: self.short_readers.clone(),
             caller: self.caller,
             requests: self.requests.clone(),
             background: self.background.clone(),
@@ -175,6 +114,7 @@ impl<S: State> Pool<S> {
         Self {
             open,
             readers: threads.clone(),
+            short_readers: threads.clone(),
             writers: threads,
             here: None,
             caller: Caller::Request,
@@ -188,13 +128,23 @@ impl<S: State> Pool<S> {
     /// Has operations that only read run on other threads.
     #[must_use]
     pub fn with_readers(self, readers: Threads) -> Self {
-        Self { readers, ..self }
+        let short_readers = readers.clone();
+        Self {
+            readers,
+            short_readers,
+            ..self
+        }
     }
 
-    /// Has operations that read a few rows run where their requests are.
+    /// Has operations that read a few rows run where their requests are, or on `threads`
+    /// while that would take long.
     #[must_use]
-    pub fn with_short_reads(self, here: Option<Here>) -> Self {
-        Self { here, ..self }
+    pub fn with_short_reads(self, here: Here, threads: Threads) -> Self {
+        Self {
+            here: Some(here),
+            short_readers: threads,
+            ..self
+        }
     }
 
     /// The address for background work. It waits for its turn where a request is
@@ -228,7 +178,7 @@ impl<S: State> Pool<S> {
         &self,
         operation: O,
     ) -> Result<Result<O::Output, Fault>, O> {
-        let Some(here) = &self.here else {
+        let (Some(here), Caller::Request) = (&self.here, self.caller) else {
             return Err(operation);
         };
         if operation.kind() != Kind::ShortRead {
@@ -254,7 +204,8 @@ impl<S: State> Pool<S> {
         let permit = permit.map_err(|reason| self.rejected(reason))?;
         let (reply, result) = oneshot::channel();
         let threads = match operation.kind() {
-            Kind::Read | Kind::ShortRead => &self.readers,
+            Kind::Read => &self.readers,
+            Kind::ShortRead => &self.short_readers,
             Kind::Write | Kind::LongWrite => &self.writers,
         };
         let envelope = Envelope {
@@ -292,7 +243,8 @@ impl<S: State> Pool<S> {
     /// Whether the threads still take messages.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.writers.queue().is_served() && self.readers.queue().is_served()
+        let all = [&self.writers, &self.readers, &self.short_readers];
+        all.iter().all(|threads| threads.queue().is_served())
     }
 }
 
@@ -392,5 +344,7 @@ impl Actor for Thread {
 
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod here_tests;
 #[cfg(test)]
 mod tests;

@@ -41,8 +41,8 @@ pub(super) use with_backend;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Read,
-    /// Only for a few rows at a time.
-    ShortRead,
+    /// Only for a few rows at a time, with so many KiB of the database's pages.
+    ShortRead(u32),
     Write,
 }
 
@@ -138,7 +138,7 @@ fn connect_sqlite(path: &Path, mode: Mode, busy_timeout: Duration) -> Result<Con
         busy_timeout.as_millis(),
         // KiB. Lookups of single addresses benefit most from a large cache.
         match mode {
-            Mode::ShortRead => 12_288,
+            Mode::ShortRead(cache) => cache,
             Mode::Read => 4096,
             Mode::Write => 2048,
         },

@@ -1,5 +1,6 @@
 //! Opens a database and migrates its schema.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -10,6 +11,12 @@ use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
 use super::{Conn, DbError, LockKey, Rewriter, Store, migrations, server_identity, statements};
 use crate::config::DatabaseUrl;
+
+/// How many KiB of pages all short reads together keep in memory.
+const SHORT_CACHE: u32 = 48 * 1024;
+
+/// How many KiB of pages one connection for short reads keeps at least and at most.
+const SHORT_CACHES: RangeInclusive<u32> = 2048..=12_288;
 
 /// How long a short read waits for a lock.
 const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
@@ -64,9 +71,12 @@ impl Database {
     }
 
     /// As [`reader`](Self::reader), for a thread that must not wait: it fails when
-    /// another process locks the file for longer than some milliseconds.
-    pub fn short_reader(&self) -> Result<Store, DbError> {
-        self.open_with(Mode::ShortRead, SHORT_BUSY_TIMEOUT)
+    /// another process locks the file for longer than some milliseconds. It is one of so
+    /// many, which share the memory for the database's pages.
+    pub fn short_reader(&self, threads: usize) -> Result<Store, DbError> {
+        let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
+        let cache = (SHORT_CACHE / threads).clamp(*SHORT_CACHES.start(), *SHORT_CACHES.end());
+        self.open_with(Mode::ShortRead(cache), SHORT_BUSY_TIMEOUT)
     }
 
     fn open(&self, mode: Mode) -> Result<Store, DbError> {

@@ -297,7 +297,7 @@ pub fn prepare_connection(connection: &mut Conn) -> Result<(), DbError> {
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
         }
         // KiB. Rows arrive in an order unrelated to that of the indexes, so most of
-        // the index pages must be in memory. The threads sort what an index is made of.
-        Conn::Sqlite(_) => "PRAGMA cache_size = -131072; PRAGMA threads = 4",
+        // the index pages must be in memory.
+        Conn::Sqlite(_) => "PRAGMA cache_size = -131072",
     })?)
 }

@@ -14,9 +14,10 @@ use super::FlowError;
 use super::charges::{self, Requester};
 use crate::actor::lookup_leases::{Lease, LeaseLookups};
 use crate::actor::lookups::{
-    ADDRESSES_PER_PART, LookupHashes, LookupOutcome, LookupThreepids, SignedAssociation,
+    ADDRESSES_PER_PART, CurrentPeppers, FEW_ADDRESSES, LookupHashes, LookupOutcome,
+    LookupThreepids, Lookups, SignedAssociation,
 };
-use crate::actor::pool::Fault;
+use crate::actor::pool::{Fault, State as _};
 use crate::actor::signer::Sign;
 use crate::app::App;
 use crate::domain::counter::Refusal;
@@ -68,39 +69,70 @@ pub async fn pay(app: &App, claim: Claim) -> Result<(), FlowError> {
 /// Finds the users of 3PIDs.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// When the database cannot be asked, or does not answer all within the timeout of a request.
 pub async fn users_of(
     app: &App,
     mut threepids: Vec<ThreePid>,
 ) -> Result<HashMap<ThreePid, String>, FlowError> {
-    let mut users = HashMap::new();
-    while !threepids.is_empty() {
-        let rest = threepids.split_off(threepids.len().min(ADDRESSES_PER_PART));
-        let part = LookupThreepids {
-            threepids,
-            now: app.clock.now().as_i64(),
-        };
-        users.extend(app.lookups.send(part).await?);
-        threepids = rest;
-    }
-    Ok(users)
+    let now = app.clock.now().as_i64();
+    let all_parts = async {
+        let mut users = HashMap::new();
+        while !threepids.is_empty() {
+            let rest = threepids.split_off(threepids.len().min(ADDRESSES_PER_PART));
+            users.extend(app.lookups.send(LookupThreepids { threepids, now }).await?);
+            threepids = rest;
+        }
+        Ok(users)
+    };
+    within_timeout(app, all_parts).await
 }
 
 /// Finds the users of the entries of a v2 lookup; or returns the current pepper, if the
 /// client used another one.
 ///
 /// # Errors
-/// [`FlowError::Limited`] when a limit is reached; nothing is charged then.
+/// [`FlowError::Limited`] when a limit is reached; nothing is charged then. When the
+/// database does not answer all within the timeout of a request.
 pub async fn users_of_hashes(
     app: &App,
     entries: Entries,
     pepper: String,
     claim: Claim,
 ) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
+    within_timeout(app, users_of_all_hashes(app, entries, &pepper, claim)).await
+}
+
+async fn within_timeout<T>(
+    app: &App,
+    lookup: impl Future<Output = Result<T, FlowError>>,
+) -> Result<T, FlowError> {
+    tokio::time::timeout(app.config.http.request_timeout, lookup)
+        .await
+        .unwrap_or_else(|_elapsed| Err(Fault::TimedOut(Lookups::NAME).into()))
+}
+
+async fn users_of_all_hashes(
+    app: &App,
+    entries: Entries,
+    pepper: &str,
+    claim: Claim,
+) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
+    let now = app.clock.now().as_i64();
     let mut unpaid = Some(claim);
+    if entries.len() > FEW_ADDRESSES {
+        // Here, and not on the threads behind those of the requests: they would hold the
+        // ledger up, which all lookups need.
+        let peppers = app.lookups.send(CurrentPeppers { now }).await?;
+        if peppers.slot(pepper).is_none() {
+            return Ok(Err(peppers.current.pepper));
+        }
+        if let Some(claim) = unpaid.take() {
+            pay(app, claim).await?;
+        }
+    }
     let mut users = HashMap::new();
     for entries in entries.into_parts(ADDRESSES_PER_PART) {
-        match users_of_part(app, Arc::new(entries), &pepper, &mut unpaid).await? {
+        match users_of_part(app, (Arc::new(entries), pepper, now), unpaid.as_ref()).await? {
             Ok(found) if users.is_empty() => users = found,
             Ok(found) => users.extend(found),
             Err(pepper) => return Ok(Err(pepper)),
@@ -109,25 +141,21 @@ pub async fn users_of_hashes(
     Ok(Ok(users))
 }
 
-/// As [`users_of_hashes`]; the first part pays for all.
+/// Looks up entries at a time, in ms. Pays for them if that is to be done.
 async fn users_of_part(
     app: &App,
-    entries: Arc<Entries>,
-    pepper: &str,
-    unpaid: &mut Option<Claim>,
+    (entries, pepper, now): (Arc<Entries>, &str, i64),
+    unpaid: Option<&Claim>,
 ) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
     for _ in 0..MAX_LEASES {
         let lookup = LookupHashes {
             entries: Arc::clone(&entries),
             pepper: pepper.to_owned(),
-            claim: unpaid.clone(),
-            now: app.clock.now().as_i64(),
+            claim: unpaid.cloned(),
+            now,
         };
         match app.lookups.send(lookup).await? {
-            LookupOutcome::Found(users) => {
-                *unpaid = None;
-                return Ok(Ok(users));
-            }
+            LookupOutcome::Found(users) => return Ok(Ok(users)),
             LookupOutcome::WrongPepper(pepper) => return Ok(Err(pepper)),
             LookupOutcome::Unpaid(shortages) => lease(app, shortages).await?,
         }

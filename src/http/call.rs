@@ -7,6 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -36,7 +37,7 @@ pub struct Call<A, S, T> {
     fields: Fields,
     query_brand: Option<String>,
     /// The request takes room until it is answered.
-    _room: Room,
+    _room: Arc<Room>,
     types: PhantomData<(A, S, T)>,
 }
 
@@ -102,8 +103,9 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
                 let max_values = lookup::max_values(app.config.lookup.max_addresses);
                 args::expect_values(&body.bytes, max_values)?;
             }
+            let room = Arc::new(body.room);
             let fields = if T::IS_LONG && S::are_json::<A>(&request, &body.bytes) {
-                Fields::json(body.bytes)
+                Fields::json(body.bytes, Arc::clone(&room))
             } else {
                 S::read::<A>(&request, &body.bytes)?.into()
             };
@@ -113,7 +115,7 @@ impl<A: Access, S: Arguments, T: Request + 'static> FromRequest for Call<A, S, T
                 person,
                 client,
                 fields,
-                _room: body.room,
+                _room: room,
                 query_brand: query::first(request.query_string(), "brand"),
                 types: PhantomData,
             })

@@ -1,6 +1,7 @@
 //! The fields of a request, before and after they are read into its struct.
 
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,7 @@ use super::args::json_object;
 use super::deserialize::{Problem, ValueDeserializer};
 use crate::config::Config;
 use crate::error::Error;
+use crate::permits::Room;
 
 /// A request of the API. Its schema says which fields are required, both in the
 /// documentation and when a request is read.
@@ -45,8 +47,8 @@ pub struct Fields(Given);
 
 enum Given {
     Values(Value),
-    /// A body that is probably a JSON object.
-    Json(Bytes),
+    /// A body that is probably a JSON object, and the room that it takes.
+    Json(Bytes, Arc<Room>),
 }
 
 impl Default for Fields {
@@ -58,8 +60,8 @@ impl Default for Fields {
 impl Fields {
     /// The fields of a JSON body.
     #[must_use]
-    pub(super) fn json(body: Bytes) -> Self {
-        Self(Given::Json(body))
+    pub(super) fn json(body: Bytes, room: Arc<Room>) -> Self {
+        Self(Given::Json(body, room))
     }
 
     /// The length of a JSON body that is not parsed yet.
@@ -67,7 +69,7 @@ impl Fields {
     pub(super) fn unparsed_bytes(&self) -> usize {
         match &self.0 {
             Given::Values(_) => 0,
-            Given::Json(body) => body.len(),
+            Given::Json(body, _) => body.len(),
         }
     }
 
@@ -80,11 +82,8 @@ impl Fields {
     pub fn parse<T: Request>(self) -> Result<T, Error> {
         let mut values = match self.0 {
             Given::Values(values) => values,
-            Given::Json(body) => {
-                // An array could be read into a struct as well.
-                if body.trim_ascii_start().starts_with(b"{")
-                    && let Ok(request) = serde_json::from_slice(&body)
-                {
+            Given::Json(body, _room) => {
+                if let Some(request) = read_at_once(&body) {
                     return Ok(request);
                 }
                 // Finds the error, or reads what JSON allows and the struct does not, such
@@ -115,9 +114,22 @@ impl Fields {
     pub fn object(&self) -> Option<&Map<String, Value>> {
         match &self.0 {
             Given::Values(values) => values.as_object(),
-            Given::Json(_) => None,
+            Given::Json(..) => None,
         }
     }
+}
+
+/// Reads a struct without the values between. `None` if it has fields that the struct has
+/// not: those are skipped without a look at what is in them.
+fn read_at_once<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    // An array could be read into a struct as well.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut has_others = false;
+    let request = serde_ignored::deserialize(&mut json, |_field| has_others = true).ok()?;
+    (!has_others && json.end().is_ok()).then_some(request)
 }
 
 impl From<Map<String, Value>> for Fields {

@@ -70,7 +70,9 @@ impl SharedThreads {
         Self {
             writer: Threads::connected(1, Arc::clone(metrics), move || writer.group_writer()),
             readers: Threads::connected(readers, Arc::clone(metrics), move || reader.reader()),
-            here: Here::new(request_threads(config), move || here.short_reader()),
+            here: Here::new(request_threads(config), move |threads| {
+                here.short_reader(threads)
+            }),
         }
     }
 }
@@ -127,7 +129,7 @@ impl Starter<'_> {
         let pool = if let Some(shared) = &self.shared {
             Pool::on(shared.writer.clone(), limits, metrics, state)
                 .with_readers(shared.readers.clone())
-                .with_short_reads(Some(shared.here.clone()))
+                .with_short_reads(shared.here.clone(), shared.readers.clone())
         } else {
             let (threads, database) = (self.config.database.writers, self.database.clone());
             let connect = move || database.writer();
@@ -141,15 +143,16 @@ impl Starter<'_> {
     fn readers<S: State>(&mut self, state: impl Fn(Store) -> S + Send + Sync + 'static) -> Pool<S> {
         let (threads, database) = (self.config.database.readers, self.database.clone());
         let (connect, metrics) = (move || database.reader(), Arc::clone(self.metrics));
-        let here = self.shared.as_ref().map(|shared| shared.here.clone());
-        let threads = if here.is_some() {
+        let (limits, shared_metrics) = (self.limits(), Arc::clone(self.metrics));
+        let pool = if let Some(shared) = &self.shared {
             // Only long reads run on them.
-            Threads::behind_requests(threads, metrics, connect)
+            let threads = Threads::behind_requests(threads, metrics, connect);
+            Pool::on(threads, limits, shared_metrics, state)
+                .with_short_reads(shared.here.clone(), shared.readers.clone())
         } else {
-            Threads::connected(threads, metrics, connect)
+            let threads = Threads::connected(threads, metrics, connect);
+            Pool::on(threads, limits, shared_metrics, state)
         };
-        let pool = Pool::on(threads, self.limits(), Arc::clone(self.metrics), state)
-            .with_short_reads(here);
         self.parts.add(Stage::Data, pool)
     }
 

@@ -424,3 +424,61 @@ async fn body_is_json_for_any_content_type() {
         answer.refused(401, "M_UNAUTHORIZED");
     }
 }
+
+/// LKP-05, LKP-06, LKP-16
+#[actix_web::test]
+async fn many_entries_are_found_as_each_alone() {
+    let (server, alice) = server().await;
+    let pepper = Pepper::parse("matrixrocks").unwrap();
+    let mut forms = Vec::new();
+    for number in 0..20 {
+        // Every fifth has another form, which is stored in another column.
+        let domain = if number % 5 == 0 {
+            "xn--bcher-kva.example"
+        } else {
+            "example.org"
+        };
+        let address = format!("u{number}@{domain}");
+        bind(
+            &server,
+            "email",
+            &address,
+            &format!("@old{number}:example.org"),
+        )
+        .await;
+        if number % 3 == 0 {
+            bind(
+                &server,
+                "email",
+                &address,
+                &format!("@new{number}:example.org"),
+            )
+            .await;
+        }
+        if number % 7 == 1 {
+            let mxid = format!("@old{number}:example.org");
+            let internal = server.internal();
+            internal
+                .internal_unbind("email", &address, &mxid)
+                .await
+                .ok();
+        }
+        forms.push(address.replace("xn--bcher-kva", "bücher"));
+        forms.push(address);
+    }
+    let hash = |form: &String| lookup::hash(form, "email", &pepper);
+    let entries: Vec<String> = forms.iter().map(hash).collect();
+    let mut alone = serde_json::Map::new();
+    for entry in &entries {
+        let one = found(&alice, "sha256", json!([entry])).await;
+        alone.extend(one.as_object().unwrap().clone());
+    }
+    assert!(alone.len() >= 17, "{alone:?}");
+    // In several parts, most of them unknown.
+    let unknown = (0..2500).map(|number| lookup::hash(&number.to_string(), "email", &pepper));
+    let many: Vec<String> = entries.iter().cloned().chain(unknown).collect();
+    assert_eq!(
+        found(&alice, "sha256", json!(many)).await,
+        Value::Object(alone)
+    );
+}

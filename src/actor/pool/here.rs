@@ -17,8 +17,11 @@ use crate::metrics::Metrics;
 /// A read that takes longer waits for a disk, a lock or a turn on the processor.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// Only if so many of the last [`u16::BITS`] reads of a connection were slow, disk or lock are
-/// the reason.
+/// A read that takes longer does not wait for the processor only.
+const VERY_SLOW: Duration = Duration::from_millis(20);
+
+/// If so many of the last [`u16::BITS`] reads of a place were slow, disk or lock are the reason,
+/// rather than other threads that had their turn.
 const MAX_SLOW: u32 = 4;
 
 /// Then no read runs here for so many milliseconds.
@@ -47,11 +50,13 @@ struct Shared {
 impl Here {
     /// For so many threads, each of which runs one operation at a time. Connections are
     /// opened when they are needed.
+    ///
+    /// `connect` gets how many threads share the memory for the database's pages.
     pub fn new<F>(threads: usize, connect: F) -> Self
     where
-        F: Fn() -> Result<Store, DbError> + Send + Sync + 'static,
+        F: Fn(usize) -> Result<Store, DbError> + Send + Sync + 'static,
     {
-        let connect: Connect = Arc::new(connect);
+        let connect: Connect = Arc::new(move || connect(threads));
         let resets = Arc::<AtomicUsize>::default();
         let place = || {
             let context = Context::new(Some(Arc::clone(&connect)), Arc::clone(&resets));
@@ -105,7 +110,7 @@ impl Place {
     /// Whether too many of the last reads were slow, of which this one took so long.
     fn is_slow(&mut self, took: Duration) -> bool {
         self.slow = (self.slow << 1) | u16::from(took > SLOW);
-        let is_slow = self.slow.count_ones() >= MAX_SLOW;
+        let is_slow = took > VERY_SLOW || self.slow.count_ones() >= MAX_SLOW;
         if is_slow {
             self.slow = 0;
         }

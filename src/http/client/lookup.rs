@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::lookup::max_bytes;
 use crate::domain::threepid::ThreePid;
 use crate::error::{Error, Kind};
-use crate::flow::lookup::{claim, pay, signed_association, users_of};
+use crate::flow::lookup::{Claim, claim, pay, signed_association, users_of};
 use crate::http::access::V1;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
@@ -123,21 +123,14 @@ pub async fn bulk_lookup(
     app: web::Data<App>,
     mut call: Call<V1, Body, BulkLookupRequest>,
 ) -> Result<web::Json<BulkLookupResponse>, Error> {
-    let fields = call.take_fields();
-    let bytes = fields.unparsed_bytes();
-    let request = off_thread(bytes, move || fields.parse::<BulkLookupRequest>()).await?;
-    let given = request.threepids;
-    let max_addresses = app.config.lookup.max_addresses;
-    if given.len() > max_addresses {
-        return Err(Error::too_many_addresses(max_addresses));
-    }
-    charge(&app, call.client, given.len())?;
-    let addresses = given
-        .iter()
-        .map(|MediumAndAddress(medium, address)| (medium, address));
-    pay(&app, claim(&app, call.client, None, addresses)).await?;
-    let parse = |one: MediumAndAddress| Some((ThreePid::parse(&one.0, &one.1).ok()?, one));
-    let given: Vec<(ThreePid, MediumAndAddress)> = given.into_iter().filter_map(parse).collect();
+    let (fields, client) = (call.take_fields(), call.client);
+    let lookup = off_thread(fields.unparsed_bytes(), {
+        let app = app.clone();
+        move || Lookup::new(&app, fields.parse()?, client)
+    })
+    .await?;
+    pay(&app, lookup.claim).await?;
+    let given = lookup.given;
     let threepids = given.iter().map(|(threepid, _)| threepid.clone()).collect();
     let users = users_of(&app, threepids).await?;
     let bound = given.into_iter().filter_map(|(threepid, given)| {
@@ -147,6 +140,30 @@ pub async fn bulk_lookup(
     Ok(web::Json(BulkLookupResponse {
         threepids: bound.collect(),
     }))
+}
+
+/// A bulk lookup that may be made, and is to be paid.
+struct Lookup {
+    given: Vec<(ThreePid, MediumAndAddress)>,
+    claim: Claim,
+}
+
+impl Lookup {
+    fn new(app: &App, request: BulkLookupRequest, client: Option<IpAddr>) -> Result<Self, Error> {
+        let given = request.threepids;
+        let max_addresses = app.config.lookup.max_addresses;
+        if given.len() > max_addresses {
+            return Err(Error::too_many_addresses(max_addresses));
+        }
+        charge(app, client, given.len())?;
+        let addresses = given
+            .iter()
+            .map(|MediumAndAddress(medium, address)| (medium, address));
+        let claim = claim(app, client, None, addresses);
+        let parse = |one: MediumAndAddress| Some((ThreePid::parse(&one.0, &one.1).ok()?, one));
+        let given = given.into_iter().filter_map(parse).collect();
+        Ok(Self { given, claim })
+    }
 }
 
 /// Counts addresses, new ones or not, against the limit of a client, for the load of

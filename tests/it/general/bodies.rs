@@ -186,6 +186,38 @@ async fn invalid_json_is_rejected() {
     }
 }
 
+/// GEN-05, GEN-06, GEN-22
+#[actix_web::test]
+async fn fields_that_nobody_reads_must_be_json_too() {
+    let server = TestServer::start(|_| {});
+    let client = server.account("@alice:example.org").await;
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let v2 = format!("{V2}/lookup");
+    let v1 = format!("{V1}/bulk_lookup");
+    let v2_fields = br#""algorithm": "sha256", "pepper": "wrong", "addresses": []"#;
+    let v1_fields = br#""threepids": [["email", "alice@example.com"]]"#;
+    let json = [("content-type", "application/json")];
+    for (path, fields) in [(&v2, &v2_fields[..]), (&v1, v1_fields)] {
+        for (more, is_json) in [
+            (&br#""x": {"y": [null, 1.5]}"#[..], true),
+            (b"\"x\": \"\xff\"", false),
+            (br#""x": "\ud800""#, false),
+            (br#""x": 1e999"#, false),
+            (br#""\ud800": 1"#, false),
+            (b"\"\xc3\x28\": 1", false),
+            (format!("\"x\": {deep}").as_bytes(), false),
+        ] {
+            let body = [b"{", fields, b", ", more, b"}"].concat();
+            let answer = client.send(Method::POST, path, &json, body).await;
+            match (is_json, path == &v2) {
+                (false, _) => drop(answer.refused(400, "M_BAD_JSON")),
+                (true, true) => drop(answer.refused(400, "M_INVALID_PEPPER")),
+                (true, false) => assert!(answer.ok()["threepids"].is_array()),
+            }
+        }
+    }
+}
+
 /// GEN-03, GEN-07
 #[actix_web::test]
 async fn non_object_json_is_rejected() {
