@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message, ResponseFuture};
 use futures_util::future::join_all;
 use zeroize::Zeroizing;
 
@@ -27,6 +27,7 @@ const MIN_PER_HOST: usize = 4;
 #[derive(Clone)]
 pub struct FederationHandle {
     actor: Addr<Federation>,
+    arbiter: ArbiterHandle,
     // Separate limits, so that calls of one kind cannot use up those of another.
     user_info_limit: ConnectionLimit,
     key_limit: ConnectionLimit,
@@ -57,6 +58,7 @@ impl FederationHandle {
         });
         Self {
             actor,
+            arbiter: arbiter.handle(),
             user_info_limit: ConnectionLimit::new(
                 concurrency,
                 (concurrency / 10).max(MIN_PER_HOST),
@@ -189,10 +191,7 @@ impl FederationHandle {
         R: Request,
         Federation: Handler<Call<R>>,
     {
-        let call = Call {
-            request,
-            _permit: permit,
-        };
+        let call = Call { request, permit };
         let result = self
             .actor
             .send(call)
@@ -210,12 +209,16 @@ impl FederationHandle {
         self.actor.connected()
     }
 
-    /// Accepts no more calls and waits for those under way. Returns whether they
-    /// ended within `limit`.
+    /// Accepts no more calls, waits for those under way, and ends the actor and its thread.
+    /// Returns whether they ended within `limit`; otherwise the actor goes on with them.
     pub async fn drain(&self, limit: Duration) -> bool {
         let limits = [&self.user_info_limit, &self.key_limit, &self.onbind_limit];
         let drained = join_all(limits.map(|calls| calls.drain(limit))).await;
-        drained.into_iter().all(|drained| drained)
+        let are_done = drained.into_iter().all(|drained| drained);
+        if are_done {
+            self.arbiter.stop();
+        }
+        are_done
     }
 }
 
@@ -274,7 +277,7 @@ impl Request for Onbind {
 struct Call<R> {
     request: R,
     // Travels with the request, so that it counts even when its caller is gone.
-    _permit: ConnectionPermit,
+    permit: ConnectionPermit,
 }
 
 impl<R: Request> Message for Call<R> {
@@ -286,80 +289,18 @@ impl<R: Request> Handler<Call<R>> for Federation {
 
     fn handle(&mut self, call: Call<R>, _context: &mut Context<Self>) -> Self::Result {
         let client = Rc::clone(&self.client);
+        let Call { request, permit } = call;
         // In its own task: a panic caused by a homeserver's response must not end
         // the actor.
-        let task = tokio::task::spawn_local(async move {
-            let Call { request, _permit } = call;
-            request.run(&client).await
-        });
-        Box::pin(async move { task.await.map_err(|_panicked| Fault::Panicked(NAME)) })
+        let task = tokio::task::spawn_local(async move { request.run(&client).await });
+        Box::pin(async move {
+            let result = task.await;
+            // Together with the reply, so that a drain does not end the thread before it.
+            drop(permit);
+            result.map_err(|_panicked| Fault::Panicked(NAME))
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::config;
-    use crate::domain::homeservers::HomeserverLists;
-
-    /// A question that no homeserver should be able to provoke.
-    struct Panic;
-
-    impl Request for Panic {
-        type Output = ();
-
-        async fn run(self, _client: &Client) {
-            panic!("a test wants it");
-        }
-    }
-
-    /// A request that is answered without a call.
-    struct Nothing;
-
-    impl Request for Nothing {
-        type Output = ();
-
-        async fn run(self, _client: &Client) {}
-    }
-
-    #[actix_web::test]
-    async fn panic_fails_the_call_and_not_the_actor() {
-        let settings = config::Federation {
-            allow_ranges: Vec::new(),
-            block_ranges: Vec::new(),
-            extra_authorities: Vec::new(),
-            verify_certificates: true,
-            proxy: None,
-            timeout: Duration::from_secs(1),
-            concurrency: 1,
-            dns_servers: vec!["127.0.0.1:9".parse().unwrap()],
-            homeservers: HomeserverLists::default(),
-            hosts: BTreeMap::new(),
-        };
-        let client = Client::open(&settings).unwrap();
-        let metrics: Arc<Metrics> = Arc::default();
-        let handle = FederationHandle::start(client, 1, Clock::system(), Arc::clone(&metrics));
-        let server = ServerName::parse("hs.example").unwrap();
-        let permit = || {
-            handle
-                .permit(&handle.user_info_limit, &server, None)
-                .unwrap()
-        };
-        for _ in 0..3 {
-            let panicked = handle.send(Panic, permit()).await;
-            assert!(
-                matches!(panicked, Err(Fault::Panicked(NAME))),
-                "{panicked:?}"
-            );
-            assert!(
-                handle.send(Nothing, permit()).await.is_ok(),
-                "its place is free again"
-            );
-        }
-        assert!(handle.is_running());
-        let counted = format!("sydent_actor_panics_total{{actor=\"{NAME}\"}} 3");
-        assert!(metrics.render().unwrap().contains(&counted));
-    }
-}
+mod tests;

@@ -123,8 +123,9 @@ impl WorkerHandle {
         self.wake.connected()
     }
 
-    /// Takes no more tasks, waits for those in progress and closes connections.
-    /// Returns whether that was done within `limit`.
+    /// Takes no more tasks, waits for those in progress, closes connections and ends the
+    /// loop and its thread. Returns whether that was done within `limit`; the loop ends when
+    /// it is done, also later.
     pub async fn stop(&self, limit: Duration) -> bool {
         let stopped = tokio::time::timeout(limit, self.stop.send(Stop)).await;
         if stopped.is_err() {
@@ -211,6 +212,8 @@ impl<W: Worker> Handler<Stop> for WorkerLoop<W> {
             // Each task in progress holds a slot. The semaphore is never closed.
             let _all = slots.acquire_many(all).await;
             worker.close().await;
+            // Ends the thread, which nothing else uses, once this was answered.
+            Arbiter::current().stop();
         })
     }
 }

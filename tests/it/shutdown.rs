@@ -1,5 +1,6 @@
 //! The shutdown of the real binary.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -279,4 +280,36 @@ fn start_error(database: &TestDatabase, change: impl FnOnce(&mut Settings)) -> S
     let output = TestProcess::start_failing(database, change);
     assert_eq!(output.code, 1, "{}", output.err);
     output.err
+}
+
+/// The variable is set in a process that runs only the next test.
+const ALONE: &str = "TEST_ALONE";
+
+/// Threads are counted in a process of its own: others here start and stop threads.
+///
+/// OPS-10
+#[actix_web::test]
+async fn stopped_servers_leave_no_threads() {
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", "shutdown::stopped_servers_leave_no_threads"]);
+        let output = alone.env(ALONE, "1").output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{shown}");
+        assert!(shown.contains("1 passed"), "{shown}");
+        return;
+    }
+    let threads = || std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    drop(TestServer::start(|_settings| {}));
+    // With the threads of what all tests share.
+    let Ok(first) = threads() else {
+        return;
+    };
+    for _ in 0..5 {
+        drop(TestServer::start(|_settings| {}));
+    }
+    wait_until("the threads of stopped servers", || {
+        threads().unwrap() <= first
+    })
+    .await;
 }
