@@ -23,7 +23,7 @@ impl Operation for LeaseLookups {
     type Output = Result<Vec<u32>, LeaseRefused>;
 
     fn run(self, state: &mut Sessions) -> Result<Self::Output, Fault> {
-        state.store.write(LockKey::Job("leases"), |connection| {
+        state.store.write(LockKey::Counters, |connection| {
             Ok(send_limits::lease(connection, &self.leases, self.now)?)
         })
     }

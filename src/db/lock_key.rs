@@ -27,6 +27,8 @@ pub enum LockKey<'a> {
     AccessToken(&'a TokenHash),
     /// The queued message with that id.
     Message(&'a MessageId),
+    /// Counters: their rows are locked one by one, in the order of their keys.
+    Counters,
     /// A job of the server that must not run twice at the same time.
     Job(&'static str),
 }
@@ -58,6 +60,7 @@ impl LockKey<'_> {
             Self::Account(user) => vec![account_lock_name(user)],
             Self::AccessToken(hash) => vec![format!("token:{}", hash.as_str())],
             Self::Message(id) => vec![format!("message:{id}")],
+            Self::Counters => Vec::new(),
             Self::Job(name) => vec![format!("job:{name}")],
         }
     }
@@ -94,6 +97,7 @@ mod tests {
             LockKey::Account(&user),
             LockKey::AccessToken(&hash),
             LockKey::Message(&message),
+            LockKey::Counters,
             LockKey::Job("purge"),
         ]
         .map(LockKey::lock_names)

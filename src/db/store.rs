@@ -301,11 +301,14 @@ impl Shared {
 
 /// Waits for the locks and holds them until the transaction ends.
 fn take_locks(connection: &mut Conn, lock: LockKey<'_>) -> diesel::QueryResult<()> {
-    if let Conn::Postgres(postgres) = connection {
+    let names = lock.lock_names();
+    if let Conn::Postgres(postgres) = connection
+        && !names.is_empty()
+    {
         diesel::sql_query(
             "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1) AS key",
         )
-        .bind::<Array<Text>, _>(lock.lock_names())
+        .bind::<Array<Text>, _>(names)
         .execute(postgres)?;
     }
     Ok(())

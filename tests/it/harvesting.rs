@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sydent::config::{BudgetSettings, Settings};
 
@@ -146,6 +147,37 @@ async fn budgets_are_shared_and_survive_a_restart() {
     let there = again.account("@a:example.org").await;
     expect_limited(&look_up(&there, 20..22).await);
     look_up(&there, 20..21).await.ok();
+}
+
+/// Each of these lookups leases a part of the same budget.
+///
+/// LKP-18, OPS-06
+#[actix_web::test]
+async fn concurrent_leases_stay_within_the_budget() {
+    let limits = |settings: &mut Settings| {
+        small(settings);
+        settings.limits.new_addresses_per_account = ten();
+    };
+    let one = TestServer::start_with_clock(limits);
+    let same = TestDatabase::existing(&one.database.url);
+    let other = TestServer::start_with_clock_on(same, limits);
+    let apis = [
+        one.account("@a:example.org").await,
+        other.account("@a:example.org").await,
+    ];
+    let lookups = (0..40).map(|number| {
+        let api = &apis[usize::from(number % 2 == 0)];
+        look_up(api, number..number + 1)
+    });
+    let mut found = 0;
+    for answer in join_all(lookups).await {
+        if answer.status == 200 {
+            found += 1;
+        } else {
+            expect_limited(&answer);
+        }
+    }
+    assert!((1..=10).contains(&found), "{found}");
 }
 
 /// Asks v1 for new addresses through a proxy.
