@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::Failure;
-use super::key;
 use super::new_file::{FileAccess, create, replace};
+use super::new_key;
 use super::relay::Relay;
 use crate::config::{BaseUrl, DatabaseUrl, Problems, Settings, mailbox, toml_text};
 use crate::domain::ids::ServerName;
@@ -80,7 +80,7 @@ impl Generate {
                 )));
             }
         } else {
-            create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
+            create(&key_file, &new_key::generate(None)?, FileAccess::Owner)?;
         }
         let write = if self.force { replace } else { create };
         write(&self.out, &text, self.access())?;

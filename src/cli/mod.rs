@@ -12,6 +12,7 @@ mod generate;
 mod import;
 mod key;
 mod new_file;
+mod new_key;
 mod openapi;
 mod peer_flags;
 mod peers;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::ports::Ports;
 use crate::cli::failure::Failure;
-use crate::cli::key;
 use crate::cli::new_file::{FileAccess, create, replace};
+use crate::cli::new_key;
 use crate::config::Settings;
 
 /// The first line of every configuration that `sydent demo` writes. It replaces no
@@ -47,7 +47,7 @@ impl Folder {
             })?;
         let key_file = dir.join("signing.key");
         if !key_file.exists() {
-            create(&key_file, &key::generate(None)?, FileAccess::Owner)?;
+            create(&key_file, &new_key::generate(None)?, FileAccess::Owner)?;
         }
         let text = text(ports);
         replace(&config, &text, FileAccess::Umask)?;
