@@ -11,6 +11,7 @@ mod failure;
 mod generate;
 mod import;
 mod key;
+mod key_rotation;
 mod new_file;
 mod new_key;
 mod openapi;
@@ -56,7 +57,7 @@ enum Command {
     /// Generate or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Generate signing keys.
+    /// Generate signing keys, or change the one that signs.
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Migrate from a Python Sydent.

@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::failure::Failure;
 
 /// Who may read a new file.
@@ -38,49 +40,119 @@ pub(super) fn replace(path: &Path, content: &str, access: FileAccess) -> Result<
     StagedFile::write(path, content, access)?.commit()
 }
 
+/// Changes a file that holds secrets atomically, and keeps its mode and its owner: `change`
+/// gets the content, and returns the new one and something else to return. Where they are
+/// equal, nothing is written. Of two processes that do so at the same time, one fails.
+///
+/// # Errors
+/// When that is not possible or `change` fails; the file is then unchanged.
+pub(super) fn change<T>(
+    path: &Path,
+    change: impl FnOnce(&str) -> Result<(Zeroizing<String>, T), Failure>,
+) -> Result<T, Failure> {
+    let (staged, file) =
+        StagedFile::open(path, FileAccess::Owner).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::new(format!(
+                "{} exists: another command is changing {}, or was interrupted. Remove it if \
+                 there is none.",
+                temporary(path).display(),
+                path.display()
+            )),
+            _ => cannot_write(path, &error),
+        })?;
+    // Only now: what another process writes before this one may write must not be lost.
+    let old = fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::new(format!("Cannot read {}: {error}.", path.display())))?;
+    let (new, result) = change(&old)?;
+    if new != old {
+        keep_access(&file, path)
+            .and_then(|()| fill(file, &new))
+            .map_err(|error| cannot_write(path, &error))?;
+        staged.commit()?;
+        sync_folder(path).map_err(|error| cannot_write(path, &error))?;
+    }
+    Ok(result)
+}
+
+/// Gives a file the mode and the owner of another one.
+fn keep_access(file: &File, of: &Path) -> io::Result<()> {
+    let old = fs::metadata(of)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+    }
+    file.set_permissions(old.permissions())
+}
+
+/// Makes a rename survive a power failure.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// A file written under a temporary name in its final folder, so that several
 /// can be renamed once every other step has succeeded. Dropping it without a
 /// commit deletes it.
 #[derive(Debug)]
 pub(super) struct StagedFile {
-    temporary: PathBuf,
     path: PathBuf,
+    is_committed: bool,
 }
 
 impl StagedFile {
     /// Writes the file under its temporary name.
     pub(super) fn write(path: &Path, content: &str, access: FileAccess) -> Result<Self, Failure> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let staged = Self {
-            temporary: temporary.into(),
-            path: path.to_owned(),
-        };
-        match fs::remove_file(&staged.temporary) {
+        match fs::remove_file(temporary(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(cannot_write(path, &error));
             }
             _ => {}
         }
-        write_new(&staged.temporary, content, access)
-            .map_err(|error| cannot_write(path, &error))?;
-        Ok(staged)
+        Self::open(path, access)
+            .and_then(|(staged, file)| fill(file, content).map(|()| staged))
+            .map_err(|error| cannot_write(path, &error))
+    }
+
+    /// Creates the file under its temporary name.
+    fn open(path: &Path, access: FileAccess) -> io::Result<(Self, File)> {
+        let file = open_new(&temporary(path), access)?;
+        let staged = Self {
+            path: path.to_owned(),
+            is_committed: false,
+        };
+        Ok((staged, file))
     }
 
     /// Renames the file to its final name, replacing an existing file.
     ///
     /// # Errors
     /// When the rename fails; an existing file is then unchanged.
-    pub(super) fn commit(self) -> Result<(), Failure> {
-        fs::rename(&self.temporary, &self.path).map_err(|error| cannot_write(&self.path, &error))
+    pub(super) fn commit(mut self) -> Result<(), Failure> {
+        fs::rename(temporary(&self.path), &self.path)
+            .map_err(|error| cannot_write(&self.path, &error))?;
+        self.is_committed = true;
+        Ok(())
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // Fails after a commit, which has renamed the file.
-        let _ = fs::remove_file(&self.temporary);
+        // After a commit, a file of that name belongs to another process.
+        if !self.is_committed {
+            let _ = fs::remove_file(temporary(&self.path));
+        }
     }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
@@ -88,7 +160,10 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 }
 
 fn write_new(path: &Path, content: &str, access: FileAccess) -> io::Result<()> {
-    let mut file = open_new(path, access)?;
+    fill(open_new(path, access)?, content)
+}
+
+fn fill(mut file: File, content: &str) -> io::Result<()> {
     file.write_all(content.as_bytes())?;
     file.sync_all()
 }
@@ -134,6 +209,29 @@ mod tests {
         staged.commit().unwrap();
         drop(StagedFile::write(&path, "two", FileAccess::Umask).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// CRY-12
+    #[test]
+    fn change_keeps_others_out_before_it_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        create(&path, "one", FileAccess::Owner).unwrap();
+        let appended = |text: &str| Ok((Zeroizing::new(format!("{text}+")), ()));
+        change(&path, |text| {
+            let refusal = change(&path, appended).unwrap_err().to_string();
+            assert!(refusal.contains("another command is changing"), "{refusal}");
+            appended(text)
+        })
+        .unwrap();
+        change(&path, appended).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one++");
+        let failed = change(&path, |_text| {
+            Err::<(Zeroizing<String>, ()), _>(Failure::new("no"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one++");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

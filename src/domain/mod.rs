@@ -34,6 +34,7 @@ pub mod homeservers;
 pub mod ids;
 pub mod invite;
 pub mod invite_key;
+pub mod key_file;
 pub mod lookup;
 pub mod merge;
 pub mod message;

@@ -24,6 +24,7 @@ fn every_command_has_help_and_version() {
         "config check",
         "key",
         "key generate",
+        "key rotate",
         "import",
         "import sydent",
         "accounts",

@@ -74,6 +74,8 @@ mod instances;
 #[cfg(test)]
 mod internal;
 #[cfg(test)]
+mod key_rotation;
+#[cfg(test)]
 mod log_hygiene;
 #[cfg(test)]
 mod lookup_v1;

@@ -22,7 +22,7 @@ fn start(hs: &Homeserver, change: impl FnOnce(&mut Settings)) -> TestServer {
     })
 }
 
-fn configure(hs: &Homeserver, settings: &mut Settings) {
+pub fn configure(hs: &Homeserver, settings: &mut Settings) {
     use std::time::Duration;
     hs.configure(settings);
     settings.delivery.retry_first = Duration::from_millis(50);
@@ -30,7 +30,7 @@ fn configure(hs: &Homeserver, settings: &mut Settings) {
 }
 
 /// Stores an invite for this address; returns what the room stores of it.
-async fn invite(api: &Api, address: &str, sender: &str) -> Value {
+pub async fn invite(api: &Api, address: &str, sender: &str) -> Value {
     let fields = with(
         address,
         json!({"sender": sender, "room_id": "!tea:example.org"}),
@@ -39,7 +39,7 @@ async fn invite(api: &Api, address: &str, sender: &str) -> Value {
 }
 
 /// The notifications that the homeserver accepted, once there are `count`.
-async fn notifications(hs: &Homeserver, count: usize) -> Vec<Value> {
+pub async fn notifications(hs: &Homeserver, count: usize) -> Vec<Value> {
     wait_for("onbind notifications", async || {
         let received = hs.onbinds();
         (received.len() >= count).then_some(received)
@@ -53,7 +53,7 @@ async fn wait_until_queue_empty(server: &TestServer) {
 
 /// Checks an invite as the inviter's homeserver does before it lets the user join
 /// (ONB-16): one signature, by a key in the room that is still valid.
-async fn expect_valid_invite(api: &Api, room: &Value, invite: &Value) {
+pub async fn expect_valid_invite(api: &Api, room: &Value, invite: &Value) {
     let signed = invite["signed"].as_object().unwrap();
     assert_eq!(signed["token"], room["token"], "the state key of the event");
     let signatures = signed["signatures"].as_object().unwrap();
