@@ -1,6 +1,7 @@
 //! What every request can use: the addresses of the actors, and shared values
 //! that do not change.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
 use crate::actor::accounts::Accounts;
@@ -86,9 +87,22 @@ pub struct App {
     pub pseudonyms: Option<Pseudonyms>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Whether the server is about to stop.
+    pub(crate) is_stopping: AtomicBool,
 }
 
 impl App {
+    /// Tells load balancers to send no more requests; those that come are answered.
+    pub fn announce_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
     /// Tells the replication worker that there are changes to push.
     pub fn wake_replicator(&self) {
         if let Some(replicator) = &self.replicator {

@@ -36,6 +36,10 @@ pub struct HttpSettings {
     pub max_connections_per_client: usize,
     /// The maximum number of requests of one client network that are in work.
     pub max_requests_per_client: usize,
+    /// How long the server goes on after the signal to stop, while `/ready` answers 503, so
+    /// that load balancers send their requests elsewhere.
+    #[serde(with = "duration")]
+    pub shutdown_delay: Duration,
     /// How long a shutdown waits for running requests.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -53,6 +57,7 @@ impl Default for HttpSettings {
             max_connections: 4096,
             max_connections_per_client: 1024,
             max_requests_per_client: 32,
+            shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -132,6 +137,12 @@ impl HttpSettings {
         if self.keep_alive < LONGEST_PROXY_IDLE {
             checker.warn("http.keep_alive", SHORT_KEEP_ALIVE);
         }
+        checker.duration(
+            "http.shutdown_delay",
+            self.shutdown_delay,
+            Duration::ZERO,
+            MINUTES,
+        );
         checker.duration(
             "http.shutdown_timeout",
             self.shutdown_timeout,

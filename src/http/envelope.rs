@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError as _, web};
 use futures_util::FutureExt as _;
@@ -28,11 +28,15 @@ pub async fn envelope<B: MessageBody + 'static>(
     let ip = app
         .as_ref()
         .map(|app| ClientIp::from_request(request.request(), app));
-    let response = if method == Method::OPTIONS {
+    let mut response = if method == Method::OPTIONS {
         request.into_response(HttpResponse::Ok().json(Empty {}))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
+    if app.as_ref().is_some_and(|app| app.is_stopping()) {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     let took = received_at.elapsed();
     let status = response.status().as_u16();
     // The pattern, since the path and the query string can contain secrets.

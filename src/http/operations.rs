@@ -51,6 +51,9 @@ pub(super) struct Readiness {
     database: Check,
     /// Whether the delivery queue answers and its mail worker is running.
     delivery_queue: Check,
+    /// Whether the server is about to stop, and load balancers should send no more requests.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shutting_down: bool,
     /// How many messages are in the delivery queue.
     queued_messages: Option<i64>,
     /// The mail relay, if the last attempt to send an email failed because of it.
@@ -107,7 +110,8 @@ impl Responder for Readiness {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        if self.database == Check::Ok && self.delivery_queue == Check::Ok {
+        let works = self.database == Check::Ok && self.delivery_queue == Check::Ok;
+        if works && !self.shutting_down {
             HttpResponse::Ok().json(self)
         } else {
             HttpResponse::ServiceUnavailable().json(self)
@@ -118,7 +122,10 @@ impl Responder for Readiness {
 impl DescribeResponse for Readiness {
     fn describe(operation: &mut Description) {
         operation.response::<Self>("200", "All checks are `ok`.");
-        operation.response::<Self>("503", "A check is `unavailable`.");
+        operation.response::<Self>(
+            "503",
+            "A check is `unavailable`, or the server is about to stop.",
+        );
     }
 }
 
@@ -138,6 +145,7 @@ pub(super) async fn ready(app: web::Data<App>) -> Readiness {
     Readiness {
         database: matches!(database, Ok(Ok(true))).into(),
         delivery_queue: (depth.is_some() && mail_runs).into(),
+        shutting_down: app.is_stopping(),
         queued_messages: depth.map(|depth| depth.messages),
         mail_relay: MailRelay::failing(&app),
     }

@@ -1,5 +1,6 @@
 //! Starts the actors from a configuration.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
 use actix::Arbiter;
@@ -349,6 +350,7 @@ fn app(
         templates: shared.templates,
         public_keys: shared.public_keys,
         metrics: shared.metrics,
+        is_stopping: AtomicBool::new(false),
         config,
     }
 }

@@ -19,11 +19,13 @@ mod sockets;
 mod timers;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use futures_util::future::{Either, join_all, select, try_join_all};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, FusedFuture as _, join_all, select, try_join_all};
 use log::{info, warn};
 
 pub use self::resources::check;
@@ -150,9 +152,10 @@ impl Server {
         &self.app
     }
 
-    /// Starts the timers and serves until `stop` resolves. Then it completes the
-    /// requests in progress, stops the timers, and drains the actors (OPS-10).
-    /// All of that together gets `http.shutdown_timeout`, and at least a second.
+    /// Starts the timers and serves until `stop` resolves, and `http.shutdown_delay`
+    /// longer without being ready. Then it completes the requests in progress, stops the
+    /// timers, and drains the actors (OPS-10). All that follows the delay gets
+    /// `http.shutdown_timeout` together, and at least a second.
     ///
     /// # Errors
     /// When a listener fails or a part stops by itself: the server does not go
@@ -164,21 +167,14 @@ impl Server {
             .map(actix_web::dev::Server::handle)
             .collect();
         let timers = Timers::start(&self.app);
-        let mut serving = std::pin::pin!(try_join_all(self.listeners));
-        let result = {
-            let failed = std::pin::pin!(watch(&self.parts));
-            let stop = std::pin::pin!(stop);
-            let ended = std::pin::pin!(async {
-                match select(stop, failed).await {
-                    Either::Left(((), _)) => Ok(()),
-                    Either::Right((error, _)) => Err(error),
-                }
-            });
-            match select(ended, serving.as_mut()).await {
-                Either::Left((result, _)) => result,
-                Either::Right((served, _)) => served.map(drop).map_err(ServerError::from),
-            }
-        };
+        // Fused: a listener can end before the shutdown waits for all of them.
+        let serving = async { try_join_all(self.listeners).await.map(drop) };
+        let mut serving = std::pin::pin!(serving.fuse());
+        let mut result = serve_until(stop, &self.parts, serving.as_mut()).await;
+        if result.is_ok() && !serving.is_terminated() {
+            let delay = announced(&self.app);
+            result = serve_until(delay, &self.parts, serving.as_mut()).await;
+        }
         let stopped_at = Instant::now();
         info!("shutting down: no new requests are accepted");
         let stopping = join_all(handles.iter().map(|handle| handle.stop(true)));
@@ -194,6 +190,36 @@ impl Server {
             .max(Duration::from_secs(1));
         drain(&self.parts, stopped_at, limit).await;
         result
+    }
+}
+
+/// Serves until `stop` resolves, all listeners have ended, or one of them or a part fails.
+async fn serve_until(
+    stop: impl Future<Output = ()>,
+    parts: &Parts,
+    serving: Pin<&mut impl Future<Output = std::io::Result<()>>>,
+) -> Result<(), ServerError> {
+    let failed = std::pin::pin!(watch(parts));
+    let stop = std::pin::pin!(stop);
+    let ended = std::pin::pin!(async {
+        match select(stop, failed).await {
+            Either::Left(((), _)) => Ok(()),
+            Either::Right((error, _)) => Err(error),
+        }
+    });
+    match select(ended, serving).await {
+        Either::Left((result, _)) => result,
+        Either::Right((served, _)) => served.map_err(ServerError::from),
+    }
+}
+
+/// Lets load balancers notice that the server is about to stop.
+async fn announced(app: &App) {
+    app.announce_stop();
+    let delay = app.config.http.shutdown_delay;
+    if !delay.is_zero() {
+        info!("shutting down in {delay:?}: load balancers should send no more requests");
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -216,5 +242,54 @@ async fn drain(parts: &Parts, stopped_at: Instant, limit: Duration) {
             "shutdown incomplete: work was still in progress after {} s",
             limit.as_secs()
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::io;
+
+    use futures_util::future::BoxFuture;
+
+    use super::parts::{Part, Stage};
+    use super::*;
+
+    #[derive(Clone)]
+    struct Dead;
+
+    impl Part for Dead {
+        fn name(&self) -> &'static str {
+            "dead"
+        }
+
+        fn is_running(&self) -> bool {
+            false
+        }
+
+        fn drain(&self, _limit: Duration) -> BoxFuture<'_, bool> {
+            ready(true).boxed()
+        }
+    }
+
+    /// OPS-10
+    #[actix_web::test]
+    async fn failure_ends_what_a_stop_would_end() {
+        let none = Parts::default();
+        let mut serving = std::pin::pin!(pending::<io::Result<()>>().fuse());
+        let stopped = serve_until(ready(()), &none, serving.as_mut()).await;
+        assert!(stopped.is_ok());
+        let mut dead = Parts::default();
+        dead.add(Stage::Data, Dead);
+        let died = serve_until(pending(), &dead, serving.as_mut()).await;
+        assert!(matches!(died, Err(ServerError::Died("dead"))));
+
+        let failed = async { Err(io::Error::other("gone")) };
+        let mut serving = std::pin::pin!(failed.fuse());
+        let result = serve_until(pending(), &none, serving.as_mut()).await;
+        assert!(matches!(result, Err(ServerError::Serve(_))));
+        assert!(serving.is_terminated());
+        let waited = select(ready(()), serving).await;
+        assert!(matches!(waited, Either::Left(_)), "it is not polled again");
     }
 }

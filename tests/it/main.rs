@@ -42,6 +42,8 @@ mod debug_texts;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod drops;
 #[cfg(test)]
 mod email;

@@ -30,6 +30,7 @@ database.readers | database.readers = 0
 http.listen | http.listen = []
 http.max_body_bytes | http.max_body_bytes = 10
 http.request_timeout | http.request_timeout = '1h'
+http.shutdown_delay | http.shutdown_delay = '11m'
 delivery.answer_within | http.request_timeout = '2s'
 internal.listen | internal.listen = ['0.0.0.0:8091']
 operations.listen | operations.listen = ['[::1]:8090']

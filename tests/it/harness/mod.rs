@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod balancer;
 mod blocked_actor;
 mod certificates;
 mod command;
@@ -31,6 +32,7 @@ mod terms;
 
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
+pub use balancer::{Backend, Balancer};
 pub use blocked_actor::BlockedActor;
 pub use certificates::{TestCa, Unusual, self_signed_authority};
 pub use command::{CommandOutput, mode};
