@@ -102,13 +102,25 @@ impl Database {
     /// use the database.
     ///
     /// # Errors
-    /// When the database cannot be used or opened, or its schema is not the one of this
-    /// version: a command must not migrate the tables under a running server.
+    /// When the database cannot be used or opened, or migrations are missing: a command must
+    /// not migrate the tables under a running server.
     pub fn writer_on_current_schema(&self, owner: Option<Owner<'_>>) -> Result<Store, DbError> {
         match inspection::inspect(&self.url, owner)?.schema {
-            Schema::Current => self.writer(),
+            Schema::Current | Schema::Newer => self.writer(),
             Schema::Outdated => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
             Schema::Empty => Err(DbError::Open(SCHEMA_MISSING.to_owned())),
+        }
+    }
+
+    /// As [`writer_on_current_schema`](Self::writer_on_current_schema), for a command that
+    /// must know everything that the database has about a person.
+    ///
+    /// # Errors
+    /// The same, and when the schema is newer than this version.
+    pub fn writer_on_known_schema(&self, owner: Owner<'_>) -> Result<Store, DbError> {
+        match inspection::inspect(&self.url, Some(owner))?.schema {
+            Schema::Newer => Err(DbError::Refused(SCHEMA_NEWER.to_owned())),
+            _ => self.writer_on_current_schema(Some(owner)),
         }
     }
 
@@ -223,7 +235,7 @@ fn migrate(connection: &mut Conn, owner: Option<Owner<'_>>) -> Result<(), DbErro
         Lock::Schema.lock_for_session(connection)?;
         // Another instance may have migrated during the wait.
         let found = inspection::inspect_postgres(connection, owner)?;
-        is_current = found.schema == Schema::Current;
+        is_current = !found.schema.needs_migration();
     }
     // Even without pending migrations, diesel wants to create its table, which the role
     // may not be allowed to do.
@@ -234,6 +246,8 @@ fn migrate(connection: &mut Conn, owner: Option<Owner<'_>>) -> Result<(), DbErro
     Ok(())
 }
 
+const SCHEMA_NEWER: &str = "the database: its schema is newer than this version, which does not \
+    know all that it has about people; run the command of the newest version that uses it";
 const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \
     the server once to migrate it";
 const IN_USE: &str = "a server or another command is connected to it; stop it first";

@@ -26,6 +26,22 @@ pub(super) fn versions() -> Result<Vec<String>, BoxedError> {
     Ok(versions)
 }
 
+/// The oldest version of the schema whose servers can use the one that this migration
+/// makes, if its name says so: that of `0021-since-0017_name`, which diesel records as
+/// `0021since0017`, is `0017` (OPS-11).
+pub(super) fn usable_since(version: &str) -> Option<&str> {
+    let (_number, since) = version.split_once("since")?;
+    let is_number = since.len() == 4 && since.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(since)
+}
+
+/// The number of a migration, by which migrations are compared.
+pub(super) fn number(version: &str) -> &str {
+    version
+        .split_once("since")
+        .map_or(version, |(number, _since)| number)
+}
+
 /// Applies what is missing, in one transaction: a database never has some of the new
 /// tables without the others.
 pub(super) fn apply_pending(connection: &mut Conn) -> Result<(), BoxedError> {
@@ -39,5 +55,35 @@ pub(super) fn apply_pending(connection: &mut Conn) -> Result<(), BoxedError> {
         Conn::Sqlite(sqlite) => retry_locked(sqlite, |sqlite| {
             sqlite.immediate_transaction(|sqlite| sqlite.run_pending_migrations(SQLITE).map(drop))
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel_migrations::FileBasedMigrations;
+
+    use super::*;
+
+    /// OPS-11
+    #[test]
+    fn name_says_who_can_use_the_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let migration = folder.path().join("0021-since-0017_what_it_adds");
+        std::fs::create_dir(&migration).unwrap();
+        for file in ["up.sql", "down.sql"] {
+            std::fs::write(migration.join(file), "SELECT 1").unwrap();
+        }
+        let found = FileBasedMigrations::from_path(folder.path()).unwrap();
+        let found = MigrationSource::<Pg>::migrations(&found).unwrap();
+        let version = found[0].name().version().to_string();
+        assert_eq!(version, "0021since0017");
+        assert_eq!(
+            (number(&version), usable_since(&version)),
+            ("0021", Some("0017"))
+        );
+        for other in ["0014", "0021since", "0021since17", "0021sincelast"] {
+            assert_eq!(usable_since(other), None, "{other}");
+        }
+        assert_eq!(number("0014"), "0014");
     }
 }

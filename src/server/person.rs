@@ -36,7 +36,8 @@ impl People {
     /// Opens the configured database.
     ///
     /// # Errors
-    /// When the database cannot be used, or no server has created its schema.
+    /// When the database cannot be used, no server has created its schema, or that of a
+    /// later version has.
     pub fn open(config: &Config, clock: Clock) -> Result<Self, ServerError> {
         let keys = read_keys(config)?;
         let owner = Owner {
@@ -47,7 +48,7 @@ impl People {
         let peers = config.replication.peers.iter();
         Ok(Self {
             associations: Associations {
-                store: database.writer_on_current_schema(Some(owner))?,
+                store: database.writer_on_known_schema(owner)?,
                 origin: config.server.name.clone(),
                 own_keys: keys.public_keys().into_iter().map(|(_, key)| key).collect(),
             },

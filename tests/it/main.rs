@@ -48,6 +48,8 @@ mod drops;
 #[cfg(test)]
 mod email;
 #[cfg(test)]
+mod expand_contract;
+#[cfg(test)]
 mod fair_limits;
 #[cfg(test)]
 mod federation;
@@ -171,6 +173,8 @@ mod terms;
 mod transports;
 #[cfg(test)]
 mod unbind;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod v1_switches;
 #[cfg(test)]

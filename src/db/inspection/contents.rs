@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::db::{Conn, DbError, import_target, with_backend};
+use crate::db::{Conn, DbError, import_target, migrations, with_backend};
 
 /// The table in which diesel records the applied migrations.
 pub(super) const MIGRATIONS: &str = "__diesel_schema_migrations";
@@ -39,6 +39,15 @@ pub(in crate::db) enum Schema {
     Outdated,
     /// It is the one of this version.
     Current,
+    /// It is that of a later version, which says that this one can use it.
+    Newer,
+}
+
+impl Schema {
+    /// Whether migrations are missing.
+    pub(in crate::db) fn needs_migration(self) -> bool {
+        matches!(self, Self::Empty | Self::Outdated)
+    }
 }
 
 pub(super) fn read(connection: &mut Conn) -> Result<Contents, DbError> {
@@ -88,26 +97,51 @@ impl Contents {
         if !self.tables.contains(OURS) || self.versions.is_empty() {
             return Err(self.foreign());
         }
-        let newer: Vec<&str> = self
-            .versions
-            .iter()
-            .filter(|version| !known.contains(version))
-            .map(String::as_str)
-            .collect();
-        if !newer.is_empty() {
+        let newer = self.newer(known);
+        let is_complete = known.iter().all(|version| self.versions.contains(version));
+        if newer.is_empty() && !is_complete {
+            return Ok(Schema::Outdated);
+        }
+        let newest = known.last().map_or("none", String::as_str);
+        let is_usable = |version: &&str| {
+            migrations::usable_since(version)
+                .is_some_and(|since| since <= migrations::number(newest))
+        };
+        if !is_complete || !newer.iter().all(is_usable) {
             return Err(format!(
                 "its schema is newer than this version of the server: it has the migrations {}, \
-                 and this version knows those up to {}; start the version that the database was \
-                 used with last, or restore a backup from before the upgrade",
-                newer.join(", "),
-                known.last().map_or("none", String::as_str)
+                 and this version knows those up to {newest}; start the version that the database \
+                 was used with last, or restore a backup from before the upgrade",
+                newer.join(", ")
             ));
         }
-        if known.iter().all(|version| self.versions.contains(version)) {
-            self.check_complete()?;
-            return Ok(Schema::Current);
-        }
-        Ok(Schema::Outdated)
+        self.check_complete()?;
+        Ok(if newer.is_empty() {
+            Schema::Current
+        } else {
+            Schema::Newer
+        })
+    }
+
+    /// The applied migrations that this version does not know.
+    fn newer(&self, known: &[String]) -> Vec<&str> {
+        let newer = self.versions.iter();
+        newer
+            .filter(|version| !known.contains(version))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// What the administrator should know of a schema that is newer than this version.
+    pub(super) fn warning(&self, known: &[String]) -> Option<String> {
+        let newer = self.newer(known);
+        (!newer.is_empty()).then(|| {
+            format!(
+                "has the schema of a newer version of the server, with the migrations {}; this \
+                 version can use it, until all instances are upgraded",
+                newer.join(", ")
+            )
+        })
     }
 
     fn check_complete(&self) -> Result<(), String> {
@@ -176,6 +210,11 @@ mod tests {
                 "0001 0002",
                 Schema::Outdated,
             ),
+            (
+                "DIESEL OURS later",
+                "0001 0002 0003 0004since0003 0005since0002",
+                Schema::Newer,
+            ),
         ] {
             assert_eq!(schema(tables, versions), Ok(expected), "{tables}");
         }
@@ -188,6 +227,22 @@ mod tests {
             (
                 "DIESEL OURS",
                 "0001 0002 0003 0099",
+                "newer than this version",
+            ),
+            (
+                "DIESEL OURS",
+                "0001 0002 0003 0004since0003 0005since0004",
+                "the migrations 0004since0003, 0005since0004, and this version knows those up to \
+                 0003",
+            ),
+            (
+                "DIESEL OURS",
+                "0001 0002 0004since0002",
+                "newer than this version",
+            ),
+            (
+                "DIESEL OURS",
+                "0001 0002 0003 0004since3",
                 "newer than this version",
             ),
             ("DIESEL associations", "0001 0002 0003", "is missing"),

@@ -55,7 +55,7 @@ pub(super) fn inspect_postgres(
         return Err(refused(reason));
     }
     let findings = inspect_contents(connection, owner, &refused)?;
-    if findings.schema != Schema::Current
+    if findings.schema.needs_migration()
         && let Some(reason) = postgres::cannot_migrate(connection, &server)?
     {
         return Err(refused(reason));
@@ -93,12 +93,13 @@ fn inspect_contents(
     let known = migrations::versions().map_err(|error| unreadable(&error))?;
     let contents = contents::read(connection)?;
     let schema = contents.schema(&known).map_err(refused)?;
-    let warnings = match owner {
+    let mut warnings = match owner {
         Some(owner) if schema != Schema::Empty => {
             owner::check(connection, &contents, owner)?.map_err(refused)?
         }
         _ => Vec::new(),
     };
+    warnings.extend(contents.warning(&known));
     Ok(Findings { schema, warnings })
 }
 
