@@ -74,13 +74,15 @@ class Rotation:
             before = self._pepper(Client(self.server.port, 0))
             for thread in threads:
                 thread.start()
-            stack.callback(self._end, threads)
             started = time.monotonic()
-            self._start_and_kill(stack)
-            self._wait(before, started)
-            took = time.monotonic() - started
-            # The former pepper is still answered.
-            time.sleep(BEFORE_KILL)
+            try:
+                self._start_and_kill(stack)
+                self._wait(before, started)
+                took = time.monotonic() - started
+                # The former pepper is still answered.
+                time.sleep(BEFORE_KILL)
+            finally:
+                self._end(threads)
         return self._figures(took)
 
     def _start_and_kill(self, stack):
@@ -116,10 +118,11 @@ class Rotation:
             raise
 
     def _pepper(self, client):
-        while True:
+        while not self.over.is_set():
             answer = client.call("GET", f"{V2}/hash_details")
             if answer and answer[0] == 200:
                 return answer[1]["lookup_pepper"]
+        return None
 
     def _look_up(self, number):
         """As a client does: half of them go on with the pepper that they know, which must not be refused

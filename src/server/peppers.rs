@@ -1,5 +1,8 @@
 //! Rotation of the lookup pepper by a command, while servers may run on the database.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::ServerError;
 use super::resources::read_keys;
 use crate::actor::associations::Associations;
@@ -37,6 +40,7 @@ pub fn rotate(
     if current.is_some_and(|current| current.pepper == pepper) {
         return Ok(None);
     }
+    let has_one_writer = database.has_one_writer();
     let mut start = RotationStart::Now;
     let mut hashed = 0;
     loop {
@@ -45,6 +49,7 @@ pub fn rotate(
             start,
             now: clock.now().as_i64(),
         };
+        let started = Instant::now();
         match step.run(&mut associations)? {
             RotationStep::Hashed(count) => hashed += count,
             RotationStep::Finished(count) => return Ok(Some(hashed + count)),
@@ -52,5 +57,20 @@ pub fn rotate(
             RotationStep::Idle => return Ok(Some(hashed)),
         }
         start = RotationStart::Never;
+        if has_one_writer {
+            let_others_write(started.elapsed());
+        }
     }
 }
+
+/// Waits after a step that took that long. SQLite has no queue of those that wait for its
+/// lock: they look at longer and longer intervals whether it is free.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command has a thread of its own"
+)]
+fn let_others_write(step: Duration) {
+    thread::sleep((2 * step).min(LONGEST_PAUSE));
+}
+
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
