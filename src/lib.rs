@@ -43,10 +43,10 @@
 //!    of one).
 //! 4. Only `http/`, `error` and `server/` import `actix_web`; flows do not
 //!    know HTTP.
-//! 5. Only `outgoing/` (HTTP) and `delivery/` (mail) open connections to other
-//!    machines, and `federation/` has every address that a client chose checked by
-//!    the address guard. (A command that calls a running server goes where its user
-//!    says.)
+//! 5. Only `outgoing/` (HTTP), `delivery/` (mail) and `db/libpq/` (PostgreSQL) open
+//!    connections to other machines, and `federation/` has every address that a client
+//!    chose checked by the address guard. (A command that calls a running server goes
+//!    where its user says.)
 //! 6. Calls go downwards.
 //! 7. Every queue is bounded where messages enter it; full is an answer (503),
 //!    not a wait without end.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
+use super::postgres_url::PostgresUrl;
 use super::secret::{Secret, SecretUrl};
-use super::{duration, files, postgres_url, sqlite_file};
-use crate::domain::Invalid;
+use super::{duration, files, sqlite_file};
 
 /// `[database]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,8 +63,8 @@ pub struct Database {
 /// The URL of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A `PostgreSQL` URL for libpq; it may contain a password.
-    Postgres(Secret),
+    /// A `PostgreSQL` URL.
+    Postgres(PostgresUrl),
     /// An `SQLite` file in an existing folder.
     Sqlite(PathBuf),
 }
@@ -74,42 +74,41 @@ impl DatabaseUrl {
     /// A relative path stays relative.
     ///
     /// # Errors
-    /// When it has none of these forms.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// When it has none of these forms, or the program was built without something that
+    /// it demands.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            postgres_url::check(text)?;
-            return Ok(Self::Postgres(Secret::from(text.to_owned())));
+            return Ok(Self::Postgres(PostgresUrl::parse(text)?));
         }
-        let Some(path) = text.strip_prefix("sqlite:") else {
-            return Err(Invalid(
+        match text.strip_prefix("sqlite:") {
+            Some(path) => Ok(Self::Sqlite(sqlite_path(path)?.into())),
+            None => Err(
                 "must start with sqlite: or postgres://, such as \"sqlite:sydent.db\" or \
-                 \"postgres://user:password@host/name\"",
-            ));
-        };
-        if path.is_empty() || path.starts_with(':') {
-            return Err(Invalid(
-                "must contain the path of a file after sqlite:, such as \"sqlite:sydent.db\"",
-            ));
+                 \"postgres://user:password@host/name\""
+                    .to_owned(),
+            ),
         }
-        if path.starts_with("file:") {
-            // SQLite interprets options in such a URL.
-            return Err(Invalid(
-                "must contain a path after sqlite:, not a file: URL",
-            ));
-        }
-        if path.contains(['?', '#', '\0']) {
-            return Err(Invalid(
-                "must not contain options (? or #) after the path of the file",
-            ));
-        }
-        match path.strip_prefix("//") {
-            Some(absolute) if absolute.starts_with('/') => Ok(Self::Sqlite(absolute.into())),
-            Some(_) => Err(Invalid(
-                "must have one or three slashes before an absolute path, such as \
-                 \"sqlite:///var/lib/sydent/sydent.db\", and none before a relative one",
-            )),
-            None => Ok(Self::Sqlite(path.into())),
-        }
+    }
+}
+
+fn sqlite_path(path: &str) -> Result<&str, &'static str> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err("must contain the path of a file after sqlite:, such as \"sqlite:sydent.db\"");
+    }
+    if path.starts_with("file:") {
+        // SQLite interprets options in such a URL.
+        return Err("must contain a path after sqlite:, not a file: URL");
+    }
+    if path.contains(['?', '#', '\0']) {
+        return Err("must not contain options (? or #) after the path of the file");
+    }
+    match path.strip_prefix("//") {
+        Some(absolute) if absolute.starts_with('/') => Ok(absolute),
+        Some(_) => Err(
+            "must have one or three slashes before an absolute path, such as \
+             \"sqlite:///var/lib/sydent/sydent.db\", and none before a relative one",
+        ),
+        None => Ok(path),
     }
 }
 
@@ -177,9 +176,12 @@ impl DatabaseSettings {
         };
         match DatabaseUrl::parse(text.expose()) {
             Ok(DatabaseUrl::Sqlite(file)) => Some((key, sqlite(key, &file, checker)?)),
-            Ok(postgres) => Some((key, postgres)),
+            Ok(DatabaseUrl::Postgres(url)) => {
+                url.check_files(key, checker);
+                Some((key, DatabaseUrl::Postgres(url)))
+            }
             Err(invalid) => {
-                checker.error(key, invalid.0);
+                checker.error(key, invalid);
                 None
             }
         }

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::origins::Origins;
 use super::problem::{Problem, Source};
 use super::reference::{same_letters, suggestion};
+use super::secret::Secret;
 
 /// The prefix of variables that are settings.
 const PREFIX: &str = "SYDENT__";
@@ -75,6 +76,13 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
             value.to_string_lossy().into_owned(),
         )
     })
+}
+
+/// A variable that libpq reads for an option that a URL does not set.
+pub(super) fn of_libpq(variable: &str) -> Option<Secret> {
+    let mut variables = std::env::vars_os().filter(|(name, _)| name == variable);
+    let (_, value) = variables.next()?;
+    Some(Secret::from(value.into_string().ok()?)).filter(|value| !value.expose().is_empty())
 }
 
 /// Sets each `SYDENT__SECTION__KEY` in the table, as a string, and records its

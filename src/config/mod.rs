@@ -55,6 +55,7 @@ mod terms;
 mod tests;
 mod toml_file;
 pub(crate) mod toml_text;
+mod url_mask;
 mod v1;
 mod validation;
 
@@ -82,6 +83,10 @@ pub use listen::ipv4_instead;
 pub use lookup::LookupSettings;
 pub use origins::Origins;
 pub use peer::{Peer, PeerSettings};
+pub use postgres_url::{
+    PostgresConnection, PostgresHost, PostgresTls, PostgresUrl, SslMode, TlsFiles, TlsVersions,
+    TrustedAuthorities,
+};
 pub use problem::{Problem, Problems, Source};
 pub use replication::{Replication, ReplicationSettings, TlsIdentity};
 pub use retention::RetentionSettings;

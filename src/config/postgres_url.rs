@@ -1,10 +1,163 @@
-//! Checks and masks the URL of a `PostgreSQL` database, so that no part of its password
-//! is mistaken for another part of the URL and shown.
+//! The URL of a `PostgreSQL` database: what it says about the connection. It must not be
+//! ambiguous, so that no part of its password is mistaken for another part and shown.
 
-use percent_encoding::percent_decode_str;
+mod hosts;
+mod options;
+mod split;
+mod tls;
+
+use std::path::PathBuf;
+
 use url::Url;
 
+pub use self::hosts::PostgresHost;
+use self::options::Options;
+pub use self::tls::{PostgresTls, SslMode, TlsFiles, TlsVersions, TrustedAuthorities};
+use super::checker::Checker;
+use super::secret::Secret;
 use crate::domain::Invalid;
+
+/// Whether libpq is the one of the system, which has TLS of its own.
+const HAS_OWN_TLS: bool = !cfg!(feature = "vendored-libpq");
+
+/// A `PostgreSQL` URL; it may contain a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresUrl {
+    text: Secret,
+    opened: Option<PostgresConnection>,
+}
+
+/// How a connection is opened for libpq, which cannot do TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresConnection {
+    /// The servers in the order in which they are tried.
+    pub hosts: Vec<PostgresHost>,
+    /// What is demanded of TLS.
+    pub tls: PostgresTls,
+    options: Vec<(&'static str, Secret)>,
+    /// The file with passwords, for a URL without one.
+    pub password_file: PathBuf,
+}
+
+impl PostgresUrl {
+    /// Parses a URL as libpq does.
+    ///
+    /// # Errors
+    /// It is ambiguous, or the program was built without something that it demands.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        check(text).map_err(|invalid| invalid.to_string())?;
+        let opened = if HAS_OWN_TLS {
+            None
+        } else {
+            PostgresConnection::parse(text)?
+        };
+        Ok(Self {
+            text: Secret::from(text.to_owned()),
+            opened,
+        })
+    }
+
+    /// The URL with its password; never log or print it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.text.expose()
+    }
+
+    /// How the connection is opened; `None` if libpq opens it itself.
+    #[must_use]
+    pub fn opened(&self) -> Option<&PostgresConnection> {
+        self.opened.as_ref()
+    }
+
+    /// Checks the files that it names.
+    pub(super) fn check_files(&self, key: &str, checker: &mut Checker<'_>) {
+        let Some(opened) = &self.opened else {
+            return;
+        };
+        if opened.hosts.iter().all(PostgresHost::is_local) {
+            return;
+        }
+        if let Err(reason) = opened.tls.load() {
+            checker.error(
+                key,
+                format!("has files for TLS that cannot be used: {reason}"),
+            );
+        }
+        if let Some(file) = opened.tls.key_file() {
+            checker.warn_if_exposed(key, file);
+        }
+    }
+}
+
+impl PostgresConnection {
+    /// The options that libpq gets, without the server and TLS.
+    pub fn options(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let options = self.options.iter();
+        options.map(|(name, value)| (*name, value.expose()))
+    }
+
+    /// The value of one of them.
+    #[must_use]
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options();
+        options.find_map(|(other, value)| (other == name).then_some(value))
+    }
+
+    /// `None` if there is no TLS, so that libpq can open it.
+    fn parse(text: &str) -> Result<Option<Self>, String> {
+        let options = Options::parse(text)?;
+        for name in ["channel_binding", "gssencmode"] {
+            if options.get(name) == Some("require") {
+                return Err(format!(
+                    "has {name}=require, which this build does not support"
+                ));
+            }
+        }
+        let tls = PostgresTls::parse(&options)?;
+        if tls.mode == SslMode::Disable {
+            return Ok(None);
+        }
+        if let Some(refused) = options.refused() {
+            return Err(refused);
+        }
+        if options.get("load_balance_hosts") == Some("random") {
+            return Err(
+                "has load_balance_hosts=random, which this build does not support".to_owned(),
+            );
+        }
+        let hosts = hosts::parse(&options)?;
+        if let Some(refused) = refused_with_several(&options, &hosts) {
+            return Err(refused.to_owned());
+        }
+        let is_nameless = |host: &PostgresHost| !host.is_local() && host.name.is_none();
+        if tls.mode == SslMode::VerifyFull && hosts.iter().any(is_nameless) {
+            return Err("has sslmode=verify-full, which needs the name of the host".to_owned());
+        }
+        if tls.mode >= SslMode::Require && options.get("host").or(options.get("hostaddr")).is_none()
+        {
+            return Err(NO_HOST.to_owned());
+        }
+        Ok(Some(Self {
+            hosts,
+            tls,
+            options: options.for_libpq(),
+            password_file: options.get("passfile").map_or_else(
+                || std::env::home_dir().unwrap_or_default().join(".pgpass"),
+                PathBuf::from,
+            ),
+        }))
+    }
+}
+
+const NO_HOST: &str = "demands TLS but names no host, so that the connection would be one without \
+    TLS through a Unix socket; add the host, or remove sslmode";
+
+fn refused_with_several(options: &Options, hosts: &[PostgresHost]) -> Option<&'static str> {
+    (hosts.len() > 1 && options.get("target_session_attrs") == Some("prefer-standby")).then_some(
+        "has several hosts and target_session_attrs=prefer-standby, which this build does not \
+         support together",
+    )
+}
 
 const NOT_ENCODED: Invalid = Invalid(
     "is ambiguous: percent-encode the characters / ? # @ : and % in the user name and password, \
@@ -52,40 +205,6 @@ fn escapes_are_whole(text: &str) -> bool {
             a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && (a, b) != (b'0', b'0')
         })
     })
-}
-
-/// The URL with everything that may be a password replaced by `mask`; `None` when any
-/// part of it may be.
-pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let (login, location) = match rest.rsplit_once('@') {
-        // With another @, the password may continue after the last one.
-        Some((login, _)) if login.contains('@') => return None,
-        Some((login, location)) => (Some(login), location),
-        None => (None, rest),
-    };
-    let login = match login {
-        None => {
-            Url::parse(text).ok()?;
-            String::new()
-        }
-        Some(login) if login.contains(['/', '?', '#']) => format!("{mask}@"),
-        Some(login) => match login.split_once(':') {
-            Some((user, _password)) => format!("{user}:{mask}@"),
-            None => format!("{login}@"),
-        },
-    };
-    let location = match location.split_once('?') {
-        Some((location, query)) if may_contain_password(query) => format!("{location}?{mask}"),
-        _ => location.to_owned(),
-    };
-    Some(format!("{scheme}://{login}{location}"))
-}
-
-fn may_contain_password(query: &str) -> bool {
-    percent_decode_str(query)
-        .decode_utf8_lossy()
-        .contains("password")
 }
 
 #[cfg(test)]

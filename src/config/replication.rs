@@ -81,6 +81,19 @@ pub struct TlsIdentity {
     pub key: Arc<PrivateKeyDer<'static>>,
 }
 
+impl TlsIdentity {
+    /// `None` if the key is not that of the certificate.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Option<Self> {
+        let provider = ring::default_provider();
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).ok()?;
+        let key = Arc::new(key);
+        Some(Self { chain, key })
+    }
+}
+
 const LISTEN: &str = "must be an IP address and a port, such as \"[::]:4434\", or empty";
 const FILE_MISSING: &str = "is missing: set a file in PEM format. Servers of a mesh authenticate \
     each other by certificates";
@@ -191,15 +204,11 @@ impl ReplicationSettings {
         });
         checker.warn_if_world_accessible(KEY, key_file);
         let (chain, key) = (chain?, key?);
-        let provider = ring::default_provider();
-        if CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).is_err() {
+        let identity = TlsIdentity::new(chain, key);
+        if identity.is_none() {
             checker.error(KEY, NOT_A_KEY);
-            return None;
         }
-        Some(TlsIdentity {
-            chain,
-            key: Arc::new(key),
-        })
+        identity
     }
 }
 

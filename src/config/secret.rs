@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::postgres_url;
+use super::url_mask;
 
 /// Replaces a secret in output.
 pub(super) const MASK: &str = "[secret]";
@@ -70,7 +70,7 @@ impl SecretUrl {
         if self.expose().starts_with("sqlite:") {
             return self.expose().to_owned();
         }
-        postgres_url::masked(self.expose(), MASK).unwrap_or_else(|| MASK.to_owned())
+        url_mask::masked(self.expose(), MASK).unwrap_or_else(|| MASK.to_owned())
     }
 }
 

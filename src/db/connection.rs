@@ -10,8 +10,8 @@ use diesel::{Connection as _, PgConnection, SqliteConnection};
 use zeroize::Zeroizing;
 
 use super::redact_credentials::redact_credentials;
-use super::{DbError, private_file};
-use crate::config::DatabaseUrl;
+use super::{DbError, libpq, private_file};
+use crate::config::{DatabaseUrl, PostgresUrl};
 
 /// A connection to PostgreSQL or SQLite; queries are written once for both.
 // The derived `establish` tries the variants in order, and SQLite accepts any
@@ -52,19 +52,27 @@ pub(super) fn connect(
     busy_timeout: Duration,
 ) -> Result<Conn, DbError> {
     match url {
-        DatabaseUrl::Postgres(url) => connect_postgres(url.expose(), mode),
+        DatabaseUrl::Postgres(url) => connect_postgres(url, mode),
         DatabaseUrl::Sqlite(path) => connect_sqlite(path, mode, busy_timeout),
     }
 }
 
-fn connect_postgres(url: &str, mode: Mode) -> Result<Conn, DbError> {
-    let mut connection = PgConnection::establish(&add_network_timeouts(url))
-        .map_err(|error| DbError::Open(redact_credentials(&error.to_string(), url)))?;
+fn connect_postgres(url: &PostgresUrl, mode: Mode) -> Result<Conn, DbError> {
+    let established = match url.opened() {
+        Some(opened) => libpq::establish(opened, &NETWORK_TIMEOUTS),
+        None => establish(&add_network_timeouts(url.expose())),
+    };
+    let mut connection =
+        established.map_err(|error| DbError::Open(redact_credentials(&error, url.expose())))?;
     connection.batch_execute(SERVER_TIMEOUTS)?;
     if mode != Mode::Write {
         connection.batch_execute("SET default_transaction_read_only = on")?;
     }
     Ok(Conn::Postgres(connection))
+}
+
+fn establish(url: &str) -> Result<PgConnection, String> {
+    PgConnection::establish(url).map_err(|error| error.to_string())
 }
 
 /// A session that hangs while it holds a lock must not block the others for much
@@ -229,9 +237,10 @@ fn create_if_missing(path: &Path) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Mode, add_network_timeouts, connect};
-    use crate::config::{DatabaseUrl, Secret};
+    use super::{Mode, add_network_timeouts, connect, establish, redact_credentials};
+    use crate::config::DatabaseUrl;
 
+    /// Also with URLs that the configuration refuses.
     #[test]
     fn connection_errors_contain_no_login() {
         for url in [
@@ -241,13 +250,24 @@ mod tests {
             "postgres://sydent:ssWORD/more@127.0.0.1:1/x",
             "postgres://sydent:ssWORD@127.0.0.1:1/x",
         ] {
-            let url = DatabaseUrl::Postgres(Secret::from(url.to_owned()));
+            let Err(error) = establish(&add_network_timeouts(url)) else {
+                panic!("nothing listens on port 1");
+            };
+            let error = redact_credentials(&error, url);
+            assert!(!error.contains("ssWORD"), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+        for mode in ["disable", "prefer", "require"] {
+            let url = format!("postgres://sydent:ssWORD@127.0.0.1:1/x?sslmode={mode}");
+            let url = DatabaseUrl::parse(&url).unwrap();
             let Err(error) = connect(&url, Mode::Read, Duration::ZERO) else {
                 panic!("nothing listens on port 1");
             };
             let shown = format!("{error} {error:?}");
-            assert!(!shown.contains("ssWORD"), "{shown}");
-            assert!(!error.to_string().contains('\n'), "{shown}");
+            assert!(
+                !shown.contains("ssWORD") && shown.contains("refused"),
+                "{shown}"
+            );
         }
     }
 

@@ -23,6 +23,7 @@ mod in_use;
 mod inspection;
 pub mod invites;
 pub mod journal;
+mod libpq;
 mod lock_key;
 mod locks;
 mod migrations;

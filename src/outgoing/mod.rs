@@ -13,7 +13,7 @@ mod dns;
 mod endpoint;
 mod error;
 mod exchange;
-mod pinned;
+pub(crate) mod pinned;
 mod proxy;
 mod race;
 mod response;

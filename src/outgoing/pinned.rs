@@ -71,6 +71,7 @@ macro_rules! ask_inner {
         }
     };
 }
+pub(crate) use ask_inner;
 
 impl<V: ClientCertVerifier + ?Sized> ClientCertVerifier for Pinned<V> {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

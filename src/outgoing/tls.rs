@@ -85,7 +85,7 @@ fn for_http(mut config: ClientConfig) -> TlsConnector {
 /// that the server has the key of the certificate; where anybody can present any
 /// certificate, that says nothing about who the server is.
 #[derive(Debug)]
-struct AcceptAnyCertificate;
+pub(crate) struct AcceptAnyCertificate;
 
 impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(

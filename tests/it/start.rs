@@ -6,6 +6,7 @@ mod databases;
 mod files;
 mod owner;
 mod postgres;
+mod postgres_tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

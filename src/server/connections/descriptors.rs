@@ -17,6 +17,10 @@ const PER_WORKER: usize = 4;
 /// A connection to an SQLite database: the file, its log, and the index of the log.
 const PER_DATABASE_CONNECTION: usize = 3;
 
+/// A connection to PostgreSQL through TLS: the socket, both ends of the tunnel, and the
+/// runtime of its thread.
+const PER_TLS_CONNECTION: usize = 8;
+
 /// The client listener gets no fewer, whatever the rest needs.
 const MIN_CLIENT: usize = 64;
 
@@ -90,11 +94,15 @@ fn reserve(config: &Config) -> usize {
     };
     // The owner's lock is a connection as well.
     let database = config.database.readers + writers + 1;
+    let per_connection = match &config.database.url {
+        DatabaseUrl::Postgres(url) if url.opened().is_some() => PER_TLS_CONNECTION,
+        _ => PER_DATABASE_CONNECTION,
+    };
     let deliveries = config.email.concurrency + config.sms.concurrency;
     // Token checks, and half as many calls for keys and onbind each.
     let homeservers = 2 * config.federation.concurrency;
     BASE + deliveries
-        + PER_DATABASE_CONNECTION * database
+        + per_connection * database
         + homeservers
         + PER_WORKER * request_threads(config)
         + 3 * (PER_OTHER_LISTENER + TRANSIENT)

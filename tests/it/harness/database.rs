@@ -39,10 +39,7 @@ impl TestDatabase {
     pub fn execute(&self, sql: &str) {
         match self.url.strip_prefix("sqlite:") {
             Some(path) => sqlite(path).batch_execute(sql).unwrap(),
-            None => PgConnection::establish(&self.url)
-                .unwrap()
-                .batch_execute(sql)
-                .unwrap(),
+            None => connect(&self.url).batch_execute(sql).unwrap(),
         }
     }
 
@@ -56,7 +53,7 @@ impl TestDatabase {
         let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
         let row: Row = match self.url.strip_prefix("sqlite:") {
             Some(path) => query.get_result(&mut sqlite(path)),
-            None => query.get_result(&mut PgConnection::establish(&self.url).unwrap()),
+            None => query.get_result(&mut connect(&self.url)),
         }
         .unwrap();
         row.n
@@ -90,6 +87,18 @@ pub fn sqlite(path: &str) -> SqliteConnection {
     connection
 }
 
+/// A connection to PostgreSQL, without TLS even if the URL demands it.
+pub fn connect(url: &str) -> PgConnection {
+    let mut url = url::Url::parse(url).unwrap();
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    let pairs = pairs.iter().filter(|(name, _)| !name.starts_with("ssl"));
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(pairs)
+        .append_pair("sslmode", "disable");
+    PgConnection::establish(url.as_str()).unwrap()
+}
+
 fn fresh_postgres(server: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
@@ -97,8 +106,7 @@ fn fresh_postgres(server: &str) -> String {
         std::process::id(),
         COUNT.fetch_add(1, Ordering::SeqCst)
     );
-    let mut connection = PgConnection::establish(server).unwrap();
-    connection
+    connect(server)
         .batch_execute(&format!("CREATE DATABASE {name}"))
         .unwrap();
     let mut url = url::Url::parse(server).unwrap();

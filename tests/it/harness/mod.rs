@@ -29,6 +29,7 @@ mod sms;
 mod smtp;
 pub mod sydent_conf;
 mod terms;
+mod tls_postgres;
 
 pub use answer::Answer;
 pub use api::{Api, V1, V2, encode};
@@ -54,6 +55,7 @@ pub use server::{TestServer, settings as test_settings};
 pub use sms::{Reply, SMS_PASSWORD, SentSms, SmsProvider, fresh_msisdn};
 pub use smtp::{SmtpServer, Tls};
 pub use terms::TermsFile;
+pub use tls_postgres::TlsPostgres;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

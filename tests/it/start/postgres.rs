@@ -1,8 +1,8 @@
 //! PostgreSQL databases that cannot be used.
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
 
+use crate::harness::database::connect;
 use crate::harness::{TestDatabase, TestProcess};
 
 use super::Setup;
@@ -117,7 +117,7 @@ fn odd_search_paths_are_refused() {
         return;
     }
     let setup = Setup::with_database(&database).used();
-    let mut connection = PgConnection::establish(&database.url).unwrap();
+    let mut connection = connect(&database.url);
     let database_name = name(&database);
     let mut set = |sql: &str| connection.batch_execute(sql).unwrap();
     set(&format!(

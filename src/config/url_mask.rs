@@ -1,0 +1,38 @@
+//! How a `PostgreSQL` URL is shown without its password.
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// The URL with everything that may be a password replaced by `mask`; `None` when any
+/// part of it may be.
+pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (login, location) = match rest.rsplit_once('@') {
+        // With another @, the password may continue after the last one.
+        Some((login, _)) if login.contains('@') => return None,
+        Some((login, location)) => (Some(login), location),
+        None => (None, rest),
+    };
+    let login = match login {
+        None => {
+            Url::parse(text).ok()?;
+            String::new()
+        }
+        Some(login) if login.contains(['/', '?', '#']) => format!("{mask}@"),
+        Some(login) => match login.split_once(':') {
+            Some((user, _password)) => format!("{user}:{mask}@"),
+            None => format!("{login}@"),
+        },
+    };
+    let location = match location.split_once('?') {
+        Some((location, query)) if may_contain_password(query) => format!("{location}?{mask}"),
+        _ => location.to_owned(),
+    };
+    Some(format!("{scheme}://{login}{location}"))
+}
+
+fn may_contain_password(query: &str) -> bool {
+    percent_decode_str(query)
+        .decode_utf8_lossy()
+        .contains("password")
+}
