@@ -19,6 +19,7 @@ mod peer_flags;
 mod peers;
 mod pepper;
 mod person;
+mod progress_bar;
 mod relay;
 mod serve;
 mod signals;
@@ -73,7 +74,7 @@ enum Command {
     Accounts(accounts::AccountsCommand),
     /// Show the replication status of each peer.
     Peers(peers::Peers),
-    /// Change the database of a server that is not running.
+    /// Show, migrate, copy or sign the database.
     #[command(subcommand)]
     Database(database::DatabaseCommand),
     /// Rotate the lookup pepper.

@@ -9,6 +9,7 @@ use super::connection::{Mode, connect};
 use super::in_use;
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
+use super::status::{self, DatabaseStatus};
 use super::{Conn, DbError, LockKey, Rewriter, Store, migrations, server_identity, statements};
 use crate::config::DatabaseUrl;
 
@@ -105,23 +106,53 @@ impl Database {
     /// When the database cannot be used or opened, or migrations are missing: a command must
     /// not migrate the tables under a running server.
     pub fn writer_on_current_schema(&self, owner: Option<Owner<'_>>) -> Result<Store, DbError> {
-        match inspection::inspect(&self.url, owner)?.schema {
-            Schema::Current | Schema::Newer => self.writer(),
-            Schema::Outdated => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
-            Schema::Empty => Err(DbError::Open(SCHEMA_MISSING.to_owned())),
-        }
+        self.usable_schema(owner)?;
+        self.writer()
     }
 
     /// As [`writer_on_current_schema`](Self::writer_on_current_schema), for a command that
-    /// must know everything that the database has about a person.
+    /// must know everything that the database has.
     ///
     /// # Errors
     /// The same, and when the schema is newer than this version.
     pub fn writer_on_known_schema(&self, owner: Owner<'_>) -> Result<Store, DbError> {
-        match inspection::inspect(&self.url, Some(owner))?.schema {
+        self.check_current(Some(owner))?;
+        self.writer()
+    }
+
+    /// Whether the schema is the one of this version.
+    ///
+    /// # Errors
+    /// It is not, or the database cannot be used.
+    pub(super) fn check_current(&self, owner: Option<Owner<'_>>) -> Result<(), DbError> {
+        match self.usable_schema(owner)? {
             Schema::Newer => Err(DbError::Refused(SCHEMA_NEWER.to_owned())),
-            _ => self.writer_on_current_schema(Some(owner)),
+            _ => Ok(()),
         }
+    }
+
+    fn usable_schema(&self, owner: Option<Owner<'_>>) -> Result<Schema, DbError> {
+        match inspection::inspect(&self.url, owner)?.schema {
+            Schema::Outdated => Err(DbError::Open(SCHEMA_OUTDATED.to_owned())),
+            Schema::Empty => Err(DbError::Open(SCHEMA_MISSING.to_owned())),
+            usable => Ok(usable),
+        }
+    }
+
+    /// The migrations that [`prepare`](Self::prepare) would apply.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pending_migrations(&self) -> Result<Vec<String>, DbError> {
+        status::pending_migrations(&self.url)
+    }
+
+    /// What the database is and has, without changing it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn status(&self) -> Result<DatabaseStatus, DbError> {
+        status::read(&self.url)
     }
 
     /// Migrates the schema and lets `seed` insert the rows that every database
@@ -247,9 +278,9 @@ fn migrate(connection: &mut Conn, owner: Option<Owner<'_>>) -> Result<(), DbErro
 }
 
 const SCHEMA_NEWER: &str = "the database: its schema is newer than this version, which does not \
-    know all that it has about people; run the command of the newest version that uses it";
+    know all that is in it; run the command of the newest version that uses it";
 const SCHEMA_OUTDATED: &str = "the schema is not the one of this version; start this version of \
-    the server once to migrate it";
+    the server once, or run `sydent database migrate`, to migrate it";
 const IN_USE: &str = "a server or another command is connected to it; stop it first";
 const SCHEMA_MISSING: &str = "it does not exist yet or has no tables; start the server once to \
     create them";

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::schema::imports;
 use super::{Conn, DbError, with_backend};
@@ -16,6 +16,8 @@ pub enum SqlValue {
     Text(Option<String>),
     /// A number or NULL.
     Number(Option<i64>),
+    /// Whether something is so, or NULL.
+    Flag(Option<bool>),
 }
 
 impl From<&str> for SqlValue {
@@ -115,11 +117,13 @@ macro_rules! bind_rows {
             query = match value {
                 SqlValue::Text(text) => query.bind::<Nullable<Text>, _>(text),
                 SqlValue::Number(number) => query.bind::<Nullable<BigInt>, _>(number),
+                SqlValue::Flag(flag) => query.bind::<Nullable<Bool>, _>(flag),
             };
         }
         query
     }};
 }
+pub(super) use bind_rows;
 
 /// Inserts rows, except those that conflict with a unique key of the table.
 /// Returns how many were inserted.
@@ -259,13 +263,14 @@ pub(super) const TABLES: [&str; 21] = [
 /// What a server inserts when it starts for the first time.
 const INSERTED_AT_START: [&str; 3] = ["database_keys", "lookup_peppers", "server_identity"];
 
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
 /// Whether the database has no data yet, except for what a server inserts at its start.
 pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
-    #[derive(QueryableByName)]
-    struct Count {
-        #[diesel(sql_type = BigInt)]
-        n: i64,
-    }
     let counts: Vec<String> = TABLES
         .iter()
         .filter(|table| !INSERTED_AT_START.contains(table))
@@ -275,6 +280,15 @@ pub fn is_empty(connection: &mut Conn) -> Result<bool, DbError> {
     let count: Count =
         with_backend!(connection, inner => diesel::sql_query(sql).get_result::<Count>(inner)?);
     Ok(count.n == 0)
+}
+
+/// The number of rows of all tables.
+pub(super) fn count_rows(connection: &mut Conn) -> Result<u64, DbError> {
+    let counts = TABLES.map(|table| format!("(SELECT COUNT(*) FROM {table})"));
+    let sql = format!("SELECT {} AS n", counts.join(" + "));
+    let count: Count =
+        with_backend!(connection, inner => diesel::sql_query(sql).get_result::<Count>(inner)?);
+    Ok(u64::try_from(count.n).unwrap_or(0))
 }
 
 /// Deletes all data, and starts the ids of all tables at 1 again.

@@ -5,6 +5,7 @@ pub mod accounts;
 mod actors;
 mod client_certificates;
 mod connections;
+pub mod databases;
 mod delivery;
 mod listeners;
 mod parts;

@@ -38,6 +38,8 @@ mod cors;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod database_command;
+#[cfg(test)]
 mod debug_texts;
 #[cfg(test)]
 mod demo;

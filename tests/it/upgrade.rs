@@ -69,7 +69,7 @@ fn commands_work_on_an_expanded_schema() {
         let person = format!("person {command} a@example.com --config sydent.toml");
         let output = server.command(&person);
         assert_eq!(output.code, 2, "{}", output.out);
-        let reason = "does not know all that it has about people";
+        let reason = "does not know all that is in it";
         assert!(output.err.contains(reason), "{}", output.err);
     }
 }

@@ -1,6 +1,5 @@
 //! `sydent import`: migration from a Python Sydent.
 
-mod progress_bar;
 mod sydent;
 mod verify;
 

@@ -25,9 +25,9 @@ const SYNAPSE: &str = "applied_schema_deltas";
 
 /// The tables of a database, without those of extensions, and the applied migrations.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub(super) tables: BTreeSet<String>,
-    pub(super) versions: Vec<String>,
+pub(in crate::db) struct Contents {
+    pub(in crate::db) tables: BTreeSet<String>,
+    pub(in crate::db) versions: Vec<String>,
 }
 
 /// The schema of a database that may be used.
@@ -50,7 +50,7 @@ impl Schema {
     }
 }
 
-pub(super) fn read(connection: &mut Conn) -> Result<Contents, DbError> {
+pub(in crate::db) fn read(connection: &mut Conn) -> Result<Contents, DbError> {
     #[derive(QueryableByName)]
     struct Name {
         #[diesel(sql_type = Text)]

@@ -13,7 +13,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, ConnectionError, ConnectionResult, SqliteConnection};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-pub(super) use self::contents::Schema;
+pub(super) use self::contents::{Contents, Schema, read as read_contents};
 pub use self::owner::Owner;
 use super::connection::{Mode, connect, open_error};
 use super::{Conn, DbError, migrations};
@@ -124,7 +124,7 @@ fn not_a_database(error: &diesel::result::Error) -> String {
 /// Opens a file so that SQLite neither changes it nor creates files beside it. With a
 /// write-ahead log that is impossible; then it is opened as any reader does. Neither is
 /// it with the journal of a transaction that was killed, which SQLite rolls back first.
-fn open_read_only(path: &Path) -> ConnectionResult<SqliteConnection> {
+pub(super) fn open_read_only(path: &Path) -> ConnectionResult<SqliteConnection> {
     // SQLite follows links, and has the other files beside the target.
     let path = path.canonicalize().unwrap_or_else(|_error| path.to_owned());
     let has = |suffix: &str| {

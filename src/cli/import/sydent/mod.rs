@@ -11,9 +11,9 @@ use clap::Args;
 
 use self::summary::Summary;
 use self::target::{ImportPaths, TargetDatabase, absolute};
-use super::progress_bar::progress_bar;
 use crate::cli::failure::Failure;
 use crate::cli::new_file::{FileAccess, StagedFile};
+use crate::cli::progress_bar::progress_bar;
 use crate::cli::stdout::{print, shown_lines};
 use crate::cli::termination::on_termination;
 use crate::clock::Clock;

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use self::context::{VerifyContext, database_failure};
 use self::servers::Servers;
-use super::progress_bar::progress_bar;
 use crate::cli::failure::Failure;
+use crate::cli::progress_bar::progress_bar;
 use crate::cli::stdout::print;
 use crate::clock::Clock;
 use crate::config::BaseUrl;

@@ -1,4 +1,4 @@
-//! The progress bar of an import and of a comparison.
+//! The progress bar of an import, a comparison and a copy.
 
 use std::io::IsTerminal as _;
 

@@ -1,0 +1,60 @@
+//! The numbers that the databases give to new rows. They go on where those of the source
+//! ended, even if the last rows were removed: peers know the numbers of changes.
+
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::db::{Conn, DbError};
+
+#[derive(QueryableByName)]
+struct Last {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// The last number that was given to a row of a table; 0 if there was none.
+pub(super) fn last(connection: &mut Conn, table: &str) -> Result<i64, DbError> {
+    let found: Option<Last> = match connection {
+        Conn::Postgres(postgres) => {
+            #[derive(QueryableByName)]
+            struct Name {
+                #[diesel(sql_type = Text)]
+                name: String,
+            }
+            let name: Name = diesel::sql_query("SELECT pg_get_serial_sequence($1, 'id') AS name")
+                .bind::<Text, _>(table)
+                .get_result(postgres)?;
+            let sql = format!(
+                "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END AS n FROM {}",
+                name.name
+            );
+            diesel::sql_query(sql).get_result(postgres).optional()?
+        }
+        Conn::Sqlite(sqlite) => {
+            diesel::sql_query("SELECT seq AS n FROM sqlite_sequence WHERE name = ?")
+                .bind::<Text, _>(table)
+                .get_result(sqlite)
+                .optional()?
+        }
+    };
+    Ok(found.map_or(0, |last| last.n))
+}
+
+/// Lets the next row have the number after `last`.
+pub(super) fn set(connection: &mut Conn, table: &str, last: i64) -> Result<(), DbError> {
+    if last < 1 {
+        return Ok(());
+    }
+    // The name is one of ours, and a number needs no escaping.
+    let sql = match connection {
+        Conn::Postgres(_) => {
+            format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {last})")
+        }
+        Conn::Sqlite(_) => format!(
+            "DELETE FROM sqlite_sequence WHERE name = '{table}'; \
+             INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {last})"
+        ),
+    };
+    Ok(connection.batch_execute(&sql)?)
+}
