@@ -79,10 +79,18 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 /// A variable that libpq reads for an option that a URL does not set.
-pub(super) fn of_libpq(variable: &str) -> Option<Secret> {
+///
+/// # Errors
+/// It is not UTF-8.
+pub(super) fn of_libpq(variable: &str) -> Result<Option<Secret>, String> {
     let mut variables = std::env::vars_os().filter(|(name, _)| name == variable);
-    let (_, value) = variables.next()?;
-    Some(Secret::from(value.into_string().ok()?)).filter(|value| !value.expose().is_empty())
+    let Some((_, value)) = variables.next() else {
+        return Ok(None);
+    };
+    let value = value.into_string().map_err(|_secret| {
+        format!("cannot be completed with the variable {variable}, which is not UTF-8")
+    })?;
+    Ok(Some(Secret::from(value)).filter(|value| !value.expose().is_empty()))
 }
 
 /// Sets each `SYDENT__SECTION__KEY` in the table, as a string, and records its

@@ -99,6 +99,7 @@ pub use sms::{
 pub use smtp::{Smtp, SmtpSettings};
 pub use templates::TemplateSettings;
 pub use terms::TermSettings;
+pub(crate) use url_mask::is_secret_option;
 pub use v1::V1Settings;
 pub use validation::ValidationSettings;
 

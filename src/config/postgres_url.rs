@@ -36,7 +36,7 @@ pub struct PostgresConnection {
     pub tls: PostgresTls,
     options: Vec<(&'static str, Secret)>,
     /// The file with passwords, for a URL without one.
-    pub password_file: PathBuf,
+    pub password_file: Option<PathBuf>,
 }
 
 impl PostgresUrl {
@@ -74,7 +74,7 @@ impl PostgresUrl {
         let Some(opened) = &self.opened else {
             return;
         };
-        if opened.hosts.iter().all(PostgresHost::is_local) {
+        if !opened.needs_tunnel() {
             return;
         }
         if let Err(reason) = opened.tls.load() {
@@ -96,11 +96,18 @@ impl PostgresConnection {
         options.map(|(name, value)| (*name, value.expose()))
     }
 
-    /// The value of one of them.
+    /// The value of one of them, unless it is empty.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options();
-        options.find_map(|(other, value)| (other == name).then_some(value))
+        let value = options.find_map(|(other, value)| (other == name).then_some(value));
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether any of the servers can be reached only through TCP, and so with TLS.
+    #[must_use]
+    pub fn needs_tunnel(&self) -> bool {
+        !self.hosts.iter().all(PostgresHost::is_local)
     }
 
     /// `None` if there is no TLS, so that libpq can open it.
@@ -137,20 +144,26 @@ impl PostgresConnection {
         {
             return Err(NO_HOST.to_owned());
         }
+        // libpq would take the name of the account that runs this process, which the
+        // search in the file with passwords does not know.
+        if options.get("user").is_none() && !hosts.iter().all(PostgresHost::is_local) {
+            return Err(NO_USER.to_owned());
+        }
+        let default_file = || Some(std::env::home_dir()?.join(".pgpass"));
+        let password_file = options.get("passfile").map(PathBuf::from);
         Ok(Some(Self {
             hosts,
             tls,
             options: options.for_libpq(),
-            password_file: options.get("passfile").map_or_else(
-                || std::env::home_dir().unwrap_or_default().join(".pgpass"),
-                PathBuf::from,
-            ),
+            password_file: password_file.or_else(default_file),
         }))
     }
 }
 
 const NO_HOST: &str = "demands TLS but names no host, so that the connection would be one without \
     TLS through a Unix socket; add the host, or remove sslmode";
+
+const NO_USER: &str = "names no user of PostgreSQL; add it, such as postgres://sydent@host/name";
 
 fn refused_with_several(options: &Options, hosts: &[PostgresHost]) -> Option<&'static str> {
     (hosts.len() > 1 && options.get("target_session_attrs") == Some("prefer-standby")).then_some(

@@ -132,6 +132,14 @@ mod tests {
                 "postgres://id:hunter2@a:1,b:2/x",
                 "postgres://id:[secret]@a:1,b:2/x",
             ),
+            (
+                "postgres://db/x?oauth_client_%73ecret=hunter2",
+                "postgres://db/x?[secret]",
+            ),
+            (
+                "postgres://db/x?scram_client_key=hunter2",
+                "postgres://db/x?[secret]",
+            ),
             // Without an escape the password seems to end early.
             (
                 "postgres://id:1234/hunter2@db/x",

@@ -25,14 +25,16 @@ pub(super) fn masked(text: &str, mask: &str) -> Option<String> {
         },
     };
     let location = match location.split_once('?') {
-        Some((location, query)) if may_contain_password(query) => format!("{location}?{mask}"),
+        // A value may contain an unencoded &, so nothing after the name is sure.
+        Some((location, query)) if is_secret_option(query) => format!("{location}?{mask}"),
         _ => location.to_owned(),
     };
     Some(format!("{scheme}://{login}{location}"))
 }
 
-fn may_contain_password(query: &str) -> bool {
-    percent_decode_str(query)
-        .decode_utf8_lossy()
-        .contains("password")
+/// Whether an option has a secret value. The name may be percent-encoded.
+pub(crate) fn is_secret_option(name: &str) -> bool {
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let parts = ["password", "secret", "scram"];
+    parts.iter().any(|part| name.contains(part))
 }

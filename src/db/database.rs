@@ -43,6 +43,17 @@ impl Database {
         matches!(self.url, DatabaseUrl::Sqlite(_))
     }
 
+    /// Whether another one is known to be the same database.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.url, &other.url) {
+            (DatabaseUrl::Sqlite(file), DatabaseUrl::Sqlite(other)) => {
+                let files = file.canonicalize().ok().zip(other.canonicalize().ok());
+                files.is_some_and(|(file, other)| file == other)
+            }
+            (url, other) => url == other,
+        }
+    }
+
     /// Opens a connection that can write. Each transaction is committed by itself.
     pub fn writer(&self) -> Result<Store, DbError> {
         self.open(Mode::Write)

@@ -106,7 +106,7 @@ impl TargetTable {
 }
 
 /// Rows per statement. SQLite allows 32,766 variables.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// A query with the values of all rows bound in order. A macro, because the
 /// type of a boxed query depends on the backend.
@@ -220,15 +220,21 @@ pub fn record_import(connection: &mut Conn, now: i64) -> Result<(), DbError> {
 
 /// Makes the id of the next change greater than `id`.
 pub fn set_last_change_id(connection: &mut Conn, id: i64) -> Result<(), DbError> {
-    // A batch of statements cannot bind variables; a number needs no escaping.
+    set_last_id(connection, "association_journal", id)
+}
+
+/// Makes the id of the next row of a table greater than `id`.
+pub(super) fn set_last_id(connection: &mut Conn, table: &str, id: i64) -> Result<(), DbError> {
+    // A batch of statements cannot bind variables. The name is one of ours, and a number
+    // needs no escaping.
     let sql = match connection {
         Conn::Postgres(_) if id < 1 => return Ok(()),
         Conn::Postgres(_) => {
-            format!("SELECT setval(pg_get_serial_sequence('association_journal', 'id'), {id})")
+            format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {id})")
         }
         Conn::Sqlite(_) => format!(
-            "DELETE FROM sqlite_sequence WHERE name = 'association_journal'; \
-             INSERT INTO sqlite_sequence (name, seq) VALUES ('association_journal', {id})"
+            "DELETE FROM sqlite_sequence WHERE name = '{table}'; \
+             INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {id})"
         ),
     };
     Ok(connection.batch_execute(&sql)?)

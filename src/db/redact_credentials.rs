@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
+use crate::config::is_secret_option;
+
 /// Puts `text` on one line and replaces what is the user name or a password of `url` in
 /// it with `…`.
 ///
@@ -65,13 +67,8 @@ fn credentials(url: &str) -> Vec<String> {
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .collect();
-    let is_secret = |name: &str| {
-        let name = percent_decode_str(name).decode_utf8_lossy();
-        name == "user"
-            || ["password", "secret", "scram"]
-                .iter()
-                .any(|part| name.contains(part))
-    };
+    let is_user = |name: &str| percent_decode_str(name).decode_utf8_lossy() == "user";
+    let is_secret = |name: &str| is_user(name) || is_secret_option(name);
     let secret = pairs.iter().filter(|(name, _)| is_secret(name));
     let public = pairs.iter().filter(|(name, _)| !is_secret(name));
     let public: BTreeSet<String> = location
@@ -120,6 +117,12 @@ mod tests {
                 "… and …",
             ),
             ("postgres://db/x?password=hunter2", "hunter2", "…"),
+            ("postgres://db/x?scram_server_key=hunter2", "hunter2", "…"),
+            (
+                "postgres://db/x?oauth_client_secret=hunter2",
+                "hunter2",
+                "…",
+            ),
             ("postgres://db/x", "no route\n", "no route"),
             (
                 "postgres://a:e@db/x",

@@ -24,7 +24,8 @@ fn copy(from: &str, to: &str) -> CommandOutput {
 fn copied(from: &str, to: &str) -> String {
     let output = copy(from, to);
     assert_eq!(output.code, 0, "{}", output.err);
-    output.out
+    let (rows, _) = output.out.split_once("Set database.url").unwrap();
+    rows.to_owned()
 }
 
 fn sqlite_in(folder: &TempDir, name: &str) -> String {
@@ -99,8 +100,16 @@ async fn server_goes_on_with_a_copy() {
     database.execute(&format!(
         "{AUDIT}; {AUDIT}; DELETE FROM person_audit WHERE id = 2"
     ));
-    let first = copied(&database.url, &other);
-    let again = copy(&database.url, &other);
+    // Threads of a server in this process may still have the file open.
+    let source = if database.is_postgres() {
+        database.url.clone()
+    } else {
+        let file = folder.path().join("source.db");
+        database.execute(&format!("VACUUM INTO '{}'", file.display()));
+        format!("sqlite:{}", file.display())
+    };
+    let first = copied(&source, &other);
+    let again = copy(&source, &other);
     assert!(
         again.err.contains("the target database is not empty"),
         "{}",
@@ -142,6 +151,16 @@ fn refused_copy_says_why() {
         ("postgres://id:pa@SECRET@db/x", &*b, "The URL FROM is ambig"),
         (&*a, "postgres://id:SECRET@db/x?sslcrl=/x", "The URL TO has"),
         (&*a, "SECRET", "The URL TO must start with sqlite: or"),
+        (
+            "postgres://id@db/x?password=ab&SECRET=cd",
+            &*b,
+            "The URL FR",
+        ),
+        (
+            "postgres://id:h%ffSECRET@db/x",
+            &*b,
+            "The URL FROM has perc",
+        ),
     ] {
         let refused = copy(from, to);
         assert_eq!(refused.code, 1, "{}", refused.err);
@@ -152,31 +171,57 @@ fn refused_copy_says_why() {
 }
 
 #[test]
-fn killed_copy_leaves_an_empty_target() {
+fn copy_to_a_relative_path_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let database = TestDatabase::fresh();
     let config = configured(&database, |_| {});
     let migrated = CommandOutput::run(config.path(), "database migrate --config sydent.toml");
     assert_eq!(migrated.code, 0, "{}", migrated.err);
+    let command = format!("database copy {} sqlite:b.db", database.url);
+    let copied = CommandOutput::run(folder.path(), &command);
+    let file = folder.path().canonicalize().unwrap().join("b.db");
+    let named = format!("Set database.url to sqlite://{}, and", file.display());
+    assert!(copied.out.contains(&named), "{} {}", copied.out, copied.err);
+    let same = "database copy sqlite:b.db sqlite:./b.db";
+    let same = CommandOutput::run(folder.path(), same).err;
+    let reason = "Nothing was copied: the source and the target are the same database.";
+    assert!(same.starts_with(reason), "{same}");
+}
+
+#[test]
+fn killed_copy_leaves_an_empty_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = TestDatabase::fresh();
+    let target = sqlite_in(&folder, "target.db");
+    let filled = TestDatabase::existing(&target);
+    for database in [&database, &filled] {
+        let config = configured(database, |_| {});
+        let migrated = CommandOutput::run(config.path(), "database migrate --config sydent.toml");
+        assert_eq!(migrated.code, 0, "{}", migrated.err);
+    }
     database.execute(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
         INSERT INTO ephemeral_keys SELECT 'k' || i, i FROM n",
     );
-    let target = sqlite_in(&folder, "target.db");
     let mut child = Command::new(env!("CARGO_BIN_EXE_sydent"))
         .args(["database", "copy", &database.url, &target])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    pause(Duration::from_millis(300));
-    child.kill().unwrap();
-    let finished = child.wait().unwrap().success();
-    if !finished {
-        copied(&database.url, &target);
+    // SQLite has this file from the first row to the end of the transaction.
+    let journal = folder.path().join("target.db-journal");
+    while !journal.exists() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        pause(Duration::from_millis(1));
     }
-    let target = TestDatabase::existing(&target);
-    assert_eq!(target.count("ephemeral_keys"), 30_000);
+    pause(Duration::from_millis(100));
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(journal.exists());
+    assert_eq!(filled.count("ephemeral_keys"), 0);
+    copied(&database.url, &target);
+    assert_eq!(filled.count("ephemeral_keys"), 60_000);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test lets a process work")]

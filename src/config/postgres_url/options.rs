@@ -3,6 +3,7 @@
 use super::split;
 use crate::config::Secret;
 use crate::config::env;
+use crate::config::url_mask::is_secret_option;
 
 /// Who acts on an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +122,51 @@ const NUMBERS: &[&str] = &[
     "tcp_user_timeout",
 ];
 
+/// # Errors
+/// An option that libpq does not know, or one without a value that needs one.
+fn check_names(url: &str, written: &[(String, Secret)]) -> Result<(), String> {
+    let is_unknown = |name: &str| OPTIONS.iter().all(|(known, ..)| *known != name);
+    if let Some((unknown, _)) = written.iter().find(|(name, _)| is_unknown(name)) {
+        // What follows an unencoded & looks like an option, but is part of the secret.
+        return Err(if is_secret_option(split::query(url)) {
+            "has a parameter that PostgreSQL does not know; in a password write %26 for &"
+                .to_owned()
+        } else {
+            format!("has a parameter that PostgreSQL does not know: {unknown}")
+        });
+    }
+    let needs_value = |name: &str| {
+        let mut chosen = VALUES.iter().map(|(chosen, _)| chosen).chain(NUMBERS);
+        chosen.any(|chosen| *chosen == name)
+    };
+    let mut empty = written
+        .iter()
+        .filter(|(_, value)| value.expose().is_empty());
+    match empty.find(|(name, _)| needs_value(name)) {
+        Some((name, _)) => Err(format!("has no value of {name}; set or remove it")),
+        None => Ok(()),
+    }
+}
+
+/// What the environment says about an option that the URL does not set.
+fn of_environment(name: &str, variable: &str) -> Result<Option<Secret>, String> {
+    let value = env::of_libpq(variable)?;
+    if value.is_some() || name != "sslmode" {
+        return Ok(value);
+    }
+    // The name of the variable before there was PGSSLMODE.
+    let required = env::of_libpq("PGREQUIRESSL")?;
+    let is_required = required.is_some_and(|value| value.expose().starts_with('1'));
+    Ok(is_required.then(|| Secret::from("require".to_owned())))
+}
+
 /// The options of a URL, and those of the environment that it does not set.
 pub(super) struct Options(Vec<(&'static str, For, Secret)>);
 
 impl Options {
     /// # Errors
-    /// An option that libpq does not know, or a value that it does not know.
+    /// An option that libpq does not know, or a value that it does not know, or one that
+    /// is not UTF-8.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         if split::query(url)
             .split('&')
@@ -134,22 +174,18 @@ impl Options {
         {
             return Err("has a parameter without a value; write ?NAME=VALUE".to_owned());
         }
-        let written = split::options(url);
-        if let Some((unknown, _)) = written
-            .iter()
-            .find(|(name, _)| OPTIONS.iter().all(|(known, ..)| known != name))
-        {
-            return Err(format!(
-                "has a parameter that PostgreSQL does not know: {unknown}"
-            ));
-        }
-        let options = OPTIONS.iter().filter_map(|&(name, variable, part)| {
+        let written = split::options(url)?;
+        check_names(url, &written)?;
+        let options = OPTIONS.iter().map(|&(name, variable, part)| {
             let mut same = written.iter().rev().filter(|(other, _)| other == name);
-            let value = same.next().map(|(_, value)| value.clone());
-            let value = value.or_else(|| env::of_libpq(variable))?;
-            Some((name, part, value))
+            let value = match same.next() {
+                Some((_, value)) => Some(value.clone()),
+                None => of_environment(name, variable)?,
+            };
+            Ok(value.map(|value| (name, part, value)))
         });
-        let options = Self(options.collect());
+        let options = options.filter_map(Result::transpose);
+        let options = Self(options.collect::<Result<_, String>>()?);
         options.check_values()?;
         Ok(options)
     }

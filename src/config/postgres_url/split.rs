@@ -7,40 +7,48 @@ use crate::config::Secret;
 
 /// The options in their order; of two with the same name, the later one counts. Expects
 /// a URL that passed [`check`](super::check).
-pub(super) fn options(url: &str) -> Vec<(String, Secret)> {
+///
+/// # Errors
+/// A part of it is not UTF-8.
+pub(super) fn options(url: &str) -> Result<Vec<(String, Secret)>, String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (login, location) = split_login(rest);
     let location = location
         .split_once('?')
         .map_or(location, |(location, _)| location);
     let mut options = Vec::new();
-    let mut add = |name: &str, value: &str| {
+    let mut add = |name: &str, value: &str| -> Result<(), String> {
         if !value.is_empty() {
-            options.push((name.to_owned(), Secret::from(decoded(value))));
+            options.push((name.to_owned(), Secret::from(decoded(value)?)));
         }
+        Ok(())
     };
     if let Some(login) = login {
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        add("user", user);
-        add("password", password);
+        add("user", user)?;
+        add("password", password)?;
     }
     let (servers, name) = location.split_once('/').unwrap_or((location, ""));
     let (hosts, ports) = split_servers(servers);
-    add("host", &hosts);
-    add("port", &ports);
-    add("dbname", name);
+    add("host", &hosts)?;
+    add("port", &ports)?;
+    add("dbname", name)?;
     for (name, value) in query(url)
         .split('&')
         .filter_map(|pair| pair.split_once('='))
     {
-        let (name, value) = (decoded(name), decoded(value));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        let mode = |mode: &str| ("sslmode".to_owned(), Secret::from(mode.to_owned()));
         options.push(match (name.as_str(), value.as_str()) {
             // As in URLs of JDBC.
-            ("ssl", "true") => ("sslmode".to_owned(), Secret::from("require".to_owned())),
+            ("ssl", "true") => mode("require"),
+            // From the time before there was sslmode.
+            ("requiressl", value) if value.starts_with('1') => mode("require"),
+            ("requiressl", _) => mode("prefer"),
             _ => (name, Secret::from(value)),
         });
     }
-    options
+    Ok(options)
 }
 
 /// What stands after the question mark.
@@ -85,8 +93,11 @@ fn split_port(server: &str) -> (&str, &str) {
     server.split_once(':').unwrap_or((server, ""))
 }
 
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+fn decoded(text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_secret| {
+        "has percent-encoded bytes that are not UTF-8, which this build does not support".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -103,6 +114,8 @@ mod tests {
             ("postgresql:///x", "dbname=x"),
             ("postgres://", ""),
             ("postgres://db?ssl=true", "host=db sslmode=require"),
+            ("postgres://db?requiressl=1", "host=db sslmode=require"),
+            ("postgres://db?requiressl=0", "host=db sslmode=prefer"),
             (
                 "postgres://[::1]:1,b,c:3/x",
                 "host=::1,b,c port=1,,3 dbname=x",
@@ -119,10 +132,14 @@ mod tests {
             ),
         ] {
             let shown: Vec<String> = options(url)
+                .unwrap()
                 .iter()
                 .map(|(name, value)| format!("{name}={}", value.expose()))
                 .collect();
             assert_eq!(shown.join(" "), expected, "{url}");
+        }
+        for bad in ["postgres://id:h%ff@db/x", "postgres://db/x?password=%ff"] {
+            assert!(options(bad).is_err(), "{bad}");
         }
     }
 }

@@ -46,25 +46,24 @@ pub struct PostgresTls {
     /// The versions of TLS that may be used.
     pub versions: TlsVersions,
     authorities: Authorities,
-    certificate: PathBuf,
-    key: PathBuf,
-    has_identity: HasIdentity,
+    identity: Identity,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Authorities {
     System,
     File(PathBuf),
-    /// Those of libpq's file if it exists.
-    Default(PathBuf),
+    /// Those of libpq's file if it exists; without a home folder there is none.
+    Default(Option<PathBuf>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HasIdentity {
-    Never,
-    /// If libpq's file exists.
-    IfPresent,
-    Always,
+/// The certificate of the client and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Identity {
+    None,
+    /// If libpq's file of the certificate exists.
+    IfPresent(PathBuf, PathBuf),
+    Files(PathBuf, PathBuf),
 }
 
 /// The authorities that a certificate of the server is verified with.
@@ -89,22 +88,12 @@ pub struct TlsFiles {
 
 impl PostgresTls {
     pub(super) fn parse(options: &Options) -> Result<Self, String> {
-        let folder = std::env::home_dir().unwrap_or_default().join(".postgresql");
+        let folder = std::env::home_dir().map(|home| home.join(".postgresql"));
+        let folder = folder.as_deref();
         let authorities = match options.get("sslrootcert") {
-            None => Authorities::Default(folder.join("root.crt")),
+            None => Authorities::Default(folder.map(|folder| folder.join("root.crt"))),
             Some("system") => Authorities::System,
             Some(file) => Authorities::File(file.into()),
-        };
-        let certificate_file = options.get("sslcert");
-        let has_identity = match options.get("sslcertmode") {
-            Some("disable") => HasIdentity::Never,
-            None | Some("allow") if certificate_file.is_some() => HasIdentity::Always,
-            None | Some("allow") => HasIdentity::IfPresent,
-            Some(_require) => return Err(CERTIFICATE_MODE.to_owned()),
-        };
-        let file = |name: &str, default: &str| {
-            let set = options.get(name).map(PathBuf::from);
-            set.unwrap_or_else(|| folder.join(default))
         };
         let mode = parse_mode(options, &authorities)?;
         let is_direct = match options.get("sslnegotiation") {
@@ -118,9 +107,7 @@ impl PostgresTls {
             is_direct,
             versions: parse_versions(options)?,
             authorities,
-            certificate: file("sslcert", "postgresql.crt"),
-            key: file("sslkey", "postgresql.key"),
-            has_identity,
+            identity: Identity::parse(options, folder)?,
         })
     }
 
@@ -132,7 +119,7 @@ impl PostgresTls {
         let authorities = match &self.authorities {
             Authorities::System => TrustedAuthorities::System,
             Authorities::File(file) => TrustedAuthorities::Listed(read_certificates(file)?),
-            Authorities::Default(file) if file.exists() => {
+            Authorities::Default(Some(file)) if file.exists() => {
                 TrustedAuthorities::Listed(read_certificates(file)?)
             }
             Authorities::Default(_) => match self.mode {
@@ -141,11 +128,9 @@ impl PostgresTls {
                 _ => TrustedAuthorities::Any,
             },
         };
-        let identity = if self.key_file().is_some() {
-            Some(read_identity(&self.certificate, &self.key)?)
-        } else {
-            None
-        };
+        let identity = self.identity.files();
+        let identity = identity.map(|(certificate, key)| read_identity(certificate, key));
+        let identity = identity.transpose()?;
         Ok(TlsFiles {
             authorities,
             identity,
@@ -154,12 +139,40 @@ impl PostgresTls {
 
     /// The file with the private key of the client, if it has a certificate.
     pub(super) fn key_file(&self) -> Option<&Path> {
-        let is_used = match self.has_identity {
-            HasIdentity::Never => false,
-            HasIdentity::IfPresent => self.certificate.exists(),
-            HasIdentity::Always => true,
+        self.identity.files().map(|(_, key)| key)
+    }
+}
+
+impl Identity {
+    fn parse(options: &Options, folder: Option<&Path>) -> Result<Self, String> {
+        match options.get("sslcertmode") {
+            Some("disable") => return Ok(Self::None),
+            None | Some("allow") => {}
+            Some(_require) => return Err(CERTIFICATE_MODE.to_owned()),
+        }
+        let file = |name: &str, default: &str| {
+            let set = options.get(name).map(PathBuf::from);
+            set.or_else(|| folder.map(|folder| folder.join(default)))
         };
-        is_used.then_some(self.key.as_path())
+        let certificate = file("sslcert", "postgresql.crt");
+        let key = file("sslkey", "postgresql.key");
+        match (certificate, key) {
+            (Some(certificate), Some(key)) if options.get("sslcert").is_some() => {
+                Ok(Self::Files(certificate, key))
+            }
+            (Some(certificate), Some(key)) => Ok(Self::IfPresent(certificate, key)),
+            (Some(_), None) => Err("has sslcert, which needs sslkey".to_owned()),
+            (None, _) => Ok(Self::None),
+        }
+    }
+
+    /// Those that are used.
+    fn files(&self) -> Option<(&Path, &Path)> {
+        match self {
+            Self::IfPresent(certificate, key) if certificate.exists() => Some((certificate, key)),
+            Self::Files(certificate, key) => Some((certificate, key)),
+            Self::None | Self::IfPresent(..) => None,
+        }
     }
 }
 

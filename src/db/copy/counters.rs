@@ -1,7 +1,6 @@
 //! The numbers that the databases give to new rows. They go on where those of the source
 //! ended, even if the last rows were removed: peers know the numbers of changes.
 
-use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
@@ -39,22 +38,4 @@ pub(super) fn last(connection: &mut Conn, table: &str) -> Result<i64, DbError> {
         }
     };
     Ok(found.map_or(0, |last| last.n))
-}
-
-/// Lets the next row have the number after `last`.
-pub(super) fn set(connection: &mut Conn, table: &str, last: i64) -> Result<(), DbError> {
-    if last < 1 {
-        return Ok(());
-    }
-    // The name is one of ours, and a number needs no escaping.
-    let sql = match connection {
-        Conn::Postgres(_) => {
-            format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {last})")
-        }
-        Conn::Sqlite(_) => format!(
-            "DELETE FROM sqlite_sequence WHERE name = '{table}'; \
-             INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {last})"
-        ),
-    };
-    Ok(connection.batch_execute(&sql)?)
 }

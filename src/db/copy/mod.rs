@@ -21,9 +21,15 @@ pub enum CopyError {
     /// The target cannot be used.
     #[error("the target: {0}")]
     Target(DbError),
+    /// Both are the same.
+    #[error("the source and the target are the same database")]
+    Same,
     /// One of them failed later.
     #[error("{0}")]
     Database(#[from] DbError),
+    /// One of them failed at a table.
+    #[error("the table {0}: {1}")]
+    Table(&'static str, DbError),
     /// Somebody is connected to one of them.
     #[error("a server or another command is connected to {0}; stop it first")]
     InUse(&'static str),
@@ -54,6 +60,9 @@ pub fn copy(
     to: &Database,
     progress: Progress<'_>,
 ) -> Result<Vec<CopiedTable>, CopyError> {
+    if from.is_same(to) {
+        return Err(CopyError::Same);
+    }
     from.check_current(None).map_err(CopyError::Source)?;
     let source = from.writer_alone().map_err(CopyError::Source)?;
     let mut source = source.ok_or(CopyError::InUse(SOURCE))?;
@@ -72,7 +81,8 @@ pub fn copy(
         };
         let copied = source.snapshot(|source| copy_tables(source, target, &mut steps))?;
         for (table, checksum) in &copied {
-            let found = Checksum::of(target, table, |rows| steps.add(rows))?;
+            let found = Checksum::of(target, table, |rows| steps.add(rows));
+            let found = found.map_err(|error| CopyError::Table(table.name, error))?;
             if found != *checksum {
                 return Err(CopyError::Different(table.name));
             }
@@ -112,14 +122,12 @@ fn copy_tables(
         .into_iter()
         .rev()
         .map(|name| {
-            let table = columns::read(source, name)?;
-            if table != columns::read(target, name)? {
+            let failed = |error| CopyError::Table(name, error);
+            let table = columns::read(source, name).map_err(failed)?;
+            if table != columns::read(target, name).map_err(failed)? {
                 return Err(CopyError::OtherColumns(name));
             }
-            let checksum = copy_table(source, target, &table, steps)?;
-            if table.is_numbered() {
-                counters::set(target, name, counters::last(source, name)?)?;
-            }
+            let checksum = copy_table(source, target, &table, steps).map_err(failed)?;
             Ok((table, checksum))
         })
         .collect()
@@ -130,13 +138,13 @@ fn copy_table(
     target: &mut Conn,
     table: &Table,
     steps: &mut Steps<'_>,
-) -> Result<Checksum, CopyError> {
+) -> Result<Checksum, DbError> {
     let (mut checksum, mut cursor) = (Checksum::default(), Cursor::default());
     let columns = table.column_list();
     loop {
         let rows = cursor.next(source, table)?;
         if rows.is_empty() {
-            return Ok(checksum);
+            break;
         }
         for row in &rows {
             checksum.add(row);
@@ -147,6 +155,11 @@ fn copy_table(
         insert_rows(target, (table.name, &columns), values)?;
         steps.add(count);
     }
+    if table.is_numbered() {
+        let last = counters::last(source, table.name)?;
+        import_target::set_last_id(target, table.name, last)?;
+    }
+    Ok(checksum)
 }
 
 #[cfg(test)]
@@ -214,6 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn failure_names_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (database(&folder, "a.db"), database(&folder, "b.db"));
+        let break_one = |connection: &mut Conn| {
+            // SQLite stores what is no number as a text.
+            Ok(connection.batch_execute("INSERT INTO imports VALUES ('secret')")?)
+        };
+        from.prepare(break_one).unwrap();
+        let failed = copy(&from, &to, &mut |_, _| ()).unwrap_err().to_string();
+        assert!(failed.starts_with("the table imports: "), "{failed}");
+        assert!(!failed.contains("secret"), "{failed}");
+    }
+
+    #[test]
     fn data_is_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (database(&folder, "a.db"), database(&folder, "b.db"));
@@ -224,6 +251,13 @@ mod tests {
         assert!(matches!(
             copy(&from, &to, &mut |_, _| ()),
             Err(CopyError::NotEmpty)
+        ));
+        std::os::unix::fs::symlink("b.db", folder.path().join("c.db")).unwrap();
+        let linked = DatabaseUrl::Sqlite(folder.path().join("c.db"));
+        let linked = Database::new(linked, Duration::ZERO);
+        assert!(matches!(
+            copy(&to, &linked, &mut |_, _| ()),
+            Err(CopyError::Same)
         ));
     }
 }

@@ -6,11 +6,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::columns::{Kind, Table};
-use crate::db::import_target::{SqlValue, bind_rows};
+use crate::db::import_target::{BATCH, SqlValue, bind_rows};
 use crate::db::{Conn, DbError, with_backend};
-
-/// Rows per query.
-const BATCH: usize = 500;
 
 /// A place in a table: the key of the last row that was read.
 #[derive(Default)]

@@ -5,6 +5,18 @@ use zeroize::Zeroizing;
 
 use crate::config::{PostgresConnection, PostgresHost};
 
+/// What libpq would otherwise take from the environment. Without TLS of its own, it
+/// refuses some values even if it need not use them.
+const WITHOUT_TLS: [(&str, &str); 7] = [
+    ("sslmode", "disable"),
+    ("sslnegotiation", "postgres"),
+    ("sslrootcert", ""),
+    ("sslcertmode", "disable"),
+    ("channel_binding", "disable"),
+    ("gssencmode", "disable"),
+    ("load_balance_hosts", "disable"),
+];
+
 /// A string of keywords and values.
 pub(super) struct Conninfo(Zeroizing<String>);
 
@@ -20,7 +32,9 @@ impl Conninfo {
                 conninfo.add(name, value);
             }
         }
-        conninfo.add("sslmode", "disable");
+        for (name, value) in WITHOUT_TLS {
+            conninfo.add(name, value);
+        }
         conninfo
     }
 
@@ -85,7 +99,9 @@ mod tests {
         assert_eq!(
             conninfo.as_str(),
             "dbname='x' options='-c a=1' password='a\\\\ b' user='o\\'neil' \
-             connect_timeout='5' sslmode='disable' host='db' port='5432' "
+             connect_timeout='5' sslmode='disable' sslnegotiation='postgres' sslrootcert='' \
+             sslcertmode='disable' channel_binding='disable' gssencmode='disable' \
+             load_balance_hosts='disable' host='db' port='5432' "
         );
     }
 }

@@ -1,15 +1,18 @@
 //! The password file (`PostgreSQL` documentation, section "The Password File"). libpq
 //! would look in it for the Unix socket of a tunnel.
 
+use std::path::Path;
+
 use crate::config::{PostgresConnection, PostgresHost, Secret};
 
 /// The password for a server, if the URL has none. As for libpq, a file that others
 /// may read does not count.
 pub(super) fn find(connection: &PostgresConnection, host: &PostgresHost) -> Option<Secret> {
-    if connection.option("password").is_some() || is_exposed(connection) {
+    let file = connection.password_file.as_deref()?;
+    if connection.option("password").is_some() || is_exposed(file) {
         return None;
     }
-    let text = std::fs::read_to_string(&connection.password_file).ok()?;
+    let text = std::fs::read_to_string(file).ok()?;
     let text = Secret::from(text);
     let port = host.port.to_string();
     let user = connection.option("user").unwrap_or_default();
@@ -20,14 +23,14 @@ pub(super) fn find(connection: &PostgresConnection, host: &PostgresHost) -> Opti
 }
 
 #[cfg(unix)]
-fn is_exposed(connection: &PostgresConnection) -> bool {
+fn is_exposed(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    let file = connection.password_file.metadata();
-    file.is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    file.metadata()
+        .is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_exposed(_connection: &PostgresConnection) -> bool {
+fn is_exposed(_file: &Path) -> bool {
     false
 }
 

@@ -28,7 +28,16 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 /// A tunnel that waits for one connection of libpq and ends with it.
 pub(super) struct Tunnel {
     socket: Socket,
-    failure: Arc<Mutex<Option<String>>>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What the one who opened a tunnel cannot learn from libpq.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Notes {
+    /// Why the tunnel has ended, if it was not by one of its sides.
+    pub(super) failure: Option<String>,
+    /// Whether the server accepts no sessions now, but may do so later.
+    pub(super) is_temporary: bool,
 }
 
 /// Where libpq connects to.
@@ -47,8 +56,7 @@ struct Server {
     host: PostgresHost,
     tls: PostgresTls,
     network: Network,
-    /// Why the tunnel has ended, for the one who opened it.
-    failure: Arc<Mutex<Option<String>>>,
+    notes: Arc<Mutex<Notes>>,
 }
 
 impl Tunnel {
@@ -59,12 +67,12 @@ impl Tunnel {
         tls: &PostgresTls,
         network: Network,
     ) -> Result<Self, Failure> {
-        let failure = Arc::new(Mutex::new(None));
+        let notes = Arc::new(Mutex::new(Notes::default()));
         let server = Server {
             host: host.clone(),
             tls: tls.clone(),
             network,
-            failure: Arc::clone(&failure),
+            notes: Arc::clone(&notes),
         };
         let (report, reported) = mpsc::sync_channel(1);
         thread::Builder::new()
@@ -74,7 +82,7 @@ impl Tunnel {
         let socket = reported
             .recv()
             .unwrap_or_else(|_ended| Err(internal("a thread panicked")))?;
-        Ok(Self { socket, failure })
+        Ok(Self { socket, notes })
     }
 
     /// What libpq takes for the host.
@@ -82,10 +90,10 @@ impl Tunnel {
         &self.socket.host
     }
 
-    /// Why the tunnel has ended, if it was not by one of its sides.
-    pub(super) fn failure(&self) -> Option<String> {
-        let failure = self.failure.lock();
-        failure.unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is known about a connection that failed.
+    pub(super) fn notes(&self) -> Notes {
+        let notes = self.notes.lock();
+        notes.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -140,7 +148,12 @@ impl Server {
 
     fn fail(&self, error: &io::Error) {
         let reason = handshake::reason(error, &self.host);
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.note(|notes| notes.failure = Some(reason));
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Notes)) {
+        let notes = self.notes.lock();
+        note(&mut notes.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Carries all bytes until one of the sides ends, and then ends the other one.
@@ -150,7 +163,8 @@ impl Server {
         let outcome = {
             let mut requests = std::pin::pin!(carry_one_way(&mut from_client, &mut to_server));
             let mut responses = std::pin::pin!(async {
-                startup::carry(&mut from_server, &mut to_client).await?;
+                let on_temporary = || self.note(|notes| notes.is_temporary = true);
+                startup::carry(&mut from_server, &mut to_client, on_temporary).await?;
                 copy(&mut from_server, &mut to_client).await
             });
             match select(&mut requests, &mut responses).await {

@@ -3,7 +3,7 @@
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, DatabaseUrl, PostgresConnection};
 
 /// Connections that each listener other than the client's may have.
 const PER_OTHER_LISTENER: usize = 64;
@@ -17,8 +17,8 @@ const PER_WORKER: usize = 4;
 /// A connection to an SQLite database: the file, its log, and the index of the log.
 const PER_DATABASE_CONNECTION: usize = 3;
 
-/// A connection to PostgreSQL through TLS: the socket, both ends of the tunnel, and the
-/// runtime of its thread.
+/// A connection to PostgreSQL through TLS: the socket, both ends of the tunnel, the
+/// runtime of its thread and, until libpq is connected, the socket that it connects to.
 const PER_TLS_CONNECTION: usize = 8;
 
 /// The client listener gets no fewer, whatever the rest needs.
@@ -95,7 +95,11 @@ fn reserve(config: &Config) -> usize {
     // The owner's lock is a connection as well.
     let database = config.database.readers + writers + 1;
     let per_connection = match &config.database.url {
-        DatabaseUrl::Postgres(url) if url.opened().is_some() => PER_TLS_CONNECTION,
+        DatabaseUrl::Postgres(url)
+            if url.opened().is_some_and(PostgresConnection::needs_tunnel) =>
+        {
+            PER_TLS_CONNECTION
+        }
         _ => PER_DATABASE_CONNECTION,
     };
     let deliveries = config.email.concurrency + config.sms.concurrency;

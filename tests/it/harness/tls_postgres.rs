@@ -66,6 +66,11 @@ impl TlsPostgres {
         url.to_string()
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.url.port().unwrap()
+    }
+
     /// Sets who may connect, and how (`pg_hba.conf`).
     pub fn allow(&self, lines: &str) {
         let mut connection = connect(self.url.as_str());

@@ -1,13 +1,23 @@
 //! TLS to PostgreSQL.
 
-use crate::harness::{TestCa, TestDatabase, TlsPostgres};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::harness::{CommandOutput, TestCa, TestDatabase, TlsPostgres};
 
 use super::{Setup, chmod};
 
 /// `config check` with this URL: whether the database was accepted, and the output.
 fn check(url: &str) -> (bool, String) {
+    check_with(url, &[])
+}
+
+/// The same with only these environment variables.
+fn check_with(url: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let setup = Setup::with_database(&TestDatabase::existing(url));
-    let check = setup.run("config check");
+    let command = "config check -c sydent.toml";
+    let check = CommandOutput::run_with(setup.folder.path(), command, variables);
     (
         check.code == 0 && !check.err.contains("database.url"),
         check.err,
@@ -35,17 +45,113 @@ fn server_works_over_tls() {
     let Some(postgres) = TlsPostgres::start() else {
         return;
     };
-    let url = postgres.url("127.0.0.1", "sslmode=verify-full&sslrootcert=CA");
-    let database = TestDatabase::existing(&url);
-    let server = Setup::with_database(&database).bind();
-    assert_eq!(database.count("associations"), 1);
     let plain = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE NOT ssl AND backend_type = \
                  'client backend' AND pid <> pg_backend_pid()";
     let encrypted = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND version = \
                      'TLSv1.3'";
-    assert_eq!(database.count(plain), 0);
-    assert!(database.count(encrypted) > 5);
-    drop(server);
+    // Without sslmode TLS is used because the server supports it.
+    for parameters in ["sslmode=verify-full&sslrootcert=CA", ""] {
+        let database = TestDatabase::existing(&postgres.url("127.0.0.1", parameters));
+        let server = Setup::with_database(&database).bind();
+        assert_eq!(database.count("associations"), 1);
+        assert_eq!(database.count(plain), 0);
+        assert!(database.count(encrypted) > 5);
+        drop(server);
+    }
+}
+
+#[test]
+fn variables_of_libpq_do_not_break_tls() {
+    let Some(postgres) = TlsPostgres::start() else {
+        return;
+    };
+    let url = "sslmode=verify-full&sslrootcert=CA&sslnegotiation=postgres&sslcertmode=allow";
+    let others = [
+        ("PGSSLMODE", "disable"),
+        ("PGSSLROOTCERT", "system"),
+        ("PGSSLNEGOTIATION", "direct"),
+        ("PGSSLCERTMODE", "require"),
+        ("PGCHANNELBINDING", "prefer"),
+        ("PGGSSENCMODE", "prefer"),
+        ("PGPASSWORD", "wrong"),
+        ("PGHOSTADDR", ""),
+    ];
+    let (is_accepted, output) = check_with(&postgres.url("127.0.0.1", url), &others);
+    assert!(is_accepted, "{output}");
+    let ca = postgres.ca.file();
+    let same = [
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", ca.to_str().unwrap()),
+        ("PGSSLNEGOTIATION", "postgres"),
+        ("PGREQUIRESSL", "1"),
+    ];
+    let (is_accepted, output) = check_with(&postgres.url("127.0.0.1", ""), &same);
+    assert!(is_accepted, "{output}");
+}
+
+#[test]
+fn next_host_is_asked_unless_one_refuses() {
+    let Some(postgres) = TlsPostgres::start() else {
+        return;
+    };
+    let port = postgres.port();
+    let hosts = "sslmode=require&host=127.0.0.1,localhost";
+    accepted(&postgres.url("127.0.0.1", &format!("{hosts}&port=1,{port}")));
+    let wrong = postgres.url("127.0.0.1", &format!("{hosts}&password=wrong"));
+    let (is_accepted, output) = check(&wrong);
+    let refusals = output.matches("password authentication failed").count();
+    assert!(!is_accepted && refusals == 1, "{output}");
+    let standby = format!("{hosts}&target_session_attrs=standby");
+    let (is_accepted, output) = check(&postgres.url("127.0.0.1", &standby));
+    let refusals = output.matches("not in hot standby").count();
+    assert!(!is_accepted && refusals == 2, "{output}");
+}
+
+/// A server that accepts connections, and sends this after the request for TLS. Returns
+/// its port.
+fn impostor(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read_exact(&mut [0; 8]);
+            let _ = stream.write_all(answer);
+            open.push(stream);
+        }
+    });
+    port
+}
+
+#[test]
+fn server_that_does_not_go_on_is_left() {
+    if !cfg!(feature = "vendored-libpq") {
+        return;
+    }
+    for answer in [&b""[..], b"S"] {
+        let port = impostor(answer);
+        let started = Instant::now();
+        let parameters = "sslmode=require&connect_timeout=2";
+        fails(
+            &format!("postgres://id:hunter2@127.0.0.1:{port}/x?{parameters}"),
+            "the TLS handshake timed out",
+        );
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+}
+
+/// What comes in plaintext after the server agreed to TLS is not its answer.
+#[test]
+fn plaintext_before_tls_is_not_read() {
+    if !cfg!(feature = "vendored-libpq") {
+        return;
+    }
+    for answer in [&b"SR\0\0\0\x08\0\0\0\0"[..], b"SE\0\0\0\x10SFATAL\0Mx\0\0"] {
+        let port = impostor(answer);
+        let url = format!("postgres://id:hunter2@127.0.0.1:{port}/x?sslmode=require");
+        fails(&url, "TLS failed: ");
+    }
 }
 
 #[test]
@@ -111,10 +217,16 @@ fn server_without_tls_is_used_only_if_allowed() {
         url.set_query(Some(&format!("sslmode={mode}")));
         accepted(url.as_str());
     }
-    for mode in ["require", "verify-full"] {
-        url.set_query(Some(&format!("sslmode={mode}")));
+    for parameters in ["sslmode=require", "sslmode=verify-full", "requiressl=1"] {
+        url.set_query(Some(parameters));
         fails(url.as_str(), "the server does not support TLS");
     }
+    url.set_query(None);
+    let (is_accepted, output) = check_with(url.as_str(), &[("PGREQUIRESSL", "1")]);
+    assert!(
+        !is_accepted && output.contains("not support TLS"),
+        "{output}"
+    );
 }
 
 #[test]
@@ -152,6 +264,12 @@ fn weaker_sslmode_tries_both_ways() {
     let Some(postgres) = TlsPostgres::start() else {
         return;
     };
+    postgres.allow("hostnossl all all 127.0.0.1/32 scram-sha-256");
+    accepted(&postgres.url("127.0.0.1", "sslmode=prefer"));
+    fails(
+        &postgres.url("127.0.0.1", "sslmode=require"),
+        "no pg_hba.conf entry",
+    );
     postgres.allow("hostssl all all 127.0.0.1/32 scram-sha-256");
     accepted(&postgres.url("127.0.0.1", "sslmode=allow"));
     let (is_accepted, output) = check(&postgres.url("127.0.0.1", "sslmode=disable"));
@@ -202,6 +320,17 @@ fn urls_that_cannot_be_served_are_refused() {
         ("db/x?sslpassword=hunter2", "has sslpassword: "),
         ("db/x?service=a", "has service: this build does not read"),
         ("db/x?colour=red", "PostgreSQL does not know: colour"),
+        ("db/x?sslmode=", "has no value of sslmode"),
+        ("db/x?sslmode=require&sslmode=", "has no value of sslmode"),
+        ("db/x?channel_binding=", "has no value of channel_binding"),
+        ("db/x?gssencmode=", "has no value of gssencmode"),
+        ("db/x?connect_timeout=", "has no value of connect_timeout"),
+        (
+            "db/x?password=ab&hunter2=c",
+            "in a password write %26 for &",
+        ),
+        ("db/x?password=%ff", "that are not UTF-8"),
+        ("db/x?user=", "names no user"),
         ("/x?sslmode=require", "names no host"),
         (
             "a:1,b:2,c/x?hostaddr=127.0.0.1",
