@@ -237,6 +237,9 @@ impl<S: State> Pool<S> {
     pub async fn drain(&self, limit: Duration) -> bool {
         let (requests, background) =
             tokio::join!(self.requests.drain(limit), self.background.drain(limit));
+        if let Some(here) = &self.here {
+            here.close();
+        }
         requests && background
     }
 

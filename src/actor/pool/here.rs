@@ -81,6 +81,13 @@ impl Here {
         self.shared.places.iter().find_map(free)
     }
 
+    /// Closes the connections.
+    pub(super) fn close(&self) {
+        for mut place in self.shared.places.iter().filter_map(free) {
+            place.context.close();
+        }
+    }
+
     pub(super) fn run<O: Operation>(
         &self,
         place: &mut Place,

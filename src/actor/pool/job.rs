@@ -145,9 +145,14 @@ impl Context {
         self.committed.take()
     }
 
-    fn reset(&mut self) {
+    /// Closes the connection, which the next operation opens again.
+    pub(super) fn close(&mut self) {
         self.states.clear();
         self.connection.store = None;
+    }
+
+    fn reset(&mut self) {
+        self.close();
         self.is_suspect = false;
         self.resets_seen = self.resets.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     }
