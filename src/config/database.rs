@@ -60,6 +60,15 @@ pub struct Database {
     pub busy_timeout: Duration,
 }
 
+impl Database {
+    /// How many connections a server keeps to `PostgreSQL`: those of four pools that
+    /// write, of the one that only reads, and the lock of the database.
+    #[must_use]
+    pub fn postgres_connections(&self) -> usize {
+        4 * self.writers + self.readers + 1
+    }
+}
+
 /// The URL of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {

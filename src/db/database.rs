@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 
 use super::connection::{Mode, connect};
-use super::in_use;
+use super::{capacity, in_use};
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
 use super::status::{self, DatabaseStatus};
@@ -108,6 +108,15 @@ impl Database {
     /// database cannot be reached.
     pub fn check(&self, owner: Owner<'_>) -> Result<Vec<String>, DbError> {
         Ok(inspection::inspect(&self.url, Some(owner))?.warnings)
+    }
+
+    /// How many connections the `PostgreSQL` server accepts of all its clients; `None` for
+    /// SQLite.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn max_connections(&self) -> Result<Option<i64>, DbError> {
+        capacity::max_connections(&self.url)
     }
 
     /// Opens a connection that can write, for a command that runs while servers

@@ -8,6 +8,7 @@
 pub mod account_admin;
 pub mod accounts;
 pub mod associations;
+mod capacity;
 mod connection;
 pub mod copy;
 pub mod counter_secret;

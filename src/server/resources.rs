@@ -62,6 +62,19 @@ impl From<OpenError> for ServerError {
     }
 }
 
+/// A warning if this server alone needs more connections than `PostgreSQL` accepts of all.
+fn too_few_connections(config: &Config, database: &Database) -> Option<String> {
+    // If it does not answer now, the start finds out.
+    let accepted = database.max_connections().ok()??;
+    let needed = config.database.postgres_connections();
+    (i64::try_from(needed).unwrap_or(i64::MAX) > accepted).then(|| {
+        format!(
+            "the server keeps up to {needed} connections to PostgreSQL, which accepts {accepted} of \
+             all its clients: lower database.writers or database.readers, or raise max_connections"
+        )
+    })
+}
+
 pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
     let mut opener = Opener {
         config,
@@ -87,7 +100,10 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
     if let Some(keys) = &keys {
         let name = &config.server.name;
         match database.check(Owner { name, keys }) {
-            Ok(found) => warnings = found,
+            Ok(found) => {
+                warnings = found;
+                warnings.extend(too_few_connections(config, &database));
+            }
             Err(DbError::Refused(reason)) => {
                 opener.refuse(config.database.key, format!("cannot use {reason}"));
             }

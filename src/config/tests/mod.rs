@@ -54,6 +54,18 @@ impl Folder {
 }
 
 #[test]
+fn writers_of_zero_fit_the_machine() {
+    let folder = Folder::new();
+    let writers = |more: &str| {
+        let config = folder.load(&format!("{LEAST}{more}"), &[]).unwrap();
+        config.database.writers
+    };
+    assert!((4..=8).contains(&writers("")));
+    assert_eq!(writers("database.writers = 0"), writers(""));
+    assert_eq!(writers("database.writers = 3"), 3);
+}
+
+#[test]
 fn minimal_configuration_is_accepted() {
     let folder = Folder::new();
     let config = folder.load(LEAST, &[]).unwrap();

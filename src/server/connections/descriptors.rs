@@ -86,14 +86,12 @@ impl Budget {
 }
 
 fn reserve(config: &Config) -> usize {
-    let writers = match config.database.url {
-        // One, two that read for the same actors, and one of each thread of requests.
-        DatabaseUrl::Sqlite(_) => 3 + request_threads(config),
-        // Four pools.
-        DatabaseUrl::Postgres(_) => 4 * config.database.writers,
+    let database = match config.database.url {
+        // The readers, the writer, two that read for the same actors, the owner's lock, and
+        // one of each thread of requests.
+        DatabaseUrl::Sqlite(_) => config.database.readers + 4 + request_threads(config),
+        DatabaseUrl::Postgres(_) => config.database.postgres_connections(),
     };
-    // The owner's lock is a connection as well.
-    let database = config.database.readers + writers + 1;
     let per_connection = match &config.database.url {
         DatabaseUrl::Postgres(url)
             if url.opened().is_some_and(PostgresConnection::needs_tunnel) =>

@@ -154,6 +154,21 @@ fn extensions_and_other_schemas_are_allowed() {
 
 /// OPS-08
 #[test]
+fn too_few_connections_are_a_warning() {
+    let database = TestDatabase::fresh();
+    let mut setup = Setup::with_database(&database);
+    let check = setup.run("config check");
+    assert!(!check.err.contains("connections"), "{}", check.err);
+    setup.set("database.writers = 64");
+    setup.set("database.readers = 64");
+    let check = setup.run("config check");
+    assert_eq!(check.code, 0, "{}", check.err);
+    let warning = "the server keeps up to 321 connections to PostgreSQL, which accepts 297";
+    assert_eq!(check.err.contains(warning), database.is_postgres(), "{}", check.err);
+}
+
+/// OPS-08
+#[test]
 fn unreachable_server_is_a_warning_of_the_check() {
     let mut setup = Setup::new();
     setup.set("database.url = 'postgres://id:hunter2@127.0.0.1:1/x'");
