@@ -40,6 +40,9 @@ impl SetAside {
 
     /// Creates them again.
     pub fn restore(self, connection: &mut Conn) -> Result<(), DbError> {
-        Ok(connection.batch_execute(&self.0.join(";"))?)
+        for index in self.0 {
+            connection.batch_execute(&index)?;
+        }
+        Ok(())
     }
 }
