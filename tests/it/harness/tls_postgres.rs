@@ -57,12 +57,12 @@ impl TlsPostgres {
         })
     }
 
-    /// The URL with this host and these parameters, in which `CA` is the authority.
+    /// The URL with this host and these parameters, in which `{ca}` is the authority.
     pub fn url(&self, host: &str, parameters: &str) -> String {
         let mut url = self.url.clone();
         url.set_host(Some(host)).unwrap();
         let ca = self.ca.file();
-        url.set_query(Some(&parameters.replace("CA", ca.to_str().unwrap())));
+        url.set_query(Some(&parameters.replace("{ca}", ca.to_str().unwrap())));
         url.to_string()
     }
 

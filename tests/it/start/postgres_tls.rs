@@ -50,7 +50,7 @@ fn server_works_over_tls() {
     let encrypted = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND version = \
                      'TLSv1.3'";
     // Without sslmode TLS is used because the server supports it.
-    for parameters in ["sslmode=verify-full&sslrootcert=CA", ""] {
+    for parameters in ["sslmode=verify-full&sslrootcert={ca}", ""] {
         let database = TestDatabase::existing(&postgres.url("127.0.0.1", parameters));
         let server = Setup::with_database(&database).bind();
         assert_eq!(database.count("associations"), 1);
@@ -65,7 +65,7 @@ fn variables_of_libpq_do_not_break_tls() {
     let Some(postgres) = TlsPostgres::start() else {
         return;
     };
-    let url = "sslmode=verify-full&sslrootcert=CA&sslnegotiation=postgres&sslcertmode=allow";
+    let url = "sslmode=verify-full&sslrootcert={ca}&sslnegotiation=postgres&sslcertmode=allow";
     let others = [
         ("PGSSLMODE", "disable"),
         ("PGSSLROOTCERT", "system"),
@@ -164,8 +164,8 @@ fn sslmode_decides_what_is_verified() {
     let other = other.to_str().unwrap();
     accepted(&postgres.url("127.0.0.1", ""));
     accepted(&postgres.url("127.0.0.1", "sslmode=require"));
-    accepted(&postgres.url("localhost", "sslmode=verify-full&sslrootcert=CA"));
-    accepted(&postgres.url("localhost", "sslmode=verify-full&sslrootcert=CA&sslsni=0"));
+    accepted(&postgres.url("localhost", "sslmode=verify-full&sslrootcert={ca}"));
+    accepted(&postgres.url("localhost", "sslmode=verify-full&sslrootcert={ca}&sslsni=0"));
     let times = "connect_timeout=9&keepalives_idle=9&keepalives_count=2&tcp_user_timeout=9000";
     let options = format!("sslmode=require&{times}&require_auth=scram-sha-256");
     accepted(&postgres.url("127.0.0.1", &options));
@@ -182,7 +182,7 @@ fn sslmode_decides_what_is_verified() {
     let old = "sslmode=require&ssl_max_protocol_version=TLSv1.2";
     accepted(&postgres.url("127.0.0.1", old));
     // The name is that of the host, and the address that of hostaddr.
-    let named = |mode| format!("sslmode={mode}&sslrootcert=CA&hostaddr=127.0.0.1");
+    let named = |mode| format!("sslmode={mode}&sslrootcert={{ca}}&hostaddr=127.0.0.1");
     accepted(&postgres.url("db.example.test", &named("verify-ca")));
     fails(
         &postgres.url("db.example.test", &named("verify-full")),
