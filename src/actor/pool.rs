@@ -184,16 +184,18 @@ impl<S: State> Pool<S> {
         if operation.kind() != Kind::ShortRead {
             return Err(operation);
         }
-        let Some(mut place) = here.place() else {
+        if here.is_paused() {
             return Err(operation);
-        };
-        let permit = match self.requests.try_acquire() {
+        }
+        // Dropped after the place: once the drain has all permits, it closes all places.
+        let _permit = match self.requests.try_acquire() {
             Ok(permit) => permit,
             Err(reason) => return Ok(Err(self.rejected(reason))),
         };
-        let result = here.run(&mut place, operation, &self.open, &self.metrics);
-        drop(permit);
-        Ok(result)
+        let Some(mut place) = here.place() else {
+            return Err(operation);
+        };
+        Ok(here.run(&mut place, operation, &self.open, &self.metrics))
     }
 
     async fn run<O: Operation<State = S>>(&self, operation: O) -> Result<O::Output, Fault> {

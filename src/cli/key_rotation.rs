@@ -11,10 +11,11 @@ use super::failure::Failure;
 use super::new_file;
 use super::new_key::{generate, version};
 use super::stdout::print;
-use crate::config::Config;
+use crate::config::{Config, SYDENT_KEY_ID};
 use crate::domain::Invalid;
 use crate::domain::ids::KeyId;
 use crate::domain::key_file;
+use crate::domain::public_key::PublicKey;
 use crate::domain::signing::KeyRing;
 
 /// The arguments.
@@ -68,9 +69,12 @@ impl Rotation {
         let file = config.server.signing_key_file.display();
         let (old, new) = (before.active().id(), after.active());
         if self.prepare {
-            let id = added(before, after);
+            let Some((id, public)) = added(before, after) else {
+                return format!("{file} was not changed.\n");
+            };
+            let for_peers = for_peers(config, &id, &public);
             return format!(
-                "Added the key {id} to {file}; it does not sign yet.\n\
+                "Added the key {id} to {file}; it does not sign yet.\n{for_peers}\
                  1. Copy the file to all instances, and back it up.\n\
                  2. Restart the instances one after the other.\n\
                  3. Run `sydent key rotate --activate {id}`, copy the file again, and restart \
@@ -82,12 +86,7 @@ impl Rotation {
                 "The key {old} is the active one in {file} already; nothing was changed.\n"
             );
         }
-        let for_peers = if config.replication.peers.is_empty() {
-            String::new()
-        } else {
-            let public = new.public().to_base64();
-            format!("The peers of the mesh need the new public key: {public}\n")
-        };
+        let for_peers = for_peers(config, new.id(), &new.public());
         format!(
             "The key {} signs after the next restart. The key {old} stays in {file}: what it has \
              signed stays valid. Back up the file.\n{for_peers}",
@@ -96,12 +95,28 @@ impl Rotation {
     }
 }
 
-/// The ID of the key that was added.
-fn added(before: &KeyRing, after: &KeyRing) -> String {
-    let is_new = |id: &KeyId| before.by_id(id).is_none();
-    let keys = after.public_keys();
-    let new = keys.iter().map(|(id, _)| id).find(|id| is_new(id));
-    new.map(ToString::to_string).unwrap_or_default()
+/// The key that was added.
+fn added(before: &KeyRing, after: &KeyRing) -> Option<(KeyId, PublicKey)> {
+    let mut keys = after.public_keys().into_iter();
+    keys.find(|(id, _)| before.by_id(id).is_none())
+}
+
+/// What the administrators of the peers must do before the key signs.
+fn for_peers(config: &Config, id: &KeyId, public: &PublicKey) -> String {
+    if config.replication.peers.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "The peers of the mesh need the new public key: {}\n",
+        public.to_base64()
+    );
+    if id.as_str() != SYDENT_KEY_ID {
+        text.push_str(
+            "A peer that is a Python Sydent accepts only the key id ed25519:0, and will reject every \
+             push.\n",
+        );
+    }
+    text
 }
 
 fn refuse_link(path: &Path) -> Result<(), Failure> {

@@ -45,7 +45,8 @@ pub(super) fn replace(path: &Path, content: &str, access: FileAccess) -> Result<
 /// equal, nothing is written. Of two processes that do so at the same time, one fails.
 ///
 /// # Errors
-/// When that is not possible or `change` fails; the file is then unchanged.
+/// When that is not possible or `change` fails; the file is then unchanged, unless the
+/// error says otherwise.
 pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&str) -> Result<(Zeroizing<String>, T), Failure>,
@@ -66,11 +67,17 @@ pub(super) fn change<T>(
         .map_err(|error| Failure::new(format!("Cannot read {}: {error}.", path.display())))?;
     let (new, result) = change(&old)?;
     if new != old {
+        let folder = open_folder(path).map_err(|error| cannot_write(path, &error))?;
         keep_access(&file, path)
             .and_then(|()| fill(file, &new))
             .map_err(|error| cannot_write(path, &error))?;
         staged.commit()?;
-        sync_folder(path).map_err(|error| cannot_write(path, &error))?;
+        folder.sync_all().map_err(|error| {
+            Failure::new(format!(
+                "{} was changed, but a power failure may undo that: {error}.",
+                path.display()
+            ))
+        })?;
     }
     Ok(result)
 }
@@ -89,10 +96,10 @@ fn keep_access(file: &File, of: &Path) -> io::Result<()> {
     file.set_permissions(old.permissions())
 }
 
-/// Makes a rename survive a power failure.
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Opens the folder of a file, to make a rename in it survive a power failure.
+fn open_folder(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or(Path::new(".")))
 }
 
 /// A file written under a temporary name in its final folder, so that several

@@ -88,7 +88,7 @@ pub use postgres_url::{
     TrustedAuthorities,
 };
 pub use problem::{Problem, Problems, Source};
-pub use replication::{Replication, ReplicationSettings, TlsIdentity};
+pub use replication::{Replication, ReplicationSettings, SYDENT_KEY_ID, TlsIdentity};
 pub use retention::RetentionSettings;
 pub use secret::{Credentials, Secret, SecretUrl};
 pub use server::{Server, ServerSettings};

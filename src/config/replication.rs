@@ -108,7 +108,7 @@ const MIN_PUSH_EVERY: Duration = Duration::from_millis(100);
 const MAX_PUSH_EVERY: Duration = Duration::from_hours(24);
 
 /// The only key id whose signatures a Python Sydent verifies.
-const SYDENT_KEY_ID: &str = "ed25519:0";
+pub const SYDENT_KEY_ID: &str = "ed25519:0";
 
 impl Replication {
     /// Warns about a key whose signatures a Python Sydent rejects.

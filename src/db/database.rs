@@ -6,11 +6,11 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 
 use super::connection::{Mode, connect};
-use super::{capacity, in_use};
 use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
 use super::status::{self, DatabaseStatus};
 use super::{Conn, DbError, LockKey, Rewriter, Store, migrations, server_identity, statements};
+use super::{capacity, in_use};
 use crate::config::DatabaseUrl;
 
 /// How many KiB of pages all short reads together keep in memory.
@@ -235,9 +235,12 @@ impl Database {
     /// dropped, and migrates the schema. `None` if anybody else is connected.
     ///
     /// # Errors
-    /// When the database cannot be used or opened, or a migration fails.
+    /// When the database cannot be used or opened, a migration fails, or the schema is newer
+    /// than this version, which would not see all that it has.
     pub fn writer_alone(&self) -> Result<Option<Store>, DbError> {
-        self.inspect_file(None)?;
+        if inspection::inspect(&self.url, None)?.schema == Schema::Newer {
+            return Err(DbError::Refused(SCHEMA_NEWER.to_owned()));
+        }
         let mut store = self.writer()?;
         if !in_use::lock_alone(&mut store.read())? {
             return Ok(None);

@@ -4,8 +4,9 @@
 //! The database counts the new addresses of all instances, in leases of a few hundred. An
 //! address that is looked up again costs nothing, so that a client may ask for all its
 //! contacts every day. This instance remembers addresses as short hashes; one that is
-//! forgotten costs once more. Nothing that is lost at a restart is a gain for a client:
-//! neither the memory nor the rest of a lease.
+//! forgotten costs once more. What is lost at a restart is no gain for a client: neither the
+//! memory nor the rest of a lease. Only what was lent while the database did not answer is
+//! then never charged.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};

@@ -116,12 +116,14 @@ async fn restarts_in_turn_lose_no_request() {
     let restarts = async {
         for mut instance in instances {
             instance.signal(Signal::TERM);
+            let addresses = (instance.client, instance.internal);
+            block(move || assert!(instance.wait().success()))
+                .await
+                .unwrap();
+            client.remove(addresses.0);
+            internal.remove(addresses.1);
             let url = database.url.clone();
-            let next = block(move || {
-                assert!(instance.wait().success());
-                start(&url, DELAY)
-            });
-            let next = next.await.unwrap();
+            let next = block(move || start(&url, DELAY)).await.unwrap();
             client.add(backend(&next, |one| one.client));
             internal.add(backend(&next, |one| one.internal));
             use_it(&next).await;

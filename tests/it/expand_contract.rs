@@ -96,8 +96,17 @@ fn contractions_are_recognized() {
     ] {
         assert_eq!(contraction(contracting).as_deref(), Some(contracting));
     }
-    let both = "ALTER TABLE old ADD COLUMN b TEXT; UPDATE old SET b = 1, a = 2";
-    assert!(contraction(both).is_some());
+    for more in [
+        "UPDATE old SET b = 1, a = 2",
+        "UPDATE old SET (b, a) = (1, 2)",
+        "UPDATE old SET b = '--', a = 2",
+        "UPDATE old SET b = ';', a = 2",
+    ] {
+        let sql = format!("ALTER TABLE old ADD COLUMN b TEXT; {more}");
+        assert!(contraction(&sql).is_some(), "{sql}");
+    }
+    let never_null = "ALTER TABLE old ADD COLUMN b TEXT NOT NULL DEFAULT NULL";
+    assert!(contraction(never_null).is_some());
 }
 
 /// What keeps the last release from using the schema that a migration makes.
@@ -130,6 +139,13 @@ fn is_number(text: &str) -> bool {
 /// The first statement that may take something from servers that do not know the
 /// migration. What it does not understand may.
 fn contraction(sql: &str) -> Option<String> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("--");
+    let sql = sql.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+    // The parts with odd numbers are in quotes.
+    let mut quoted = sql.split('\'').skip(1).step_by(2);
+    if let Some(text) = quoted.find(|text| text.contains("--") || text.contains(';')) {
+        return Some(text.to_owned());
+    }
     let code: Vec<&str> = sql
         .lines()
         .filter_map(|line| line.split("--").next())
@@ -159,10 +175,13 @@ fn contraction(sql: &str) -> Option<String> {
                     && !["UNIQUE", "PRIMARY", "CHECK", "REFERENCES", "GENERATED"]
                         .into_iter()
                         .any(has)
-                    && (!upper.contains("NOT NULL") || has("DEFAULT"))
+                    && (!upper.contains("NOT NULL")
+                        || (has("DEFAULT") && !upper.contains("DEFAULT NULL")))
             }
             ["UPDATE", table, "SET", column, ..] => {
-                is_single(statement) && columns.contains(&(owned(table), owned(column)))
+                is_single(statement)
+                    && !upper.contains("SET (")
+                    && columns.contains(&(owned(table), owned(column)))
             }
             _ => false,
         };

@@ -72,12 +72,14 @@ impl Here {
         }
     }
 
-    /// A place for an operation; `None` if it is not to run here.
-    pub(super) fn place(&self) -> Option<MutexGuard<'_, Place>> {
+    /// Whether nothing is to run here for a while.
+    pub(super) fn is_paused(&self) -> bool {
         let paused_until = self.shared.paused_until.load(Ordering::Relaxed);
-        if paused_until != 0 && ms_since(self.shared.started) < paused_until {
-            return None;
-        }
+        paused_until != 0 && ms_since(self.shared.started) < paused_until
+    }
+
+    /// A place for an operation; `None` if all are in use.
+    pub(super) fn place(&self) -> Option<MutexGuard<'_, Place>> {
         self.shared.places.iter().find_map(free)
     }
 

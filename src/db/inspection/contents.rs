@@ -115,12 +115,12 @@ impl Contents {
                 newer.join(", ")
             ));
         }
+        if !newer.is_empty() {
+            // They may have dropped a table that this version does not use any more.
+            return Ok(Schema::Newer);
+        }
         self.check_complete()?;
-        Ok(if newer.is_empty() {
-            Schema::Current
-        } else {
-            Schema::Newer
-        })
+        Ok(Schema::Current)
     }
 
     /// The applied migrations that this version does not know.
@@ -213,6 +213,12 @@ mod tests {
             (
                 "DIESEL OURS later",
                 "0001 0002 0003 0004since0003 0005since0002",
+                Schema::Newer,
+            ),
+            // Without a table that version 3 did not use any more.
+            (
+                "DIESEL associations accounts",
+                "0001 0002 0003 0004since0003",
                 Schema::Newer,
             ),
         ] {

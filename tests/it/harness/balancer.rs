@@ -71,6 +71,12 @@ impl Balancer {
         self.servers.lock().unwrap().push((backend, false));
     }
 
+    /// Takes out a server that has ended: another process may get its port.
+    pub fn remove(&self, address: SocketAddr) {
+        let mut servers = self.servers.lock().unwrap();
+        servers.retain(|(backend, _)| backend.address != address);
+    }
+
     /// Whether a server was ready when it was asked last.
     pub fn uses(&self, address: SocketAddr) -> bool {
         let servers = self.servers.lock().unwrap();
@@ -95,11 +101,15 @@ impl Drop for Balancer {
 /// Asks all servers again and again.
 async fn check(servers: &Servers) {
     loop {
-        let count = servers.lock().unwrap().len();
-        for index in 0..count {
-            let operations = servers.lock().unwrap()[index].0.operations;
-            let answer = timeout(ANSWER_WITHIN, is_ready(operations)).await;
-            servers.lock().unwrap()[index].1 = matches!(answer, Ok(Ok(true)));
+        let asked = servers.lock().unwrap().clone();
+        for (asked, _) in asked {
+            let answer = timeout(ANSWER_WITHIN, is_ready(asked.operations)).await;
+            let mut servers = servers.lock().unwrap();
+            let mut servers = servers.iter_mut();
+            // It may have been taken out meanwhile.
+            if let Some(server) = servers.find(|(it, _)| it.address == asked.address) {
+                server.1 = matches!(answer, Ok(Ok(true)));
+            }
         }
         sleep(PAUSE).await;
     }

@@ -164,7 +164,12 @@ fn too_few_connections_are_a_warning() {
     let check = setup.run("config check");
     assert_eq!(check.code, 0, "{}", check.err);
     let warning = "the server keeps up to 321 connections to PostgreSQL, which accepts 297";
-    assert_eq!(check.err.contains(warning), database.is_postgres(), "{}", check.err);
+    assert_eq!(
+        check.err.contains(warning),
+        database.is_postgres(),
+        "{}",
+        check.err
+    );
 }
 
 /// OPS-08
