@@ -46,7 +46,7 @@ impl Operation for SignedAssociation {
 }
 
 /// So many addresses are soon looked up.
-pub const FEW_ADDRESSES: usize = 16;
+pub const FEW_ADDRESSES: usize = associations::FEW_KEYS;
 
 /// A lookup of more addresses is made in parts, so that others have their turn between
 /// them. Each part is one operation.

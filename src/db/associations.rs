@@ -4,7 +4,7 @@
 
 mod find;
 
-pub use find::{find_by_hashes, find_mxid, find_mxids, find_signed};
+pub use find::{FEW_KEYS, find_by_hashes, find_mxid, find_mxids, find_signed};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};

@@ -42,6 +42,7 @@ mod redact_credentials;
 pub mod replicated;
 pub mod retention;
 mod rewrite;
+pub mod row_counter;
 mod schema;
 pub mod send_limits;
 pub mod server_identity;

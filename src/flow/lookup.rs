@@ -132,7 +132,7 @@ async fn users_of_all_hashes(
     }
     let mut users = HashMap::new();
     for entries in entries.into_parts(ADDRESSES_PER_PART) {
-        match users_of_part(app, (Arc::new(entries), pepper, now), unpaid.as_ref()).await? {
+        match users_of_part(app, Arc::new(entries), pepper, unpaid.as_ref(), now).await? {
             Ok(found) if users.is_empty() => users = found,
             Ok(found) => users.extend(found),
             Err(pepper) => return Ok(Err(pepper)),
@@ -141,11 +141,13 @@ async fn users_of_all_hashes(
     Ok(Ok(users))
 }
 
-/// Looks up entries at a time, in ms. Pays for them if that is to be done.
+/// Looks up some entries as of `now`, ms, and pays for them if that is still to be done.
 async fn users_of_part(
     app: &App,
-    (entries, pepper, now): (Arc<Entries>, &str, i64),
+    entries: Arc<Entries>,
+    pepper: &str,
     unpaid: Option<&Claim>,
+    now: i64,
 ) -> Result<Result<HashMap<String, String>, Pepper>, FlowError> {
     for _ in 0..MAX_LEASES {
         let lookup = LookupHashes {

@@ -8,7 +8,8 @@ use super::resources::read_keys;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl};
 use crate::db::Database;
-use crate::db::copy::{CopiedTable, CopyError, Progress};
+use crate::db::copy::{CopiedTable, CopyError};
+use crate::db::row_counter::Progress;
 
 pub use crate::db::status::DatabaseStatus;
 

@@ -15,7 +15,7 @@ use crate::domain::threepid::{Medium, ThreePid};
 
 /// Up to so many keys are asked one by one, with statements that stay prepared. More are
 /// asked in one statement, which SQLite compiles each time.
-const FEW: usize = 16;
+pub const FEW_KEYS: usize = 16;
 
 /// Whether no removal hides the association. A macro, because the type of the
 /// expression is long.
@@ -96,7 +96,7 @@ pub fn find_by_hashes(
     now: i64,
 ) -> Result<HashMap<String, String>, DbError> {
     if let Conn::Sqlite(sqlite) = connection
-        && hashes.len() > FEW
+        && hashes.len() > FEW_KEYS
     {
         let (canonical, other) = slot.columns();
         let mut found = Vec::new();
@@ -138,7 +138,7 @@ pub fn find_mxids(
 ) -> Result<HashMap<String, String>, DbError> {
     let medium = medium.as_str();
     let found = match connection {
-        Conn::Sqlite(sqlite) if addresses.len() > FEW => {
+        Conn::Sqlite(sqlite) if addresses.len() > FEW_KEYS => {
             // The medium is one of two names of ours.
             let is_asked =
                 format!("associations.address = asked.value AND associations.medium = '{medium}'");

@@ -10,6 +10,7 @@ mod rows;
 use self::columns::Table;
 use self::rows::{Checksum, Cursor};
 use super::import_target::{self, TABLES, insert_rows};
+use super::row_counter::{Progress, RowCounter};
 use super::{Conn, Database, DbError, LockKey};
 
 /// Why nothing was copied.
@@ -47,10 +48,7 @@ pub enum CopyError {
 /// A table that was copied, with the number of its rows.
 pub type CopiedTable = (&'static str, u64);
 
-/// Called with the number of rows that were copied or compared, and of all of both.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
-/// Copies everything.
+/// Copies everything. Each row is counted twice: when it is written, and when it is compared.
 ///
 /// # Errors
 /// Why nothing was copied. The target is unchanged then, except that its schema was
@@ -74,12 +72,10 @@ pub fn copy(
         }
         import_target::prepare_connection(target)?;
         import_target::clear(target)?;
-        let mut steps = Steps {
-            done: 0,
-            total: 0,
-            report: progress,
-        };
-        let copied = source.snapshot(|source| copy_tables(source, target, &mut steps))?;
+        let (copied, mut steps) = source.snapshot(|source| {
+            let mut steps = RowCounter::new(2 * import_target::count_rows(source)?, progress);
+            Ok::<_, CopyError>((copy_tables(source, target, &mut steps)?, steps))
+        })?;
         for (table, checksum) in &copied {
             let found = Checksum::of(target, table, |rows| steps.add(rows));
             let found = found.map_err(|error| CopyError::Table(table.name, error))?;
@@ -97,26 +93,11 @@ pub fn copy(
 const SOURCE: &str = "the source database";
 const TARGET: &str = "the target database";
 
-struct Steps<'a> {
-    done: u64,
-    total: u64,
-    report: Progress<'a>,
-}
-
-impl Steps<'_> {
-    fn add(&mut self, rows: u64) {
-        self.done += rows;
-        (self.report)(self.done, self.total);
-    }
-}
-
 fn copy_tables(
     source: &mut Conn,
     target: &mut Conn,
-    steps: &mut Steps<'_>,
+    steps: &mut RowCounter<'_>,
 ) -> Result<Vec<(Table, Checksum)>, CopyError> {
-    // Twice: each row is written, and then compared.
-    steps.total = 2 * import_target::count_rows(source)?;
     // A table that others refer to comes before them.
     TABLES
         .into_iter()
@@ -137,7 +118,7 @@ fn copy_table(
     source: &mut Conn,
     target: &mut Conn,
     table: &Table,
-    steps: &mut Steps<'_>,
+    steps: &mut RowCounter<'_>,
 ) -> Result<Checksum, DbError> {
     let (mut checksum, mut cursor) = (Checksum::default(), Cursor::default());
     let columns = table.column_list();
@@ -177,6 +158,10 @@ mod tests {
         database
     }
 
+    fn refused(from: &Database, to: &Database) -> CopyError {
+        copy(from, to, &mut |_, _| ()).unwrap_err()
+    }
+
     /// Every value of every column arrives, and the numbers of removed rows are not
     /// given again.
     #[test]
@@ -195,10 +180,7 @@ mod tests {
                 c.batch_execute(sql).map_err(DbError::from)
             })
             .unwrap();
-        assert!(matches!(
-            copy(&from, &to, &mut |_, _| ()),
-            Err(CopyError::InUse(_))
-        ));
+        assert!(matches!(refused(&from, &to), CopyError::InUse(_)));
         drop(store);
         let mut last = (0, 0);
         let copied = copy(&from, &to, &mut |done, total| last = (done, total)).unwrap();
@@ -207,10 +189,7 @@ mod tests {
         let mut store = to.writer().unwrap();
         let connection = &mut *store.read();
         assert_eq!(counters::last(connection, "pending_rewrites").unwrap(), 7);
-        assert!(matches!(
-            copy(&from, &to, &mut |_, _| ()),
-            Err(CopyError::InUse(_))
-        ));
+        assert!(matches!(refused(&from, &to), CopyError::InUse(_)));
     }
 
     /// A table that is not in the list would be forgotten.
@@ -235,7 +214,7 @@ mod tests {
             Ok(connection.batch_execute("INSERT INTO imports VALUES ('secret')")?)
         };
         from.prepare(break_one).unwrap();
-        let failed = copy(&from, &to, &mut |_, _| ()).unwrap_err().to_string();
+        let failed = refused(&from, &to).to_string();
         assert!(failed.starts_with("the table imports: "), "{failed}");
         assert!(!failed.contains("secret"), "{failed}");
     }
@@ -248,16 +227,10 @@ mod tests {
             Ok(connection.batch_execute("INSERT INTO accounts VALUES ('@a:b', 1)")?)
         };
         to.prepare(add).unwrap();
-        assert!(matches!(
-            copy(&from, &to, &mut |_, _| ()),
-            Err(CopyError::NotEmpty)
-        ));
+        assert!(matches!(refused(&from, &to), CopyError::NotEmpty));
         std::os::unix::fs::symlink("b.db", folder.path().join("c.db")).unwrap();
         let linked = DatabaseUrl::Sqlite(folder.path().join("c.db"));
         let linked = Database::new(linked, Duration::ZERO);
-        assert!(matches!(
-            copy(&to, &linked, &mut |_, _| ()),
-            Err(CopyError::Same)
-        ));
+        assert!(matches!(refused(&to, &linked), CopyError::Same));
     }
 }

@@ -163,7 +163,7 @@ fn import_changes(
     thread::scope(|scope| {
         let mut made = None;
         context.source.for_each_page_of(query, ids, |rows| {
-            context.progress.add(rows.len());
+            context.progress.add(rows.len() as u64);
             report.read += rows.len() as u64;
             let mut changes = Vec::with_capacity(rows.len());
             for row in rows {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::pepper::{SydentPepper, read_pepper};
 use crate::config::DatabaseUrl;
 use crate::db::import_target::{self, SqlValue, TargetTable};
+use crate::db::row_counter::{Progress, RowCounter};
 use crate::db::set_aside::SetAside;
 use crate::db::sydent::{Query, Record};
 use crate::db::{
@@ -94,9 +95,6 @@ pub(crate) enum ImportError {
     #[error("nothing was written, because this is a dry run")]
     DryRun,
 }
-
-/// Called with the number of rows that were read and of all rows.
-pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 impl Import<'_> {
     /// Imports everything or, after an error, nothing.
@@ -210,11 +208,7 @@ impl Import<'_> {
         import_target::record_import(target, self.now)?;
         server_identity::set_name(target, &self.server_name)?;
         let mut context = ImportContext {
-            progress: RowCounter {
-                done: 0,
-                total: count_rows(source)?,
-                report: progress,
-            },
+            progress: RowCounter::new(count_rows(source)?, progress),
             source,
             target,
             server_name: &self.server_name,
@@ -261,19 +255,6 @@ struct ImportContext<'a> {
     pepper: Pepper,
     now: i64,
     progress: RowCounter<'a>,
-}
-
-struct RowCounter<'a> {
-    done: u64,
-    total: u64,
-    report: Progress<'a>,
-}
-
-impl RowCounter<'_> {
-    fn add(&mut self, rows: usize) {
-        self.done += rows as u64;
-        (self.report)(self.done, self.total);
-    }
 }
 
 /// What the administrator should know about single rows that were changed.
@@ -326,7 +307,7 @@ impl ImportContext<'_> {
     ) -> Result<TableReport, ImportError> {
         let mut report = TableReport::default();
         let process = |rows: &[Record]| {
-            self.progress.add(rows.len());
+            self.progress.add(rows.len() as u64);
             report.read += rows.len() as u64;
             let mut valid = Vec::with_capacity(rows.len());
             for row in rows {
