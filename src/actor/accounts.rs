@@ -1,6 +1,7 @@
 //! The accounts actor: accounts, their access tokens and accepted terms.
 
 use super::pool::{Fault, Kind, Operation, State};
+use crate::db::accounts::TokenUser;
 use crate::db::{LockKey, Store, account_admin, accounts};
 use crate::domain::ids::Mxid;
 use crate::domain::secret::TokenHash;
@@ -77,14 +78,19 @@ impl Operation for FindAccount {
     fn run(self, state: &mut Accounts) -> Result<Option<Account>, Fault> {
         let connection = &mut state.store.read();
         let found = accounts::find_user(connection, self.token_hash.as_str())?;
-        let Some((user, last_used_at)) = found else {
+        let Some(TokenUser {
+            user,
+            last_used_at,
+            any_blocked,
+        }) = found
+        else {
             return Ok(None);
         };
         let is_unused = |since| last_used_at.is_some_and(|used| used < since);
         if self.unused_since.is_some_and(is_unused) {
             return Ok(None);
         }
-        let is_blocked = account_admin::is_blocked(connection, &user)?;
+        let is_blocked = any_blocked && account_admin::is_blocked(connection, &user)?;
         let accepted = if self.with_terms {
             accounts::accepted_terms(connection, &user)?
         } else {

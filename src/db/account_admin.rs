@@ -3,8 +3,9 @@
 use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::{accepted_terms, access_tokens, accounts, blocked_accounts};
-use super::{Conn, DbError, subject_keys, with_backend};
+use super::{Conn, DbError, subject_keys};
 use crate::domain::account_scope::AccountScope;
 use crate::domain::ids::Mxid;
 use crate::domain::subject_key::SubjectKey;
@@ -30,7 +31,7 @@ pub fn list(
     let accounts: Vec<(String, i64)> = accounts::table
         .order(accounts::user_id.asc())
         .select((accounts::user_id, accounts::created_at))
-        .load(connection)?;
+        .load_on(connection)?;
     let tokens: Vec<(String, i64, Option<i64>)> = access_tokens::table
         .group_by(access_tokens::user_id)
         .order(access_tokens::user_id.asc())
@@ -39,7 +40,7 @@ pub fn list(
             count_star(),
             max(access_tokens::last_used_at),
         ))
-        .load(connection)?;
+        .load_on(connection)?;
     let tokens: std::collections::HashMap<_, _> = tokens
         .into_iter()
         .map(|(user, count, used)| (user, (count, used)))
@@ -65,7 +66,7 @@ pub fn tokens(connection: &mut Conn, user: &str) -> Result<Vec<(i64, Option<i64>
         .filter(access_tokens::user_id.eq(user))
         .order(access_tokens::created_at.asc())
         .select((access_tokens::created_at, access_tokens::last_used_at))
-        .load(connection)?)
+        .load_on(connection)?)
 }
 
 /// The policies that a user has accepted, and when, ms.
@@ -74,7 +75,7 @@ pub fn terms(connection: &mut Conn, user: &str) -> Result<Vec<(String, i64)>, Db
         .filter(accepted_terms::user_id.eq(user))
         .order(accepted_terms::url.asc())
         .select((accepted_terms::url, accepted_terms::accepted_at))
-        .load(connection)?)
+        .load_on(connection)?)
 }
 
 /// Deletes all access tokens of these users. Returns how many.
@@ -82,7 +83,7 @@ pub fn delete_tokens(connection: &mut Conn, users: &[String]) -> Result<usize, D
     let mut deleted = 0;
     for users in users.chunks(1000) {
         let tokens = access_tokens::table.filter(access_tokens::user_id.eq_any(users));
-        deleted += diesel::delete(tokens).execute(connection)?;
+        deleted += diesel::delete(tokens).execute_on(connection)?;
     }
     Ok(deleted)
 }
@@ -101,7 +102,7 @@ fn hashed(user: &Mxid, key: &SubjectKey) -> String {
 pub fn hash_block(connection: &mut Conn, user: &Mxid, key: &SubjectKey) -> Result<(), DbError> {
     if let Some(at) = blocked_at(connection, user.as_str())? {
         insert(connection, &hashed(user, key), at)?;
-        diesel::delete(blocked_accounts::table.find(user.as_str())).execute(connection)?;
+        diesel::delete(blocked_accounts::table.find(user.as_str())).execute_on(connection)?;
     }
     Ok(())
 }
@@ -119,7 +120,7 @@ fn blocked_at(connection: &mut Conn, blocked: &str) -> Result<Option<i64>, DbErr
     Ok(blocked_accounts::table
         .find(blocked)
         .select(blocked_accounts::blocked_at)
-        .first(connection)
+        .first_on(connection)
         .optional()?)
 }
 
@@ -138,10 +139,10 @@ fn insert(connection: &mut Conn, blocked: &str, at: i64) -> Result<bool, DbError
         blocked_accounts::blocked.eq(blocked),
         blocked_accounts::blocked_at.eq(at),
     );
-    let inserted = with_backend!(connection, inner => diesel::insert_into(blocked_accounts::table)
+    let inserted = diesel::insert_into(blocked_accounts::table)
         .values(row)
         .on_conflict_do_nothing()
-        .execute(inner))?;
+        .execute_on(connection)?;
     Ok(inserted > 0)
 }
 
@@ -150,7 +151,7 @@ pub fn unblock(connection: &mut Conn, scope: &AccountScope) -> Result<bool, DbEr
     let mut names = vec![scope.as_str().to_owned()];
     names.extend(hashed_scope(connection, scope)?);
     let rows = blocked_accounts::table.filter(blocked_accounts::blocked.eq_any(names));
-    Ok(diesel::delete(rows).execute(connection)? > 0)
+    Ok(diesel::delete(rows).execute_on(connection)? > 0)
 }
 
 /// What stands for a user whose data was erased.
@@ -164,12 +165,18 @@ fn hashed_scope(connection: &mut Conn, scope: &AccountScope) -> Result<Option<St
 
 /// Whether a user is blocked, itself or with its homeserver.
 pub fn is_blocked(connection: &mut Conn, user: &Mxid) -> Result<bool, DbError> {
-    // Each request asks; few databases have hashes, which need a second query.
-    let own = blocked_accounts::blocked.eq_any(AccountScope::all_of(user));
+    // Few databases have hashes, which need a second query.
+    let hashes = format!("{ERASED}%");
+    let [own, server, host] = AccountScope::all_of(user);
+    // A list of any length would need a query that does not stay prepared.
+    let scopes = blocked_accounts::blocked
+        .eq(own)
+        .or(blocked_accounts::blocked.eq(server))
+        .or(blocked_accounts::blocked.eq(host));
     let found: Vec<String> = blocked_accounts::table
-        .filter(own.or(blocked_accounts::blocked.like(format!("{ERASED}%"))))
+        .filter(scopes.or(blocked_accounts::blocked.like(hashes)))
         .select(blocked_accounts::blocked)
-        .load(connection)?;
+        .load_on(connection)?;
     if found.iter().any(|name| !name.starts_with(ERASED)) {
         return Ok(true);
     }
@@ -193,7 +200,7 @@ pub fn blocked(
     let rows: Vec<(String, i64)> = blocked_accounts::table
         .order(blocked_accounts::blocked.asc())
         .select((blocked_accounts::blocked, blocked_accounts::blocked_at))
-        .load(connection)?;
+        .load_on(connection)?;
     let named = |(name, at): (String, i64)| match &asked {
         Some((hash, user)) if *hash == name => ((*user).to_owned(), at),
         _ if name.starts_with(ERASED) => (ERASED_USER.to_owned(), at),

@@ -1,10 +1,12 @@
 //! Accounts, their access tokens, and the terms that their users accepted. What
 //! administrators see and block is in `account_admin`.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::schema::{accepted_terms, access_tokens, accounts};
-use super::{Conn, DbError, with_backend};
+use super::on_backend::OnBackend as _;
+use super::schema::{accepted_terms, access_tokens, accounts, blocked_accounts};
+use super::{Conn, DbError};
 use crate::domain::ids::Mxid;
 
 /// Adds a token to the account of a user, and creates the account if there is
@@ -19,10 +21,10 @@ pub fn add_token(
         accounts::user_id.eq(user.as_str()),
         accounts::created_at.eq(now),
     );
-    with_backend!(connection, inner => diesel::insert_into(accounts::table)
+    diesel::insert_into(accounts::table)
         .values(account)
         .on_conflict_do_nothing()
-        .execute(inner))?;
+        .execute_on(connection)?;
     diesel::insert_into(access_tokens::table)
         .values((
             access_tokens::token_hash.eq(token_hash),
@@ -30,24 +32,39 @@ pub fn add_token(
             access_tokens::created_at.eq(now),
             access_tokens::last_used_at.eq(now),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
-/// The user that a token belongs to, and when it was last used, ms.
-pub fn find_user(
-    connection: &mut Conn,
-    token_hash: &str,
-) -> Result<Option<(Mxid, Option<i64>)>, DbError> {
-    let found: Option<(String, Option<i64>)> = access_tokens::table
+/// What is stored about an access token.
+pub struct TokenUser {
+    /// The user that it belongs to.
+    pub user: Mxid,
+    /// When it was last used, ms.
+    pub last_used_at: Option<i64>,
+    /// Whether any user is blocked, perhaps not this one.
+    pub any_blocked: bool,
+}
+
+/// The user that a token belongs to.
+pub fn find_user(connection: &mut Conn, token_hash: &str) -> Result<Option<TokenUser>, DbError> {
+    let found: Option<(String, Option<i64>, bool)> = access_tokens::table
         .find(token_hash)
-        .select((access_tokens::user_id, access_tokens::last_used_at))
-        .first(connection)
+        .select((
+            access_tokens::user_id,
+            access_tokens::last_used_at,
+            exists(blocked_accounts::table.select(blocked_accounts::blocked)),
+        ))
+        .first_on(connection)
         .optional()?;
     found
-        .map(|(user, last_used_at)| {
+        .map(|(user, last_used_at, any_blocked)| {
             let user = Mxid::parse(&user).map_err(|_invalid| DbError::Corrupt("user ID"))?;
-            Ok((user, last_used_at))
+            Ok(TokenUser {
+                user,
+                last_used_at,
+                any_blocked,
+            })
         })
         .transpose()
 }
@@ -56,7 +73,7 @@ pub fn find_user(
 pub fn record_use(connection: &mut Conn, token_hash: &str, now: i64) -> Result<(), DbError> {
     diesel::update(access_tokens::table.find(token_hash))
         .set(access_tokens::last_used_at.eq(now))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -65,7 +82,7 @@ pub fn record_use(connection: &mut Conn, token_hash: &str, now: i64) -> Result<(
 pub fn start_counting_use(connection: &mut Conn, now: i64) -> Result<(), DbError> {
     diesel::update(access_tokens::table.filter(access_tokens::last_used_at.is_null()))
         .set(access_tokens::last_used_at.eq(now))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -75,16 +92,16 @@ pub fn delete_unused(connection: &mut Conn, before: i64, limit: i64) -> Result<u
         .filter(access_tokens::last_used_at.lt(before))
         .limit(limit)
         .select(access_tokens::token_hash)
-        .load(connection)?;
+        .load_on(connection)?;
     let tokens = access_tokens::table.filter(access_tokens::token_hash.eq_any(unused));
-    Ok(diesel::delete(tokens).execute(connection)?)
+    Ok(diesel::delete(tokens).execute_on(connection)?)
 }
 
 /// Deletes one token and returns whether it existed. The other tokens of its
 /// user stay valid (AUTH-16).
 pub fn delete_token(connection: &mut Conn, token_hash: &str) -> Result<bool, DbError> {
     let token = access_tokens::table.find(token_hash);
-    Ok(diesel::delete(token).execute(connection)? > 0)
+    Ok(diesel::delete(token).execute_on(connection)? > 0)
 }
 
 /// The URLs of the policies that a user has accepted.
@@ -92,7 +109,7 @@ pub fn accepted_terms(connection: &mut Conn, user: &Mxid) -> Result<Vec<String>,
     Ok(accepted_terms::table
         .filter(accepted_terms::user_id.eq(user.as_str()))
         .select(accepted_terms::url)
-        .load(connection)?)
+        .load_on(connection)?)
 }
 
 /// Records that a user has accepted a policy. Has no effect if the user has
@@ -108,9 +125,9 @@ pub fn accept_terms(
         accepted_terms::url.eq(url),
         accepted_terms::accepted_at.eq(now),
     );
-    with_backend!(connection, inner => diesel::insert_into(accepted_terms::table)
+    diesel::insert_into(accepted_terms::table)
         .values(row)
         .on_conflict_do_nothing()
-        .execute(inner))?;
+        .execute_on(connection)?;
     Ok(())
 }

@@ -11,14 +11,15 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel::upsert::excluded;
 
 use super::hash_columns::{HashColumns, HashSlot};
+use super::on_backend::OnBackend as _;
 use super::schema::associations::{self, dsl};
-use super::{Conn, DbError, statements, with_backend};
+use super::{Conn, DbError, statements};
 use crate::domain::association::Association;
 use crate::domain::ids::ServerName;
 use crate::domain::lookup::Hashes;
 
 #[derive(Insertable)]
-#[diesel(table_name = associations)]
+#[diesel(table_name = associations, treat_none_as_default_value = false)]
 struct Row<'a> {
     medium: &'a str,
     address: &'a str,
@@ -67,7 +68,7 @@ pub fn replace(
         second_other_hash: hashes.second_other_hash.as_deref(),
         stated_ts: statements::stated_ts(association.ts, counts_at),
     };
-    with_backend!(connection, inner => diesel::insert_into(dsl::associations)
+    diesel::insert_into(dsl::associations)
         .values(&row)
         .on_conflict((dsl::address, dsl::medium, dsl::origin))
         .do_update()
@@ -85,7 +86,7 @@ pub fn replace(
             dsl::second_other_hash.eq(excluded(dsl::second_other_hash)),
             dsl::stated_ts.eq(excluded(dsl::stated_ts)),
         ))
-        .execute(inner))?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -109,7 +110,7 @@ pub fn after(connection: &mut Conn, id: i64, limit: i64) -> Result<Vec<Hashable>
         .order(dsl::id.asc())
         .limit(limit)
         .select((dsl::id, dsl::medium, dsl::address, dsl::other_form))
-        .load(connection)?)
+        .load_on(connection)?)
 }
 
 /// Replaces the lookup hashes in that slot of the associations with these row ids.

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::ephemeral_keys;
 use super::{Conn, DbError};
 
@@ -10,7 +11,7 @@ pub fn exists(connection: &mut Conn, public_key: &str) -> Result<bool, DbError> 
     let created_at: Option<i64> = ephemeral_keys::table
         .find(public_key)
         .select(ephemeral_keys::created_at)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     Ok(created_at.is_some())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::{ephemeral_keys, invites, invites::dsl};
 use super::{Conn, DbError};
 use crate::domain::ids::{KeyId, Mxid};
@@ -63,7 +64,7 @@ pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError>
             ephemeral_keys::public_key.eq(invite.ephemeral_key),
             ephemeral_keys::created_at.eq(invite.created_at),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     diesel::insert_into(dsl::invites)
         .values((
             dsl::token.eq(invite.token.expose()),
@@ -75,7 +76,7 @@ pub fn insert(connection: &mut Conn, invite: &Invite<'_>) -> Result<(), DbError>
             dsl::ephemeral_key.eq(invite.ephemeral_key),
             dsl::created_at.eq(invite.created_at),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -84,7 +85,7 @@ pub fn sender(connection: &mut Conn, token: &InviteToken) -> Result<Option<Strin
     Ok(dsl::invites
         .filter(dsl::token.eq(token.expose()))
         .select(dsl::sender)
-        .first(connection)
+        .first_on(connection)
         .optional()?)
 }
 
@@ -96,21 +97,21 @@ pub fn pending(connection: &mut Conn, threepid: &ThreePid) -> Result<Vec<Pending
         .filter(dsl::delivered_at.is_null())
         .order(dsl::id.asc())
         .select((dsl::id, dsl::token, dsl::room_id, dsl::sender, dsl::key_id))
-        .load(connection)?)
+        .load_on(connection)?)
 }
 
 /// Marks at most 30,000 invites as delivered to a homeserver.
 pub fn mark_delivered(connection: &mut Conn, ids: &[i64], now: i64) -> Result<(), DbError> {
     diesel::update(dsl::invites.filter(dsl::id.eq_any(ids)))
         .set(dsl::delivered_at.eq(now))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
 /// Deletes at most 30,000 delivered invites. Their ephemeral keys stay valid,
 /// because a homeserver may check them long after the delivery (PUB-09).
 pub fn remove(connection: &mut Conn, ids: &[i64]) -> Result<(), DbError> {
-    diesel::delete(dsl::invites.filter(dsl::id.eq_any(ids))).execute(connection)?;
+    diesel::delete(dsl::invites.filter(dsl::id.eq_any(ids))).execute_on(connection)?;
     Ok(())
 }
 
@@ -119,7 +120,7 @@ pub fn exists(connection: &mut Conn, token: &InviteToken) -> Result<bool, DbErro
     let id: Option<i64> = dsl::invites
         .filter(dsl::token.eq(token.expose()))
         .select(dsl::id)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     Ok(id.is_some())
 }
@@ -129,11 +130,11 @@ pub fn withdraw(connection: &mut Conn, token: &str) -> Result<(), DbError> {
     let key: Option<String> = dsl::invites
         .filter(dsl::token.eq(token))
         .select(dsl::ephemeral_key)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     if let Some(key) = key {
-        diesel::delete(ephemeral_keys::table.find(key)).execute(connection)?;
-        diesel::delete(invites::table.filter(dsl::token.eq(token))).execute(connection)?;
+        diesel::delete(ephemeral_keys::table.find(key)).execute_on(connection)?;
+        diesel::delete(invites::table.filter(dsl::token.eq(token))).execute_on(connection)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use super::locks::Lock;
+use super::on_backend::OnBackend as _;
 use super::schema::association_journal::dsl as journal;
 use super::schema::associations::dsl as associations;
 use super::statements::{self, Key};
@@ -57,7 +58,7 @@ pub fn restate(connection: &mut Conn, keys: &[Key]) -> Result<(), DbError> {
             .filter(journal::medium.eq(medium));
         diesel::update(change)
             .set(journal::restates.eq(true))
-            .execute(connection)?;
+            .execute_on(connection)?;
     }
     Ok(())
 }
@@ -79,12 +80,12 @@ fn replace(
         .filter(journal::medium.eq(medium));
     let held: Option<(i64, Option<i64>)> = older
         .select((journal::id, journal::removed_at))
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     let Some((removed_at, restates)) = new(held.map(|(_, removed_at)| removed_at)) else {
         return Ok(());
     };
-    diesel::delete(older).execute(connection)?;
+    diesel::delete(older).execute_on(connection)?;
     diesel::insert_into(journal::association_journal)
         .values((
             journal::medium.eq(medium),
@@ -92,7 +93,7 @@ fn replace(
             journal::removed_at.eq(removed_at),
             journal::restates.eq(restates),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     if let Some((former, Some(_removed))) = held {
         let removal = match removed_at {
             Some(_) => find(connection, medium, address)?,
@@ -109,7 +110,7 @@ pub fn find(connection: &mut Conn, medium: &str, address: &str) -> Result<Option
         .filter(journal::address.eq(address))
         .filter(journal::medium.eq(medium))
         .select(journal::id)
-        .first(connection)
+        .first_on(connection)
         .optional()?)
 }
 
@@ -118,7 +119,7 @@ pub fn forget(connection: &mut Conn, threepid: &ThreePid) -> Result<(), DbError>
     let change = journal::association_journal
         .filter(journal::address.eq(threepid.address()))
         .filter(journal::medium.eq(threepid.medium().as_str()));
-    diesel::delete(change).execute(connection)?;
+    diesel::delete(change).execute_on(connection)?;
     Ok(())
 }
 
@@ -162,7 +163,7 @@ pub fn after(
             )
                 .nullable(),
         ))
-        .load(connection)?;
+        .load_on(connection)?;
     let shared: Vec<&str> = rows
         .iter()
         .filter(|(_, _, _, _, restates, _)| *restates)
@@ -222,5 +223,5 @@ pub fn count_after(connection: &mut Conn, id: i64) -> Result<i64, DbError> {
     Ok(journal::association_journal
         .filter(journal::id.gt(id))
         .select(count_star())
-        .first(connection)?)
+        .first_on(connection)?)
 }

@@ -29,6 +29,7 @@ mod libpq;
 mod lock_key;
 mod locks;
 mod migrations;
+mod on_backend;
 pub mod outbox;
 pub mod own;
 pub mod own_associations;

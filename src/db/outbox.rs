@@ -7,8 +7,9 @@ use std::time::Duration;
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::outbox::{self, dsl};
-use super::{Conn, DbError};
+use super::{Conn, DbError, with_backend};
 use crate::domain::message::{InstanceId, MessageId, MessageKind};
 use crate::domain::secret::Sid;
 use crate::domain::time::UnixMillis;
@@ -17,7 +18,7 @@ pub use self::attempt::{record_failure, set_payload};
 
 /// A queued message.
 #[derive(Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = outbox)]
+#[diesel(table_name = outbox, treat_none_as_default_value = false)]
 pub struct QueuedMessage {
     /// Its id.
     #[diesel(serialize_as = String, deserialize_as = String)]
@@ -127,7 +128,7 @@ pub struct Depth {
 pub fn insert(connection: &mut Conn, message: &QueuedMessage) -> Result<(), DbError> {
     diesel::insert_into(dsl::outbox)
         .values(message.clone())
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -164,7 +165,7 @@ pub fn take_due(
         .order(dsl::due_at.asc())
         .limit(limit.saturating_add(overhead))
         .select(dsl::id)
-        .load(connection)?;
+        .load_on(connection)?;
     let mut taken = Vec::with_capacity(candidates.len());
     let free = candidates
         .into_iter()
@@ -180,14 +181,12 @@ pub fn take_due(
             dsl::lease_until.eq(lease_until.as_i64()),
             dsl::tries.eq(dsl::tries + 1),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
         if leased == 1 {
-            taken.push(
-                dsl::outbox
-                    .find(&id)
-                    .select(QueuedMessage::as_select())
-                    .first(connection)?,
-            );
+            let message = dsl::outbox.find(&id);
+            taken.push(with_backend!(connection, inner => message
+                .select(QueuedMessage::as_select())
+                .first(inner))?);
         }
     }
     Ok(taken)
@@ -205,7 +204,7 @@ pub fn extend_leases(
         .filter(dsl::lease_owner.eq(instance.as_str()));
     diesel::update(held)
         .set(dsl::lease_until.eq(lease_until.as_i64()))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -226,7 +225,7 @@ pub fn postpone(
             dsl::lease_until.eq(0),
             dsl::lease_owner.eq(InstanceId::none().as_str()),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -244,13 +243,13 @@ pub fn release(
         .filter(dsl::tries.gt(0));
     diesel::update(held)
         .set(dsl::tries.eq(dsl::tries - 1))
-        .execute(connection)?;
+        .execute_on(connection)?;
     postpone(connection, instance, id, now)
 }
 
 /// Removes a message that was delivered.
 pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
-    diesel::delete(dsl::outbox.find(id.as_str())).execute(connection)?;
+    diesel::delete(dsl::outbox.find(id.as_str())).execute_on(connection)?;
     Ok(())
 }
 
@@ -259,7 +258,7 @@ pub fn remove(connection: &mut Conn, id: &MessageId) -> Result<(), DbError> {
 pub fn acknowledge(connection: &mut Conn, id: &MessageId) -> Result<bool, DbError> {
     let acknowledged = diesel::update(dsl::outbox.find(id.as_str()))
         .set(dsl::acknowledged.eq(true))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(acknowledged == 1)
 }
 
@@ -274,7 +273,7 @@ pub fn find_by_attempt(
         .filter(dsl::send_attempt.ge(attempt))
         .order(dsl::send_attempt.desc())
         .select(dsl::id)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     Ok(id.map(MessageId::from))
 }
@@ -304,24 +303,24 @@ pub fn remove_replaced_onbind(
         .filter(dsl::subject.eq(subject))
         .filter(dsl::kind.eq(MessageKind::Onbind.as_str()))
         .filter(dsl::lease_until.lt(now.as_i64()));
-    diesel::delete(older).execute(connection)?;
+    diesel::delete(older).execute_on(connection)?;
     Ok(())
 }
 
 /// The message, unless it was settled.
 pub fn find(connection: &mut Conn, id: &MessageId) -> Result<Option<QueuedMessage>, DbError> {
-    Ok(dsl::outbox
-        .find(id.as_str())
+    let message = dsl::outbox.find(id.as_str());
+    Ok(with_backend!(connection, inner => message
         .select(QueuedMessage::as_select())
-        .first(connection)
-        .optional()?)
+        .first(inner))
+    .optional()?)
 }
 
 /// The size of the queue.
 pub fn depth(connection: &mut Conn) -> Result<Depth, DbError> {
     let (messages, oldest): (i64, Option<i64>) = dsl::outbox
         .select((count_star(), min(dsl::created_at)))
-        .first(connection)?;
+        .first_on(connection)?;
     Ok(Depth {
         messages,
         oldest: oldest.map(UnixMillis::new),

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 
 use super::hash_columns::{HashSlot, HashingPeppers};
 use super::locks::Lock;
+use super::on_backend::OnBackend as _;
 use super::schema::lookup_peppers::{self, dsl};
 use super::{Conn, DbError};
 use crate::domain::lookup::{FORMER_PEPPER_MS, Pepper};
@@ -69,7 +70,7 @@ fn all(connection: &mut Conn) -> Result<Vec<StoredPepper>, DbError> {
             dsl::hashed_to,
             dsl::answered_until,
         ))
-        .load(connection)?;
+        .load_on(connection)?;
     let stored = |(id, pepper, created_at, slot, is_ready, hashed_to, answered_until): Row| {
         let pepper = Pepper::parse(&pepper).map_err(|_invalid| DbError::Corrupt("pepper"))?;
         Ok(StoredPepper {
@@ -140,7 +141,7 @@ pub fn lock_for_rotation(connection: &mut Conn) -> Result<(), DbError> {
 
 /// Makes `pepper` the first and only one: all associations are hashed with it already.
 pub fn set_current(connection: &mut Conn, pepper: &Pepper, now: i64) -> Result<(), DbError> {
-    diesel::delete(dsl::lookup_peppers).execute(connection)?;
+    diesel::delete(dsl::lookup_peppers).execute_on(connection)?;
     insert(connection, pepper, HashSlot::First, true, now)
 }
 
@@ -160,7 +161,7 @@ fn insert(
             dsl::hashed_to.eq(0),
             dsl::answered_until.eq(0),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -168,7 +169,7 @@ fn insert(
 /// rotation that is under way. Under [`lock_for_rotation`].
 pub fn begin_rotation(connection: &mut Conn, pepper: &Pepper, now: i64) -> Result<(), DbError> {
     let current = current(connection)?.ok_or(DbError::Corrupt("pepper"))?;
-    diesel::delete(dsl::lookup_peppers.filter(dsl::id.ne(current.id))).execute(connection)?;
+    diesel::delete(dsl::lookup_peppers.filter(dsl::id.ne(current.id))).execute_on(connection)?;
     insert(connection, pepper, current.slot.other(), false, now)
 }
 
@@ -176,7 +177,7 @@ pub fn begin_rotation(connection: &mut Conn, pepper: &Pepper, now: i64) -> Resul
 pub fn record_progress(connection: &mut Conn, id: i64, hashed_to: i64) -> Result<(), DbError> {
     diesel::update(dsl::lookup_peppers.find(id))
         .set(dsl::hashed_to.eq(hashed_to))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -185,10 +186,10 @@ pub fn finish_rotation(connection: &mut Conn, id: i64, now: i64) -> Result<(), D
     let until = now.saturating_add(FORMER_PEPPER_MS);
     diesel::update(dsl::lookup_peppers.filter(dsl::id.ne(id)))
         .set(dsl::answered_until.eq(until))
-        .execute(connection)?;
+        .execute_on(connection)?;
     diesel::update(dsl::lookup_peppers.find(id))
         .set((dsl::is_ready.eq(true), dsl::created_at.eq(now)))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -200,6 +201,6 @@ pub fn delete_former(connection: &mut Conn, now: i64) -> Result<(), DbError> {
     let former = dsl::lookup_peppers
         .filter(dsl::id.lt(current.id))
         .filter(dsl::answered_until.le(now));
-    diesel::delete(former).execute(connection)?;
+    diesel::delete(former).execute_on(connection)?;
     Ok(())
 }

@@ -233,7 +233,12 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(accounts, access_tokens, accepted_terms);
+diesel::allow_tables_to_appear_in_same_query!(
+    accounts,
+    access_tokens,
+    accepted_terms,
+    blocked_accounts
+);
 diesel::allow_tables_to_appear_in_same_query!(
     association_journal,
     association_removals,

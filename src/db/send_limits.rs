@@ -10,8 +10,9 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::on_backend::OnBackend as _;
 use super::schema::send_limits::dsl;
-use super::{Conn, DbError, with_backend};
+use super::{Conn, DbError};
 use crate::domain::counter::{Limit, Payer, Refusal};
 use crate::domain::rate::Rate;
 
@@ -60,16 +61,16 @@ pub fn charge(
 /// and locks it until the transaction ends: on a conflict the update, although it
 /// changes nothing, takes the row lock that `DO NOTHING` would not take.
 fn lock_row(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbError> {
-    with_backend!(connection, inner => diesel::insert_into(dsl::send_limits)
+    diesel::insert_into(dsl::send_limits)
         .values((dsl::counted.eq(counted), dsl::paid_until.eq(now)))
         .on_conflict(dsl::counted)
         .do_update()
         .set(dsl::counted.eq(counted))
-        .execute(inner))?;
+        .execute_on(connection)?;
     Ok(dsl::send_limits
         .find(counted)
         .select(dsl::paid_until)
-        .first(connection)?)
+        .first_on(connection)?)
 }
 
 /// Reduces a time beyond the horizon, see [`charge`].
@@ -80,7 +81,7 @@ fn reduce(connection: &mut Conn, limit: &Limit, now: i64) -> Result<(), DbError>
         .filter(dsl::paid_until.gt(horizon));
     diesel::update(beyond)
         .set(dsl::paid_until.eq(horizon))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -126,7 +127,7 @@ fn reached(connection: &mut Conn, limits: &[Limit], now: i64) -> Result<Option<R
         let stored: Option<i64> = dsl::send_limits
             .find(&limit.counted)
             .select(dsl::paid_until)
-            .first(connection)
+            .first_on(connection)
             .optional()?;
         let Some(paid_until) = stored else {
             continue;
@@ -152,7 +153,7 @@ pub fn used(connection: &mut Conn, limit: &Limit) -> Result<u32, DbError> {
     let paid_until: Option<i64> = dsl::send_limits
         .find(&limit.counted)
         .select(dsl::paid_until)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     let start = limit.period_end.unwrap_or_default();
     let used = paid_until.map_or(0, |paid_until| paid_until.saturating_sub(start).max(0));
@@ -167,7 +168,7 @@ fn refund<'a>(
     for charge in charges {
         diesel::update(dsl::send_limits.find(&charge.counted))
             .set(dsl::paid_until.eq(dsl::paid_until - charge.every_ms))
-            .execute(connection)?;
+            .execute_on(connection)?;
     }
     Ok(())
 }
@@ -267,7 +268,7 @@ impl Lease {
 fn set_paid_until(connection: &mut Conn, counted: &str, paid_until: i64) -> Result<(), DbError> {
     diesel::update(dsl::send_limits.find(counted))
         .set(dsl::paid_until.eq(paid_until))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -279,7 +280,7 @@ pub fn purge(connection: &mut Conn, now: i64, limit: i64) -> Result<bool, DbErro
         .filter(dsl::paid_until.lt(now))
         .limit(limit)
         .select(dsl::counted)
-        .load(connection)?;
+        .load_on(connection)?;
     // Sorted here, because the database would use its own collation.
     unused.sort();
     let mut removed = 0;
@@ -287,7 +288,7 @@ pub fn purge(connection: &mut Conn, now: i64, limit: i64) -> Result<bool, DbErro
         let still_unused = dsl::send_limits
             .find(counted)
             .filter(dsl::paid_until.lt(now));
-        removed += diesel::delete(still_unused).execute(connection)?;
+        removed += diesel::delete(still_unused).execute_on(connection)?;
     }
     Ok(removed > 0)
 }

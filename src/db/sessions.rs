@@ -2,8 +2,9 @@
 
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::validation_sessions::{self, dsl};
-use super::{Conn, DbError};
+use super::{Conn, DbError, with_backend};
 use crate::domain::Invalid;
 use crate::domain::secret::{ClientSecret, Sid, Token};
 use crate::domain::session::{Session, State};
@@ -12,7 +13,7 @@ use crate::domain::stored_link::StoredLink;
 use crate::domain::threepid::ThreePid;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = validation_sessions)]
+#[diesel(table_name = validation_sessions, treat_none_as_default_value = false)]
 struct Row {
     sid: String,
     medium: String,
@@ -59,13 +60,19 @@ impl Row {
 // `diesel::dsl::sql` the statement would not stay prepared.
 diesel::postfix_operator!(IsZero, " = 0");
 
+/// The first row of a query. A macro, because what is selected depends on the database system.
+macro_rules! first_row {
+    ($connection:expr, $query:expr) => {
+        with_backend!($connection, inner => $query.select(Row::as_select()).first(inner))
+    };
+}
+
 /// The session with that ID.
 pub fn by_sid(connection: &mut Conn, sid: &Sid) -> Result<Option<Session>, DbError> {
-    dsl::validation_sessions
+    let session = dsl::validation_sessions
         .find(sid.expose())
-        .filter(dsl::hashed.eq(true))
-        .select(Row::as_select())
-        .first(connection)
+        .filter(dsl::hashed.eq(true));
+    first_row!(connection, session)
         .optional()?
         .map(Row::into_session)
         .transpose()
@@ -78,13 +85,12 @@ pub fn current(
     threepid: &ThreePid,
     secret: &SecretHash,
 ) -> Result<Option<Session>, DbError> {
-    dsl::validation_sessions
+    let session = dsl::validation_sessions
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::client_secret.eq(secret.as_str()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .filter(IsZero::new(dsl::superseded))
-        .select(Row::as_select())
-        .first(connection)
+        .filter(IsZero::new(dsl::superseded));
+    first_row!(connection, session)
         .optional()?
         .map(Row::into_session)
         .transpose()
@@ -106,7 +112,7 @@ pub fn insert(
             .filter(IsZero::new(dsl::superseded)),
     )
     .set(dsl::superseded.eq(1))
-    .execute(connection)?;
+    .execute_on(connection)?;
     let (validated_at, wrong_tokens) = match session.state {
         State::Pending { wrong_tokens, .. } => (None, wrong_tokens),
         State::Validated { at } => (Some(at), 0),
@@ -130,7 +136,7 @@ pub fn insert(
     };
     diesel::insert_into(dsl::validation_sessions)
         .values(row)
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -149,11 +155,11 @@ pub fn record_attempt(
             dsl::send_attempt.eq(attempt),
             dsl::token.eq(tokens.to_stored()),
         ))
-        .execute(connection)?;
+        .execute_on(connection)?;
     if let Some(link) = next_link {
         diesel::update(dsl::validation_sessions.find(sid.expose()))
             .set(dsl::next_link.eq(link.as_str()))
-            .execute(connection)?;
+            .execute_on(connection)?;
     }
     Ok(recorded == 1)
 }
@@ -164,7 +170,7 @@ pub fn attempt_counts(connection: &mut Conn, sid: &Sid, attempt: i64) -> Result<
     let highest: Option<Option<i64>> = dsl::validation_sessions
         .find(sid.expose())
         .select(dsl::send_attempt)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     Ok(highest.flatten().is_some_and(|highest| attempt <= highest))
 }
@@ -183,7 +189,7 @@ pub fn revert_attempt(
             .filter(dsl::send_attempt.eq(attempt)),
     )
     .set(dsl::send_attempt.eq(previous))
-    .execute(connection)?;
+    .execute_on(connection)?;
     Ok(())
 }
 
@@ -195,7 +201,7 @@ pub fn end(connection: &mut Conn, sid: &str) -> Result<(), DbError> {
             .filter(dsl::validated_at.is_null()),
     )
     .set(dsl::wrong_tokens.eq(i32::MAX))
-    .execute(connection)?;
+    .execute_on(connection)?;
     Ok(())
 }
 
@@ -207,7 +213,7 @@ pub fn remove_unsent(connection: &mut Conn, sid: &str) -> Result<(), DbError> {
             .filter(dsl::send_attempt.is_null())
             .filter(dsl::validated_at.is_null()),
     )
-    .execute(connection)?;
+    .execute_on(connection)?;
     Ok(())
 }
 
@@ -215,10 +221,10 @@ pub fn remove_unsent(connection: &mut Conn, sid: &str) -> Result<(), DbError> {
 pub fn set_state(connection: &mut Conn, sid: &Sid, state: State) -> Result<(), DbError> {
     let row = diesel::update(dsl::validation_sessions.find(sid.expose()));
     match state {
-        State::Validated { at } => row.set(dsl::validated_at.eq(at)).execute(connection)?,
+        State::Validated { at } => row.set(dsl::validated_at.eq(at)).execute_on(connection)?,
         State::Pending { wrong_tokens, .. } => row
             .set(dsl::wrong_tokens.eq(wrong_tokens))
-            .execute(connection)?,
+            .execute_on(connection)?,
     };
     Ok(())
 }
@@ -232,12 +238,12 @@ pub fn purge(connection: &mut Conn, before: i64, limit: i64) -> Result<usize, Db
         .filter(is_expired)
         .limit(limit)
         .select(dsl::sid)
-        .load(connection)?;
+        .load_on(connection)?;
     // One may have been validated just now.
     let expired = dsl::validation_sessions
         .filter(dsl::sid.eq_any(expired))
         .filter(is_expired);
-    Ok(diesel::delete(expired).execute(connection)?)
+    Ok(diesel::delete(expired).execute_on(connection)?)
 }
 
 /// How many sessions are hashed between two reads.
@@ -254,14 +260,14 @@ pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbErro
             .filter(diesel::dsl::not(dsl::hashed))
             .limit(HASHED_AT_A_TIME)
             .select((dsl::sid, dsl::client_secret, dsl::token, dsl::next_link))
-            .load(connection)?;
+            .load_on(connection)?;
         if rows.is_empty() {
             return Ok(hashed);
         }
         for (sid, secret, token, link) in rows {
             let stored = dsl::validation_sessions.find(&sid);
             let Ok((sid, secret, token)) = parse_row(&sid, &secret, &token) else {
-                diesel::delete(stored).execute(connection)?;
+                diesel::delete(stored).execute_on(connection)?;
                 continue;
             };
             let token = TokenHashes::new(key.token(&sid, &secret, &token));
@@ -273,7 +279,7 @@ pub fn hash_stored(connection: &mut Conn, key: &HashKey) -> Result<usize, DbErro
                     dsl::next_link.eq(link.as_ref().map(StoredLink::as_str)),
                     dsl::hashed.eq(true),
                 ))
-                .execute(connection)?;
+                .execute_on(connection)?;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
+use super::on_backend::OnBackend as _;
 use super::schema::association_journal::dsl as journal;
 use super::schema::association_removals::{self, dsl as removals};
 use super::schema::associations::dsl as associations;
@@ -135,7 +136,7 @@ pub fn store_removal(
         .filter(associations::address.eq(threepid.address()))
         .filter(associations::medium.eq(threepid.medium().as_str()))
         .filter(associations::origin.eq(origin.as_str()));
-    diesel::delete(association).execute(connection)?;
+    diesel::delete(association).execute_on(connection)?;
     let stated = stated_ts(ts, counts_at);
     let row = (
         removals::medium.eq(threepid.medium().as_str()),
@@ -145,7 +146,7 @@ pub fn store_removal(
         removals::ts.eq(counts_at),
         removals::stated_ts.eq(stated),
     );
-    with_backend!(connection, inner => diesel::insert_into(removals::association_removals)
+    diesel::insert_into(removals::association_removals)
         .values(row)
         .on_conflict((removals::address, removals::medium, removals::origin))
         .do_update()
@@ -154,7 +155,7 @@ pub fn store_removal(
             removals::ts.eq(counts_at),
             removals::stated_ts.eq(stated),
         ))
-        .execute(inner))?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -204,11 +205,11 @@ pub fn rename_removals(
         let overtaken = removals::association_removals
             .filter(removals::origin.eq(origin))
             .filter(exists(by(later)));
-        diesel::delete(overtaken).execute(connection)?;
+        diesel::delete(overtaken).execute_on(connection)?;
     }
     diesel::update(removals::association_removals.filter(removals::origin.eq(former)))
         .set(removals::origin.eq(name.as_str()))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -223,7 +224,7 @@ pub fn delete_removal(
         threepid.medium().as_str(),
         origin.as_str(),
     ));
-    diesel::delete(removal).execute(connection)?;
+    diesel::delete(removal).execute_on(connection)?;
     Ok(())
 }
 
@@ -246,7 +247,7 @@ pub fn shared_and_recent(
         .filter(not(exists(in_journal())))
         .order(associations::number.desc())
         .select(associations::number)
-        .first(connection)
+        .first_on(connection)
         .optional()?;
     let after = untouched.unwrap_or(-1);
     let bound: Vec<Key> = associations::associations
@@ -256,7 +257,7 @@ pub fn shared_and_recent(
         .order(associations::number.desc())
         .limit(limit)
         .select((associations::medium, associations::address))
-        .load(connection)?;
+        .load_on(connection)?;
     let removed: Vec<Key> = removals::association_removals
         .filter(removals::origin.eq(peer.as_str()))
         .filter(removals::number.gt(after))
@@ -268,6 +269,6 @@ pub fn shared_and_recent(
         .order(removals::number.desc())
         .limit(limit)
         .select((removals::medium, removals::address))
-        .load(connection)?;
+        .load_on(connection)?;
     Ok([bound, removed].concat())
 }

@@ -29,14 +29,16 @@ impl AccountScope {
         Ok(Self::Homeserver(name.as_str().to_ascii_lowercase()))
     }
 
-    /// All scopes that the account of a user belongs to, as texts.
+    /// The scopes that the account of a user belongs to, as texts: the user, the server name,
+    /// and its host, which may be the same.
     #[must_use]
-    pub fn all_of(user: &Mxid) -> Vec<String> {
+    pub fn all_of(user: &Mxid) -> [String; 3] {
         let server = user.server_name().to_ascii_lowercase();
-        let host = ServerName::parse(&server).map(|name| name.host().to_owned());
-        let mut scopes = vec![user.as_str().to_owned(), server];
-        scopes.extend(host);
-        scopes
+        let host = match ServerName::parse(&server) {
+            Ok(name) => name.host().to_owned(),
+            Err(_) => server.clone(),
+        };
+        [user.as_str().to_owned(), server, host]
     }
 
     /// Whether the account of that user is one of them.

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::super::hash_columns::HashSlot;
+use super::super::on_backend::OnBackend as _;
 use super::super::schema::association_removals::dsl as removals;
 use super::super::schema::associations::dsl;
 use super::super::{Conn, DbError};
@@ -79,7 +80,7 @@ pub fn find_signed(
     let found: Vec<(String, Rank)> = valid!(now, dsl::signed, RANK)
         .filter(dsl::address.eq(threepid.address()))
         .filter(dsl::medium.eq(threepid.medium().as_str()))
-        .load(connection)?;
+        .load_on(connection)?;
     let newest = found
         .into_iter()
         .max_by(|(_, one), (_, other)| one.cmp(other));

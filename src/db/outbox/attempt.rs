@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::super::on_backend::OnBackend as _;
 use crate::db::schema::outbox::dsl;
 use crate::db::schema::outbox_failures;
 use crate::db::{Conn, DbError};
@@ -11,7 +12,7 @@ use crate::domain::message::{InstanceId, MessageId};
 pub fn record_failure(connection: &mut Conn, id: &MessageId, reason: &str) -> Result<(), DbError> {
     diesel::update(outbox_failures::table.find(id.as_str()))
         .set(outbox_failures::last_failure.eq(reason))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }
 
@@ -27,6 +28,6 @@ pub fn set_payload(
         .filter(dsl::lease_owner.eq(instance.as_str()));
     diesel::update(held)
         .set(dsl::payload.eq(payload))
-        .execute(connection)?;
+        .execute_on(connection)?;
     Ok(())
 }

@@ -1,0 +1,51 @@
+//! Runs queries on the connection of the one database system or the other.
+//!
+//! [`Conn`] itself can run any query as well. It makes the text of the query anew each
+//! time, to find the prepared statement that belongs to it: for a short lookup, that was a
+//! fifth of its time. For the connection inside it, the type of the query is enough.
+
+use diesel::dsl::Limit;
+use diesel::prelude::*;
+use diesel::query_dsl::LoadQuery;
+use diesel::query_dsl::methods::{ExecuteDsl, LimitDsl};
+
+use super::{Conn, with_backend};
+
+/// A query that both database systems can run. For those of each request; others need no
+/// second copy of their code.
+pub(super) trait OnBackend: Sized {
+    /// All rows.
+    fn load_on<'query, T>(self, connection: &mut Conn) -> QueryResult<Vec<T>>
+    where
+        Self: LoadQuery<'query, PgConnection, T> + LoadQuery<'query, SqliteConnection, T>,
+    {
+        with_backend!(connection, inner => self.load(inner))
+    }
+
+    /// The only row.
+    fn get_result_on<'query, T>(self, connection: &mut Conn) -> QueryResult<T>
+    where
+        Self: LoadQuery<'query, PgConnection, T> + LoadQuery<'query, SqliteConnection, T>,
+    {
+        with_backend!(connection, inner => self.get_result(inner))
+    }
+
+    /// The first row.
+    fn first_on<'query, T>(self, connection: &mut Conn) -> QueryResult<T>
+    where
+        Self: LimitDsl,
+        Limit<Self>: LoadQuery<'query, PgConnection, T> + LoadQuery<'query, SqliteConnection, T>,
+    {
+        LimitDsl::limit(self, 1).get_result_on(connection)
+    }
+
+    /// Changes rows, and returns how many.
+    fn execute_on(self, connection: &mut Conn) -> QueryResult<usize>
+    where
+        Self: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection>,
+    {
+        with_backend!(connection, inner => ExecuteDsl::execute(self, inner))
+    }
+}
+
+impl<Q> OnBackend for Q {}
