@@ -7,7 +7,7 @@ use crate::db::hash_columns::HashSlot;
 use crate::db::{account_admin, accounts, associations, peppers};
 use crate::domain::ids::Mxid;
 use crate::domain::lookup::Pepper;
-use crate::domain::threepid::ThreePid;
+use crate::domain::threepid::{Medium, ThreePid};
 
 /// Requires `SQLITE_ENABLE_QPSG` (see .cargo/config.toml).
 #[test]
@@ -38,7 +38,12 @@ fn sqlite_statements_are_not_recompiled() {
         assert!(peppers::answered(connection, 0).unwrap().is_some());
         let signed = associations::find_signed(connection, &threepid, 0);
         assert_eq!(signed.unwrap(), None);
-        let found = associations::find_by_hashes(connection, HashSlot::First, &["hash"], 0);
+        for hashes in [&["hash"][..], &["hash"; 100]] {
+            let found = associations::find_by_hashes(connection, HashSlot::First, hashes, 0);
+            assert!(found.unwrap().is_empty());
+        }
+        let addresses = ["alice@example.org"; 100];
+        let found = associations::find_mxids(connection, Medium::Email, &addresses, 0);
         assert!(found.unwrap().is_empty());
     }
     let statements: Vec<Statement> =
@@ -46,5 +51,5 @@ fn sqlite_statements_are_not_recompiled() {
             .load(connection)
             .unwrap();
     let counts: Vec<_> = statements.iter().map(|it| (it.reprep, it.run)).collect();
-    assert_eq!(counts, [(0, 5); 7]);
+    assert_eq!(counts, [(0, 5); 10]);
 }

@@ -6,6 +6,7 @@
 
 use diesel::dsl::Limit;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::LoadQuery;
 use diesel::query_dsl::methods::{ExecuteDsl, LimitDsl};
 
@@ -49,3 +50,31 @@ pub(super) trait OnBackend: Sized {
 }
 
 impl<Q> OnBackend for Q {}
+
+/// A query that returns rows and is written as text, whose statement stays prepared. Diesel
+/// compiles such a one anew each time, because its text might depend on the values. Only for
+/// one of few texts: nothing removes a statement before its connection is closed.
+#[derive(Debug)]
+pub(super) struct Prepared<Q>(pub Q);
+
+impl<DB: diesel::backend::Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Prepared<Q> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(pass)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _backend: &DB) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Q> QueryId for Prepared<Q> {
+    type QueryId = ();
+    // It is found by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: Query> Query for Prepared<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q, C> RunQueryDsl<C> for Prepared<Q> {}

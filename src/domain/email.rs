@@ -102,6 +102,14 @@ impl fmt::Debug for CanonicalEmail {
 /// Full Unicode case folding. Unlike lower-casing it maps `ß` to `ss`.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
+    // The same for ASCII, in a tenth of the time; most addresses are.
+    if text.is_ascii() {
+        return if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(text.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(text)
+        };
+    }
     CaseMapper::new().fold_string(text)
 }
 
@@ -149,6 +157,10 @@ fn canonical_domain(domain: &str) -> Option<String> {
     let is_numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     if ascii.rsplit('.').next().is_none_or(is_numeric) {
         return None;
+    }
+    if !ascii.contains("xn--") {
+        // There is no other form of it.
+        return Some(ascii);
     }
     let (unicode, decoded) = idna::domain_to_unicode(&ascii);
     let folded = fold(&unicode);
@@ -334,6 +346,12 @@ mod tests {
     }
 
     proptest! {
+        /// IDN-02
+        #[test]
+        fn ascii_is_folded_as_all_text_is(text in "[ -~]{0,40}") {
+            prop_assert_eq!(fold(&text), CaseMapper::new().fold_string(&text));
+        }
+
         #[test]
         fn canonical_form_is_idempotent(local in "\\PC{1,20}", domain in "\\PC{1,20}") {
             if let Some(once) = canonical(&format!("{local}@{domain}")) {

@@ -7,15 +7,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::super::hash_columns::HashSlot;
-use super::super::on_backend::OnBackend as _;
+use super::super::on_backend::{OnBackend as _, Prepared};
 use super::super::schema::association_removals::dsl as removals;
 use super::super::schema::associations::dsl;
 use super::super::{Conn, DbError};
 use crate::domain::association::CLOCK_SKEW_MS;
 use crate::domain::threepid::{Medium, ThreePid};
 
-/// Up to so many keys are asked one by one, with statements that stay prepared. More are
-/// asked in one statement, which SQLite compiles each time.
+/// Up to so many keys are asked one by one. More are asked in one statement, which first
+/// parses them.
 pub const FEW_KEYS: usize = 16;
 
 /// Whether no removal hides the association. A macro, because the type of the
@@ -203,11 +203,11 @@ fn find_many(
          AND removals.medium = associations.medium AND removals.ts >= associations.ts)"
     );
     let keys = serde_json::json!(keys).to_string();
-    let rows: Vec<FoundRow> = diesel::sql_query(query)
+    let query = diesel::sql_query(query)
         .bind::<Text, _>(keys)
         .bind::<BigInt, _>(now.saturating_add(CLOCK_SKEW_MS))
-        .bind::<BigInt, _>(now)
-        .load(sqlite)?;
+        .bind::<BigInt, _>(now);
+    let rows: Vec<FoundRow> = Prepared(query).load(sqlite)?;
     let found = |row: FoundRow| (row.key, (row.ts, row.mxid, row.origin));
     Ok(rows.into_iter().map(found).collect())
 }
@@ -221,7 +221,7 @@ fn has_any(sqlite: &mut SqliteConnection, column: &str) -> Result<bool, DbError>
     }
     let query =
         format!("SELECT EXISTS (SELECT 1 FROM associations WHERE {column} IS NOT NULL) AS any");
-    let row: Any = diesel::sql_query(query).get_result(sqlite)?;
+    let row: Any = Prepared(diesel::sql_query(query)).get_result(sqlite)?;
     Ok(row.any != 0)
 }
 
