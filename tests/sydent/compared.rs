@@ -231,6 +231,37 @@ async fn small_limits_are_respected() {
     );
 }
 
+/// OPS-07: all are compared in bulk and by hash.
+#[actix_web::test]
+async fn many_addresses_are_compared_in_bulk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.db");
+    let removed = "INSERT INTO local_threepid_associations (medium, address, ts) \
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2500) \
+         SELECT 'email', 'removed' || n || '@example.com', 1500000010000 FROM numbers;";
+    make_with(&file, 4, &[], removed);
+    let sydent = RealSydent::start_on(
+        |own| {
+            std::fs::copy(&file, own).unwrap();
+        },
+        |_| (),
+    )
+    .await;
+    let (server, _database) = import_sydent(&sydent, &file).start_with(|settings| {
+        let rate = toml::toml! { lookup_per_client = { burst = 100_000, every = "1ms" } };
+        settings["limits"].as_table_mut().unwrap().extend(rate);
+    });
+    let output = verify(&sydent, &server, &file, "");
+    assert_eq!(output.code, 0, "{}{}", output.out, output.err);
+    for topic in ["bulk lookups", "hashed lookups"] {
+        assert_eq!(output.compared(topic)[0], 2516, "{}", output.out);
+    }
+    let [single, ..] = output.compared("signed lookups");
+    assert!((1000..2100).contains(&single), "{}", output.out);
+    let output = verify(&sydent, &server, &file, "--each");
+    assert_eq!(output.compared("signed lookups")[0], 2516, "{}", output.out);
+}
+
 /// OPS-07
 #[actix_web::test]
 async fn disabled_v1_stays_disabled() {

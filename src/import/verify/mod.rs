@@ -7,7 +7,7 @@ mod report;
 mod rules;
 
 pub(crate) use changes::Expected;
-pub(crate) use old::{OldDatabase, Subject};
+pub(crate) use old::{OldDatabase, Row, Subject};
 pub(crate) use report::{Comparison, Topic};
 pub(crate) use rules::{
     Answer, Verdict, compare_exactly, compare_hash_details, compare_key, compare_rejections,

@@ -26,7 +26,7 @@ pub(crate) struct OwnKey {
 }
 
 /// A row of the old database. Reports name the row instead of its address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     table: &'static str,
     id: i64,

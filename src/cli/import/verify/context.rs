@@ -18,6 +18,8 @@ pub(super) struct VerifyContext {
     pub(super) has_v1: bool,
     /// How many of the newest rows, and how many random others; `None` means all.
     pub(super) sample: Option<u32>,
+    /// Whether each address is looked up on its own as well.
+    pub(super) each: bool,
     pub(super) comparison: Comparison,
     pub(super) bar: ProgressBar,
     pub(super) clock: Clock,

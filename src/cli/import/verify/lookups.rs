@@ -1,5 +1,7 @@
 //! The comparison of lookups: of single addresses, in bulk, and by hash.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -10,13 +12,15 @@ use crate::cli::failure::Failure;
 use crate::domain::email;
 use crate::domain::lookup::{self, Pepper};
 use crate::import::verify::{
-    Answer, Expected, Subject, Topic, Verdict, compare_exactly, compare_hash_details,
+    Answer, Expected, Row, Subject, Topic, Verdict, compare_exactly, compare_hash_details,
     compare_rejections, compare_signed, compare_users, users_in_bulk, users_in_mappings,
 };
 use crate::random;
 
 /// Addresses per request, unless a server accepts fewer.
 const BATCH: usize = 500;
+/// Of so many of the newest rows, and of so many others, the signed association is compared.
+const SINGLE: u32 = 1000;
 /// Addresses that neither server knows.
 const UNKNOWN: usize = 10;
 
@@ -52,13 +56,37 @@ pub(super) async fn compare(
     }
     let rows = context.old.rows(context.sample).map_err(database_failure)?;
     context.bar.set_length(rows.len() as u64);
+    let single = rows_of_single_lookups(context)?;
     let mut batch = BATCH;
     for rows in rows.chunks(BATCH) {
         let subjects = context.old.subjects(rows).map_err(database_failure)?;
-        compare_subjects(context, subjects, hashing.as_ref(), &mut batch).await?;
+        compare_subjects(
+            context,
+            subjects,
+            single.as_ref(),
+            hashing.as_ref(),
+            &mut batch,
+        )
+        .await?;
         context.bar.inc(rows.len() as u64);
     }
-    compare_subjects(context, unknown_addresses()?, hashing.as_ref(), &mut batch).await
+    compare_subjects(
+        context,
+        unknown_addresses()?,
+        single.as_ref(),
+        hashing.as_ref(),
+        &mut batch,
+    )
+    .await
+}
+
+/// The rows whose addresses are looked up on their own as well; `None` for all.
+fn rows_of_single_lookups(context: &mut VerifyContext) -> Result<Option<HashSet<Row>>, Failure> {
+    if context.each || context.sample.is_some() {
+        return Ok(None);
+    }
+    let rows = context.old.rows(Some(SINGLE)).map_err(database_failure)?;
+    Ok(Some(rows.into_iter().collect()))
 }
 
 fn unknown_addresses() -> Result<Vec<Subject>, Failure> {
@@ -111,6 +139,7 @@ async fn hashing(
 async fn compare_subjects(
     context: &mut VerifyContext,
     subjects: Vec<Subject>,
+    single: Option<&HashSet<Row>>,
     hashing: Option<&Hashing>,
     batch: &mut usize,
 ) -> Result<(), Failure> {
@@ -124,7 +153,11 @@ async fn compare_subjects(
         lookups.push((subject, expected));
     }
     if context.has_v1 {
-        for lookup in &lookups {
+        let is_single = |(subject, _): &&ExpectedLookup| match (single, subject.row) {
+            (Some(rows), Some(row)) => rows.contains(&row),
+            _ => true,
+        };
+        for lookup in lookups.iter().filter(is_single) {
             compare_single(context, lookup).await?;
         }
     }

@@ -44,6 +44,11 @@ pub(in crate::cli) struct Verify {
     /// others.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
+    /// Compare the signed association of every address, with a request for each; otherwise
+    /// those of the 1,000 newest and of 1,000 random others. All addresses are compared in
+    /// bulk and by hash.
+    #[arg(long)]
+    each: bool,
     /// A file with an access token that both servers accept and whose user has accepted
     /// the terms [default: a token from the database].
     #[arg(long, value_name = "FILE")]
@@ -76,6 +81,7 @@ impl Verify {
             key,
             has_v1,
             sample: self.sample,
+            each: self.each,
             comparison: Comparison::default(),
             bar: progress_bar(),
             clock: Clock::system(),
