@@ -159,11 +159,15 @@ impl Entries {
         self.len() == 0
     }
 
-    /// Parts of at most so many entries, at least one part.
+    /// Parts of at most so many entries, at least one part. Hashes are in the order of the
+    /// index, so that those of a part are on few of its pages.
     #[must_use]
     pub fn into_parts(self, size: usize) -> Vec<Self> {
         match self {
-            Self::Hashed(hashes) => parts(hashes, size).map(Self::Hashed).collect(),
+            Self::Hashed(mut hashes) => {
+                hashes.sort_unstable();
+                parts(hashes, size).map(Self::Hashed).collect()
+            }
             Self::Plain(threepids) => parts(threepids, size).map(Self::Plain).collect(),
         }
     }

@@ -151,20 +151,42 @@ pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
 /// # Errors
 /// `400 M_BAD_JSON`
 pub(super) fn expect_values(body: &[u8], max: usize) -> Result<(), Error> {
-    let (mut values, mut in_string, mut is_escaped) = (0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = in_string,
-            b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => values += 1,
-            _ => {}
+    let mut values = 0_usize;
+    let mut rest = body;
+    loop {
+        let (outside, after) = split_at_byte(rest, memchr::memchr(b'"', rest));
+        let starts_value = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+        values += outside.iter().filter(starts_value).count();
+        match after {
+            Some(string) => rest = after_string(string),
+            None => break,
         }
     }
     if values > max {
         return Err(Error::bad_json("The request body has too many values"));
     }
     Ok(())
+}
+
+/// What follows the end of a JSON string.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest.get(at) == Some(&b'"');
+        let skipped = at + if is_end { 1 } else { 2 };
+        rest = rest.get(skipped..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
+}
+
+/// What is before that byte, and what is after it; all of it without one.
+fn split_at_byte(bytes: &[u8], at: Option<usize>) -> (&[u8], Option<&[u8]>) {
+    match at.and_then(|at| bytes.split_at_checked(at)) {
+        Some((before, after)) => (before, after.get(1..)),
+        None => (bytes, None),
+    }
 }
 
 /// The content type of a body in lower case, without parameters.

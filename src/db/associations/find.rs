@@ -202,7 +202,11 @@ fn find_many(
          WHERE removals.address = associations.address \
          AND removals.medium = associations.medium AND removals.ts >= associations.ts)"
     );
-    let keys = serde_json::json!(keys).to_string();
+    let mut keys = keys.to_vec();
+    // In the order of the index, so that its pages are read once.
+    keys.sort_unstable();
+    let keys = serde_json::to_string(&keys)
+        .map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     let query = diesel::sql_query(query)
         .bind::<Text, _>(keys)
         .bind::<BigInt, _>(now.saturating_add(CLOCK_SKEW_MS))
