@@ -96,6 +96,7 @@ def measure_size(bench, data, work, size, result):
                 bench.measure(name, size, connections, server, driver, url)
                 for name in chosen.workloads
                 for connections in chosen.connections
+                if workloads.is_measured(name, connections)
             ]
         result["rows"] += measured
         save(result, chosen.out)

@@ -73,7 +73,8 @@ def disturbed(rows, file):
 def finish(figure, axes, file):
     """Adds what all plots have, and writes the file."""
     axes.grid(True, which="major", alpha=0.3)
-    axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
     figure.tight_layout()
     figure.savefig(file)
     pyplot.close(figure)

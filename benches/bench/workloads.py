@@ -31,6 +31,15 @@ DRIVEN = {"flow": None, "mixed": make.mixed}
 NAMES = [*WRK, *DRIVEN]
 
 
+# The clients of whole flows have one address, from which the server takes so many at a time.
+MOST_FLOWS = 64
+
+
+def is_measured(name, connections):
+    """Whether the server would serve so many connections of a workload."""
+    return name not in DRIVEN or connections <= MOST_FLOWS
+
+
 class Bench:
     """What measurements share: programs, folders, options."""
 
