@@ -24,7 +24,7 @@ use crate::domain::message::InstanceId;
 use crate::domain::public_key::PublicKey;
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::{BodyLimits, Permits, Turns};
+use crate::permits::{BodyLimits, Turns};
 use crate::pseudonyms::Pseudonyms;
 use crate::terms::CurrentTerms;
 
@@ -64,8 +64,6 @@ pub struct App {
     pub pending_replies: Arc<PendingReplies>,
     /// The room for request bodies.
     pub(crate) body_limits: BodyLimits,
-    /// Lookups with a long body that are worked on.
-    pub(crate) long_lookups: Permits,
     /// Requests in work, by client network.
     pub(crate) requests_in_work: Turns,
     /// Sequences of changes, which are completed when their client is gone.

@@ -37,7 +37,7 @@ use crate::domain::time::duration_ms;
 use crate::federation::{self, PeerClient};
 use crate::limiter::all::Limiters;
 use crate::metrics::Metrics;
-use crate::permits::{BodyLimits, Permits, Turns};
+use crate::permits::{BodyLimits, Turns};
 use crate::pseudonyms::Pseudonyms;
 use crate::random;
 use crate::terms::CurrentTerms;
@@ -340,8 +340,6 @@ fn app(
             config.http.max_body_bytes,
             lookup::max_bytes(config.lookup.max_addresses),
         ),
-        // Enough to keep the readers busy.
-        long_lookups: Permits::new(u32::try_from(2 * config.database.readers).unwrap_or(u32::MAX)),
         requests_in_work: Turns::new(
             config.http.max_requests_per_client,
             config.http.max_connections_per_client,

@@ -22,7 +22,7 @@ use crate::http::args::{Body, Query};
 use crate::http::call::Call;
 use crate::http::empty::NoArguments;
 use crate::http::fields::Request;
-use crate::http::off_thread::{off_thread, turn};
+use crate::http::off_thread::off_thread;
 use crate::http::resource::Endpoint;
 
 /// How to hash addresses.
@@ -96,7 +96,6 @@ pub async fn lookup(
 ) -> Result<web::Json<LookupResponse>, Error> {
     let fields = call.take_fields();
     let (client, user) = (call.client, call.caller.user().cloned());
-    let _turn = turn(&app, fields.unparsed_bytes()).await?;
     let lookup = off_thread(fields.unparsed_bytes(), {
         let app = app.clone();
         move || Lookup::new(&app, fields.parse()?, client, user.as_ref())

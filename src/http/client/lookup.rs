@@ -21,7 +21,7 @@ use crate::http::args::{Body, Query};
 use crate::http::call::Call;
 use crate::http::describe::{DescribeResponse, Description};
 use crate::http::fields::Request;
-use crate::http::off_thread::{off_thread, turn};
+use crate::http::off_thread::off_thread;
 use crate::http::resource::Endpoint;
 use crate::http::signed::SignedAssociation;
 
@@ -124,7 +124,6 @@ pub async fn bulk_lookup(
     mut call: Call<V1, Body, BulkLookupRequest>,
 ) -> Result<web::Json<BulkLookupResponse>, Error> {
     let (fields, client) = (call.take_fields(), call.client);
-    let _turn = turn(&app, fields.unparsed_bytes()).await?;
     let lookup = off_thread(fields.unparsed_bytes(), {
         let app = app.clone();
         move || Lookup::new(&app, fields.parse()?, client)
