@@ -31,7 +31,8 @@ DRIVEN = {"flow": None, "mixed": make.mixed}
 NAMES = [*WRK, *DRIVEN]
 
 
-# The clients of whole flows have one address, from which the server takes so many at a time.
+# The clients of whole flows have one address, for which the server keeps no more requests waiting for
+# the outcome of their mails.
 MOST_FLOWS = 64
 
 

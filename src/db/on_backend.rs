@@ -12,8 +12,8 @@ use diesel::query_dsl::methods::{ExecuteDsl, LimitDsl};
 
 use super::{Conn, with_backend};
 
-/// A query that both database systems can run. For those of each request; others need no
-/// second copy of their code.
+/// A query that both database systems can run. For files with queries of each request; others
+/// need no second copy of their code.
 pub(super) trait OnBackend: Sized {
     /// All rows.
     fn load_on<'query, T>(self, connection: &mut Conn) -> QueryResult<Vec<T>>

@@ -131,7 +131,11 @@ impl Entries {
     pub fn parse(algorithm: Algorithm, entries: Vec<String>) -> Self {
         match algorithm {
             Algorithm::Sha256 => {
-                Self::Hashed(entries.into_iter().filter(|entry| is_hash(entry)).collect())
+                let mut hashes = entries;
+                hashes.retain(|entry| is_hash(entry));
+                // In the order of the index, so that those of a part are on few of its pages.
+                hashes.sort_unstable();
+                Self::Hashed(hashes)
             }
             Algorithm::Plain => Self::Plain(
                 entries
@@ -159,15 +163,11 @@ impl Entries {
         self.len() == 0
     }
 
-    /// Parts of at most so many entries, at least one part. Hashes are in the order of the
-    /// index, so that those of a part are on few of its pages.
+    /// Parts of at most so many entries, at least one part.
     #[must_use]
     pub fn into_parts(self, size: usize) -> Vec<Self> {
         match self {
-            Self::Hashed(mut hashes) => {
-                hashes.sort_unstable();
-                parts(hashes, size).map(Self::Hashed).collect()
-            }
+            Self::Hashed(hashes) => parts(hashes, size).map(Self::Hashed).collect(),
             Self::Plain(threepids) => parts(threepids, size).map(Self::Plain).collect(),
         }
     }

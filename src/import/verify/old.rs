@@ -161,16 +161,15 @@ impl OldDatabase {
     /// rows and as many random ones.
     pub(crate) fn rows(&mut self, sample: Option<u32>) -> Result<Vec<Row>, DbError> {
         let mut rows = Vec::new();
+        // Of each address always the same row, so that a sample is a part of all.
         let not_local = format!(
-            "{IS_NO_MARK} AND NOT EXISTS (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium \
-             AND l.address = t.address)"
+            "t.id IN (SELECT MAX(t.id) FROM {GLOBAL} AS t WHERE {IS_NO_MARK} AND NOT EXISTS \
+             (SELECT 1 FROM {LOCAL} AS l WHERE l.medium = t.medium AND l.address = t.address) \
+             GROUP BY t.medium, t.address)"
         );
-        for (table, condition, group) in [
-            (LOCAL, "TRUE", ""),
-            (GLOBAL, not_local.as_str(), "GROUP BY t.medium, t.address"),
-        ] {
+        for (table, condition) in [(LOCAL, "TRUE"), (GLOBAL, not_local.as_str())] {
             let sampled = sample.map_or(String::new(), |count| sample_condition(table, count));
-            let clauses = format!("WHERE {condition} {sampled} {group}");
+            let clauses = format!("WHERE {condition} {sampled}");
             let query = Query {
                 table,
                 id: "id",

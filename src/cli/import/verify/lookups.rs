@@ -19,7 +19,8 @@ use crate::random;
 
 /// Addresses per request, unless a server accepts fewer.
 const BATCH: usize = 500;
-/// Of so many of the newest rows, and of so many others, the signed association is compared.
+/// Of so many of the newest rows of each table, and of so many random ones, the signed
+/// association is compared.
 const SINGLE: u32 = 1000;
 /// Addresses that neither server knows.
 const UNKNOWN: usize = 10;

@@ -44,10 +44,10 @@ pub(in crate::cli) struct Verify {
     /// others.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
-    /// Compare the signed association of every address, with a request for each; otherwise
-    /// those of the 1,000 newest and of 1,000 random others. All addresses are compared in
-    /// bulk and by hash.
-    #[arg(long)]
+    /// Compare the signed association of every address, with a request for each. Otherwise
+    /// that is done for the 1,000 newest addresses of each table and a random sample of 1,000,
+    /// and for the others in bulk and by hash only.
+    #[arg(long, conflicts_with = "sample")]
     each: bool,
     /// A file with an access token that both servers accept and whose user has accepted
     /// the terms [default: a token from the database].
