@@ -1,6 +1,6 @@
 //! Runs queries on the connection of the one database system or the other.
 //!
-//! [`Conn`] itself can run any query as well. It makes the text of the query anew each
+//! [`Conn`] itself can run any query as well. It makes the text of the query each
 //! time, to find the prepared statement that belongs to it: for a short lookup, that was a
 //! fifth of its time. For the connection inside it, the type of the query is enough.
 
@@ -52,7 +52,7 @@ pub(super) trait OnBackend: Sized {
 impl<Q> OnBackend for Q {}
 
 /// A query that returns rows and is written as text, whose statement stays prepared. Diesel
-/// compiles such a one anew each time, because its text might depend on the values. Only for
+/// compiles such a one each time, because its text might depend on the values. Only for
 /// one of few texts: nothing removes a statement before its connection is closed.
 #[derive(Debug)]
 pub(super) struct Prepared<Q>(pub Q);
