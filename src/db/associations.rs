@@ -19,7 +19,7 @@ use crate::domain::ids::ServerName;
 use crate::domain::lookup::Hashes;
 
 #[derive(Insertable)]
-#[diesel(table_name = associations, treat_none_as_default_value = false)]
+#[diesel(table_name = associations)]
 struct Row<'a> {
     medium: &'a str,
     address: &'a str,
