@@ -47,9 +47,8 @@ pub(super) fn serve(
         log::warn!("{warning}");
     }
     actix::System::new().block_on(async {
-        let server = Server::start(config, Clock::system())?;
+        let server = Server::start_and(config, Clock::system(), || signals.serving())?;
         started(&server)?;
-        signals.serving();
         let (app, hangups) = (Arc::clone(server.app()), signals.clone());
         tokio::task::spawn_local(async move {
             loop {

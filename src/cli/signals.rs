@@ -48,7 +48,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Says that the server runs: SIGTERM and SIGINT no longer end the process at once.
+    /// Says that clients can connect: SIGTERM and SIGINT no longer end the process at once.
     pub(super) fn serving(&self) {
         self.0.is_serving.store(true, Ordering::SeqCst);
     }

@@ -124,6 +124,19 @@ impl Server {
     /// # Errors
     /// What is missing or wrong, in a sentence.
     pub fn start(config: Config, clock: Clock) -> Result<Self, ServerError> {
+        Self::start_and(config, clock, || ())
+    }
+
+    /// The same, and calls `before_clients` when all else is done and the first client could
+    /// connect: from then on an end of the process has to be orderly.
+    ///
+    /// # Errors
+    /// What is missing or wrong, in a sentence.
+    pub fn start_and(
+        config: Config,
+        clock: Clock,
+        before_clients: impl FnOnce(),
+    ) -> Result<Self, ServerError> {
         let mut resources = resources::open(&config)?;
         for warning in &resources.warnings {
             warn!("{warning}");
@@ -131,6 +144,7 @@ impl Server {
         let replication_tls = resources.replication_tls.take();
         let (app, parts) = actors::start(config, clock, resources)?;
         let app = Arc::new(app);
+        before_clients();
         let (listeners, addresses) = listeners::bind(&app, replication_tls)?;
         Ok(Self {
             app,
