@@ -219,6 +219,10 @@ mod tests {
             (r#"{"a":["b","c"],"d":{}}"#, 5),
             (r#"{"a":"[,{\",[\\"}"#, 1),
             (r#"{"\\":[0,0]}"#, 3),
+            // Cut short, within a string or an escape.
+            (r#"["a,[","#, 2),
+            (r#"["a,["#, 1),
+            (r#"["a,[\"#, 1),
         ] {
             assert_eq!(count(body), Some(values), "{body}");
         }
