@@ -12,10 +12,10 @@ class Wrk:
     def __init__(self):
         self.next = 1
 
-    def start(self, port, requests, connections, seconds):
-        """Starts a load; `result` waits for its end."""
+    def start(self, port, requests, connections, seconds, prefix=()):
+        """Starts a load, with some words before its command; `result` waits for its end."""
         threads = max(1, min(CORES, connections))
-        words = ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s"]
+        words = [*prefix, "wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s"]
         words += ["--timeout", "60s", "-s", HERE / "wrk.lua", f"http://127.0.0.1:{port}/"]
         words += ["--", requests.wire, str(self.next)]
         self.next += 100_000_000

@@ -34,7 +34,8 @@ def lines(result):
     if result.get("disturbances"):
         yield ""
         yield from table(
-            ["v1 look-ups (400/s) while", "associations", "p50 ms", "p99 ms", "max ms", "took s", "peak MB", "load"],
+            ["v1 look-ups (400/s) while", "associations", "p50 ms", "p99 ms", "worst p99 ms", "max ms", "took s",
+             "peak MB", "load"],
             [disturbance_cells(row) for row in result["disturbances"]],
         )
     if result.get("rotations"):
@@ -85,6 +86,7 @@ def disturbance_cells(row):
     """The cells of a disturbance."""
     return [
         row["disturbance"], number(row["size"]), f"{row['p50_us'] / 1000:.2f}", f"{row['p99_us'] / 1000:.2f}",
+        f"{row['worst_p99_us'] / 1000:.2f}",
         f"{row['max_us'] / 1000:.0f}", f"{row['seconds']:.0f}", f"{row['memory_mb']:.0f}", f"{row['load']:.1f}",
     ]
 
