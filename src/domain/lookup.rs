@@ -163,7 +163,7 @@ impl Entries {
         self.len() == 0
     }
 
-    /// Parts of at most so many entries, at least one part.
+    /// Parts of at most so many entries, at least one part. `size` must not be 0.
     #[must_use]
     pub fn into_parts(self, size: usize) -> Vec<Self> {
         match self {
@@ -174,13 +174,10 @@ impl Entries {
 }
 
 fn parts<T>(entries: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
-    let mut rest = Some(entries);
-    iter::from_fn(move || {
-        let mut part = rest.take()?;
-        let more = part.split_off(part.len().min(size));
-        rest = (!more.is_empty()).then_some(more);
-        Some(part)
-    })
+    let count = entries.len().div_ceil(size).max(1);
+    let mut rest = entries.into_iter();
+    // Not split off: each part would keep the room of all that follow.
+    iter::repeat_with(move || rest.by_ref().take(size).collect()).take(count)
 }
 
 impl fmt::Debug for Entries {

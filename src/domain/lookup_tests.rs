@@ -129,12 +129,17 @@ proptest! {
         let _ = (parse_plain_entry(&text), is_hash(&text));
     }
 
-    /// No entry is lost, none twice, the order stays.
+    /// No entry is lost, none twice, the order stays, and no part takes more room than it needs.
     #[test]
     fn parts_together_are_the_whole(hashes in vec("[a-z]{1,3}", 0..40), size in 1_usize..12) {
         let parts = Entries::Hashed(hashes.clone()).into_parts(size);
         prop_assert_eq!(parts.len(), hashes.len().div_ceil(size).max(1));
-        prop_assert!(parts.iter().all(|part| part.len() <= size));
+        for part in &parts {
+            let Entries::Hashed(part) = part else {
+                panic!("another kind of entries");
+            };
+            prop_assert!(part.len() <= size && part.capacity() <= size.max(4));
+        }
         let joined: Vec<String> = parts
             .into_iter()
             .flat_map(|part| match part {
