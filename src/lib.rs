@@ -83,6 +83,7 @@ pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod outgoing;
 pub(crate) mod permits;
+pub(crate) mod priority;
 pub(crate) mod pseudonyms;
 pub(crate) mod random;
 pub mod server;

@@ -124,6 +124,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("clock", "domain"),
     ("metrics", ""),
     ("permits", "domain"),
+    ("priority", ""),
     ("random", ""),
     ("config", "domain"),
     ("logging", "config"),
@@ -137,7 +138,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("federation", "outgoing config clock domain permits"),
     (
         "actor",
-        "db delivery federation limiter domain clock metrics permits random",
+        "db delivery federation limiter domain clock metrics permits priority random",
     ),
     (
         "error",
@@ -166,7 +167,7 @@ const LAYERS: &[(&str, &str)] = &[
     (
         "cli",
         "server import http::openapi delivery::templates domain config error::UNRECOGNIZED clock \
-         logging random",
+         logging priority random",
     ),
 ];
 

@@ -6,6 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress_bar::progress_bar;
 use crate::cli::stdout::print;
 use crate::config::{DatabaseUrl, Secret};
+use crate::priority;
 use crate::server::databases;
 
 /// The arguments of `sydent database copy`.
@@ -22,6 +23,8 @@ pub(in crate::cli) struct Copy {
 
 impl Copy {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        // A server may run on the machine.
+        priority::give_way();
         // Errors of clap would quote the URL, which may have a password.
         let parse = |name: &str, url: &Secret| {
             let parsed = DatabaseUrl::parse(url.expose());

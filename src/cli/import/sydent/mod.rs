@@ -24,7 +24,7 @@ use crate::domain::session_secrets::HashKey;
 use crate::domain::signing::KeyRing;
 use crate::import::conf::{ConversionContext, Converted, DefaultSection, SydentConf, Target};
 use crate::import::data::{self, Import, Report, read_peers};
-use crate::random;
+use crate::{priority, random};
 
 /// The options of `sydent import sydent`.
 #[derive(Debug, Args)]
@@ -81,6 +81,8 @@ pub(in crate::cli) struct Sydent {
 
 impl Sydent {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        // A server may run on the machine, Sydent for one.
+        priority::give_way();
         let conf = self.conf()?;
         let source = self.source(&conf)?;
         let target = TargetDatabase::new(self.database.as_deref(), &self.out)?;
