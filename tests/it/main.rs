@@ -136,6 +136,8 @@ mod relay_protection;
 mod relay_stalls;
 mod relay_troubles;
 #[cfg(test)]
+mod rolling;
+#[cfg(test)]
 mod same_origin;
 #[cfg(test)]
 mod send_attempts;

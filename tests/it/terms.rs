@@ -142,7 +142,7 @@ async fn accepted_terms_may_be_accepted_again() {
     }
     // A new master version requires acceptance again, though no URL has changed.
     file.write_text(&format!("master_version: '2'\n{ONE}"));
-    server.app.terms.reload();
+    server.reload_terms();
     assert!(!has_access(&alice).await);
     alice.accept(json!(["https://a/t-en"])).await.ok();
     assert!(has_access(&alice).await);

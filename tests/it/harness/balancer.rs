@@ -1,15 +1,18 @@
-//! A load balancer for TCP connections, which asks its servers whether they are ready.
-//! It keeps no client at one server: each connection goes to the next one.
+//! A load balancer, which gives each request to the next server, whoever sends it. It
+//! keeps no client at one server.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use super::forward::forward;
 
 /// How often it asks, and how long it waits after an error.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -20,7 +23,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A load balancer. It stops when it goes out of scope.
 pub struct Balancer {
     pub address: SocketAddr,
-    servers: Servers,
+    servers: Arc<Servers>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -28,24 +31,37 @@ pub struct Balancer {
 /// One of its servers.
 #[derive(Clone, Copy)]
 pub struct Backend {
-    /// Where its connections go to.
+    /// Where its requests go to.
     pub address: SocketAddr,
-    /// Where it answers `/ready`.
-    pub operations: SocketAddr,
+    /// Where it answers `/ready`; without that, it is always ready.
+    pub operations: Option<SocketAddr>,
 }
 
-/// The servers, and whether they were ready when they were asked last.
-type Servers = Arc<Mutex<Vec<(Backend, bool)>>>;
+/// The servers.
+#[derive(Default)]
+struct Servers {
+    /// Whether each was ready when it was asked last.
+    all: Mutex<Vec<(Backend, bool)>>,
+    /// How many requests were given to a server.
+    given: AtomicUsize,
+}
 
 impl Balancer {
     /// Listens on a free port in front of these servers.
     pub fn start(backends: impl IntoIterator<Item = Backend>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), backends)
+    }
+
+    /// Listens there.
+    pub fn start_at(address: SocketAddr, backends: impl IntoIterator<Item = Backend>) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let servers = backends.into_iter().map(|backend| (backend, false));
-        let servers: Servers = Arc::new(Mutex::new(servers.collect()));
+        let servers = Arc::new(Servers::default());
+        for backend in backends {
+            servers.add(backend);
+        }
         let shared = Arc::clone(&servers);
         let thread = std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -66,20 +82,20 @@ impl Balancer {
         }
     }
 
-    /// Another server, which gets connections once it is ready.
+    /// Another server, which gets requests once it is ready.
     pub fn add(&self, backend: Backend) {
-        self.servers.lock().unwrap().push((backend, false));
+        self.servers.add(backend);
     }
 
     /// Takes out a server that has ended: another process may get its port.
     pub fn remove(&self, address: SocketAddr) {
-        let mut servers = self.servers.lock().unwrap();
+        let mut servers = self.servers.all.lock().unwrap();
         servers.retain(|(backend, _)| backend.address != address);
     }
 
     /// Whether a server was ready when it was asked last.
     pub fn uses(&self, address: SocketAddr) -> bool {
-        let servers = self.servers.lock().unwrap();
+        let servers = self.servers.all.lock().unwrap();
         let mut servers = servers.iter();
         servers.any(|(backend, is_ready)| backend.address == address && *is_ready)
     }
@@ -98,13 +114,32 @@ impl Drop for Balancer {
     }
 }
 
+impl Servers {
+    fn add(&self, backend: Backend) {
+        let is_ready = backend.operations.is_none();
+        self.all.lock().unwrap().push((backend, is_ready));
+    }
+
+    /// The server that gets the next request.
+    fn next(&self) -> Option<SocketAddr> {
+        let servers = self.all.lock().unwrap();
+        let ready: Vec<_> = servers.iter().filter(|(_, is_ready)| *is_ready).collect();
+        let turn = self.given.fetch_add(1, Ordering::SeqCst);
+        let (backend, _) = ready.get(turn.checked_rem(ready.len())?)?;
+        Some(backend.address)
+    }
+}
+
 /// Asks all servers again and again.
 async fn check(servers: &Servers) {
     loop {
-        let asked = servers.lock().unwrap().clone();
+        let asked = servers.all.lock().unwrap().clone();
         for (asked, _) in asked {
-            let answer = timeout(ANSWER_WITHIN, is_ready(asked.operations)).await;
-            let mut servers = servers.lock().unwrap();
+            let Some(operations) = asked.operations else {
+                continue;
+            };
+            let answer = timeout(ANSWER_WITHIN, is_ready(operations)).await;
+            let mut servers = servers.all.lock().unwrap();
             let mut servers = servers.iter_mut();
             // It may have been taken out meanwhile.
             if let Some(server) = servers.find(|(it, _)| it.address == asked.address) {
@@ -124,30 +159,18 @@ async fn is_ready(operations: SocketAddr) -> std::io::Result<bool> {
     Ok(answer.starts_with("HTTP/1.1 200 "))
 }
 
-async fn balance(listener: tokio::net::TcpListener, servers: &Servers) {
+async fn balance(listener: tokio::net::TcpListener, servers: &Arc<Servers>) {
     let mut connections = JoinSet::new();
-    let mut next = 0;
     loop {
         let Ok((client, _)) = listener.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        let servers = servers.lock().unwrap().clone();
-        let ready: Vec<_> = servers.iter().filter(|(_, is_ready)| *is_ready).collect();
-        next += 1;
-        // Without a server, the client sees its connection closed.
-        if let Some((backend, _)) = ready.get(next % ready.len().max(1)) {
-            let address = backend.address;
-            connections.spawn(async move { forward(client, address).await });
-        }
+        let servers = Arc::clone(servers);
+        connections.spawn(async move {
+            // An error, or no server that is ready: the client sees its connection closed.
+            let _ = forward(client, || servers.next()).await;
+        });
         while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn forward(mut client: TcpStream, address: SocketAddr) {
-    if let Ok(mut server) = TcpStream::connect(address).await {
-        let _ = client.set_nodelay(true);
-        let _ = server.set_nodelay(true);
-        let _ = copy_bidirectional(&mut client, &mut server).await;
     }
 }

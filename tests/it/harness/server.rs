@@ -1,18 +1,18 @@
-//! A server in the test process: what `main` starts, in a thread.
+//! A server in the test process: what `main` starts, in a thread. With `TEST_INSTANCES` it
+//! has several instances, between which a load balancer spreads the requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::thread::JoinHandle;
 
 use sydent::actor::accounts::OpenAccount;
 use sydent::app::App;
 use sydent::clock::Clock;
 use sydent::config::Settings;
 use sydent::domain::secret::TokenHash;
-use sydent::server::{Addresses, Server};
+use sydent::server::Addresses;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
+use super::instances::{Fleet, number_of_instances};
 use super::{
     Api, BASE_URL, KEY_FILE, Listener, Mail, SERVER_NAME, SmtpServer, TestDatabase, TestDns,
     fresh_address, wait_for,
@@ -20,11 +20,12 @@ use super::{
 
 /// A running server. It stops when it goes out of scope.
 pub struct TestServer {
+    /// Of the first instance.
     pub app: Arc<App>,
+    /// Those of the load balancer if there is one.
     pub addresses: Addresses,
     pub database: TestDatabase,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    fleet: Fleet,
     clock: Option<Arc<AtomicI64>>,
     _folder: TempDir,
 }
@@ -81,31 +82,12 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder, &database);
         change(&mut settings);
-        let config = settings
-            .into_config()
-            .unwrap_or_else(|problems| panic!("{problems}"));
-        let (send_started, started) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let server = Server::start(config, clock).unwrap_or_else(|error| panic!("{error}"));
-                send_started
-                    .send((Arc::clone(server.app()), server.addresses().clone()))
-                    .unwrap();
-                let stop = async { drop(stopped.await) };
-                server
-                    .run(stop)
-                    .await
-                    .unwrap_or_else(|error| panic!("{error}"));
-            });
-        });
-        let (app, addresses) = started.recv().expect("the server starts");
+        let fleet = Fleet::start(settings, &clock, number_of_instances(&database));
         Self {
-            app,
-            addresses,
+            app: fleet.app(),
+            addresses: fleet.addresses.clone(),
             database,
-            stop: Some(stop),
-            thread: Some(thread),
+            fleet,
             clock: handle,
             _folder: folder,
         }
@@ -228,23 +210,19 @@ impl TestServer {
         Self::run(old, clock, Some(handle), change)
     }
 
+    /// Loads the terms again, as SIGHUP does.
+    pub fn reload_terms(&self) {
+        self.fleet.reload_terms();
+    }
+
     /// Starts the shutdown, as SIGTERM does.
     pub fn begin_stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
+        self.fleet.begin_stop();
     }
 
     /// Shuts down, as SIGTERM does, and waits until it ended.
     pub fn stop(&mut self) {
-        self.begin_stop();
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(
-                ended.is_ok() || std::thread::panicking(),
-                "the server panicked"
-            );
-        }
+        self.fleet.stop();
     }
 }
 
