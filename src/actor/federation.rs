@@ -5,7 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, Addr, Arbiter, ArbiterHandle, AsyncContext as _, Context, Handler, Message,
+    ResponseFuture,
+};
 use futures_util::future::join_all;
 use zeroize::Zeroizing;
 
@@ -42,6 +45,12 @@ struct Federation {
 
 impl Actor for Federation {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(Client::IDLE_TIME, |federation, _context| {
+            federation.client.close_idle();
+        });
+    }
 }
 
 impl FederationHandle {

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::cache::Cache;
-use super::connect::{AddressLimit, Connected, Network};
+use super::connect::{AddressLimit, Connected, CountedCall, Network};
 use super::guard::Guard;
+use super::idle::{IdleConnections, Kept, MAX_IDLE_TIME};
 use super::keys::{self, CachedKey, KeyCache, KeyError, ServerKeys};
 use super::onbind::{self, OnbindFailure};
 use super::route::{Route, may_delegate, route};
@@ -19,7 +20,7 @@ use super::well_known::{self, Delegation};
 use crate::config::Federation;
 use crate::domain::ids::{KeyId, Mxid, ServerName};
 use crate::domain::public_key::PublicKey;
-use crate::outgoing::{CallError, Dns, DnsError, Request, Response, exchange, tls};
+use crate::outgoing::{CallError, Dns, DnsError, Failed, Request, Response, Reusable, tls};
 
 /// The maximum number of cached delegations.
 const MAX_DELEGATIONS: usize = 10_000;
@@ -31,6 +32,7 @@ const MIN_PER_ADDRESS: usize = 8;
 /// the epoch.
 pub struct Client {
     network: Network,
+    idle: IdleConnections,
     /// The timeout of a whole call.
     timeout: Duration,
     delegations: RefCell<Cache<String, Option<ServerName>>>,
@@ -60,6 +62,9 @@ struct Call<'a> {
 }
 
 impl Client {
+    /// How long a connection waits for another call.
+    pub const IDLE_TIME: Duration = MAX_IDLE_TIME;
+
     /// Creates a client.
     ///
     /// # Errors
@@ -78,6 +83,7 @@ impl Client {
         };
         Ok(Self {
             network,
+            idle: IdleConnections::new(MAX_IDLE_TIME),
             timeout: settings.timeout,
             delegations: RefCell::new(Cache::new(MAX_DELEGATIONS)),
             keys: RefCell::new(KeyCache::new()),
@@ -190,19 +196,53 @@ impl Client {
         self.network.check_allowed(server)?;
         let whole_call = async {
             let route = self.resolve(server, now).await?;
-            // Counts for its address until the response is complete.
+            if let Some(kept) = self.idle.take(&route) {
+                let count = |address| self.network.addresses.take(address);
+                let counted = kept.address.map(count).transpose()?;
+                match self.exchange(&route, &call, kept, counted).await {
+                    // The server may have closed it meanwhile.
+                    Err(failed) if failed.is_unanswered => {}
+                    outcome => return outcome.map_err(|failed| failed.error),
+                }
+            }
             let Connected {
                 stream,
-                address: _count,
+                call: counted,
             } = self.network.connect(&route).await?;
-            let request = Request::new(call.method, &route.host, call.path, call.body)
-                .with_max_response(call.max_response);
-            exchange(stream, request).await
+            let address = counted.as_ref().map(|counted| counted.address);
+            let kept = Kept::new(Reusable::new(stream), address);
+            let outcome = self.exchange(&route, &call, kept, counted).await;
+            outcome.map_err(|failed| failed.error)
         };
         // A slow response must not occupy a connection permit for longer (NET-16).
         timeout(self.timeout, whole_call)
             .await
             .unwrap_or(Err(CallError::TimedOut))
+    }
+
+    /// Makes a call, which counts for its address until the response is complete. Keeps the
+    /// connection if the homeserver does.
+    async fn exchange(
+        &self,
+        route: &Route,
+        call: &Call<'_>,
+        kept: Kept,
+        counted: Option<CountedCall>,
+    ) -> Result<Response, Failed> {
+        let (method, body) = (call.method.clone(), call.body.clone());
+        let request = Request::new(method, &route.host, call.path, body);
+        let request = request.with_max_response(call.max_response);
+        let (response, is_open) = kept.connection.exchange(request).await?;
+        drop(counted);
+        if is_open {
+            self.idle.put(route.clone(), kept);
+        }
+        Ok(response)
+    }
+
+    /// Closes connections that nobody has used for [`Self::IDLE_TIME`].
+    pub fn close_idle(&self) {
+        self.idle.close_old();
     }
 
     async fn resolve(&self, server: &ServerName, now: i64) -> Result<Route, CallError> {

@@ -40,10 +40,16 @@ pub(super) struct Network {
 /// addresses of the configuration and those behind a proxy are not limited.
 pub(super) struct AddressLimit(Shares);
 
-/// A connection that counts for its address while it is open.
+/// A connection, and the call that it counts as for its address.
 pub(super) struct Connected {
     pub stream: Stream,
-    pub address: Option<Share>,
+    pub call: Option<CountedCall>,
+}
+
+/// A call to an address, which counts until this is dropped.
+pub(super) struct CountedCall {
+    pub address: IpAddr,
+    _share: Share,
 }
 
 impl AddressLimit {
@@ -53,10 +59,15 @@ impl AddressLimit {
         Self(Shares::new(u64::MAX, max))
     }
 
-    fn take(&self, ip: IpAddr) -> Result<Share, CallError> {
-        self.0
-            .try_acquire(vec![rate::Network::single(client_network(ip))], 1)
-            .map_err(|_none| CallError::TooManyCalls)
+    /// Counts a call to an address.
+    ///
+    /// # Errors
+    /// [`CallError::TooManyCalls`]
+    pub(super) fn take(&self, address: IpAddr) -> Result<CountedCall, CallError> {
+        let network = rate::Network::single(client_network(address));
+        let share = self.0.try_acquire(vec![network], 1);
+        let _share = share.map_err(|_none| CallError::TooManyCalls)?;
+        Ok(CountedCall { address, _share })
     }
 }
 
@@ -131,11 +142,11 @@ impl Network {
             (Target::Static(address), _) => connector.connect_to(*address).await,
             (Target::Address(address), None) => {
                 self.check_address(address.ip())?;
-                let share = self.addresses.take(address.ip())?;
+                let call = self.addresses.take(address.ip())?;
                 let stream = connector.connect_to(*address).await?;
                 return Ok(Connected {
                     stream,
-                    address: Some(share),
+                    call: Some(call),
                 });
             }
             (Target::Address(address), Some(proxy)) => {
@@ -149,19 +160,16 @@ impl Network {
             (Target::Name(host, port), None) => {
                 let allows = |ip| self.guard.allows(ip);
                 let take = |ip| self.addresses.take(ip);
-                let (stream, share) = connector.connect_any(host, *port, allows, take).await?;
+                let (stream, call) = connector.connect_any(host, *port, allows, take).await?;
                 return Ok(Connected {
                     stream,
-                    address: Some(share),
+                    call: Some(call),
                 });
             }
             // `targets` has replaced it.
             (Target::Service(_), _) => Err(CallError::NoAddress),
         };
-        stream.map(|stream| Connected {
-            stream,
-            address: None,
-        })
+        stream.map(|stream| Connected { stream, call: None })
     }
 
     fn check_address(&self, ip: IpAddr) -> Result<(), CallError> {

@@ -9,6 +9,7 @@
 //! - `route`: the target of a server name, without I/O.
 //! - `well_known`: delegation and its caching.
 //! - `guard`, `connect`: who is connected to. `outgoing` has the HTTP client.
+//! - `idle`: connections that wait for another request.
 //! - `connection_limit`: the number of concurrent calls.
 //! - `user_info`, `keys`, `onbind`: the three requests.
 
@@ -17,6 +18,7 @@ mod client;
 mod connect;
 mod connection_limit;
 mod guard;
+mod idle;
 mod keys;
 mod onbind;
 mod peer;
@@ -26,6 +28,7 @@ mod well_known;
 
 pub(crate) use client::{Client, OpenError};
 pub(crate) use connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
+pub(crate) use idle::MAX_IDLE;
 pub use keys::KeyError;
 pub use onbind::OnbindFailure;
 pub(crate) use peer::{PeerClient, PeerClients, PushError};

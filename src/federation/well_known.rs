@@ -88,7 +88,7 @@ async fn get(network: &Network, url: &Url) -> Result<Response, CallError> {
     }
     let Connected {
         stream,
-        address: _count,
+        call: _counts,
     } = network.connect(&route).await?;
     let path = path_and_query(url);
     let request = Request::new(Method::GET, &route.host, &path, None);

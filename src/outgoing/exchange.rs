@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
@@ -15,13 +16,19 @@ use awc::http::header::{
 };
 use awc::http::{Method, Uri};
 use futures_util::future::{Ready, ready};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::CallError;
+use super::shared::Shared;
 use super::stream::Stream;
 
 /// The `User-Agent` of this server (NET-24).
 const PRODUCT: &str = concat!("sydent/", env!("CARGO_PKG_VERSION"));
+
+/// How many bytes of a body that nobody wants are read, so that the connection can be used
+/// again, and how long they are waited for.
+const MAX_UNREAD: usize = 16 * 1024;
+const UNREAD_FOR: Duration = Duration::from_millis(100);
 
 /// A request.
 pub(crate) struct Request<'a> {
@@ -84,7 +91,7 @@ pub(crate) struct Answer {
 /// The response is invalid, incomplete or too large.
 pub(crate) async fn exchange(stream: Stream, request: Request<'_>) -> Result<Response, CallError> {
     let max_response = request.max_response;
-    let mut response = read_head(stream, request).await?;
+    let mut response = read_head(Shared::new(stream, true), request).await?;
     let body = read_body(&mut response, max_response).await?;
     Ok(Response {
         status: response.status().as_u16(),
@@ -104,7 +111,7 @@ pub(crate) async fn send(
     deadline: Instant,
 ) -> Result<Answer, CallError> {
     let max_response = request.max_response;
-    let mut response = timeout_at(deadline, read_head(stream, request))
+    let mut response = timeout_at(deadline, read_head(Shared::new(stream, true), request))
         .await
         .unwrap_or(Err(CallError::TimedOut))?;
     let body = timeout_at(deadline, read_body(&mut response, max_response));
@@ -116,21 +123,79 @@ pub(crate) async fn send(
     })
 }
 
+/// A connection that may carry several requests, one after the other.
+#[derive(Debug)]
+pub(crate) struct Reusable(Shared);
+
+/// Why there is no response.
+pub(crate) struct Failed {
+    pub error: CallError,
+    /// Whether the server sent nothing of a response: it may have closed the connection
+    /// before it got the request.
+    pub is_unanswered: bool,
+}
+
+impl Reusable {
+    /// A new connection.
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self(Shared::new(stream, false))
+    }
+
+    /// Whether it can still be used, as far as one can see from here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.with(Stream::is_idle)
+    }
+
+    /// As [`exchange`], and returns whether another request may follow.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn exchange(&self, request: Request<'_>) -> Result<(Response, bool), Failed> {
+        let max_response = request.max_response;
+        let answered = async {
+            let mut response = read_head(self.0.clone(), request).await?;
+            let body = if max_response == 0 {
+                let rest = read_body(&mut response, MAX_UNREAD);
+                // Without its end, the connection is closed, which is no harm.
+                let _ = timeout(UNREAD_FOR, rest).await;
+                Vec::new()
+            } else {
+                read_body(&mut response, max_response).await?
+            };
+            Ok(Response {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                body,
+            })
+        };
+        match answered.await {
+            Ok(response) => Ok((response, self.0.with(Stream::renew))),
+            Err(error) => Err(Failed {
+                error,
+                is_unanswered: self.0.with(|stream| stream.is_unanswered()),
+            }),
+        }
+    }
+}
+
 /// Sends a request and reads the head of the response.
-async fn read_head(stream: Stream, request: Request<'_>) -> Result<ClientResponse, CallError> {
+async fn read_head(stream: Shared, request: Request<'_>) -> Result<ClientResponse, CallError> {
     let uri = Uri::builder()
         .scheme("http")
         .authority("server.invalid")
         .path_and_query(request.path)
         .build()
         .map_err(invalid_response)?;
+    let closes = stream.closes();
     let mut client_request = client(stream)
         .request(request.method, uri)
         .insert_header((HOST, request.host))
         .insert_header((USER_AGENT, PRODUCT))
         // Without it a server may choose any coding (RFC 9110, section 12.5.3).
-        .insert_header((ACCEPT_ENCODING, "identity"))
-        .force_close();
+        .insert_header((ACCEPT_ENCODING, "identity"));
+    if closes {
+        client_request = client_request.force_close();
+    }
     for header in request.headers {
         client_request = client_request.insert_header(header);
     }
@@ -164,7 +229,7 @@ fn invalid_response(error: impl std::fmt::Display) -> CallError {
     clippy::disallowed_methods,
     reason = "this client cannot connect: it uses the one connection that passed the guard"
 )]
-fn client(stream: Stream) -> awc::Client {
+fn client(stream: Shared) -> awc::Client {
     let connector = SingleConnection(Rc::new(RefCell::new(Some(stream))));
     awc::Client::builder()
         .connector(awc::Connector::new().connector(connector))
@@ -176,10 +241,10 @@ fn client(stream: Stream) -> awc::Client {
 
 /// A connector that returns one established connection, once.
 #[derive(Clone)]
-struct SingleConnection(Rc<RefCell<Option<Stream>>>);
+struct SingleConnection(Rc<RefCell<Option<Shared>>>);
 
 impl Service<ConnectInfo<Uri>> for SingleConnection {
-    type Response = Connection<Uri, Stream>;
+    type Response = Connection<Uri, Shared>;
     type Error = ConnectError;
     type Future = Ready<Result<Self::Response, Self::Error>>;
 

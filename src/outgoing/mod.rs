@@ -4,7 +4,7 @@
 //! - `endpoint`: what a URL says about the connection.
 //! - `dns`, `race`, `connect`, `proxy`, `tls`, `pinned`: establishing a connection.
 //! - `stream`, `response`: what the server sends, decoded.
-//! - `exchange`: a request on a connection.
+//! - `exchange`, `shared`: requests on a connection.
 //!
 //! Who may be connected to is decided by the caller (`federation::guard`).
 
@@ -17,6 +17,7 @@ pub(crate) mod pinned;
 mod proxy;
 mod race;
 mod response;
+mod shared;
 pub(crate) mod silent;
 mod stream;
 pub(crate) mod tls;
@@ -25,6 +26,6 @@ pub(crate) use connect::Connector;
 pub(crate) use dns::{Dns, DnsError, Names, Service};
 pub(crate) use endpoint::{Endpoint, Place, ip_literal, path_and_query, tls_name};
 pub use error::CallError;
-pub(crate) use exchange::{Answer, Request, Response, exchange, send};
+pub(crate) use exchange::{Answer, Failed, Request, Response, Reusable, exchange, send};
 pub(crate) use pinned::Pinned;
 pub(crate) use stream::Stream;

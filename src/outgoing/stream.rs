@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use actix_rt::net::{ActixStream, Ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,7 +17,7 @@ use super::response::{Decoder, ResponseError};
 const READ_SIZE: usize = 8 * 1024;
 
 /// A connection to a server, with or without TLS. It carries one request and its
-/// response, whose end is the end of the stream.
+/// response, whose end is the end of the stream; then it may be ready for another.
 pub(crate) struct Stream {
     connection: Connection,
     decoder: Decoder,
@@ -34,7 +35,7 @@ enum Connection {
 
 impl Stream {
     /// A connection without TLS.
-    pub(super) fn plain(stream: TcpStream) -> Self {
+    pub(crate) fn plain(stream: TcpStream) -> Self {
         Self::new(Connection::Plain(stream))
     }
 
@@ -53,6 +54,42 @@ impl Stream {
         }
     }
 
+    /// Makes it ready for another request, if the last response left the connection open.
+    /// Returns whether it is.
+    pub(super) fn renew(&mut self) -> bool {
+        let is_open = self.decoder.leaves_open();
+        if is_open {
+            self.decoder = Decoder::new();
+            self.output = Vec::new();
+            self.read = 0;
+        }
+        is_open
+    }
+
+    /// Whether the server neither closed it nor sent anything since the last response.
+    pub(super) fn is_idle(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        self.poll_connection(&mut cx, &mut buffer).is_pending()
+    }
+
+    /// Whether no byte of a response has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.decoder.is_unanswered()
+    }
+
+    fn poll_connection(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.connection {
+            Connection::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Connection::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+
     fn tcp(&self) -> &TcpStream {
         match &self.connection {
             Connection::Plain(stream) => stream,
@@ -64,11 +101,11 @@ impl Stream {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.output.clear();
         self.read = 0;
-        let mut buffer = ReadBuf::new(&mut self.input);
-        let outcome = match &mut self.connection {
-            Connection::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Connection::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-        };
+        let mut input = mem::take(&mut self.input);
+        let mut buffer = ReadBuf::new(&mut input);
+        let outcome = self.poll_connection(cx, &mut buffer);
+        let filled = buffer.filled().len();
+        self.input = input;
         match ready!(outcome) {
             Ok(()) => {}
             // Many servers end TLS without saying so (`close_notify`). Only a body
@@ -77,9 +114,9 @@ impl Stream {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        let decoded = match buffer.filled() {
-            [] => self.decoder.finish(),
-            bytes => self.decoder.push(bytes, &mut self.output),
+        let decoded = match self.input.get(..filled) {
+            None | Some([]) => self.decoder.finish(),
+            Some(bytes) => self.decoder.push(bytes, &mut self.output),
         };
         Poll::Ready(decoded.map_err(io_error))
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod connections;
 mod discovery;
 mod guard;
 mod keys;

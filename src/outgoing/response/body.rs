@@ -52,7 +52,7 @@ impl Framing {
 
 /// The items of a field that is a list, which may occur several times. A value that
 /// is not ASCII is one item that means nothing.
-fn items<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn items<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a str> {
     fields
         .iter()
         .filter(move |field| field.name.eq_ignore_ascii_case(name))
@@ -93,16 +93,16 @@ impl Body {
         Self::ChunkLine { line, after_data }
     }
 
-    /// Decodes bytes. Those after the end of the body are ignored.
-    pub(super) fn push(
+    /// Decodes bytes, and returns those after the end of the body.
+    pub(super) fn push<'a>(
         &mut self,
-        mut bytes: &[u8],
+        mut bytes: &'a [u8],
         output: &mut Vec<u8>,
-    ) -> Result<(), ResponseError> {
+    ) -> Result<&'a [u8], ResponseError> {
         while !bytes.is_empty() && !self.is_complete() {
             bytes = self.push_part(bytes, output)?;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Decodes bytes of one part, and returns the rest.

@@ -1,7 +1,7 @@
 //! The head of a response (RFC 9112, sections 4 to 6).
 
 use super::ResponseError;
-use super::body::Framing;
+use super::body::{Framing, items};
 
 /// The largest head that is accepted, in bytes, together with all interim ones.
 /// Servers send up to a hundred kilobytes of cookies and policies; curl takes 300.
@@ -73,6 +73,8 @@ impl HeadReader {
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) framing: Framing,
+    /// Whether another request may follow on the connection (RFC 9112, section 9.3).
+    pub(super) persists: bool,
     /// The fields that are passed on.
     kept: Vec<(&'static str, Vec<u8>)>,
 }
@@ -101,6 +103,9 @@ impl Head {
             return Err(ResponseError::NotHttp);
         }
         let framing = Framing::new(status, response.headers)?;
+        let closes = |item: &str| item.eq_ignore_ascii_case("close");
+        let persists =
+            response.version == Some(1) && !items(response.headers, "connection").any(closes);
         let kept = response
             .headers
             .iter()
@@ -114,6 +119,7 @@ impl Head {
         Ok(Self {
             status,
             framing,
+            persists,
             kept,
         })
     }

@@ -13,7 +13,7 @@
 mod body;
 mod head;
 
-use body::Body;
+use body::{Body, Framing};
 use head::{Head, HeadReader};
 
 /// Why a response cannot be decoded. The texts contain nothing of the response.
@@ -47,7 +47,12 @@ pub(super) struct Decoder(State);
 
 enum State {
     Head(HeadReader),
-    Body { status: u16, body: Body },
+    Body {
+        status: u16,
+        body: Body,
+        /// Whether another response may follow this one.
+        persists: bool,
+    },
 }
 
 impl Decoder {
@@ -74,13 +79,31 @@ impl Decoder {
                 self.0 = State::Body {
                     status: head.status,
                     body: Body::new(head.framing),
+                    // What ends a chunked body is not read.
+                    persists: head.persists && matches!(head.framing, Framing::Length(_)),
                 };
             }
         }
         match &mut self.0 {
-            State::Body { body, .. } => body.push(rest, output),
+            State::Body { body, persists, .. } => {
+                let others = body.push(rest, output)?;
+                // Nobody asked for more.
+                *persists &= others.is_empty();
+                Ok(())
+            }
             State::Head(_) => Ok(()),
         }
+    }
+
+    /// Whether another response may follow: this one is complete, had a length, and left the
+    /// connection open.
+    pub(super) fn leaves_open(&self) -> bool {
+        matches!(&self.0, State::Body { body, persists: true, .. } if body.is_complete())
+    }
+
+    /// Whether no byte of a response has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(&self.0, State::Head(reader) if reader.is_empty())
     }
 
     /// Whether the whole response was decoded. What follows is not part of it.

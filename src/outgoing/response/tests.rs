@@ -317,3 +317,32 @@ fn responses_take_linear_time() {
         });
     }
 }
+
+/// RFC 9112, section 9.3.
+#[test]
+fn few_responses_leave_the_connection_open() {
+    let leaves_open = |response: &str| {
+        let mut decoder = Decoder::new();
+        decoder.push(response.as_bytes(), &mut Vec::new()).unwrap();
+        decoder.leaves_open()
+    };
+    for response in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        assert!(leaves_open(response), "{response}");
+    }
+    for response in [
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nConnection: x\r\nConnection: a, close\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ] {
+        assert!(!leaves_open(response), "{response}");
+    }
+}

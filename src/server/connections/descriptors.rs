@@ -4,6 +4,7 @@ use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, DatabaseUrl, PostgresConnection};
+use crate::federation::MAX_IDLE;
 
 /// Connections that each listener other than the client's may have.
 const PER_OTHER_LISTENER: usize = 64;
@@ -102,7 +103,7 @@ fn reserve(config: &Config) -> usize {
     };
     let deliveries = config.email.concurrency + config.sms.concurrency;
     // Token checks, and half as many calls for keys and onbind each.
-    let homeservers = 2 * config.federation.concurrency;
+    let homeservers = 2 * config.federation.concurrency + MAX_IDLE;
     BASE + deliveries
         + per_connection * database
         + homeservers

@@ -209,6 +209,11 @@ async fn dns_rebinding_is_blocked() {
     assert_eq!(hs.requests().len(), 1);
     dns.forget("rebinding.test");
     dns.address("rebinding.test", "127.0.0.1");
+    // The open connection is one to the address that was checked.
+    let close = vec![("connection".to_owned(), "close".to_owned())];
+    hs.behave(USER_INFO, Behaviour::Answer(403, close, Vec::new()));
+    let _ = user_info(&id, &name, "token").await;
+    assert_eq!(hs.requests().len(), 2);
     assert_eq!(unreachable(&id, &name).await, CallError::Blocked);
     service.expect_untouched();
 }

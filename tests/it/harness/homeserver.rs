@@ -41,6 +41,7 @@ pub(super) struct State {
     onbind_method: Mutex<&'static str>,
     behaviours: Mutex<HashMap<String, Behaviour>>,
     requests: Mutex<Vec<Request>>,
+    connections: AtomicU32,
 }
 
 impl Homeserver {
@@ -74,6 +75,7 @@ impl Homeserver {
             onbind_method: Mutex::new("POST"),
             behaviours: Mutex::default(),
             requests: Mutex::default(),
+            connections: AtomicU32::new(0),
         });
         let address = homeserver_http::serve(listen, tls, Arc::clone(&state));
         Self {
@@ -127,6 +129,11 @@ impl Homeserver {
     /// Makes onbind accept that method only, `POST` or `PUT`.
     pub fn set_onbind_method(&self, method: &'static str) {
         *self.state.onbind_method.lock().unwrap() = method;
+    }
+
+    /// How many connections it has accepted.
+    pub fn connections(&self) -> u32 {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// All requests so far, the oldest first.
@@ -214,6 +221,10 @@ fn key_pair(id: &str, seed: u8) -> KeyPair {
 }
 
 impl State {
+    pub(super) fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Records a request and chooses the response.
     pub(super) fn answer(&self, request: &Request) -> Behaviour {
         self.requests.lock().unwrap().push(request.clone());

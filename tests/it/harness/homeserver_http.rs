@@ -90,6 +90,15 @@ impl Behaviour {
         Self::Answer(status, Vec::new(), body.into().into_bytes())
     }
 
+    /// Whether another request may follow on the connection.
+    fn leaves_open(&self) -> bool {
+        let Self::Answer(_, headers, _) = self else {
+            return false;
+        };
+        let mut names = headers.iter().map(|(name, _)| name);
+        !names.any(|name| name.eq_ignore_ascii_case("connection"))
+    }
+
     /// A redirect.
     pub fn redirect(location: &str) -> Self {
         let location = ("location".to_owned(), location.to_owned());
@@ -114,6 +123,7 @@ pub(super) fn serve(listen: &str, tls: Arc<ServerConfig>, state: Arc<State>) -> 
                 let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
                 tokio::spawn(async move {
                     if let Ok(mut stream) = acceptor.accept(stream).await {
+                        state.count_connection();
                         let sni = stream.get_ref().1.server_name().map(str::to_owned);
                         // An error means that the client hung up.
                         let _ = converse(&mut stream, sni, &state).await;
@@ -129,11 +139,14 @@ async fn converse<S>(stream: &mut S, sni: Option<String>, state: &State) -> std:
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(request) = read(stream, sni).await? else {
-        return Ok(());
-    };
-    answer(stream, &state.answer(&request)).await?;
-    stream.shutdown().await
+    while let Some(request) = read(stream, sni.clone()).await? {
+        let behaviour = state.answer(&request);
+        answer(stream, &behaviour).await?;
+        if !behaviour.leaves_open() {
+            return stream.shutdown().await;
+        }
+    }
+    Ok(())
 }
 
 async fn read<S: AsyncRead + Unpin>(
