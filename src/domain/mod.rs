@@ -30,6 +30,7 @@ pub mod change;
 pub mod counter;
 pub mod database_key;
 pub mod email;
+pub mod freshness;
 pub mod homeservers;
 pub mod ids;
 pub mod invite;
