@@ -1,5 +1,7 @@
 //! `[database]`: the database and the threads that use it.
 
+mod replica;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use super::postgres_url::PostgresUrl;
 use super::secret::{Secret, SecretUrl};
 use super::{duration, files, sqlite_file};
 
+pub use self::replica::Replica;
+
 /// `[database]` as set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -18,6 +22,13 @@ pub struct DatabaseSettings {
     pub url: Option<SecretUrl>,
     /// A file that contains the URL.
     pub url_file: Option<PathBuf>,
+    /// The URL of a standby of the same `PostgreSQL` database, for lookups.
+    pub replica_url: Option<SecretUrl>,
+    /// A file that contains the URL of the standby.
+    pub replica_url_file: Option<PathBuf>,
+    /// How old what the standby answers may be.
+    #[serde(with = "duration")]
+    pub replica_max_staleness: Duration,
     /// Threads for lookups.
     pub readers: usize,
     /// Threads for each actor that writes to PostgreSQL; 0 for as many as fit the machine.
@@ -34,6 +45,9 @@ impl Default for DatabaseSettings {
         Self {
             url: None,
             url_file: None,
+            replica_url: None,
+            replica_url_file: None,
+            replica_max_staleness: Duration::from_secs(10),
             readers: 4,
             writers: 0,
             queue: 1024,
@@ -49,6 +63,8 @@ pub struct Database {
     pub key: &'static str,
     /// The database.
     pub url: DatabaseUrl,
+    /// Its standby, if lookups are answered by one.
+    pub replica: Option<Replica>,
     /// Threads for lookups, 1 to 64.
     pub readers: usize,
     /// Threads for each actor that writes to PostgreSQL, 1 to 64.
@@ -62,10 +78,17 @@ pub struct Database {
 
 impl Database {
     /// How many connections a server keeps to `PostgreSQL`: those of four pools that
-    /// write, of the one that only reads, and the lock of the database.
+    /// write, of the one that only reads, the lock of the database, and with a standby the
+    /// one that finds out how far that is.
     #[must_use]
     pub fn postgres_connections(&self) -> usize {
-        4 * self.writers + self.readers + 1
+        4 * self.writers + self.readers + 1 + usize::from(self.replica.is_some())
+    }
+
+    /// How many it keeps to a standby.
+    #[must_use]
+    pub fn replica_connections(&self) -> usize {
+        self.readers + 1
     }
 }
 
@@ -146,10 +169,27 @@ impl DatabaseSettings {
             Duration::ZERO,
             HOUR,
         );
-        let (key, url) = self.checked_url(checker)?;
+        let named = Named {
+            key: "database.url",
+            url: self.url.as_ref(),
+            file_key: "database.url_file",
+            file: self.url_file.as_deref(),
+        };
+        let Some((key, text)) = named.read(checker) else {
+            if named.is_missing() {
+                checker.error(
+                    "database.url",
+                    "is missing: set the URL of the database, such as \"sqlite:sydent.db\"",
+                );
+            }
+            return None;
+        };
+        let url = checked_url(key, &text, checker);
+        let replica = replica::check(&self, url.as_ref(), checker);
         Some(Database {
             key,
-            url,
+            url: url?,
+            replica,
             readers: self.readers,
             writers: match self.writers {
                 0 => writers_of_machine(),
@@ -159,40 +199,50 @@ impl DatabaseSettings {
             busy_timeout: self.busy_timeout,
         })
     }
+}
 
-    fn checked_url(&self, checker: &mut Checker<'_>) -> Option<(&'static str, DatabaseUrl)> {
-        let (key, text) = match (&self.url, &self.url_file) {
+/// A setting with a URL, and the one with a file that contains it.
+struct Named<'a> {
+    key: &'static str,
+    url: Option<&'a SecretUrl>,
+    file_key: &'static str,
+    file: Option<&'a Path>,
+}
+
+impl Named<'_> {
+    fn is_missing(&self) -> bool {
+        self.url.is_none() && self.file.is_none()
+    }
+
+    /// The setting that has the URL, and the URL; `None` if there is none or a problem.
+    fn read(&self, checker: &mut Checker<'_>) -> Option<(&'static str, Secret)> {
+        match (self.url, self.file) {
             (Some(_), Some(_)) => {
-                checker.error(
-                    "database.url_file",
-                    "cannot be combined with database.url; remove one of them",
-                );
-                return None;
-            }
-            (None, None) => {
-                checker.error(
-                    "database.url",
-                    "is missing: set the URL of the database, such as \"sqlite:sydent.db\"",
-                );
-                return None;
-            }
-            (Some(url), None) => ("database.url", Secret::from(url.expose().to_owned())),
-            (None, Some(file)) => {
-                checker.warn_if_world_accessible("database.url_file", file);
-                let url = checker.secret_file("database.url_file", file)?;
-                ("database.url_file", url)
-            }
-        };
-        match DatabaseUrl::parse(text.expose()) {
-            Ok(DatabaseUrl::Sqlite(file)) => Some((key, sqlite(key, &file, checker)?)),
-            Ok(DatabaseUrl::Postgres(url)) => {
-                url.check_files(key, checker);
-                Some((key, DatabaseUrl::Postgres(url)))
-            }
-            Err(invalid) => {
-                checker.error(key, invalid);
+                let message = format!("cannot be combined with {}; remove one of them", self.key);
+                checker.error(self.file_key, message);
                 None
             }
+            (None, None) => None,
+            (Some(url), None) => Some((self.key, Secret::from(url.expose().to_owned()))),
+            (None, Some(file)) => {
+                checker.warn_if_world_accessible(self.file_key, file);
+                let url = checker.secret_file(self.file_key, file)?;
+                Some((self.file_key, url))
+            }
+        }
+    }
+}
+
+fn checked_url(key: &str, text: &Secret, checker: &mut Checker<'_>) -> Option<DatabaseUrl> {
+    match DatabaseUrl::parse(text.expose()) {
+        Ok(DatabaseUrl::Sqlite(file)) => sqlite(key, &file, checker),
+        Ok(DatabaseUrl::Postgres(url)) => {
+            url.check_files(key, checker);
+            Some(DatabaseUrl::Postgres(url))
+        }
+        Err(invalid) => {
+            checker.error(key, invalid);
+            None
         }
     }
 }

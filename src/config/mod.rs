@@ -65,7 +65,7 @@ pub use self::accounts::AccountSettings;
 pub use self::log::{LogFormat, LogLevel, LogSettings, PersonalData};
 pub use base_url::BaseUrl;
 pub use budget::BudgetSettings;
-pub use database::{Database, DatabaseSettings, DatabaseUrl};
+pub use database::{Database, DatabaseSettings, DatabaseUrl, Replica};
 pub use delivery::DeliverySettings;
 pub(crate) use email::mailbox;
 pub use email::{

@@ -69,6 +69,17 @@ impl PostgresUrl {
         self.opened.as_ref()
     }
 
+    /// Whether a connection may be to one or another server.
+    pub(super) fn has_several_hosts(&self) -> bool {
+        let is_list = |(name, value): &(String, Secret)| {
+            ["host", "hostaddr"].contains(&name.as_str()) && value.expose().contains(',')
+        };
+        let written = split::options(self.expose());
+        let opened = self.opened.as_ref();
+        written.is_ok_and(|options| options.iter().any(is_list))
+            || opened.is_some_and(|opened| opened.hosts.len() > 1)
+    }
+
     /// Checks the files that it names.
     pub(super) fn check_files(&self, key: &str, checker: &mut Checker<'_>) {
         let Some(opened) = &self.opened else {

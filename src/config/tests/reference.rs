@@ -88,6 +88,8 @@ fn filled() -> Settings {
         database: DatabaseSettings {
             url: Some(SecretUrl::from("a".to_owned())),
             url_file: Some("a".into()),
+            replica_url: Some(SecretUrl::from("a".to_owned())),
+            replica_url_file: Some("a".into()),
             ..DatabaseSettings::default()
         },
         templates: TemplateSettings {

@@ -26,6 +26,15 @@ database.url | database.url = 'sqlite:.'
 database.url | database.url = 'sqlite:db/sydent.db'
 database.url | database.url = 'sqlite:link'
 database.url_file | database.url_file = 'db'
+database.replica_url | database.replica_url = 'postgres://u@standby/x'
+database.replica_url | database.url = 'postgres://u@h/x'; database.replica_url = 'sqlite:x.db'
+database.replica_url | database.url = 'postgres://u@h/x'; database.replica_url = 'postgres://u@h/x'
+database.replica_url | database.url = 'postgres://u@h/x'; database.replica_url = 'postgres://u@a,b/x'
+database.replica_url | database.url = 'postgres://u@h/x'; database.replica_url = 'postgres://a:b@c@d/x'
+database.replica_url_file | database.replica_url_file = 'missing'
+database.replica_url_file | database.replica_url_file = 'db'; database.replica_url = 'postgres://u@h/x'
+database.replica_max_staleness | database.replica_max_staleness = '999ms'
+database.replica_max_staleness | database.replica_max_staleness = '6m'
 database.readers | database.readers = 0
 http.listen | http.listen = []
 http.max_body_bytes | http.max_body_bytes = 10

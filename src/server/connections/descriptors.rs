@@ -87,29 +87,37 @@ impl Budget {
 }
 
 fn reserve(config: &Config) -> usize {
-    let database = match config.database.url {
+    let settings = &config.database;
+    let database = match &settings.url {
         // The readers, the writer, two that read for the same actors, the owner's lock, and
         // one of each thread of requests.
-        DatabaseUrl::Sqlite(_) => config.database.readers + 4 + request_threads(config),
-        DatabaseUrl::Postgres(_) => config.database.postgres_connections(),
+        DatabaseUrl::Sqlite(_) => settings.readers + 4 + request_threads(config),
+        DatabaseUrl::Postgres(_) => settings.postgres_connections(),
     };
-    let per_connection = match &config.database.url {
+    let replica = settings.replica.as_ref().map_or(0, |replica| {
+        per_connection(&replica.url) * settings.replica_connections()
+    });
+    let deliveries = config.email.concurrency + config.sms.concurrency;
+    // Token checks, and half as many calls for keys and onbind each.
+    let homeservers = 2 * config.federation.concurrency + MAX_IDLE;
+    BASE + deliveries
+        + per_connection(&settings.url) * database
+        + replica
+        + homeservers
+        + PER_WORKER * request_threads(config)
+        + 3 * (PER_OTHER_LISTENER + TRANSIENT)
+        + TRANSIENT
+}
+
+fn per_connection(url: &DatabaseUrl) -> usize {
+    match url {
         DatabaseUrl::Postgres(url)
             if url.opened().is_some_and(PostgresConnection::needs_tunnel) =>
         {
             PER_TLS_CONNECTION
         }
         _ => PER_DATABASE_CONNECTION,
-    };
-    let deliveries = config.email.concurrency + config.sms.concurrency;
-    // Token checks, and half as many calls for keys and onbind each.
-    let homeservers = 2 * config.federation.concurrency + MAX_IDLE;
-    BASE + deliveries
-        + per_connection * database
-        + homeservers
-        + PER_WORKER * request_threads(config)
-        + 3 * (PER_OTHER_LISTENER + TRANSIENT)
-        + TRANSIENT
+    }
 }
 
 /// How many threads serve requests: the workers, and one for each of the other listeners.
