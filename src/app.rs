@@ -11,6 +11,7 @@ use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
 use crate::actor::pool::Pool;
+use crate::actor::replica::{Reads, ReplicaState};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
 use crate::actor::worker_loop::WorkerHandle;
@@ -44,6 +45,12 @@ pub struct App {
     pub associations: Pool<Associations>,
     /// Lookups.
     pub lookups: Pool<Lookups>,
+    /// Lookups that may be answered from a standby.
+    pub lookup_reads: Reads<Lookups>,
+    /// The accounts of those who make them.
+    pub account_reads: Reads<Accounts>,
+    /// Where lookups are answered; `None` without a standby.
+    pub replica: Option<Arc<ReplicaState>>,
     /// The private keys.
     pub signer: Pool<Signer>,
     /// The queue of messages to deliver.
@@ -101,6 +108,13 @@ impl App {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database is known to be away, while its standby may answer lookups.
+    #[must_use]
+    pub fn is_primary_away(&self) -> bool {
+        let replica = self.replica.as_ref();
+        replica.is_some_and(|replica| replica.is_primary_away())
     }
 
     /// Tells the replication worker that there are changes to push.

@@ -2,8 +2,10 @@
 
 mod connectivity;
 mod labels;
+mod replica;
 
 pub(crate) use connectivity::ConnectionMetrics;
+pub(crate) use replica::ReplicaMetrics;
 
 use std::time::Duration;
 
@@ -48,6 +50,7 @@ pub struct Metrics {
     panics: Family<ActorLabel, Counter>,
     removed: Family<TableLabel, Counter>,
     connectivity: Connectivity,
+    replica: ReplicaMetrics,
 }
 
 fn seconds() -> Histogram {
@@ -82,10 +85,12 @@ impl Default for Metrics {
             panics: Family::default(),
             removed: Family::default(),
             connectivity: Connectivity::default(),
+            replica: ReplicaMetrics::default(),
         };
         metrics.register();
         metrics.register_others();
         metrics.connectivity.register(&mut metrics.registry);
+        metrics.replica.register(&mut metrics.registry);
         metrics
     }
 }
@@ -287,6 +292,18 @@ impl Metrics {
         self.commit_time.observe(took.as_secs_f64());
         self.committed
             .inc_by(u64::try_from(operations).unwrap_or(u64::MAX));
+    }
+
+    /// How many commits there were.
+    #[must_use]
+    pub(crate) fn commits(&self) -> u64 {
+        self.committed.get()
+    }
+
+    /// What is counted of a standby.
+    #[must_use]
+    pub(crate) fn replica(&self) -> &ReplicaMetrics {
+        &self.replica
     }
 
     /// An actor's queue was full.

@@ -46,7 +46,7 @@ impl Operation for OpenAccount {
 }
 
 /// Finds the account of an access token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FindAccount {
     /// The hash of the token.
     pub token_hash: TokenHash,

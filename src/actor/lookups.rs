@@ -23,7 +23,7 @@ impl State for Lookups {
 }
 
 /// The signed association of a 3PID, as JSON, and the server that signed it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SignedAssociation {
     /// The 3PID.
     pub threepid: ThreePid,
@@ -62,7 +62,7 @@ fn kind_of(addresses: usize) -> Kind {
 }
 
 /// Finds the users of 3PIDs, at most [`ADDRESSES_PER_PART`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LookupThreepids {
     /// The 3PIDs.
     pub threepids: Vec<ThreePid>,
@@ -109,7 +109,7 @@ fn users_of(
 }
 
 /// The peppers that lookups may use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CurrentPeppers {
     /// Now, ms.
     pub now: i64,
@@ -131,7 +131,7 @@ fn answered_peppers(connection: &mut Conn, now: i64) -> Result<AnsweredPeppers, 
 }
 
 /// Finds the users of some entries of a v2 lookup.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LookupHashes {
     /// The entries, at most [`ADDRESSES_PER_PART`].
     pub entries: Arc<Entries>,
@@ -192,7 +192,7 @@ impl Operation for LookupHashes {
 }
 
 /// Whether an ephemeral public key belongs to an invite.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FindEphemeralKey {
     /// The key.
     pub public_key: PublicKey,

@@ -10,7 +10,7 @@ use super::inspection::{self, Owner, Schema};
 use super::locks::Lock;
 use super::status::{self, DatabaseStatus};
 use super::{Conn, DbError, LockKey, Rewriter, Store, migrations, server_identity, statements};
-use super::{capacity, in_use};
+use super::{capacity, in_use, log_position};
 use crate::config::DatabaseUrl;
 
 /// How many KiB of pages all short reads together keep in memory.
@@ -108,6 +108,25 @@ impl Database {
     /// database cannot be reached.
     pub fn check(&self, owner: Owner<'_>) -> Result<Vec<String>, DbError> {
         Ok(inspection::inspect(&self.url, Some(owner))?.warnings)
+    }
+
+    /// Whether this standby may answer lookups of `primary`, which has answered. Returns a
+    /// warning if it cannot do so now.
+    ///
+    /// # Errors
+    /// Why it never could.
+    pub fn check_standby_of(&self, primary: &Self) -> Result<Option<String>, String> {
+        let open = |database: &Self| connect(&database.url, Mode::Read, Duration::ZERO);
+        let Ok(mut primary) = open(primary) else {
+            return Ok(None);
+        };
+        match open(self) {
+            Ok(mut standby) => log_position::check(&mut primary, &mut standby),
+            Err(error) => Ok(Some(format!(
+                "could not be checked, because it did not answer: {error}; until it does, lookups \
+                 are answered from database.url"
+            ))),
+        }
     }
 
     /// How many connections the `PostgreSQL` server accepts of all its clients; `None` for

@@ -28,6 +28,7 @@ pub mod journal;
 mod libpq;
 mod lock_key;
 mod locks;
+pub mod log_position;
 mod migrations;
 mod on_backend;
 pub mod outbox;
@@ -87,6 +88,31 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// Whether a `PostgreSQL` server is running that did not accept the connection. One that
+    /// starts or stops counts as away: nothing can be committed.
+    #[must_use]
+    pub fn is_refused_session(&self) -> bool {
+        matches!(self, Self::Open(reason) if libpq::is_refusal(reason))
+    }
+
+    /// Whether a standby ended the query because it had to go on replaying changes.
+    #[must_use]
+    pub fn is_recovery_conflict(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        matches!(
+            self,
+            Self::Query(Error::DatabaseError(Kind::SerializationFailure, _))
+        )
+    }
+
+    /// The error with which a standby ends a query that is in the way of changes.
+    #[cfg(test)]
+    pub(crate) fn recovery_conflict() -> Self {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        let text = "canceling statement due to conflict with recovery".to_owned();
+        Error::DatabaseError(Kind::SerializationFailure, Box::new(text)).into()
+    }
+
     /// Whether the error may come from the connection, so that retrying on a new
     /// one may succeed.
     #[must_use]

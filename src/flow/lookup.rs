@@ -79,7 +79,8 @@ pub async fn users_of(
         let mut users = HashMap::new();
         while !threepids.is_empty() {
             let rest = threepids.split_off(threepids.len().min(ADDRESSES_PER_PART));
-            users.extend(app.lookups.send(LookupThreepids { threepids, now }).await?);
+            let lookup = LookupThreepids { threepids, now };
+            users.extend(app.lookup_reads.send(lookup, |_found| true).await?);
             threepids = rest;
         }
         Ok(users)
@@ -122,7 +123,11 @@ async fn users_of_all_hashes(
     if entries.len() > FEW_ADDRESSES {
         // Here, and not on the threads behind those of the requests: they would hold the
         // ledger up, which all lookups need.
-        let peppers = app.lookups.send(CurrentPeppers { now }).await?;
+        let peppers = app.lookup_reads.send(CurrentPeppers { now }, |peppers| {
+            // The standby may not know a new one yet.
+            peppers.slot(pepper).is_some()
+        });
+        let peppers = peppers.await?;
         if peppers.slot(pepper).is_none() {
             return Ok(Err(peppers.current.pepper));
         }
@@ -156,7 +161,8 @@ async fn users_of_part(
             claim: unpaid.cloned(),
             now,
         };
-        match app.lookups.send(lookup).await? {
+        let is_final = |outcome: &LookupOutcome| !matches!(outcome, LookupOutcome::WrongPepper(_));
+        match app.lookup_reads.send(lookup, is_final).await? {
             LookupOutcome::Found(users) => return Ok(Ok(users)),
             LookupOutcome::WrongPepper(pepper) => return Ok(Err(pepper)),
             LookupOutcome::Unpaid(shortages) => lease(app, shortages).await?,
@@ -172,6 +178,9 @@ fn overtaken() -> FlowError {
 /// Leases what is missing from the database or, while that does not answer, lends it.
 async fn lease(app: &App, shortages: Vec<Shortage>) -> Result<(), FlowError> {
     let ledger = &app.limiters.ledger;
+    if app.is_primary_away() && ledger.lend(&shortages) {
+        return Ok(());
+    }
     let mut sending = pin!(app.sessions.send(LeaseLookups {
         leases: shortages.iter().map(wish).collect(),
         now: app.clock.now().as_i64(),
@@ -216,17 +225,39 @@ fn wish(shortage: &Shortage) -> Lease {
     }
 }
 
-/// The newest association of a 3PID, as JSON. One that this server has not signed
-/// under its present name also gets this signature (V1L-03).
+/// The newest association of a 3PID, as JSON, from the standby if there is a fresh one. One
+/// that this server has not signed under its present name also gets this signature (V1L-03).
+///
+/// # Errors
+/// When neither database can be asked.
 pub async fn signed_association(
     app: &App,
     threepid: ThreePid,
 ) -> Result<Option<String>, FlowError> {
     let now = app.clock.now().as_i64();
-    let found = app
-        .lookups
-        .send(SignedAssociation { threepid, now })
-        .await?;
+    let find = SignedAssociation { threepid, now };
+    let found = app.lookup_reads.send(find, |_found| true).await?;
+    also_signed(app, found).await
+}
+
+/// The same as it is now, for tools that may have changed it a moment ago.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn newest_signed_association(
+    app: &App,
+    threepid: ThreePid,
+) -> Result<Option<String>, FlowError> {
+    let now = app.clock.now().as_i64();
+    let find = SignedAssociation { threepid, now };
+    also_signed(app, app.lookups.send(find).await?).await
+}
+
+/// `found` is an association and the server that has signed it.
+async fn also_signed(
+    app: &App,
+    found: Option<(String, String)>,
+) -> Result<Option<String>, FlowError> {
     let Some((text, origin)) = found else {
         return Ok(None);
     };

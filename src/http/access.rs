@@ -3,7 +3,8 @@
 
 use actix_web::HttpRequest;
 
-use super::token::account;
+use super::token::{Wanted, account};
+use crate::actor::accounts::Account;
 use crate::app::App;
 use crate::domain::ids::Mxid;
 use crate::error::Error;
@@ -15,6 +16,10 @@ pub struct V1;
 /// Version 2 of the API: a user who has accepted the terms.
 #[derive(Debug)]
 pub struct V2;
+
+/// The same for lookups, which also go on while only a standby of the database answers.
+#[derive(Debug)]
+pub struct V2Lookup;
 
 /// Version 2 of the API: a user, also one who has not accepted the terms yet
 /// (AUTH-11).
@@ -33,6 +38,8 @@ pub trait Access: 'static {
     const NEEDS_TERMS: bool;
     /// Whether the arguments may be JSON, a form or the query string.
     const ANY_FORM: bool;
+    /// Whether the account may be that of a standby.
+    const FROM_STANDBY: bool = false;
 }
 
 impl Access for V1 {
@@ -45,6 +52,13 @@ impl Access for V2 {
     const NEEDS_TOKEN: bool = true;
     const NEEDS_TERMS: bool = true;
     const ANY_FORM: bool = false;
+}
+
+impl Access for V2Lookup {
+    const NEEDS_TOKEN: bool = true;
+    const NEEDS_TERMS: bool = true;
+    const ANY_FORM: bool = false;
+    const FROM_STANDBY: bool = true;
 }
 
 impl Access for V2BeforeTerms {
@@ -80,8 +94,13 @@ impl Caller {
         }
         let terms = app.terms.current();
         let needs_terms = A::NEEDS_TERMS && !terms.is_empty();
-        let account = account(app, request, needs_terms).await?;
-        if needs_terms && !terms.are_accepted(&account.accepted) {
+        let accepts = |account: &Account| !needs_terms || terms.are_accepted(&account.accepted);
+        let wanted = Wanted {
+            with_terms: needs_terms,
+            from_standby: A::FROM_STANDBY,
+        };
+        let account = account(app, request, wanted, accepts).await?;
+        if !accepts(&account) {
             return Err(Error::terms_not_signed());
         }
         Ok(Self::Account(account.user))

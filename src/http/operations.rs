@@ -16,6 +16,7 @@ use super::resource::Endpoint;
 use crate::actor::lookups::Ping;
 use crate::actor::outbox::{Depth, QueueDepth};
 use crate::actor::peers::PeerStates;
+use crate::actor::replica::Place;
 use crate::actor::worker_loop::WorkerHandle;
 use crate::app::App;
 use crate::domain::time::UnixMillis;
@@ -51,6 +52,12 @@ pub(super) struct Readiness {
     database: Check,
     /// Whether the delivery queue answers and its mail worker is running.
     delivery_queue: Check,
+    /// Whether changes can be made, if there is a standby.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<Check>,
+    /// Where lookups are answered, if there is a standby: `standby`, `database` or `nowhere`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lookups_from: Option<&'static str>,
     /// Whether the server is about to stop, and load balancers should send no more requests.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shutting_down: bool,
@@ -106,12 +113,20 @@ impl From<bool> for Check {
     }
 }
 
+impl Readiness {
+    /// All instances lose the database together. Those that a load balancer leaves out could
+    /// not answer lookups either.
+    fn works(&self) -> bool {
+        let all = self.database == Check::Ok && self.delivery_queue == Check::Ok;
+        all || (self.writes == Some(Check::Unavailable) && self.lookups_from == Some("standby"))
+    }
+}
+
 impl Responder for Readiness {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        let works = self.database == Check::Ok && self.delivery_queue == Check::Ok;
-        if works && !self.shutting_down {
+        if self.works() && !self.shutting_down {
             HttpResponse::Ok().json(self)
         } else {
             HttpResponse::ServiceUnavailable().json(self)
@@ -121,7 +136,8 @@ impl Responder for Readiness {
 
 impl DescribeResponse for Readiness {
     fn describe(operation: &mut Description) {
-        operation.response::<Self>("200", "All checks are `ok`.");
+        let text = "All checks are `ok`, or the database is away and its standby answers lookups.";
+        operation.response::<Self>("200", text);
         operation.response::<Self>(
             "503",
             "A check is `unavailable`, or the server is about to stop.",
@@ -138,13 +154,21 @@ pub(super) const READY: Endpoint = Endpoint {
 pub(super) async fn ready(app: web::Data<App>) -> Readiness {
     let database = tokio::time::timeout(CHECK_TIMEOUT, app.lookups.send(Ping)).await;
     let depth = depth(&app).await;
+    let is_answering = matches!(database, Ok(Ok(true)));
+    let replica = app.replica.as_ref();
     let mail_runs = app
         .mail_worker
         .as_ref()
         .is_none_or(WorkerHandle::is_running);
     Readiness {
-        database: matches!(database, Ok(Ok(true))).into(),
+        database: is_answering.into(),
         delivery_queue: (depth.is_some() && mail_runs).into(),
+        writes: replica.map(|_| is_answering.into()),
+        lookups_from: replica.map(|replica| match replica.place() {
+            Place::Standby | Place::StandbyAlone => "standby",
+            Place::Primary => "database",
+            Place::Nowhere => "nowhere",
+        }),
         shutting_down: app.is_stopping(),
         queued_messages: depth.map(|depth| depth.messages),
         mail_relay: MailRelay::failing(&app),

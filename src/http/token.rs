@@ -72,14 +72,30 @@ fn bearer(header: &str) -> Option<&str> {
         .then(|| token.trim_start_matches(' '))
 }
 
-/// The account of the access token of a request.
+/// What is read of an account, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The accepted terms as well.
+    pub with_terms: bool,
+    /// From a standby, if there is a fresh one.
+    pub from_standby: bool,
+}
+
+/// The account of the access token of a request. One with which a standby would refuse the
+/// request, also because of `accepts`, is read from the database: the user may have
+/// registered or accepted the terms a moment ago.
 ///
 /// # Errors
 /// `401 M_UNAUTHORIZED` for a missing or unknown token (AUTH-05); never
 /// `M_UNKNOWN_TOKEN`, which clients take for the end of their session with the
 /// homeserver (AUTH-19). `403` for a user whose homeserver the configuration does
 /// not allow (any more), or that an administrator has blocked (AUTH-21).
-pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Result<Account, Error> {
+pub async fn account(
+    app: &App,
+    request: &HttpRequest,
+    wanted: Wanted,
+    accepts: impl Fn(&Account) -> bool,
+) -> Result<Account, Error> {
     let settings = &app.config.accounts;
     let token =
         AccessToken::find(request, settings.query_tokens).ok_or_else(Error::unauthorized)?;
@@ -87,10 +103,18 @@ pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Resu
     let keep = duration_ms(settings.keep_unused_tokens);
     let find = FindAccount {
         token_hash: token.hash(),
-        with_terms,
+        with_terms: wanted.with_terms,
         unused_since: (keep > 0).then(|| now.saturating_sub(keep)),
     };
-    let account = app.accounts.send(find).await?;
+    let is_final = |found: &Option<Account>| {
+        let found = found.as_ref();
+        found.is_some_and(|account| !account.is_blocked && accepts(account))
+    };
+    let account = if wanted.from_standby {
+        app.account_reads.send(find, is_final).await?
+    } else {
+        app.accounts.send(find).await?
+    };
     let account = account.ok_or_else(Error::unauthorized)?;
     let homeservers = &app.config.federation.homeservers;
     let server = ServerName::parse(account.user.server_name());
@@ -101,7 +125,7 @@ pub async fn account(app: &App, request: &HttpRequest, with_terms: bool) -> Resu
         return Err(Error::account_blocked());
     }
     let is_counted = |used| now.saturating_sub(used) < USE_COUNTED_EVERY_MS;
-    if !account.last_used_at.is_some_and(is_counted) {
+    if !account.last_used_at.is_some_and(is_counted) && !app.is_primary_away() {
         let token_hash = token.hash();
         // The request does not depend on it, and the next one tries again.
         if let Err(fault) = app.accounts.send(RecordUse { token_hash, now }).await {

@@ -19,6 +19,8 @@ fn metrics_are_rendered_with_their_labels() {
     metrics.message_refused("limits.a");
     metrics.pushed("other.example", "accepted");
     metrics.peer_behind("other.example", 5, Duration::from_secs(6));
+    metrics.replica().answered("standby");
+    metrics.replica().is_behind(Duration::from_millis(1500));
     let text = metrics.render().unwrap();
     for line in [
         "sydent_http_requests_total{route=\"/a/{b}\",method=\"GET\",status=\"200\"} 1",
@@ -35,6 +37,8 @@ fn metrics_are_rendered_with_their_labels() {
         "sydent_sms_budget 10",
         "sydent_messages_refused_total{limit=\"limits.a\"} 1",
         "sydent_peer_pushes_total{peer=\"other.example\",outcome=\"accepted\"} 1",
+        "sydent_replica_lookups_total{source=\"standby\"} 1",
+        "sydent_replica_staleness_seconds 1.5",
         "sydent_peer_lag{peer=\"other.example\"} 5",
         "sydent_peer_lag_age_seconds{peer=\"other.example\"} 6",
     ] {

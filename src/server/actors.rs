@@ -7,6 +7,7 @@ use actix::Arbiter;
 
 use super::connections::request_threads;
 use super::parts::{Parts, Stage};
+use super::replica::{self, LookupReads};
 use super::resources::Resources;
 use super::{ServerError, delivery, prepared, replication};
 use crate::actor::accounts::Accounts;
@@ -90,6 +91,15 @@ struct Actors {
     associations: Pool<Associations>,
     signer: Pool<Signer>,
     federation: FederationHandle,
+}
+
+/// What was started.
+struct Running {
+    actors: Actors,
+    background: Background,
+    detached: [Detached; 3],
+    limiters: Limiters,
+    reads: LookupReads,
 }
 
 /// What works without a request.
@@ -296,24 +306,35 @@ pub(super) fn start(
         ["changes", "requests for a message", "unbinds"].map(|name| starter.detached(name));
     let places = starter.limits().max_queued;
     let limiters = Limiters::new(&config.limits, places, secrets.counters);
-    let parts = starter.parts;
-    Ok((
-        app(
-            config, clock, shared, actors, background, detached, limiters,
-        ),
-        parts,
-    ))
+    let pools = (actors.lookups.clone(), actors.accounts.clone());
+    let limits = starter.limits();
+    let mut parts = starter.parts;
+    let reads = replica::start(
+        &config,
+        &database,
+        pools,
+        limits,
+        &shared.metrics,
+        &mut parts,
+    );
+    let running = Running {
+        actors,
+        background,
+        detached,
+        limiters,
+        reads,
+    };
+    Ok((app(config, clock, shared, running), parts))
 }
 
-fn app(
-    config: Config,
-    clock: Clock,
-    shared: Shared,
-    actors: Actors,
-    background: Background,
-    [detached, detached_waits, detached_unbinds]: [Detached; 3],
-    limiters: Limiters,
-) -> App {
+fn app(config: Config, clock: Clock, shared: Shared, running: Running) -> App {
+    let Running {
+        actors,
+        background,
+        detached: [detached, detached_waits, detached_unbinds],
+        limiters,
+        reads,
+    } = running;
     let pseudonyms = (config.log.personal_data == PersonalData::Pseudonym)
         .then(|| Pseudonyms::new(actors.associations.clone(), clock.clone()));
     App {
@@ -327,6 +348,9 @@ fn app(
         accounts: actors.accounts,
         associations: actors.associations,
         lookups: actors.lookups,
+        lookup_reads: reads.lookups,
+        account_reads: reads.accounts,
+        replica: reads.state,
         signer: actors.signer,
         outbox: actors.outbox,
         mail_worker: background.messages.mail,

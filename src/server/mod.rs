@@ -13,6 +13,7 @@ pub mod peers;
 pub mod peppers;
 pub mod person;
 mod prepared;
+mod replica;
 mod replication;
 mod resources;
 pub mod sign_again;

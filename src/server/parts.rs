@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, join_all};
 use crate::actor::detached::Detached;
 use crate::actor::federation::FederationHandle;
 use crate::actor::pool::{Pool, State};
+use crate::actor::replica_monitor::MonitorHandle;
 use crate::actor::worker_loop::WorkerHandle;
 
 /// When a part is drained: a stage only uses parts of later stages.
@@ -57,6 +58,20 @@ impl<S: State> Part for Pool<S> {
 impl Part for WorkerHandle {
     fn name(&self) -> &'static str {
         Self::name(self)
+    }
+
+    fn is_running(&self) -> bool {
+        Self::is_running(self)
+    }
+
+    fn drain(&self, limit: Duration) -> BoxFuture<'_, bool> {
+        self.stop(limit).boxed()
+    }
+}
+
+impl Part for MonitorHandle {
+    fn name(&self) -> &'static str {
+        "monitor of the standby"
     }
 
     fn is_running(&self) -> bool {

@@ -96,13 +96,14 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
     let keys = opener.accept("server.signing_key_file", read_keys(config));
     let database = Database::new(config.database.url.clone(), config.database.busy_timeout);
     let mut warnings = Vec::new();
-    let mut unreachable = None;
+    let (mut unreachable, mut replica_warning) = (None, None);
     if let Some(keys) = &keys {
         let name = &config.server.name;
         match database.check(Owner { name, keys }) {
             Ok(found) => {
                 warnings = found;
                 warnings.extend(too_few_connections(config, &database));
+                replica_warning = opener.replica(&database);
             }
             Err(DbError::Refused(reason)) => {
                 opener.refuse(config.database.key, format!("cannot use {reason}"));
@@ -126,7 +127,11 @@ pub(super) fn open(config: &Config) -> Result<Resources, OpenError> {
                 replication_tls,
                 metrics,
                 database,
-                warnings: warnings.into_iter().map(warning).collect(),
+                warnings: warnings
+                    .into_iter()
+                    .map(warning)
+                    .chain(replica_warning)
+                    .collect(),
             })
         }
         _ => Err(OpenError::Problems(Problems::new(opener.problems))),
@@ -156,6 +161,21 @@ impl Opener<'_> {
         opened
             .map_err(|error| self.refuse(key, error.to_string()))
             .ok()
+    }
+
+    /// Refuses a standby of another database. Without any, lookups work as well: one that does
+    /// not answer, or was promoted, is a reason for a warning.
+    fn replica(&mut self, database: &Database) -> Option<Problem> {
+        let replica = self.config.database.replica.as_ref()?;
+        let standby = super::replica::standby(self.config, replica);
+        match standby.check_standby_of(database) {
+            Ok(None) => None,
+            Ok(Some(warning)) => Some(self.config.problem(replica.key, warning)),
+            Err(refused) => {
+                self.refuse(replica.key, refused);
+                None
+            }
+        }
     }
 
     fn templates(&mut self) -> Option<Templates> {

@@ -17,7 +17,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::lookup::{Algorithm, Entries, Pepper, max_bytes};
 use crate::error::{Error, Kind};
 use crate::flow::lookup as flow;
-use crate::http::access::V2;
+use crate::http::access::V2Lookup;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
 use crate::http::empty::NoArguments;
@@ -43,10 +43,12 @@ pub(in crate::http) const DETAILS: Endpoint = Endpoint {
 /// Returns the pepper and the algorithms of lookups.
 pub async fn details(
     app: web::Data<App>,
-    _call: Call<V2, Query, NoArguments>,
+    _call: Call<V2Lookup, Query, NoArguments>,
 ) -> Result<web::Json<HashDetailsResponse>, Error> {
     let now = app.clock.now().as_i64();
-    let peppers = app.lookups.send(CurrentPeppers { now }).await?;
+    let ask = CurrentPeppers { now };
+    // One that a rotation has just replaced can still be used for ten minutes.
+    let peppers = app.lookup_reads.send(ask, |_peppers| true).await?;
     Ok(web::Json(HashDetailsResponse {
         lookup_pepper: peppers.current.pepper,
         alt_lookup_peppers: peppers.former.into_iter().map(|it| it.pepper).collect(),
@@ -92,7 +94,7 @@ pub(in crate::http) const LOOKUP: Endpoint = Endpoint {
 /// Looks up the users of many addresses.
 pub async fn lookup(
     app: web::Data<App>,
-    mut call: Call<V2, Body, LookupRequest>,
+    mut call: Call<V2Lookup, Body, LookupRequest>,
 ) -> Result<web::Json<LookupResponse>, Error> {
     let fields = call.take_fields();
     let (client, user) = (call.client, call.caller.user().cloned());

@@ -15,7 +15,9 @@ use crate::config::Config;
 use crate::domain::lookup::max_bytes;
 use crate::domain::threepid::ThreePid;
 use crate::error::{Error, Kind};
-use crate::flow::lookup::{Claim, claim, pay, signed_association, users_of};
+use crate::flow::lookup::{
+    Claim, claim, newest_signed_association, pay, signed_association, users_of,
+};
 use crate::http::access::V1;
 use crate::http::args::{Body, Query};
 use crate::http::call::Call;
@@ -33,6 +35,13 @@ pub struct AddressLookupRequest {
 }
 
 impl Request for AddressLookupRequest {}
+
+impl AddressLookupRequest {
+    /// `None` if it is not a 3PID, and so not bound (IDN-06).
+    fn threepid(&self) -> Option<ThreePid> {
+        ThreePid::parse(&self.medium, &self.address).ok()
+    }
+}
 
 /// A signed association as JSON, or nothing. It is returned to the letter: it can
 /// have fields that another server has signed (V1L-03).
@@ -69,19 +78,22 @@ pub async fn lookup(
     charge(&app, call.client, 1)?;
     let address = (&request.medium, &request.address);
     pay(&app, claim(&app, call.client, None, [address])).await?;
-    find(&app, &request).await
+    let Some(threepid) = request.threepid() else {
+        return Ok(StoredAssociation(None));
+    };
+    Ok(StoredAssociation(signed_association(&app, threepid).await?))
 }
 
-/// [`lookup`] without a rate limit.
+/// [`lookup`] without a rate limit, and never from a standby.
 ///
 /// # Errors
 /// `500` or `503` when the lookup fails.
 pub async fn find(app: &App, request: &AddressLookupRequest) -> Result<StoredAssociation, Error> {
-    // What is not a 3PID is not bound (IDN-06).
-    let Ok(threepid) = ThreePid::parse(&request.medium, &request.address) else {
+    let Some(threepid) = request.threepid() else {
         return Ok(StoredAssociation(None));
     };
-    Ok(StoredAssociation(signed_association(app, threepid).await?))
+    let found = newest_signed_association(app, threepid).await?;
+    Ok(StoredAssociation(found))
 }
 
 /// The addresses to look up.

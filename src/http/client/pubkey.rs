@@ -118,7 +118,11 @@ pub async fn is_ephemeral_valid(
     mut call: Call<Anyone, Query, IsValidRequest>,
 ) -> Result<web::Json<IsValidResponse>, Error> {
     let valid = match PublicKey::from_base64(&call.request()?.public_key) {
-        Some(public_key) => app.lookups.send(FindEphemeralKey { public_key }).await?,
+        Some(public_key) => {
+            let find = FindEphemeralKey { public_key };
+            // The standby may not know a new invitation yet.
+            app.lookup_reads.send(find, |is_known| *is_known).await?
+        }
         None => false,
     };
     Ok(web::Json(IsValidResponse { valid }))

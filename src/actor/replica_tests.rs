@@ -1,0 +1,143 @@
+//! Which of both servers a lookup asks.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::actor::pool::PoolLimits;
+use crate::db::DbError;
+use crate::domain::freshness::Unfit;
+
+/// A server that has a number, and may not answer.
+struct Server {
+    number: u32,
+    faults: Arc<Mutex<Vec<Fault>>>,
+}
+
+impl State for Server {
+    const NAME: &'static str = "server";
+}
+
+#[derive(Clone)]
+struct Number;
+
+impl Operation for Number {
+    type State = Server;
+    type Output = u32;
+
+    fn run(self, server: &mut Server) -> Result<u32, Fault> {
+        match server.faults.lock().unwrap().pop() {
+            Some(fault) => Err(fault),
+            None => Ok(server.number),
+        }
+    }
+}
+
+const PRIMARY: u32 = 1;
+const STANDBY: u32 = 2;
+
+/// A primary and a standby that fails so often.
+fn reads(state: &Arc<ReplicaState>, faults: Vec<Fault>) -> Reads<Server> {
+    let metrics = Arc::<Metrics>::default();
+    let pool = |number, faults: Vec<Fault>| {
+        let faults = Arc::new(Mutex::new(faults));
+        let limits = PoolLimits {
+            max_queued: 1,
+            timeout: Duration::from_secs(5),
+        };
+        Pool::start(1, limits, Arc::clone(&metrics), move || {
+            let faults = Arc::clone(&faults);
+            Ok(Server { number, faults })
+        })
+    };
+    Reads::new(pool(PRIMARY, Vec::new())).with_standby(
+        pool(STANDBY, faults),
+        Arc::clone(state),
+        Arc::clone(&metrics),
+    )
+}
+
+fn lost() -> Fault {
+    DbError::Open("gone".to_owned()).into()
+}
+
+#[test]
+fn standby_is_asked_while_it_is_fresh() {
+    actix::System::new().block_on(async {
+        let state = Arc::<ReplicaState>::default();
+        let reads = reads(&state, Vec::new());
+        for (source, expected) in [
+            (Source::Primary(Unfit::Stale), PRIMARY),
+            (Source::Standby { until: 60_000 }, STANDBY),
+            (Source::StandbyAlone, STANDBY),
+            (Source::Nowhere(Unfit::Stale), PRIMARY),
+        ] {
+            state.publish(source, 60_000);
+            let answer = reads.send(Number, |_number| true).await.unwrap();
+            assert_eq!(answer, expected, "{source:?}");
+        }
+        state.publish(Source::Standby { until: 60_000 }, 60_000);
+        let answer = reads.send(Number, |number| *number == PRIMARY).await;
+        assert_eq!(answer.unwrap(), PRIMARY, "the other is not final");
+    });
+}
+
+#[test]
+fn error_of_the_standby_is_not_returned() {
+    actix::System::new().block_on(async {
+        let state = Arc::<ReplicaState>::default();
+        let reads = reads(&state, vec![lost(), lost()]);
+        state.publish(Source::Standby { until: 60_000 }, 60_000);
+        let ask = async || reads.send(Number, |_number| true).await.unwrap();
+        assert_eq!(ask().await, PRIMARY);
+        assert_eq!(state.place(), Place::Primary, "it is left alone");
+        assert_eq!(ask().await, PRIMARY);
+        // The second attempt finds a new connection.
+        state.publish(Source::StandbyAlone, 60_000);
+        assert_eq!(ask().await, STANDBY);
+    });
+}
+
+#[test]
+fn conflict_with_recovery_concerns_one_query() {
+    actix::System::new().block_on(async {
+        let state = Arc::<ReplicaState>::default();
+        let reads = reads(&state, vec![DbError::recovery_conflict().into()]);
+        state.publish(Source::Standby { until: 60_000 }, 60_000);
+        let ask = async || reads.send(Number, |_number| true).await.unwrap();
+        assert_eq!(ask().await, PRIMARY);
+        assert_eq!(ask().await, STANDBY);
+    });
+}
+
+#[test]
+fn published_place_ends_with_its_time() {
+    let state = ReplicaState::default();
+    assert_eq!(state.place(), Place::Primary);
+    for (source, place) in [
+        (Source::Standby { until: 60_000 }, Place::Standby),
+        (Source::StandbyAlone, Place::StandbyAlone),
+        (Source::Primary(Unfit::Stale), Place::Primary),
+        (Source::Nowhere(Unfit::Stale), Place::Nowhere),
+    ] {
+        state.publish(source, 60_000);
+        assert_eq!(state.place(), place);
+    }
+    assert!(state.is_primary_away());
+    let state = ReplicaState {
+        started: Instant::now().checked_sub(Duration::from_mins(1)).unwrap(),
+        ..ReplicaState::default()
+    };
+    state.publish(Source::StandbyAlone, 59_000);
+    assert_eq!(state.place(), Place::Primary);
+    assert!(!state.is_primary_away());
+}
+
+#[test]
+fn failed_standby_is_left_alone_for_a_while() {
+    let state = ReplicaState::default();
+    state.publish(Source::Standby { until: 60_000 }, 60_000);
+    state.pause(&Fault::TimedOut("lookups"));
+    assert_eq!(state.place(), Place::Primary);
+    state.publish(Source::StandbyAlone, 60_000);
+    assert_eq!(state.place(), Place::StandbyAlone, "there is nothing else");
+}
