@@ -136,6 +136,8 @@ mod relay_protection;
 mod relay_stalls;
 mod relay_troubles;
 #[cfg(test)]
+mod replica;
+#[cfg(test)]
 mod rolling;
 #[cfg(test)]
 mod same_origin;
