@@ -137,6 +137,30 @@ async fn standby_beyond_the_bound_is_not_asked() {
     assert_eq!(replicated.user_of(&address).await, MXID);
 }
 
+/// OPS-18
+#[actix_web::test]
+async fn role_at_the_standby_needs_only_select() {
+    let Some(postgres) = ReplicatedPostgres::start().await else {
+        return;
+    };
+    let primary = postgres.database();
+    primary.execute("CREATE ROLE reader LOGIN PASSWORD 'secret'");
+    let mut url = url::Url::parse(&postgres.standby).unwrap();
+    url.set_username("reader").unwrap();
+    url.set_password(Some("secret")).unwrap();
+    let server = TestServer::start_on(postgres.database(), |settings| {
+        settings.database.replica_url = Some(url.to_string().into());
+    });
+    let replicated = Replicated { server, postgres };
+    replicated.wait_for_source("database").await;
+    let address = fresh_address("reader");
+    replicated.bind(&address).await;
+    assert_eq!(replicated.user_of(&address).await, MXID);
+    primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader");
+    replicated.wait_for_source("standby").await;
+    assert_eq!(replicated.user_of(&address).await, MXID);
+}
+
 /// OPS-19
 #[actix_web::test]
 async fn lookups_go_on_while_the_primary_is_away() {
