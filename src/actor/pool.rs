@@ -58,6 +58,7 @@ pub struct Pool<S: State> {
     requests: Permits,
     background: Permits,
     timeout: Duration,
+    is_spare: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -83,6 +84,7 @@ impl<S: State> Clone for Pool<S> {
             requests: self.requests.clone(),
             background: self.background.clone(),
             timeout: self.timeout,
+            is_spare: self.is_spare,
             metrics: Arc::clone(&self.metrics),
         }
     }
@@ -121,7 +123,18 @@ impl<S: State> Pool<S> {
             requests: Permits::new(limits.max_queued),
             background: Permits::new(MAX_BACKGROUND),
             timeout: limits.timeout,
+            is_spare: false,
             metrics,
+        }
+    }
+
+    /// A pool without which everything works: that its queue is full is no rejection of a
+    /// request, and a stop does not wait for a server that hangs.
+    #[must_use]
+    pub fn as_spare(self) -> Self {
+        Self {
+            is_spare: true,
+            ..self
         }
     }
 
@@ -227,7 +240,9 @@ impl<S: State> Pool<S> {
     fn rejected(&self, reason: NoPermit) -> Fault {
         match reason {
             NoPermit::Full => {
-                self.metrics.actor_rejected(S::NAME);
+                if !self.is_spare {
+                    self.metrics.actor_rejected(S::NAME);
+                }
                 Fault::QueueFull(S::NAME)
             }
             NoPermit::Closed => Fault::Stopped(S::NAME),
@@ -237,12 +252,13 @@ impl<S: State> Pool<S> {
     /// Accepts no more operations and waits for those that were accepted.
     /// Returns whether they were done within `limit`.
     pub async fn drain(&self, limit: Duration) -> bool {
+        let limit = if self.is_spare { Duration::ZERO } else { limit };
         let (requests, background) =
             tokio::join!(self.requests.drain(limit), self.background.drain(limit));
         if let Some(here) = &self.here {
             here.close();
         }
-        requests && background
+        (requests && background) || self.is_spare
     }
 
     /// Whether the threads still take messages.

@@ -238,6 +238,27 @@ fn drain_waits_for_running_and_rejects_new() {
     });
 }
 
+#[test]
+fn spare_pool_holds_nothing_up() {
+    in_system(async {
+        for (is_spare, expected) in [(true, None), (false, Some(1))] {
+            let pool = pool(1);
+            let pool = if is_spare { pool.as_spare() } else { pool };
+            let (_first, _release) = occupy(&pool).await;
+            let full = pool.send(Which).await;
+            assert!(matches!(full, Err(Fault::QueueFull("counter"))), "{full:?}");
+            let metrics = pool.metrics.render().unwrap();
+            let counted = metrics.lines().find_map(|line| {
+                line.strip_prefix("sydent_actor_rejected_total{actor=\"counter\"} ")
+            });
+            assert_eq!(counted.map(|it| it.parse::<u32>().unwrap()), expected);
+            assert_eq!(pool.drain(Duration::from_millis(1)).await, is_spare);
+            let late = pool.send(Which).await;
+            assert!(matches!(late, Err(Fault::Stopped("counter"))), "{late:?}");
+        }
+    });
+}
+
 /// Runs a future on an arbiter and returns its result.
 pub(super) trait SpawnWithResult {
     fn spawn_with_result<T: Send + 'static>(
