@@ -1,7 +1,7 @@
 //! Lookups that read from a standby while it is fresh, and from the database otherwise.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::pool::{Fault, Operation, Pool, State};
@@ -19,6 +19,9 @@ const PAUSE_AFTER_TIMEOUT: Millis = 5000;
 /// out that the connection broke.
 const ATTEMPTS_ALONE: usize = 2;
 
+/// How long a request waits for a database that is away, or may be: it could be back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Where lookups may read, as the monitor has found out last. Requests look at it without a
 /// query or a lock.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub struct ReplicaState {
     published: AtomicU64,
     /// Until when the standby is left alone.
     paused_until: AtomicU64,
+    accepts_changes: AtomicBool,
 }
 
 /// Where a lookup reads.
@@ -39,18 +43,21 @@ pub enum Place {
     Standby,
     /// The standby, since the database is away.
     StandbyAlone,
+    /// The standby if it is back: neither server answers.
+    Neither,
     /// The database, which is away: nothing can be read.
     Nowhere,
 }
 
 impl Place {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Primary,
         Self::Standby,
         Self::StandbyAlone,
+        Self::Neither,
         Self::Nowhere,
     ];
-    const BITS: u32 = 2;
+    const BITS: u32 = 3;
 }
 
 impl Default for ReplicaState {
@@ -59,6 +66,7 @@ impl Default for ReplicaState {
             started: Instant::now(),
             published: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
+            accepts_changes: AtomicBool::new(false),
         }
     }
 }
@@ -77,6 +85,7 @@ impl ReplicaState {
             Source::Primary(_) => (Place::Primary, renew_before),
             Source::Standby { until } => (Place::Standby, until),
             Source::StandbyAlone => (Place::StandbyAlone, renew_before),
+            Source::Neither => (Place::Neither, renew_before),
             Source::Nowhere(_) => (Place::Nowhere, renew_before),
         };
         let packed = (until << Place::BITS) | place as u64;
@@ -107,7 +116,33 @@ impl ReplicaState {
     /// Whether no change can be made.
     #[must_use]
     pub fn is_primary_away(&self) -> bool {
-        matches!(self.published(), Place::StandbyAlone | Place::Nowhere)
+        matches!(
+            self.published(),
+            Place::StandbyAlone | Place::Neither | Place::Nowhere
+        )
+    }
+
+    /// Publishes whether the database accepts changes.
+    pub fn publish_changes(&self, are_accepted: bool) {
+        self.accepts_changes.store(are_accepted, Ordering::Relaxed);
+    }
+
+    /// Whether the database has said last that it accepts changes.
+    #[must_use]
+    pub fn accepts_changes(&self) -> bool {
+        self.accepts_changes.load(Ordering::Relaxed)
+    }
+
+    /// What a request would like to have of the database, but can do without. `None` if the
+    /// database is away, or does not answer soon: it may be away without being known to be.
+    pub async fn spare<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Fault>>,
+    ) -> Option<Result<T, Fault>> {
+        if self.is_primary_away() {
+            return None;
+        }
+        tokio::time::timeout(PATIENCE, asked).await.ok()
     }
 
     /// Leaves the standby alone for a while.
@@ -188,7 +223,7 @@ impl<S: State> Reads<S> {
         let attempts = match standby.state.place() {
             Place::Primary | Place::Nowhere => 0,
             Place::Standby => 1,
-            Place::StandbyAlone => ATTEMPTS_ALONE,
+            Place::StandbyAlone | Place::Neither => ATTEMPTS_ALONE,
         };
         for _ in 0..attempts {
             match standby.pool.send(operation.clone()).await {
@@ -200,8 +235,17 @@ impl<S: State> Reads<S> {
                 Err(fault) => standby.state.pause(&fault),
             }
         }
-        standby.metrics.replica().answered("primary");
-        self.primary.send(operation).await
+        let asked = self.primary.send(operation);
+        let answer = if standby.state.is_primary_away() {
+            let answer = tokio::time::timeout(PATIENCE, asked).await;
+            answer.unwrap_or(Err(Fault::TimedOut(S::NAME)))
+        } else {
+            asked.await
+        };
+        if answer.is_ok() {
+            standby.metrics.replica().answered("primary");
+        }
+        answer
     }
 }
 

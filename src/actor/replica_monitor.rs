@@ -1,6 +1,7 @@
 //! The monitor of a standby: it compares how far the database and the standby are, and says
 //! where lookups may read.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use actix::{
     Actor, ActorContext as _, Addr, Arbiter, AsyncContext as _, Context, Handler, Message,
     WrapFuture as _,
 };
+use tokio::time::timeout;
 
 use super::log_positions::{LocatePrimary, LocateStandby, PrimaryPosition, StandbyPosition};
+use super::lookups::{Lookups, Ping};
 use super::pool::{Fault, Pool};
 use super::replica::ReplicaState;
 use crate::domain::freshness::{Freshness, FromPrimary, FromStandby, Source};
@@ -19,6 +22,8 @@ use crate::metrics::Metrics;
 pub struct MonitorParts {
     /// Asks the database.
     pub primary: Pool<PrimaryPosition>,
+    /// Other connections to the database: what works for them is not away.
+    pub others: Pool<Lookups>,
     /// Asks the standby.
     pub standby: Pool<StandbyPosition>,
     /// Where the result goes.
@@ -52,7 +57,7 @@ impl MonitorHandle {
 
     /// Ends it. Nothing that it does has to be completed.
     pub async fn stop(&self, limit: Duration) -> bool {
-        tokio::time::timeout(limit, self.0.send(Stop)).await.is_ok()
+        timeout(limit, self.0.send(Stop)).await.is_ok()
     }
 }
 
@@ -87,18 +92,17 @@ pub fn interval(max_staleness: Duration) -> Duration {
     (max_staleness / 10).clamp(Duration::from_millis(100), Duration::from_secs(1))
 }
 
-/// How long the monitor waits for an answer. Twice that and a round pass until the database
-/// counts as away, which should be less than the bound.
+/// How long the monitor waits for an answer. Up to three waits pass until a database that
+/// hangs counts as away, since something may still be committed during the first. The bound
+/// must not be over before: a lookup that goes to the database then does not come back.
 #[must_use]
 pub fn longest_wait(max_staleness: Duration) -> Duration {
-    (max_staleness / 4).clamp(Duration::from_millis(250), Duration::from_secs(2))
+    (max_staleness / 6).min(Duration::from_secs(2))
 }
 
 struct Rounds {
     parts: MonitorParts,
     freshness: Freshness,
-    /// Commits of this instance before this round.
-    commits: u64,
     logged: Option<Source>,
 }
 
@@ -107,7 +111,6 @@ impl Rounds {
         let max_staleness = parts.max_staleness.as_millis();
         Self {
             freshness: Freshness::new(u64::try_from(max_staleness).unwrap_or(u64::MAX)),
-            commits: parts.metrics.commits(),
             parts,
             logged: None,
         }
@@ -124,18 +127,9 @@ impl Rounds {
     async fn round(&mut self) {
         let state = Arc::clone(&self.parts.state);
         let asked_at = state.now();
-        let primary = self.parts.primary.send(LocatePrimary).await;
-        let commits = self.parts.metrics.commits();
-        let has_committed = commits != std::mem::replace(&mut self.commits, commits);
-        let (answer, no_primary) = match primary {
-            Ok(answer) => (answer, None),
-            // What works for others is not away.
-            Err(fault) if has_committed || is_of_server(&fault) => {
-                (FromPrimary::Unclear, Some(fault))
-            }
-            Err(fault) => (FromPrimary::Silent, Some(fault)),
-        };
+        let (answer, no_primary) = self.ask_primary().await;
         self.freshness.primary_answered(asked_at, answer);
+        state.publish_changes(self.freshness.accepts_changes());
         // A dead primary must not hide for long that the standby is dead too.
         self.publish();
         let standby = self.parts.standby.send(LocateStandby).await;
@@ -155,6 +149,30 @@ impl Rounds {
             _ => no_standby.or(no_primary),
         };
         self.log(source, fault.as_ref());
+    }
+
+    /// Where the database is, or why it did not say that.
+    async fn ask_primary(&self) -> (FromPrimary, Option<Fault>) {
+        let parts = &self.parts;
+        let commits = parts.metrics.commits();
+        let mut asked = pin!(parts.primary.send(LocatePrimary));
+        let half = longest_wait(parts.max_staleness) / 2;
+        let others = async || {
+            let answer = timeout(half, parts.others.send(Ping)).await;
+            matches!(answer, Ok(Ok(true)))
+        };
+        let (answer, works_for_others) = match timeout(half, &mut asked).await {
+            Ok(Ok(answer)) => return (answer, None),
+            Ok(refused) => (refused, others().await),
+            Err(_elapsed) => tokio::join!(asked, others()),
+        };
+        match answer {
+            Ok(answer) => (answer, None),
+            Err(fault) if works_for_others || commits != parts.metrics.commits() => {
+                (FromPrimary::Unclear, Some(fault))
+            }
+            Err(fault) => (FromPrimary::Silent, Some(fault)),
+        }
     }
 
     /// Publishes where lookups may read now.
@@ -190,6 +208,10 @@ impl Rounds {
                 "lookups are answered from the database and not from its standby, which \
                  {unfit}{reason}"
             ),
+            Source::Neither => log::error!(
+                "neither the database nor its standby answers: changes and lookups are \
+                 rejected{reason}"
+            ),
             Source::Nowhere(unfit) => log::error!(
                 "the database does not answer, and its standby cannot replace it, which \
                  {unfit}{reason}"
@@ -198,20 +220,6 @@ impl Rounds {
     }
 }
 
-/// Whether the server is running that did not say where it is.
-fn is_of_server(fault: &Fault) -> bool {
-    matches!(fault, Fault::Database(error) if error.is_refused_session())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outage_is_found_before_the_bound_is_over() {
-        for seconds in [1, 2, 5, 10, 60, 300] {
-            let bound = Duration::from_secs(seconds);
-            assert!(2 * longest_wait(bound) + interval(bound) < bound);
-        }
-    }
-}
+#[path = "replica_monitor_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ fn reads(state: &Arc<ReplicaState>, faults: Vec<Fault>) -> Reads<Server> {
     let pool = |number, faults: Vec<Fault>| {
         let faults = Arc::new(Mutex::new(faults));
         let limits = PoolLimits {
-            max_queued: 1,
+            max_queued: 8,
             timeout: Duration::from_secs(5),
         };
         Pool::start(1, limits, Arc::clone(&metrics), move || {
@@ -69,6 +69,7 @@ fn standby_is_asked_while_it_is_fresh() {
             (Source::Primary(Unfit::Stale), PRIMARY),
             (Source::Standby { until: 60_000 }, STANDBY),
             (Source::StandbyAlone, STANDBY),
+            (Source::Neither, STANDBY),
             (Source::Nowhere(Unfit::Stale), PRIMARY),
         ] {
             state.publish(source, 60_000);
@@ -116,6 +117,7 @@ fn published_place_ends_with_its_time() {
     for (source, place) in [
         (Source::Standby { until: 60_000 }, Place::Standby),
         (Source::StandbyAlone, Place::StandbyAlone),
+        (Source::Neither, Place::Neither),
         (Source::Primary(Unfit::Stale), Place::Primary),
         (Source::Nowhere(Unfit::Stale), Place::Nowhere),
     ] {
@@ -140,4 +142,60 @@ fn failed_standby_is_left_alone_for_a_while() {
     assert_eq!(state.place(), Place::Primary);
     state.publish(Source::StandbyAlone, 60_000);
     assert_eq!(state.place(), Place::StandbyAlone, "there is nothing else");
+}
+
+#[test]
+fn primary_that_is_away_is_not_waited_for() {
+    actix::System::new().block_on(async {
+        let state = Arc::<ReplicaState>::default();
+        let reads = reads(&state, Vec::new());
+        let (release, released) = std::sync::mpsc::channel();
+        let primary = reads.primary.clone();
+        actix::spawn(async move { primary.send(Hang(released)).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for source in [
+            Source::StandbyAlone,
+            Source::Neither,
+            Source::Nowhere(Unfit::Stale),
+        ] {
+            state.publish(source, 60_000);
+            let started = Instant::now();
+            let answer = reads.send(Number, |_number| false).await;
+            assert!(
+                matches!(answer, Err(Fault::TimedOut("server"))),
+                "{answer:?}"
+            );
+            assert!(started.elapsed() < Duration::from_secs(3), "{source:?}");
+        }
+        drop(release);
+        let metrics = reads.standby.as_ref().unwrap().metrics.render().unwrap();
+        assert!(
+            !metrics.contains("source=\"primary\""),
+            "it has not answered"
+        );
+    });
+}
+
+/// Takes until it is released.
+struct Hang(std::sync::mpsc::Receiver<()>);
+
+impl Operation for Hang {
+    type State = Server;
+    type Output = ();
+
+    fn run(self, _server: &mut Server) -> Result<(), Fault> {
+        let _ = self.0.recv();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_spared_is_not_waited_for() {
+    let state = ReplicaState::default();
+    let never = std::future::pending::<Result<u32, Fault>>;
+    assert!(state.spare(never()).await.is_none(), "it may be away");
+    let answer = state.spare(async { Ok(1) }).await;
+    assert_eq!(answer.unwrap().unwrap(), 1);
+    state.publish(Source::StandbyAlone, 60_000);
+    assert!(state.spare(async { Ok(1) }).await.is_none());
 }

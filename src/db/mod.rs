@@ -88,13 +88,6 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// Whether a `PostgreSQL` server is running that did not accept the connection. One that
-    /// starts or stops counts as away: nothing can be committed.
-    #[must_use]
-    pub fn is_refused_session(&self) -> bool {
-        matches!(self, Self::Open(reason) if libpq::is_refusal(reason))
-    }
-
     /// Whether a standby ended the query because it had to go on replaying changes.
     #[must_use]
     pub fn is_recovery_conflict(&self) -> bool {

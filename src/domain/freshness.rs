@@ -10,8 +10,8 @@ use std::fmt;
 /// Milliseconds since some moment in the life of the process.
 pub type Millis = u64;
 
-/// So many times in a row must the primary not answer until it counts as away: a connection
-/// that breaks says nothing about the server.
+/// So many times in a row must a server not answer until it counts as away: a connection that
+/// breaks says nothing about the server.
 const MISSES: u32 = 2;
 
 /// Which data a server has.
@@ -40,7 +40,7 @@ pub struct LogPosition {
 pub enum FromPrimary {
     /// It is here.
     At(LogPosition),
-    /// It, or another server in its place, is running but does not say where it is.
+    /// It works for others, or another server runs in its place, but it does not say where it is.
     Unclear,
     /// There was no answer.
     Silent,
@@ -98,6 +98,8 @@ pub enum Source {
     StandbyAlone,
     /// By the primary.
     Primary(Unfit),
+    /// By the standby if it is back: it was fresh, and now neither server answers.
+    Neither,
     /// Nowhere: the primary is away, and the standby was not fresh when it was last reached.
     Nowhere(Unfit),
 }
@@ -108,13 +110,16 @@ pub struct Freshness {
     max_staleness: Millis,
     /// Positions of the primary that the standby has not reached yet, the oldest first.
     ahead: VecDeque<(Millis, i64)>,
-    /// Everything that was committed before is visible on the standby.
-    fresh_as_of: Option<Millis>,
+    /// Everything that was committed before that time is visible on the standby, which has
+    /// reached that position.
+    shown: Option<(Millis, i64)>,
     /// When the primary was asked for `last`.
     reached_at: Millis,
     last: Option<LogPosition>,
+    accepts_changes: bool,
     misses: u32,
     standby: Option<Unfit>,
+    standby_misses: u32,
 }
 
 impl Freshness {
@@ -124,16 +129,19 @@ impl Freshness {
         Self {
             max_staleness,
             ahead: VecDeque::new(),
-            fresh_as_of: None,
+            shown: None,
             reached_at: 0,
             last: None,
+            accepts_changes: false,
             misses: 0,
             standby: Some(Unfit::Stale),
+            standby_misses: 0,
         }
     }
 
     /// The primary was asked at that time.
     pub fn primary_answered(&mut self, asked_at: Millis, answer: FromPrimary) {
+        self.accepts_changes = matches!(answer, FromPrimary::At(_));
         let at = match answer {
             FromPrimary::At(at) => at,
             FromPrimary::Unclear => {
@@ -153,7 +161,7 @@ impl Freshness {
         if !self.last.is_some_and(is_same) {
             // What was measured with another server says nothing about this one.
             self.ahead.clear();
-            self.fresh_as_of = None;
+            self.shown = None;
         }
         self.last = Some(at);
         self.reached_at = asked_at;
@@ -167,32 +175,52 @@ impl Freshness {
 
     /// The standby was asked, after the primary.
     pub fn standby_answered(&mut self, answer: FromStandby) {
+        self.standby_misses = match answer {
+            FromStandby::Silent => self.standby_misses.saturating_add(1),
+            _ => 0,
+        };
         if self.standby == Some(Unfit::Promoted) {
             return;
         }
-        let Some(last) = self.last else {
-            self.standby = Some(match answer {
-                FromStandby::At(_) => Unfit::Stale,
-                FromStandby::Promoted => Unfit::Promoted,
-                FromStandby::Silent => Unfit::Silent,
-            });
-            return;
+        self.standby = match (answer, self.last) {
+            (FromStandby::Silent, _) => Some(Unfit::Silent),
+            (FromStandby::Promoted, _) => Some(Unfit::Promoted),
+            (FromStandby::At(_), None) => Some(Unfit::Stale),
+            (FromStandby::At(at), Some(last)) => self.compare(at, last),
         };
-        self.standby = match answer {
-            FromStandby::Silent => Some(Unfit::Silent),
-            FromStandby::Promoted => Some(Unfit::Promoted),
-            FromStandby::At(at) if at.identity != last.identity => Some(Unfit::Foreign),
-            FromStandby::At(at) if at.timeline != last.timeline => Some(Unfit::OtherTimeline),
-            FromStandby::At(at) => {
-                while let Some((time, position)) = self.ahead.front().copied()
-                    && position <= at.position
-                {
-                    self.fresh_as_of = Some(time);
-                    self.ahead.pop_front();
-                }
-                None
+    }
+
+    /// Notes what the standby shows; returns why it is not used.
+    fn compare(&mut self, at: LogPosition, last: LogPosition) -> Option<Unfit> {
+        let unfit = if at.identity != last.identity {
+            Some(Unfit::Foreign)
+        } else if at.timeline != last.timeline {
+            Some(Unfit::OtherTimeline)
+        } else {
+            None
+        };
+        // A standby that crashed, was restored from a copy, or is another one shows less than
+        // it did. It has to get there again, also if it is silent meanwhile.
+        let is_lost =
+            |(_, position): &mut (Millis, i64)| unfit.is_some() || at.position < *position;
+        if let Some(lost) = self.shown.take_if(is_lost) {
+            self.ahead.push_front(lost);
+        }
+        if unfit.is_none() {
+            while let Some(reached) = self.ahead.front().copied()
+                && reached.1 <= at.position
+            {
+                self.shown = Some(reached);
+                self.ahead.pop_front();
             }
-        };
+        }
+        unfit
+    }
+
+    /// Whether the primary has said last that it accepts changes.
+    #[must_use]
+    pub fn accepts_changes(&self) -> bool {
+        self.accepts_changes
     }
 
     /// Whether no change can be made.
@@ -210,7 +238,7 @@ impl Freshness {
         } else {
             now
         };
-        Some(until.saturating_sub(self.fresh_as_of?))
+        Some(until.saturating_sub(self.shown?.0))
     }
 
     /// Where lookups are answered.
@@ -225,9 +253,10 @@ impl Freshness {
         };
         let unfit = unfit.or((!is_fresh).then_some(Unfit::Stale));
         match (unfit, self.is_primary_away()) {
+            (None, true) if self.standby_misses >= MISSES => Source::Neither,
             (None, true) => Source::StandbyAlone,
             (None, false) => Source::Standby {
-                until: self.fresh_as_of.unwrap_or(0) + self.max_staleness,
+                until: self.shown.map_or(0, |(time, _)| time) + self.max_staleness,
             },
             (Some(unfit), true) => Source::Nowhere(unfit),
             (Some(unfit), false) => Source::Primary(unfit),

@@ -9,6 +9,8 @@ const HERE: Identity = Identity {
     database: 5,
 };
 
+const OTHER: Identity = Identity { system: 8, ..HERE };
+
 fn at(position: i64) -> LogPosition {
     LogPosition {
         identity: HERE,
@@ -79,6 +81,10 @@ fn fresh_standby_goes_on_without_the_primary() {
     assert_eq!(freshness.source(1_000_000), Source::StandbyAlone);
     freshness.standby_answered(FromStandby::Silent);
     assert_eq!(freshness.source(1_000_000), Source::StandbyAlone);
+    freshness.standby_answered(FromStandby::Silent);
+    assert_eq!(freshness.source(1_000_000), Source::Neither);
+    freshness.standby_answered(FromStandby::At(at(50)));
+    assert_eq!(freshness.source(1_000_000), Source::StandbyAlone);
     // It is back, and has gone on.
     let source = ask(&mut freshness, 1_000_000, 51, 50);
     assert_eq!(source, Source::Primary(Unfit::Stale));
@@ -125,7 +131,6 @@ fn promoted_standby_is_never_used_again() {
 
 #[test]
 fn other_servers_are_not_used() {
-    let foreign = Identity { system: 8, ..HERE };
     let other_database = Identity {
         database: 6,
         ..HERE
@@ -134,7 +139,7 @@ fn other_servers_are_not_used() {
         (later(50), Unfit::OtherTimeline),
         (
             LogPosition {
-                identity: foreign,
+                identity: OTHER,
                 ..at(50)
             },
             Unfit::Foreign,
@@ -167,12 +172,60 @@ fn new_primary_must_be_followed_first() {
     assert_eq!(freshness.source(100), Source::Standby { until: 1100 });
 }
 
+#[test]
+fn standby_that_goes_back_must_catch_up() {
+    let mut freshness = Freshness::new(BOUND);
+    ask(&mut freshness, 0, 50, 50);
+    let source = ask(&mut freshness, 100, 50, 49);
+    assert_eq!(source, Source::Primary(Unfit::Stale));
+    let source = ask(&mut freshness, 200, 50, 50);
+    assert_eq!(source, Source::Standby { until: 1200 });
+    lose_primary(&mut freshness);
+    for lost in [
+        at(49),
+        later(50),
+        LogPosition {
+            identity: OTHER,
+            ..at(50)
+        },
+    ] {
+        freshness.standby_answered(FromStandby::At(lost));
+        assert!(
+            matches!(freshness.source(9000), Source::Nowhere(_)),
+            "{lost:?}"
+        );
+        for _ in 0..3 {
+            freshness.standby_answered(FromStandby::Silent);
+            assert!(
+                matches!(freshness.source(9000), Source::Nowhere(_)),
+                "{lost:?}"
+            );
+        }
+        freshness.standby_answered(FromStandby::At(at(50)));
+        assert_eq!(freshness.source(9000), Source::StandbyAlone, "{lost:?}");
+    }
+}
+
+#[test]
+fn only_a_primary_accepts_changes() {
+    let mut freshness = Freshness::new(BOUND);
+    for (answer, expected) in [
+        (FromPrimary::At(at(50)), true),
+        (FromPrimary::Unclear, false),
+        (FromPrimary::At(at(50)), true),
+        (FromPrimary::Silent, false),
+    ] {
+        freshness.primary_answered(0, answer);
+        assert_eq!(freshness.accepts_changes(), expected, "{answer:?}");
+    }
+}
+
 proptest! {
     /// Whatever is asked when, and however far the standby is behind: all that was committed
     /// before the bound is visible where lookups are answered from the standby.
     #[test]
     fn answers_are_never_older_than_the_bound(
-        steps in prop::collection::vec((0..400_u64, 0..30_i64, 0..60_i64, 0..10_u8), 1..60),
+        steps in prop::collection::vec((0..400_u64, 0..30_i64, -30..60_i64, 0..10_u8), 1..60),
     ) {
         let mut freshness = Freshness::new(BOUND);
         let (mut now, mut committed, mut replayed) = (0, 0, 0);
@@ -189,7 +242,8 @@ proptest! {
                 history.push((now, committed));
                 freshness.primary_answered(now, FromPrimary::Unclear);
             }
-            replayed = committed.min(replayed + replays);
+            // One that crashed goes back.
+            replayed = (replayed + replays).clamp(0, committed);
             freshness.standby_answered(FromStandby::At(at(replayed)));
             for later in [now, now + 300, now + 3000] {
                 if let Source::Standby { until } = freshness.source(later) {

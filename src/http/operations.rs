@@ -52,12 +52,16 @@ pub(super) struct Readiness {
     database: Check,
     /// Whether the delivery queue answers and its mail worker is running.
     delivery_queue: Check,
-    /// Whether changes can be made, if there is a standby.
+    /// Whether changes can be made, if there is a standby: the database answers, and is no
+    /// standby itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     writes: Option<Check>,
     /// Where lookups are answered, if there is a standby: `standby`, `database` or `nowhere`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lookups_from: Option<&'static str>,
+    /// Whether the database is away, and lookups are answered.
+    #[serde(skip)]
+    has_only_standby: bool,
     /// Whether the server is about to stop, and load balancers should send no more requests.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shutting_down: bool,
@@ -118,7 +122,7 @@ impl Readiness {
     /// not answer lookups either.
     fn works(&self) -> bool {
         let all = self.database == Check::Ok && self.delivery_queue == Check::Ok;
-        all || (self.writes == Some(Check::Unavailable) && self.lookups_from == Some("standby"))
+        all || self.has_only_standby
     }
 }
 
@@ -156,6 +160,7 @@ pub(super) async fn ready(app: web::Data<App>) -> Readiness {
     let depth = depth(&app).await;
     let is_answering = matches!(database, Ok(Ok(true)));
     let replica = app.replica.as_ref();
+    let place = replica.map(|replica| replica.place());
     let mail_runs = app
         .mail_worker
         .as_ref()
@@ -163,11 +168,12 @@ pub(super) async fn ready(app: web::Data<App>) -> Readiness {
     Readiness {
         database: is_answering.into(),
         delivery_queue: (depth.is_some() && mail_runs).into(),
-        writes: replica.map(|_| is_answering.into()),
-        lookups_from: replica.map(|replica| match replica.place() {
+        writes: replica.map(|replica| (is_answering && replica.accepts_changes()).into()),
+        has_only_standby: place == Some(Place::StandbyAlone),
+        lookups_from: place.map(|place| match place {
             Place::Standby | Place::StandbyAlone => "standby",
             Place::Primary => "database",
-            Place::Nowhere => "nowhere",
+            Place::Neither | Place::Nowhere => "nowhere",
         }),
         shutting_down: app.is_stopping(),
         queued_messages: depth.map(|depth| depth.messages),

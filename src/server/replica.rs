@@ -33,6 +33,7 @@ pub(super) fn start(
     metrics: &Arc<Metrics>,
     parts: &mut Parts,
 ) -> LookupReads {
+    let others = pools.0.clone();
     let (lookups, accounts) = (Reads::new(pools.0), Reads::new(pools.1));
     let Some(replica) = &config.database.replica else {
         return LookupReads {
@@ -50,12 +51,14 @@ pub(super) fn start(
     };
     let pool = Pool::on(threads.clone(), limits, Arc::clone(metrics), |store| {
         Lookups { store }
-    });
+    })
+    .as_spare();
     let pool = parts.add(Stage::Data, pool);
     let lookups = lookups.with_standby(pool, Arc::clone(&state), Arc::clone(metrics));
     let pool = Pool::on(threads, limits, Arc::clone(metrics), |store| Accounts {
         store,
-    });
+    })
+    .as_spare();
     let pool = parts.add(Stage::Data, pool);
     let accounts = accounts.with_standby(pool, Arc::clone(&state), Arc::clone(metrics));
     let max_staleness = replica.max_staleness;
@@ -69,6 +72,7 @@ pub(super) fn start(
     );
     let monitor = MonitorHandle::start(MonitorParts {
         primary: parts.add(Stage::Data, primary),
+        others,
         standby: parts.add(Stage::Data, standby),
         state: Arc::clone(&state),
         max_staleness,
@@ -99,5 +103,5 @@ fn asked<S: State>(
     state: impl Fn(Store) -> S + Send + Sync + 'static,
 ) -> Pool<S> {
     let threads = connected(1, database, metrics);
-    Pool::on(threads, limits, Arc::clone(metrics), state)
+    Pool::on(threads, limits, Arc::clone(metrics), state).as_spare()
 }

@@ -191,11 +191,6 @@ fn is_temporary(reason: &str) -> bool {
     reason.contains("FATAL:  the database system is ")
 }
 
-/// Whether a server that is running refused a session, such as one too many.
-pub(super) fn is_refusal(error: &str) -> bool {
-    is_of_server(error) && !is_temporary(error)
-}
-
 /// Whether the server is not what `target_session_attrs` asks for.
 fn is_unwanted(reason: &str) -> bool {
     let suffixes = [
@@ -230,23 +225,7 @@ fn is_server(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_of_server, is_refusal, is_unwanted, reason};
-
-    #[test]
-    fn server_that_starts_or_stops_refuses_nothing() {
-        for (error, expected) in [
-            ("FATAL:  sorry, too many clients already", true),
-            (
-                "127.0.0.1:5432: FATAL:  password authentication failed",
-                true,
-            ),
-            ("FATAL:  the database system is starting up", false),
-            ("FATAL:  the database system is shutting down", false),
-            ("127.0.0.1:5432: Connection refused (os error 111)", false),
-        ] {
-            assert_eq!(is_refusal(error), expected, "{error}");
-        }
-    }
+    use super::{is_of_server, is_unwanted, reason};
 
     #[test]
     fn what_the_server_said_is_recognized() {
