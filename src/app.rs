@@ -10,7 +10,7 @@ use crate::actor::detached::Detached;
 use crate::actor::federation::FederationHandle;
 use crate::actor::lookups::Lookups;
 use crate::actor::outbox::Outbox;
-use crate::actor::pool::Pool;
+use crate::actor::pool::{Fault, Pool};
 use crate::actor::replica::{Reads, ReplicaState};
 use crate::actor::sessions::Sessions;
 use crate::actor::signer::Signer;
@@ -115,6 +115,18 @@ impl App {
     pub fn is_primary_away(&self) -> bool {
         let replica = self.replica.as_ref();
         replica.is_some_and(|replica| replica.is_primary_away())
+    }
+
+    /// What a request would like to have of the database, but can do without. `None` if there is
+    /// a standby and the database does not answer soon.
+    pub async fn spare<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Fault>>,
+    ) -> Option<Result<T, Fault>> {
+        match &self.replica {
+            Some(replica) => replica.spare(asked).await,
+            None => Some(asked.await),
+        }
     }
 
     /// Tells the replication worker that there are changes to push.

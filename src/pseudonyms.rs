@@ -27,15 +27,22 @@ impl Pseudonyms {
         }
     }
 
-    /// The key of today.
+    /// The key of today, if it was read before.
+    #[must_use]
+    pub fn known_key(&self) -> Option<SubjectKey> {
+        self.known(&self.today())
+    }
+
+    fn today(&self) -> String {
+        self.clock.now().utc_day().unwrap_or_default()
+    }
+
+    /// Reads the key of today.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn key(&self) -> Result<SubjectKey, Fault> {
-        let day = self.clock.now().utc_day().unwrap_or_default();
-        if let Some(key) = self.known(&day) {
-            return Ok(key);
-        }
+    pub async fn read_key(&self) -> Result<SubjectKey, Fault> {
+        let day = self.today();
         let fresh = fresh_key()?;
         let get = PseudonymKey {
             day: day.clone(),

@@ -112,6 +112,8 @@ pub struct RecordUse {
     pub token_hash: TokenHash,
     /// Now, ms.
     pub now: i64,
+    /// Nothing is changed if its use was recorded since then, ms.
+    pub unless_since: i64,
 }
 
 impl Operation for RecordUse {
@@ -123,7 +125,9 @@ impl Operation for RecordUse {
             .store
             .write(LockKey::AccessToken(&self.token_hash), |connection| {
                 let token_hash = self.token_hash.as_str();
-                Ok(accounts::record_use(connection, token_hash, self.now)?)
+                let (now, unless_since) = (self.now, self.unless_since);
+                accounts::record_use(connection, token_hash, now, unless_since)?;
+                Ok(())
             })
     }
 }

@@ -69,9 +69,18 @@ pub fn find_user(connection: &mut Conn, token_hash: &str) -> Result<Option<Token
         .transpose()
 }
 
-/// Records that a token is used at `now`.
-pub fn record_use(connection: &mut Conn, token_hash: &str, now: i64) -> Result<(), DbError> {
-    diesel::update(access_tokens::table.find(token_hash))
+/// Records that a token is used at `now`, unless its use was recorded after `unless_since`.
+pub fn record_use(
+    connection: &mut Conn,
+    token_hash: &str,
+    now: i64,
+    unless_since: i64,
+) -> Result<(), DbError> {
+    let last_used_at = access_tokens::last_used_at;
+    let is_due = last_used_at
+        .is_null()
+        .or(last_used_at.le(unless_since).assume_not_null());
+    diesel::update(access_tokens::table.find(token_hash).filter(is_due))
         .set(access_tokens::last_used_at.eq(now))
         .execute_on(connection)?;
     Ok(())

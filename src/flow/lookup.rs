@@ -124,8 +124,7 @@ async fn users_of_all_hashes(
         // Here, and not on the threads behind those of the requests: they would hold the
         // ledger up, which all lookups need.
         let peppers = app.lookup_reads.send(CurrentPeppers { now }, |peppers| {
-            // The standby may not know a new one yet.
-            peppers.slot(pepper).is_some()
+            is_pepper_final(app, peppers.slot(pepper).is_some())
         });
         let peppers = peppers.await?;
         if peppers.slot(pepper).is_none() {
@@ -161,7 +160,9 @@ async fn users_of_part(
             claim: unpaid.cloned(),
             now,
         };
-        let is_final = |outcome: &LookupOutcome| !matches!(outcome, LookupOutcome::WrongPepper(_));
+        let is_final = |outcome: &LookupOutcome| {
+            is_pepper_final(app, !matches!(outcome, LookupOutcome::WrongPepper(_)))
+        };
         match app.lookup_reads.send(lookup, is_final).await? {
             LookupOutcome::Found(users) => return Ok(Ok(users)),
             LookupOutcome::WrongPepper(pepper) => return Ok(Err(pepper)),
@@ -169,6 +170,12 @@ async fn users_of_part(
         }
     }
     Err(overtaken())
+}
+
+/// Whether what a standby says of a pepper is all there is to say. It may not know a new one
+/// yet; while the database is away it is the one to use.
+fn is_pepper_final(app: &App, is_known: bool) -> bool {
+    is_known || app.is_primary_away()
 }
 
 fn overtaken() -> FlowError {

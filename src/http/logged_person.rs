@@ -91,13 +91,19 @@ pub(super) async fn names(app: &App, request: &HttpRequest) -> Option<LoggedName
     let Some(person) = person else {
         return Some(LoggedNames::default());
     };
-    match pseudonyms.key().await {
-        Ok(key) => Some(person.named(&key)),
-        Err(fault) => {
+    let key = match pseudonyms.known_key() {
+        Some(key) => Some(Ok(key)),
+        // The response waits for its line in the log.
+        None => app.spare(pseudonyms.read_key()).await,
+    };
+    Some(match key {
+        Some(Ok(key)) => person.named(&key),
+        Some(Err(fault)) => {
             log::warn!("cannot read the key of the pseudonyms: {fault}");
-            Some(LoggedNames::default())
+            LoggedNames::default()
         }
-    }
+        None => LoggedNames::default(),
+    })
 }
 
 impl LoggedPerson {

@@ -125,10 +125,15 @@ pub async fn account(
         return Err(Error::account_blocked());
     }
     let is_counted = |used| now.saturating_sub(used) < USE_COUNTED_EVERY_MS;
-    if !account.last_used_at.is_some_and(is_counted) && !app.is_primary_away() {
-        let token_hash = token.hash();
+    if !account.last_used_at.is_some_and(is_counted) {
+        let record = RecordUse {
+            token_hash: token.hash(),
+            now,
+            // A standby may not show yet that it was.
+            unless_since: now.saturating_sub(USE_COUNTED_EVERY_MS),
+        };
         // The request does not depend on it, and the next one tries again.
-        if let Err(fault) = app.accounts.send(RecordUse { token_hash, now }).await {
+        if let Some(Err(fault)) = app.spare(app.accounts.send(record)).await {
             log::warn!("cannot record the use of an access token: {fault}");
         }
     }
