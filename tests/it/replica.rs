@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sydent::config::Settings;
+use sydent::config::{PersonalData, Settings};
 
 use crate::harness::{
     Answer, Api, ClosedPort, CommandOutput, Proxy, ReplicatedPostgres, TermsFile, TestDatabase,
@@ -16,6 +16,8 @@ const MXID: &str = "@alice:example.org";
 /// So long that a standby is fresh during the whole test once it was.
 const LONG: Duration = Duration::from_mins(5);
 const SHORT: Duration = Duration::from_secs(1);
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A server with a standby that it uses.
 struct Replicated {
@@ -211,14 +213,27 @@ async fn lookups_go_on_while_the_primary_is_away() {
         answer.refused(503, "M_UNKNOWN");
     }
 
+    replicated.postgres.order("stop standby");
+    replicated.wait_for_source("nowhere").await;
+    let answer = replicated.server.api().lookup("email", &address).await;
+    answer.refused(503, "M_UNKNOWN");
+    assert_eq!(replicated.ready().await.status, 503);
+    replicated.postgres.order("start standby");
+    replicated.wait_for_source("standby").await;
+    assert_eq!(replicated.ready().await.status, 200);
+    assert_eq!(replicated.user_of(&address).await, MXID);
+
     replicated.postgres.order("start primary");
     wait_for("writes", async || {
         let bound = user.bind(&proven.sid, &proven.client_secret, MXID).await;
         (bound.status == 200).then_some(())
     })
     .await;
-    replicated.wait_for_source("standby").await;
-    assert_eq!(replicated.ready().await.json()["writes"], "ok");
+    wait_for("writes in the readiness", async || {
+        let ready = replicated.ready().await.json();
+        (ready["writes"] == "ok" && ready["lookups_from"] == "standby").then_some(())
+    })
+    .await;
 }
 
 /// OPS-19
@@ -230,25 +245,59 @@ async fn lookups_do_not_wait_for_a_silent_primary() {
     let mut url = url::Url::parse(&postgres.primary).unwrap();
     let proxy = Proxy::to(format!("127.0.0.1:{}", url.port().unwrap()));
     url.set_port(Some(proxy.address.port())).unwrap();
-    let server = TestServer::start_on(TestDatabase::existing(url.as_str()), |settings| {
+    let database = TestDatabase::existing(url.as_str());
+    let server = TestServer::start_with_clock_on(database, |settings| {
         settings.database.replica_url = Some(postgres.standby.clone().into());
+        settings.database.replica_max_staleness = Duration::from_secs(2);
+        settings.log.personal_data = PersonalData::Pseudonym;
+        settings.lookup.allow_none = true;
         settings.http.request_timeout = Duration::from_secs(8);
         settings.delivery.answer_within = Duration::from_secs(4);
     });
     let replicated = Replicated { server, postgres };
     replicated.wait_for_source("standby").await;
     let address = fresh_address("silent");
+    let user = replicated.server.account(MXID).await;
     replicated.bind(&address).await;
     wait_for("the standby", async || {
         (replicated.user_of(&address).await == MXID).then_some(())
     })
     .await;
+    let pepper = user.hash_details().await.ok()["lookup_pepper"].clone();
+    let asked = |pepper: &Value| {
+        json!({
+            "algorithm": "none", "pepper": pepper, "addresses": [format!("{address} email")],
+        })
+    };
+
+    // Something is committed up to the last moment, and a new day begins: the log needs
+    // another key, and the use of the token is to be recorded.
+    let internal = replicated.server.internal();
+    let others = fresh_address("others");
+    let changes = actix_web::rt::spawn(async move {
+        loop {
+            internal.internal_bind("email", &others, MXID).await.ok();
+        }
+    });
+    actix_web::rt::time::sleep(Duration::from_secs(1)).await;
+    replicated.server.advance(2 * DAY_MS);
     proxy.silence();
+    changes.abort();
     let silent_since = Instant::now();
-    while silent_since.elapsed() < Duration::from_secs(15) {
+    while silent_since.elapsed() < Duration::from_secs(8) {
         let started = Instant::now();
+        // Until the primary is known to be away it gets a second for each of these.
+        let limit = if silent_since.elapsed() < Duration::from_secs(3) {
+            4
+        } else {
+            1
+        };
         assert_eq!(replicated.user_of(&address).await, MXID);
-        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(limit));
+        let started = Instant::now();
+        let found = user.hashed_lookup(asked(&pepper)).await.ok();
+        assert_eq!(found["mappings"].as_object().unwrap().len(), 1);
+        assert!(started.elapsed() < Duration::from_secs(limit));
         actix_web::rt::time::sleep(Duration::from_millis(100)).await;
     }
     // A client that needs a lease does not wait for it either.
@@ -259,7 +308,14 @@ async fn lookups_do_not_wait_for_a_silent_primary() {
     let api = replicated.server.api();
     let found = api.bulk_lookup(many.into()).await.ok();
     assert_eq!(found, json!({"threepids": []}));
+    let other = user.hashed_lookup(asked(&json!("other"))).await;
+    let refused = other.refused(400, "M_INVALID_PEPPER");
+    assert_eq!(refused["lookup_pepper"], pepper);
     assert!(started.elapsed() < Duration::from_secs(1));
+    let started = Instant::now();
+    let unknown = api.with_token("unknown").hash_details().await;
+    unknown.refused(503, "M_UNKNOWN");
+    assert!(started.elapsed() < Duration::from_secs(3));
     assert_eq!(replicated.ready().await.status, 200);
     proxy.restore();
     wait_for("writes", async || {
