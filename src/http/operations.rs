@@ -52,8 +52,7 @@ pub(super) struct Readiness {
     database: Check,
     /// Whether the delivery queue answers and its mail worker is running.
     delivery_queue: Check,
-    /// Whether changes can be made, if there is a standby: the database answers, and is no
-    /// standby itself.
+    /// Whether changes can be made, if there is a standby: the database is a primary.
     #[serde(skip_serializing_if = "Option::is_none")]
     writes: Option<Check>,
     /// Where lookups are answered, if there is a standby: `standby`, `database` or `nowhere`.
