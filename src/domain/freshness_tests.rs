@@ -275,8 +275,11 @@ proptest! {
                 1 => FromStandby::Silent,
                 _ => FromStandby::Promoted,
             });
-            let alone = matches!(freshness.source(now), Source::StandbyAlone | Source::Nowhere(_));
-            prop_assert_eq!(alone, freshness.is_primary_away());
+            let is_asked = matches!(
+                freshness.source(now),
+                Source::Standby { .. } | Source::Primary(_)
+            );
+            prop_assert_ne!(is_asked, freshness.is_primary_away());
         }
     }
 }

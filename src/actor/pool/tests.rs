@@ -244,7 +244,7 @@ fn spare_pool_holds_nothing_up() {
         for (is_spare, expected) in [(true, None), (false, Some(1))] {
             let pool = pool(1);
             let pool = if is_spare { pool.as_spare() } else { pool };
-            let (_first, _release) = occupy(&pool).await;
+            let (first, release) = occupy(&pool).await;
             let full = pool.send(Which).await;
             assert!(matches!(full, Err(Fault::QueueFull("counter"))), "{full:?}");
             let metrics = pool.metrics.render().unwrap();
@@ -255,6 +255,8 @@ fn spare_pool_holds_nothing_up() {
             assert_eq!(pool.drain(Duration::from_millis(1)).await, is_spare);
             let late = pool.send(Which).await;
             assert!(matches!(late, Err(Fault::Stopped("counter"))), "{late:?}");
+            release.send(()).unwrap();
+            first.await.unwrap().unwrap();
         }
     });
 }
