@@ -53,6 +53,7 @@ relay::mails_share_one_connection  each instance has connections of its own
 relay_stalls::clock_jump_does_not_send_a_mail_twice  the clocks of all instances jump, so a lease ends
 relay_troubles::relay_that_wants_a_login_is_reported  reads what one instance reports
 relay_troubles::unknown_code_after_the_message_is_a_refusal  reads the metrics of one instance
+replica::  has a standby of its own
 rolling::  starts processes
 shared_waits::few_copies_of_a_request_wait  each instance counts by itself
 shared_waits::waiting_requests_of_one_client_are_limited  each instance counts by itself
