@@ -1,6 +1,6 @@
-//! Rate limits of requests that are too frequent to count in the database. The
-//! counters are in memory, so each instance has its own, and a restart resets
-//! them.
+//! Rate limits in memory, so that each instance has its own, and a restart resets them: of
+//! requests that are too frequent to count in the database, and as a first gate in front of
+//! limits that all instances share.
 
 pub(crate) mod all;
 pub(crate) mod binds;

@@ -6,9 +6,12 @@ use serde_json::{Map, Value};
 
 use super::pool::{Fault, Operation, State};
 use crate::db::outbox::{self, QueuedMessage};
-use crate::db::{LockKey, Store, associations, erasures, journal, own, peppers, statements};
+use crate::db::{
+    LockKey, Store, associations, erasures, journal, own, peppers, send_limits, statements,
+};
 use crate::delivery::onbind::OnbindPayload;
 use crate::domain::association::Association;
+use crate::domain::counter::{Limit, Refusal};
 use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::message::{MessageId, MessageKind};
 use crate::domain::public_key::PublicKey;
@@ -38,6 +41,10 @@ pub struct Bind {
     pub signed: Map<String, Value>,
     /// The notification of its homeserver.
     pub notification: OnbindNotification,
+    /// The limits that it is charged to.
+    pub limits: Vec<Limit>,
+    /// Now, ms.
+    pub now: i64,
 }
 
 /// A notification of a homeserver; every binding has one (ONB-17).
@@ -89,9 +96,11 @@ impl fmt::Debug for Bind {
 pub enum BindOutcome {
     /// The association is stored.
     Stored,
-    /// Nothing: it must be dated at this time or later, ms. The clocks of instances
-    /// and peers differ, and of several bindings the newest counts.
+    /// It is charged, and nothing is stored: it must be dated at this time or later, ms.
+    /// The clocks of instances and peers differ, and of several bindings the newest counts.
     TooOld(i64),
+    /// A limit is reached; nothing is stored.
+    Limited(Refusal),
 }
 
 impl Operation for Bind {
@@ -108,6 +117,11 @@ impl Operation for Bind {
         state
             .store
             .write(LockKey::ThreePid(threepid), |connection| {
+                // First: adopting may lock the journal, which other binds lock after their
+                // counters.
+                if let Err(refusal) = send_limits::charge_all(connection, &self.limits, self.now)? {
+                    return Ok(BindOutcome::Limited(refusal));
+                }
                 // Locked against a step of a rotation, which would not see the new row.
                 // Before any row is changed, since that step waits for changed rows.
                 let peppers = peppers::for_hashing(connection)?

@@ -26,6 +26,7 @@ pub mod pseudonyms;
 pub mod replica;
 pub mod replica_monitor;
 pub mod replicator;
+pub mod request_limits;
 pub mod retention;
 pub mod rewrite;
 pub mod rotation;

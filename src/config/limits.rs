@@ -86,31 +86,26 @@ pub struct LimitSettings {
     pub new_addresses_per_account: BudgetSettings,
     /// Homeservers whose accounts look up new addresses without a limit (LKP-18).
     pub trusted_homeservers: Vec<HomeserverPattern>,
-    /// Binds with one validation session; counted in memory, per instance.
+    /// Binds with one validation session.
     pub bind_per_session: RateSettings,
-    /// Binds by one account; counted in memory, per instance.
+    /// Binds by one account.
     pub bind_per_account: RateSettings,
-    /// Binds by one client without an account; counted in memory, per instance.
+    /// Binds by one client without an account.
     pub bind_per_client: RateSettings,
-    /// Binds by one client with accounts, often a homeserver that acts for all its users;
-    /// counted in memory, per instance.
+    /// Binds by one client with accounts, often a homeserver that acts for all its users.
     pub bind_per_client_with_account: RateSettings,
     /// Onbind notifications to the homeservers of one owner; counted in memory, per
     /// instance.
     pub onbind_per_homeserver: RateSettings,
-    /// Accounts that one client registers (ACC-14); counted in memory, per instance.
+    /// Accounts that one client registers (ACC-14).
     pub register_per_client: RateSettings,
-    /// Registrations by one client that send a request to one homeserver; counted in
-    /// memory, per instance.
+    /// Registrations by one client that send a request to one homeserver.
     pub register_per_client_and_homeserver: RateSettings,
-    /// Registrations that send a request to one homeserver; counted in memory, per
-    /// instance.
+    /// Registrations that send a request to one homeserver.
     pub register_per_homeserver: RateSettings,
-    /// Unbind requests from one client that are signed by a homeserver; counted in
-    /// memory, per instance.
+    /// Unbind requests from one client that are signed by a homeserver.
     pub unbind_per_client: RateSettings,
-    /// Unbind requests that are signed by one homeserver and require its keys; counted
-    /// in memory, per instance.
+    /// Unbind requests that are signed by one homeserver and require its keys.
     pub unbind_per_homeserver: RateSettings,
 }
 

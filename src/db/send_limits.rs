@@ -1,11 +1,19 @@
-//! Limits on how often messages are sent to an address or on behalf of a user, and on how
-//! many addresses are looked up. A message is charged in the transaction that queues it,
-//! so that the limits hold across restarts and across instances.
+//! Limits on how often messages are sent to an address or on behalf of a user, on binds,
+//! registrations and signed unbinds, and on how many addresses are looked up. A message or
+//! a bind is charged in the transaction that stores it, so that the limits hold across
+//! restarts and across instances.
 //!
 //! Each limit is a row with the time up to which it is used (GCRA, see
 //! [`Rate`]): a message moves that time ahead, and is not sent if it would move
 //! it beyond the horizon of the rate. The keys are keyed hashes
 //! ([`CounterSecret`](crate::domain::counter::CounterSecret)).
+//!
+//! The rows are locked in the order of their keys, after the locks of
+//! [`LockKey`](super::LockKey) and before anything else that a transaction locks.
+
+mod batch;
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,7 +22,7 @@ use super::on_backend::OnBackend as _;
 use super::schema::send_limits::dsl;
 use super::{Conn, DbError};
 use crate::domain::counter::{Limit, Payer, Refusal};
-use crate::domain::rate::Rate;
+use crate::domain::rate::{CLOCK_SKEW_MS, Charged, Rate};
 
 /// What a message was charged. Stored as JSON with the queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,33 +36,83 @@ pub struct Charge {
     pub is_final: bool,
 }
 
-/// Charges the limit `counted` with one message if `rate` allows it. Otherwise
-/// returns in how many milliseconds it will.
-pub fn charge(
+/// By key, the times up to which counters are used, ms.
+type Counters = HashMap<String, i64>;
+
+/// Charges all the limits with one message or, if one of them is reached, none, and then
+/// returns the limit that is reached for the longest time.
+///
+/// A refusal writes nothing, so that a client beyond its limit costs others no time. The
+/// exception is a counter that is to be brought back (see [`Rate::corrected`]).
+pub fn charge_all(
     connection: &mut Conn,
-    counted: &str,
-    rate: Rate,
+    limits: &[Limit],
     now: i64,
-) -> Result<Result<(), i64>, DbError> {
-    let paid_until = lock_row(connection, counted, now)?;
-    let horizon = rate.horizon(now);
-    let wanted = paid_until.max(now).saturating_add(rate.every_ms);
-    let is_within = paid_until <= now || wanted <= horizon;
-    // A time beyond the horizon means that the clock was set back or the rate was
-    // changed; it is reduced, so that senders are not blocked because of that.
-    let new_paid_until = if is_within {
-        wanted
-    } else {
-        paid_until.min(horizon)
-    };
-    if new_paid_until != paid_until {
-        set_paid_until(connection, counted, new_paid_until)?;
+) -> Result<Result<Vec<Charge>, Refusal>, DbError> {
+    if limits.is_empty() {
+        return Ok(Ok(Vec::new()));
     }
-    Ok(if is_within {
-        Ok(())
-    } else {
-        Err(rate.wait_ms(new_paid_until, now))
-    })
+    let mut limits: Vec<_> = limits.iter().collect();
+    let seen = batch::read(connection, &limits)?;
+    let refusal = reached(&limits, &seen, now);
+    if let Some(refusal) = refusal
+        && corrections(&limits, &seen, now).is_empty()
+    {
+        return Ok(Err(refusal));
+    }
+    // All transactions lock the rows in the order of the keys, to avoid deadlocks.
+    limits.sort_by_key(|limit| &limit.counted);
+    limits.dedup_by_key(|limit| &limit.counted);
+    let locked = batch::lock(connection, &limits, seen, now)?;
+    if let Some(refusal) = reached(&limits, &locked, now) {
+        // All at once, or a clock that was set back would block for each of them.
+        batch::write(connection, &corrections(&limits, &locked, now))?;
+        return Ok(Err(refusal));
+    }
+    let charged: Vec<_> = limits
+        .iter()
+        .filter_map(|limit| match charged(limit, &locked, now) {
+            Charged::Within(next) => Some((limit.counted.as_str(), next)),
+            Charged::Reached(_) => None,
+        })
+        .collect();
+    batch::write(connection, &charged)?;
+    let charges = limits.into_iter().map(|limit| Charge {
+        counted: limit.counted.clone(),
+        every_ms: limit.rate.every_ms,
+        is_final: limit.payer == Payer::Sender,
+    });
+    Ok(Ok(charges.collect()))
+}
+
+/// What a message does to the counter of a limit.
+fn charged(limit: &Limit, counters: &Counters, now: i64) -> Charged {
+    let start = limit.start(now);
+    let paid_until = counters.get(&limit.counted).copied().unwrap_or(start);
+    let paid_until = limit.rate.corrected(paid_until, start);
+    limit.rate.charge(paid_until, start)
+}
+
+/// The limit that is reached for the longest time.
+fn reached(limits: &[&Limit], counters: &Counters, now: i64) -> Option<Refusal> {
+    let refusals = limits
+        .iter()
+        .filter_map(|limit| match charged(limit, counters, now) {
+            Charged::Within(_) => None,
+            Charged::Reached(wait_ms) => Some(limit.refusal(wait_ms, now)),
+        });
+    // The first of those with the same time.
+    refusals.rev().max_by_key(|refusal| refusal.wait_ms)
+}
+
+/// The counters that are to be brought back.
+fn corrections<'a>(limits: &[&'a Limit], counters: &Counters, now: i64) -> Vec<(&'a str, i64)> {
+    let changed = limits.iter().filter_map(|limit| {
+        let paid_until = *counters.get(&limit.counted)?;
+        let corrected = limit.rate.corrected(paid_until, limit.start(now));
+        (corrected != paid_until).then_some((limit.counted.as_str(), corrected))
+    });
+    changed.collect()
 }
 
 /// The time up to which `counted` is used, ms. Creates the row if it is missing,
@@ -71,81 +129,6 @@ fn lock_row(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbErr
         .find(counted)
         .select(dsl::paid_until)
         .first_on(connection)?)
-}
-
-/// Reduces a time beyond the horizon, see [`charge`].
-fn reduce(connection: &mut Conn, limit: &Limit, now: i64) -> Result<(), DbError> {
-    let horizon = limit.rate.horizon(limit.start(now));
-    let beyond = dsl::send_limits
-        .find(&limit.counted)
-        .filter(dsl::paid_until.gt(horizon));
-    diesel::update(beyond)
-        .set(dsl::paid_until.eq(horizon))
-        .execute_on(connection)?;
-    Ok(())
-}
-
-/// Charges all the limits with one message or, if one of them is reached, none.
-/// Then returns that limit.
-pub fn charge_all(
-    connection: &mut Conn,
-    limits: &[Limit],
-    now: i64,
-) -> Result<Result<Vec<Charge>, Refusal>, DbError> {
-    if let Some(refusal) = reached(connection, limits, now)? {
-        return Ok(Err(refusal));
-    }
-    let mut charges = Vec::with_capacity(limits.len());
-    // All transactions lock the rows in the order of the keys, to avoid deadlocks.
-    let mut limits: Vec<_> = limits.iter().collect();
-    limits.sort_by_key(|limit| &limit.counted);
-    let mut remaining = limits.into_iter();
-    while let Some(limit) = remaining.next() {
-        let (counted, rate) = (&limit.counted, limit.rate);
-        if let Err(wait_ms) = charge(connection, counted, rate, limit.start(now))? {
-            refund(connection, &charges)?;
-            // All at once, or a clock that was set back would block for each of them.
-            for limit in remaining {
-                reduce(connection, limit, now)?;
-            }
-            return Ok(Err(limit.refusal(wait_ms, now)));
-        }
-        charges.push(Charge {
-            counted: counted.clone(),
-            every_ms: rate.every_ms,
-            is_final: limit.payer == Payer::Sender,
-        });
-    }
-    Ok(Ok(charges))
-}
-
-/// The limit that is reached for the longest time. Nothing is written for it, so that a client beyond its
-/// limit costs others no time.
-fn reached(connection: &mut Conn, limits: &[Limit], now: i64) -> Result<Option<Refusal>, DbError> {
-    let mut longest: Option<Refusal> = None;
-    for limit in limits {
-        let stored: Option<i64> = dsl::send_limits
-            .find(&limit.counted)
-            .select(dsl::paid_until)
-            .first_on(connection)
-            .optional()?;
-        let Some(paid_until) = stored else {
-            continue;
-        };
-        let (start, rate) = (limit.start(now), limit.rate);
-        let horizon = rate.horizon(start);
-        // The clock was set back: charging reduces all of them.
-        if paid_until > horizon {
-            return Ok(None);
-        }
-        if paid_until > start && paid_until.saturating_add(rate.every_ms) > horizon {
-            let refusal = limit.refusal(rate.wait_ms(paid_until, start), now);
-            if longest.is_none_or(|longest| longest.wait_ms < refusal.wait_ms) {
-                longest = Some(refusal);
-            }
-        }
-    }
-    Ok(longest)
 }
 
 /// How many messages a limit with a period has counted in it.
@@ -249,8 +232,7 @@ impl Lease {
     /// milliseconds it can be fulfilled.
     fn decide(&self, paid_until: i64, now: i64) -> (i64, Result<Granted, i64>) {
         let Self { rate, owed, .. } = *self;
-        // Beyond the horizon: see `charge`.
-        let start = paid_until.min(rate.horizon(now));
+        let start = rate.corrected(paid_until, now);
         let owing = match owed {
             0 => start,
             _ => start.max(now).saturating_add(rate.time_for(owed)),
@@ -272,10 +254,11 @@ fn set_paid_until(connection: &mut Conn, counted: &str, paid_until: i64) -> Resu
     Ok(())
 }
 
-/// Deletes up to `limit` rows that are not used at `now`, which is the same as a
+/// Deletes up to `limit` rows that no instance uses at `now`, which is the same as a
 /// row that does not exist. Locks them in the order in which [`charge_all`] does.
 /// Returns whether there may be more.
 pub fn purge(connection: &mut Conn, now: i64, limit: i64) -> Result<bool, DbError> {
+    let now = now.saturating_sub(CLOCK_SKEW_MS);
     let mut unused: Vec<String> = dsl::send_limits
         .filter(dsl::paid_until.lt(now))
         .limit(limit)
@@ -329,8 +312,9 @@ mod tests {
         assert_eq!(decide(&wish(0, 1, 4), 0), (0, Ok(4)));
         assert_eq!(decide(&wish(0, 1, 4), 1800), (1800, Ok(2)));
         assert_eq!(decide(&wish(0, 3, 4), 1800), (1800, Err(100)));
-        // The clock was set back.
-        assert_eq!(decide(&wish(0, 1, 4), 9000), (2000, Err(100)));
+        // Another clock is ahead, or this one was set back.
+        assert_eq!(decide(&wish(0, 1, 4), 9000), (9000, Err(7100)));
+        assert_eq!(decide(&wish(0, 1, 4), 90_000), (2000, Err(100)));
     }
 
     #[test]

@@ -8,6 +8,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// How far beyond the horizon a counter may be because the instance that has charged it
+/// has a clock that is ahead, ms.
+pub const CLOCK_SKEW_MS: i64 = 60_000;
+
+/// What one more event does to a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charged {
+    /// It is within the limit, and moves `paid_until` there.
+    Within(i64),
+    /// It will be within the limit in so many milliseconds.
+    Reached(i64),
+}
+
 /// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -22,6 +35,32 @@ impl Rate {
     #[must_use]
     pub fn horizon(self, now: i64) -> i64 {
         now.saturating_add(self.time_for(self.burst))
+    }
+
+    /// What one more event does.
+    #[must_use]
+    pub fn charge(self, paid_until: i64, now: i64) -> Charged {
+        let wanted = paid_until.max(now).saturating_add(self.every_ms);
+        if wanted <= self.horizon(now) {
+            Charged::Within(wanted)
+        } else {
+            Charged::Reached(self.wait_ms(paid_until, now))
+        }
+    }
+
+    /// A counter that is so far beyond the horizon that the clock was set back or the
+    /// limit was lowered, brought back to the horizon: nobody is to be blocked because of
+    /// that. Other counters stay as they are. If one that another instance has charged,
+    /// whose clock is ahead by some seconds, were brought back as well, that instance
+    /// could go on to charge it, and the limit would hold no longer.
+    #[must_use]
+    pub fn corrected(self, paid_until: i64, now: i64) -> i64 {
+        let horizon = self.horizon(now);
+        if paid_until > horizon.saturating_add(CLOCK_SKEW_MS) {
+            horizon
+        } else {
+            paid_until
+        }
     }
 
     /// Milliseconds until one more event is within the limit, for a counter that
@@ -158,20 +197,53 @@ mod tests {
     #[test]
     fn allows_a_burst_and_then_one_per_interval() {
         let mut paid_until: i64 = 0;
-        let mut take = |now: i64| {
-            let next = paid_until.max(now) + RATE.every_ms;
-            if next <= RATE.horizon(now) {
+        let mut take = |now: i64| match RATE.charge(paid_until, now) {
+            Charged::Within(next) => {
                 paid_until = next;
                 Ok(())
-            } else {
-                Err(RATE.wait_ms(paid_until, now))
             }
+            Charged::Reached(wait_ms) => Err(wait_ms),
         };
         assert_eq!([take(1000), take(1000), take(1000)], [Ok(()); 3]);
         assert_eq!(take(1000), Err(100));
         assert_eq!(take(1060), Err(40));
         assert_eq!(take(1100), Ok(()));
         assert_eq!(take(1100), Err(100));
+    }
+
+    /// OPS-11
+    #[test]
+    fn clock_that_is_ahead_lifts_no_limit() {
+        let rate = Rate {
+            burst: 10,
+            every_ms: 1000,
+        };
+        let (mut paid_until, mut allowed) = (0, 0);
+        // Two instances in turn, whose clocks differ by 5 s; it lasts 20 s.
+        for request in 0..200 {
+            let time = 1_000_000 + request * 100;
+            let now = if request % 2 == 0 { time } else { time + 5000 };
+            paid_until = rate.corrected(paid_until, now);
+            if let Charged::Within(next) = rate.charge(paid_until, now) {
+                (paid_until, allowed) = (next, allowed + 1);
+            }
+        }
+        // The burst, one each second, and once what the clock is ahead.
+        assert!((30..=35).contains(&allowed), "{allowed}");
+    }
+
+    #[test]
+    fn clock_that_was_set_back_blocks_nobody() {
+        let horizon = RATE.horizon(1000);
+        let slightly = horizon + CLOCK_SKEW_MS;
+        assert_eq!(RATE.corrected(slightly, 1000), slightly);
+        assert_eq!(
+            RATE.charge(slightly, 1000),
+            Charged::Reached(CLOCK_SKEW_MS + 100)
+        );
+        assert_eq!(RATE.corrected(slightly + 1, 1000), horizon);
+        assert_eq!(RATE.charge(horizon, 1000), Charged::Reached(100));
+        assert_eq!(RATE.corrected(i64::MAX, 1000), horizon);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Bind and unbind.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::FlowError;
+use super::charges::{self, Requester};
 use crate::actor::associations::{Bind, BindOutcome, OnbindNotification, Unbind};
 use crate::actor::pool::Fault;
 use crate::actor::sessions::ValidatedSession;
 use crate::actor::signer::Sign;
 use crate::app::App;
 use crate::domain::association::Association;
+use crate::domain::counter::Limit;
 use crate::domain::ids::Mxid;
 use crate::domain::message::MessageId;
 use crate::domain::session::Proof;
@@ -23,6 +26,16 @@ const MAX_DATES: usize = 2000;
 
 /// Binds a proven 3PID to a user. Returns the signed association (BND-02).
 pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Value>, FlowError> {
+    bind_within(app, proof, mxid, Vec::new()).await
+}
+
+/// The same within these limits.
+async fn bind_within(
+    app: &App,
+    proof: Proof,
+    mxid: Mxid,
+    mut limits: Vec<Limit>,
+) -> Result<Map<String, Value>, FlowError> {
     let now = app.clock.now();
     let mut association = Association::new(proof.into_threepid(), mxid, now.as_i64());
     let id = MessageId::from(random::alphanumeric(32)?);
@@ -36,6 +49,9 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
             },
             association: association.clone(),
             signed: signed.clone(),
+            // The first try is charged, whatever comes of it.
+            limits: std::mem::take(&mut limits),
+            now: now.as_i64(),
         };
         match app.associations.send(bind).await? {
             BindOutcome::Stored => {
@@ -44,6 +60,7 @@ pub async fn bind(app: &App, proof: Proof, mxid: Mxid) -> Result<Map<String, Val
                 return Ok(signed);
             }
             BindOutcome::TooOld(ts) => association.ts = ts,
+            BindOutcome::Limited(refusal) => return Err(FlowError::Limited(refusal)),
         }
     }
     Err(Fault::Internal("the address is being bound by others at the same time").into())
@@ -68,6 +85,19 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
     Ok(removed)
 }
 
+/// A request to bind.
+#[derive(Debug)]
+pub struct BindSession {
+    /// What proves the 3PID.
+    pub session: ValidatedSession,
+    /// The user to bind it to.
+    pub mxid: Mxid,
+    /// The IP address of the client.
+    pub client: Option<IpAddr>,
+    /// The account of the client.
+    pub account: Option<Mxid>,
+}
+
 /// Binds the 3PID that a session has validated.
 ///
 /// # Errors
@@ -75,18 +105,17 @@ pub async fn unbind(app: &App, threepid: Option<ThreePid>, mxid: Mxid) -> Result
 /// was bound too often; nothing is bound then.
 pub async fn bind_session(
     app: Arc<App>,
-    session: ValidatedSession,
-    mxid: Mxid,
+    request: BindSession,
 ) -> Result<Map<String, Value>, FlowError> {
-    let sid = session.sid.clone();
+    let by = Requester {
+        client: request.client,
+        account: request.account.as_ref(),
+    };
+    let limits = charges::of_bind(&app, by, &request.session.sid);
     let proof = app
         .sessions
-        .send(session)
+        .send(request.session)
         .await?
         .map_err(FlowError::Session)?;
-    app.limiters
-        .binds
-        .take_session(&sid)
-        .map_err(FlowError::Limited)?;
-    bind(&app, proof, mxid).await
+    bind_within(&app, proof, request.mxid, limits).await
 }

@@ -1,9 +1,10 @@
 //! What each request is charged to: the one list of all counters that are shared by
-//! instances (EML-25, MSI-15, INV-23, INV-24, LKP-18).
+//! instances (ACC-14, BND-01, EML-25, INV-23, INV-24, LKP-18, MSI-15, NET-20).
 
 use std::net::IpAddr;
 
 use super::FlowError;
+use crate::actor::request_limits::ChargeRequest;
 use crate::app::App;
 use crate::domain::counter::{Limit, Payer, Refusal};
 use crate::domain::email::CanonicalEmail;
@@ -11,6 +12,7 @@ use crate::domain::ids::{Mxid, ServerName};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::rate::{Rate, client_network, is_within, networks};
 use crate::domain::registrant::registrant;
+use crate::domain::secret::Sid;
 use crate::domain::time::end_of_day;
 
 /// Who makes a request.
@@ -60,6 +62,11 @@ impl<'a> Charges<'a> {
     fn new(app: &'a App, by: Requester<'a>) -> Self {
         let limits = Vec::new();
         Self { app, by, limits }
+    }
+
+    fn of_client(app: &'a App, client: Option<IpAddr>) -> Self {
+        let account = None;
+        Self::new(app, Requester { client, account })
     }
 
     /// Whether the client is a homeserver that passes on the requests of its users.
@@ -279,4 +286,66 @@ pub(super) fn of_lookup(app: &App, by: Requester<'_>) -> Vec<Limit> {
     }
     charges.add_client(Payer::Sender, per_client, "");
     charges.limits
+}
+
+/// A bind: the session, the account and the networks of the client. A homeserver that
+/// passes on the requests of its users counts as a client with an account.
+pub(super) fn of_bind(app: &App, by: Requester<'_>, sid: &Sid) -> Vec<Limit> {
+    let mut charges = Charges::new(app, by);
+    let limits = &app.config.limits;
+    let per_session = setting!(limits, bind_per_session);
+    charges.add(Payer::Sender, per_session, sid.expose());
+    if let Some(account) = by.account {
+        let per_account = setting!(limits, bind_per_account);
+        charges.add(Payer::Sender, per_account, account.as_str());
+    }
+    let per_client = if by.account.is_some() || charges.is_delegating() {
+        setting!(limits, bind_per_client_with_account)
+    } else {
+        setting!(limits, bind_per_client)
+    };
+    charges.add_client(Payer::Sender, per_client, "");
+    charges.limits
+}
+
+/// A registration. All ports of a host count together, because its owner can use any of
+/// them.
+pub(super) fn of_registration(
+    app: &App,
+    client: Option<IpAddr>,
+    homeserver: &ServerName,
+) -> Vec<Limit> {
+    let mut charges = Charges::of_client(app, client);
+    let (limits, host) = (&app.config.limits, homeserver.host().to_ascii_lowercase());
+    charges.add_client(Payer::Sender, setting!(limits, register_per_client), "");
+    let both = setting!(limits, register_per_client_and_homeserver);
+    charges.add_client(Payer::Sender, both, &host);
+    let per_homeserver = setting!(limits, register_per_homeserver);
+    charges.add(Payer::Sender, per_homeserver, &host);
+    charges.limits
+}
+
+/// A request to unbind that a homeserver has signed.
+pub(super) fn of_signed_unbind(
+    app: &App,
+    client: Option<IpAddr>,
+    homeserver: &ServerName,
+) -> Vec<Limit> {
+    let mut charges = Charges::of_client(app, client);
+    let (limits, host) = (&app.config.limits, homeserver.host().to_ascii_lowercase());
+    charges.add_client(Payer::Sender, setting!(limits, unbind_per_client), "");
+    let per_homeserver = setting!(limits, unbind_per_homeserver);
+    charges.add(Payer::Sender, per_homeserver, &host);
+    charges.limits
+}
+
+/// Charges a request that makes this server call a homeserver, before it does. Otherwise
+/// clients that hang up, or whose homeserver refuses, would cause any number of calls.
+pub(super) async fn charge(app: &App, limits: Vec<Limit>) -> Result<(), FlowError> {
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now().as_i64();
+    let charged = app.sessions.send(ChargeRequest { limits, now }).await?;
+    charged.map_err(FlowError::Limited)
 }

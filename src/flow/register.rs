@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::{FlowError, HomeserverProblem};
+use super::{FlowError, HomeserverProblem, charges};
 use crate::actor::accounts::OpenAccount;
 use crate::actor::federation::{CallError, UserInfoError};
 use crate::app::App;
@@ -32,6 +32,7 @@ pub async fn register(
         .registrations
         .take_for_homeserver(client, server)
         .map_err(FlowError::Limited)?;
+    charges::charge(app, charges::of_registration(app, client, server)).await?;
     let user = app
         .federation
         .user_info(server, openid_token, client)

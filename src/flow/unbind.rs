@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::{FlowError, HomeserverProblem, bind};
+use super::{FlowError, HomeserverProblem, bind, charges};
 use crate::actor::federation::{CallError, KeyError};
 use crate::actor::sessions::ValidatedSession;
 use crate::app::App;
@@ -32,7 +32,7 @@ const MAX_SIGNATURES: usize = 4;
 /// Removes a binding on request of the user's homeserver.
 ///
 /// # Errors
-/// [`FlowError::SignedForAnotherServer`], [`FlowError::UnbindRefused`] or
+/// [`FlowError::SignedForAnotherServer`], [`FlowError::Limited`], [`FlowError::UnbindRefused`] or
 /// [`FlowError::Homeserver`]; nothing is removed then (UNB-06, UNB-08, UNB-14,
 /// UNB-17).
 pub async fn by_homeserver(
@@ -56,6 +56,10 @@ pub async fn by_homeserver(
         |signature: &XMatrix| signature.origin.as_str() == binding.mxid.server_name();
     if !signatures.iter().all(by_users_server) || signatures.len() > MAX_SIGNATURES {
         return Err(FlowError::UnbindRefused);
+    }
+    if let Some(signature) = signatures.first() {
+        let limits = charges::of_signed_unbind(&app, client, &signature.origin);
+        charges::charge(&app, limits).await?;
     }
     // Leaves time for the response within the request timeout.
     let limit = app.config.http.request_timeout * 3 / 4;

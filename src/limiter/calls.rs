@@ -1,5 +1,6 @@
 //! Rate limits of requests that make this server call a homeserver of the client's
-//! choice (NET-20).
+//! choice (NET-20), at this instance. Those of all instances together are charged as well,
+//! before the call (`flow::charges::charge`); these cost no transaction.
 
 use std::net::IpAddr;
 

@@ -259,6 +259,8 @@ fn debug_hides_binding_and_invite_secrets() {
                         id: MessageId::from("id".to_owned()),
                         expires_at: UnixMillis::EPOCH,
                     },
+                    limits: Vec::new(),
+                    now: 0,
                 }
             ),
         ),

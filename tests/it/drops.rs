@@ -4,10 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use sydent::actor::outbox::{DropExpired, Outbox, Settle, Settlement, TakeDue};
-use sydent::actor::pool::{Fault, Operation};
+use sydent::actor::pool::Operation;
 use sydent::config::DatabaseUrl;
 use sydent::db::outbox::QueuedMessage;
 use sydent::db::{Database, DbError, LockKey, outbox as table, send_limits};
+use sydent::domain::counter::{Limit, Payer};
 use sydent::domain::message::{InstanceId, MessageKind};
 use sydent::domain::rate::Rate;
 use sydent::domain::time::UnixMillis;
@@ -148,6 +149,13 @@ fn concurrent_limit_purge_refuses_no_request() {
         burst: 1_000_000,
         every_ms: 1,
     };
+    let limits = &["c", "a", "b"].map(|counted| Limit {
+        name: "a limit",
+        counted: counted.to_owned(),
+        rate,
+        payer: Payer::Sender,
+        period_end: None,
+    });
     let test = TestDatabase::fresh();
     let database = prepared(&test);
     thread::scope(|threads| {
@@ -155,14 +163,11 @@ fn concurrent_limit_purge_refuses_no_request() {
             let mut store = database.writer().unwrap();
             threads.spawn(move || {
                 for now in 0..ROUNDS {
-                    let charged: Result<(), Fault> = store.write(LockKey::Job(job), |connection| {
-                        for counted in ["a", "b", "c"] {
-                            let charged = send_limits::charge(connection, counted, rate, now)?;
-                            assert!(charged.is_ok(), "{counted} at {now}: {charged:?}");
-                        }
-                        Ok(())
-                    });
-                    charged.unwrap();
+                    let charged: Result<_, DbError> = store
+                        .write(LockKey::Job(job), |connection| {
+                            send_limits::charge_all(connection, limits, now)
+                        });
+                    charged.unwrap().unwrap();
                 }
             });
         }

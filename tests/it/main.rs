@@ -152,6 +152,8 @@ mod session_secrets;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod shared_limits;
+#[cfg(test)]
 mod shared_waits;
 #[cfg(test)]
 mod shutdown;

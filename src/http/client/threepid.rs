@@ -13,7 +13,7 @@ use crate::domain::ids::Mxid;
 use crate::domain::secret::{ClientSecret, Sid};
 use crate::domain::threepid::Medium;
 use crate::error::{Error, Kind};
-use crate::flow::bind;
+use crate::flow::bind::{self, BindSession};
 use crate::http::access::Access;
 use crate::http::args::{FormBody, Query};
 use crate::http::call::Call;
@@ -113,10 +113,13 @@ pub async fn bind<A: Access>(
         client_secret: request.client_secret,
         now: app.clock.now().as_i64(),
     };
+    let bind = BindSession {
+        session,
+        mxid: request.mxid,
+        client: call.client,
+        account: call.caller.into_user(),
+    };
     let inner = app.clone().into_inner();
-    let signed = app
-        .detached
-        .run(bind::bind_session(inner, session, request.mxid))
-        .await??;
+    let signed = app.detached.run(bind::bind_session(inner, bind)).await??;
     Ok(web::Json(typed(signed)?))
 }

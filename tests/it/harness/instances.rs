@@ -17,7 +17,7 @@ use super::{Backend, Balancer, TestDatabase, repository};
 #[cfg(test)]
 const ONE_PROCESS: &str = "
 architecture::  reads the source
-bind_limits::  each instance counts by itself
+bind_limits::notifications_per_homeserver_are_limited  each instance counts by itself
 command_line::  runs commands
 commits::  reads the metrics of one instance
 config_command::  runs a command
@@ -48,7 +48,7 @@ overload::  blocks the actors of one instance
 pauses::  each instance leaves a provider alone by itself
 person::retention::rows_are_removed_when_they_are_old  reads the metrics of one instance
 readme::  reads the documents
-register::limits_apply_per_client_and_per_homeserver  each instance counts by itself
+register::limits_apply_per_client_and_per_homeserver  each instance counts what it refuses
 relay::mails_share_one_connection  each instance has connections of its own
 relay_stalls::clock_jump_does_not_send_a_mail_twice  the clocks of all instances jump, so a lease ends
 relay_troubles::relay_that_wants_a_login_is_reported  reads what one instance reports
@@ -66,7 +66,7 @@ store_invite::limits::probing_bound_addresses_counts_as_lookups  each instance c
 submit_page::overloaded_server_shows_an_error_page  blocks the actors of one instance
 templates_command::  runs a command
 unbind::homeserver_unbinds_like_synapse  each instance has a cache of its own
-unbind::limits::  each instance counts by itself
+unbind::limits::malformed_signatures_are_counted  each instance counts what it refuses
 v1_switches::lookups_per_client_are_limited  each instance counts by itself
 worker_loops::fresh_mail_waits_for_its_affinity_instance  the test starts the other instance
 ";
