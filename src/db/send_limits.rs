@@ -69,14 +69,14 @@ pub fn charge_all(
         batch::write(connection, &corrections(&limits, &locked, now))?;
         return Ok(Err(refusal));
     }
-    let charged: Vec<_> = limits
+    let moved: Vec<_> = limits
         .iter()
         .filter_map(|limit| match charged(limit, &locked, now) {
             Charged::Within(next) => Some((limit.counted.as_str(), next)),
             Charged::Reached(_) => None,
         })
         .collect();
-    batch::write(connection, &charged)?;
+    batch::write(connection, &moved)?;
     let charges = limits.into_iter().map(|limit| Charge {
         counted: limit.counted.clone(),
         every_ms: limit.rate.every_ms,
