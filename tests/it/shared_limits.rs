@@ -125,7 +125,7 @@ async fn adopting_binds_of_one_client_never_deadlock() {
     const ADDRESSES: usize = 8;
     let one = TestServer::start(|settings| settings.limits.bind_per_client.burst = 1000);
     let other = beside(&one, |settings| {
-        settings.limits.bind_per_client.burst = 1000
+        settings.limits.bind_per_client.burst = 1000;
     });
     let mut sessions = Vec::new();
     for _ in 0..ADDRESSES {

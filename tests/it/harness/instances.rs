@@ -95,7 +95,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// Starts all of them at once.
-    pub fn start(settings: Settings, clock: &Clock, number: usize) -> Self {
+    pub fn start(settings: &Settings, clock: &Clock, number: usize) -> Self {
         let mut starting = Vec::new();
         let mut of_each = settings.clone();
         if number > 1 {
@@ -119,7 +119,7 @@ impl Fleet {
         };
         fleet.addresses = fleet.instances[0].addresses.clone();
         if number > 1 {
-            fleet.balance(&settings);
+            fleet.balance(settings);
         }
         fleet
     }
@@ -265,8 +265,9 @@ fn what_needs_one_process_exists() {
         assert!(!reason.trim().is_empty(), "{entry}: without a reason");
         let (module, test) = name.rsplit_once("::").unwrap();
         let file = repository(&format!("tests/it/{}.rs", module.replace("::", "/")));
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no module: {entry}"));
-        let is_there = test.is_empty() || text.contains(&format!(" fn {test}("));
+        let source =
+            std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no module: {entry}"));
+        let is_there = test.is_empty() || source.contains(&format!(" fn {test}("));
         assert!(is_there, "no test: {entry}");
     }
 }

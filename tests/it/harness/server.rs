@@ -41,7 +41,7 @@ impl TestServer {
     /// A server with all listeners, mail to the shared SMTP server, and the
     /// changes that `change` makes to the settings.
     pub fn start(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::run(TestDatabase::fresh(), Clock::system(), None, change)
+        Self::run(TestDatabase::fresh(), &Clock::system(), None, change)
     }
 
     /// A server whose clock moves only by [`Self::advance`].
@@ -52,7 +52,7 @@ impl TestServer {
     /// The same on an existing database. All these clocks start at the same time.
     pub fn start_with_clock_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         let (clock, handle) = Clock::settable(1_800_000_000_000);
-        Self::run(database, clock, Some(handle), change)
+        Self::run(database, &clock, Some(handle), change)
     }
 
     /// A server whose clock starts at the current time, for tests with servers that
@@ -65,24 +65,24 @@ impl TestServer {
     /// run could take what is queued then for expired.
     pub fn start_with_clock_at(now: i64, change: impl FnOnce(&mut Settings)) -> Self {
         let (clock, handle) = Clock::settable(now);
-        Self::run(TestDatabase::fresh(), clock, Some(handle), change)
+        Self::run(TestDatabase::fresh(), &clock, Some(handle), change)
     }
 
     /// A server on an existing database.
     pub fn start_on(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::run(database, Clock::system(), None, change)
+        Self::run(database, &Clock::system(), None, change)
     }
 
     fn run(
         database: TestDatabase,
-        clock: Clock,
+        clock: &Clock,
         handle: Option<Arc<AtomicI64>>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder, &database);
         change(&mut settings);
-        let fleet = Fleet::start(settings, &clock, number_of_instances(&database));
+        let fleet = Fleet::start(&settings, clock, number_of_instances(&database));
         Self {
             app: fleet.app(),
             addresses: fleet.addresses.clone(),
@@ -207,7 +207,7 @@ impl TestServer {
         let url = self.database.url.clone();
         let old = std::mem::replace(&mut self.database, TestDatabase::existing(&url));
         let (clock, handle) = Clock::settable(now);
-        Self::run(old, clock, Some(handle), change)
+        Self::run(old, &clock, Some(handle), change)
     }
 
     /// Loads the terms again, as SIGHUP does.
