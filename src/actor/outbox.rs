@@ -261,11 +261,8 @@ impl Operation for DropExpired {
 
     fn run(self, state: &mut Outbox) -> Result<usize, Fault> {
         state.store.write(LOCK, |connection| {
-            let mut dropped = 0;
-            for message in outbox::expired(connection, self.now, MAX_DROPPED)? {
-                dropped += usize::from(unsent::drop_unsent(connection, &message)?);
-            }
-            Ok(dropped)
+            let expired = outbox::expired(connection, self.now, MAX_DROPPED)?;
+            Ok(unsent::drop_all_unsent(connection, &expired)?)
         })
     }
 }

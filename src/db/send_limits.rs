@@ -9,11 +9,16 @@
 //! ([`CounterSecret`](crate::domain::counter::CounterSecret)).
 //!
 //! The rows are locked in the order of their keys, after the locks of
-//! [`LockKey`](super::LockKey) and before anything else that a transaction locks.
+//! [`LockKey`](super::LockKey) and the shared lock of the peppers, and before any other row
+//! that somebody else may lock. Refunds come last: after the row of the message, which
+//! nobody locks who has locked a counter of a recipient.
+//!
+//! On PostgreSQL the time is that of the database (see
+//! [`shared_present`](crate::domain::rate::shared_present)).
 
 mod batch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -42,18 +47,20 @@ type Counters = HashMap<String, i64>;
 /// Charges all the limits with one message or, if one of them is reached, none, and then
 /// returns the limit that is reached for the longest time.
 ///
-/// A refusal writes nothing, so that a client beyond its limit costs others no time. The
-/// exception is a counter that is to be brought back (see [`Rate::corrected`]).
+/// A refusal writes nothing, so that a client beyond its limit costs others no time. There
+/// are two exceptions: a counter that is to be brought back (see [`Rate::corrected`]), and
+/// a request that others have overtaken since it read the counters, of which there are no
+/// more than writers. On PostgreSQL it has rewritten the rows, unchanged, to lock them.
 pub fn charge_all(
     connection: &mut Conn,
     limits: &[Limit],
-    now: i64,
+    own_now: i64,
 ) -> Result<Result<Vec<Charge>, Refusal>, DbError> {
     if limits.is_empty() {
         return Ok(Ok(Vec::new()));
     }
     let mut limits: Vec<_> = limits.iter().collect();
-    let seen = batch::read(connection, &limits)?;
+    let (seen, now) = batch::read(connection, &limits, own_now)?;
     let refusal = reached(&limits, &seen, now);
     if let Some(refusal) = refusal
         && corrections(&limits, &seen, now).is_empty()
@@ -63,7 +70,7 @@ pub fn charge_all(
     // All transactions lock the rows in the order of the keys, to avoid deadlocks.
     limits.sort_by_key(|limit| &limit.counted);
     limits.dedup_by_key(|limit| &limit.counted);
-    let locked = batch::lock(connection, &limits, seen, now)?;
+    let (locked, now) = batch::lock(connection, &limits, seen, own_now)?;
     if let Some(refusal) = reached(&limits, &locked, now) {
         // All at once, or a clock that was set back would block for each of them.
         batch::write(connection, &corrections(&limits, &locked, now))?;
@@ -115,22 +122,6 @@ fn corrections<'a>(limits: &[&'a Limit], counters: &Counters, now: i64) -> Vec<(
     changed.collect()
 }
 
-/// The time up to which `counted` is used, ms. Creates the row if it is missing,
-/// and locks it until the transaction ends: on a conflict the update, although it
-/// changes nothing, takes the row lock that `DO NOTHING` would not take.
-fn lock_row(connection: &mut Conn, counted: &str, now: i64) -> Result<i64, DbError> {
-    diesel::insert_into(dsl::send_limits)
-        .values((dsl::counted.eq(counted), dsl::paid_until.eq(now)))
-        .on_conflict(dsl::counted)
-        .do_update()
-        .set(dsl::counted.eq(counted))
-        .execute_on(connection)?;
-    Ok(dsl::send_limits
-        .find(counted)
-        .select(dsl::paid_until)
-        .first_on(connection)?)
-}
-
 /// How many messages a limit with a period has counted in it.
 pub fn used(connection: &mut Conn, limit: &Limit) -> Result<u32, DbError> {
     let paid_until: Option<i64> = dsl::send_limits
@@ -143,23 +134,24 @@ pub fn used(connection: &mut Conn, limit: &Limit) -> Result<u32, DbError> {
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Undoes these charges.
-fn refund<'a>(
-    connection: &mut Conn,
-    charges: impl IntoIterator<Item = &'a Charge>,
-) -> Result<(), DbError> {
-    for charge in charges {
-        diesel::update(dsl::send_limits.find(&charge.counted))
-            .set(dsl::paid_until.eq(dsl::paid_until - charge.every_ms))
+/// Refunds the recipients' shares of messages that are not sent. The senders pay also
+/// then. Those of one transaction are refunded together, in the order of their keys.
+pub fn refund_recipients(connection: &mut Conn, charges: &[Charge]) -> Result<(), DbError> {
+    for (counted, paid_ms) in refunds(charges) {
+        diesel::update(dsl::send_limits.find(counted))
+            .set(dsl::paid_until.eq(dsl::paid_until - paid_ms))
             .execute_on(connection)?;
     }
     Ok(())
 }
 
-/// Refunds the recipient's share of a message that is not sent. The sender pays also
-/// then.
-pub fn refund_recipient(connection: &mut Conn, charges: &[Charge]) -> Result<(), DbError> {
-    refund(connection, charges.iter().filter(|charge| !charge.is_final))
+/// How much each counter gets back, in the order in which they are locked.
+fn refunds(charges: &[Charge]) -> BTreeMap<&str, i64> {
+    let mut refunds = BTreeMap::new();
+    for charge in charges.iter().filter(|charge| !charge.is_final) {
+        *refunds.entry(charge.counted.as_str()).or_default() += charge.every_ms;
+    }
+    refunds
 }
 
 /// A wish for a part of a limit, to use it up without another query.
@@ -197,17 +189,17 @@ pub struct LeaseRefused {
 pub fn lease(
     connection: &mut Conn,
     leases: &[Lease],
-    now: i64,
+    own_now: i64,
 ) -> Result<Result<Vec<u32>, LeaseRefused>, DbError> {
     let mut sorted: Vec<(usize, &Lease)> = leases.iter().enumerate().collect();
     // As in `charge_all`.
     sorted.sort_by_key(|(_, lease)| &lease.counted);
     let (mut granted, mut refused) = (Vec::with_capacity(leases.len()), None);
     for (index, lease) in sorted {
-        let paid_until = lock_row(connection, &lease.counted, now)?;
+        let (paid_until, now) = batch::lock_one(connection, &lease.counted, own_now)?;
         let (owing, wish) = lease.decide(paid_until, now);
         if owing != paid_until {
-            set_paid_until(connection, &lease.counted, owing)?;
+            batch::write(connection, &[(&lease.counted, owing)])?;
         }
         match wish {
             Ok(wish) => granted.push((index, &lease.counted, wish)),
@@ -220,7 +212,7 @@ pub fn lease(
         return Ok(Err(refused));
     }
     for (_, counted, wish) in &granted {
-        set_paid_until(connection, counted, wish.paid_until)?;
+        batch::write(connection, &[(counted, wish.paid_until)])?;
     }
     granted.sort_by_key(|(index, ..)| *index);
     let events = granted.into_iter().map(|(.., wish)| wish.events);
@@ -245,13 +237,6 @@ impl Lease {
         let paid_until = owing.max(now).saturating_add(rate.time_for(events));
         (owing, Ok(Granted { events, paid_until }))
     }
-}
-
-fn set_paid_until(connection: &mut Conn, counted: &str, paid_until: i64) -> Result<(), DbError> {
-    diesel::update(dsl::send_limits.find(counted))
-        .set(dsl::paid_until.eq(paid_until))
-        .execute_on(connection)?;
-    Ok(())
 }
 
 /// Deletes up to `limit` rows that no instance uses at `now`, which is the same as a
@@ -312,9 +297,27 @@ mod tests {
         assert_eq!(decide(&wish(0, 1, 4), 0), (0, Ok(4)));
         assert_eq!(decide(&wish(0, 1, 4), 1800), (1800, Ok(2)));
         assert_eq!(decide(&wish(0, 3, 4), 1800), (1800, Err(100)));
-        // Another clock is ahead, or this one was set back.
-        assert_eq!(decide(&wish(0, 1, 4), 9000), (9000, Err(7100)));
-        assert_eq!(decide(&wish(0, 1, 4), 90_000), (2000, Err(100)));
+        // The clock was set back.
+        assert_eq!(decide(&wish(0, 1, 4), 9000), (2000, Err(100)));
+    }
+
+    #[test]
+    fn refunds_are_in_the_order_of_the_locks() {
+        let charge = |counted: &str, is_final| Charge {
+            counted: counted.to_owned(),
+            every_ms: 100,
+            is_final,
+        };
+        let of_two = [
+            ("to a", false),
+            ("total", false),
+            ("by c", true),
+            ("to b", false),
+            ("total", false),
+        ];
+        let charges = of_two.map(|(counted, is_final)| charge(counted, is_final));
+        let refunds: Vec<_> = refunds(&charges).into_iter().collect();
+        assert_eq!(refunds, [("to a", 100), ("to b", 100), ("total", 200)]);
     }
 
     #[test]

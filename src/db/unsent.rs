@@ -23,8 +23,23 @@ use crate::domain::message::MessageKind;
 /// instance has settled or taken meanwhile is left alone, so that nothing is
 /// given back twice.
 pub fn drop_unsent(connection: &mut Conn, message: &QueuedMessage) -> Result<bool, DbError> {
-    // A statement for each case, since it may be acknowledged at the same time.
-    Ok(drop_unacknowledged(connection, message)? || drop_as(connection, message, true)?)
+    Ok(drop_all_unsent(connection, std::slice::from_ref(message))? == 1)
+}
+
+/// The same for several messages. Returns how many were there.
+pub fn drop_all_unsent(
+    connection: &mut Conn,
+    messages: &[QueuedMessage],
+) -> Result<usize, DbError> {
+    let (mut dropped, mut refunded) = (0, Vec::new());
+    for message in messages {
+        // A statement for each case, since it may be acknowledged at the same time.
+        let was_there = drop_as(connection, message, Case::Unacknowledged(&mut refunded))?
+            || drop_as(connection, message, Case::Acknowledged)?;
+        dropped += usize::from(was_there);
+    }
+    send_limits::refund_recipients(connection, &refunded)?;
+    Ok(dropped)
 }
 
 /// Drops a message as [`drop_unsent`] does, unless a client was told that it is on
@@ -33,14 +48,25 @@ pub fn drop_unacknowledged(
     connection: &mut Conn,
     message: &QueuedMessage,
 ) -> Result<bool, DbError> {
-    drop_as(connection, message, false)
+    let mut refunded = Vec::new();
+    let was_there = drop_as(connection, message, Case::Unacknowledged(&mut refunded))?;
+    send_limits::refund_recipients(connection, &refunded)?;
+    Ok(was_there)
+}
+
+/// Whether a client was told that a message is on its way.
+enum Case<'a> {
+    Acknowledged,
+    /// What it was charged is to be given back.
+    Unacknowledged(&'a mut Vec<Charge>),
 }
 
 fn drop_as(
     connection: &mut Conn,
     message: &QueuedMessage,
-    acknowledged: bool,
+    case: Case<'_>,
 ) -> Result<bool, DbError> {
+    let acknowledged = matches!(case, Case::Acknowledged);
     let unchanged = dsl::outbox
         .find(message.id.as_str())
         .filter(dsl::lease_owner.eq(message.lease_owner.as_str()))
@@ -49,10 +75,10 @@ fn drop_as(
     if diesel::delete(unchanged).execute(connection)? != 1 {
         return Ok(false);
     }
-    if !acknowledged {
+    if let Case::Unacknowledged(refunded) = case {
         let charges: Vec<Charge> = serde_json::from_str(&message.limits)
             .map_err(|_unreadable| DbError::Corrupt("outbox.limits"))?;
-        send_limits::refund_recipient(connection, &charges)?;
+        refunded.extend(charges);
     }
     match message.kind {
         MessageKind::Invite if !acknowledged => invites::withdraw(connection, &message.subject)?,

@@ -8,9 +8,22 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// How far beyond the horizon a counter may be because the instance that has charged it
-/// has a clock that is ahead, ms.
+/// How far the clock of an instance may be from that of the database, ms. It counts by the
+/// clock of the database then, and by its own beyond that.
 pub const CLOCK_SKEW_MS: i64 = 60_000;
+
+/// What counts as the present for counters that instances share: the time of the database,
+/// so that an instance whose clock is ahead neither locks out the clients of the others nor
+/// allows more. Its own time only if the two are so far apart that one of them is wrong: the
+/// clock of the database may be, and the limits are not to depend on it alone.
+#[must_use]
+pub fn shared_present(own: i64, database: i64) -> i64 {
+    if own.abs_diff(database) <= CLOCK_SKEW_MS.unsigned_abs() {
+        database
+    } else {
+        own
+    }
+}
 
 /// What one more event does to a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +61,12 @@ impl Rate {
         }
     }
 
-    /// A counter that is so far beyond the horizon that the clock was set back or the
-    /// limit was lowered, brought back to the horizon: nobody is to be blocked because of
-    /// that. Other counters stay as they are. If one that another instance has charged,
-    /// whose clock is ahead by some seconds, were brought back as well, that instance
-    /// could go on to charge it, and the limit would hold no longer.
+    /// A counter that is beyond the horizon, because the clock was set back or the limit
+    /// was lowered, brought back to the horizon: nobody is to be blocked for longer because
+    /// of that. Other counters stay as they are.
     #[must_use]
     pub fn corrected(self, paid_until: i64, now: i64) -> i64 {
-        let horizon = self.horizon(now);
-        if paid_until > horizon.saturating_add(CLOCK_SKEW_MS) {
-            horizon
-        } else {
-            paid_until
-        }
+        paid_until.min(self.horizon(now))
     }
 
     /// Milliseconds until one more event is within the limit, for a counter that
@@ -211,39 +217,55 @@ mod tests {
         assert_eq!(take(1100), Err(100));
     }
 
-    /// OPS-11
-    #[test]
-    fn clock_that_is_ahead_lifts_no_limit() {
+    /// Two instances in turn, the clock of the second ahead by `ahead`, for 20 s: how much
+    /// each allows of one limit.
+    fn allowed_by(ahead: i64) -> [i32; 2] {
         let rate = Rate {
             burst: 10,
             every_ms: 1000,
         };
-        let (mut paid_until, mut allowed) = (0, 0);
-        // Two instances in turn, whose clocks differ by 5 s; it lasts 20 s.
+        let (mut paid_until, mut allowed) = (0, [0; 2]);
         for request in 0..200 {
-            let time = 1_000_000 + request * 100;
-            let now = if request % 2 == 0 { time } else { time + 5000 };
+            let database = 1_000_000 + request * 100;
+            let second = request % 2 == 1;
+            let own = if second { database + ahead } else { database };
+            let now = shared_present(own, database);
             paid_until = rate.corrected(paid_until, now);
             if let Charged::Within(next) = rate.charge(paid_until, now) {
-                (paid_until, allowed) = (next, allowed + 1);
+                paid_until = next;
+                allowed[usize::from(second)] += 1;
             }
         }
-        // The burst, one each second, and once what the clock is ahead.
-        assert!((30..=35).contains(&allowed), "{allowed}");
+        allowed
+    }
+
+    /// ACC-14, BND-01
+    #[test]
+    fn clock_that_is_ahead_changes_no_limit() {
+        for ahead in [5000, CLOCK_SKEW_MS, -CLOCK_SKEW_MS] {
+            assert_eq!(allowed_by(ahead), allowed_by(0), "{ahead}");
+        }
+        assert_eq!(allowed_by(0).iter().sum::<i32>(), 29);
     }
 
     #[test]
-    fn clock_that_was_set_back_blocks_nobody() {
+    fn wrong_clock_of_the_database_does_not_count() {
+        let own = 1_000_000;
+        for apart in [CLOCK_SKEW_MS, -CLOCK_SKEW_MS] {
+            assert_eq!(shared_present(own, own + apart), own + apart);
+            let further = own + apart + apart.signum();
+            assert_eq!(shared_present(own, further), own);
+        }
+    }
+
+    #[test]
+    fn clock_that_was_set_back_blocks_briefly() {
         let horizon = RATE.horizon(1000);
-        let slightly = horizon + CLOCK_SKEW_MS;
-        assert_eq!(RATE.corrected(slightly, 1000), slightly);
-        assert_eq!(
-            RATE.charge(slightly, 1000),
-            Charged::Reached(CLOCK_SKEW_MS + 100)
-        );
-        assert_eq!(RATE.corrected(slightly + 1, 1000), horizon);
+        assert_eq!(RATE.corrected(horizon - 1, 1000), horizon - 1);
+        for beyond in [horizon + 1, i64::MAX] {
+            assert_eq!(RATE.corrected(beyond, 1000), horizon);
+        }
         assert_eq!(RATE.charge(horizon, 1000), Charged::Reached(100));
-        assert_eq!(RATE.corrected(i64::MAX, 1000), horizon);
     }
 
     #[test]
