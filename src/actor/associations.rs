@@ -117,15 +117,15 @@ impl Operation for Bind {
         state
             .store
             .write(LockKey::ThreePid(threepid), |connection| {
-                // First: adopting may lock the journal, which other binds lock after their
-                // counters.
+                // Locked against a step of a rotation, which would not see the new row.
+                // Before any row is changed, since that step waits for changed rows, and
+                // before the counters, on which other binds of the client wait.
+                let peppers = peppers::for_hashing(connection)?
+                    .ok_or(Fault::Internal("the database has no pepper"))?;
+                // Adopting may lock the journal, which other binds lock after their counters.
                 if let Err(refusal) = send_limits::charge_all(connection, &self.limits, self.now)? {
                     return Ok(BindOutcome::Limited(refusal));
                 }
-                // Locked against a step of a rotation, which would not see the new row.
-                // Before any row is changed, since that step waits for changed rows.
-                let peppers = peppers::for_hashing(connection)?
-                    .ok_or(Fault::Internal("the database has no pepper"))?;
                 own::adopt(connection, threepid, &origin, &own_keys)?;
                 let said = statements::find(connection, threepid)?;
                 let erased = erasures::latest(connection, threepid, Some(&association.mxid))?;

@@ -111,11 +111,17 @@ pub async fn bind_session(
         client: request.client,
         account: request.account.as_ref(),
     };
-    let limits = charges::of_bind(&app, by, &request.session.sid);
+    let sid = request.session.sid.clone();
+    let limits = charges::of_bind(&app, by, &sid);
     let proof = app
         .sessions
         .send(request.session)
         .await?
         .map_err(FlowError::Session)?;
+    // Before anything is signed or locked.
+    app.limiters
+        .binds
+        .take_session(&sid)
+        .map_err(FlowError::Limited)?;
     bind_within(&app, proof, request.mxid, limits).await
 }

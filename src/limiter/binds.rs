@@ -12,9 +12,11 @@ use crate::config::LimitSettings;
 use crate::domain::counter::Refusal;
 use crate::domain::ids::Mxid;
 use crate::domain::rate::is_within;
+use crate::domain::secret::Sid;
 
-/// The limits of binds: per account and per client.
+/// The limits of binds: per session, per account and per client.
 pub struct BindLimits {
+    sessions: Option<Limiter>,
     accounts: Option<Limiter>,
     clients: Option<Limiter>,
     clients_with_account: Option<Limiter>,
@@ -26,6 +28,7 @@ impl BindLimits {
     #[must_use]
     pub fn new(limits: &LimitSettings) -> Self {
         Self {
+            sessions: Limiter::new("limits.bind_per_session", &limits.bind_per_session),
             accounts: Limiter::new("limits.bind_per_account", &limits.bind_per_account),
             clients: Limiter::new("limits.bind_per_client", &limits.bind_per_client),
             clients_with_account: Limiter::new(
@@ -51,6 +54,15 @@ impl BindLimits {
         };
         clients.map_or(Ok(()), |limiter| limiter.take_for_client(client, 1))
     }
+
+    /// Counts a bind of a session that exists and is validated: nobody can invent one, so
+    /// that there are no more counters than sessions.
+    ///
+    /// # Errors
+    /// The limit is exceeded.
+    pub fn take_session(&self, sid: &Sid) -> Result<(), Refusal> {
+        take(self.sessions.as_ref(), sid.expose())
+    }
 }
 
 fn take(limiter: Option<&Limiter>, key: &str) -> Result<(), Refusal> {
@@ -66,12 +78,13 @@ mod tests {
 
     /// BND-01
     #[test]
-    fn binds_count_for_account_and_client() {
+    fn binds_count_for_account_client_and_session() {
         let rate = |burst| RateSettings {
             burst,
             every: Duration::from_hours(1),
         };
         let limits = BindLimits::new(&LimitSettings {
+            bind_per_session: rate(2),
             bind_per_account: rate(3),
             bind_per_client: rate(3),
             bind_per_client_with_account: rate(4),
@@ -92,5 +105,8 @@ mod tests {
         assert!(take(alice).is_err());
         assert_eq!(take(bob), Ok(()));
         assert!(take(bob).is_err());
+        let session = |sid: &str| limits.take_session(&Sid::parse(sid).unwrap());
+        assert_eq!([session("a"), session("a"), session("b")], [Ok(()); 3]);
+        assert!(session("a").is_err());
     }
 }
