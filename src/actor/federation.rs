@@ -109,6 +109,25 @@ impl FederationHandle {
         Ok(result)
     }
 
+    /// What [`Self::server_key`] returns if that needs no call; otherwise `None`.
+    ///
+    /// # Errors
+    /// [`Fault::QueueFull`] at once when too many calls are under way.
+    pub async fn known_key(
+        &self,
+        server: &ServerName,
+        key_id: &KeyId,
+        client: Option<IpAddr>,
+    ) -> Result<Option<Result<Option<PublicKey>, KeyError>>, Fault> {
+        let permit = self.permit(&self.key_limit, server, client)?;
+        let request = KnownKey(ServerKey {
+            server: server.clone(),
+            key_id: key_id.clone(),
+            now: self.clock.now().as_i64(),
+        });
+        self.send(request, permit).await
+    }
+
     /// The current signing key of the homeserver with that id; `None` if it has
     /// no such key (NET-17 to NET-20).
     ///
@@ -266,6 +285,21 @@ impl Request for ServerKey {
         client
             .server_key(&self.server, &self.key_id, self.now)
             .await
+    }
+}
+
+struct KnownKey(ServerKey);
+
+impl Request for KnownKey {
+    type Output = Option<Result<Option<PublicKey>, KeyError>>;
+
+    async fn run(self, client: &Client) -> Self::Output {
+        let Self(ServerKey {
+            server,
+            key_id,
+            now,
+        }) = self;
+        client.known_key(&server, &key_id, now)
     }
 }
 

@@ -114,6 +114,23 @@ impl Client {
         user_info::parse(server, &response)
     }
 
+    /// The same as [`Self::server_key`] if that needs no call; otherwise `None`.
+    pub fn known_key(
+        &self,
+        server: &ServerName,
+        id: &KeyId,
+        now: i64,
+    ) -> Option<Result<Option<PublicKey>, KeyError>> {
+        match self.keys.borrow().get(server, id, now) {
+            CachedKey::Found(key) => Some(Ok(key)),
+            CachedKey::Failed(error) => Some(Err(error)),
+            CachedKey::Unknown => {
+                let refused = self.network.check_allowed(server).err()?;
+                Some(Err(refused.into()))
+            }
+        }
+    }
+
     /// Returns the current signing key of a homeserver with this id; `None` if it
     /// has no such key (NET-17 … NET-20).
     ///
@@ -125,11 +142,8 @@ impl Client {
         id: &KeyId,
         now: i64,
     ) -> Result<Option<PublicKey>, KeyError> {
-        let cached = self.keys.borrow().get(server, id, now);
-        match cached {
-            CachedKey::Found(key) => return Ok(key),
-            CachedKey::Failed(error) => return Err(error),
-            CachedKey::Unknown => {}
+        if let Some(known) = self.known_key(server, id, now) {
+            return known;
         }
         let fetched = self.fetch_keys(server, now).await;
         let mut cache = self.keys.borrow_mut();

@@ -325,7 +325,7 @@ pub(super) fn of_registration(
     charges.limits
 }
 
-/// A request to unbind that a homeserver has signed.
+/// A request for the keys of a homeserver that has signed a request to unbind.
 pub(super) fn of_signed_unbind(
     app: &App,
     client: Option<IpAddr>,

@@ -32,6 +32,10 @@ pub async fn register(
         .registrations
         .take_for_homeserver(client, server)
         .map_err(FlowError::Limited)?;
+    // Nothing is called then, so nothing is charged.
+    if !app.config.federation.homeservers.may_register(server) {
+        return Err(refusal(server, &CallError::NotAllowed.into()));
+    }
     charges::charge(app, charges::of_registration(app, client, server)).await?;
     let user = app
         .federation

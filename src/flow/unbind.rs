@@ -57,11 +57,7 @@ pub async fn by_homeserver(
     if !signatures.iter().all(by_users_server) || signatures.len() > MAX_SIGNATURES {
         return Err(FlowError::UnbindRefused);
     }
-    if let Some(signature) = signatures.first() {
-        let limits = charges::of_signed_unbind(&app, client, &signature.origin);
-        charges::charge(&app, limits).await?;
-    }
-    // Leaves time for the response within the request timeout.
+    // Leaves time for the response within the request timeout, also after the charges.
     let limit = app.config.http.request_timeout * 3 / 4;
     let is_proven = timeout(limit, is_proven(&app, &request, &signatures, client))
         .await
@@ -96,18 +92,24 @@ async fn server_key(
     signature: &XMatrix,
     client: Option<IpAddr>,
 ) -> Result<Option<PublicKey>, FlowError> {
-    let origin = &signature.origin;
-    app.federation
-        .server_key(origin, &signature.key, client)
-        .await?
-        .map_err(|error| {
-            log::info!(server = origin.as_str(); "unbind request of a homeserver failed: {error}");
-            FlowError::Homeserver(match error {
-                KeyError::Unreachable(CallError::NotAllowed) => HomeserverProblem::NotAllowed,
-                KeyError::Unreachable(_) => HomeserverProblem::Unreachable,
-                KeyError::InvalidResponse(_) => HomeserverProblem::BadKeys,
-            })
+    let (origin, id) = (&signature.origin, &signature.key);
+    let known = app.federation.known_key(origin, id, client).await?;
+    let found = if let Some(known) = known {
+        known
+    } else {
+        // Only what makes this server call a homeserver costs a transaction: anyone can
+        // send signatures that are not valid.
+        charges::charge(app, charges::of_signed_unbind(app, client, origin)).await?;
+        app.federation.server_key(origin, id, client).await?
+    };
+    found.map_err(|error| {
+        log::info!(server = origin.as_str(); "unbind request of a homeserver failed: {error}");
+        FlowError::Homeserver(match error {
+            KeyError::Unreachable(CallError::NotAllowed) => HomeserverProblem::NotAllowed,
+            KeyError::Unreachable(_) => HomeserverProblem::Unreachable,
+            KeyError::InvalidResponse(_) => HomeserverProblem::BadKeys,
         })
+    })
 }
 
 /// Removes a binding of the 3PID that a session has validated, to whichever user
