@@ -1,9 +1,10 @@
-//! Limits of binds, registrations and signed unbinds hold for all instances together, and
-//! across restarts.
+//! Limits of binds and registrations hold for all instances together, and across restarts.
+//! For those of signed unbinds see `unbind::limits`.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use sydent::clock::Clock;
 use sydent::config::{RateSettings, Settings};
 
 use crate::harness::{
@@ -84,6 +85,57 @@ async fn registrations_are_limited_for_all_instances() {
     assert_eq!(homeserver.requests_to(USER_INFO).len(), 2);
 }
 
+/// Nobody makes this server write to the database with names of homeservers that it does
+/// not call, nor with limits that are switched off.
+///
+/// ACC-14, BND-01
+#[actix_web::test]
+async fn what_is_not_limited_is_not_counted() {
+    let homeserver = Homeserver::start();
+    let server = TestServer::start(|settings| {
+        homeserver.configure(settings);
+        settings.federation.deny_homeservers = vec![homeserver.name.as_str().parse().unwrap()];
+        settings.limits.bind_per_session.burst = 0;
+        settings.limits.bind_per_client.burst = 0;
+    });
+    let refused = server.api().register(homeserver.open_id("alice")).await;
+    refused.refused(403, "M_UNAUTHORIZED");
+    bind(&server).await.ok();
+    for name in ["bind", "register"] {
+        let counted = format!("send_limits WHERE counted LIKE 'limits.{name}%'");
+        assert_eq!(server.database.count(&counted), 0, "{name}");
+    }
+}
+
+/// The clock of one instance is ahead. It neither keeps clients from the other one nor
+/// allows more.
+///
+/// BND-01
+#[actix_web::test]
+async fn clock_of_one_instance_changes_no_limit() {
+    let limits = |settings: &mut Settings| {
+        settings.limits.bind_per_client = RateSettings {
+            burst: 2,
+            every: Duration::from_secs(20),
+        };
+    };
+    let one = TestServer::start(limits);
+    if !one.database.is_postgres() {
+        return;
+    }
+    let now = Clock::system().now().as_i64();
+    let database = TestDatabase::existing(&one.database.url);
+    let ahead = TestServer::start_with_clock_on_at(database, now + 45_000, limits);
+    bind(&ahead).await.ok();
+    bind(&one).await.ok();
+    let session = ahead.validate(&fresh_address("third")).await;
+    for server in [&ahead, &one] {
+        let api = server.api();
+        let refused = api.bind(&session.sid, &session.client_secret, USER).await;
+        refused.refused(429, "M_LIMIT_EXCEEDED");
+    }
+}
+
 /// ACC-14
 #[actix_web::test]
 async fn client_that_hangs_up_has_registered() {
@@ -116,13 +168,13 @@ async fn client_that_hangs_up_has_registered() {
     assert_eq!(homeserver.requests_to(USER_INFO).len(), 2);
 }
 
-/// Each bind adopts an association of this server's former name, which locks the journal,
-/// and all of them charge the same client.
+/// About half of the binds adopt an association of this server's former name, and so lock
+/// the journal early, the others late; all of them charge the same client.
 ///
-/// OPS-11
+/// BND-01
 #[actix_web::test]
 async fn adopting_binds_of_one_client_never_deadlock() {
-    const ADDRESSES: usize = 8;
+    const ADDRESSES: usize = 16;
     let one = TestServer::start(|settings| settings.limits.bind_per_client.burst = 1000);
     let other = beside(&one, |settings| {
         settings.limits.bind_per_client.burst = 1000;
@@ -133,7 +185,7 @@ async fn adopting_binds_of_one_client_never_deadlock() {
     }
     for round in 0..4 {
         let binds = sessions.iter().enumerate().map(|(index, session)| {
-            let server = if index % 2 == 0 { &one } else { &other };
+            let server = if index / 2 % 2 == 0 { &one } else { &other };
             let api = server.api();
             async move { api.bind(&session.sid, &session.client_secret, USER).await }
         });
@@ -142,7 +194,8 @@ async fn adopting_binds_of_one_client_never_deadlock() {
         }
         let quoted = |name: &str| format!("'\"{name}\"'");
         one.database.execute(&format!(
-            "UPDATE associations SET origin = 'old.example', signed = replace(signed, {}, {})",
+            "UPDATE associations SET origin = 'old.example', signed = replace(signed, {}, {}) \
+             WHERE id % 2 = 0",
             quoted(SERVER_NAME),
             quoted("old.example")
         ));

@@ -66,6 +66,7 @@ store_invite::limits::probing_bound_addresses_counts_as_lookups  each instance c
 submit_page::overloaded_server_shows_an_error_page  blocks the actors of one instance
 templates_command::  runs a command
 unbind::homeserver_unbinds_like_synapse  each instance has a cache of its own
+unbind::limits::cached_keys_cost_no_charge  each instance has a cache of its own
 unbind::limits::malformed_signatures_are_counted  each instance counts what it refuses
 v1_switches::lookups_per_client_are_limited  each instance counts by itself
 worker_loops::fresh_mail_waits_for_its_affinity_instance  the test starts the other instance

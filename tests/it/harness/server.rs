@@ -64,8 +64,17 @@ impl TestServer {
     /// A server whose clock starts at that time. Set back later, the janitor's first
     /// run could take what is queued then for expired.
     pub fn start_with_clock_at(now: i64, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_with_clock_on_at(TestDatabase::fresh(), now, change)
+    }
+
+    /// The same on an existing database.
+    pub fn start_with_clock_on_at(
+        database: TestDatabase,
+        now: i64,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let (clock, handle) = Clock::settable(now);
-        Self::run(TestDatabase::fresh(), &clock, Some(handle), change)
+        Self::run(database, &clock, Some(handle), change)
     }
 
     /// A server on an existing database.

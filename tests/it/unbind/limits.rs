@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sydent::config::RateSettings;
+use sydent::config::{RateSettings, Settings};
 
 use super::{ADDRESS, HERE, Signing, body, v2};
-use crate::harness::{Homeserver, SERVER_KEYS, TestServer};
+use crate::harness::{Homeserver, SERVER_KEYS, TestDatabase, TestServer};
 
 /// A server with these limits, and two homeservers.
 fn limited(per_client: u32, per_homeserver: u32) -> (TestServer, Homeserver, Homeserver) {
@@ -77,4 +77,56 @@ async fn homeserver_limit_holds_for_every_client() {
     let refused = unbind(&server, &homeserver).await;
     refused.refused(429, "M_LIMIT_EXCEEDED");
     unbind(&server, &other).await.ok();
+}
+
+/// NET-20, OPS-06
+#[actix_web::test]
+async fn calls_for_keys_are_limited_for_all() {
+    let homeserver = Homeserver::start();
+    let limits = |settings: &mut Settings| {
+        homeserver.configure(settings);
+        settings.limits.unbind_per_homeserver = RateSettings {
+            burst: 2,
+            every: Duration::from_hours(1),
+        };
+    };
+    let one = TestServer::start(limits);
+    let other = TestServer::start_on(TestDatabase::existing(&one.database.url), limits);
+    unbind(&one, &homeserver).await.ok();
+    unbind(&other, &homeserver).await.ok();
+    drop(other);
+    // Its cache and what it counts by itself are empty.
+    let one = one.start_again(limits);
+    let refused = unbind(&one, &homeserver).await;
+    refused.refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(homeserver.requests_to(SERVER_KEYS).len(), 2);
+}
+
+/// Anyone can send signatures that are not valid. They cost no transaction unless they
+/// make this server call the homeserver.
+///
+/// NET-20
+#[actix_web::test]
+async fn cached_keys_cost_no_charge() {
+    let (server, homeserver, _other) = limited(100, 100);
+    unbind(&server, &homeserver).await.ok();
+    let charged = "send_limits WHERE counted LIKE 'limits.unbind%'";
+    assert!(server.database.count(charged) >= 2);
+    server
+        .database
+        .execute("CREATE TABLE before AS SELECT counted, paid_until FROM send_limits");
+    unbind(&server, &homeserver).await.ok();
+    let body = body(&homeserver.user("alice"));
+    let good = Signing::to(HERE).header(&homeserver, &body);
+    for (from, to) in [("sig=\"", "sig=\"A"), ("ed25519:hs", "ed25519:other")] {
+        let forged = good.replace(from, to);
+        let headers = [("authorization", forged.as_str())];
+        v2(&server)
+            .unbind(&headers, &body)
+            .await
+            .refused(403, "M_FORBIDDEN");
+    }
+    let written = "send_limits WHERE NOT EXISTS (SELECT 1 FROM before WHERE \
+        before.counted = send_limits.counted AND before.paid_until = send_limits.paid_until)";
+    assert_eq!(server.database.count(written), 0);
 }
