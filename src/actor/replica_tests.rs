@@ -151,7 +151,7 @@ fn primary_that_is_away_is_not_waited_for() {
         let reads = reads(&state, Vec::new());
         let (release, released) = std::sync::mpsc::channel();
         let primary = reads.primary.clone();
-        actix::spawn(async move { primary.send(Hang(released)).await });
+        tokio::task::spawn_local(async move { primary.send(Hang(released)).await });
         tokio::time::sleep(Duration::from_millis(20)).await;
         for source in [
             Source::StandbyAlone,

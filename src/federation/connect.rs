@@ -66,8 +66,11 @@ impl AddressLimit {
     pub(super) fn take(&self, address: IpAddr) -> Result<CountedCall, CallError> {
         let network = rate::Network::single(client_network(address));
         let share = self.0.try_acquire(vec![network], 1);
-        let _share = share.map_err(|_none| CallError::TooManyCalls)?;
-        Ok(CountedCall { address, _share })
+        let share = share.map_err(|_none| CallError::TooManyCalls)?;
+        Ok(CountedCall {
+            address,
+            _share: share,
+        })
     }
 }
 

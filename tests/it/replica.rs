@@ -274,7 +274,7 @@ async fn lookups_do_not_wait_for_a_silent_primary() {
     // another key, and the use of the token is to be recorded.
     let internal = replicated.server.internal();
     let others = fresh_address("others");
-    let changes = actix_web::rt::spawn(async move {
+    let changes = tokio::task::spawn_local(async move {
         loop {
             internal.internal_bind("email", &others, MXID).await.ok();
         }
