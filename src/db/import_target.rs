@@ -321,3 +321,15 @@ pub fn prepare_connection(connection: &mut Conn) -> Result<(), DbError> {
         Conn::Sqlite(_) => "PRAGMA cache_size = -131072",
     })?)
 }
+
+/// Counts what was inserted, for the planner of PostgreSQL. Until autovacuum does so, which
+/// can take minutes, it would read whole tables for lookups of many addresses.
+pub fn gather_statistics(connection: &mut Conn) -> Result<(), DbError> {
+    match connection {
+        Conn::Postgres(postgres) => {
+            Ok(postgres.batch_execute(&format!("ANALYZE {}", TABLES.join(", ")))?)
+        }
+        // It uses the indexes without.
+        Conn::Sqlite(_) => Ok(()),
+    }
+}

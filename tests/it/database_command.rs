@@ -127,6 +127,10 @@ async fn server_goes_on_with_a_copy() {
         let count = back.count(table);
         assert!(count > 0 && count == database.count(table), "{table}");
     }
+    if back.is_postgres() {
+        let analyzed = "pg_stats WHERE tablename = 'associations' AND attname = 'address'";
+        assert_eq!(back.count(analyzed), 1);
+    }
     let journal = "association_journal WHERE restates OR NOT restates";
     assert_eq!(back.count(journal), database.count("association_journal"));
     assert_eq!(back.count("erasures WHERE erased_at = 9007199254740993"), 1);

@@ -290,6 +290,10 @@ async fn imported_database_has_all_indexes() {
     let all = started.database.count(indexes);
     assert!(all > 10, "{all}");
     assert_eq!(imported.count(indexes), all);
+    if imported.is_postgres() {
+        let analyzed = "pg_stats WHERE tablename = 'associations' AND attname = 'address'";
+        assert_eq!(imported.count(analyzed), 1);
+    }
 }
 
 /// OPS-07

@@ -83,6 +83,7 @@ pub fn copy(
                 return Err(CopyError::Different(table.name));
             }
         }
+        import_target::gather_statistics(target).map_err(CopyError::Target)?;
         let tables = copied.into_iter();
         Ok(tables
             .map(|(table, checksum)| (table.name, checksum.rows))

@@ -240,6 +240,7 @@ impl Import<'_> {
         statements::store_missing_removals(context.target, &self.server_name)?;
         let key = session_key::get_or_insert(context.target, &self.fresh_key)?;
         crate::db::sessions::hash_stored(context.target, &key)?;
+        import_target::gather_statistics(context.target)?;
         Ok(())
     }
 }
