@@ -47,7 +47,7 @@ impl Actor for Federation {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(Client::IDLE_TIME, |federation, _context| {
+        context.run_interval(Client::IDLE_TIME / 2, |federation, _context| {
             federation.client.close_idle();
         });
     }

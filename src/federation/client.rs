@@ -53,6 +53,10 @@ pub enum OpenError {
     Url,
 }
 
+/// With this, a server also closes a connection on which it has waited for a request (RFC
+/// 9110, section 15.5.9).
+const REQUEST_TIMEOUT: u16 = 408;
+
 /// The parts of a request that do not depend on the homeserver.
 struct Call<'a> {
     method: Method,
@@ -212,11 +216,15 @@ impl Client {
             let route = self.resolve(server, now).await?;
             if let Some(kept) = self.idle.take(&route) {
                 let count = |address| self.network.addresses.take(address);
-                let counted = kept.address.map(count).transpose()?;
-                match self.exchange(&route, &call, kept, counted).await {
-                    // The server may have closed it meanwhile.
-                    Err(failed) if failed.is_unanswered => {}
-                    outcome => return outcome.map_err(|failed| failed.error),
+                match kept.address.map(count).transpose() {
+                    Ok(counted) => match self.exchange(&route, &call, kept, counted).await {
+                        // The server may have closed it meanwhile.
+                        Err(failed) if failed.is_unanswered => {}
+                        Ok(response) if response.status == REQUEST_TIMEOUT => {}
+                        outcome => return outcome.map_err(|failed| failed.error),
+                    },
+                    // Another address of the homeserver may have room.
+                    Err(_too_many) => self.idle.put(route.clone(), kept),
                 }
             }
             let Connected {

@@ -51,6 +51,10 @@ impl Kept {
             opened: Instant::now(),
         }
     }
+
+    fn is_old(&self) -> bool {
+        self.opened.elapsed() >= MAX_AGE
+    }
 }
 
 impl IdleConnections {
@@ -69,7 +73,7 @@ impl IdleConnections {
             let mut all = self.all.borrow_mut();
             let found = all.iter().rposition(|idle| idle.route == *route)?;
             let idle = all.remove(found)?;
-            if idle.kept.connection.is_idle() {
+            if !idle.kept.is_old() && idle.kept.connection.is_idle() {
                 return Some(idle.kept);
             }
         }
@@ -80,7 +84,7 @@ impl IdleConnections {
         self.close_old();
         let mut all = self.all.borrow_mut();
         let of_route = all.iter().filter(|idle| idle.route == route).count();
-        if of_route >= MAX_PER_ROUTE || kept.opened.elapsed() >= MAX_AGE {
+        if of_route >= MAX_PER_ROUTE || kept.is_old() {
             return;
         }
         if all.len() >= MAX_IDLE {

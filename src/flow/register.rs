@@ -36,6 +36,7 @@ pub async fn register(
     if !app.config.federation.homeservers.may_register(server) {
         return Err(refusal(server, &CallError::NotAllowed.into()));
     }
+    // Also if the call then finds no place among those under way.
     charges::charge(app, charges::of_registration(app, client, server)).await?;
     let user = app
         .federation

@@ -98,7 +98,7 @@ async fn server_key(
         known
     } else {
         // Only what makes this server call a homeserver costs a transaction: anyone can
-        // send signatures that are not valid.
+        // send signatures that are not valid. It is charged also if it finds no place.
         charges::charge(app, charges::of_signed_unbind(app, client, origin)).await?;
         app.federation.server_key(origin, id, client).await?
     };

@@ -30,6 +30,10 @@ const PRODUCT: &str = concat!("sydent/", env!("CARGO_PKG_VERSION"));
 const MAX_UNREAD: usize = 16 * 1024;
 const UNREAD_FOR: Duration = Duration::from_millis(100);
 
+/// A longer body may not be sent to its end when the response comes, so that the connection
+/// is not used again.
+const MAX_SENT: usize = 16 * 1024;
+
 /// A request.
 pub(crate) struct Request<'a> {
     pub method: Method,
@@ -152,12 +156,16 @@ impl Reusable {
     /// As there.
     pub(crate) async fn exchange(&self, request: Request<'_>) -> Result<(Response, bool), Failed> {
         let max_response = request.max_response;
+        let is_short = |body: &String| body.len() <= MAX_SENT;
+        let is_sent = request.body.as_ref().is_none_or(is_short);
         let answered = async {
             let mut response = read_head(self.0.clone(), request).await?;
             let body = if max_response == 0 {
-                let rest = read_body(&mut response, MAX_UNREAD);
-                // Without its end, the connection is closed, which is no harm.
-                let _ = timeout(UNREAD_FOR, rest).await;
+                if is_sent && self.0.with(|stream| stream.persists()) {
+                    let rest = read_body(&mut response, MAX_UNREAD);
+                    // Without its end, the connection is closed, which is no harm.
+                    let _ = timeout(UNREAD_FOR, rest).await;
+                }
                 Vec::new()
             } else {
                 read_body(&mut response, max_response).await?
@@ -169,7 +177,7 @@ impl Reusable {
             })
         };
         match answered.await {
-            Ok(response) => Ok((response, self.0.with(Stream::renew))),
+            Ok(response) => Ok((response, is_sent && self.0.with(Stream::renew))),
             Err(error) => Err(Failed {
                 error,
                 is_unanswered: self.0.with(|stream| stream.is_unanswered()),

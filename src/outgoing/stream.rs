@@ -74,6 +74,11 @@ impl Stream {
         self.poll_connection(&mut cx, &mut buffer).is_pending()
     }
 
+    /// Whether it can be ready for another request once the response is complete.
+    pub(super) fn persists(&self) -> bool {
+        self.decoder.persists()
+    }
+
     /// Whether no byte of a response has come.
     pub(super) fn is_unanswered(&self) -> bool {
         self.decoder.is_unanswered()

@@ -101,6 +101,11 @@ impl Decoder {
         matches!(&self.0, State::Body { body, persists: true, .. } if body.is_complete())
     }
 
+    /// Whether another response may follow once this one is complete.
+    pub(super) fn persists(&self) -> bool {
+        matches!(&self.0, State::Body { persists: true, .. })
+    }
+
     /// Whether no byte of a response has come.
     pub(super) fn is_unanswered(&self) -> bool {
         matches!(&self.0, State::Head(reader) if reader.is_empty())

@@ -46,3 +46,19 @@ async fn connection_that_was_closed_is_replaced() {
     }
     assert_eq!(hs.connections() as usize, expected);
 }
+
+/// A server may answer 408 where it has waited for a request, and close the connection.
+///
+/// NET-16
+#[actix_web::test]
+async fn timeout_of_an_open_connection_is_no_answer() {
+    let hs = Homeserver::start();
+    let id = TestServer::start(|settings| hs.configure(settings));
+    let token = hs.openid_token("alice");
+    assert!(user_info(&id, hs.name.as_str(), &token).await.is_ok());
+    hs.behave(USER_INFO, Behaviour::text(408, ""));
+    assert!(user_info(&id, hs.name.as_str(), &token).await.is_err());
+    // The first call, the one on the open connection, and one on a new connection.
+    assert_eq!(hs.requests_to(USER_INFO).len(), 3);
+    assert_eq!(hs.connections(), 2);
+}
