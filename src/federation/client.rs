@@ -220,8 +220,8 @@ impl Client {
                     Ok(counted) => match self.exchange(&route, &call, kept, counted).await {
                         // The server may have closed it meanwhile.
                         Err(failed) if failed.is_unanswered => {}
-                        Ok(response) if response.status == REQUEST_TIMEOUT => {}
-                        outcome => return outcome.map_err(|failed| failed.error),
+                        Ok((response, false)) if response.status == REQUEST_TIMEOUT => {}
+                        outcome => return response_of(outcome),
                     },
                     // Another address of the homeserver may have room.
                     Err(_too_many) => self.idle.put(route.clone(), kept),
@@ -233,8 +233,7 @@ impl Client {
             } = self.network.connect(&route).await?;
             let address = counted.as_ref().map(|counted| counted.address);
             let kept = Kept::new(Reusable::new(stream), address);
-            let outcome = self.exchange(&route, &call, kept, counted).await;
-            outcome.map_err(|failed| failed.error)
+            response_of(self.exchange(&route, &call, kept, counted).await)
         };
         // A slow response must not occupy a connection permit for longer (NET-16).
         timeout(self.timeout, whole_call)
@@ -243,14 +242,14 @@ impl Client {
     }
 
     /// Makes a call, which counts for its address until the response is complete. Keeps the
-    /// connection if the homeserver does.
+    /// connection if the homeserver does, and returns whether that is so.
     async fn exchange(
         &self,
         route: &Route,
         call: &Call<'_>,
         kept: Kept,
         counted: Option<CountedCall>,
-    ) -> Result<Response, Failed> {
+    ) -> Result<(Response, bool), Failed> {
         let (method, body) = (call.method.clone(), call.body.clone());
         let request = Request::new(method, &route.host, call.path, body);
         let request = request.with_max_response(call.max_response);
@@ -259,7 +258,7 @@ impl Client {
         if is_open {
             self.idle.put(route.clone(), kept);
         }
-        Ok(response)
+        Ok((response, is_open))
     }
 
     /// Closes connections that nobody has used for [`Self::IDLE_TIME`].
@@ -302,6 +301,12 @@ impl Client {
         );
         delegate
     }
+}
+
+fn response_of(outcome: Result<(Response, bool), Failed>) -> Result<Response, CallError> {
+    outcome
+        .map(|(response, _is_open)| response)
+        .map_err(|failed| failed.error)
 }
 
 /// Creates the TLS connector for homeservers.

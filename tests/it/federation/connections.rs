@@ -56,7 +56,8 @@ async fn timeout_of_an_open_connection_is_no_answer() {
     let id = TestServer::start(|settings| hs.configure(settings));
     let token = hs.openid_token("alice");
     assert!(user_info(&id, hs.name.as_str(), &token).await.is_ok());
-    hs.behave(USER_INFO, Behaviour::text(408, ""));
+    let close = vec![("connection".to_owned(), "close".to_owned())];
+    hs.behave(USER_INFO, Behaviour::Answer(408, close, Vec::new()));
     assert!(user_info(&id, hs.name.as_str(), &token).await.is_err());
     // The first call, the one on the open connection, and one on a new connection.
     assert_eq!(hs.requests_to(USER_INFO).len(), 3);
