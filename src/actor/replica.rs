@@ -20,7 +20,7 @@ const PAUSE_AFTER_TIMEOUT: Millis = 5000;
 const ATTEMPTS_ALONE: usize = 2;
 
 /// How long a request waits for a database that is away, or may be: it could be back.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SPARE_WAIT: Duration = Duration::from_secs(1);
 
 /// Where lookups may read, as the monitor has found out last. Requests look at it without a
 /// query or a lock.
@@ -142,7 +142,7 @@ impl ReplicaState {
         if self.is_primary_away() {
             return None;
         }
-        tokio::time::timeout(PATIENCE, asked).await.ok()
+        tokio::time::timeout(SPARE_WAIT, asked).await.ok()
     }
 
     /// Leaves the standby alone for a while.
@@ -237,7 +237,7 @@ impl<S: State> Reads<S> {
         }
         let asked = self.primary.send(operation);
         let answer = if standby.state.is_primary_away() {
-            let answer = tokio::time::timeout(PATIENCE, asked).await;
+            let answer = tokio::time::timeout(SPARE_WAIT, asked).await;
             answer.unwrap_or(Err(Fault::TimedOut(S::NAME)))
         } else {
             asked.await

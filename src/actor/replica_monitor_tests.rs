@@ -25,7 +25,7 @@ fn pool<S: State>(
     let connect = move || match &database {
         Some(database) => database.reader(),
         None => Err(DbError::Open(
-            "FATAL:  das Datenbanksystem startet".to_owned(),
+            "FATAL:  система баз данных запускается".to_owned(),
         )),
     };
     let limits = PoolLimits {

@@ -1,4 +1,4 @@
-//! A load balancer, which gives each request to the next server, whoever sends it. It
+//! A load balancer, which gives each request to the next server of its list. It
 //! keeps no client at one server.
 
 use std::net::{SocketAddr, TcpListener};
