@@ -38,8 +38,11 @@ pub(super) fn check(
         file: settings.replica_url_file.as_deref(),
     };
     let (key, text) = named.read(checker)?;
-    if text.expose().starts_with("sqlite:") {
-        checker.error(key, "must be the URL of a PostgreSQL standby");
+    let has_scheme = |scheme: &&str| text.expose().starts_with(scheme);
+    if !["postgres://", "postgresql://"].iter().any(has_scheme) {
+        let form = "must be the URL of a PostgreSQL standby, such as \
+                    \"postgres://user:password@host/name\"";
+        checker.error(key, form);
         return None;
     }
     let replica = checked_url(key, &text, checker)?;
