@@ -69,7 +69,7 @@ unbind::homeserver_unbinds_like_synapse  each instance has a cache of its own
 unbind::limits::cached_keys_cost_no_charge  each instance has a cache of its own
 unbind::limits::malformed_signatures_are_counted  each instance counts what it refuses
 v1_switches::lookups_per_client_are_limited  each instance counts by itself
-worker_loops::fresh_mail_waits_for_its_affinity_instance  the test starts the other instance
+worker_loops::  the tests start the other instance, and say what it does alone
 ";
 
 /// How many instances each test server has: `TEST_INSTANCES`, which needs PostgreSQL.
