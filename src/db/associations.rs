@@ -3,8 +3,10 @@
 //! at another server of the mesh.
 
 mod find;
+mod find_hashed;
 
-pub use find::{FEW_KEYS, find_by_hashes, find_mxid, find_mxids, find_signed};
+pub use find::{FEW_KEYS, find_mxid, find_mxids, find_signed};
+pub use find_hashed::find_by_hashes;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};

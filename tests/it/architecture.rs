@@ -238,8 +238,8 @@ fn actors_send_nothing_and_handlers_use_flows() {
 #[test]
 fn every_queue_is_bounded() {
     name_only("", "unbounded unbounded_channel do_send");
-    // It carries one message: what a thread has opened.
-    name_only("db/libpq/tunnel.rs", "mpsc");
+    // The former carries one message, what a thread has opened; the latter is bounded.
+    name_only("db/libpq/tunnel.rs db/sydent/read_ahead.rs", "mpsc");
 }
 
 /// Invariant 8 of `src/lib.rs`.
@@ -369,8 +369,8 @@ fn both_databases_have_the_same_migrations() {
     }
 }
 
-/// The statements of a migration without comments, and with one spelling of an
-/// auto-increment column, the only difference that is allowed.
+/// The statements of a migration without comments, and with one spelling of what may differ: an
+/// auto-increment column, and an index of the start of texts, which only SQLite has.
 fn statements(sql: &str) -> Vec<String> {
     let code: Vec<&str> = sql
         .lines()
@@ -383,6 +383,8 @@ fn statements(sql: &str) -> Vec<String> {
     let one_spelling = words
         .join(" ")
         .replace("BIGSERIAL PRIMARY KEY", "COUNTER")
-        .replace("INTEGER PRIMARY KEY AUTOINCREMENT", "COUNTER");
+        .replace("INTEGER PRIMARY KEY AUTOINCREMENT", "COUNTER")
+        .replace("(substr(", "(")
+        .replace(", 1, 6))", ")");
     one_spelling.split(';').map(str::to_owned).collect()
 }

@@ -307,7 +307,7 @@ fn migrate_applies_what_is_pending() {
     let migrations = std::fs::read_dir(folder).unwrap();
     let last = migrations.map(|file| file.unwrap().path()).max().unwrap();
     let name = last.file_name().unwrap().to_str().unwrap();
-    let version = name.split_once('_').unwrap().0;
+    let version = name.split_once('_').unwrap().0.replace('-', "");
     database.execute(&std::fs::read_to_string(last.join("down.sql")).unwrap());
     database.execute(&format!(
         "DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"

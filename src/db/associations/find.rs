@@ -6,7 +6,6 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::super::hash_columns::HashSlot;
 use super::super::on_backend::{OnBackend as _, Prepared};
 use super::super::schema::association_removals::dsl as removals;
 use super::super::schema::associations::dsl;
@@ -42,25 +41,6 @@ macro_rules! valid {
     };
 }
 
-/// The associations that are valid and have one of the hashes in that column.
-macro_rules! found_by {
-    ($connection:expr, $column:expr, $hashes:expr, $now:expr) => {
-        match $connection {
-            Conn::Sqlite(sqlite) => {
-                let mut found: Vec<Found> = Vec::new();
-                for hash in $hashes {
-                    let one = valid!($now, $column, RANK).filter($column.eq(*hash));
-                    found.extend(one.load(sqlite)?);
-                }
-                found
-            }
-            Conn::Postgres(postgres) => valid!($now, $column, RANK)
-                .filter($column.eq_any($hashes))
-                .load(postgres)?,
-        }
-    };
-}
-
 /// The order of associations of one 3PID; the last one counts. It is that of
 /// `domain::merge`. The database would compare texts by its own collation.
 type Rank = (i64, String, String);
@@ -68,7 +48,7 @@ type Rank = (i64, String, String);
 const RANK: (dsl::ts, dsl::mxid, dsl::origin) = (dsl::ts, dsl::mxid, dsl::origin);
 
 /// A hash or address, and what was found for it.
-type Found = (String, Rank);
+pub(super) type Found = (String, Rank);
 
 /// The signed association of a 3PID that is valid at `now`, as JSON, and its
 /// origin; the newest one if several origins have one.
@@ -85,47 +65,6 @@ pub fn find_signed(
         .into_iter()
         .max_by(|(_, one), (_, other)| one.cmp(other));
     Ok(newest.map(|(signed, (_, _, origin))| (signed, origin)))
-}
-
-/// The user of each hash that is one of an association that is valid at `now`, of its
-/// canonical address or its other form; the newest one if there are several (LKP-16). The
-/// hashes are those of the pepper with that slot.
-pub fn find_by_hashes(
-    connection: &mut Conn,
-    slot: HashSlot,
-    hashes: &[&str],
-    now: i64,
-) -> Result<HashMap<String, String>, DbError> {
-    if let Conn::Sqlite(sqlite) = connection
-        && hashes.len() > FEW_KEYS
-    {
-        let (canonical, other) = slot.columns();
-        let mut found = Vec::new();
-        for column in [canonical, other] {
-            if has_any(sqlite, column)? {
-                let is_asked = format!("associations.{column} = asked.value");
-                found.extend(find_many(sqlite, &is_asked, hashes, now)?);
-            }
-        }
-        return Ok(newest(found));
-    }
-    let (mut found, others) = match slot {
-        HashSlot::First => (
-            found_by!(connection, dsl::lookup_hash, hashes, now),
-            found_by!(connection, dsl::other_hash.assume_not_null(), hashes, now),
-        ),
-        HashSlot::Second => (
-            found_by!(connection, dsl::second_hash.assume_not_null(), hashes, now),
-            found_by!(
-                connection,
-                dsl::second_other_hash.assume_not_null(),
-                hashes,
-                now
-            ),
-        ),
-    };
-    found.extend(others);
-    Ok(newest(found))
 }
 
 /// The user of each of the addresses of that medium with an association that is valid at
@@ -175,7 +114,7 @@ pub fn find_mxid(
 }
 
 #[derive(QueryableByName)]
-struct FoundRow {
+pub(super) struct FoundRow {
     #[diesel(sql_type = Text)]
     key: String,
     #[diesel(sql_type = BigInt)]
@@ -186,9 +125,21 @@ struct FoundRow {
     origin: String,
 }
 
+impl FoundRow {
+    pub(super) fn into_found(self) -> Found {
+        (self.key, (self.ts, self.mxid, self.origin))
+    }
+}
+
+/// What [`valid`] says, in SQL: `$2` is the time with the clock skew added, and `$3` the time.
+pub(super) const IS_VALID: &str = "associations.not_before <= $2 AND associations.not_after > $3 \
+     AND NOT EXISTS (SELECT 1 FROM association_removals AS removals \
+     WHERE removals.address = associations.address \
+     AND removals.medium = associations.medium AND removals.ts >= associations.ts)";
+
 /// The valid associations for many keys. Each key is looked up in the index in turn: a
 /// list of variables would first be sorted into a temporary table.
-fn find_many(
+pub(super) fn find_many(
     sqlite: &mut SqliteConnection,
     is_asked: &str,
     keys: &[&str],
@@ -196,11 +147,8 @@ fn find_many(
 ) -> Result<Vec<Found>, DbError> {
     let query = format!(
         "SELECT asked.value AS key, associations.ts, associations.mxid, associations.origin \
-         FROM json_each(?) AS asked CROSS JOIN associations ON {is_asked} \
-         WHERE associations.not_before <= ? AND associations.not_after > ? \
-         AND NOT EXISTS (SELECT 1 FROM association_removals AS removals \
-         WHERE removals.address = associations.address \
-         AND removals.medium = associations.medium AND removals.ts >= associations.ts)"
+         FROM json_each($1) AS asked CROSS JOIN associations ON {is_asked} \
+         WHERE {IS_VALID}"
     );
     let mut keys = keys.to_vec();
     // In the order of the index, so that its pages are read once.
@@ -212,24 +160,10 @@ fn find_many(
         .bind::<BigInt, _>(now.saturating_add(CLOCK_SKEW_MS))
         .bind::<BigInt, _>(now);
     let rows: Vec<FoundRow> = Prepared(query).load(sqlite)?;
-    let found = |row: FoundRow| (row.key, (row.ts, row.mxid, row.origin));
-    Ok(rows.into_iter().map(found).collect())
+    Ok(rows.into_iter().map(FoundRow::into_found).collect())
 }
 
-/// Whether any association has a value in that column: few addresses have another form.
-fn has_any(sqlite: &mut SqliteConnection, column: &str) -> Result<bool, DbError> {
-    #[derive(QueryableByName)]
-    struct Any {
-        #[diesel(sql_type = BigInt)]
-        any: i64,
-    }
-    let query =
-        format!("SELECT EXISTS (SELECT 1 FROM associations WHERE {column} IS NOT NULL) AS any");
-    let row: Any = Prepared(diesel::sql_query(query)).get_result(sqlite)?;
-    Ok(row.any != 0)
-}
-
-fn newest(mut found: Vec<Found>) -> HashMap<String, String> {
+pub(super) fn newest(mut found: Vec<Found>) -> HashMap<String, String> {
     // The newest comes last and replaces the others.
     found.sort_by(|(_, one), (_, other)| one.cmp(other));
     let user = |(key, (_, mxid, _))| (key, mxid);
