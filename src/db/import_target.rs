@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
+use super::on_backend::Prepared;
 use super::schema::imports;
 use super::{Conn, DbError, with_backend};
 
@@ -144,8 +145,13 @@ pub(super) fn insert_rows(
     let mut inserted = 0;
     while !rows.is_empty() {
         let batch: Vec<Vec<SqlValue>> = rows.drain(..rows.len().min(BATCH)).collect();
+        let is_full = batch.len() == BATCH;
         let sql = insert_statement(connection, table, &batch);
-        inserted += with_backend!(connection, inner => bind_rows!(sql, batch).execute(inner)?);
+        inserted += with_backend!(connection, inner => {
+            let query = bind_rows!(sql, batch);
+            // All full batches of a table have the same text.
+            if is_full { Prepared(query).execute(inner)? } else { query.execute(inner)? }
+        });
     }
     Ok(inserted as u64)
 }
@@ -201,9 +207,12 @@ pub fn insert_changes(
             })
             .collect();
         let columns = ("association_journal", "id, medium, address, removed_at");
+        let is_full = batch.len() == BATCH;
         let sql = insert_statement(connection, columns, &rows) + " RETURNING id";
-        let inserted: Vec<Inserted> =
-            with_backend!(connection, inner => bind_rows!(sql, rows).load(inner)?);
+        let inserted: Vec<Inserted> = with_backend!(connection, inner => {
+            let query = bind_rows!(sql, rows);
+            if is_full { Prepared(query).load(inner)? } else { query.load(inner)? }
+        });
         ids.extend(inserted.into_iter().map(|row| row.id));
     }
     Ok(ids)

@@ -51,7 +51,7 @@ pub(super) trait OnBackend: Sized {
 
 impl<Q> OnBackend for Q {}
 
-/// A query that returns rows and is written as text, whose statement stays prepared. Diesel
+/// A query that is written as text, whose statement stays prepared. Diesel
 /// compiles such a one each time, because its text might depend on the values. Only for
 /// one of few texts: nothing removes a statement before its connection is closed.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 pub(crate) mod conf;
 pub(crate) mod data;
 pub(crate) mod export;
-mod parallel;
 mod pepper;
 mod records;
 mod signed_form;

@@ -36,6 +36,43 @@ async fn found(server: &TestServer, addresses: &[&str]) -> Value {
         .collect()
 }
 
+/// More than the import has in memory at a time, each bound long ago as well.
+///
+/// OPS-07, IDN-04
+#[actix_web::test]
+async fn newest_changes_of_many_addresses_win() {
+    const ADDRESSES: u64 = 6000;
+    let source = Source::of_schema(5);
+    let t = now() - DAY;
+    source.run(&format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2 * {ADDRESSES}) \
+         INSERT INTO local_threepid_associations \
+         (id, medium, address, mxid, ts, notBefore, notAfter) \
+         SELECT n, 'email', 'a' || (n % {ADDRESSES}) || '@example.com', '@u' || n || ':example.org', \
+         {t} + n, {t} + n, {t} + n + 3153600000000 FROM n"
+    ));
+    source.account("@alice:example.org", "alices-token", None);
+    let database = TestDatabase::fresh();
+    let output = source.import(&database, "");
+    assert_eq!(
+        output.row("bindings"),
+        [2 * ADDRESSES, ADDRESSES, ADDRESSES, 0],
+        "{} {}",
+        output.out,
+        output.err
+    );
+    let server = TestServer::start_on(database, |_| {});
+    let addresses: Vec<String> = (0..ADDRESSES)
+        .map(|n| format!("a{n}@example.com"))
+        .collect();
+    let newest = |n: u64| if n == 0 { 2 * ADDRESSES } else { ADDRESSES + n };
+    let users: Value = (0..ADDRESSES)
+        .map(|n| format!("@u{}:example.org", newest(n)))
+        .collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    assert_eq!(found(&server, &addresses).await, users);
+}
+
 /// OPS-07, IDN-04
 #[actix_web::test]
 async fn newest_change_of_each_address_wins() {

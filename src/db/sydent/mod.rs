@@ -2,10 +2,12 @@
 //! changing it. Tables and columns that an older schema lacks read as empty.
 
 mod open;
+mod read_ahead;
 mod record;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection as _};
@@ -14,6 +16,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::DbError;
 use super::connection::open_error;
+use read_ahead::{OnPage, read_ahead};
 use record::{NUMBERS, Raw, TEXTS};
 
 pub use record::Record;
@@ -47,7 +50,7 @@ pub struct Query<'a> {
 /// The greatest id and time that every JSON parser represents exactly.
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
-/// How many rows are in memory at a time.
+/// So many rows are processed at a time, while some such pages are read ahead.
 const PAGE: usize = 2000;
 
 impl Sydent {
@@ -149,35 +152,17 @@ impl Sydent {
         Ok(row.n)
     }
 
-    /// Passes the rows to `process` in pages of up to 2000. A table that does not
-    /// exist has no rows.
+    /// Passes the rows to `process` in pages of up to 2000, while a thread reads the next
+    /// ones. A table that does not exist has no rows.
     ///
     /// # Errors
     /// When the file cannot be read, and the errors of `process`.
     pub fn for_each_page<E: From<DbError>>(
         &mut self,
         query: &Query<'_>,
-        mut process: impl FnMut(&[Record]) -> Result<(), E>,
+        process: impl FnMut(&[Record]) -> Result<(), E>,
     ) -> Result<(), E> {
-        if !self.tables.contains_key(query.table) {
-            return Ok(());
-        }
-        let sql = self.to_sql(query);
-        let rows = diesel::sql_query(sql)
-            .load_iter::<Raw, DefaultLoadingMode>(&mut self.connection)
-            .map_err(DbError::Query)?;
-        let mut page = Vec::new();
-        for row in rows {
-            page.push(Record::from(row.map_err(DbError::Query)?));
-            if page.len() == PAGE {
-                process(&page)?;
-                page.clear();
-            }
-        }
-        if page.is_empty() {
-            return Ok(());
-        }
-        process(&page)
+        read_ahead(|on_page| self.read(query, on_page), process)
     }
 
     /// Passes the rows with these row numbers to `process`, in pages and in the order
@@ -190,23 +175,53 @@ impl Sydent {
         &mut self,
         query: &Query<'_>,
         rows: &[i64],
-        mut process: impl FnMut(&[Record]) -> Result<(), E>,
+        process: impl FnMut(&[Record]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for rows in rows.chunks(PAGE) {
-            let numbers: Vec<String> = rows.iter().map(i64::to_string).collect();
-            let clauses = format!("WHERE t.rowid IN ({})", numbers.join(", "));
-            let query = Query {
-                clauses: &clauses,
-                ..*query
-            };
-            let positions: HashMap<i64, usize> = rows.iter().copied().zip(0..).collect();
-            let mut page = Vec::with_capacity(rows.len());
-            self.for_each_page(&query, |records| {
-                page.extend_from_slice(records);
-                Ok::<(), E>(())
-            })?;
-            page.sort_by_key(|record| positions.get(&record.row).copied());
-            process(&page)?;
+        let read = |on_page: &mut OnPage<'_>| {
+            for rows in rows.chunks(PAGE) {
+                let numbers: Vec<String> = rows.iter().map(i64::to_string).collect();
+                let clauses = format!("WHERE t.rowid IN ({})", numbers.join(", "));
+                let query = Query {
+                    clauses: &clauses,
+                    ..*query
+                };
+                let positions: HashMap<i64, usize> = rows.iter().copied().zip(0..).collect();
+                let mut page = Vec::with_capacity(rows.len());
+                self.read(&query, &mut |mut part| {
+                    page.append(&mut part);
+                    ControlFlow::Continue(())
+                })?;
+                page.sort_by_key(|record: &Record| positions.get(&record.row).copied());
+                if !page.is_empty() && on_page(page).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        read_ahead(read, process)
+    }
+
+    /// Passes the rows on in pages, until it is told to stop.
+    fn read(&mut self, query: &Query<'_>, on_page: &mut OnPage<'_>) -> Result<(), DbError> {
+        if !self.tables.contains_key(query.table) {
+            return Ok(());
+        }
+        let sql = self.to_sql(query);
+        let rows =
+            diesel::sql_query(sql).load_iter::<Raw, DefaultLoadingMode>(&mut self.connection)?;
+        let mut page = Vec::with_capacity(PAGE);
+        for row in rows {
+            page.push(Record::from(row?));
+            if page.len() == PAGE {
+                let full = std::mem::replace(&mut page, Vec::with_capacity(PAGE));
+                if on_page(full).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        if !page.is_empty() {
+            // It was the last one.
+            let _ = on_page(page);
         }
         Ok(())
     }

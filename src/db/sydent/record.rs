@@ -52,6 +52,17 @@ pub struct Record {
 }
 
 impl Record {
+    #[cfg(test)]
+    pub(super) fn numbered(row: i64) -> Self {
+        Self {
+            row,
+            id: None,
+            problem: None,
+            texts: Default::default(),
+            numbers: Default::default(),
+        }
+    }
+
     /// The columns [`Query::texts`](super::Query::texts), in that order.
     #[must_use]
     pub fn texts(&self) -> [Option<&str>; 5] {

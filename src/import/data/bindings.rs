@@ -1,7 +1,8 @@
 //! Imports bindings: of each address only the newest change, which is a binding
 //! or a removal (IDN-04).
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::thread::{self, ScopedJoinHandle};
 
@@ -15,7 +16,6 @@ use crate::domain::ids::ServerName;
 use crate::domain::lookup::{Hashes, Pepper};
 use crate::domain::signing::KeyRing;
 use crate::domain::threepid::ThreePid;
-use crate::import::parallel;
 use crate::import::records::{INVALID_MXID, parse_association};
 use crate::import::signed_form::{check_replicated, reuse_or_sign};
 
@@ -144,6 +144,9 @@ fn max_change_id(source: &mut Sydent) -> Result<i64, DbError> {
     Ok(local.max(source.max_id("peers", "lastSentVersion")?))
 }
 
+/// More would not be inserted faster, and take more memory.
+const MAX_PAGES_AT_A_TIME: usize = 4;
+
 type Parsed = Result<(Change, bool), &'static str>;
 
 /// Imports the rows with these ids, which are those of the newest changes first.
@@ -158,10 +161,12 @@ fn import_changes(
     let pepper = context.pepper.clone();
     let make_rows = |changes: Vec<Change>| association_rows(&changes, server_name, keys, &pepper);
     let make_rows = &make_rows;
-    // To verify or make a signature takes longer than to insert its row: the rows of one
-    // page are made while the next one is read.
+    // To verify or make a signature takes longer than to insert its row: the rows of some
+    // pages are made while the next ones are read and earlier ones inserted.
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    let pages_at_a_time = cpus.min(MAX_PAGES_AT_A_TIME);
     thread::scope(|scope| {
-        let mut made = None;
+        let mut made = VecDeque::new();
         context.source.for_each_page_of(query, ids, |rows| {
             context.progress.add(rows.len() as u64);
             report.read += rows.len() as u64;
@@ -178,13 +183,18 @@ fn import_changes(
             let parsed = changes.len();
             let inserted = insert_changes(context.target, changes)?;
             report.add_imported(parsed, inserted.len() as u64);
-            let next = scope.spawn(move || make_rows(inserted));
-            match made.replace(next) {
-                Some(before) => insert_made(context.target, before),
-                None => Ok(()),
+            made.push_back(scope.spawn(move || make_rows(inserted)));
+            if made.len() > pages_at_a_time
+                && let Some(first) = made.pop_front()
+            {
+                insert_made(context.target, first)?;
             }
+            Ok::<(), ImportError>(())
         })?;
-        made.map_or(Ok(()), |last| insert_made(context.target, last))
+        for rows in made {
+            insert_made(context.target, rows)?;
+        }
+        Ok(())
     })
 }
 
@@ -249,7 +259,7 @@ fn association_rows(
     keys: &KeyRing,
     pepper: &Pepper,
 ) -> Rows {
-    let rows = parallel::map(changes, |change| {
+    let rows = changes.iter().filter_map(|change| {
         let (association, signed) = change.bound.as_ref()?;
         let signed = match reuse_or_sign(association, signed.as_deref(), server_name, keys) {
             Ok(signed) => signed,
@@ -260,7 +270,7 @@ fn association_rows(
         let origin = (server_name, no_number);
         Some(Ok(association_row(association, origin, hashes, signed)))
     });
-    rows.into_iter().flatten().collect()
+    rows.collect()
 }
 
 fn association_row(
