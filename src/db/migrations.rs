@@ -3,9 +3,10 @@
 use std::error::Error;
 
 use diesel::Connection as _;
+use diesel::backend::Backend;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::Conn;
 use super::connection::retry_locked;
@@ -46,16 +47,35 @@ pub(super) fn number(version: &str) -> &str {
 /// tables without the others.
 pub(super) fn apply_pending(connection: &mut Conn) -> Result<(), BoxedError> {
     match connection {
-        Conn::Postgres(postgres) => {
-            postgres.transaction(|postgres| postgres.run_pending_migrations(POSTGRES).map(drop))
-        }
+        Conn::Postgres(postgres) => postgres.transaction(|postgres| apply(postgres, POSTGRES)),
         // The transaction takes the write lock at its start, and so waits for another
         // process that migrates. That is retried, because switching to WAL mode at the
         // same time may fail without waiting.
         Conn::Sqlite(sqlite) => retry_locked(sqlite, |sqlite| {
-            sqlite.immediate_transaction(|sqlite| sqlite.run_pending_migrations(SQLITE).map(drop))
+            sqlite.immediate_transaction(|sqlite| apply(sqlite, SQLITE))
         }),
     }
+}
+
+fn apply<DB: Backend>(
+    connection: &mut impl MigrationHarness<DB>,
+    migrations: EmbeddedMigrations,
+) -> Result<(), BoxedError> {
+    let pending = connection.pending_migrations(migrations)?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let versions: Vec<String> = pending
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    // Before it is done: until then a server with much data does not answer.
+    log::info!(
+        "migrating the schema of the database: {}",
+        versions.join(", ")
+    );
+    connection.run_migrations(&pending)?;
+    Ok(())
 }
 
 #[cfg(test)]

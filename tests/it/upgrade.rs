@@ -50,6 +50,20 @@ async fn server_works_on_an_expanded_schema() {
     works(&server.api()).await;
 }
 
+/// A migration of much data takes a while, in which the server does not answer.
+///
+/// OPS-11
+#[test]
+fn start_names_what_it_migrates() {
+    let database = TestDatabase::fresh();
+    let migrating = "migrating the schema of the database: 0001, 0002, ";
+    let first = TestProcess::start(&database, |_settings| {});
+    assert!(first.log().contains(migrating), "{}", first.log());
+    drop(first.stop());
+    let again = TestProcess::start(&database, |_settings| {});
+    assert!(!again.log().contains("migrating"), "{}", again.log());
+}
+
 /// OPS-11
 #[test]
 fn commands_work_on_an_expanded_schema() {
