@@ -71,12 +71,12 @@ fn find_few(
         )
     });
     let query = diesel::sql_query(selects.join(" UNION ALL "));
-    let has_begun_by = now.saturating_add(CLOCK_SKEW_MS);
+    let latest = now.saturating_add(CLOCK_SKEW_MS);
     let rows: Vec<FoundRow> = match connection {
         Conn::Postgres(postgres) => {
             let query = query
                 .bind::<Array<Text>, _>(hashes)
-                .bind::<BigInt, _>(has_begun_by)
+                .bind::<BigInt, _>(latest)
                 .bind::<BigInt, _>(now);
             Prepared(query).load(postgres)?
         }
@@ -86,7 +86,7 @@ fn find_few(
                 let query = query
                     .clone()
                     .bind::<Text, _>(hash)
-                    .bind::<BigInt, _>(has_begun_by)
+                    .bind::<BigInt, _>(latest)
                     .bind::<BigInt, _>(now);
                 rows.extend(Prepared(query).load::<FoundRow>(sqlite)?);
             }
